@@ -1,0 +1,3 @@
+"""segbench: fair comparisons of segmentation networks."""
+
+__version__ = "0.1.0"
