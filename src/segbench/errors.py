@@ -6,6 +6,9 @@ and keeps its traceback.
 """
 
 
+import signal
+
+
 class SegbenchError(Exception):
     """Base of all refusals. The message is one line that names the file or key and the mend."""
 
@@ -40,3 +43,18 @@ class BusyError(SegbenchError):
     """Another process works on the same run directory (``EX_TEMPFAIL``: try again later)."""
 
     exit_code = 75
+
+
+class StorageError(SegbenchError):
+    """The disk is full or a result could not be written (``EX_IOERR``); what was finished is kept."""
+
+    exit_code = 74
+
+
+class InterruptedRun(SegbenchError):  # noqa: N818 - not an error of the user's, but it ends the run like one
+    """The run was asked to stop by a signal; it has been saved and can be started again."""
+
+    def __init__(self, number: int) -> None:
+        name = signal.Signals(number).name
+        super().__init__(f"stopped by {name}; start the same command again to go on")
+        self.exit_code = 128 + number

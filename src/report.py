@@ -1,0 +1,62 @@
+"""Finished runs to tables and figures: ``python src/report.py outputs/carvana/architectures``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from segbench.scores.derive import Convention
+
+from segbench.errors import ConfigError, SegbenchError
+from segbench.reporting.collect import collect
+from segbench.reporting.page import write_all
+
+EXAMPLES = """examples:
+  python src/report.py outputs/carvana/architectures
+  python src/report.py outputs/carvana/* --page results/carvana.md
+  python src/report.py outputs/runs --reduction pooled"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    result = argparse.ArgumentParser(
+        prog="python src/report.py",
+        description="Compare finished runs: tables on the terminal; comparison.md, comparison.csv and curves.png in the"
+        " experiment's directory. Nothing is trained again: every score is derived from the runs' counts.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    result.add_argument("directories", nargs="+", type=Path, help="experiment or run directories")
+    result.add_argument("--page", type=Path, help="results page (Markdown) that gets a section for each experiment")
+    result.add_argument("--mix", action="store_true", help="allow runs that differ in more than factors and seed")
+    result.add_argument("--reduction", choices=["per_image", "pooled"], default="per_image", help="scores are"
+                        " means over images (default), or derived from all pixels at once")  # fmt: skip
+    result.add_argument("--background", action="store_true", help="count the background as a class")
+    result.add_argument("--empty", choices=["nan", "one", "zero"], default="nan", help="score of a class that neither"
+                        " truth nor prediction contains: left out (nan, default), 1 or 0")  # fmt: skip
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Report on the directories of the command line; return the exit code (2: nothing to report, or refused)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(given)
+    try:
+        for directory in options.directories:
+            if not collect([directory]):
+                raise ConfigError(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>")
+        convention = Convention(options.reduction, options.background, options.empty)
+        command = shlex.join(["python", "src/report.py", *given])
+        write_all(collect(options.directories), convention, options.mix, options.page, command, Console())
+    except SegbenchError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

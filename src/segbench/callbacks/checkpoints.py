@@ -1,0 +1,111 @@
+"""Saves what a run needs to go on and to be judged: ``last.ckpt`` and ``best.ckpt``."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Checkpoint
+
+from segbench.errors import DivergedError, InterruptedRun
+from segbench.runs.checkpoint_io import BEST, LAST
+
+
+class RunCheckpoints(Checkpoint):
+    """Saves the last state after every epoch, and the best weights whenever a score improves.
+
+    On SIGTERM or SIGINT the step in progress is finished, the state saved and the run ended with 128 plus the
+    signal's number, to be started again where it stopped; a second signal ends it at once.
+
+    Args:
+        folder: Where the checkpoints go.
+        monitor: Score that decides which epoch is best.
+        mode: ``min`` or ``max``. A score that is not finite is never best; the earlier of two equal ones is kept.
+        minutes: Also save the last state when so many minutes have passed within an epoch (None: never).
+        every_n_steps: Also save it every so many optimiser steps (None: never).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        monitor: str,
+        mode: str,
+        minutes: float | None = None,
+        every_n_steps: int | None = None,
+    ) -> None:
+        self.folder = folder
+        self.monitor, self.mode = monitor, mode
+        self.minutes, self.every_n_steps = minutes, every_n_steps
+        self.best: dict[str, Any] = {"epoch": None, "value": None, "monitor": monitor}
+        self.stop_signal: int | None = None
+        self._saved_at = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best epoch so far."""
+        return dict(self.best)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the best epoch so far up again."""
+        self.best = dict(state_dict)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over the stop signals from Lightning, which would exit with 0 and save nothing."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save within an epoch where it is due; the last batch leaves that to the epoch's end."""
+        if batch_idx + 1 >= trainer.num_training_batches:
+            return
+        due_steps = self.every_n_steps and trainer.global_step % self.every_n_steps == 0
+        due_time = self.minutes and time.monotonic() - self._saved_at > self.minutes * 60
+        if due_steps or due_time or self.stop_signal:
+            self._save_last(trainer, pl_module)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the best weights if this epoch is better than all before."""
+        if trainer.sanity_checking or not trainer.training and trainer.state.fn != "fit":
+            return
+        value = float(trainer.callback_metrics[self.monitor])
+        if not self._improves(value):
+            return
+        _refuse_non_finite(pl_module)
+        self.best = {"epoch": trainer.current_epoch, "value": value, "monitor": self.monitor}
+        trainer.save_checkpoint(self.folder / BEST, weights_only=True)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the last state."""
+        self._save_last(trainer, pl_module)
+
+    def _improves(self, value: float) -> bool:
+        if not math.isfinite(value):
+            return False
+        if self.best["value"] is None:
+            return True
+        return value < self.best["value"] if self.mode == "min" else value > self.best["value"]
+
+    def _save_last(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        _refuse_non_finite(pl_module)
+        trainer.save_checkpoint(self.folder / LAST)
+        self._saved_at = time.monotonic()
+        if self.stop_signal:
+            raise InterruptedRun(self.stop_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.stop_signal:
+            raise InterruptedRun(number)
+        self.stop_signal = number
+
+
+def _refuse_non_finite(module: pl.LightningModule) -> None:
+    for name, weight in module.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise DivergedError(f"weight {name} is not finite at step {module.global_step}; lower optimizer.lr")

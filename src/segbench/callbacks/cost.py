@@ -1,0 +1,154 @@
+"""What a run costs: weights, operations, speed, memory and time."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+log = logging.getLogger("segbench")
+
+# The first steps allocate, tune and compile; they say nothing about speed.
+_WARM_UP_STEPS = 3
+
+
+class CostMeter(pl.Callback):
+    """Measures training and prediction while they happen, and counts weights and operations once.
+
+    The clocks are in the checkpoint, so an interrupted run reports the sum over its attempts.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = {"fit": 0.0, "train": 0.0, "predict": 0.0}
+        self.images = {"train": 0, "predict": 0}
+        self.weights, self.trainable_weights, self.flops = 0, 0, 0
+        self._fit_started = self._batch_started = 0.0
+        self._steps = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the clocks, brought up to now."""
+        seconds = dict(self.seconds)
+        seconds["fit"] += time.monotonic() - self._fit_started if self._fit_started else 0.0
+        return {"seconds": seconds, "images": dict(self.images)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the clocks up again."""
+        self.seconds, self.images = dict(state_dict["seconds"]), dict(state_dict["images"])
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the wall clock."""
+        self._fit_started = time.monotonic()
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the wall clock."""
+        self.seconds["fit"] += time.monotonic() - self._fit_started
+        self._fit_started = 0.0
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Start the step's clock."""
+        self._batch_started = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop the step's clock; the step ended with its loss read back, so a GPU has finished it."""
+        self._steps += 1
+        if self._steps > _WARM_UP_STEPS:
+            self._count("train", batch)
+
+    def on_test_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Start the batch's clock."""
+        _synchronize()
+        self._batch_started = time.perf_counter()
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Stop the batch's clock (network, loss and counts)."""
+        _synchronize()
+        if batch_idx > 0 or trainer.num_test_batches[dataloader_idx] == 1:
+            self._count("predict", batch)
+
+    def measure_network(self, task: pl.LightningModule, image: torch.Tensor) -> None:
+        """Count weights, and the operations of one image's forward pass (a multiply-add is 2).
+
+        Args:
+            task: The task, before training.
+            image: One image (1,C,H,W).
+        """
+        weights = list(task.parameters())
+        self.weights = sum(weight.numel() for weight in weights)
+        self.trainable_weights = sum(weight.numel() for weight in weights if weight.requires_grad)
+        task.eval()
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            task(image)
+        task.train()
+        self.flops = counter.get_total_flops()
+
+    def report(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """Return the costs as they stand in ``summary.json``."""
+        return {
+            "weights": self.weights,
+            "trainable_weights": self.trainable_weights,
+            "flops_per_image": self.flops,
+            "train_images_per_second": self._rate("train"),
+            "predict_images_per_second": self._rate("predict"),
+            "peak_memory_bytes": _peak_memory(),
+            "wall_seconds": round(self.seconds["fit"], 3),
+            "device": device_name(trainer.strategy.root_device),
+            "threads": torch.get_num_threads(),
+            "precision": str(trainer.precision),
+        }
+
+    def _count(self, stage: str, batch: Any) -> None:
+        self.seconds[stage] += time.perf_counter() - self._batch_started
+        self.images[stage] += len(batch["image"])
+
+    def _rate(self, stage: str) -> float | None:
+        seconds = self.seconds[stage]
+        return round(self.images[stage] / seconds, 3) if seconds else None
+
+
+def device_name(device: torch.device) -> str:
+    """Return the model of the processor or graphics card."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _peak_memory() -> int:
+    """Bytes: of the graphics card's allocator where there is one, else of the whole process."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -1,0 +1,93 @@
+"""The run's own record of its curves: ``metrics.csv``, one row an epoch, and the loggers beside it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from segbench.runs.files import write_text
+
+log = logging.getLogger("segbench")
+
+
+class Curves(pl.Callback):
+    """Writes one row of ``metrics.csv`` and one line of the log for every epoch.
+
+    The rows are in the checkpoint too: after a crash the file continues exactly where training does, without
+    rows twice.
+
+    Args:
+        path: The CSV file.
+        log_every_n_steps: Steps between points of the training loss in the loggers.
+    """
+
+    def __init__(self, path: Path, log_every_n_steps: int = 50) -> None:
+        self.path = path
+        self.log_every_n_steps = log_every_n_steps
+        self.rows: list[dict[str, Any]] = []
+        self._seconds = 0.0
+        self._since = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows so far and the seconds spent in the epoch in progress."""
+        return {"rows": self.rows, "seconds": self._seconds + (time.monotonic() - self._since if self._since else 0.0)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the rows up again."""
+        self.rows, self._seconds = list(state_dict["rows"]), state_dict["seconds"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the file into the state of the checkpoint."""
+        self._since = time.monotonic()
+        self._write()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Send the training loss to the loggers, every few steps."""
+        if trainer.global_step % self.log_every_n_steps == 0:
+            for logger in trainer.loggers:
+                logger.log_metrics({"train/loss_step": outputs["loss"].item()}, step=trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the epoch's row, send its training loss to the loggers and say one line."""
+        task: Any = pl_module
+        now = time.monotonic()
+        seconds, self._since, self._seconds = self._seconds + now - self._since, now, 0.0
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, "seconds": round(seconds, 3), "lr": rate}
+        row |= {"train/loss": task.train_loss}
+        row |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        task.reset_train_loss()
+        self.rows.append(row)
+        self._write()
+        for logger in trainer.loggers:
+            logger.log_metrics({"train/loss": row["train/loss"], "lr": rate}, step=trainer.global_step)
+        left = seconds * ((trainer.max_epochs or 0) - row["epoch"])
+        log.info(
+            "epoch %d/%d  train loss %.4f  val loss %.4f  val dice %.4f  %.1f s, about %s left",
+            *(row["epoch"], trainer.max_epochs, row["train/loss"], row["val/loss"], row["val/dice"]),
+            *(seconds, _duration(left)),
+        )
+
+    def _write(self) -> None:
+        if not self.rows:
+            self.path.unlink(missing_ok=True)
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(self.rows[-1]), restval="")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.path, text.getvalue())
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

@@ -1,0 +1,119 @@
+"""The outermost layer of the command line: every refusal is one line and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from omegaconf.errors import OmegaConfBaseException
+
+from segbench.errors import ConfigError, SegbenchError, StorageError
+from segbench.suggest import nearest
+
+log = logging.getLogger("segbench")
+
+
+def run_entry_point(job: Callable[[], None]) -> int:
+    """Run a command and turn what goes wrong into one line on stderr and an exit code.
+
+    Args:
+        job: The command.
+
+    Returns:
+        The exit code: 0, or that of the refusal (2 configuration, 3 data, 4 diverged, 5 no usable checkpoint,
+        74 disk, 75 run in use, 128 + n stopped by signal n), or 1 for an error of ours.
+    """
+    debug = any(argument.lower() == "debug=true" for argument in sys.argv)
+    try:
+        job()
+    except (HydraException, OmegaConfBaseException) as error:
+        if debug:
+            traceback.print_exc()
+        return refuse(explain(error))
+    except SegbenchError as error:
+        if debug:
+            traceback.print_exc()
+        return refuse(error)
+    except OSError as error:
+        if debug or error.filename is None:
+            raise
+        return refuse(StorageError(f"paths.outputs: cannot write {error.filename}: {error.strerror}"))
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        log.debug("unexpected error", exc_info=error)
+        traceback.print_exc()
+        return refuse(SegbenchError(f"unexpected {type(error).__name__}: {_first_line(error)}"))
+    return 0
+
+
+def refuse(error: SegbenchError) -> int:
+    """Print a refusal (on stderr, also to ``train.log`` where one is open) and return its exit code."""
+    message = f"error: {error}"
+    if logging.getLogger().hasHandlers():
+        log.error(message)
+    else:
+        print(message, file=sys.stderr)
+    return error.exit_code
+
+
+def explain(error: Exception) -> ConfigError:
+    """Turn what Hydra or OmegaConf say of a configuration into one line with the nearest choice."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MissingConfigException) and cause.missing_cfg_file:
+            group, _, name = cause.missing_cfg_file.rpartition("/")
+            return ConfigError(f"{group}={name}: no such choice{nearest(name, cause.options or [])}")
+        cause = cause.__cause__
+    if isinstance(error, ConfigCompositionException):
+        return ConfigError(_explain_override(error))
+    return ConfigError(_first_line(error))
+
+
+def _explain_override(error: ConfigCompositionException) -> str:
+    text = f"{error} {error.__cause__ or ''}"
+    for argument in sys.argv[1:]:
+        key = argument.lstrip("+~").partition("=")[0]
+        if "=" in argument and (f"'{key}'" in text or f"override '{key}" in text):
+            return f"{key}: no such key{nearest(key, _known_keys())}"
+    return _first_line(error)
+
+
+def _known_keys() -> list[str]:
+    """Return every dotted key of the configuration as composed without value overrides."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+    from omegaconf import DictConfig, OmegaConf
+
+    choices = [argument for argument in sys.argv[1:] if "=" in argument and "." not in argument.partition("=")[0]]
+    hydra = GlobalHydra.instance().hydra
+    if hydra is None:
+        return []
+    for overrides in (choices, []):
+        try:
+            cfg = hydra.compose_config("config", overrides, RunMode.RUN, with_log_configuration=False)
+            break
+        except HydraException:
+            continue
+    else:
+        return []
+    keys: list[str] = []
+
+    def walk(node: DictConfig, prefix: str) -> None:
+        for key in node:
+            if key == "hydra" and not prefix:
+                continue
+            keys.append(f"{prefix}{key}")
+            child = OmegaConf.to_container(node, resolve=False)[key]  # type: ignore[index,call-overload]
+            if isinstance(child, dict):
+                walk(node[key], f"{prefix}{key}.")
+
+    walk(cfg, "")
+    return keys
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

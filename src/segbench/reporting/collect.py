@@ -1,0 +1,252 @@
+"""Run directories, as they are found on disk: finished, failed, killed, still running or unreadable.
+
+Only files are read, and only the ones the run directory promises. What is damaged is told, never raised: one bad
+file must not hide the other runs of a sweep.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pyarrow import ArrowException
+from yaml import YAMLError
+
+from segbench.reporting.counts import SplitCounts, read_counts
+
+State = Literal["done", "failed", "killed", "running", "unreadable"]
+DAMAGE = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError,
+    ArrowException, YAMLError, OmegaConfBaseException,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory.
+
+    Attributes:
+        directory: Where it lies. For a job that ended before it made one, where it would lie.
+        state: ``done``, ``failed``, ``killed`` (says running, but nobody holds its lock), ``running`` or
+            ``unreadable``.
+        reason: Why it is not done, in one line; None for a done run.
+        experiment: The experiment it belongs to, ``runs`` without one.
+        seed: Its seed, or None where it could not be read.
+        choices: Group name to choice, for example ``{"model": "unet"}``.
+        overrides: The Hydra overrides that started it, ``key=value``.
+        config: The resolved configuration; empty where it could not be read.
+        counts: Split name to counts; empty unless the run is done.
+        curves: ``metrics.csv``, one row an epoch; None where there is none.
+        summary: ``summary.json``; empty unless the run is done.
+        status: ``status.json``.
+    """
+
+    directory: Path
+    state: State
+    reason: str | None = None
+    experiment: str = "runs"
+    seed: int | None = None
+    choices: dict[str, str] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict)
+    counts: dict[str, SplitCounts] = field(default_factory=dict)
+    curves: pd.DataFrame | None = None
+    summary: dict[str, Any] = field(default_factory=dict)
+    status: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the directory."""
+        return self.directory.name
+
+
+def collect(paths: Iterable[Path]) -> list[Run]:
+    """Read every run directory at or below the paths, and the jobs that a sweep lost before they made one.
+
+    Args:
+        paths: Run directories, experiment directories, or anything above them.
+
+    Returns:
+        The runs sorted by directory, each once. Empty when there is none; nothing is raised for damage.
+    """
+    roots = [Path(path) for path in paths]
+    runs = {folder.resolve(): read_run(folder) for root in roots for folder in _run_directories(root)}
+    for root in roots:
+        for file in _sweep_files(root):
+            _add_jobs(file, runs)
+    return [runs[folder] for folder in sorted(runs)]
+
+
+def read_run(directory: Path) -> Run:
+    """Read one run directory; damage makes the run ``unreadable`` with the file and the reason."""
+    known: dict[str, Any] = {}
+    try:
+        known |= _identity(directory / "run.json")
+        status = known["status"] = _json(directory / "status.json")
+        if (directory / "config.yaml").exists() or status["state"] == "done":
+            known["config"] = _config(directory / "config.yaml")
+        if status["state"] == "done":
+            known["summary"] = _summary(directory / "summary.json")
+            known["counts"] = _named(directory / "scores.parquet", read_counts)
+        known["curves"] = _curves(directory / "metrics.csv", strict=status["state"] == "done")
+        state, reason = _state(directory, status)
+    except _DamagedError as damage:
+        state, reason = "unreadable", str(damage)
+    return Run(directory=directory, state=state, reason=reason, **known)
+
+
+class _DamagedError(Exception):
+    """A file of a run directory is missing or not what it should be."""
+
+
+def _named(path: Path, read: Any) -> Any:
+    """Call ``read(path)`` and turn whatever damage raises into one line that names the file."""
+    try:
+        return read(path)
+    except FileNotFoundError:
+        raise _DamagedError(f"{path.name} is missing") from None
+    except DAMAGE as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise _DamagedError(f"{path.name}: {lines[0]}") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    def read(path: Path) -> dict[str, Any]:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError("not a JSON object")
+        if path.name == "status.json" and value.get("state") not in ("running", "done", "failed"):
+            raise ValueError(f"state is {value.get('state')!r}, not running, done or failed")
+        return value
+
+    return _named(path, read)
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    value = _json(path)
+
+    def check(_: Path) -> dict[str, Any]:
+        return {
+            "experiment": str(value["experiment"]),
+            "seed": int(value["seed"]),
+            "choices": {str(key): str(choice) for key, choice in value["choices"].items()},
+            "overrides": tuple(str(item) for item in value.get("overrides") or ()),
+        }
+
+    return _named(path, check)
+
+
+def _config(path: Path) -> dict[str, Any]:
+    def read(path: Path) -> dict[str, Any]:
+        value = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        if not isinstance(value, dict):
+            raise ValueError("not a mapping")
+        lacking = [key for key in ("seed", "comparison") if key not in value]
+        if lacking:
+            raise ValueError(f"no key {', '.join(lacking)}")
+        if not isinstance(value["comparison"] or {}, dict):
+            raise ValueError("comparison is not a mapping")
+        return {str(key): item for key, item in value.items()}
+
+    return _named(path, read)
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    value = _json(path)
+
+    def check(_: Path) -> dict[str, Any]:
+        for part in ("cost", "git"):
+            if not isinstance(value.get(part, {}), dict):
+                raise ValueError(f"{part} is not a JSON object")
+        for key, item in value.get("cost", {}).items():
+            if key not in ("device", "precision") and item is not None and not isinstance(item, int | float):
+                raise ValueError(f"cost.{key} is {item!r}, not a number")
+        return value
+
+    return _named(path, check)
+
+
+def _curves(path: Path, strict: bool) -> pd.DataFrame | None:
+    """Read the curves; a run that was stopped may have left half a line, which only costs its curves."""
+
+    def read(path: Path) -> pd.DataFrame:
+        table = pd.read_csv(path)
+        if "epoch" not in table:
+            raise ValueError("no column 'epoch'")
+        return table.apply(pd.to_numeric)
+
+    if not path.exists():
+        return None
+    try:
+        return _named(path, read)
+    except _DamagedError:
+        if strict:
+            raise
+        return None
+
+
+def _state(directory: Path, status: dict[str, Any]) -> tuple[State, str | None]:
+    if status["state"] == "done":
+        return "done", None
+    if status["state"] == "failed":
+        return "failed", str(status.get("reason") or f"exit code {status.get('exit_code')}")
+    if lock_is_held(directory / ".lock"):
+        return "running", "still running"
+    return "killed", str(status.get("reason") or "killed: it says running, but no process holds it")
+
+
+def lock_is_held(path: Path) -> bool:
+    """Say whether another process holds a lock file, without making or keeping one."""
+    try:
+        import fcntl
+
+        descriptor = os.open(path, os.O_RDONLY)
+    except (ImportError, OSError):
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _run_directories(root: Path) -> Iterator[Path]:
+    for folder, children, files in os.walk(root):
+        if "run.json" in files or "status.json" in files:
+            children.clear()
+            yield Path(folder)
+        children.sort()
+
+
+def _sweep_files(root: Path) -> list[Path]:
+    """Sweep lists at or below ``root``; for a path that is a run directory there is none to heed."""
+    return sorted(root.rglob("sweep.json")) if root.is_dir() else []
+
+
+def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
+    """Add the sweep's failed jobs that left no directory, and its reasons for the ones that were killed."""
+    try:
+        jobs = _json(file)["jobs"]
+        for job in jobs:
+            if not job.get("exit_code"):
+                continue
+            directory = file.parent / str(job["directory"])
+            reason = str(job.get("reason") or f"exit code {job['exit_code']}")
+            known = runs.get(directory.resolve())
+            if known is None:
+                overrides = tuple(str(item) for item in job.get("overrides") or ())
+                runs[directory.resolve()] = Run(directory, "failed", reason, file.parent.name, overrides=overrides)
+            elif known.state == "killed":
+                runs[directory.resolve()] = Run(**(vars(known) | {"reason": reason}))
+    except (_DamagedError, *DAMAGE):
+        # The list only adds to what the directories say; without it they still speak for themselves.
+        return

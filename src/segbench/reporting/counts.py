@@ -1,0 +1,70 @@
+"""The counts file of a run: per image and class true/false positives/negatives, checked before anything is derived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+COUNTS = ["tp", "fp", "fn", "tn"]
+COLUMNS = ["split", "id", "group", "height", "width", "class_index", "class_name", *COUNTS]
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """The counts of one split.
+
+    Attributes:
+        ids: The N image ids, sorted.
+        groups: The N groups (car, patient, ...) of the images.
+        sizes: The distinct image sizes (height, width), sorted.
+        class_names: The C class names, background first.
+        counts: int64 (N, C, 4): tp, fp, fn, tn.
+    """
+
+    ids: tuple[str, ...]
+    groups: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+    class_names: tuple[str, ...]
+    counts: np.ndarray
+
+
+def read_counts(path: Path) -> dict[str, SplitCounts]:
+    """Read ``scores.parquet``.
+
+    Returns:
+        Split name to its counts.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If columns are missing, counts are negative or not whole numbers, an image lacks a class or has it
+            twice, or the classes of an image do not count the same number of pixels.
+    """
+    table = pd.read_parquet(path)
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise ValueError(f"no column {', '.join(missing)}")
+    numbers = table[["height", "width", "class_index", *COUNTS]]
+    if not all(pd.api.types.is_integer_dtype(kind) for kind in numbers.dtypes) or (numbers < 0).to_numpy().any():
+        raise ValueError("counts must be whole numbers, 0 or more")
+    if table.empty:
+        raise ValueError("no rows")
+    return {str(name): _split(str(name), part) for name, part in table.groupby("split", sort=False)}
+
+
+def _split(name: str, table: pd.DataFrame) -> SplitCounts:
+    table = table.astype({"id": str, "group": str, "class_name": str}).sort_values(["id", "class_index"])
+    classes = table.drop_duplicates("class_index").sort_values("class_index")
+    indices, ids = classes["class_index"].to_numpy(), table["id"].drop_duplicates()
+    whole = len(table) == len(ids) * len(indices)
+    if not whole or not (table["class_index"].to_numpy().reshape(len(ids), -1) == indices).all():
+        raise ValueError(f"{name}: not one row for each of {len(ids)} images and {len(indices)} classes")
+    counts = table[COUNTS].to_numpy(np.int64).reshape(len(ids), len(indices), 4)
+    pixels = counts.sum(axis=2)
+    if (pixels != pixels[:, :1]).any():
+        raise ValueError(f"{name}: the classes of an image count different numbers of pixels")
+    images = table.drop_duplicates("id")
+    sizes = sorted({(int(row.height), int(row.width)) for row in images.itertuples()})
+    return SplitCounts(tuple(ids), tuple(images["group"]), tuple(sizes), tuple(classes["class_name"]), counts)

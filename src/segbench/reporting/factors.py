@@ -1,0 +1,123 @@
+"""What differs between runs: the comparison's factors, the seed, and nothing else, or the runs are not comparable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from segbench.errors import ConfigError
+from segbench.reporting.collect import Run
+from segbench.runs.identity import IRRELEVANT
+
+UNKNOWN = "?"
+ABSENT = "–"
+# What names a run; and where a group is chosen whose keys cannot change a result.
+NAMES = ("name", "id", "experiment", "run_name", "experiment_name", "seed")
+
+
+def flatten(config: dict[str, Any]) -> dict[str, Hashable]:
+    """Return dotted keys to values; lists count as one value, written as JSON."""
+    flat: dict[str, Hashable] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{inner}": item for inner, item in flatten(value).items()}
+        else:
+            flat[str(key)] = json.dumps(value) if isinstance(value, list) else value
+    return flat
+
+
+def factor_value(run: Run, factor: str) -> Hashable:
+    """Return a run's value of a factor: a choice of a group, else a key of its configuration, else an override.
+
+    Returns:
+        The value; :data:`ABSENT` where a configuration lacks the key, :data:`UNKNOWN` where there is none to look in.
+    """
+    if factor in run.choices:
+        return run.choices[factor]
+    if run.config:
+        flat = flatten(run.config)
+        if factor in flat:
+            return flat[factor]
+        inside = {key: value for key, value in flat.items() if key.startswith(f"{factor}.")}
+        return json.dumps(inside, default=str) if inside else ABSENT
+    values = [text.partition("=")[2] for text in run.overrides if text.partition("=")[0].lstrip("+") == factor]
+    return (
+        next(iter(OmegaConf.to_container(OmegaConf.from_dotlist([f"v={values[-1]}"])).values())) if values else UNKNOWN
+    )
+
+
+def show_value(value: Hashable) -> str:
+    """Return a factor's value as it stands in tables: ``none`` for null, numbers as short as they are exact."""
+    if value is None:
+        return "none"
+    text = f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
+    """Return what differs between the runs besides the factors and the seed.
+
+    A key is accounted for when it is a factor; when it lies in a group that is a factor and that group's choice alone
+    decides it (``model.width`` under ``model``, unless one network was trained in two widths); when it repeats the
+    seed; or when it cannot change a result (``segbench.runs.identity.IRRELEVANT``).
+
+    Returns:
+        Group names (where the choice differs) and dotted keys, sorted. A differing group stands for the keys that it
+        decides.
+    """
+    runs = [run for run in runs if run.config]
+    factors = list(factors)
+    groups = sorted({group for run in runs for group in run.choices if _matters(group) and "/" not in group})
+    found = [group for group in groups if group not in factors and _differs([r.choices.get(group) for r in runs])]
+    accounted = [*factors, *found]
+    flats = [flatten(run.config) for run in runs]
+    for key in sorted({key for flat in flats for key in flat}):
+        values = [flat.get(key, ABSENT) for flat in flats]
+        if not _matters(key) or not _differs(values) or _repeats_seed(key, values, runs):
+            continue
+        above = [factor for factor in accounted if key == factor or key.startswith(f"{factor}.")]
+        if not any(key == factor or _decided([run.choices.get(factor) for run in runs], values) for factor in above):
+            found.append(key)
+    return sorted(found)
+
+
+def require_comparable(runs: Sequence[Run], factors: Sequence[str], mix: bool) -> list[str]:
+    """Return the factors of the rows, or refuse runs that differ in something else.
+
+    Args:
+        runs: The finished runs.
+        factors: The comparison's factors.
+        mix: Take whatever else differs as further factors instead of refusing it.
+
+    Raises:
+        ConfigError: If something besides factors and seed differs and ``mix`` is false; the keys are named.
+    """
+    others = other_differences(runs, factors)
+    if others and not mix:
+        raise ConfigError(
+            f"{runs[0].directory.parent}: the runs differ in {', '.join(others)} besides {', '.join(factors)} and seed;"
+            " name the run directories to compare, or give --mix to make these differences rows of the table"
+        )
+    return [*factors, *others]
+
+
+def _matters(key: str) -> bool:
+    return not any(key == name or key.startswith(f"{name}.") for name in (*IRRELEVANT, *NAMES))
+
+
+def _differs(values: Iterable[Any]) -> bool:
+    return len({(type(value) is bool, value) for value in values}) > 1
+
+
+def _repeats_seed(key: str, values: Sequence[Any], runs: Sequence[Run]) -> bool:
+    named = "seed" in key.rpartition(".")[2]
+    return named and all(value == run.seed for value, run in zip(values, runs, strict=True))
+
+
+def _decided(choices: Sequence[Any], values: Sequence[Any]) -> bool:
+    """Say whether equal choices always come with equal values."""
+    decided: dict[Any, Any] = {}
+    return all(decided.setdefault(choice, value) == value for choice, value in zip(choices, values, strict=True))

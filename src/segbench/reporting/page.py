@@ -1,0 +1,139 @@
+"""Reports on disk: each experiment's own Markdown, CSV and curves, and the results pages that gather them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from segbench.errors import ConfigError
+from segbench.reporting.collect import Run, collect
+from segbench.reporting.curves import draw_curves
+from segbench.reporting.provenance import provenance
+from segbench.reporting.render import csv_text, markdown_body, print_comparison
+from segbench.reporting.table import Comparison, compare
+from segbench.runs.files import write_text
+from segbench.scores.derive import Convention
+
+CURVES = "curves.png"
+PANELS = Path("figures") / "predictions.png"
+MOST_PANELS = 6
+
+
+def experiments(runs: Sequence[Run]) -> dict[Path, list[Run]]:
+    """Gather runs by the directory they lie in, which is their experiment's."""
+    gathered: dict[Path, list[Run]] = {}
+    for run in runs:
+        gathered.setdefault(run.directory.parent, []).append(run)
+    return gathered
+
+
+def report_experiment(directory: Path, run_directories: Sequence[Path] | None, console: Console) -> None:
+    """Compare the runs of one experiment: print the tables and write them and the curves into its directory.
+
+    Args:
+        directory: The experiment's directory.
+        run_directories: The runs to compare, those of one sweep for example; None = all in the directory.
+        console: Where the tables are printed.
+
+    Raises:
+        ConfigError: If there are no runs, they are not comparable, or the directory cannot be written.
+    """
+    runs = collect([directory])
+    if run_directories is not None:
+        wanted = {Path(path).resolve() for path in run_directories}
+        runs = [run for run in runs if run.directory.resolve() in wanted]
+    if not runs:
+        raise ConfigError(f"{directory}: no runs here")
+    comparison = compare(runs)
+    print_comparison(comparison, console)
+    written = write_report(comparison)
+    console.print(f"Written: {', '.join(str(path) for path in written)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def write_report(comparison: Comparison, command: str | None = None) -> list[Path]:
+    """Write ``comparison.md``, ``comparison.csv`` and ``curves.png`` into the experiment's directory.
+
+    Returns:
+        The files written; without curves there is no figure.
+
+    Raises:
+        ConfigError: If the directory cannot be written.
+    """
+    folder = comparison.directory
+    try:
+        figures = [("learning curves", CURVES)] if draw_curves(comparison, folder / CURVES) else []
+        write_text(folder / "comparison.md", f"# {comparison.title}\n\n{_section(comparison, figures, command)}")
+        write_text(folder / "comparison.csv", csv_text(comparison))
+    except OSError as error:
+        raise ConfigError(f"paths.outputs: cannot write the report into {folder}: {error.strerror or error}") from error
+    return [folder / name for name in ("comparison.md", "comparison.csv", *(name for _, name in figures))]
+
+
+def update_page(page: Path, comparison: Comparison, command: str) -> None:
+    """Write one experiment's section of a results page, in place of its former one or at the end.
+
+    Figures are copied into the folder named like the page, beside it. What people wrote outside the sections stays.
+
+    Args:
+        page: The Markdown page, ``results/carvana.md``; made if it is missing.
+        comparison: The experiment, with its report already written (:func:`write_report`).
+        command: The command that makes the report.
+
+    Raises:
+        ConfigError: If the page cannot be read or written.
+    """
+    begin, end = (f"<!-- {edge} {comparison.title} -->" for edge in ("begin", "end"))
+    try:
+        body = _section(comparison, _copy_figures(comparison, page), command)
+        section = f"{begin}\n## {comparison.title}\n\n{body}{end}\n"
+        text = page.read_text(encoding="utf-8") if page.exists() else f"# Results: {page.stem}\n"
+        former = re.compile(rf"^{re.escape(begin)}$.*?^{re.escape(end)}\n?", re.DOTALL | re.MULTILINE)
+        appended = f"{text.rstrip()}\n\n{section}"
+        write_text(page, former.sub(lambda _: section, text, count=1) if former.search(text) else appended)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--page {page}: cannot be updated: {error}") from error
+
+
+def write_all(
+    runs: Sequence[Run], convention: Convention, mix: bool, page: Path | None, command: str, console: Console
+) -> None:
+    """Report each experiment among the runs; all are compared before anything is written.
+
+    Raises:
+        ConfigError: As :func:`segbench.reporting.table.compare`, :func:`write_report` and :func:`update_page`.
+    """
+    comparisons = [compare(members, convention, mix) for members in experiments(runs).values()]
+    for comparison in comparisons:
+        print_comparison(comparison, console)
+        written = write_report(comparison, command)
+        if page is not None:
+            update_page(page, comparison, command)
+            written.append(page)
+        console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _section(comparison: Comparison, figures: Sequence[tuple[str, str]], command: str | None) -> str:
+    """Return tables, figures and provenance as Markdown; figures are (title, path relative to the page)."""
+    pictures = [f"{title[0].upper()}{title[1:]}:\n\n![{title}]({path})" for title, path in figures]
+    origin = "\n".join(f"- {line}" for line in provenance(comparison.done, command))
+    return "\n\n".join(part for part in (markdown_body(comparison).rstrip(), *pictures, origin) if part) + "\n"
+
+
+def _copy_figures(comparison: Comparison, page: Path) -> list[tuple[str, str]]:
+    """Copy the curves and, for each row, the prediction panels of its first seed; return titles and paths."""
+    folder = page.parent / page.stem
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = comparison.title.removeprefix(f"{page.stem}/").replace("/", "-")
+    sources = [("learning curves", comparison.directory / CURVES, f"{stem}-curves.png")]
+    for row in [row for row in comparison.rows if row.done][:MOST_PANELS]:
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", row.label).strip("-") or "run"
+        title = f"predictions, {row.label}, seed {row.done[0].seed}"
+        sources.append((title, row.done[0].directory / PANELS, f"{stem}-{name}.png"))
+    found = [(title, source, name) for title, source, name in sources if source.exists()]
+    for _, source, name in found:
+        shutil.copyfile(source, folder / name)
+    return [(title, f"{folder.name}/{name}") for title, _, name in found]

@@ -1,0 +1,214 @@
+"""A comparison as text: tables for the terminal, Markdown and CSV, all from the same cells."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from segbench.reporting.factors import show_value
+from segbench.reporting.notes import notes
+from segbench.reporting.table import COSTS, Comparison, Estimate, Row
+
+Cells = tuple[list[str], list[list[str]]]
+NOTHING = "–"
+
+
+def show_estimate(value: Estimate, with_n: bool = True) -> str:
+    """Return ``0.9873 ± 0.0012 (n=2)``; with one value there is no spread to print."""
+    if not value.n:
+        return NOTHING
+    spread = "" if value.spread is None else f" ± {value.spread:.4f}"
+    return f"{value.mean:.4f}{spread}" + (f" (n={value.n})" if with_n else "")
+
+
+def score_cells(comparison: Comparison) -> Cells:
+    """Return header and rows of the score table: the deciding metric first, published figures last."""
+    published = any(row.published for row in comparison.rows)
+    names = score_names(comparison)
+    header = [*_factor_titles(comparison), "finished", *(name.replace("_", " ") for name in names)]
+    header += ["published", "difference"] if published else []
+    rows = []
+    for row in comparison.rows:
+        cells = [*_factor_cells(comparison, row), f"{len(row.done)} of {len(row.runs)}"]
+        cells += [show_estimate(row.scores[name], with_n=name == comparison.metric) for name in names]
+        if published:
+            cells += _published_cells(row)
+        rows.append(cells)
+    return header, rows
+
+
+def cost_cells(comparison: Comparison) -> Cells:
+    """Return header and rows of the cost table (means over the runs)."""
+    titles = ["weights", "GFLOPs/image", "train images/s", "predict images/s", "peak memory", "wall time", "device"]
+    shown: list[Callable[[float], str]] = [
+        lambda value: f"{value:,.0f}",
+        lambda value: _short(value / 1e9),
+        _short,
+        _short,
+        lambda value: f"{_short(value / 2**30)} GiB",
+        duration,
+    ]
+    rows = []
+    for row in comparison.rows:
+        figures = [row.costs[key] for key in COSTS]
+        cells = [show(figure.mean) if figure.n else NOTHING for show, figure in zip(shown, figures, strict=True)]
+        rows.append([*_factor_cells(comparison, row), *cells, ", ".join(devices(row)) or NOTHING])
+    return [*_factor_titles(comparison), *titles], rows
+
+
+def devices(row: Row) -> list[str]:
+    """Return the devices of a row's runs, each once."""
+    costs = [run.summary.get("cost", {}) for run in row.done]
+    return sorted({f"{cost.get('device') or 'unknown'}, {cost.get('precision') or '32'}" for cost in costs})
+
+
+def score_names(comparison: Comparison) -> list[str]:
+    """Return the metrics that get a column, the deciding one first; one foreground class needs none of its own."""
+    if not comparison.rows:
+        return []
+    available = list(comparison.rows[0].scores)
+    single = len(comparison.classes) == 1
+    base = [name for name in available if name in (comparison.metric, "dice", "iou", "pixel_accuracy")]
+    classes = [] if single else [name for name in available if name not in base]
+    return [base[0], *classes, *base[1:]]
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as ``42 s``, ``4 min 12 s`` or ``3 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def markdown_table(cells: Cells, words: int = 1) -> str:
+    """Return a Markdown table; the first ``words`` columns hold words, the others are set flush right."""
+    header, rows = cells
+    rule = ["---" if index < words else "---:" for index in range(len(header))]
+    lines = [header, rule, *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def markdown_body(comparison: Comparison) -> str:
+    """Return question, tables, published figures, notes and unfinished runs as Markdown, without a heading."""
+    blocks = [comparison.question] if comparison.question else []
+    words = len(comparison.factors) or 1
+    blocks += [markdown_table(score_cells(comparison), words + 1), _bullets(notes(comparison))]
+    if comparison.done:
+        blocks += ["Cost (means over the runs):", markdown_table(cost_cells(comparison), words)]
+    if comparison.published:
+        blocks += ["Published figures:", _bullets(published_lines(comparison))]
+    if comparison.differences:
+        blocks += ["Differences from the published protocol:", _bullets(list(comparison.differences))]
+    if comparison.unfinished:
+        blocks += ["Not finished, and in no mean:", _bullets(unfinished_lines(comparison))]
+    return "\n\n".join(blocks) + "\n"
+
+
+def published_lines(comparison: Comparison) -> list[str]:
+    """Return one sentence for each published figure, with ours where there is one, and its source."""
+    lines = []
+    for entry in comparison.published:
+        where = ", ".join(f"{key}={show_value(value)}" for key, value in entry.where.items())
+        ours = f"ours {show_estimate(entry.ours)}, difference {entry.difference:+.4f}" if entry.ours.n else "ours: none"
+        lines.append(
+            f"{where}: {entry.metric} {entry.value:g}; {ours}" + (f" ({entry.source})" if entry.source else "")
+        )
+    return lines
+
+
+def unfinished_lines(comparison: Comparison) -> list[str]:
+    """Return one line for each run that counts in no mean: name, state, reason."""
+    return [f"{run.name}: {_state(run.state, reason)}" for run, reason in comparison.unfinished]
+
+
+def csv_text(comparison: Comparison) -> str:
+    """Return the comparison as CSV, unrounded: for each score mean, standard deviation and n; empty = none."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    scores = list(comparison.rows[0].scores) if comparison.rows else []
+    spread = [f"{name}_{part}" for name in scores for part in ("mean", "std", "n")]
+    header = [*comparison.factors, "finished", "started", "seeds", "split", "convention", *spread]
+    writer.writerow([*header, *COSTS, "device", "published", "difference"])
+    for row in comparison.rows:
+        line: list[object] = [*(show_value(value) for value in row.values), len(row.done), len(row.runs)]
+        line += [" ".join(str(run.seed) for run in row.done), comparison.split, comparison.convention.describe()]
+        for name in scores:
+            line += [_plain(row.scores[name].mean), _plain(row.scores[name].spread), row.scores[name].n]
+        line += [_plain(row.costs[key].mean) for key in COSTS]
+        entry = row.published
+        line += ["; ".join(devices(row)), entry.value if entry else "", _plain(entry.difference if entry else None)]
+        writer.writerow(line)
+    return stream.getvalue()
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print the tables and everything that has to be said with them."""
+    console.print()
+    console.print(f"[bold]{escape(comparison.title)}[/bold]  {escape(comparison.question)}")
+    words = len(comparison.factors) or 1
+    _print_table(console, score_cells(comparison), words + 1)
+    for line in notes(comparison):
+        console.print(line, style="dim", markup=False, highlight=False)
+    if comparison.done:
+        _print_table(console, cost_cells(comparison), words)
+    for title, lines in (
+        ("Published", published_lines(comparison)),
+        ("Differences from the published protocol", list(comparison.differences)),
+        ("Not finished, and in no mean", unfinished_lines(comparison)),
+    ):
+        if lines:
+            console.print(f"{title}:", style="bold")
+            for line in lines:
+                console.print(f"  {line}", markup=False, highlight=False)
+
+
+def _print_table(console: Console, cells: Cells, words: int) -> None:
+    """Print a table as wide as it needs when the output is a file, and folded into the terminal otherwise."""
+    header, rows = cells
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, title in enumerate(header):
+        table.add_column(escape(title), justify="left" if index < words else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    console.print(table, width=None if console.is_terminal else 240)
+
+
+def _factor_titles(comparison: Comparison) -> list[str]:
+    return list(comparison.factors) or ["configuration"]
+
+
+def _factor_cells(comparison: Comparison, row: Row) -> list[str]:
+    return [show_value(value) for value in row.values] or ["all runs"]
+
+
+def _published_cells(row: Row) -> list[str]:
+    if row.published is None:
+        return [NOTHING, NOTHING]
+    difference = row.published.difference
+    return [f"{row.published.value:g}", NOTHING if math.isnan(difference) else f"{difference:+.4f}"]
+
+
+def _state(state: str, reason: str) -> str:
+    return reason if reason.startswith((state, "still")) else f"{state}: {reason}"
+
+
+def _bullets(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else repr(value)

@@ -1,0 +1,270 @@
+"""Finished runs to one comparison: a row for each combination of the factors' values, every score from the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segbench.errors import ConfigError
+from segbench.reporting.collect import Run
+from segbench.reporting.counts import SplitCounts
+from segbench.reporting.factors import (
+    UNKNOWN,
+    factor_value,
+    other_differences,
+    require_comparable,
+    show_value,
+)
+from segbench.scores.derive import SCORES, Convention, class_scores, mean_score
+
+COSTS = (
+    "weights",
+    "flops_per_image",
+    "train_images_per_second",
+    "predict_images_per_second",
+    "peak_memory_bytes",
+    "wall_seconds",
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure over the seeds of one configuration.
+
+    Attributes:
+        mean: Mean of the n values; NaN when n is 0.
+        spread: Sample standard deviation (divided by n - 1); None when n is below 2.
+        n: Number of runs that have a value.
+    """
+
+    mean: float
+    spread: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published figure, the row it belongs to (None where no row fits) and ours (n = 0 where we have none)."""
+
+    metric: str
+    where: dict[str, Any]
+    value: float
+    source: str
+    row: int | None
+    ours: Estimate
+
+    @property
+    def difference(self) -> float:
+        """Ours minus the published figure; NaN where we have none."""
+        return self.ours.mean - self.value
+
+
+@dataclass(frozen=True)
+class Row:
+    """One combination of factor values.
+
+    Attributes:
+        values: One value per factor.
+        runs: Every run that was started with these values, whatever became of it.
+        scores: Metric name to estimate; per class as ``<metric>_<class>``.
+        costs: Key of :data:`COSTS` to estimate over the runs.
+        published: The published figure for the deciding metric, if any.
+    """
+
+    values: tuple[Hashable, ...]
+    runs: tuple[Run, ...]
+    scores: dict[str, Estimate] = field(default_factory=dict)
+    costs: dict[str, Estimate] = field(default_factory=dict)
+    published: Published | None = None
+
+    @property
+    def done(self) -> list[Run]:
+        """The finished runs, by seed."""
+        return sorted((run for run in self.runs if run.state == "done"), key=lambda run: (run.seed or 0, run.name))
+
+    @property
+    def label(self) -> str:
+        """The factor values in words, for legends and sentences."""
+        return ", ".join(show_value(value) for value in self.values) or "all runs"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that the tables, figures and notes of one experiment are drawn from.
+
+    Attributes:
+        directory: The experiment's directory.
+        title: The experiment's name.
+        question: What it asks; empty for runs without a comparison.
+        factors: What varies, in the order of the columns.
+        metric: The deciding metric.
+        split: The deciding split.
+        wanted_split: The split that the comparison asks for, which the data may lack.
+        convention: How counts became scores.
+        classes: Names of the classes with a column of their own.
+        rows: One per combination, sorted by value.
+        published: All published figures, also those of other metrics and of rows that are missing.
+        differences: Stated differences from the published protocol.
+        unfinished: Runs that count in no mean, each with its reason.
+    """
+
+    directory: Path
+    title: str
+    question: str
+    factors: tuple[str, ...]
+    metric: str
+    split: str
+    wanted_split: str
+    convention: Convention
+    classes: tuple[str, ...]
+    rows: tuple[Row, ...]
+    published: tuple[Published, ...]
+    differences: tuple[str, ...]
+    unfinished: tuple[tuple[Run, str], ...]
+
+    @property
+    def done(self) -> list[Run]:
+        """All finished runs."""
+        return [run for row in self.rows for run in row.done]
+
+
+def estimate(values: Sequence[float | None]) -> Estimate:
+    """Return mean and sample standard deviation of the finite values."""
+    finite = np.array([value for value in values if value is not None and np.isfinite(value)], dtype=np.float64)
+    if not finite.size:
+        return Estimate(float("nan"), None, 0)
+    return Estimate(float(finite.mean()), float(finite.std(ddof=1)) if finite.size > 1 else None, int(finite.size))
+
+
+def derive(counts: SplitCounts, metric: str, convention: Convention) -> float:
+    """Derive one score from counts.
+
+    Args:
+        counts: The counts of one split of one run.
+        metric: ``pixel_accuracy``, a name of :data:`segbench.scores.derive.SCORES`, or ``<name>_<class>``.
+        convention: Reduction over images, background, empty classes.
+
+    Raises:
+        ConfigError: If there is no such metric for these classes.
+    """
+    if metric == "pixel_accuracy" or metric in SCORES:
+        return float(mean_score(counts.counts, metric, convention))
+    for name in SCORES:
+        for index, label in enumerate(counts.class_names):
+            if metric in (f"{name}_{label}", f"{name}_{label.replace(' ', '_')}"):
+                return float(class_scores(counts.counts, name, convention)[index])
+    raise ConfigError(
+        f"comparison.metric: no score {metric!r}; there are pixel_accuracy, {', '.join(SCORES)}, <score>_<class>"
+    )
+
+
+def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool = False) -> Comparison:
+    """Build the comparison of one experiment's runs.
+
+    Args:
+        runs: Runs of one experiment directory.
+        convention: How counts become scores; by default the mean over images, without background.
+        mix: Allow differences besides factors and seed; they become factors too.
+
+    Raises:
+        ConfigError: If the runs are not comparable, or the comparison names an unknown metric.
+    """
+    done = [run for run in runs if run.state == "done"]
+    known = done or [run for run in runs if run.config]
+    declared = _declared(known)
+    factors = list(declared.get("factors") or ()) if declared else other_differences(known, ())
+    if declared and known:
+        factors = require_comparable(known, factors, mix)
+    split = _split(done, declared.get("split"))
+    metric = str(declared.get("metric") or "dice")
+    convention = convention or Convention()
+    classes = tuple(dict.fromkeys(name for run in done for name in run.counts[split].class_names[1:]))
+    rows, strangers = _rows(runs, known, factors)
+    rows = [_score(row, metric, split, convention, classes) for row in rows]
+    published = [_published(entry, rows, metric, split, convention) for entry in declared.get("published") or ()]
+    for index, row in enumerate(rows):
+        fitting = [entry for entry in published if entry.row == index and entry.metric == metric]
+        rows[index] = replace(row, published=fitting[0] if fitting else None)
+    return Comparison(
+        directory=runs[0].directory.parent,
+        title=(known or list(runs))[0].experiment,
+        question=str(declared.get("question") or ""),
+        factors=tuple(factors),
+        metric=metric,
+        split=split,
+        wanted_split=str(declared.get("split") or split),
+        convention=convention,
+        classes=classes,
+        rows=tuple(rows),
+        published=tuple(published),
+        differences=tuple(str(item) for item in declared.get("differences") or ()),
+        unfinished=tuple((run, strangers.get(run.name) or str(run.reason)) for run in runs if run.state != "done"),
+    )
+
+
+def _declared(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the comparison that the latest of the runs declares, or an empty dict."""
+    latest = max(runs, key=lambda run: str(run.status.get("started")), default=None)
+    return (latest.config.get("comparison") if latest else None) or {}
+
+
+def _split(done: Sequence[Run], wanted: str | None) -> str:
+    """Return the wanted split if every finished run has it, else ``test`` or ``val``, whichever they share."""
+    shared = [name for name in (wanted, "test", "val") if name and all(name in run.counts for run in done)]
+    if not shared:
+        raise ConfigError(f"{done[0].directory.parent}: the runs share no split with scores; report them apart")
+    return shared[0]
+
+
+def _rows(runs: Sequence[Run], known: Sequence[Run], factors: Sequence[str]) -> tuple[list[Row], dict[str, str]]:
+    """Gather runs by factor values; an unfinished run of other settings belongs to no row and is told apart."""
+    gathered: dict[tuple[Hashable, ...], list[Run]] = {}
+    strangers: dict[str, str] = {}
+    for run in runs:
+        values = tuple(factor_value(run, factor) for factor in factors)
+        others = other_differences([*known, run], factors) if run.state != "done" and run.config else []
+        if others:
+            strangers[run.name] = f"{run.reason} (in no row: other {', '.join(others)})"
+        elif UNKNOWN not in values:
+            gathered.setdefault(values, []).append(run)
+    ordered = sorted(gathered.items(), key=lambda item: [_order(value) for value in item[0]])
+    return [Row(values, tuple(members)) for values, members in ordered], strangers
+
+
+def _order(value: Hashable) -> tuple[int, float, str]:
+    if value is None:
+        return (0, 0.0, "")
+    return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
+
+
+def _score(row: Row, metric: str, split: str, convention: Convention, classes: Sequence[str]) -> Row:
+    base = next((name for name in SCORES if metric == name), "dice")
+    scores = {
+        name: estimate([derive(run.counts[split], name, convention) for run in row.done])
+        for name in dict.fromkeys((metric, "dice", "iou", "pixel_accuracy"))
+    }
+    for label in classes:
+        having = [run.counts[split] for run in row.done if label in run.counts[split].class_names]
+        scores[f"{base}_{label}"] = estimate([derive(counts, f"{base}_{label}", convention) for counts in having])
+    costs = {key: estimate([run.summary.get("cost", {}).get(key) for run in row.done]) for key in COSTS}
+    return replace(row, scores=scores, costs=costs)
+
+
+def _published(
+    entry: dict[str, Any], rows: Sequence[Row], metric: str, split: str, convention: Convention
+) -> Published:
+    """Find the row of a published figure and derive ours; a metric that counts cannot give (a loss) has none."""
+    where = dict(entry.get("where") or {})
+    name = str(entry.get("metric") or metric)
+    fits = [all(factor_value(row.runs[0], str(key)) == value for key, value in where.items()) for row in rows]
+    row = fits.index(True) if fits.count(True) == 1 else None
+    ours = Estimate(float("nan"), None, 0)
+    if row is not None:
+        with suppress(ConfigError):
+            ours = estimate([derive(run.counts[split], name, convention) for run in rows[row].done])
+    return Published(name, where, float(entry["value"]), str(entry.get("source") or ""), row, ours)

@@ -1,0 +1,19 @@
+"""The resolvers that the configuration files use."""
+
+from __future__ import annotations
+
+from omegaconf import OmegaConf
+
+from segbench.runs.identity import experiment_name, run_name
+
+
+def monitor_mode(monitor: str) -> str:
+    """Return ``min`` for a loss and ``max`` for any score."""
+    return "min" if "loss" in monitor else "max"
+
+
+def register() -> None:
+    """Make ``${run_name:}``, ``${experiment_name:}`` and ``${monitor_mode:...}`` usable in the configuration."""
+    OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_), replace=True)
+    OmegaConf.register_new_resolver("experiment_name", lambda *, _root_: experiment_name(_root_), replace=True)
+    OmegaConf.register_new_resolver("monitor_mode", monitor_mode, replace=True)

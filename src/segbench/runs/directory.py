@@ -1,0 +1,146 @@
+"""The run directory: the interface between training and reporting.
+
+It holds ``run.json`` (who this run is), ``config.yaml`` (resolved), ``status.json`` (running, done or failed
+with the reason), ``metrics.csv``, ``scores.parquet``, ``summary.json``, ``checkpoints/``, ``figures/`` and
+``train.log``. A ``status.json`` that says running while nobody holds ``.lock`` belongs to a killed run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from segbench.errors import BusyError, ConfigError, DataError
+from segbench.runs.files import read_json, sweep_temporaries, write_json
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Names and small files of one run directory.
+
+    Attributes:
+        path: The directory.
+    """
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of ``best.ckpt``, ``last.ckpt`` and ``previous.ckpt``."""
+        return self.path / "checkpoints"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of pictures."""
+        return self.path / "figures"
+
+    @property
+    def summary(self) -> Path:
+        """The final scores and costs, written once the run is done."""
+        return self.path / "summary.json"
+
+    @property
+    def scores(self) -> Path:
+        """The counts per image and class."""
+        return self.path / "scores.parquet"
+
+    @property
+    def metrics(self) -> Path:
+        """The curves, one row an epoch."""
+        return self.path / "metrics.csv"
+
+    def identity(self) -> dict[str, Any]:
+        """Return ``run.json``, or an empty dict before it is written."""
+        return read_json(self.path / "run.json") or {}
+
+    def state(self) -> str | None:
+        """Return ``running``, ``done`` or ``failed``, or None for a new directory."""
+        return (read_json(self.path / "status.json") or {}).get("state")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for this process; the kernel frees it however the process ends.
+
+        Raises:
+            BusyError: If another process holds it.
+            ConfigError: If the directory cannot be made or written.
+        """
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            for folder in (self.path, self.checkpoints, self.figures):
+                folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            status = read_json(self.path / "status.json") or {}
+            holder = f"process {status.get('pid', '?')} on {status.get('host', '?')}"
+            raise BusyError(f"{self.path}: this run is already in progress ({holder}); wait for it or stop it") from None
+        except OSError as error:
+            raise ConfigError(f"paths.outputs: cannot write {self.path}: {error.strerror or error}") from error
+        try:
+            sweep_temporaries(self.path)
+            yield
+        finally:
+            lock.release()
+
+    def begin(self, identity: dict[str, Any]) -> None:
+        """Record who this run is and that it is running (counts the attempt)."""
+        write_json(self.path / "run.json", self.identity() | identity)
+        previous = read_json(self.path / "status.json") or {}
+        self._write_status(
+            state="running",
+            reason=None,
+            exit_code=None,
+            started=_now(),
+            finished=None,
+            attempts=previous.get("attempts", 0) + 1,
+        )
+
+    def begin_data(self, fingerprint: str) -> None:
+        """Record which files the run is trained on.
+
+        Args:
+            fingerprint: Digest of the data files' names, sizes and times, and of the settings that shape them.
+
+        Raises:
+            DataError: If the run was begun on other files and would now go on with these.
+        """
+        identity = self.identity()
+        known = identity.get("data_fingerprint")
+        if known not in (None, fingerprint) and any(self.checkpoints.glob("*.ckpt")):
+            raise DataError(f"{self.path}: the data files changed since this run began; start again with rerun=true")
+        write_json(self.path / "run.json", identity | {"data_fingerprint": fingerprint})
+
+    def finish(self) -> None:
+        """Record that the run is done."""
+        self._write_status(state="done", reason=None, exit_code=0, finished=_now())
+
+    def fail(self, reason: str, exit_code: int) -> None:
+        """Record why the run stopped; it can be started again."""
+        self._write_status(state="failed", reason=reason, exit_code=exit_code, finished=_now())
+
+    def clear(self) -> None:
+        """Remove everything but the lock and the log, for a run that starts from nothing."""
+        for entry in self.path.iterdir():
+            if entry.name in (".lock", "train.log"):
+                continue
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        for folder in (self.checkpoints, self.figures):
+            folder.mkdir()
+
+    def _write_status(self, **changes: Any) -> None:
+        status = read_json(self.path / "status.json") or {}
+        status.update(changes, host=socket.gethostname(), pid=os.getpid())
+        write_json(self.path / "status.json", status)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,84 @@
+"""What makes two runs the same run: a hash of everything in the configuration that can change the result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+# Where files lie, what is printed or logged, and on which device a run happens do not make it another run.
+IRRELEVANT = (
+    "hydra",
+    "paths",
+    "logger",
+    "comparison",
+    "rerun",
+    "debug",
+    "data.root",
+    "data.num_workers",
+    "trainer.accelerator",
+    "trainer.threads",
+    "trainer.progress",
+    "trainer.log_every_n_steps",
+    "trainer.checkpoint_minutes",
+    "trainer.checkpoint_every_n_steps",
+    "callbacks.panels",
+    "callbacks.cost",
+)
+HASH_LENGTH = 10
+
+
+def relevant(cfg: DictConfig) -> dict[str, Any]:
+    """Return the resolved configuration without :data:`IRRELEVANT` keys, as plain types.
+
+    ``paths`` is set to constants before interpolations are resolved, so a value that is built from it
+    (``init_from``, for example) does not depend on where the files lie.
+    """
+    cfg = cfg.copy()
+    OmegaConf.set_readonly(cfg, False)
+    with open_dict(cfg):
+        if "paths" in cfg:
+            cfg.paths = {key: f"<{key}>" for key in cfg.paths}
+        for dotted in IRRELEVANT:
+            parent, _, leaf = dotted.rpartition(".")
+            node = OmegaConf.select(cfg, parent) if parent else cfg
+            if dotted != "paths" and isinstance(node, DictConfig) and leaf in node:
+                node.pop(leaf)
+    resolved = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(resolved, dict)
+    resolved.pop("paths", None)
+    return {str(key): value for key, value in resolved.items()}
+
+
+def run_id(cfg: DictConfig) -> str:
+    """Return the run's identity: the first 10 hexadecimal digits of a SHA-256.
+
+    Equal for configurations that differ only in the order of keys, in how a number is written, or in
+    :data:`IRRELEVANT` keys.
+    """
+    canonical = json.dumps(_canonical(relevant(cfg)), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]
+
+
+def run_name(cfg: DictConfig) -> str:
+    """Return the run directory's name, readable first and unique by its hash: ``cmr-unet-dice-seed0-1f0c...``."""
+    choices = cfg.hydra.runtime.choices
+    parts = [str(choices[group]) for group in ("data", "model", "loss")]
+    return "-".join([*parts, f"seed{cfg.seed}", run_id(cfg)])
+
+
+def experiment_name(cfg: DictConfig) -> str:
+    """Return the folder that gathers the runs: the chosen experiment, or ``runs`` without one."""
+    return cfg.hydra.runtime.choices.get("experiment") or "runs"
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -1,0 +1,76 @@
+"""The counts of a split, gathered image by image: the one source of every score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+class CountsTable:
+    """Counts of true/false positives/negatives per image and class, with the loss.
+
+    Batches are kept as tensors where they are (no wait for a GPU) and joined when somebody asks.
+    """
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.sizes: list[tuple[int, ...]] = []
+        self._counts: list[Tensor] = []
+        self._losses: list[tuple[Tensor, int]] = []
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.__init__()  # type: ignore[misc]
+
+    def add(self, ids: Sequence[str], counts: Tensor, size: tuple[int, ...], loss: Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            ids: The images' ids, B of them.
+            counts: int64 (B,C,4): tp, fp, fn, tn of every class.
+            size: Height and width in pixels at which the counts were taken.
+            loss: Mean loss of the batch.
+        """
+        self.ids += ids
+        self.sizes += [size] * len(ids)
+        self._counts.append(counts)
+        self._losses.append((loss.detach(), len(ids)))
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """All counts, int64 (N,C,4)."""
+        return torch.cat(self._counts).cpu().numpy()
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean loss per image."""
+        total = sum(loss.item() * images for loss, images in self._losses)
+        return total / max(len(self.ids), 1)
+
+    def frame(self, split: str, class_names: Sequence[str], groups: Mapping[str, str]) -> pd.DataFrame:
+        """Return one row per image and class, as stored in ``scores.parquet``.
+
+        Args:
+            split: Name of the split.
+            class_names: Names in the order of the counts' classes.
+            groups: Group of each image id.
+        """
+        counts = self.counts
+        classes = len(class_names)
+        return pd.DataFrame(
+            {
+                "split": split,
+                "id": np.repeat(self.ids, classes),
+                "group": np.repeat([groups[image] for image in self.ids], classes),
+                "height": np.repeat([size[0] for size in self.sizes], classes),
+                "width": np.repeat([size[1] for size in self.sizes], classes),
+                "class_index": np.tile(np.arange(classes), len(self.ids)),
+                "class_name": np.tile(class_names, len(self.ids)),
+            }
+            | {name: counts[:, :, i].ravel() for i, name in enumerate(("tp", "fp", "fn", "tn"))}
+        )

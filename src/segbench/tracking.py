@@ -1,0 +1,109 @@
+"""TensorBoard and Weights & Biases: mirrors of the run directory, never the record itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+
+log = logging.getLogger("segbench")
+
+
+def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) -> list[Logger]:
+    """Build the loggers of ``cfg.logger`` inside the run directory.
+
+    Args:
+        cfg: The whole configuration.
+        directory: The run directory.
+        identity: The run's ``run.json``; its ``wandb_id`` makes a resumed run go on as the same W&B run.
+    """
+    loggers: list[Logger] = []
+    for name, section in cfg.logger.items():
+        extra = _wandb_options(directory, identity) if name == "wandb" else {"save_dir": str(directory)}
+        loggers.append(instantiate(section, **extra))
+    plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "logger"]), resolve=True)
+    for logger in loggers:
+        logger.log_hyperparams(plain)  # type: ignore[arg-type]
+    return loggers
+
+
+def new_wandb_id() -> str:
+    """Return an id for a new W&B run; it is kept in ``run.json`` before training starts."""
+    return uuid.uuid4().hex[:12]
+
+
+def _wandb_options(directory: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    import wandb
+
+    os.environ.setdefault("WANDB_SILENT", "true")
+    offline = os.environ.get("WANDB_MODE") in ("offline", "disabled") or not wandb.api.api_key
+    if offline:
+        log.info("W&B: not logged in, so this run is kept offline in %s (wandb sync uploads it)", directory / "wandb")
+    return {
+        "save_dir": str(directory),
+        "name": identity["name"],
+        "id": identity["wandb_id"],
+        "group": identity["experiment"],
+        "resume": "allow",
+        "offline": offline,
+    }
+
+
+def log_panels(loggers: Sequence[Logger], panel: dict[str, Any], class_names: Sequence[str], step: int) -> None:
+    """Send images with their masks to every logger that can show them.
+
+    Args:
+        loggers: The loggers.
+        panel: ``id`` list, ``image`` float (N,H,W,C) in [0,1], ``truth`` and ``prediction`` int (N,H,W).
+        class_names: Names of the classes.
+        step: The step they belong to.
+    """
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.log({"predictions": _wandb_images(panel, class_names)})
+        elif isinstance(logger, TensorBoardLogger):
+            scale = max(len(class_names) - 1, 1)
+            for name in ("image", "truth", "prediction"):
+                stack = panel[name] if name == "image" else np.minimum(panel[name][..., None] / scale, 1.0)
+                logger.experiment.add_images(f"predictions/{name}", stack, step, dataformats="NHWC")
+
+
+def _wandb_images(panel: dict[str, Any], class_names: Sequence[str]) -> list[Any]:
+    import wandb
+
+    labels = dict(enumerate(class_names)) | {255: "ignored"}
+    images = []
+    for i, name in enumerate(panel["id"]):
+        masks = {
+            kind: {"mask_data": panel[kind][i].astype(np.uint8), "class_labels": labels} for kind in ("truth", "prediction")
+        }
+        pixels = (panel["image"][i] * 255).round().astype(np.uint8)
+        images.append(wandb.Image(pixels.squeeze(), masks=masks, caption=name))
+    return images
+
+
+def finish(loggers: Sequence[Logger], summary: dict[str, Any] | None) -> None:
+    """Write the summary and close the loggers, so that the next run of this process is not merged into this one.
+
+    Args:
+        loggers: The loggers.
+        summary: The run's ``summary.json``, or None for a run that failed.
+    """
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            run = logger.experiment
+            if summary is not None:
+                run.summary.update({"scores": summary["scores"], "cost": summary["cost"], "best": summary["best"]})
+            run.finish(exit_code=0 if summary is not None else 1)
+        elif summary is not None and isinstance(logger, TensorBoardLogger):
+            for split, scores in summary["scores"].items():
+                logger.log_metrics({f"final/{split}_{name}": value for name, value in scores.items()})
+        logger.finalize("success" if summary is not None else "failed")

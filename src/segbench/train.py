@@ -1,0 +1,337 @@
+"""Train and test one configuration: the only place that knows data, network, loss, task and run directory."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from segbench import callbacks, environment, tracking
+from segbench.config import validate
+from segbench.data.base import SegmentationData
+from segbench.data.loader import ReplayLoader
+from segbench.errors import CheckpointError, ConfigError, DataError, DivergedError, SegbenchError, StorageError
+from segbench.reporting.single import print_run
+from segbench.resolvers import monitor_mode
+from segbench.rng import derive_seed
+from segbench.runs.checkpoint_io import BEST, LAST, PREVIOUS, VerifiedCheckpointIO, load_checkpoint, newest_good
+from segbench.runs.directory import RunDirectory
+from segbench.runs.files import atomic_open, write_json, write_text
+from segbench.scores import Convention, class_scores, mean_score
+from segbench.suggest import nearest
+from segbench.tasks import SegmentationTask
+from segbench.tasks.evaluation import CountsTable
+from segbench.tasks.initialise import freeze, load_weights
+
+log = logging.getLogger("segbench")
+
+FINAL_SCORES = ("dice", "iou", "sensitivity", "specificity", "precision", "accuracy", "pixel_accuracy")
+
+
+def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
+    """Train, validate and test one configuration, or report it if that was done before.
+
+    Args:
+        cfg: The composed configuration (without Hydra's own node).
+        run: Its run directory.
+        identity: What ``run.json`` says of it: id, name, experiment, choices, overrides, seed.
+
+    Raises:
+        SegbenchError: For everything a user can mend; the run directory says so too and the run can be started again.
+    """
+    validate(cfg)
+    console = Console(stderr=False)
+    with run.locked():
+        if run.state() == "done" and not cfg.rerun:
+            log.info("already done, nothing to do (rerun=true trains again)")
+            print_run(run.path, console)
+            return
+        if cfg.rerun:
+            run.clear()
+        try:
+            _train_and_test(cfg, run, identity)
+        except BaseException as error:
+            refusal = _as_refusal(error, run)
+            _record_failure(run, refusal, error)
+            if refusal is error:
+                raise
+            raise refusal from error
+        run.finish()
+        print_run(run.path, console)
+
+
+def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
+    identity = {"wandb_id": tracking.new_wandb_id()} | run.identity() | identity
+    run.begin(identity)
+    write_text(run.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    _quiet()
+    if cfg.trainer.threads:
+        torch.set_num_threads(cfg.trainer.threads)
+
+    data: SegmentationData = instantiate(
+        cfg.data,
+        augmentation=instantiate(cfg.augmentation),
+        seed=cfg.seed,
+        cache_dir=Path(cfg.paths.cache),
+    )
+    task = build_task(cfg, data)
+    data.setup()
+    run.begin_data(data.fingerprint)
+    task.extra_state = _extra_state(cfg, data)
+
+    loggers = tracking.build_loggers(cfg, run.path, identity)
+    summary = None
+    try:
+        summary = _fit_and_evaluate(cfg, run, data, task, loggers)
+        write_json(run.summary, summary)
+    finally:
+        tracking.finish(loggers, summary)
+
+
+def build_task(cfg: DictConfig, data: SegmentationData) -> SegmentationTask:
+    """Build network, loss and task for a data module, before any file of it is read.
+
+    Args:
+        cfg: The whole configuration.
+        data: The data module; it tells channels and classes.
+
+    Raises:
+        ConfigError: If the parts do not fit each other.
+    """
+    sigmoid = cfg.activation == "sigmoid" or (cfg.activation == "auto" and data.num_classes == 2)
+    if sigmoid and data.num_classes != 2:
+        raise ConfigError(f"activation=sigmoid: {data.name} has {data.num_classes} classes; use activation=softmax")
+    outputs = 1 if sigmoid else data.num_classes
+    torch.manual_seed(derive_seed(cfg.seed, "weights"))
+    try:
+        network = instantiate(cfg.model, in_channels=data.in_channels, out_channels=outputs)
+        loss = instantiate(cfg.loss)
+        loss.check(outputs)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if cfg.init_from is not None:
+        load_weights(network, cfg.init_from)
+    if cfg.freeze is not None:
+        freeze(network, cfg.freeze)
+    if cfg.trainer.compile:
+        network.compile()
+    task = SegmentationTask(
+        network,
+        loss,
+        optimizer=instantiate(cfg.optimizer, _partial_=True),
+        scheduler=None if cfg.scheduler is None else instantiate(cfg.scheduler, _partial_=True),
+        class_names=data.class_names,
+        seed=cfg.seed,
+        ignore_index=data.ignore_index,
+        channels_last=cfg.trainer.channels_last,
+        monitor=cfg.trainer.monitor,
+    )
+    if cfg.trainer.monitor not in task.metric_names():
+        raise ConfigError(f"trainer.monitor={cfg.trainer.monitor}: no such score{nearest(cfg.trainer.monitor, task.metric_names())}")
+    return task
+
+
+def _fit_and_evaluate(
+    cfg: DictConfig, run: RunDirectory, data: SegmentationData, task: SegmentationTask, loggers: list[Any]
+) -> dict[str, Any]:
+    cost = callbacks.CostMeter()
+    cost.measure_network(task, torch.zeros(1, data.in_channels, *data.datasets["val"][0]["image"].shape[-2:]))
+    checkpoints = callbacks.RunCheckpoints(
+        run.checkpoints,
+        cfg.trainer.monitor,
+        monitor_mode(cfg.trainer.monitor),
+        minutes=cfg.trainer.checkpoint_minutes,
+        every_n_steps=cfg.trainer.checkpoint_every_n_steps,
+    )
+    extra = {name: instantiate(section) for name, section in cfg.callbacks.items()}
+    trainer = build_trainer(
+        cfg,
+        loggers,
+        [cost, callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps), *extra.values(), checkpoints],
+    )
+    data.attach(train_loader(data, cfg, trainer))
+    resume_from = _resume_point(run)
+    started = time.monotonic()
+    trainer.fit(task, datamodule=data, ckpt_path=resume_from)
+    log.info("trained %d epochs in %.0f s", trainer.current_epoch, time.monotonic() - started)
+
+    best = run.checkpoints / BEST
+    if not best.is_file():
+        raise DivergedError(f"{cfg.trainer.monitor} was never finite, so no epoch is best; lower optimizer.lr")
+    task.load_state_dict(load_checkpoint(best)["state_dict"])
+    loaders = data.eval_dataloaders()
+    task.evaluation = {split: CountsTable() for split in loaders}
+    trainer.test(task, dataloaders=list(loaders.values()), verbose=False)
+    _write_scores(run, task, data)
+    panels = [item for item in extra.values() if isinstance(item, callbacks.PredictionPanels)]
+    for panel in panels:
+        panel.draw(task, data, list(loaders)[-1], run.figures / "predictions.png", loggers, trainer.global_step)
+    return {
+        "scores": {split: final_scores(table, task.class_names) for split, table in task.evaluation.items()},
+        "convention": Convention().describe(),
+        "best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1},
+        "epochs": trainer.current_epoch,
+        "cost": cost.report(trainer, task),
+        "data": data.summary(),
+        "versions": environment.versions(),
+        "git": environment.git_state(),
+        "seed": cfg.seed,
+    }
+
+
+def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback]) -> pl.Trainer:
+    """Build Lightning's trainer from ``cfg.trainer``.
+
+    Args:
+        cfg: The whole configuration.
+        loggers: The loggers.
+        extra: Callbacks; early stopping and the progress bar are added here.
+
+    Raises:
+        ConfigError: If the accelerator or the precision does not exist on this machine.
+    """
+    settings = cfg.trainer
+    every = list(extra)
+    if settings.early_stopping:
+        mode = monitor_mode(settings.monitor)
+        every.insert(0, callbacks.ResumableEarlyStopping(settings.monitor, patience=settings.early_stopping, mode=mode))
+    bar = settings.progress == "bar" or (settings.progress == "auto" and sys.stderr.isatty())
+    if bar:
+        every.append(callbacks.TerminalBar())
+    cuda = settings.accelerator in ("gpu", "cuda") or (settings.accelerator == "auto" and torch.cuda.is_available())
+    if cuda:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    try:
+        return pl.Trainer(
+            max_epochs=settings.max_epochs,
+            accelerator=settings.accelerator,
+            devices=1,
+            precision=settings.precision,
+            # Equal bits need this on a GPU; on a CPU it changes none and costs time.
+            deterministic="warn" if cuda else False,
+            logger=loggers,
+            callbacks=every,
+            plugins=[VerifiedCheckpointIO()],
+            accumulate_grad_batches=settings.accumulate_grad_batches,
+            gradient_clip_val=settings.gradient_clip_val,
+            limit_train_batches=settings.limit_train_batches,
+            log_every_n_steps=settings.log_every_n_steps,
+            num_sanity_val_steps=0,
+            enable_progress_bar=bar,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+    except (pl.utilities.exceptions.MisconfigurationException, ValueError) as error:
+        line = str(error).splitlines()[0]
+        raise ConfigError(f"trainer.accelerator={settings.accelerator}: {line}; use trainer.accelerator=cpu") from error
+
+
+def train_loader(data: SegmentationData, cfg: DictConfig, trainer: pl.Trainer) -> ReplayLoader:
+    """Return the training batches, which ask the trainer at every epoch where to go on.
+
+    Args:
+        data: The data module, set up.
+        cfg: The whole configuration.
+        trainer: The trainer whose counters are followed.
+    """
+
+    def position() -> tuple[int, int]:
+        loop = trainer.fit_loop
+        return loop.epoch_progress.current.processed, loop.epoch_loop.batch_progress.current.ready
+
+    return ReplayLoader(
+        data.datasets["train"],
+        data.batch_size,
+        cfg.seed,
+        position,
+        num_workers=data.num_workers,
+        worker_init=data.worker_init,
+        pin_memory=trainer.strategy.root_device.type == "cuda",
+    )
+
+
+def final_scores(table: CountsTable, class_names: tuple[str, ...]) -> dict[str, float]:
+    """Return the mean over classes of every score, and every class's own Dice and IoU.
+
+    Args:
+        table: The counts of a split.
+        class_names: All classes, background first.
+    """
+    convention = Convention()
+    scores = {name: float(mean_score(table.counts, name, convention)) for name in FINAL_SCORES}
+    for name in ("dice", "iou"):
+        values = class_scores(table.counts, name, convention)
+        scores |= {f"{name}_{label}": float(values[i]) for i, label in enumerate(class_names) if i > 0}
+    return scores
+
+
+def _resume_point(run: RunDirectory) -> Path | None:
+    path, refused = newest_good(run.checkpoints)
+    for line in refused:
+        log.warning(line)
+    if path is not None:
+        log.info("going on from %s", path)
+    elif any((run.checkpoints / name).exists() for name in (LAST, PREVIOUS)):
+        raise CheckpointError(f"{run.checkpoints}: no checkpoint to resume from is intact; start with rerun=true")
+    return path
+
+
+def _write_scores(run: RunDirectory, task: SegmentationTask, data: SegmentationData) -> None:
+    groups = {record.id: record.group for record in data.records}
+    frames = [table.frame(split, task.class_names, groups) for split, table in task.evaluation.items()]
+    with atomic_open(run.scores) as stream:
+        pd.concat(frames, ignore_index=True).to_parquet(stream)
+
+
+def _extra_state(cfg: DictConfig, data: SegmentationData) -> dict[str, Any]:
+    return {
+        "config": OmegaConf.to_yaml(cfg, resolve=True),
+        "in_channels": data.in_channels,
+        "mean": [float(value) for value in data.mean],
+        "std": [float(value) for value in data.std],
+    }
+
+
+def _as_refusal(error: BaseException, run: RunDirectory) -> BaseException:
+    """Turn what the operating system or a library says into a refusal, where the user can mend it."""
+    if isinstance(error, SegbenchError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+        return StorageError(f"paths.outputs: cannot write {error.filename or run.path}: {error.strerror}; free the space or choose another folder, then start again")
+    if isinstance(error, OSError) and error.errno is None and str(error).startswith("cannot write"):
+        return StorageError(f"paths.outputs: {error}; free space or choose another folder, then start again")
+    if isinstance(error, torch.OutOfMemoryError):
+        return ConfigError("out of memory on the device; lower data.batch_size, data.size or model.width")
+    if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+        return DataError(f"data.num_workers: {str(error).splitlines()[0]} (out of memory or of /dev/shm?); try data.num_workers=0")
+    return error
+
+
+def _record_failure(run: RunDirectory, refusal: BaseException, error: BaseException) -> None:
+    reason = str(refusal) if isinstance(refusal, SegbenchError) else f"{type(refusal).__name__}: {refusal}"
+    try:
+        run.fail(reason, getattr(refusal, "exit_code", 1))
+        if not isinstance(refusal, SegbenchError):
+            log.debug("unexpected error", exc_info=error)
+    except OSError as second:
+        log.error("status.json could not be written: %s", second)
+
+
+def _quiet() -> None:
+    """Silence what Lightning says about things that are settled here."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (".*does not have many workers.*", ".*smaller than the logging interval.*", ".*in eval mode.*", ".*LeafSpec.*", ".*isinstance\\(treespec.*", ".*Checkpoint directory.*", ".*mps.*"):
+        warnings.filterwarnings("ignore", message)

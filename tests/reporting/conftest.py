@@ -1,0 +1,100 @@
+"""Fake run directories, written by the contract and by nothing of the trainer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+CLASSES = ("background", "disc", "ring")
+
+
+def counts_table(dice: dict[str, tuple[int, int, int]], images: int, pixels: int = 1000) -> pd.DataFrame:
+    """Rows of scores.parquet: every image of a split has the given (tp, fp, fn) per foreground class."""
+    rows = []
+    for split in ("val", "test"):
+        for image in range(images):
+            for index, name in enumerate(CLASSES):
+                tp, fp, fn = dice[name] if index else (600, 30, 20)
+                row = {"split": split, "id": f"{split}{image}", "group": f"g{image // 2}", "height": 20, "width": 50}
+                row |= {"class_index": index, "class_name": name, "tp": tp, "fp": fp, "fn": fn}
+                rows.append(row | {"tn": pixels - tp - fp - fn})
+    return pd.DataFrame(rows).sample(frac=1, random_state=0)
+
+
+class Maker:
+    """Writes run directories below ``root``/<experiment>."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.comparison: dict[str, Any] | None = None
+
+    def __call__(
+        self, model: str = "unet", seed: int = 0, tp: int = 90, state: str = "done", reason: str | None = None, **more: Any
+    ) -> Path:
+        """Write one run; ``more``: experiment, config (merged), choices (merged), images, cost, name, overrides."""
+        experiment = more.get("experiment", "carvana/architectures")
+        name = more.get("name", f"fake-{model}-dice-seed{seed}")
+        folder = self.root / experiment / name
+        (folder / "figures").mkdir(parents=True)
+        choices = {"data": "fake", "model": model, "loss": "dice", "hydra/launcher": "basic"} | more.get("choices", {})
+        overrides = more.get("overrides", [f"model={model}", f"seed={seed}"])
+        identity = {"id": name, "name": name, "experiment": experiment, "seed": seed}
+        self._json(folder / "run.json", identity | {"choices": choices, "overrides": overrides})
+        config: dict[str, Any] = {
+            "seed": seed,
+            "model": {"_target_": f"fake.{model}", "width": 64},
+            "optimizer": {"lr": 0.001},
+            "data": {"batch_size": 4, "root": f"/somewhere/{seed}", "split_seed": 0, "size": [20, 50]},
+            "trainer": {"max_epochs": 5, "seed": seed},
+            "paths": {"outputs": str(self.root)},
+            "freeze": None,
+            "comparison": self.comparison,
+        }
+        for key, value in more.get("config", {}).items():
+            group, _, leaf = key.rpartition(".")
+            (config[group] if group else config)[leaf] = value
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        status = {"state": state, "reason": reason, "exit_code": 0 if state == "done" else None, "attempts": 1}
+        status |= {"started": f"2026-01-01T00:00:0{seed}+00:00", "finished": "2026-01-01T01:00:00+00:00", "host": "elsewhere"}
+        self._json(folder / "status.json", status)
+        curve = {"epoch": range(5), "train/loss": np.linspace(1, 0.2, 5), "val/loss": np.linspace(1, 0.3, 5)}
+        pd.DataFrame(curve | {"val/dice": np.linspace(0.5, tp / 100, 5)}).to_csv(folder / "metrics.csv", index=False)
+        if state == "done":
+            scores = {"disc": (tp, 10, 10), "ring": (50, 50, 50)}
+            counts_table(scores, more.get("images", 4)).to_parquet(folder / "scores.parquet", index=False)
+            cost = {"weights": 34527041, "flops_per_image": 83_000_000_000, "train_images_per_second": 1.25}
+            cost |= {"predict_images_per_second": 4.0, "peak_memory_bytes": 2**31, "wall_seconds": 252.0}
+            cost |= {"device": "Fake CPU", "threads": 1, "precision": "32-true"} | more.get("cost", {})
+            git = {"commit": "abcdef0123456789", "dirty": False}
+            self._json(folder / "summary.json", {"cost": cost, "git": git, "versions": {"torch": "2.13.0"}, "seed": seed})
+        return folder
+
+    @staticmethod
+    def _json(path: Path, value: Any) -> None:
+        path.write_text(json.dumps(value))
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Maker:
+    return Maker(tmp_path / "outputs")
+
+
+@pytest.fixture
+def architectures(make_run: Maker) -> Maker:
+    """A comparison of networks with a published figure for one of them."""
+    make_run.comparison = {
+        "question": "Is attention worth its weights?",
+        "factors": ["model"],
+        "metric": "dice",
+        "split": "test",
+        "published": [{"where": {"model": "unet"}, "metric": "dice", "value": 0.75, "source": "report X, table 1"}],
+        "claims": [],
+        "differences": ["12 cars instead of 318"],
+    }
+    return make_run

@@ -1,0 +1,68 @@
+import pytest
+from omegaconf import OmegaConf
+
+from segbench.runs.identity import run_id
+
+BASE = {
+    "seed": 0,
+    "data": {"root": "${paths.data}/x", "size": [96, 96], "num_workers": 0},
+    "optimizer": {"lr": 0.001},
+    "trainer": {"max_epochs": 5, "accelerator": "auto", "progress": "auto"},
+    "callbacks": {"panels": {"images": 4}},
+    "logger": {"tensorboard": {}},
+    "init_from": "${paths.outputs}/a",
+    "paths": {"data": "data", "outputs": "outputs", "cache": "cache"},
+    "rerun": False,
+}
+
+
+def identity(**changes):
+    cfg = OmegaConf.create(BASE)
+    for key, value in changes.items():
+        OmegaConf.update(cfg, key.replace("__", "."), value)
+    return run_id(cfg)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"paths__data": "/elsewhere"},
+        {"paths__outputs": "/elsewhere"},
+        {"data__root": "/elsewhere/x"},
+        {"data__num_workers": 4},
+        {"logger": {}},
+        {"trainer__accelerator": "gpu"},
+        {"trainer__progress": "lines"},
+        {"callbacks__panels__images": 9},
+        {"rerun": True},
+    ],
+)
+def test_what_cannot_change_the_result_keeps_the_identity(change):
+    assert identity(**change) == identity()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"optimizer__lr": 0.01},
+        {"data__size": [96, 128]},
+        {"trainer__max_epochs": 6},
+        {"init_from": "${paths.outputs}/b"},
+    ],
+)
+def test_what_can_change_the_result_changes_the_identity(change):
+    assert identity(**change) != identity()
+
+
+def test_the_way_a_value_is_written_does_not_matter():
+    assert identity(optimizer__lr=1e-3) == identity()
+    assert identity(trainer__max_epochs=5.0) == identity()
+    reordered = OmegaConf.create(dict(reversed(BASE.items())))
+    assert run_id(reordered) == identity()
+
+
+def test_the_configuration_is_left_as_it_was():
+    cfg = OmegaConf.create(BASE)
+    run_id(cfg)
+    assert cfg == OmegaConf.create(BASE)
