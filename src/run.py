@@ -12,11 +12,13 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig
 
-from segbench.entry import run_entry_point
+from segbench.entry import refuse, run_entry_point
+from segbench.errors import SegbenchError
 from segbench.resolvers import register
-from segbench.runs.identity import experiment_name, run_id
+from segbench.runs.identity import run_id
 
 register()
 
@@ -28,18 +30,23 @@ def job(cfg: DictConfig) -> None:
     from segbench.train import train
 
     hydra_cfg = HydraConfig.get()
+    choices = {key: value for key, value in hydra_cfg.runtime.choices.items() if not key.startswith("hydra/")}
     directory = Path(hydra_cfg.runtime.output_dir)
-    full = OmegaConf.merge(cfg, {"hydra": {"runtime": {"choices": hydra_cfg.runtime.choices}}})
-    assert isinstance(full, DictConfig)
     identity = {
         "id": run_id(cfg),
         "name": directory.name,
-        "experiment": experiment_name(full),
-        "choices": {key: value for key, value in hydra_cfg.runtime.choices.items() if not key.startswith("hydra/")},
+        "experiment": choices.get("experiment") or "runs",
+        "choices": choices,
         "overrides": list(hydra_cfg.overrides.task),
         "seed": cfg.seed,
     }
-    train(cfg, RunDirectory(directory), identity)
+    try:
+        train(cfg, RunDirectory(directory), identity)
+    except SegbenchError as error:
+        # In a sweep of Hydra's own launchers the other jobs go on after an exception, but not after an exit.
+        if cfg.debug or hydra_cfg.mode != RunMode.RUN:
+            raise
+        sys.exit(refuse(error))
 
 
 if __name__ == "__main__":

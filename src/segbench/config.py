@@ -64,7 +64,7 @@ class TrainerConfig(_Closed):
 
     max_epochs: PositiveInt
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
-    precision: Literal["32", "bf16-mixed", "16-mixed"]
+    precision: Literal[32, "bf16-mixed", "16-mixed"]
     compile: bool
     channels_last: bool
     threads: PositiveInt | None

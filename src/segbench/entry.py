@@ -5,15 +5,21 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.suggest import nearest
 
 log = logging.getLogger("segbench")
+_CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def run_entry_point(job: Callable[[], None]) -> int:
@@ -83,36 +89,24 @@ def _explain_override(error: ConfigCompositionException) -> str:
 
 
 def _known_keys() -> list[str]:
-    """Return every dotted key of the configuration as composed without value overrides."""
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.types import RunMode
-    from omegaconf import DictConfig, OmegaConf
-
+    """Return every dotted key of the configuration with the groups that were chosen."""
     choices = [argument for argument in sys.argv[1:] if "=" in argument and "." not in argument.partition("=")[0]]
-    hydra = GlobalHydra.instance().hydra
-    if hydra is None:
-        return []
-    for overrides in (choices, []):
-        try:
-            cfg = hydra.compose_config("config", overrides, RunMode.RUN, with_log_configuration=False)
-            break
-        except HydraException:
-            continue
-    else:
-        return []
-    keys: list[str] = []
-
-    def walk(node: DictConfig, prefix: str) -> None:
-        for key in node:
-            if key == "hydra" and not prefix:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(_CONF), version_base="1.3"):
+        for overrides in (choices, []):
+            try:
+                cfg = compose("config", overrides)
+            except HydraException:
                 continue
-            keys.append(f"{prefix}{key}")
-            child = OmegaConf.to_container(node, resolve=False)[key]  # type: ignore[index,call-overload]
-            if isinstance(child, dict):
-                walk(node[key], f"{prefix}{key}.")
+            return list(_dotted(OmegaConf.to_container(cfg, resolve=False)))
+    return []
 
-    walk(cfg, "")
-    return keys
+
+def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield f"{prefix}{key}"
+            yield from _dotted(value, f"{prefix}{key}.")
 
 
 def _first_line(error: BaseException) -> str:

@@ -21,7 +21,6 @@ from rich.console import Console
 from segbench import callbacks, environment, tracking
 from segbench.config import validate
 from segbench.data.base import SegmentationData
-from segbench.data.loader import ReplayLoader
 from segbench.errors import CheckpointError, ConfigError, DataError, DivergedError, SegbenchError, StorageError
 from segbench.reporting.single import print_run
 from segbench.resolvers import monitor_mode
@@ -161,7 +160,6 @@ def _fit_and_evaluate(
         loggers,
         [cost, callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps), *extra.values(), checkpoints],
     )
-    data.attach(train_loader(data, cfg, trainer))
     resume_from = _resume_point(run)
     started = time.monotonic()
     trainer.fit(task, datamodule=data, ckpt_path=resume_from)
@@ -236,30 +234,6 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
     except (pl.utilities.exceptions.MisconfigurationException, ValueError) as error:
         line = str(error).splitlines()[0]
         raise ConfigError(f"trainer.accelerator={settings.accelerator}: {line}; use trainer.accelerator=cpu") from error
-
-
-def train_loader(data: SegmentationData, cfg: DictConfig, trainer: pl.Trainer) -> ReplayLoader:
-    """Return the training batches, which ask the trainer at every epoch where to go on.
-
-    Args:
-        data: The data module, set up.
-        cfg: The whole configuration.
-        trainer: The trainer whose counters are followed.
-    """
-
-    def position() -> tuple[int, int]:
-        loop = trainer.fit_loop
-        return loop.epoch_progress.current.processed, loop.epoch_loop.batch_progress.current.ready
-
-    return ReplayLoader(
-        data.datasets["train"],
-        data.batch_size,
-        cfg.seed,
-        position,
-        num_workers=data.num_workers,
-        worker_init=data.worker_init,
-        pin_memory=trainer.strategy.root_device.type == "cuda",
-    )
 
 
 def final_scores(table: CountsTable, class_names: tuple[str, ...]) -> dict[str, float]:

@@ -1,0 +1,5 @@
+"""Augmentation: albumentations behind a seed for every sample, and what albumentations lacks."""
+
+from segbench.augmentation.pipeline import Augmentation
+
+__all__ = ["Augmentation"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class Curves(pl.Callback):
         left = seconds * ((trainer.max_epochs or 0) - row["epoch"])
         log.info(
             "epoch %d/%d  train loss %.4f  val loss %.4f  val dice %.4f  %.1f s, about %s left",
-            *(row["epoch"], trainer.max_epochs, row["train/loss"], row["val/loss"], row["val/dice"]),
+            *(row["epoch"], trainer.max_epochs, row["train/loss"], row.get("val/loss", math.nan), row.get("val/dice", math.nan)),
             *(seconds, _duration(left)),
         )
 

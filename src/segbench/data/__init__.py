@@ -1,0 +1,1 @@
+"""Data modules: records -> cache -> batches, one module for each data set."""

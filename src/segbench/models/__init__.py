@@ -1,0 +1,5 @@
+"""Networks: (B,C,H,W) images to (B,K,H,W) logits, with no knowledge of data, loss or Lightning."""
+
+from segbench.models.unet import AttentionUNet, UNet
+
+__all__ = ["AttentionUNet", "UNet"]

@@ -1,0 +1,169 @@
+"""Time a training step of segbench against a bare PyTorch loop, and bfloat16 against float32.
+
+The compared steps take turns within one run: after each step of the trainer the bare steps follow, so that
+whatever else the machine does touches all of them alike. Medians, one thread.
+"""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from segbench import callbacks
+from segbench.data.loader import ReplayLoader
+from segbench.losses import CrossEntropy, DiceLoss
+from segbench.models import UNet
+from segbench.tasks import SegmentationTask
+
+_WARM_UP = 2
+
+
+class Generated(Dataset[dict[str, Any]]):
+    """Random images and masks in memory, so that the step is timed and not the disk."""
+
+    def __init__(self, length: int, channels: int, size: int, classes: int, mask_size: int) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.images = torch.randn(length, channels, size, size, generator=generator)
+        self.masks = torch.randint(0, classes, (length, mask_size, mask_size), generator=generator)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
+        index = key if isinstance(key, int) else key[1]
+        return {"image": self.images[index], "mask": self.masks[index], "id": str(index)}
+
+
+class SmallCNN(nn.Module):
+    """The classifier of 21,688 weights for 28x28 images; its 10 logits are one pixel of 10 classes here."""
+
+    stride = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.Flatten()),
+            *(nn.Linear(1568, 10), nn.ReLU(), nn.Linear(10, 10), nn.Unflatten(1, (10, 1, 1))),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits (B,10,1,1) for images (B,1,28,28)."""
+        return self.layers(image)
+
+
+class TurnTaking(pl.Callback):
+    """After every step of the trainer, takes one step of each rival and notes all times."""
+
+    def __init__(self, rivals: dict[str, Callable[[], None]]) -> None:
+        self.rivals = rivals
+        self.seconds: dict[str, list[float]] = {"segbench": [], **{name: [] for name in rivals}}
+        self._since = time.perf_counter()
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Note the trainer's time since the rivals finished, then let them step."""
+        self.seconds["segbench"].append(time.perf_counter() - self._since)
+        for name, step in self.rivals.items():
+            begin = time.perf_counter()
+            step()
+            self.seconds[name].append(time.perf_counter() - begin)
+        self._since = time.perf_counter()
+
+    def medians(self) -> dict[str, float]:
+        """Return the median seconds a step of each, the first steps left out."""
+        return {name: statistics.median(values[_WARM_UP:]) for name, values in self.seconds.items()}
+
+
+def bare_step(network: nn.Module, loss: nn.Module, data: Dataset[Any], batch_size: int, bf16: bool = False) -> Callable[[], None]:
+    """Return a function that takes one training step as a plain loop would.
+
+    Args:
+        network: The network, trained in place.
+        loss: The loss.
+        data: The same images as the trainer's.
+        batch_size: Images a batch.
+        bf16: Whether to run in bfloat16 autocast on channels_last memory.
+    """
+    layout = torch.channels_last if bf16 else torch.contiguous_format
+    network = network.to(memory_format=layout).train()
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    loader = DataLoader(data, batch_size=batch_size, shuffle=True)
+    batches = iter(loader)
+    total = 0.0
+
+    def step() -> None:
+        nonlocal batches, total
+        try:
+            batch = next(batches)
+        except StopIteration:
+            batches = iter(loader)
+            batch = next(batches)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            logits = network(batch["image"].contiguous(memory_format=layout))
+            value = loss(logits, batch["mask"])
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        total += value.item()
+
+    return step
+
+
+def compare(
+    network: nn.Module, loss: nn.Module, data: Dataset[Any], batch_size: int, steps: int, folder: Path, bf16: bool = False
+) -> dict[str, float]:
+    """Return median seconds a step of ``segbench`` (with the default logging), ``bare`` and, if asked, ``bf16``.
+
+    Args:
+        network: The network; each rival trains a copy.
+        loss: The loss.
+        data: The images.
+        batch_size: Images a batch.
+        steps: How many steps each takes.
+        folder: Where the run's files go.
+        bf16: Whether to time bfloat16 with channels_last as well.
+    """
+    rivals = {"bare": bare_step(copy.deepcopy(network), loss, data, batch_size)}
+    if bf16:
+        rivals["bf16"] = bare_step(copy.deepcopy(network), loss, data, batch_size, bf16=True)
+    turns = TurnTaking(rivals)
+    task = SegmentationTask(network, loss, lambda weights: torch.optim.Adam(weights, lr=1e-3), None, ["background", "object"])
+    trainer = pl.Trainer(
+        max_steps=steps,
+        max_epochs=-1,
+        accelerator="cpu",
+        logger=pl.loggers.TensorBoardLogger(str(folder)),
+        callbacks=[callbacks.CostMeter(), callbacks.Curves(folder / "metrics.csv"), turns],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        limit_val_batches=0,
+    )
+    loop = trainer.fit_loop
+    loader = ReplayLoader(
+        data, batch_size, 0, lambda: (loop.epoch_progress.current.processed, loop.epoch_loop.batch_progress.current.ready)
+    )
+    trainer.fit(task, train_dataloaders=loader)
+    return turns.medians()
+
+
+def unet(folder: Path, steps: int = 7) -> dict[str, float]:
+    """Time the U-Net of 34.5 M weights at 224x224, batch 4."""
+    data = Generated(64, 3, 224, 2, 224)
+    return compare(UNet(3, 1), DiceLoss(), data, 4, steps + _WARM_UP, folder, bf16=True)
+
+
+def small_cnn(folder: Path, steps: int = 600) -> dict[str, float]:
+    """Time the CNN of 21,688 weights at 28x28, batch 100."""
+    data = Generated(10_000, 1, 28, 10, 1)
+    return compare(SmallCNN(), CrossEntropy(), data, 100, steps + _WARM_UP, folder)

@@ -1,0 +1,240 @@
+"""The base of every data module: from records to batches."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from segbench.augmentation import Augmentation
+from segbench.data.cache import Arrays, Pair, fingerprint, load_arrays
+from segbench.data.dataset import SegmentationDataset
+from segbench.data.loader import ReplayLoader
+from segbench.data.reading import check_same_size, read_image, read_mask, resize
+from segbench.data.records import Record, refuse
+from segbench.data.splits import check_disjoint, split_groups
+from segbench.errors import ConfigError, DataError
+
+IGNORE_INDEX = 255
+
+
+class SegmentationData(pl.LightningDataModule):
+    """A data set with its splits. A new one overrides :meth:`find_records`, and names its classes.
+
+    Nothing is read before :meth:`setup`.
+
+    Args:
+        cache_dir: Folder of the decoded arrays.
+        root: Folder of the data set.
+        size: Height and width to which images are resized, or None to keep theirs.
+        batch_size: Images a batch.
+        num_workers: Worker processes that load them; the batches are the same bits for any number.
+        split_by: ``group`` keeps cars, patients and the like together; ``image`` does not.
+        split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
+        augmentation: Applied to training images.
+        seed: The run's seed (order and augmentation).
+
+    Attributes:
+        class_names: All classes, background first.
+        in_channels: Channels of the images.
+        label_map: From the value stored in a mask to the class index.
+        records, splits, datasets, mean, std, class_frequencies, fingerprint: Known after :meth:`setup`.
+    """
+
+    name: ClassVar[str]
+    class_names: ClassVar[tuple[str, ...]]
+    in_channels: ClassVar[int]
+    label_map: ClassVar[Mapping[int, int]]
+    ignore_index: ClassVar[int] = IGNORE_INDEX
+    fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
+    # Largest value of the stored images.
+    scale: ClassVar[float] = 255.0
+
+    def __init__(
+        self,
+        cache_dir: Path,
+        root: str | None = None,
+        size: Sequence[int] | None = None,
+        batch_size: int = 4,
+        num_workers: int = 0,
+        split_by: str = "group",
+        split_seed: int = 0,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if split_by not in ("group", "image"):
+            raise ConfigError(f"data.split_by={split_by}: choose group or image")
+        self.cache_dir = Path(cache_dir)
+        self.root = None if root is None else Path(root)
+        self.size = None if size is None else (int(size[0]), int(size[1]))
+        self.batch_size, self.num_workers = batch_size, num_workers
+        self.split_by, self.split_seed = split_by, split_seed
+        self.augmentation, self.seed = augmentation, seed
+        self.records: list[Record] = []
+        self.splits: dict[str, list[int]] = {}
+        self.datasets: dict[str, SegmentationDataset] = {}
+        self.fingerprint = ""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, background included."""
+        return len(self.class_names)
+
+    # -- what a data set defines -------------------------------------------------------------------
+
+    @abstractmethod
+    def find_records(self) -> tuple[list[Record], list[str]]:
+        """Find the records.
+
+        Returns:
+            The records in a fixed order, and one line for each file that does not fit.
+
+        Raises:
+            DataError: If the folder is missing or empty; says how to get the data.
+        """
+
+    def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
+        """Return the indices of ``train``, ``val`` and, where labels exist, ``test``: by ``fractions``."""
+        if self.split_by == "image":
+            return split_groups([record.id for record in records], self.fractions, self.split_seed)
+        groups = [record.group for record in records]
+        splits = split_groups(groups, self.fractions, self.split_seed)
+        check_disjoint(groups, splits)
+        return splits
+
+    def read(self, record: Record) -> Pair:
+        """Return a record as it is stored: image (H,W,C) and mask uint8 (H,W).
+
+        Raises:
+            DataError: If a file is bad.
+        """
+        assert record.image is not None and record.mask is not None
+        image = read_image(record.image, self.in_channels)
+        mask = read_mask(record.mask, self.label_map)
+        check_same_size(image, mask, record.mask)
+        return resize(image, mask, self.size)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that shape the stored arrays, plain values."""
+        return {
+            "class": type(self).__name__,
+            "size": self.size,
+            "channels": self.in_channels,
+            "labels": {str(key): value for key, value in self.label_map.items()},
+        }
+
+    # -- Lightning's hooks -------------------------------------------------------------------------
+
+    def setup(self, stage: str | None = None) -> None:
+        """Find, check, split and cache the data; does nothing the second time.
+
+        Raises:
+            DataError: With every fault found.
+        """
+        if self.datasets:
+            return
+        records, faults = self.find_records()
+        refuse(faults, self.root)
+        ids = [record.id for record in records]
+        if len(set(ids)) < len(ids):
+            raise DataError(f"data.root={self.root}: image ids are not unique")
+        self.records = records
+        self.splits = self.split(records)
+        self.fingerprint = fingerprint(records, self.settings())
+        arrays, faults = load_arrays(records, self.fingerprint, self.cache_dir, self.read)
+        refuse(faults, self.root)
+        self._measure(arrays)
+        for split, indices in self.splits.items():
+            self.datasets[split] = SegmentationDataset(
+                arrays,
+                indices,
+                records,
+                self.mean,
+                self.std,
+                self.scale,
+                augmentation=self.augmentation if split == "train" else None,
+                seed=self.seed,
+            )
+
+    def train_dataloader(self) -> ReplayLoader:
+        """Return the training batches; they follow the counters of the trainer this module is attached to."""
+        assert self.trainer is not None
+        trainer = self.trainer
+
+        def position() -> tuple[int, int]:
+            loop = trainer.fit_loop
+            return loop.epoch_progress.current.processed, loop.epoch_loop.batch_progress.current.ready
+
+        return ReplayLoader(
+            self.datasets["train"],
+            self.batch_size,
+            self.seed,
+            position,
+            num_workers=self.num_workers,
+            worker_init=limit_worker_threads,
+            pin_memory=trainer.strategy.root_device.type == "cuda",
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Return the validation batches, in order."""
+        return self._in_order("val")
+
+    def eval_dataloaders(self) -> dict[str, DataLoader[Any]]:
+        """Return the batches of every split that is scored at the end: ``val``, and ``test`` where it has labels."""
+        return {split: self._in_order(split) for split in ("val", "test") if split in self.splits}
+
+    def summary(self) -> dict[str, Any]:
+        """Return the sizes of the splits and the share of pixels of each class in the training set."""
+        return {
+            "name": self.name,
+            "images": {split: len(indices) for split, indices in self.splits.items()},
+            "groups": {
+                split: len({self.records[index].group for index in indices}) for split, indices in self.splits.items()
+            },
+            "class_frequencies": dict(zip(self.class_names, self.class_frequencies.round(6).tolist(), strict=True)),
+            "fingerprint": self.fingerprint,
+        }
+
+    # -- helpers -----------------------------------------------------------------------------------
+
+    def _in_order(self, split: str) -> DataLoader[Any]:
+        return DataLoader(
+            self.datasets[split],
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            worker_init_fn=limit_worker_threads if self.num_workers else None,
+        )
+
+    def _measure(self, arrays: Arrays) -> None:
+        """Compute the training set's mean and deviation a channel (of [0,1]) and its class frequencies."""
+        pixels = 0
+        total, squares = np.zeros(self.in_channels), np.zeros(self.in_channels)
+        histogram = np.zeros(256, dtype=np.int64)
+        for index in self.splits["train"]:
+            image = np.asarray(arrays.images[index], dtype=np.float64) / self.scale
+            total += image.sum(axis=(0, 1))
+            squares += np.square(image).sum(axis=(0, 1))
+            pixels += image.shape[0] * image.shape[1]
+            histogram += np.bincount(np.asarray(arrays.masks[index]).ravel(), minlength=256)
+        self.mean: NDArray[np.float64] = total / pixels
+        # A constant channel has no deviation to divide by.
+        self.std: NDArray[np.float64] = np.sqrt(np.maximum(squares / pixels - self.mean**2, 1e-6))
+        counted = histogram[: self.num_classes]
+        if counted[1:].sum() == 0:
+            raise DataError(f"data.root={self.root}: all training masks are background only; there is nothing to learn")
+        self.class_frequencies: NDArray[np.float64] = counted / counted.sum()
+
+
+def limit_worker_threads(worker: int) -> None:
+    """Keep a worker process to one thread, so that workers do not fight over the cores."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)

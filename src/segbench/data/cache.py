@@ -1,0 +1,171 @@
+"""Decoded, resized arrays on disk: built once under a lock, memory-mapped, rebuilt when damaged.
+
+Building is also the integrity check: every file is read completely, and all faults are reported together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from segbench.data.records import Record
+from segbench.errors import DataError
+from segbench.runs.files import read_json, write_json
+
+log = logging.getLogger("segbench")
+
+# Raise when the meaning of the stored arrays changes.
+_VERSION = 1
+Pair = tuple[NDArray[Any], NDArray[np.uint8]]
+ReadPair = Callable[[Record], Pair]
+
+
+@dataclass
+class Arrays:
+    """Images (N,H,W,C) and masks uint8 (N,H,W) in the order of the records, memory-mapped where there is a cache.
+
+    Images of several sizes (``data.size=null``) are held as lists of arrays.
+    """
+
+    images: Any
+    masks: Any
+    folder: Path | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker opens the maps itself; copying the arrays to it would cost the whole data set.
+        return {"folder": self.folder} if self.folder else self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.folder:
+            self.images, self.masks = _open_maps(self.folder)
+
+
+def fingerprint(records: Sequence[Record], settings: dict[str, Any]) -> str:
+    """Digest what the arrays depend on: names, sizes and times of the files, and the settings that shape them.
+
+    Args:
+        records: The records.
+        settings: Plain values.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    digest = hashlib.blake2b(json.dumps([_VERSION, settings], sort_keys=True).encode(), digest_size=16)
+    for record in records:
+        digest.update(f"\n{record.id}\t{record.group}".encode())
+        for path in (record.image, record.mask):
+            if path is not None:
+                stat = path.stat()
+                digest.update(f"\t{path.name}\t{stat.st_size}\t{stat.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def load_arrays(records: Sequence[Record], key: str, cache_dir: Path, read: ReadPair) -> tuple[Arrays, list[str]]:
+    """Open the arrays of these records, building them if they are not there or damaged.
+
+    Args:
+        records: The records.
+        key: Their :func:`fingerprint`.
+        cache_dir: Folder of all caches.
+        read: Reads one record as it is to be stored; raises DataError for a bad file.
+
+    Returns:
+        The arrays, and one line for each file that could not be read (the arrays are then of no use).
+    """
+    folder = cache_dir / key
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache_dir / f"{key}.lock"):
+            if folder.exists():
+                if _is_whole(folder, len(records)):
+                    return Arrays(*_open_maps(folder), folder), []
+                log.warning("cache %s is damaged; building it again", folder)
+                shutil.rmtree(folder)
+            return _build(records, folder, read)
+    except OSError as error:
+        log.warning("cache %s cannot be written (%s); the data is kept in memory", cache_dir, error.strerror or error)
+        pairs, faults = _read_all(records, read)
+        return _in_memory(pairs), faults
+
+
+def _build(records: Sequence[Record], folder: Path, read: ReadPair) -> tuple[Arrays, list[str]]:
+    pairs, faults = _read_all(records, read)
+    if faults:
+        return Arrays([], []), faults
+    if len({image.shape for image, _ in pairs}) > 1:
+        return _in_memory(pairs), []
+    # Only whoever holds the lock is here, so leftovers of the same name belong to a killed builder.
+    temporary = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        arrays = _in_memory(pairs)
+        for name, array in (("images", arrays.images), ("masks", arrays.masks)):
+            with (temporary / f"{name}.npy").open("wb") as stream:
+                np.save(stream, array, allow_pickle=False)
+                stream.flush()
+                os.fsync(stream.fileno())
+        write_json(temporary / "manifest.json", {"crc32": _checksums(temporary), "records": len(records)})
+        temporary.rename(folder)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return Arrays(*_open_maps(folder), folder), []
+
+
+def _read_all(records: Sequence[Record], read: ReadPair) -> tuple[list[Pair], list[str]]:
+    pairs, faults = [], []
+    console = Console(stderr=True)
+    for record in track(records, "checking and caching", console=console, transient=True, disable=not console.is_terminal):
+        try:
+            pairs.append(read(record))
+        except DataError as error:
+            faults.append(str(error))
+    return pairs, faults
+
+
+def _in_memory(pairs: list[Pair]) -> Arrays:
+    images, masks = [image for image, _ in pairs], [mask for _, mask in pairs]
+    if len({image.shape for image in images}) == 1:
+        return Arrays(np.stack(images), np.stack(masks))
+    return Arrays(images, masks)
+
+
+def _open_maps(folder: Path) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    return tuple(  # type: ignore[return-value]
+        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("images", "masks")
+    )
+
+
+def _is_whole(folder: Path, records: int) -> bool:
+    manifest = read_json(folder / "manifest.json")
+    try:
+        return manifest is not None and manifest["records"] == records and manifest["crc32"] == _checksums(folder)
+    except (OSError, ValueError):
+        return False
+
+
+def _checksums(folder: Path) -> dict[str, int]:
+    checksums = {}
+    for name in ("images.npy", "masks.npy"):
+        value = 0
+        with (folder / name).open("rb") as stream:
+            while block := stream.read(1 << 22):
+                value = zlib.crc32(block, value)
+        checksums[name] = value
+    return checksums

@@ -1,0 +1,44 @@
+"""Kaggle Carvana: photographs of cars, 16 views of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segbench.data.base import SegmentationData
+from segbench.data.records import Record, find_files, pair
+from segbench.errors import DataError
+
+_HOW_TO_GET_IT = (
+    "get it with: kaggle competitions download -c carvana-image-masking-challenge -f train_hq.zip && "
+    "kaggle competitions download -c carvana-image-masking-challenge -f train_masks.zip, and unzip both there"
+)
+
+
+class CarvanaData(SegmentationData):
+    """Carvana Image Masking Challenge (Kaggle 2017): cars against background, 318 cars of 16 views.
+
+    Reads ``train_hq`` or else ``train`` (``<car>_<view>.jpg``) and ``train_masks`` (``<car>_<view>_mask.gif``,
+    palette images). The views of a car are near duplicates, so a car is a group and is never split.
+    """
+
+    name = "carvana"
+    class_names = ("background", "car")
+    in_channels = 3
+    label_map = {0: 0, 1: 1, 255: 1}  # noqa: RUF012 - re-saved masks store the car as 255
+
+    def find_records(self) -> tuple[list[Record], list[str]]:
+        """Pair photographs and masks by name."""
+        assert self.root is not None
+        if not self.root.is_dir():
+            raise DataError(f"data.root={self.root}: no such folder (set data.root or SEGBENCH_DATA); {_HOW_TO_GET_IT}")
+        photographs = next((self.root / name for name in ("train_hq", "train") if (self.root / name).is_dir()), None)
+        if photographs is None:
+            raise DataError(f"data.root={self.root}: neither train_hq nor train is there; {_HOW_TO_GET_IT}")
+        images = find_files(photographs, (".jpg", ".jpeg"), "<car>_<view>.jpg")
+        masks = find_files(self.root / "train_masks", (".gif", ".png", ".jpg"), "<car>_<view>_mask.gif")
+        pairs, faults = pair(images, masks, lambda path: path.stem, _photograph_of)
+        return [Record(key, key.rpartition("_")[0] or key, image, mask) for key, image, mask in pairs], faults
+
+
+def _photograph_of(mask: Path) -> str:
+    return mask.stem.removesuffix("_mask")

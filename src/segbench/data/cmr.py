@@ -1,0 +1,56 @@
+"""Cardiac MR course set: 120 labelled short-axis images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from segbench.data.base import SegmentationData
+from segbench.data.records import Record, find_files, pair
+from segbench.errors import ConfigError, DataError
+
+
+class CMRData(SegmentationData):
+    """Short-axis cardiac MR images, 96x96 grey, with right ventricle, myocardium and left ventricle.
+
+    ``{train,val}/image/cmrN.png`` and ``{train,val}/mask/cmrN_mask.png``. The labels of ``test`` were never
+    released, so the official split has no test scores; patients are not identified, so every image is a group.
+
+    Args:
+        split: ``official`` (100 train, 20 val: the final scores are those of val, on which the best epoch was
+            chosen) or ``resplit`` (train and val together, 80/10/10 by ``split_seed``).
+        **options: See :class:`SegmentationData`.
+    """
+
+    name = "cmr"
+    class_names = ("background", "right ventricle", "myocardium", "left ventricle")
+    in_channels = 1
+    label_map = {0: 0, 1: 1, 2: 2, 3: 3}  # noqa: RUF012
+
+    def __init__(self, *, split: str = "official", **options: Any) -> None:
+        super().__init__(**options)
+        if split not in ("official", "resplit"):
+            raise ConfigError(f"data.split={split}: choose official or resplit")
+        self.split_kind = split
+
+    def find_records(self) -> tuple[list[Record], list[str]]:
+        """Pair images and masks of both folders."""
+        assert self.root is not None
+        if not self.root.is_dir():
+            raise DataError(f"data.root={self.root}: no such folder (set data.root or SEGBENCH_DATA)")
+        records, faults = [], []
+        for folder in ("train", "val"):
+            images = find_files(self.root / folder / "image", (".png",), "cmrN.png")
+            masks = find_files(self.root / folder / "mask", (".png", ".jpg"), "cmrN_mask.png")
+            pairs, more = pair(images, masks, lambda path: path.stem, lambda path: path.stem.removesuffix("_mask"))
+            records += [Record(f"{folder}/{key}", f"{folder}/{key}", image, mask) for key, image, mask in pairs]
+            faults += more
+        return records, faults
+
+    def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
+        """Return the official split, or a new one of all labelled images."""
+        if self.split_kind == "resplit":
+            return super().split(records)
+        return {
+            part: [i for i, record in enumerate(records) if record.id.startswith(f"{part}/")] for part in ("train", "val")
+        }

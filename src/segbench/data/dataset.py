@@ -1,0 +1,69 @@
+"""Items from arrays: normalised, and augmented where they are asked for by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from segbench.augmentation import Augmentation
+from segbench.data.cache import Arrays
+from segbench.data.records import Record
+from segbench.rng import derive_seed
+
+
+class SegmentationDataset(Dataset[dict[str, Any]]):
+    """One split of a data set.
+
+    ``dataset[index]`` is an item as it is; ``dataset[epoch, index]`` is augmented by the seed (seed, "augment",
+    epoch, index), so it is the same in any worker.
+
+    Args:
+        arrays: Arrays of all records.
+        indices: The records of this split.
+        records: All records.
+        mean: Mean of each channel of images scaled to [0,1], (C,).
+        std: Standard deviation of each channel, (C,).
+        scale: Largest value of the stored images (255 for 8 bits).
+        augmentation: Applied to augmented items; None leaves them as they are.
+        seed: The run's seed.
+    """
+
+    def __init__(
+        self,
+        arrays: Arrays,
+        indices: Sequence[int],
+        records: Sequence[Record],
+        mean: NDArray[np.float64],
+        std: NDArray[np.float64],
+        scale: float = 255.0,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.arrays, self.indices = arrays, list(indices)
+        self.ids = [records[index].id for index in self.indices]
+        # One multiplication and one addition: (x / scale - mean) / std = x * factor + offset.
+        self._factor = torch.as_tensor(1 / (scale * std), dtype=torch.float32).view(-1, 1, 1)
+        self._offset = torch.as_tensor(-mean / std, dtype=torch.float32).view(-1, 1, 1)
+        self.augmentation, self.seed = augmentation, seed
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
+        """Return ``image`` float32 (C,H,W), ``mask`` int64 (H,W) and ``id``."""
+        epoch, index = (None, key) if isinstance(key, int | np.integer) else key
+        row = self.indices[index]
+        image, mask = np.array(self.arrays.images[row]), np.array(self.arrays.masks[row])
+        if epoch is not None and self.augmentation is not None:
+            image, mask = self.augmentation(image, mask, derive_seed(self.seed, "augment", epoch, int(index)))
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).contiguous()
+        return {
+            "image": pixels.float().mul_(self._factor).add_(self._offset),
+            "mask": torch.from_numpy(np.ascontiguousarray(mask)).long(),
+            "id": self.ids[index],
+        }

@@ -1,0 +1,139 @@
+"""Read image and mask files exactly, and refuse what only a careless reader accepts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from segbench.errors import DataError
+
+MAX_PIXELS = 100_000_000
+_MASK_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I")
+_IMAGE_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
+
+
+def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
+    """Read an 8-bit image as it is meant to be seen (EXIF orientation applied, transparency dropped).
+
+    Args:
+        path: The file.
+        channels: 1 for grey, 3 for RGB.
+
+    Returns:
+        uint8 (H,W,channels).
+
+    Raises:
+        DataError: One line: unreadable, truncated, more than 8 bits, several frames, or too large.
+    """
+    with _open(path) as image:
+        if image.mode not in _IMAGE_MODES:
+            raise DataError(f"{path}: {image.mode} image; this data set reads 8-bit images")
+        image = ImageOps.exif_transpose(image)
+        converted = image.convert("L" if channels == 1 else "RGB")
+        return np.asarray(converted).reshape(converted.height, converted.width, channels)
+
+
+def read_mask(path: Path, label_map: Mapping[int, int]) -> NDArray[np.uint8]:
+    """Read the class index of every pixel; of a palette image the indices, never the colours.
+
+    Args:
+        path: The file.
+        label_map: From stored value to class index (255 = ignore).
+
+    Returns:
+        uint8 (H,W) of class indices.
+
+    Raises:
+        DataError: One line: unreadable, lossy (JPEG), a colour image, or values that are no label.
+    """
+    with _open(path) as mask:
+        if mask.format == "JPEG":
+            raise DataError(f"{path}: lossy mask (JPEG changes labels); save masks as PNG or GIF")
+        if mask.mode not in _MASK_MODES:
+            raise DataError(f"{path}: {mask.mode} mask; expected one class index a pixel (grey or palette)")
+        mask = ImageOps.exif_transpose(mask)
+        values = np.asarray(mask).astype(np.int64)
+    return map_labels(values, label_map, path)
+
+
+def map_labels(values: NDArray[np.int64], label_map: Mapping[int, int], path: Path) -> NDArray[np.uint8]:
+    """Turn stored values into class indices.
+
+    Args:
+        values: Stored values (H,W).
+        label_map: From stored value to class index (255 = ignore).
+        path: The file, for the message.
+
+    Raises:
+        DataError: If a value is no label; lists the values and how many pixels have them.
+    """
+    found, inverse, numbers = np.unique(values, return_inverse=True, return_counts=True)
+    unknown = [f"{value} ({number} pixels)" for value, number in zip(found, numbers, strict=True) if int(value) not in label_map]
+    if unknown:
+        labels = ", ".join(str(label) for label in sorted(label_map))
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        raise DataError(f"{path}: labels outside the classes: {', '.join(unknown[:5])}{more}; expected {labels}")
+    table = np.array([label_map[int(value)] for value in found], dtype=np.uint8)
+    return table[inverse].reshape(values.shape)
+
+
+def check_same_size(image: NDArray[np.uint8], mask: NDArray[np.uint8], path: Path) -> None:
+    """Refuse a mask of another size than its image; masks are never resized to fit.
+
+    Raises:
+        DataError: With both sizes, and a hint where they are only swapped.
+    """
+    if image.shape[:2] == mask.shape[:2]:
+        return
+    (height, width), (mask_height, mask_width) = image.shape[:2], mask.shape[:2]
+    hint = " (width and height swapped: rotated by EXIF?)" if (height, width) == (mask_width, mask_height) else ""
+    raise DataError(f"{path}: mask is {mask_width}x{mask_height}, its image {width}x{height}{hint}")
+
+
+def resize(
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], size: tuple[int, int] | None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Resize an image with antialiasing and its mask with nearest neighbour.
+
+    Args:
+        image: uint8 (H,W,C).
+        mask: uint8 (H,W).
+        size: Height and width, or None to keep both.
+    """
+    if size is None or image.shape[:2] == tuple(size):
+        return image, mask
+    height, width = size
+    shrinks = height * width < image.shape[0] * image.shape[1]
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    labels = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return resized.reshape(height, width, image.shape[2]), labels
+
+
+def _open(path: Path) -> Image.Image:
+    """Open and decode a file completely."""
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: empty file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(path)
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(f"{path}: {image.width}x{image.height} pixels; at most {MAX_PIXELS:,} are read")
+            if getattr(image, "n_frames", 1) > 1:
+                raise DataError(f"{path}: {image.n_frames} frames; expected a single image")  # type: ignore[attr-defined]
+            image.load()
+    except UnidentifiedImageError:
+        start = path.read_bytes()[:64].lstrip().lower()
+        hint = " (a web page, from a failed download)" if start.startswith((b"<!doctype", b"<html")) else ""
+        raise DataError(f"{path}: not an image{hint}") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise DataError(f"{path}: larger than {MAX_PIXELS:,} pixels") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: damaged ({str(error).splitlines()[0]})") from None
+    return image

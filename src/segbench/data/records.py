@@ -1,0 +1,98 @@
+"""Records, and how image and mask files are found and paired."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from segbench.errors import DataError
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image with its label.
+
+    Attributes:
+        id: Unique name, used in every table.
+        group: What must not be split between training and test: car, patient, sequence.
+        image: The image file; None for generated data.
+        mask: The label file; None for generated data.
+    """
+
+    id: str
+    group: str
+    image: Path | None = None
+    mask: Path | None = None
+
+
+def find_files(folder: Path, suffixes: Iterable[str], expected: str) -> list[Path]:
+    """Return the files of a folder with one of the suffixes, by name.
+
+    Args:
+        folder: The folder.
+        suffixes: Lower-case suffixes with their dot.
+        expected: What should be there, for the message.
+
+    Raises:
+        DataError: If the folder is missing or holds no such file.
+    """
+    wanted = set(suffixes)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected {expected}")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in wanted and not path.name.startswith("."))
+    if not files:
+        raise DataError(f"{folder}: no images found; expected {expected}")
+    return files
+
+
+def pair(
+    images: list[Path], masks: list[Path], key_of_image: Callable[[Path], str], key_of_mask: Callable[[Path], str]
+) -> tuple[list[tuple[str, Path, Path]], list[str]]:
+    """Pair images with masks by key.
+
+    Args:
+        images: Image files.
+        masks: Mask files.
+        key_of_image: Key of an image file.
+        key_of_mask: Key of a mask file; equal to that of its image.
+
+    Returns:
+        (key, image, mask) in the order of the keys, and one line for each file without a partner and for each
+        name that occurs twice.
+    """
+    faults = []
+    for files, key in ((images, key_of_image), (masks, key_of_mask)):
+        for name, count in Counter(key(path) for path in files).items():
+            if count > 1:
+                same = sorted(path.name for path in files if key(path) == name)
+                faults.append(f"{files[0].parent}: {' and '.join(same)} are both {name}; keep one")
+    by_image = {key_of_image(path): path for path in images}
+    by_mask = {key_of_mask(path): path for path in masks}
+    faults += [f"{by_image[key]}: image without mask" for key in sorted(by_image.keys() - by_mask.keys())]
+    faults += [f"{by_mask[key]}: mask without image" for key in sorted(by_mask.keys() - by_image.keys())]
+    both = sorted(by_image.keys() & by_mask.keys())
+    return [(key, by_image[key], by_mask[key]) for key in both], faults
+
+
+def refuse(faults: list[str], root: object) -> None:
+    """Raise all faults at once, if there are any.
+
+    Args:
+        faults: One line each.
+        root: Where they were found.
+
+    Raises:
+        DataError: A line with their number, then a line for each of the first 20.
+    """
+    if not faults:
+        return
+    files = "1 file" if len(faults) == 1 else f"{len(faults)} files"
+    lines = [f"data.root={root}: {files} cannot be used; mend or remove them:"]
+    lines += [f"  {fault}" for fault in faults[:_SHOWN]]
+    if len(faults) > _SHOWN:
+        lines.append(f"  ... and {len(faults) - _SHOWN} more")
+    raise DataError("\n".join(lines))

@@ -1,0 +1,64 @@
+"""Splits that keep groups together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from segbench.errors import DataError
+from segbench.rng import generator
+
+
+def split_groups(groups: Sequence[str], fractions: Mapping[str, float], seed: int) -> dict[str, list[int]]:
+    """Split records so that no group is in two parts.
+
+    Args:
+        groups: The group of each record.
+        fractions: Share of the groups for each part, in order; they add up to 1. The first takes what rounding
+            leaves; every other gets at least one group.
+        seed: Seed of the shuffle. The result depends on it and on the set of group names, not on the order of files.
+
+    Returns:
+        Indices of the records of each part, ascending.
+
+    Raises:
+        DataError: If there are fewer groups than parts.
+        ValueError: If the fractions do not add up to 1.
+    """
+    if abs(sum(fractions.values()) - 1) > 1e-9 or min(fractions.values()) <= 0:
+        raise ValueError(f"data.fractions must be positive and add up to 1, got {dict(fractions)}")
+    names = sorted(set(groups))
+    if len(names) < len(fractions):
+        raise DataError(f"{len(names)} groups cannot be split into {len(fractions)} parts; add data or use data.split_by=image")
+    order = generator(seed, "split").permutation(len(names))
+    part_of: dict[str, str] = {}
+    first, *others = fractions
+    taken = 0
+    for part in others:
+        wanted = max(1, round(fractions[part] * len(names)))
+        count = min(wanted, len(names) - taken - (len(others) - others.index(part)))
+        part_of |= {names[i]: part for i in order[taken : taken + count]}
+        taken += count
+    parts: dict[str, list[int]] = {part: [] for part in fractions}
+    for index, group in enumerate(groups):
+        parts[part_of.get(group, first)].append(index)
+    return parts
+
+
+def check_disjoint(groups: Sequence[str], splits: Mapping[str, Sequence[int]]) -> None:
+    """Refuse splits that share a group.
+
+    Args:
+        groups: The group of each record.
+        splits: Indices of the records of each part.
+
+    Raises:
+        DataError: Naming the first shared groups.
+    """
+    seen: dict[str, str] = {}
+    shared = []
+    for part, indices in splits.items():
+        for group in sorted({groups[index] for index in indices}):
+            if seen.setdefault(group, part) != part:
+                shared.append(f"{group} is in {seen[group]} and {part}")
+    if shared:
+        raise DataError(f"{len(shared)} groups are on both sides of the split ({'; '.join(shared[:3])}); split by group")

@@ -1,0 +1,57 @@
+"""What all losses share: labels to ignore, precision, and which networks they can serve."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+IGNORE_INDEX = 255
+
+
+class SegmentationLoss(nn.Module):
+    """A loss on logits (B,K,H,W) and labels int64 (B,H,W); the result is a float32 scalar.
+
+    Label 255 counts nowhere: it adds nothing to the value and its pixels get no gradient. K = 1 means one
+    foreground class with a sigmoid (labels 0 and 1), K > 1 a softmax over all classes. Computed in float32
+    under autocast too.
+    """
+
+    def check(self, out_channels: int) -> None:
+        """Refuse a network whose logits this loss cannot serve.
+
+        Args:
+            out_channels: K, the channels of the logits.
+
+        Raises:
+            ValueError: With the mend.
+        """
+
+    def forward(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return the loss.
+
+        Args:
+            logits: (B,K,H,W), any floating type.
+            target: int64 (B,H,W), class indices or 255.
+            weight: float32 (B,H,W), a factor for each pixel, or None.
+        """
+        with torch.autocast(logits.device.type, enabled=False):
+            return self.compute(logits.float(), target, weight)
+
+    def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the loss of float32 logits; each loss defines it."""
+        raise NotImplementedError
+
+
+def weighted_mean(values: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    """Return sum(w v) / (number of pixels that are not ignored), w = 1 without weights; 0 if all are ignored.
+
+    Args:
+        values: (B,H,W), a value for each pixel.
+        target: int64 (B,H,W).
+        weight: (B,H,W) or None.
+    """
+    valid = target != IGNORE_INDEX
+    values = torch.where(valid, values, 0.0)
+    if weight is not None:
+        values = values * weight
+    return values.sum() / valid.sum().clamp(min=1)

@@ -1,0 +1,43 @@
+"""Cross entropies."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from segbench.losses.base import IGNORE_INDEX, SegmentationLoss, weighted_mean
+
+
+class BinaryCrossEntropy(SegmentationLoss):
+    """Binary cross entropy of a sigmoid, -t log p - (1 - t) log(1 - p), mean over the pixels not ignored.
+
+    In nats, 0 or more; ln 2 for p = 1/2 everywhere.
+    """
+
+    def check(self, out_channels: int) -> None:
+        """Refuse anything but one logit."""
+        if out_channels != 1:
+            raise ValueError(f"loss: binary cross entropy needs one logit, the network has {out_channels}; use loss=ce")
+
+    def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the loss."""
+        truth = target.where(target != IGNORE_INDEX, 0).float()
+        values = functional.binary_cross_entropy_with_logits(logits[:, 0], truth, reduction="none")
+        return weighted_mean(values, target, weight)
+
+
+class CrossEntropy(SegmentationLoss):
+    """Cross entropy of a softmax, -log p of the true class, mean over the pixels not ignored.
+
+    In nats, 0 or more; ln K for equal logits.
+    """
+
+    def check(self, out_channels: int) -> None:
+        """Refuse a single logit."""
+        if out_channels < 2:
+            raise ValueError("loss: cross entropy needs a logit a class, the network has 1; use loss=bce or activation=softmax")
+
+    def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the loss."""
+        values = functional.cross_entropy(logits, target, ignore_index=IGNORE_INDEX, reduction="none")
+        return weighted_mean(values, target, weight)

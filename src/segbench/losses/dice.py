@@ -1,0 +1,59 @@
+"""Soft Dice loss."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from segbench.losses.base import IGNORE_INDEX, SegmentationLoss
+
+
+class DiceLoss(SegmentationLoss):
+    """One minus the soft Dice coefficient, per image and class, then the mean.
+
+    With probabilities p, one-hot truth t and sums over the pixels of one image that are not ignored:
+
+        loss = 1 - (2 sum(p t) + smooth) / (sum(p) + sum(t) + smooth)
+
+    The unsquared form of Milletari et al., "V-Net", 3DV 2016 (arXiv 1606.04797), section 3, with additive
+    smoothing. The value lies in [0, 1]. The foreground classes are averaged; background counts only if asked for.
+
+    A class that is absent from an image's truth stays in the mean: its loss is sum(p) / (sum(p) + smooth),
+    0 when nothing of it is predicted, and its gradient removes false positives. An image that is ignored
+    entirely contributes 0.
+
+    Args:
+        smooth: Added above and below, in pixels; must be positive.
+        include_background: Whether class 0 counts (K > 1 only).
+
+    Raises:
+        ValueError: If ``smooth`` is not positive.
+    """
+
+    def __init__(self, smooth: float = 1.0, include_background: bool = False) -> None:
+        super().__init__()
+        if smooth <= 0:
+            raise ValueError(f"loss.smooth={smooth}: must be positive")
+        self.smooth = smooth
+        self.include_background = include_background
+
+    def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the loss; ``weight`` multiplies every pixel of all three sums."""
+        valid = target != IGNORE_INDEX
+        index = target.where(valid, 0)
+        if logits.shape[1] == 1:
+            probabilities, truth = logits.sigmoid(), index.unsqueeze(1).float()
+        else:
+            probabilities = logits.softmax(dim=1)
+            truth = functional.one_hot(index, logits.shape[1]).movedim(-1, 1).float()
+            if not self.include_background:
+                probabilities, truth = probabilities[:, 1:], truth[:, 1:]
+        # where, not a product: the gradient of an ignored pixel is exactly zero even where p is not finite.
+        mask = valid.unsqueeze(1)
+        factor = mask.float() if weight is None else mask * weight.unsqueeze(1)
+        probabilities = torch.where(mask, probabilities, 0.0) * factor
+        truth = truth * factor
+        overlap = (probabilities * truth if weight is None else probabilities * (truth > 0)).sum(dim=(2, 3))
+        total = probabilities.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
+        return (1 - (2 * overlap + self.smooth) / (total + self.smooth)).mean()

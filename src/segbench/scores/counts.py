@@ -1,0 +1,41 @@
+"""Counts of true and false positives and negatives: the integers that every score derives from."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def confusion_matrices(prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int = 255) -> Tensor:
+    """Count pixels by true and predicted class, image by image.
+
+    Args:
+        prediction: Class indices (B,H,W), any integer type.
+        target: Class indices or ``ignore_index`` (B,H,W), int64; pixels with ``ignore_index`` count nowhere.
+        num_classes: C, background included (2 for binary data).
+        ignore_index: The label to leave out.
+
+    Returns:
+        int64 (B,C,C): rows are the truth, columns the prediction.
+    """
+    images = len(target)
+    valid = target != ignore_index
+    image = torch.arange(images, device=target.device).view(-1, 1, 1).expand_as(target)
+    cell = (image * num_classes + target) * num_classes + prediction
+    return torch.bincount(cell[valid], minlength=images * num_classes**2).view(images, num_classes, num_classes)
+
+
+def counts(confusion: Tensor) -> Tensor:
+    """Turn confusion matrices into counts.
+
+    Args:
+        confusion: int64 (...,C,C), rows truth, columns prediction.
+
+    Returns:
+        int64 (...,C,4): true positives, false positives, false negatives, true negatives of each class.
+    """
+    tp = confusion.diagonal(dim1=-2, dim2=-1)
+    fp = confusion.sum(dim=-2) - tp
+    fn = confusion.sum(dim=-1) - tp
+    tn = confusion.sum(dim=(-2, -1)).unsqueeze(-1) - tp - fp - fn
+    return torch.stack((tp, fp, fn, tn), dim=-1)

@@ -1,0 +1,159 @@
+"""Scores from counts. A convention can be changed without training or predicting again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How counts become one number; printed with every table.
+
+    Attributes:
+        reduction: ``per_image``: score of each image, then the mean over images. ``pooled``: counts added over
+            all images, then one score.
+        background: Whether class 0 enters the mean over classes.
+        empty: What a class is worth in an image where the score's denominator is 0, which for Dice and IoU means
+            that it is neither there nor predicted: left out (``nan``), 1 or 0.
+    """
+
+    reduction: Literal["per_image", "pooled"] = "per_image"
+    background: bool = False
+    empty: Literal["nan", "one", "zero"] = "nan"
+
+    def describe(self) -> str:
+        """Return the convention in words."""
+        reduction = "mean over images" if self.reduction == "per_image" else "counts pooled over images"
+        background = "with" if self.background else "without"
+        empty = {"nan": "left out", "one": "scored 1", "zero": "scored 0"}[self.empty]
+        return f"{reduction}, then over classes {background} background; a class empty in truth and prediction is {empty}; label 255 counts nowhere"
+
+
+def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(denominator > 0, numerator / denominator, np.nan)
+
+
+def _split(counts: Counts) -> tuple[Counts, Counts, Counts, Counts]:
+    return counts[..., 0], counts[..., 1], counts[..., 2], counts[..., 3]
+
+
+def dice(counts: Counts) -> Floats:
+    """2 TP / (2 TP + FP + FN); NaN where the class is empty in both, 0 where in one."""
+    tp, fp, fn, _ = _split(counts)
+    return _ratio(2 * tp, 2 * tp + fp + fn)
+
+
+def iou(counts: Counts) -> Floats:
+    """TP / (TP + FP + FN), the Jaccard index; NaN where the class is empty in both, 0 where in one."""
+    tp, fp, fn, _ = _split(counts)
+    return _ratio(tp, tp + fp + fn)
+
+
+def sensitivity(counts: Counts) -> Floats:
+    """TP / (TP + FN), also recall; NaN where the truth has nothing of the class, as then nothing could be found."""
+    tp, _, fn, _ = _split(counts)
+    return _ratio(tp, tp + fn)
+
+
+def specificity(counts: Counts) -> Floats:
+    """TN / (TN + FP); NaN where the truth has nothing but the class."""
+    _, fp, _, tn = _split(counts)
+    return _ratio(tn, tn + fp)
+
+
+def precision(counts: Counts) -> Floats:
+    """TP / (TP + FP); NaN where nothing of the class is predicted, unless the truth has it: then 0."""
+    tp, fp, fn, _ = _split(counts)
+    return np.where((tp + fp == 0) & (fn > 0), 0.0, _ratio(tp, tp + fp))
+
+
+def accuracy(counts: Counts) -> Floats:
+    """(TP + TN) / all counted pixels, one class against the rest."""
+    tp, fp, fn, tn = _split(counts)
+    return _ratio(tp + tn, tp + fp + fn + tn)
+
+
+SCORES: dict[str, Callable[[Counts], Floats]] = {
+    function.__name__: function for function in (dice, iou, sensitivity, specificity, precision, accuracy)
+}
+
+
+def pixel_accuracy(counts: Counts) -> Floats:
+    """Share of counted pixels whose class is right: (...,C,4) to (...).
+
+    Args:
+        counts: Counts of all classes, background included.
+    """
+    return _ratio(counts[..., 0].sum(axis=-1), counts[..., 0, :].sum(axis=-1))
+
+
+def class_scores(counts: Counts, name: str, convention: Convention | None = None) -> Floats:
+    """Return the score of each class over a set of images.
+
+    Args:
+        counts: int64 (N,C,4).
+        name: A key of :data:`SCORES`.
+        convention: How; its ``background`` plays no role here.
+
+    Returns:
+        float64 (C,); NaN for a class that no image scores.
+    """
+    convention = convention or Convention()
+    if convention.reduction == "pooled":
+        return _fill_empty(SCORES[name](counts.sum(axis=0)), convention)
+    return _mean(_fill_empty(SCORES[name](counts), convention), axis=0)
+
+
+def image_scores(counts: Counts, name: str, convention: Convention | None = None) -> Floats:
+    """Return the score of each image, the mean over its classes.
+
+    Args:
+        counts: int64 (N,C,4).
+        name: A key of :data:`SCORES`, or ``pixel_accuracy``.
+        convention: How.
+
+    Returns:
+        float64 (N,); NaN for an image without any class to score.
+    """
+    convention = convention or Convention()
+    if name == "pixel_accuracy":
+        return pixel_accuracy(counts)
+    first = 0 if convention.background else 1
+    return _mean(_fill_empty(SCORES[name](counts[:, first:]), convention), axis=1)
+
+
+def mean_score(counts: Counts, name: str, convention: Convention | None = None) -> float:
+    """Return one number for a set of images: the mean over classes of :func:`class_scores`.
+
+    Args:
+        counts: int64 (N,C,4).
+        name: A key of :data:`SCORES`, or ``pixel_accuracy`` (which has no classes).
+        convention: How.
+    """
+    convention = convention or Convention()
+    if name == "pixel_accuracy":
+        pooled = convention.reduction == "pooled"
+        return float(pixel_accuracy(counts.sum(axis=0)) if pooled else _mean(pixel_accuracy(counts), axis=0))
+    first = 0 if convention.background else 1
+    return float(_mean(class_scores(counts, name, convention)[first:], axis=0))
+
+
+def _fill_empty(values: Floats, convention: Convention) -> Floats:
+    if convention.empty == "nan":
+        return values
+    return np.where(np.isnan(values), 1.0 if convention.empty == "one" else 0.0, values)
+
+
+def _mean(values: Floats, axis: int) -> Any:
+    """Mean over the values that are there; NaN without a warning if none is."""
+    present = ~np.isnan(values)
+    return _ratio(np.where(present, values, 0.0).sum(axis=axis), present.sum(axis=axis))
