@@ -26,3 +26,42 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def compose(repository):
+    """Compose the project's configuration with overrides, as the command line does."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    from segbench.resolvers import register
+
+    register()
+
+    def composed(*overrides: str):
+        with initialize_config_dir(str(repository / "conf"), version_base="1.3"):
+            return hydra_compose("config", list(overrides))
+
+    return composed
+
+
+TINY = (
+    "data.subjects=8",
+    "data.slices=2",
+    "data.size=[32,32]",
+    "data.batch_size=3",
+    "model.width=2",
+    "trainer.max_epochs=3",
+    "trainer.accelerator=cpu",
+    "trainer.progress=lines",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny(compose):
+    """Compose a configuration that trains within seconds, its files below a folder."""
+
+    def composed(folder: Path, *overrides: str):
+        return compose(*TINY, f"paths.outputs={folder}", *overrides)
+
+    return composed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from segbench.errors import DataError
 
 MAX_PIXELS = 100_000_000
+# No class index: between the classes and 255 (ignore).
+_UNKNOWN = 254
 _MASK_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I")
 _IMAGE_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 
@@ -58,29 +61,42 @@ def read_mask(path: Path, label_map: Mapping[int, int]) -> NDArray[np.uint8]:
         if mask.mode not in _MASK_MODES:
             raise DataError(f"{path}: {mask.mode} mask; expected one class index a pixel (grey or palette)")
         mask = ImageOps.exif_transpose(mask)
-        values = np.asarray(mask).astype(np.int64)
+        values = np.asarray(mask)
     return map_labels(values, label_map, path)
 
 
-def map_labels(values: NDArray[np.int64], label_map: Mapping[int, int], path: Path) -> NDArray[np.uint8]:
+def map_labels(values: NDArray[Any], label_map: Mapping[int, int], path: Path) -> NDArray[np.uint8]:
     """Turn stored values into class indices.
 
     Args:
-        values: Stored values (H,W).
+        values: Stored values (H,W), any integer type or bool.
         label_map: From stored value to class index (255 = ignore).
         path: The file, for the message.
 
     Raises:
         DataError: If a value is no label; lists the values and how many pixels have them.
     """
+    values = values.astype(np.uint8) if values.dtype == bool else values
+    if values.dtype.itemsize <= 2 and values.dtype.kind == "u":
+        table = np.full(2 ** (8 * values.dtype.itemsize), _UNKNOWN, dtype=np.uint8)
+        for label, index in label_map.items():
+            if 0 <= label < len(table):
+                table[label] = index
+        indices = cv2.LUT(values, table) if values.dtype == np.uint8 else table[values]
+        if not (indices == _UNKNOWN).any():
+            return indices
+    # Values that a table cannot hold, or some that are no label: the slow way, which can name them.
     found, inverse, numbers = np.unique(values, return_inverse=True, return_counts=True)
+    _refuse_unknown(found, numbers, label_map, path)
+    return np.array([label_map[int(value)] for value in found], dtype=np.uint8)[inverse].reshape(values.shape)
+
+
+def _refuse_unknown(found: NDArray[Any], numbers: NDArray[Any], label_map: Mapping[int, int], path: Path) -> None:
     unknown = [f"{value} ({number} pixels)" for value, number in zip(found, numbers, strict=True) if int(value) not in label_map]
     if unknown:
         labels = ", ".join(str(label) for label in sorted(label_map))
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise DataError(f"{path}: labels outside the classes: {', '.join(unknown[:5])}{more}; expected {labels}")
-    table = np.array([label_map[int(value)] for value in found], dtype=np.uint8)
-    return table[inverse].reshape(values.shape)
 
 
 def check_same_size(image: NDArray[np.uint8], mask: NDArray[np.uint8], path: Path) -> None:

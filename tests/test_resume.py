@@ -1,0 +1,157 @@
+"""A killed run goes on to the same bits as one that was not."""
+
+import logging
+import multiprocessing
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import segbench.data.base
+import segbench.models.unet
+from segbench.data.loader import ReplayLoader
+from segbench.runs.checkpoint_io import load_checkpoint, newest_good
+from segbench.runs.directory import RunDirectory
+from segbench.runs.files import read_json
+from segbench.runs.identity import run_id
+from segbench.train import train
+
+FORK = multiprocessing.get_context("fork")
+OVERRIDES = ("augmentation=light", "trainer.checkpoint_every_n_steps=2", "scheduler=cosine", "trainer.max_epochs=6", "data.slices=4")
+
+
+def _child(cfg, directory: Path) -> None:
+    os.setsid()
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    logging.disable(logging.CRITICAL)
+    identity = {"id": run_id(cfg), "name": directory.name, "experiment": "runs", "choices": {}, "overrides": [], "seed": cfg.seed}
+    train(cfg, RunDirectory(directory), identity)
+
+
+def start(cfg, directory: Path):
+    process = FORK.Process(target=_child, args=(cfg, directory))
+    process.start()
+    return process
+
+
+def finish(cfg, directory: Path) -> None:
+    process = start(cfg, directory)
+    process.join()
+    assert process.exitcode == 0, (directory / "status.json").read_text()
+
+
+def final_state(directory: Path):
+    """Everything that training leaves behind: weights, batch-norm statistics, optimiser, schedule, best and last."""
+    last = load_checkpoint(directory / "checkpoints" / "last.ckpt")
+    best = load_checkpoint(directory / "checkpoints" / "best.ckpt")
+    rows = [{key: value for key, value in row.items() if key != "seconds"} for row in last["callbacks"]["Curves"]["rows"]]
+    return last["state_dict"], best["state_dict"], last["optimizer_states"], last["lr_schedulers"], rows
+
+
+def same(a, b) -> bool:
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return a == b
+
+
+@pytest.fixture
+def dropout(monkeypatch):
+    """Give the network something random in every step, so that a forgotten seed shows."""
+    forward = segbench.models.unet.UNet.forward
+    monkeypatch.setattr(
+        segbench.models.unet.UNet,
+        "forward",
+        lambda self, image: forward(self, torch.nn.functional.dropout(image, 0.2, self.training)),
+    )
+
+
+@pytest.fixture
+def reference(tiny, tmp_path, dropout):
+    cfg = tiny(tmp_path, *OVERRIDES)
+    finish(cfg, tmp_path / "whole")
+    # The first run also imports and builds the cache: the second says how long there is to kill one.
+    begin = time.monotonic()
+    finish(cfg, tmp_path / "again")
+    return cfg, final_state(tmp_path / "whole"), time.monotonic() - begin
+
+
+def kill_and_resume(cfg, directory: Path, delay: float) -> bool:
+    """Kill a run after a while, go on, and say whether there was something to go on from."""
+    process = start(cfg, directory)
+    process.join(delay)
+    alive = process.exitcode is None
+    if alive:
+        process.kill()
+        process.join()
+    resumed = alive and newest_good(directory / "checkpoints")[0] is not None
+    finish(cfg, directory)
+    return resumed
+
+
+def test_killed_runs_end_with_the_same_bits(reference, tmp_path):
+    cfg, expected, seconds = reference
+    chance = random.Random(0)
+    resumes = 0
+    for point in range(12):
+        directory = tmp_path / f"killed{point}"
+        resumes += kill_and_resume(cfg, directory, chance.uniform(0.15, 0.95) * seconds)
+        assert same(final_state(directory), expected), f"kill point {point}"
+    # Most of the kills must have hit a run that had something to lose.
+    assert resumes >= 6
+
+
+@pytest.mark.parametrize("broken", ["order", "step"])
+def test_the_comparison_notices_what_a_resume_forgets(reference, tmp_path, monkeypatch, broken):
+    cfg, expected, seconds = reference
+    if broken == "order":
+        begin = ReplayLoader.__init__
+
+        def from_the_start(self, dataset, batch_size, seed, position, **options):
+            begin(self, dataset, batch_size, seed, lambda: (position()[0], 0), **options)
+
+        monkeypatch.setattr(ReplayLoader, "__init__", from_the_start)
+    else:
+        monkeypatch.setattr(segbench.tasks.segmentation.SegmentationTask, "on_train_batch_start", lambda *_: None)
+    chance = random.Random(1)
+    for point in range(6):
+        directory = tmp_path / f"broken{point}"
+        if kill_and_resume(cfg, directory, chance.uniform(0.4, 0.8) * seconds) and not same(final_state(directory), expected):
+            return
+    pytest.fail("no difference seen: the test cannot fail")
+
+
+def test_a_seed_gives_the_same_bits_with_any_number_of_workers(tiny, tmp_path, dropout):
+    states = {}
+    for workers in (0, 2):
+        cfg = tiny(tmp_path, "augmentation=light", f"data.num_workers={workers}", "trainer.max_epochs=2")
+        finish(cfg, tmp_path / f"workers{workers}")
+        states[workers] = final_state(tmp_path / f"workers{workers}")
+    finish(tiny(tmp_path, "augmentation=light", "trainer.max_epochs=2"), tmp_path / "again")
+    assert same(states[0], states[2])
+    assert same(states[0], final_state(tmp_path / "again"))
+    finish(tiny(tmp_path, "augmentation=light", "trainer.max_epochs=2", "seed=1"), tmp_path / "other")
+    assert not same(states[0], final_state(tmp_path / "other"))
+
+
+def test_sigterm_saves_and_a_restart_goes_on(reference, tmp_path):
+    cfg, expected, seconds = reference
+    directory = tmp_path / "terminated"
+    process = start(cfg, directory)
+    process.join(0.5 * seconds)
+    process.terminate()
+    process.join()
+    assert process.exitcode == 1  # multiprocessing's code for an exception: the exit code is checked below
+    status = read_json(directory / "status.json")
+    assert (status["state"], status["exit_code"]) == ("failed", 143)
+    assert "SIGTERM" in status["reason"]
+    finish(cfg, directory)
+    assert same(final_state(directory), expected)
