@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,9 @@ class Augmentation:
         """
         if self._compose is None:
             return image, mask
-        self._compose.set_random_seed(seed % 2**32)
+        # One stream for all transforms. Compose.set_random_seed would give each the same one, and with it the
+        # same draws: two flips of probability 1/2 would then always happen together.
+        self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))  # noqa: S311
         moved = self._compose(image=image, mask=mask)
         # OpenCV drops the last axis of grey images.
         return moved["image"].reshape(image.shape), moved["mask"]

@@ -1,0 +1,144 @@
+import errno
+import multiprocessing
+import os
+import pickle
+import time
+
+import numpy as np
+import pytest
+
+import segbench.data.cache as cache_module
+from segbench.data.carvana import CarvanaData
+
+
+def arrays_of(module):
+    module.setup()
+    arrays = module.datasets["train"].arrays
+    return np.array(arrays.images), np.array(arrays.masks)
+
+
+def counted(module, monkeypatch):
+    """Count how many records are decoded."""
+    reads = []
+    original = CarvanaData.read
+    monkeypatch.setattr(CarvanaData, "read", lambda self, record: reads.append(record.id) or original(self, record))
+    arrays = arrays_of(module)
+    monkeypatch.undo()
+    return len(reads), arrays
+
+
+def test_the_second_time_nothing_is_decoded(carvana, monkeypatch):
+    first, built = counted(carvana(), monkeypatch)
+    second, opened = counted(carvana(), monkeypatch)
+    assert (first, second) == (12, 0)
+    assert np.array_equal(built[0], opened[0])
+    assert np.array_equal(built[1], opened[1])
+    assert built[0].shape == (12, 20, 30, 3)
+
+
+def test_what_is_cached_is_what_was_read(carvana):
+    module = carvana()
+    images, masks = arrays_of(module)
+    for i, record in enumerate(module.records):
+        image, mask = module.read(record)
+        assert np.array_equal(images[i], image)
+        assert np.array_equal(masks[i], mask)
+
+
+def test_another_size_and_a_changed_file_are_other_caches(carvana, carvana_folder, monkeypatch):
+    assert counted(carvana(), monkeypatch)[0] == 12
+    assert counted(carvana(size=[10, 20]), monkeypatch)[0] == 12
+    photograph = carvana_folder / "train" / "car0_01.jpg"
+    os.utime(photograph, ns=(1, 1))
+    assert counted(carvana(), monkeypatch)[0] == 12
+    assert counted(carvana(), monkeypatch)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "manifest.json"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_damaged_cache_is_built_again(carvana, tmp_path, monkeypatch, caplog, name, damage):
+    _, expected = counted(carvana(), monkeypatch)
+    (path,) = (tmp_path / "cache").glob(f"*/{name}")
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "cut":
+        path.write_bytes(content[:-9])
+    else:
+        path.unlink()
+    reads, arrays = counted(carvana(), monkeypatch)
+    assert reads == 12
+    assert "damaged" in caplog.text
+    assert np.array_equal(arrays[0], expected[0])
+
+
+def test_a_full_disk_keeps_the_data_in_memory(carvana, tmp_path, monkeypatch, caplog):
+    def full(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache_module.np, "save", full)
+    images, _ = arrays_of(carvana())
+    assert images.shape == (12, 20, 30, 3)
+    assert "kept in memory" in caplog.text
+    assert not list((tmp_path / "cache").rglob("*.npy"))
+
+
+def test_images_of_several_sizes_are_kept_as_they_are(carvana, carvana_folder):
+    from PIL import Image
+
+    for path in (carvana_folder / "train" / "car0_01.jpg", carvana_folder / "train_masks" / "car0_01_mask.gif"):
+        image = Image.open(path)
+        image.resize((30, 20), Image.Resampling.NEAREST).save(path)
+    module = carvana(size=None)
+    module.setup()
+    shapes = {tuple(dataset[i]["image"].shape) for dataset in module.datasets.values() for i in range(len(dataset))}
+    assert shapes == {(3, 40, 60), (3, 20, 30)}
+
+
+def _build(make_options, barrier, counter):
+    original = CarvanaData.read
+
+    def slow(self, record):
+        with counter.get_lock():
+            counter.value += 1
+        time.sleep(0.01)
+        return original(self, record)
+
+    CarvanaData.read = slow
+    barrier.wait()
+    CarvanaData(**make_options).setup()
+
+
+def test_two_processes_build_it_once(carvana_folder, tmp_path):
+    fork = multiprocessing.get_context("fork")
+    barrier, counter = fork.Barrier(2), fork.Value("i", 0)
+    options = {"root": str(carvana_folder), "size": [20, 30], "cache_dir": tmp_path / "cache"}
+    processes = [fork.Process(target=_build, args=(options, barrier, counter)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert counter.value == 12
+
+
+def test_a_killed_builder_leaves_nothing_that_is_taken_for_a_cache(carvana, carvana_folder, tmp_path, monkeypatch):
+    fork = multiprocessing.get_context("fork")
+    options = {"root": str(carvana_folder), "size": [20, 30], "cache_dir": tmp_path / "cache"}
+    process = fork.Process(target=_build, args=(options, fork.Barrier(1), fork.Value("i", 0)))
+    process.start()
+    time.sleep(0.1)
+    process.kill()
+    process.join()
+    assert counted(carvana(), monkeypatch)[0] == 12
+
+
+def test_a_worker_gets_the_map_and_not_the_arrays(carvana):
+    module = carvana()
+    module.setup()
+    dataset = module.datasets["train"]
+    frozen = pickle.dumps(dataset)
+    assert len(frozen) < 5000
+    thawed = pickle.loads(frozen)
+    assert np.array_equal(thawed[0]["image"], dataset[0]["image"])

@@ -1,0 +1,51 @@
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.data import Dataset
+
+from segbench.data.loader import ReplayLoader
+
+
+class Echo(Dataset):
+    """Returns what it is asked for."""
+
+    def __init__(self, length):
+        self.length = length
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, key):
+        return {"epoch": key[0], "index": key[1]}
+
+
+def batches(length, batch_size, epoch, start=0, seed=0, workers=0):
+    loader = ReplayLoader(Echo(length), batch_size, seed, lambda: (epoch, start), num_workers=workers)
+    return [(batch["epoch"].tolist(), batch["index"].tolist()) for batch in loader]
+
+
+@given(st.integers(1, 40), st.integers(1, 10), st.integers(0, 5), st.data())
+def test_going_on_in_the_middle_gives_the_rest_of_the_same_epoch(length, batch_size, epoch, data):
+    whole = batches(length, batch_size, epoch)
+    start = data.draw(st.integers(0, len(whole)))
+    assert batches(length, batch_size, epoch, start) == whole[start:]
+    assert sorted(index for _, indices in whole for index in indices) == list(range(length))
+    assert all(set(epochs) == {epoch} for epochs, _ in whole)
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    assert batches(30, 4, 0) != [([0] * len(i), i) for _, i in batches(30, 4, 1)]
+    assert batches(30, 4, 0, seed=0) != batches(30, 4, 0, seed=1)
+
+
+def test_workers_do_not_change_the_order_and_the_position_is_asked_for_late():
+    expected = batches(20, 3, 2, 1)
+    assert batches(20, 3, 2, 1, workers=2) == expected
+    now = [0, 0]
+    loader = ReplayLoader(Echo(20), 3, 0, lambda: tuple(now))
+    iterator = iter(loader)
+    now[:] = [2, 1]
+    assert [(batch["epoch"].tolist(), batch["index"].tolist()) for batch in iterator] == expected
+
+
+def test_the_length_is_that_of_a_whole_epoch():
+    assert len(ReplayLoader(Echo(10), 4, 0, lambda: (0, 2))) == 3

@@ -1,0 +1,99 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image
+
+from segbench.data.reading import map_labels, read_image, read_mask, resize
+from segbench.errors import DataError
+
+MASK = (np.arange(20 * 30).reshape(20, 30) % 4).astype(np.uint8)
+
+
+def test_a_palette_mask_gives_its_indices_whatever_the_colours(tmp_path):
+    image = Image.fromarray(MASK, mode="P")
+    image.putpalette([70, 109, 3, 255, 0, 0, 255, 0, 0, 1, 2, 3])  # two classes of one colour
+    image.save(tmp_path / "mask.gif")
+    image.save(tmp_path / "mask.png")
+    for name in ("mask.gif", "mask.png"):
+        assert np.array_equal(read_mask(tmp_path / name, {i: i for i in range(4)}), MASK)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grey_masks_keep_their_values(tmp_path, dtype):
+    Image.fromarray(MASK.astype(dtype)).save(tmp_path / "mask.png")
+    assert np.array_equal(read_mask(tmp_path / "mask.png", {i: i for i in range(4)}), MASK)
+
+
+def test_a_one_bit_mask(tmp_path):
+    Image.fromarray(MASK > 1).save(tmp_path / "mask.png")
+    assert np.array_equal(read_mask(tmp_path / "mask.png", {0: 0, 1: 1}), MASK > 1)
+
+
+def test_the_label_map_decides_what_255_means(tmp_path):
+    Image.fromarray((MASK > 1).astype(np.uint8) * 255).save(tmp_path / "mask.png")
+    assert np.array_equal(read_mask(tmp_path / "mask.png", {0: 0, 255: 1}), MASK > 1)
+    with pytest.raises(DataError, match="255"):
+        read_mask(tmp_path / "mask.png", {0: 0, 1: 1})
+
+
+@given(arrays.arrays(st.sampled_from([np.uint8, np.uint16, np.int32]), (5, 6), elements=st.integers(0, 5)))
+def test_labels_are_mapped_as_a_dictionary_would(values):
+    label_map = {0: 0, 1: 3, 2: 255, 3: 1, 4: 2, 5: 2}
+    expected = [[label_map[int(value)] for value in row] for row in values]
+    assert map_labels(values, label_map, "mask.png").tolist() == expected
+
+
+@given(arrays.arrays(np.uint16, (4, 4), elements=st.integers(0, 65535)))
+def test_a_value_that_is_no_label_is_never_accepted(values):
+    if np.isin(values, [0, 1]).all():
+        assert np.array_equal(map_labels(values, {0: 0, 1: 1}, "m"), values)
+    else:
+        with pytest.raises(DataError, match="outside the classes"):
+            map_labels(values, {0: 0, 1: 1}, "m")
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    picture = np.zeros((20, 30, 3), np.uint8)
+    picture[:, :15] = 200
+    image = Image.fromarray(picture)
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "turned.jpg", exif=exif, quality=100)
+    read = read_image(tmp_path / "turned.jpg", 3)
+    assert read.shape == (30, 20, 3)
+    assert read[:10].mean() > 150 > 50 > read[20:].mean()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK", "P", "LA"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_any_8_bit_mode_is_read_with_the_channels_asked_for(tmp_path, mode, channels):
+    suffix = "jpg" if mode == "CMYK" else "png"
+    Image.new("RGB", (30, 20), (90, 90, 90)).convert(mode).save(tmp_path / f"image.{suffix}")
+    read = read_image(tmp_path / f"image.{suffix}", channels)
+    assert read.shape == (20, 30, channels)
+    assert read.dtype == np.uint8
+    assert abs(int(read.mean()) - 90) < 6
+
+
+def test_an_image_beyond_the_limit_is_refused_before_it_is_decoded(tmp_path):
+    Image.new("1", (20_000, 6_000)).save(tmp_path / "bomb.png")
+    with pytest.raises(DataError, match="at most 100,000,000|larger than"):
+        read_image(tmp_path / "bomb.png", 1)
+
+
+def test_resizing_averages_images_and_never_mixes_labels():
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[:, ::2] = 200
+    mask = np.tile(np.array([0, 3], np.uint8), (40, 20))
+    small, labels = resize(image, mask, (10, 20))
+    assert small.shape == (10, 20, 3)
+    assert (small == 100).all()
+    assert set(np.unique(labels)) <= {0, 3}
+    same, unchanged = resize(image, mask, None)
+    assert same is image
+    assert unchanged is mask
+    large, _ = resize(image, mask, (80, 80))
+    assert np.array_equal(large, cv2.resize(image, (80, 80), interpolation=cv2.INTER_LINEAR))

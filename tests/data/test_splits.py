@@ -1,0 +1,51 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segbench.data.splits import check_disjoint, split_groups
+from segbench.errors import DataError
+
+FRACTIONS = {"train": 0.8, "val": 0.1, "test": 0.1}
+
+
+@given(st.lists(st.integers(0, 60), min_size=3, max_size=200), st.integers(0, 1000))
+def test_every_record_is_in_one_part_and_no_group_in_two(numbers, seed):
+    groups = [f"car{number}" for number in numbers]
+    if len(set(groups)) < 3:
+        with pytest.raises(DataError):
+            split_groups(groups, FRACTIONS, seed)
+        return
+    splits = split_groups(groups, FRACTIONS, seed)
+    assert sorted(index for part in splits.values() for index in part) == list(range(len(groups)))
+    check_disjoint(groups, splits)
+    assert all(splits.values())
+
+
+@given(st.permutations(range(30)), st.integers(0, 100))
+def test_the_order_of_the_files_does_not_matter(order, seed):
+    groups = [f"g{i:02d}" for i in range(30)]
+    shuffled = [groups[i] for i in order]
+    expected = {part: {groups[i] for i in indices} for part, indices in split_groups(groups, FRACTIONS, seed).items()}
+    found = {part: {shuffled[i] for i in indices} for part, indices in split_groups(shuffled, FRACTIONS, seed).items()}
+    assert found == expected
+
+
+def test_carvana_s_318_cars():
+    groups = [f"car{car}" for car in range(318) for _ in range(16)]
+    splits = split_groups(groups, FRACTIONS, 0)
+    assert {part: len(indices) // 16 for part, indices in splits.items()} == {"train": 254, "val": 32, "test": 32}
+
+
+def test_seeds_differ():
+    groups = [f"g{i}" for i in range(50)]
+    assert split_groups(groups, FRACTIONS, 0) != split_groups(groups, FRACTIONS, 1)
+
+
+def test_a_leak_is_found():
+    with pytest.raises(DataError, match="car1 is in train and test"):
+        check_disjoint(["car0", "car1", "car1", "car2"], {"train": [0, 1], "test": [2, 3]})
+
+
+def test_fractions_must_add_up():
+    with pytest.raises(ValueError, match="add up to 1"):
+        split_groups(["a", "b"], {"train": 0.5, "val": 0.1}, 0)

@@ -1,0 +1,40 @@
+"""The real files, as they come from their owners."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segbench.data.carvana import CarvanaData
+from segbench.data.cmr import CMRData
+
+
+@pytest.fixture(scope="module")
+def carvana(real_data, tmp_path_factory):
+    module = CarvanaData(root=str(real_data / "carvana"), size=[56, 56], cache_dir=tmp_path_factory.mktemp("cache"))
+    module.setup()
+    return module
+
+
+def test_carvana_pairs_and_groups(carvana):
+    assert len(carvana.records) == 192
+    assert {len([r for r in carvana.records if r.group == group]) for group in {r.group for r in carvana.records}} == {16}
+    assert carvana.summary()["groups"] == {"train": 10, "val": 1, "test": 1}
+
+
+def test_carvana_masks_are_their_palette_indices(carvana):
+    record = carvana.records[0]
+    stored = np.asarray(Image.open(record.mask))
+    assert Image.open(record.mask).mode == "P"
+    share = carvana.datasets["train"].arrays.masks[0].mean()
+    assert share == pytest.approx(stored.mean(), abs=0.005)
+    assert 0.08 < share < 0.28
+
+
+def test_cmr_class_frequencies_are_the_report_s(real_data, tmp_path):
+    module = CMRData(root=str(real_data / "cmr"), size=[96, 96], cache_dir=tmp_path)
+    module.setup()
+    assert module.summary()["images"] == {"train": 100, "val": 20}
+    assert module.class_frequencies * 100 == pytest.approx([82.35, 5.30, 6.08, 6.27], abs=0.005)
+    resplit = CMRData(root=str(real_data / "cmr"), size=[96, 96], cache_dir=tmp_path, split="resplit")
+    resplit.setup()
+    assert resplit.summary()["images"] == {"train": 96, "val": 12, "test": 12}
