@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import sys
 import traceback
@@ -71,8 +72,8 @@ def explain(error: Exception) -> ConfigError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MissingConfigException) and cause.missing_cfg_file:
-            group, _, name = cause.missing_cfg_file.rpartition("/")
-            return ConfigError(f"{group}={name}: no such choice{nearest(name, cause.options or [])}")
+            group, _, name = cause.missing_cfg_file.partition("/")
+            return ConfigError(f"{group}={name}: no such choice{nearest(name, _choices(group))}")
         cause = cause.__cause__
     if isinstance(error, ConfigCompositionException):
         return ConfigError(_explain_override(error))
@@ -84,8 +85,23 @@ def _explain_override(error: ConfigCompositionException) -> str:
     for argument in sys.argv[1:]:
         key = argument.lstrip("+~").partition("=")[0]
         if "=" in argument and (f"'{key}'" in text or f"override '{key}" in text):
-            return f"{key}: no such key{nearest(key, _known_keys())}"
+            return f"{key}: no such key{_nearest_key(key)}"
     return _first_line(error)
+
+
+def _choices(group: str) -> list[str]:
+    folder = _CONF / group
+    return [path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")]
+
+
+def _nearest_key(key: str) -> str:
+    """Return the nearest key; one typed without its section may be meant for any section."""
+    known = _known_keys()
+    if "." not in key:
+        full = {name.rpartition(".")[2]: name for name in reversed(known)}
+        close = difflib.get_close_matches(key, full, n=1, cutoff=0.6)
+        return f"; did you mean {full[close[0]]}?" if close else "; --cfg job prints all keys"
+    return nearest(key, known) if difflib.get_close_matches(key, known, n=1) else "; --cfg job prints all keys"
 
 
 def _known_keys() -> list[str]:

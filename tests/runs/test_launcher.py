@@ -1,0 +1,105 @@
+"""Sweeps: one process a job, failures listed, finished jobs not repeated."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+TINY = ["data.subjects=8", "data.slices=2", "data.size=[32,32]", "model.width=2", "trainer.max_epochs=2", "trainer.progress=lines"]
+
+
+@pytest.fixture
+def sweep(repository, tmp_path):
+    def command(*arguments):
+        script = str(repository / "src" / "run.py")
+        return [sys.executable, script, "-m", f"paths.outputs={tmp_path}", *TINY, "hydra.launcher.jobs=2", *arguments]
+
+    def run(*arguments):
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment, timeout=280)
+
+    run.command = command
+    return run
+
+
+def jobs_of(folder):
+    return json.loads((folder / "runs" / "sweep.json").read_text())["jobs"]
+
+
+def statuses(folder):
+    return {path.parent.name: json.loads(path.read_text()) for path in (folder / "runs").glob("*/status.json")}
+
+
+def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(sweep, tmp_path):
+    result = sweep("seed=0,1", "optimizer.lr=1e-3,1e30")
+    assert result.returncode == 1, result.stderr
+    jobs = jobs_of(tmp_path)
+    assert [job["exit_code"] for job in jobs].count(0) == 2
+    failed = [job for job in jobs if job["exit_code"]]
+    assert {job["exit_code"] for job in failed} == {4}
+    assert all("optimizer.lr" in job["reason"] for job in failed)
+    assert "sweep: 2 done (0 of them before), 2 failed" in result.stderr
+    assert result.stderr.count("failed: #") == 2
+    # The comparison is printed all the same, and says what is missing.
+    assert "2 of 4" in result.stdout or "failed" in result.stdout
+    environments = {(tmp_path / "runs" / job["directory"] / "console.log").exists() for job in jobs}
+    assert environments == {True}
+
+    # Started again: what is done is skipped, what failed is tried again.
+    again = sweep("seed=0,1", "optimizer.lr=1e-3,1e30")
+    assert again.returncode == 1
+    assert [job["skipped"] for job in jobs_of(tmp_path)].count(True) == 2
+    attempts = sorted(status["attempts"] for status in statuses(tmp_path).values())
+    assert attempts == [1, 1, 2, 2]
+
+
+def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(sweep, tmp_path):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    arguments = ["seed=0,1,2", "trainer.max_epochs=30", "hydra.launcher.jobs=1"]
+    process = subprocess.Popen(sweep.command(*arguments), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 120
+    victim = None
+    while victim is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+        for name, status in statuses(tmp_path).items():
+            if status["state"] == "running" and (tmp_path / "runs" / name / "checkpoints" / "last.ckpt").exists():
+                victim = name
+                os.kill(status["pid"], signal.SIGKILL)
+                break
+    _, log = process.communicate(timeout=200)
+    assert process.returncode == 1
+    assert "killed by SIGKILL" in log
+    assert sorted(job["exit_code"] for job in jobs_of(tmp_path)) == [0, 0, 137]
+    assert statuses(tmp_path)[victim]["state"] == "failed"
+
+    again = sweep(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert [job["skipped"] for job in jobs_of(tmp_path)].count(True) == 2
+    log = (tmp_path / "runs" / victim / "train.log").read_text()
+    assert "going on from" in log
+
+
+def test_a_sweep_with_one_bad_value_starts_nothing(sweep, tmp_path):
+    result = sweep("optimizer.lr=1e-3,-1")
+    assert result.returncode == 2
+    assert "optimizer.lr=-1" in result.stderr
+    assert not list((tmp_path / "runs").glob("*/status.json"))
+
+
+def test_a_stopped_sweep_stops_its_jobs(sweep, tmp_path):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(sweep.command("seed=0,1", "trainer.max_epochs=500"), stderr=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and len(list((tmp_path / "runs").glob("*/checkpoints/last.ckpt"))) < 2:
+        time.sleep(0.1)
+    process.terminate()
+    process.communicate(timeout=100)
+    assert process.returncode == 143
+    for status in statuses(tmp_path).values():
+        assert (status["state"], status["exit_code"]) == ("failed", 143)
+        with pytest.raises(ProcessLookupError):
+            os.kill(status["pid"], 0)

@@ -1,0 +1,107 @@
+"""What a user types, in processes of their own: exit codes and single lines."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+
+
+@pytest.fixture
+def command(repository, tmp_path):
+    def run(*arguments, **environment):
+        return subprocess.run(
+            [sys.executable, str(repository / "src" / "run.py"), f"paths.outputs={tmp_path}/outputs", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, **ENVIRONMENT, **environment},
+            timeout=240,
+        )
+
+    return run
+
+
+REFUSED = {
+    "model=attnet": "model=attnet: no such choice; did you mean attunet?",
+    "data=carvanna": "data=carvanna: no such choice; did you mean carvana?",
+    "experiment=carvana/archtectures": "did you mean",
+    "lrr=3": "lrr: no such key; did you mean optimizer.lr?",
+    "optimizer.lrr=3": "optimizer.lrr: no such key; did you mean optimizer.lr?",
+    "+model.witdh=3": "model.witdh: UNet has no such option; did you mean width?",
+    "optimizer.lr=abc": "optimizer.lr=abc: should be a valid number",
+    "optimizer.lr=": "optimizer.lr=",
+    "optimizer.lr=-1": "optimizer.lr=-1: should be greater than 0",
+    "optimizer.lr=0": "optimizer.lr=0: should be greater than 0",
+    "optimizer.lr=nan": "optimizer.lr=nan: should be a finite number",
+    "trainer.max_epochs=0": "trainer.max_epochs=0: should be greater than 0",
+    "trainer.max_epochs=1.5": "trainer.max_epochs=1.5: should be a valid integer",
+    "data.batch_size=0": "data.batch_size=0: should be greater than 0",
+    "data.size=[96]": "data.size=[96]: list should have at least 2 items",
+    "model.width=wide": "model.width=wide: should be a valid integer",
+    "seed=-1": "seed=-1: should be greater than or equal to 0",
+    "trainer.precision=8": "trainer.precision=8: should be 32, 'bf16-mixed' or '16-mixed'",
+    "loss.smooth=soft": "loss.smooth=soft: should be a valid number",
+    "paths.data=???": "paths.data",
+}
+
+
+@pytest.mark.parametrize("argument", REFUSED)
+def test_a_bad_configuration_is_one_line_and_exit_code_2_before_anything_is_made(command, tmp_path, argument):
+    result = command(argument)
+    assert result.returncode == 2, result.stderr
+    assert REFUSED[argument] in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_help_shows_every_group_and_examples(command):
+    text = command("--help").stdout
+    for group in ("data", "model", "loss", "augmentation", "optimizer", "scheduler", "trainer", "logger", "callbacks"):
+        assert re.search(rf"^{group}: .*\w", text, re.MULTILINE), group
+    assert "carvana: architectures" in text
+    assert text.count("python src/run.py") == 3
+    assert max(len(line) for line in text.splitlines()) <= 120
+
+
+def test_one_command_trains_and_shows_where_the_results_are(command, tmp_path):
+    tiny = ["data.subjects=8", "data.slices=2", "data.size=[32,32]", "model.width=2", "trainer.max_epochs=2"]
+    result = command("model=attunet", "loss=dice", *tiny)
+    assert result.returncode == 0, result.stderr
+    (directory,) = (tmp_path / "outputs" / "runs").iterdir()
+    assert re.fullmatch(r"phantom-attunet-dice-seed0-[0-9a-f]{10}", directory.name)
+    assert str(directory) in result.stdout.replace("\n", "")
+    assert "left ventricle" in result.stdout
+    for name in ("config.yaml", "run.json", "status.json", "metrics.csv", "scores.parquet", "summary.json", "train.log"):
+        assert (directory / name).stat().st_size > 0, name
+    assert (directory / "figures" / "predictions.png").read_bytes()[:4] == b"\x89PNG"
+    assert list((directory / "tensorboard").glob("events*"))
+    assert len((directory / "metrics.csv").read_text().splitlines()) == 3
+    again = command("model=attunet", "loss=dice", *tiny)
+    assert again.returncode == 0
+    assert "already done" in again.stderr
+    assert "left ventricle" in again.stdout
+
+
+def test_bad_data_is_exit_code_3(command, tmp_path):
+    result = command("data=carvana", f"paths.data={tmp_path}/nowhere")
+    assert result.returncode == 3
+    assert result.stderr.strip().splitlines()[-1].startswith(f"error: data.root={tmp_path}/nowhere/carvana")
+    assert "Traceback" not in result.stderr
+
+
+def test_an_output_folder_that_cannot_be_made(command, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    result = command(f"paths.outputs={tmp_path}/file/outputs")
+    assert result.returncode == 74
+    assert f"{tmp_path}/file" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_debug_shows_the_traceback(command, tmp_path):
+    result = command("data=carvana", f"paths.data={tmp_path}/nowhere", "debug=true")
+    assert result.returncode == 3
+    assert "Traceback" in result.stderr
