@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from segbench import callbacks
-from segbench.data.loader import ReplayLoader
+from segbench.data.loader import ReplayLoader, progress_of
 from segbench.losses import CrossEntropy, DiceLoss
 from segbench.models import UNet
 from segbench.tasks import SegmentationTask
@@ -84,7 +84,9 @@ class TurnTaking(pl.Callback):
         return {name: statistics.median(values[_WARM_UP:]) for name, values in self.seconds.items()}
 
 
-def bare_step(network: nn.Module, loss: nn.Module, data: Dataset[Any], batch_size: int, bf16: bool = False) -> Callable[[], None]:
+def bare_step(
+    network: nn.Module, loss: nn.Module, data: Dataset[Any], batch_size: int, bf16: bool = False
+) -> Callable[[], None]:
     """Return a function that takes one training step as a plain loop would.
 
     Args:
@@ -95,7 +97,8 @@ def bare_step(network: nn.Module, loss: nn.Module, data: Dataset[Any], batch_siz
         bf16: Whether to run in bfloat16 autocast on channels_last memory.
     """
     layout = torch.channels_last if bf16 else torch.contiguous_format
-    network = network.to(memory_format=layout).train()
+    network = network.train()
+    network.to(memory_format=layout)  # type: ignore[call-overload]  # missing from torch's annotations
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     loader = DataLoader(data, batch_size=batch_size, shuffle=True)
     batches = iter(loader)
@@ -120,7 +123,13 @@ def bare_step(network: nn.Module, loss: nn.Module, data: Dataset[Any], batch_siz
 
 
 def compare(
-    network: nn.Module, loss: nn.Module, data: Dataset[Any], batch_size: int, steps: int, folder: Path, bf16: bool = False
+    network: nn.Module,
+    loss: nn.Module,
+    data: Dataset[Any],
+    batch_size: int,
+    steps: int,
+    folder: Path,
+    bf16: bool = False,
 ) -> dict[str, float]:
     """Return median seconds a step of ``segbench`` (with the default logging), ``bare`` and, if asked, ``bf16``.
 
@@ -137,7 +146,9 @@ def compare(
     if bf16:
         rivals["bf16"] = bare_step(copy.deepcopy(network), loss, data, batch_size, bf16=True)
     turns = TurnTaking(rivals)
-    task = SegmentationTask(network, loss, lambda weights: torch.optim.Adam(weights, lr=1e-3), None, ["background", "object"])
+    task = SegmentationTask(
+        network, loss, lambda weights: torch.optim.Adam(weights, lr=1e-3), None, ["background", "object"]
+    )
     trainer = pl.Trainer(
         max_steps=steps,
         max_epochs=-1,
@@ -149,10 +160,7 @@ def compare(
         enable_checkpointing=False,
         limit_val_batches=0,
     )
-    loop = trainer.fit_loop
-    loader = ReplayLoader(
-        data, batch_size, 0, lambda: (loop.epoch_progress.current.processed, loop.epoch_loop.batch_progress.current.ready)
-    )
+    loader = ReplayLoader(data, batch_size, 0, lambda: progress_of(trainer))
     trainer.fit(task, train_dataloaders=loader)
     return turns.medians()
 

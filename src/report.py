@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from segbench.scores.derive import Convention
 
 from segbench.errors import ConfigError, SegbenchError
 from segbench.reporting.collect import collect
 from segbench.reporting.page import write_all
+from segbench.scores.derive import Convention
 
 EXAMPLES = """examples:
   python src/report.py outputs/carvana/architectures

@@ -75,7 +75,15 @@ def test_one_command_trains_and_shows_where_the_results_are(command, tmp_path):
     assert re.fullmatch(r"phantom-attunet-dice-seed0-[0-9a-f]{10}", directory.name)
     assert str(directory) in result.stdout.replace("\n", "")
     assert "left ventricle" in result.stdout
-    for name in ("config.yaml", "run.json", "status.json", "metrics.csv", "scores.parquet", "summary.json", "train.log"):
+    for name in (
+        "config.yaml",
+        "run.json",
+        "status.json",
+        "metrics.csv",
+        "scores.parquet",
+        "summary.json",
+        "train.log",
+    ):
         assert (directory / name).stat().st_size > 0, name
     assert (directory / "figures" / "predictions.png").read_bytes()[:4] == b"\x89PNG"
     assert list((directory / "tensorboard").glob("events*"))

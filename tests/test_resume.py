@@ -20,7 +20,13 @@ from segbench.runs.identity import run_id
 from segbench.train import train
 
 FORK = multiprocessing.get_context("fork")
-OVERRIDES = ("augmentation=light", "trainer.checkpoint_every_n_steps=2", "scheduler=cosine", "trainer.max_epochs=6", "data.slices=4")
+OVERRIDES = (
+    "augmentation=light",
+    "trainer.checkpoint_every_n_steps=2",
+    "scheduler=cosine",
+    "trainer.max_epochs=6",
+    "data.slices=4",
+)
 
 
 def _child(cfg, directory: Path) -> None:
@@ -29,7 +35,14 @@ def _child(cfg, directory: Path) -> None:
     os.dup2(sink, 1)
     os.dup2(sink, 2)
     logging.disable(logging.CRITICAL)
-    identity = {"id": run_id(cfg), "name": directory.name, "experiment": "runs", "choices": {}, "overrides": [], "seed": cfg.seed}
+    identity = {
+        "id": run_id(cfg),
+        "name": directory.name,
+        "experiment": "runs",
+        "choices": {},
+        "overrides": [],
+        "seed": cfg.seed,
+    }
     train(cfg, RunDirectory(directory), identity)
 
 
@@ -49,7 +62,9 @@ def final_state(directory: Path):
     """Everything that training leaves behind: weights, batch-norm statistics, optimiser, schedule, best and last."""
     last = load_checkpoint(directory / "checkpoints" / "last.ckpt")
     best = load_checkpoint(directory / "checkpoints" / "best.ckpt")
-    rows = [{key: value for key, value in row.items() if key != "seconds"} for row in last["callbacks"]["Curves"]["rows"]]
+    rows = [
+        {key: value for key, value in row.items() if key != "seconds"} for row in last["callbacks"]["Curves"]["rows"]
+    ]
     return last["state_dict"], best["state_dict"], last["optimizer_states"], last["lr_schedulers"], rows
 
 
@@ -124,7 +139,9 @@ def test_the_comparison_notices_what_a_resume_forgets(reference, tmp_path, monke
     chance = random.Random(1)
     for point in range(6):
         directory = tmp_path / f"broken{point}"
-        if kill_and_resume(cfg, directory, chance.uniform(0.4, 0.8) * seconds) and not same(final_state(directory), expected):
+        if kill_and_resume(cfg, directory, chance.uniform(0.4, 0.8) * seconds) and not same(
+            final_state(directory), expected
+        ):
             return
     pytest.fail("no difference seen: the test cannot fail")
 

@@ -14,7 +14,7 @@ def test_a_seed_is_a_function_of_its_arguments_alone(seed, parts):
 
 def test_known_value_so_that_old_results_stay_reproducible():
     # BLAKE2b-64 of "0/augment/1/2", shifted right by one; computed with b2sum -l 64.
-    assert derive_seed(0, "augment", 1, 2) == 0xa0e65976ce3d3974 >> 1
+    assert derive_seed(0, "augment", 1, 2) == 0xA0E65976CE3D3974 >> 1
 
 
 def test_seeds_of_an_epoch_differ_from_each_other_and_from_the_next_epoch():

@@ -141,10 +141,12 @@ def validate(cfg: DictConfig) -> None:
     """
     try:
         plain = OmegaConf.to_container(
-            OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]), resolve=True, throw_on_missing=True
+            OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]), resolve=True, throw_on_missing=True
         )
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{getattr(error, 'full_key', None) or 'configuration'}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(
+            f"{getattr(error, 'full_key', None) or 'configuration'}: {str(error).splitlines()[0]}"
+        ) from error
     assert isinstance(plain, dict)
     try:
         RootConfig.model_validate(plain)

@@ -5,7 +5,6 @@ with ``exit_code``; a traceback appears only with ``debug=true``. Anything else 
 and keeps its traceback.
 """
 
-
 import signal
 
 
@@ -51,7 +50,7 @@ class StorageError(SegbenchError):
     exit_code = 74
 
 
-class InterruptedRun(SegbenchError):  # noqa: N818 - not an error of the user's, but it ends the run like one
+class InterruptedRun(SegbenchError):
     """The run was asked to stop by a signal; it has been saved and can be started again."""
 
     def __init__(self, number: int) -> None:

@@ -29,7 +29,8 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
     for name, section in cfg.logger.items():
         extra = _wandb_options(directory, identity) if name == "wandb" else {"save_dir": str(directory)}
         loggers.append(instantiate(section, **extra))
-    plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "logger"]), resolve=True)
+    kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "logger"])
+    plain = OmegaConf.to_container(kept, resolve=True)
     for logger in loggers:
         logger.log_hyperparams(plain)  # type: ignore[arg-type]
     return loggers
@@ -83,7 +84,8 @@ def _wandb_images(panel: dict[str, Any], class_names: Sequence[str]) -> list[Any
     images = []
     for i, name in enumerate(panel["id"]):
         masks = {
-            kind: {"mask_data": panel[kind][i].astype(np.uint8), "class_labels": labels} for kind in ("truth", "prediction")
+            kind: {"mask_data": panel[kind][i].astype(np.uint8), "class_labels": labels}
+            for kind in ("truth", "prediction")
         }
         pixels = (panel["image"][i] * 255).round().astype(np.uint8)
         images.append(wandb.Image(pixels.squeeze(), masks=masks, caption=name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -21,12 +21,13 @@ from rich.console import Console
 from segbench import callbacks, environment, tracking
 from segbench.config import validate
 from segbench.data.base import SegmentationData
-from segbench.errors import CheckpointError, ConfigError, DataError, DivergedError, SegbenchError, StorageError
+from segbench.errors import CheckpointError, ConfigError, DivergedError, SegbenchError
 from segbench.reporting.single import print_run
 from segbench.resolvers import monitor_mode
 from segbench.rng import derive_seed
 from segbench.runs.checkpoint_io import BEST, LAST, PREVIOUS, VerifiedCheckpointIO, load_checkpoint, newest_good
 from segbench.runs.directory import RunDirectory
+from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import atomic_open, write_json, write_text
 from segbench.scores import Convention, class_scores, mean_score
 from segbench.suggest import nearest
@@ -62,8 +63,8 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
         try:
             _train_and_test(cfg, run, identity)
         except BaseException as error:
-            refusal = _as_refusal(error, run)
-            _record_failure(run, refusal, error)
+            refusal = as_refusal(error, run.path)
+            record_failure(run, refusal)
             if refusal is error:
                 raise
             raise refusal from error
@@ -79,11 +80,9 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
 
-    data: SegmentationData = instantiate(
-        cfg.data,
-        augmentation=instantiate(cfg.augmentation),
-        seed=cfg.seed,
-        cache_dir=Path(cfg.paths.cache),
+    augmentation = _build("augmentation", cfg)
+    data: SegmentationData = _build(
+        "data", cfg, augmentation=augmentation, seed=cfg.seed, cache_dir=Path(cfg.paths.cache)
     )
     task = build_task(cfg, data)
     data.setup()
@@ -114,9 +113,9 @@ def build_task(cfg: DictConfig, data: SegmentationData) -> SegmentationTask:
         raise ConfigError(f"activation=sigmoid: {data.name} has {data.num_classes} classes; use activation=softmax")
     outputs = 1 if sigmoid else data.num_classes
     torch.manual_seed(derive_seed(cfg.seed, "weights"))
+    network = _build("model", cfg, in_channels=data.in_channels, out_channels=outputs)
+    loss = _build("loss", cfg)
     try:
-        network = instantiate(cfg.model, in_channels=data.in_channels, out_channels=outputs)
-        loss = instantiate(cfg.loss)
         loss.check(outputs)
     except ValueError as error:
         raise ConfigError(str(error)) from error
@@ -129,8 +128,8 @@ def build_task(cfg: DictConfig, data: SegmentationData) -> SegmentationTask:
     task = SegmentationTask(
         network,
         loss,
-        optimizer=instantiate(cfg.optimizer, _partial_=True),
-        scheduler=None if cfg.scheduler is None else instantiate(cfg.scheduler, _partial_=True),
+        optimizer=_build("optimizer", cfg, _partial_=True),
+        scheduler=None if cfg.scheduler is None else _build("scheduler", cfg, _partial_=True),
         class_names=data.class_names,
         seed=cfg.seed,
         ignore_index=data.ignore_index,
@@ -138,8 +137,23 @@ def build_task(cfg: DictConfig, data: SegmentationData) -> SegmentationTask:
         monitor=cfg.trainer.monitor,
     )
     if cfg.trainer.monitor not in task.metric_names():
-        raise ConfigError(f"trainer.monitor={cfg.trainer.monitor}: no such score{nearest(cfg.trainer.monitor, task.metric_names())}")
+        raise ConfigError(
+            f"trainer.monitor={cfg.trainer.monitor}: no such score{nearest(cfg.trainer.monitor, task.metric_names())}"
+        )
     return task
+
+
+def _build(section: str, cfg: DictConfig, **extra: Any) -> Any:
+    """Instantiate a section; what its class refuses is a bad configuration."""
+    try:
+        return instantiate(OmegaConf.select(cfg, section), **extra)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, SegbenchError):
+            raise error.__cause__ from error
+        if isinstance(error.__cause__, ValueError | TypeError):
+            line = str(error.__cause__).splitlines()[0]
+            raise ConfigError(line if line.startswith(section) else f"{section}: {line}") from error
+        raise
 
 
 def _fit_and_evaluate(
@@ -154,7 +168,7 @@ def _fit_and_evaluate(
         minutes=cfg.trainer.checkpoint_minutes,
         every_n_steps=cfg.trainer.checkpoint_every_n_steps,
     )
-    extra = {name: instantiate(section) for name, section in cfg.callbacks.items()}
+    extra = {name: _build(f"callbacks.{name}", cfg) for name in cfg.callbacks}
     trainer = build_trainer(
         cfg,
         loggers,
@@ -278,34 +292,17 @@ def _extra_state(cfg: DictConfig, data: SegmentationData) -> dict[str, Any]:
     }
 
 
-def _as_refusal(error: BaseException, run: RunDirectory) -> BaseException:
-    """Turn what the operating system or a library says into a refusal, where the user can mend it."""
-    if isinstance(error, SegbenchError):
-        return error
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
-        return StorageError(f"paths.outputs: cannot write {error.filename or run.path}: {error.strerror}; free the space or choose another folder, then start again")
-    if isinstance(error, OSError) and error.errno is None and str(error).startswith("cannot write"):
-        return StorageError(f"paths.outputs: {error}; free space or choose another folder, then start again")
-    if isinstance(error, torch.OutOfMemoryError):
-        return ConfigError("out of memory on the device; lower data.batch_size, data.size or model.width")
-    if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
-        return DataError(f"data.num_workers: {str(error).splitlines()[0]} (out of memory or of /dev/shm?); try data.num_workers=0")
-    return error
-
-
-def _record_failure(run: RunDirectory, refusal: BaseException, error: BaseException) -> None:
-    reason = str(refusal) if isinstance(refusal, SegbenchError) else f"{type(refusal).__name__}: {refusal}"
-    try:
-        run.fail(reason, getattr(refusal, "exit_code", 1))
-        if not isinstance(refusal, SegbenchError):
-            log.debug("unexpected error", exc_info=error)
-    except OSError as second:
-        log.error("status.json could not be written: %s", second)
-
-
 def _quiet() -> None:
     """Silence what Lightning says about things that are settled here."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*smaller than the logging interval.*", ".*in eval mode.*", ".*LeafSpec.*", ".*isinstance\\(treespec.*", ".*Checkpoint directory.*", ".*mps.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*smaller than the logging interval.*",
+        ".*in eval mode.*",
+        ".*LeafSpec.*",
+        ".*isinstance\\(treespec.*",
+        ".*Checkpoint directory.*",
+        ".*mps.*",
+    ):
         warnings.filterwarnings("ignore", message)

@@ -42,7 +42,12 @@ def test_brightness_alone_does_not_solve_it(slices):
     images = np.concatenate([image[..., 0].ravel() for subject in slices for image, _ in subject])
     masks = np.concatenate([mask.ravel() for subject in slices for _, mask in subject])
     # The best lookup table from brightness to class, fitted on the test data itself.
-    table = np.array([np.bincount(masks[images == level], minlength=4).argmax() if (images == level).any() else 0 for level in range(256)])
+    table = np.array(
+        [
+            np.bincount(masks[images == level], minlength=4).argmax() if (images == level).any() else 0
+            for level in range(256)
+        ]
+    )
     assert f1_score(masks, table[images], labels=[1, 2, 3], average="macro", zero_division=0) < 0.3
     balanced = np.array(
         [

@@ -17,7 +17,9 @@ def carvana(real_data, tmp_path_factory):
 
 def test_carvana_pairs_and_groups(carvana):
     assert len(carvana.records) == 192
-    assert {len([r for r in carvana.records if r.group == group]) for group in {r.group for r in carvana.records}} == {16}
+    assert {len([r for r in carvana.records if r.group == group]) for group in {r.group for r in carvana.records}} == {
+        16
+    }
     assert carvana.summary()["groups"] == {"train": 10, "val": 1, "test": 1}
 
 

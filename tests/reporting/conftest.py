@@ -35,7 +35,13 @@ class Maker:
         self.comparison: dict[str, Any] | None = None
 
     def __call__(
-        self, model: str = "unet", seed: int = 0, tp: int = 90, state: str = "done", reason: str | None = None, **more: Any
+        self,
+        model: str = "unet",
+        seed: int = 0,
+        tp: int = 90,
+        state: str = "done",
+        reason: str | None = None,
+        **more: Any,
     ) -> Path:
         """Write one run; ``more``: experiment, config (merged), choices (merged), images, cost, name, overrides."""
         experiment = more.get("experiment", "carvana/architectures")
@@ -61,7 +67,11 @@ class Maker:
             (config[group] if group else config)[leaf] = value
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         status = {"state": state, "reason": reason, "exit_code": 0 if state == "done" else None, "attempts": 1}
-        status |= {"started": f"2026-01-01T00:00:0{seed}+00:00", "finished": "2026-01-01T01:00:00+00:00", "host": "elsewhere"}
+        status |= {
+            "started": f"2026-01-01T00:00:0{seed}+00:00",
+            "finished": "2026-01-01T01:00:00+00:00",
+            "host": "elsewhere",
+        }
         self._json(folder / "status.json", status)
         curve = {"epoch": range(5), "train/loss": np.linspace(1, 0.2, 5), "val/loss": np.linspace(1, 0.3, 5)}
         pd.DataFrame(curve | {"val/dice": np.linspace(0.5, tp / 100, 5)}).to_csv(folder / "metrics.csv", index=False)
@@ -72,7 +82,9 @@ class Maker:
             cost |= {"predict_images_per_second": 4.0, "peak_memory_bytes": 2**31, "wall_seconds": 252.0}
             cost |= {"device": "Fake CPU", "threads": 1, "precision": "32-true"} | more.get("cost", {})
             git = {"commit": "abcdef0123456789", "dirty": False}
-            self._json(folder / "summary.json", {"cost": cost, "git": git, "versions": {"torch": "2.13.0"}, "seed": seed})
+            self._json(
+                folder / "summary.json", {"cost": cost, "git": git, "versions": {"torch": "2.13.0"}, "seed": seed}
+            )
         return folder
 
     @staticmethod

@@ -7,6 +7,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from segbench.reporting.collect import collect, lock_is_held
 
 FILES = ["run.json", "config.yaml", "status.json", "metrics.csv", "scores.parquet", "summary.json"]

@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ def test_an_exception_leaves_the_old_file_and_no_temporary(tmp_path):
         stream.write(b"{")
         raise RuntimeError("half way")
     assert read_json(path) == {"state": "running"}
-    assert os.listdir(tmp_path) == ["status.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
 
 
 def test_a_killed_writer_leaves_the_old_file_whole(tmp_path):
@@ -35,7 +34,7 @@ def test_a_killed_writer_leaves_the_old_file_whole(tmp_path):
         assert len(value) == 5000
         assert len(set(value)) == 1
     sweep_temporaries(tmp_path)
-    assert os.listdir(tmp_path) == ["value.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["value.json"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])

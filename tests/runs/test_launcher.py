@@ -9,7 +9,14 @@ import time
 
 import pytest
 
-TINY = ["data.subjects=8", "data.slices=2", "data.size=[32,32]", "model.width=2", "trainer.max_epochs=2", "trainer.progress=lines"]
+TINY = [
+    "data.subjects=8",
+    "data.slices=2",
+    "data.size=[32,32]",
+    "model.width=2",
+    "trainer.max_epochs=2",
+    "trainer.progress=lines",
+]
 
 
 @pytest.fixture
@@ -60,7 +67,9 @@ def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(sw
 def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(sweep, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     arguments = ["seed=0,1,2", "trainer.max_epochs=30", "hydra.launcher.jobs=1"]
-    process = subprocess.Popen(sweep.command(*arguments), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        sweep.command(*arguments), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
     deadline = time.monotonic() + 120
     victim = None
     while victim is None and time.monotonic() < deadline:
@@ -92,7 +101,9 @@ def test_a_sweep_with_one_bad_value_starts_nothing(sweep, tmp_path):
 
 def test_a_stopped_sweep_stops_its_jobs(sweep, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(sweep.command("seed=0,1", "trainer.max_epochs=500"), stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        sweep.command("seed=0,1", "trainer.max_epochs=500"), stderr=subprocess.PIPE, text=True, env=environment
+    )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and len(list((tmp_path / "runs").glob("*/checkpoints/last.ckpt"))) < 2:
         time.sleep(0.1)

@@ -29,7 +29,9 @@ class Augmentation:
         self.transforms = list(transforms)
         self._compose = albumentations.Compose(self.transforms) if self.transforms else None
 
-    def __call__(self, image: NDArray[Any], mask: NDArray[np.uint8], seed: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    def __call__(
+        self, image: NDArray[Any], mask: NDArray[np.uint8], seed: int
+    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         """Return the transformed image and mask.
 
         Args:

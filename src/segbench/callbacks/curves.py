@@ -62,7 +62,12 @@ class Curves(pl.Callback):
         now = time.monotonic()
         seconds, self._since, self._seconds = self._seconds + now - self._since, now, 0.0
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, "seconds": round(seconds, 3), "lr": rate}
+        row = {
+            "epoch": trainer.current_epoch + 1,
+            "step": trainer.global_step,
+            "seconds": round(seconds, 3),
+            "lr": rate,
+        }
         row |= {"train/loss": task.train_loss}
         row |= {name: float(value) for name, value in trainer.callback_metrics.items()}
         task.reset_train_loss()
@@ -73,7 +78,13 @@ class Curves(pl.Callback):
         left = seconds * ((trainer.max_epochs or 0) - row["epoch"])
         log.info(
             "epoch %d/%d  train loss %.4f  val loss %.4f  val dice %.4f  %.1f s, about %s left",
-            *(row["epoch"], trainer.max_epochs, row["train/loss"], row.get("val/loss", math.nan), row.get("val/dice", math.nan)),
+            *(
+                row["epoch"],
+                trainer.max_epochs,
+                row["train/loss"],
+                row.get("val/loss", math.nan),
+                row.get("val/dice", math.nan),
+            ),
             *(seconds, _duration(left)),
         )
 

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair, fingerprint, load_arrays
 from segbench.data.dataset import SegmentationDataset
-from segbench.data.loader import ReplayLoader
+from segbench.data.loader import ReplayLoader, progress_of
 from segbench.data.reading import check_same_size, read_image, read_mask, resize
 from segbench.data.records import Record, refuse
 from segbench.data.splits import check_disjoint, split_groups
@@ -49,7 +49,7 @@ class SegmentationData(pl.LightningDataModule):
         records, splits, datasets, mean, std, class_frequencies, fingerprint: Known after :meth:`setup`.
     """
 
-    name: ClassVar[str]
+    name: str
     class_names: ClassVar[tuple[str, ...]]
     in_channels: ClassVar[int]
     label_map: ClassVar[Mapping[int, int]]
@@ -117,7 +117,8 @@ class SegmentationData(pl.LightningDataModule):
         Raises:
             DataError: If a file is bad.
         """
-        assert record.image is not None and record.mask is not None
+        assert record.image is not None
+        assert record.mask is not None
         image = read_image(record.image, self.in_channels)
         mask = read_mask(record.mask, self.label_map)
         check_same_size(image, mask, record.mask)
@@ -170,15 +171,11 @@ class SegmentationData(pl.LightningDataModule):
         assert self.trainer is not None
         trainer = self.trainer
 
-        def position() -> tuple[int, int]:
-            loop = trainer.fit_loop
-            return loop.epoch_progress.current.processed, loop.epoch_loop.batch_progress.current.ready
-
         return ReplayLoader(
             self.datasets["train"],
             self.batch_size,
             self.seed,
-            position,
+            lambda: progress_of(trainer),
             num_workers=self.num_workers,
             worker_init=limit_worker_threads,
             pin_memory=trainer.strategy.root_device.type == "cuda",

@@ -131,7 +131,9 @@ def _build(records: Sequence[Record], folder: Path, read: ReadPair) -> tuple[Arr
 def _read_all(records: Sequence[Record], read: ReadPair) -> tuple[list[Pair], list[str]]:
     pairs, faults = [], []
     console = Console(stderr=True)
-    for record in track(records, "checking and caching", console=console, transient=True, disable=not console.is_terminal):
+    for record in track(
+        records, "checking and caching", console=console, transient=True, disable=not console.is_terminal
+    ):
         try:
             pairs.append(read(record))
         except DataError as error:
@@ -147,9 +149,8 @@ def _in_memory(pairs: list[Pair]) -> Arrays:
 
 
 def _open_maps(folder: Path) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    return tuple(  # type: ignore[return-value]
-        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("images", "masks")
-    )
+    images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("images", "masks"))
+    return images, masks
 
 
 def _is_whole(folder: Path, records: int) -> bool:

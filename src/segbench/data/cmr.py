@@ -52,5 +52,6 @@ class CMRData(SegmentationData):
         if self.split_kind == "resplit":
             return super().split(records)
         return {
-            part: [i for i, record in enumerate(records) if record.id.startswith(f"{part}/")] for part in ("train", "val")
+            part: [i for i, record in enumerate(records) if record.id.startswith(f"{part}/")]
+            for part in ("train", "val")
         }

@@ -10,11 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Dataset
 
 from segbench.rng import generator
 
 Position = Callable[[], tuple[int, int]]
+
+
+def progress_of(trainer: pl.Trainer) -> tuple[int, int]:
+    """Return the epoch and the batch at which a trainer goes on.
+
+    These counters are not Lightning's public interface: its minor version is pinned and the tests of resumed runs
+    guard it.
+
+    Args:
+        trainer: The trainer, at the first batch of an epoch or of a resumed one.
+    """
+    loop: Any = trainer.fit_loop
+    return loop.epoch_progress.current.processed, loop.epoch_loop.batch_progress.current.ready
 
 
 class _Batches:
@@ -61,7 +75,7 @@ class ReplayLoader:
         self._position = position
         self._loader = DataLoader(
             dataset,
-            batch_sampler=self._batches,  # type: ignore[arg-type]
+            batch_sampler=self._batches,
             num_workers=num_workers,
             worker_init_fn=worker_init if num_workers else None,
             persistent_workers=num_workers > 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import cv2
@@ -56,12 +57,14 @@ class PhantomData(SegmentationData):
 
     def read(self, record: Record) -> Pair:
         """Draw a slice."""
-        subject, level = (int(part.strip("subjectlice")) for part in record.id.split("_"))
+        subject, level = (int(re.sub(r"\D", "", part)) for part in record.id.split("_"))
         depth = level / max(self.slices - 1, 1)
         return draw_slice(self.phantom_seed, subject, depth, self.size or (96, 96))
 
 
-def draw_slice(seed: int, subject: int, depth: float, size: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def draw_slice(
+    seed: int, subject: int, depth: float, size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw one slice.
 
     Args:
@@ -97,7 +100,9 @@ class _Tissues:
         self.liver = anatomy.uniform(0.25, 0.5)
 
 
-def _ellipse(grid: Grid, centre: NDArray[np.float64], radii: tuple[float, float], angle: float = 0.0) -> NDArray[np.float64]:
+def _ellipse(
+    grid: Grid, centre: NDArray[np.float64], radii: tuple[float, float], angle: float = 0.0
+) -> NDArray[np.float64]:
     """Squared elliptic distance from the centre: below 1 inside."""
     x, y = grid[0] - centre[0], grid[1] - centre[1]
     cosine, sine = np.cos(angle), np.sin(angle)
@@ -113,11 +118,15 @@ def _thorax(grid: Grid, tissue: _Tissues, anatomy: np.random.Generator) -> NDArr
     field[_ellipse(grid, centre, (body[0] - 0.1, body[1] - 0.1)) < 1] = tissue.muscle
     for side in (-1, 1):
         lung = centre + np.array([side * anatomy.uniform(0.42, 0.52), anatomy.uniform(-0.15, 0.1)])
-        field[_ellipse(grid, lung, (anatomy.uniform(0.33, 0.42), anatomy.uniform(0.5, 0.65)), side * 0.15) < 1] = tissue.lung
+        field[_ellipse(grid, lung, (anatomy.uniform(0.33, 0.42), anatomy.uniform(0.5, 0.65)), side * 0.15) < 1] = (
+            tissue.lung
+        )
         for _ in range(anatomy.integers(2, 7)):
             vessel = lung + anatomy.uniform(-0.3, 0.3, 2)
             radius = anatomy.uniform(0.015, 0.06)
-            field[_ellipse(grid, vessel, (radius, radius * anatomy.uniform(0.6, 1.0)), anatomy.uniform(0, 3)) < 1] = tissue.blood
+            field[_ellipse(grid, vessel, (radius, radius * anatomy.uniform(0.6, 1.0)), anatomy.uniform(0, 3)) < 1] = (
+                tissue.blood
+            )
     below = centre + np.array([anatomy.uniform(-0.4, 0.0), anatomy.uniform(0.55, 0.75)])
     field[_ellipse(grid, below, (0.6, anatomy.uniform(0.25, 0.35)), anatomy.uniform(-0.2, 0.2)) < 1] = tissue.liver
     stomach = centre + np.array([anatomy.uniform(0.25, 0.45), anatomy.uniform(0.45, 0.65)])
@@ -149,7 +158,9 @@ def _heart(grid: Grid, anatomy: np.random.Generator, depth: float) -> NDArray[np
     middle = centre + depth * drift
     x, y = grid[0] - middle[0], (grid[1] - middle[1]) * stretch
     angle, radius = np.arctan2(y, x), np.hypot(x, y)
-    shape = 1 + sum(wave * np.cos((k + 2) * angle + phase) for k, (wave, phase) in enumerate(zip(waves, phases, strict=True)))
+    shape = 1 + sum(
+        wave * np.cos((k + 2) * angle + phase) for k, (wave, phase) in enumerate(zip(waves, phases, strict=True))
+    )
     inner = cavity * shrink * shape
     outer = inner + wall * (0.6 + 0.4 * shrink)
     right = 1 - (depth / (0.82 * end)) ** 2
@@ -183,11 +194,11 @@ def _acquire(
 ) -> NDArray[np.uint8]:
     """What the scanner adds: partial volumes, coil shading, texture and Rician noise; uint8 (H,W,1)."""
     height, width = brightness.shape
-    image = cv2.GaussianBlur(brightness, (0, 0), anatomy.uniform(0.006, 0.012) * side)
+    image = np.asarray(cv2.GaussianBlur(brightness, (0, 0), anatomy.uniform(0.006, 0.012) * side))
     coarse = scan.normal(1.0, 0.16, (5, 5))
-    image *= cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    texture = cv2.GaussianBlur(scan.normal(0, 1, image.shape), (0, 0), 0.012 * side)
-    image *= 1 + 0.1 * texture / max(texture.std(), 1e-9)
+    image = image * cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    texture = np.asarray(cv2.GaussianBlur(scan.standard_normal((height, width)), (0, 0), 0.012 * side))
+    image = image * (1 + 0.1 * texture / max(float(texture.std()), 1e-9))
     sigma = anatomy.uniform(0.025, 0.07)
     image = np.hypot(image + scan.normal(0, sigma, image.shape), scan.normal(0, sigma, image.shape))
     gain = anatomy.uniform(0.75, 1.1)

@@ -28,7 +28,9 @@ def split_groups(groups: Sequence[str], fractions: Mapping[str, float], seed: in
         raise ValueError(f"data.fractions must be positive and add up to 1, got {dict(fractions)}")
     names = sorted(set(groups))
     if len(names) < len(fractions):
-        raise DataError(f"{len(names)} groups cannot be split into {len(fractions)} parts; add data or use data.split_by=image")
+        raise DataError(
+            f"{len(names)} groups cannot be split into {len(fractions)} parts; add data or use data.split_by=image"
+        )
     order = generator(seed, "split").permutation(len(names))
     part_of: dict[str, str] = {}
     first, *others = fractions
@@ -61,4 +63,6 @@ def check_disjoint(groups: Sequence[str], splits: Mapping[str, Sequence[int]]) -
             if seen.setdefault(group, part) != part:
                 shared.append(f"{group} is in {seen[group]} and {part}")
     if shared:
-        raise DataError(f"{len(shared)} groups are on both sides of the split ({'; '.join(shared[:3])}); split by group")
+        raise DataError(
+            f"{len(shared)} groups are on both sides of the split ({'; '.join(shared[:3])}); split by group"
+        )

@@ -12,7 +12,9 @@ from segbench.losses.dice import DiceLoss
 class _WithDice(SegmentationLoss):
     """weight * other + dice_weight * Dice."""
 
-    def __init__(self, other: SegmentationLoss, weight: float, dice_weight: float, smooth: float, include_background: bool) -> None:
+    def __init__(
+        self, other: SegmentationLoss, weight: float, dice_weight: float, smooth: float, include_background: bool
+    ) -> None:
         super().__init__()
         if weight < 0 or dice_weight < 0 or weight + dice_weight == 0:
             raise ValueError("loss: both weights must be at least 0 and one of them positive")

@@ -35,7 +35,9 @@ class CrossEntropy(SegmentationLoss):
     def check(self, out_channels: int) -> None:
         """Refuse a single logit."""
         if out_channels < 2:
-            raise ValueError("loss: cross entropy needs a logit a class, the network has 1; use loss=bce or activation=softmax")
+            raise ValueError(
+                "loss: cross entropy needs a logit a class, the network has 1; use loss=bce or activation=softmax"
+            )
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss."""

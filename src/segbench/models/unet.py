@@ -33,7 +33,12 @@ class UNet(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, width: int = 64, depth: int = 5) -> None:
         super().__init__()
-        for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("width", width), ("depth", depth)):
+        for name, value in (
+            ("in_channels", in_channels),
+            ("out_channels", out_channels),
+            ("width", width),
+            ("depth", depth),
+        ):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value}")
         self.stride = 2 ** (depth - 1)

@@ -39,7 +39,7 @@ class VerifiedCheckpointIO(CheckpointIO):
         try:
             with atomic_open(path) as stream:
                 digest = _HashingWriter(stream)
-                torch.save(checkpoint, digest)
+                torch.save(checkpoint, digest)  # type: ignore[arg-type]  # all that it calls is write and flush
                 stream.flush()
                 os.fsync(stream.fileno())
                 _remember(path.parent, digest.hexdigest(), path.name)
@@ -49,7 +49,9 @@ class VerifiedCheckpointIO(CheckpointIO):
             # torch's zip writer hides the operating system's reason behind an assertion of its own.
             raise OSError(f"cannot write {path}: {_first_line(error)}") from error
 
-    def load_checkpoint(self, path: Any, map_location: Any | None = None, **_: Any) -> dict[str, Any]:
+    def load_checkpoint(
+        self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
         """Load a checkpoint after verifying its digest, plain types only (``weights_only=True``).
 
         Raises:
@@ -97,7 +99,7 @@ def newest_good(folder: Path) -> tuple[Path | None, list[str]]:
         for each that was refused.
     """
     known = _known_digests(folder) or set()
-    refused = []
+    refused: list[str] = []
     for name in (LAST, PREVIOUS):
         path = folder / name
         if not path.is_file():

@@ -82,7 +82,9 @@ class RunDirectory:
         except Timeout:
             status = read_json(self.path / "status.json") or {}
             holder = f"process {status.get('pid', '?')} on {status.get('host', '?')}"
-            raise BusyError(f"{self.path}: this run is already in progress ({holder}); wait for it or stop it") from None
+            raise BusyError(
+                f"{self.path}: this run is already in progress ({holder}); wait for it or stop it"
+            ) from None
         except OSError as error:
             raise ConfigError(f"paths.outputs: cannot write {self.path}: {error.strerror or error}") from error
         try:

@@ -26,7 +26,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 log = logging.getLogger("segbench")
 _POLL_SECONDS = 0.2
-_OWN_OVERRIDES = ("hydra.launcher", "hydra/launcher", "hydra.sweeper", "hydra/sweeper", "hydra.mode", "hydra.sweep", "hydra.run")
+_OWN_OVERRIDES = (
+    "hydra.launcher",
+    "hydra/launcher",
+    "hydra.sweeper",
+    "hydra/sweeper",
+    "hydra.mode",
+    "hydra.sweep",
+    "hydra.run",
+)
 
 
 @dataclass
@@ -98,7 +106,8 @@ class ProcessesLauncher(Launcher):
     def _compose(self, number: int, overrides: list[str]) -> _Job:
         from segbench.config import validate
 
-        assert self.config is not None and self.hydra_context is not None
+        assert self.config is not None
+        assert self.hydra_context is not None
         config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
         with open_dict(config):
             config.hydra.job.id = str(number)
@@ -108,7 +117,7 @@ class ProcessesLauncher(Launcher):
         return _Job(number, overrides, config, directory)
 
     def _run_all(self, jobs: list[_Job]) -> None:
-        waiting, running = list(jobs), []
+        waiting, running = list(jobs), list[_Job]()
         free = list(range(self.jobs))
         while waiting or running:
             while waiting and free:
@@ -135,7 +144,14 @@ class ProcessesLauncher(Launcher):
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = str(self.gpus[job.slot % len(self.gpus)])
         directory = str(job.directory).replace("\\", "\\\\").replace("'", "\\'")
-        command = [sys.executable, sys.argv[0], *self._flags, *job.overrides, "hydra.mode=RUN", f"hydra.run.dir='{directory}'"]
+        command = [
+            sys.executable,
+            sys.argv[0],
+            *self._flags,
+            *job.overrides,
+            "hydra.mode=RUN",
+            f"hydra.run.dir='{directory}'",
+        ]
         log.info("#%d %s: started", job.number, job.directory.name)
         job.started = time.monotonic()
         if self.jobs == 1:

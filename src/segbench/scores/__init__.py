@@ -1,4 +1,4 @@
-"""Scores: counts per image and class first, any score and convention later (NumPy; counting itself is in ``counts``)."""
+"""Scores: counts per image and class first, any score and convention later (NumPy; counting is in ``counts``)."""
 
 from segbench.scores.derive import SCORES, Convention, class_scores, image_scores, mean_score, pixel_accuracy
 

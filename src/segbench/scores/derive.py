@@ -34,7 +34,10 @@ class Convention:
         reduction = "mean over images" if self.reduction == "per_image" else "counts pooled over images"
         background = "with" if self.background else "without"
         empty = {"nan": "left out", "one": "scored 1", "zero": "scored 0"}[self.empty]
-        return f"{reduction}, then over classes {background} background; a class empty in truth and prediction is {empty}; label 255 counts nowhere"
+        return (
+            f"{reduction}, then over classes {background} background; "
+            f"a class empty in truth and prediction is {empty}; label 255 counts nowhere"
+        )
 
 
 def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:

@@ -35,13 +35,17 @@ def load_weights(network: nn.Module, init_from: str) -> None:
     expected = network.state_dict()
     missing = sorted(expected.keys() - weights.keys()) + sorted(weights.keys() - expected.keys())
     if missing:
-        raise ConfigError(f"init_from={init_from}: another network ({missing[0]} and {len(missing) - 1} more do not match); set model= as in that run")
+        raise ConfigError(
+            f"init_from={init_from}: another network ({missing[0]} and {len(missing) - 1} more do not match); "
+            "set model= as in that run"
+        )
     different = [name for name, value in expected.items() if value.shape != weights[name].shape]
     outside = [name for name in different if not name.startswith("head.")]
     if outside:
         name = outside[0]
         raise ConfigError(
-            f"init_from={init_from}: {name} is {tuple(weights[name].shape)} there and {tuple(expected[name].shape)} here "
+            f"init_from={init_from}: {name} is {tuple(weights[name].shape)} there and "
+            f"{tuple(expected[name].shape)} here "
             f"({len(outside)} weights differ); set model.width and the data's channels as in that run"
         )
     for name in different:
@@ -66,9 +70,11 @@ def freeze(network: nn.Module, part: str) -> None:
     """
     modules = dict(network.named_modules())
     if not part or part not in modules:
-        raise ConfigError(f"freeze={part}: {type(network).__name__} has no such part{nearest(part, dict(network.named_children()))}")
+        raise ConfigError(
+            f"freeze={part}: {type(network).__name__} has no such part{nearest(part, dict(network.named_children()))}"
+        )
     modules[part].requires_grad_(False)
-    modules[part].frozen = True  # type: ignore[assignment]  # read by SegmentationTask.train
+    modules[part].frozen = True  # read by SegmentationTask.train
     modules[part].eval()
     frozen = sum(weight.numel() for weight in modules[part].parameters())
     log.info("freeze: %s keeps its %s weights", part, f"{frozen:,}")
@@ -77,7 +83,9 @@ def freeze(network: nn.Module, part: str) -> None:
 def _find(init_from: str) -> Path:
     matches = sorted(Path(match) for match in glob.glob(init_from)) or [Path(init_from)]  # noqa: PTH207
     if len(matches) > 1:
-        raise ConfigError(f"init_from={init_from}: matches {len(matches)} runs ({matches[0].name}, {matches[1].name}, ...); name one")
+        raise ConfigError(
+            f"init_from={init_from}: matches {len(matches)} runs ({matches[0].name}, {matches[1].name}, ...); name one"
+        )
     path = matches[0]
     path = path / "checkpoints" / BEST if path.is_dir() else path
     if not path.is_file():

@@ -60,7 +60,7 @@ class SegmentationTask(pl.LightningModule):
         self.ignore_index = ignore_index
         self.monitor = monitor
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.network.to(memory_format=self.memory_format)
+        self.network.to(memory_format=self.memory_format)  # type: ignore[call-overload]  # missing from its annotations
         self.validation = CountsTable()
         self.evaluation: dict[str, CountsTable] = {}
         self.extra_state: dict[str, Any] = {}
@@ -108,7 +108,9 @@ class SegmentationTask(pl.LightningModule):
         images = len(batch["image"])
         self._loss_sum += value * images
         self._loss_images += images
-        self.running_loss = value if self.running_loss is None else self.running_loss + _NEWEST * (value - self.running_loss)
+        self.running_loss = (
+            value if self.running_loss is None else self.running_loss + _NEWEST * (value - self.running_loss)
+        )
         return loss
 
     @property

@@ -1,0 +1,362 @@
+"""Refusals and outcomes of one run, in this process."""
+
+import errno
+import json
+import logging
+import multiprocessing
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import segbench.tracking
+from segbench.errors import BusyError, CheckpointError, ConfigError, DataError, DivergedError, StorageError
+from segbench.losses import DiceLoss
+from segbench.runs.checkpoint_io import VerifiedCheckpointIO, load_checkpoint
+from segbench.runs.directory import RunDirectory
+from segbench.runs.identity import run_id
+from segbench.scores import Convention, mean_score
+from segbench.train import train
+
+
+def run(cfg, directory):
+    identity = {
+        "id": run_id(cfg),
+        "name": directory.name,
+        "experiment": "runs",
+        "choices": {},
+        "overrides": [],
+        "seed": cfg.seed,
+    }
+    train(cfg, RunDirectory(directory), identity)
+    return json.loads((directory / "summary.json").read_text())
+
+
+def status(directory):
+    return json.loads((directory / "status.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def finished(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    cfg = tiny(folder, "data.size=[30,34]")
+    return cfg, folder / "run", run(cfg, folder / "run")
+
+
+def test_scores_of_the_summary_are_those_of_the_counts(finished):
+    _, directory, summary = finished
+    frame = pd.read_parquet(directory / "scores.parquet")
+    assert set(frame["split"]) == {"val", "test"}
+    assert list(frame.columns) == [
+        "split",
+        "id",
+        "group",
+        "height",
+        "width",
+        "class_index",
+        "class_name",
+        "tp",
+        "fp",
+        "fn",
+        "tn",
+    ]
+    assert (frame[["tp", "fp", "fn", "tn"]].sum(axis=1) == 30 * 34).all()
+    for split, part in frame.groupby("split"):
+        counts = part[["tp", "fp", "fn", "tn"]].to_numpy().reshape(-1, 4, 4)
+        assert summary["scores"][split]["dice"] == pytest.approx(mean_score(counts, "dice", Convention()), nan_ok=True)
+
+
+def test_scores_are_those_of_the_best_checkpoint(finished, tiny, tmp_path):
+    cfg, directory, summary = finished
+    rows = pd.read_csv(directory / "metrics.csv")
+    best = rows.loc[rows["val/loss"].idxmin()]
+    assert summary["best"]["epoch"] == best["epoch"]
+    assert summary["best"]["value"] == pytest.approx(best["val/loss"])
+    assert summary["scores"]["val"]["dice"] == pytest.approx(best["val/dice"])
+
+
+def test_validation_scores_do_not_depend_on_the_batch_size(finished, tiny, tmp_path):
+    from omegaconf import OmegaConf
+
+    from segbench.data.phantom import PhantomData
+    from segbench.train import build_task
+
+    cfg, directory, summary = finished
+    for batch_size in (1, 2, 7):
+        module = PhantomData(
+            subjects=8, slices=2, size=[30, 34], batch_size=batch_size, cache_dir=cfg.paths.cache, augmentation=None
+        )
+        task = build_task(OmegaConf.merge(cfg, {"data": {"batch_size": batch_size}}), module)
+        task.load_state_dict(load_checkpoint(directory / "checkpoints" / "best.ckpt")["state_dict"])
+        module.setup()
+        task.eval()
+        with torch.no_grad():
+            for index, batch in enumerate(module.val_dataloader()):
+                task.validation_step(batch, index)
+        assert mean_score(task.validation.counts, "dice") == summary["scores"]["val"]["dice"]
+
+
+def test_costs(finished):
+    cost = finished[2]["cost"]
+    assert cost["weights"] == cost["trainable_weights"] > 30_000
+    assert cost["flops_per_image"] > 1_000_000
+    assert cost["train_images_per_second"] > 0
+    assert cost["predict_images_per_second"] > 0
+    assert cost["peak_memory_bytes"] > 2**27
+    assert cost["threads"] == 1
+
+
+def test_a_diverged_loss_names_step_rate_and_images_and_keeps_the_last_good_checkpoint(tiny, tmp_path, monkeypatch):
+    calls = []
+    compute = DiceLoss.compute
+
+    def poisoned(self, logits, target, weight):
+        calls.append(torch.is_grad_enabled())
+        loss = compute(self, logits, target, weight)
+        return loss * float("nan") if sum(calls) == 7 else loss
+
+    monkeypatch.setattr(DiceLoss, "compute", poisoned)
+    with pytest.raises(DivergedError) as refusal:
+        run(tiny(tmp_path), tmp_path / "run")
+    message = str(refusal.value)
+    assert "loss is nan at step 6 (epoch 1)" in message
+    assert "learning rate 0.001" in message
+    assert message.count("subject") == 3
+    assert (status(tmp_path / "run")["state"], status(tmp_path / "run")["exit_code"]) == ("failed", 4)
+    last = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert all(torch.isfinite(value).all() for value in last["state_dict"].values())
+    monkeypatch.undo()
+    assert run(tiny(tmp_path), tmp_path / "run")["epochs"] == 3
+    assert status(tmp_path / "run")["attempts"] == 2
+
+
+def test_weights_that_are_not_finite_are_never_saved(tiny, tmp_path, monkeypatch):
+    step = torch.optim.Adam.step
+
+    def poison(self, *arguments, **options):
+        result = step(self, *arguments, **options)
+        with torch.no_grad():
+            self.param_groups[0]["params"][-1].fill_(float("nan"))
+        return result
+
+    monkeypatch.setattr(torch.optim.Adam, "step", poison)
+    with pytest.raises(DivergedError):
+        run(tiny(tmp_path), tmp_path / "run")
+    assert not list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
+
+
+def test_a_full_disk_is_said_in_one_line_and_the_run_goes_on_later(tiny, tmp_path, monkeypatch):
+    save = VerifiedCheckpointIO.save_checkpoint
+    saves = []
+
+    def full(self, checkpoint, path, storage_options=None):
+        saves.append(path)
+        if len(saves) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        save(self, checkpoint, path, storage_options)
+
+    monkeypatch.setattr(VerifiedCheckpointIO, "save_checkpoint", full)
+    with pytest.raises(StorageError, match="paths.outputs: cannot write .*No space left on device"):
+        run(tiny(tmp_path), tmp_path / "run")
+    assert status(tmp_path / "run")["exit_code"] == 74
+    monkeypatch.undo()
+    assert run(tiny(tmp_path), tmp_path / "run")["epochs"] == 3
+
+
+def test_damaged_checkpoints_fall_back_and_then_refuse(tiny, tmp_path, monkeypatch, caplog):
+    directory = tmp_path / "run"
+    monkeypatch.setattr(segbench.train, "_write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
+    with pytest.raises(DataError):
+        run(tiny(tmp_path), directory)
+    monkeypatch.undo()
+    last, previous = (directory / "checkpoints" / name for name in ("last.ckpt", "previous.ckpt"))
+    last.write_bytes(last.read_bytes()[:-100])
+    with caplog.at_level(logging.INFO):
+        run(tiny(tmp_path), directory)
+    assert "last.ckpt: damaged, not used" in caplog.text
+    assert f"going on from {previous}" in caplog.text
+    for path in directory.glob("checkpoints/*.ckpt"):
+        path.write_bytes(b"rubbish")
+    (directory / "status.json").unlink()
+    with pytest.raises(CheckpointError, match="rerun=true"):
+        run(tiny(tmp_path), directory)
+    assert run(tiny(tmp_path, "rerun=true"), directory)["epochs"] == 3
+
+
+def _hold(directory, held, release):
+    with RunDirectory(directory).locked():
+        RunDirectory(directory).begin({})
+        held.set()
+        release.wait(60)
+
+
+def test_the_same_run_started_twice_at_once(tiny, tmp_path):
+    fork = multiprocessing.get_context("fork")
+    held, release = fork.Event(), fork.Event()
+    process = fork.Process(target=_hold, args=(tmp_path / "run", held, release))
+    process.start()
+    assert held.wait(60)
+    with pytest.raises(BusyError, match=f"already in progress .process {process.pid} on"):
+        run(tiny(tmp_path), tmp_path / "run")
+    process.kill()
+    process.join()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            assert run(tiny(tmp_path), tmp_path / "run")["epochs"] == 3
+            return
+        except BusyError:
+            time.sleep(0.1)
+    pytest.fail("the lock of a killed process was not freed")
+
+
+def test_changed_data_is_not_mixed_into_a_run(tiny, tmp_path, monkeypatch):
+    directory = tmp_path / "run"
+    monkeypatch.setattr(segbench.train, "_write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
+    with pytest.raises(DataError):
+        run(tiny(tmp_path), directory)
+    monkeypatch.undo()
+    identity = json.loads((directory / "run.json").read_text())
+    (directory / "run.json").write_text(json.dumps(identity | {"data_fingerprint": "another"}))
+    with pytest.raises(DataError, match="data files changed since this run began"):
+        run(tiny(tmp_path), directory)
+
+
+BAD_COMBINATIONS = {
+    "loss=bce": "binary cross entropy needs one logit, the network has 4; use loss=ce",
+    "loss=bce_dice": "use loss=ce",
+    "activation=sigmoid": "activation=sigmoid: phantom has 4 classes; use activation=softmax",
+    "trainer.monitor=val/dcie": "trainer.monitor=val/dcie: no such score; did you mean val/dice?",
+    "freeze=encodr": "freeze=encodr: UNet has no such part; did you mean encoder?",
+    "trainer.accelerator=gpu": "trainer.accelerator=gpu",
+    "loss.smooth=0": "loss.smooth=0: must be positive",
+}
+
+
+@pytest.mark.parametrize("override", BAD_COMBINATIONS)
+def test_parts_that_do_not_fit_are_refused_before_data_is_read(tiny, tmp_path, monkeypatch, override):
+    if override == "trainer.accelerator=gpu" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ConfigError) as refusal:
+        run(tiny(tmp_path, override), tmp_path / "run")
+    assert BAD_COMBINATIONS[override] in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    if override != "trainer.accelerator=gpu":
+        assert not (tmp_path / ".cache").exists()
+
+
+# -- fine-tuning ---------------------------------------------------------------------------------------
+
+
+def test_init_from_a_run_starts_from_its_best_weights(finished, tiny, tmp_path, caplog):
+    from segbench.tasks.initialise import load_weights
+
+    cfg, directory, _ = finished
+    from segbench.models import UNet
+
+    network = UNet(1, 4, width=2)
+    with caplog.at_level(logging.INFO):
+        load_weights(network, str(directory))
+    stored = load_checkpoint(directory / "checkpoints" / "best.ckpt")["state_dict"]
+    assert all(torch.equal(value, stored[f"network.{name}"]) for name, value in network.state_dict().items())
+    assert "head replaced" not in caplog.text
+
+
+def test_a_head_of_other_classes_is_replaced_and_said_so(finished, caplog):
+    from segbench.models import UNet
+    from segbench.tasks.initialise import load_weights
+
+    network = UNet(1, 2, width=2)
+    before = network.head.weight.clone()
+    with caplog.at_level(logging.INFO):
+        load_weights(network, str(finished[1]))
+    assert "head replaced, 4 -> 2 output channels" in caplog.text
+    assert torch.equal(network.head.weight, before)
+
+
+MISMATCHES = {
+    "model.width=4": "set model.width and the data's channels as in that run",
+    "model=attunet": "another network",
+}
+
+
+@pytest.mark.parametrize("override", MISMATCHES)
+def test_weights_of_another_network_are_refused(finished, tiny, tmp_path, override):
+    overrides = [override] if override != "model=attunet" else [override, "model.width=2"]
+    with pytest.raises(ConfigError, match=MISMATCHES[override]):
+        run(tiny(tmp_path, *overrides, f"init_from={finished[1]}"), tmp_path / "run")
+
+
+def test_init_from_nothing_is_exit_code_5(tiny, tmp_path):
+    with pytest.raises(CheckpointError, match="no checkpoint there") as refusal:
+        run(tiny(tmp_path, f"init_from={tmp_path}/none"), tmp_path / "run")
+    assert refusal.value.exit_code == 5
+
+
+def test_init_from_a_pattern_that_matches_two(finished, tiny, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"many-{name}").mkdir()
+    with pytest.raises(ConfigError, match="matches 2 runs"):
+        run(tiny(tmp_path, f"init_from={tmp_path}/many-*"), tmp_path / "run")
+
+
+def test_a_frozen_encoder_keeps_weights_and_statistics(finished, tiny, tmp_path):
+    cfg, directory, _ = finished
+    tuned = run(tiny(tmp_path, f"init_from={directory}", "freeze=encoder", "trainer.max_epochs=1"), tmp_path / "run")
+    start = load_checkpoint(directory / "checkpoints" / "best.ckpt")["state_dict"]
+    end = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["state_dict"]
+    changed = {name for name in start if not torch.equal(start[name], end[name])}
+    assert changed
+    assert not {name for name in changed if name.startswith("network.encoder.")}
+    assert tuned["cost"]["trainable_weights"] < tuned["cost"]["weights"]
+
+
+# -- options of the trainer --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("trainer=fast",),
+        ("trainer.accumulate_grad_batches=2", "trainer.gradient_clip_val=1.0"),
+        ("scheduler=plateau", "optimizer=sgd", "trainer.monitor=val/dice"),
+        ("scheduler=steps", "optimizer=adamw", "loss=ce_dice"),
+        ("trainer.limit_train_batches=2", "callbacks.panels.every_n_epochs=1"),
+    ],
+)
+def test_options_train(tiny, tmp_path, overrides):
+    summary = run(tiny(tmp_path, *overrides), tmp_path / "run")
+    assert summary["epochs"] == 3
+    assert np.isfinite(summary["best"]["value"])
+
+
+def test_early_stopping_stops_and_is_remembered(tiny, tmp_path, monkeypatch):
+    overrides = (
+        "trainer.early_stopping=1",
+        "optimizer.lr=1e-12",
+        "trainer.max_epochs=50",
+        "trainer.monitor=val/pixel_accuracy",
+    )
+    monkeypatch.setattr(segbench.train, "_write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
+    with pytest.raises(DataError):
+        run(tiny(tmp_path, *overrides), tmp_path / "run")
+    monkeypatch.undo()
+    stopped = len((tmp_path / "run" / "metrics.csv").read_text().splitlines())
+    assert stopped < 50
+    run(tiny(tmp_path, *overrides), tmp_path / "run")
+    assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == stopped
+
+
+def test_compiled_networks_keep_their_weight_names(tiny, tmp_path):
+    from segbench.models import UNet
+    from segbench.train import build_task
+
+    cfg = tiny(tmp_path, "trainer.compile=true")
+
+    class Data:
+        name, num_classes, in_channels, class_names, ignore_index = "phantom", 4, 1, ("b", "r", "m", "l"), 255
+
+    task = build_task(cfg, Data())
+    assert set(task.network.state_dict()) == set(UNet(1, 4, width=2).state_dict())
