@@ -42,20 +42,32 @@ def new_wandb_id() -> str:
 
 
 def _wandb_options(directory: Path, identity: dict[str, Any]) -> dict[str, Any]:
-    import wandb
-
-    os.environ.setdefault("WANDB_SILENT", "true")
-    offline = os.environ.get("WANDB_MODE") in ("offline", "disabled") or not wandb.api.api_key
-    if offline:
-        log.info("W&B: not logged in, so this run is kept offline in %s (wandb sync uploads it)", directory / "wandb")
+    obstacle = _wandb_obstacle()
+    if obstacle is not None:
+        log.info("W&B: %s, so this run is kept offline in %s (wandb sync uploads it)", obstacle, directory / "wandb")
     return {
         "save_dir": str(directory),
         "name": identity["name"],
         "id": identity["wandb_id"],
         "group": identity["experiment"],
         "resume": "allow",
-        "offline": offline,
+        "offline": obstacle is not None,
+        # Lightning's offline flag alone comes too late for W&B, which has read its mode by then.
+        "mode": "online" if obstacle is None else "offline",
     }
+
+
+def _wandb_obstacle() -> str | None:
+    """Return why W&B cannot be reached, or None if it can."""
+    os.environ.setdefault("WANDB_SILENT", "true")
+    if (mode := os.environ.get("WANDB_MODE")) in ("offline", "dryrun", "disabled"):
+        return f"WANDB_MODE={mode}"
+    import wandb
+
+    try:
+        return None if wandb.login(prompt=False) else "not logged in (wandb login)"
+    except wandb.errors.Error as error:
+        return str(error).splitlines()[0]
 
 
 def log_panels(loggers: Sequence[Logger], panel: dict[str, Any], class_names: Sequence[str], step: int) -> None:

@@ -73,8 +73,9 @@ class Curves(pl.Callback):
         task.reset_train_loss()
         self.rows.append(row)
         self._write()
+        curves = {name: value for name, value in row.items() if name not in ("step", "seconds")}
         for logger in trainer.loggers:
-            logger.log_metrics({"train/loss": row["train/loss"], "lr": rate}, step=trainer.global_step)
+            logger.log_metrics(curves, step=trainer.global_step)
         left = seconds * ((trainer.max_epochs or 0) - row["epoch"])
         log.info(
             "epoch %d/%d  train loss %.4f  val loss %.4f  val dice %.4f  %.1f s, about %s left",

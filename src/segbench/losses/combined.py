@@ -61,6 +61,6 @@ class CEDice(_WithDice):
     """
 
     def __init__(
-        self, ce_weight: float = 1.0, dice_weight: float = 1.0, smooth: float = 1.0, include_background: bool = False
+        self, ce_weight: float = 1.0, dice_weight: float = 1.0, smooth: float = 1.0, include_background: bool = True
     ) -> None:
         super().__init__(CrossEntropy(), ce_weight, dice_weight, smooth, include_background)

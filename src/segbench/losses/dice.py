@@ -17,10 +17,11 @@ class DiceLoss(SegmentationLoss):
         loss = 1 - (2 sum(p t) + smooth) / (sum(p) + sum(t) + smooth)
 
     The unsquared form of Milletari et al., "V-Net", 3DV 2016 (arXiv 1606.04797), section 3, with additive
-    smoothing. The value lies in [0, 1]. The foreground classes are averaged; background counts only if asked for.
+    smoothing. The value lies in [0, 1]. For K > 1 background is a class like the others: without it nothing pushes
+    back where a class floods images in which it is absent.
 
     A class that is absent from an image's truth stays in the mean: its loss is sum(p) / (sum(p) + smooth),
-    0 when nothing of it is predicted, and its gradient removes false positives. An image that is ignored
+    0 when nothing of it is predicted. Its gradient removes false positives, but fades as 1 / sum(p)^2. An image that is ignored
     entirely contributes 0.
 
     Args:
@@ -31,7 +32,7 @@ class DiceLoss(SegmentationLoss):
         ValueError: If ``smooth`` is not positive.
     """
 
-    def __init__(self, smooth: float = 1.0, include_background: bool = False) -> None:
+    def __init__(self, smooth: float = 1.0, include_background: bool = True) -> None:
         super().__init__()
         if smooth <= 0:
             raise ValueError(f"loss.smooth={smooth}: must be positive")

@@ -136,7 +136,7 @@ def _identity(path: Path) -> dict[str, Any]:
         return {
             "experiment": str(value["experiment"]),
             "seed": int(value["seed"]),
-            "choices": {str(key): str(choice) for key, choice in value["choices"].items()},
+            "choices": {str(key): str(choice) for key, choice in value["choices"].items() if choice is not None},
             "overrides": tuple(str(item) for item in value.get("overrides") or ()),
         }
 

@@ -66,5 +66,5 @@ def _split(name: str, table: pd.DataFrame) -> SplitCounts:
     if (pixels != pixels[:, :1]).any():
         raise ValueError(f"{name}: the classes of an image count different numbers of pixels")
     images = table.drop_duplicates("id")
-    sizes = sorted({(int(row.height), int(row.width)) for row in images.itertuples()})
+    sizes = sorted({(int(height), int(width)) for height, width in images[["height", "width"]].to_numpy()})
     return SplitCounts(tuple(ids), tuple(images["group"]), tuple(sizes), tuple(classes["class_name"]), counts)

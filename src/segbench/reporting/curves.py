@@ -59,10 +59,10 @@ def _panels(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def series(curves: pd.DataFrame, key: str) -> pd.Series:
-    """Return one curve indexed by epoch (counted from 1), without the epochs that lack a value."""
+    """Return one curve indexed by epoch, without the epochs that lack a value."""
     if key not in curves:
         return pd.Series(dtype="float64")
-    return pd.Series(curves[key].to_numpy(), index=curves["epoch"] + 1).dropna()
+    return pd.Series(curves[key].to_numpy(), index=curves["epoch"]).dropna()
 
 
 def _draw_row(axes: Axes, row: Row, key: str, index: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ ABSENT = "–"
 NAMES = ("name", "id", "experiment", "run_name", "experiment_name", "seed")
 
 
-def flatten(config: dict[str, Any]) -> dict[str, Hashable]:
+def flatten(config: dict[Any, Any]) -> dict[str, Hashable]:
     """Return dotted keys to values; lists count as one value, written as JSON."""
     flat: dict[str, Hashable] = {}
     for key, value in config.items():
@@ -44,9 +45,8 @@ def factor_value(run: Run, factor: str) -> Hashable:
         inside = {key: value for key, value in flat.items() if key.startswith(f"{factor}.")}
         return json.dumps(inside, default=str) if inside else ABSENT
     values = [text.partition("=")[2] for text in run.overrides if text.partition("=")[0].lstrip("+") == factor]
-    return (
-        next(iter(OmegaConf.to_container(OmegaConf.from_dotlist([f"v={values[-1]}"])).values())) if values else UNKNOWN
-    )
+    parsed = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={values[-1]}"])) if values else None
+    return flatten(parsed)["value"] if isinstance(parsed, dict) and "value" in flatten(parsed) else UNKNOWN
 
 
 def show_value(value: Hashable) -> str:
@@ -70,16 +70,24 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
     """
     runs = [run for run in runs if run.config]
     factors = list(factors)
-    groups = sorted({group for run in runs for group in run.choices if _matters(group) and "/" not in group})
-    found = [group for group in groups if group not in factors and _differs([r.choices.get(group) for r in runs])]
-    accounted = [*factors, *found]
-    flats = [flatten(run.config) for run in runs]
-    for key in sorted({key for flat in flats for key in flat}):
-        values = [flat.get(key, ABSENT) for flat in flats]
-        if not _matters(key) or not _differs(values) or _repeats_seed(key, values, runs):
-            continue
-        above = [factor for factor in accounted if key == factor or key.startswith(f"{factor}.")]
-        if not any(key == factor or _decided([run.choices.get(factor) for run in runs], values) for factor in above):
+    flats = [_comparable(run) for run in runs]
+    columns = {
+        key: [flat.get(key, ABSENT) for flat in flats] for key in dict.fromkeys(key for flat in flats for key in flat)
+    }
+    differing = {
+        key: values
+        for key, values in columns.items()
+        if _matters(key) and _differs(values) and not _repeats_seed(key, values, runs)
+    }
+    # A choice is only a name: another name for the same settings (but for the device, say) is no difference.
+    groups = {
+        group: [run.choices.get(group) for run in runs] for run in runs for group in run.choices if _matters(group)
+    }
+    found = [group for group, names in groups.items() if group not in factors and _differs(names)]
+    found = [group for group in found if any(key.startswith(f"{group}.") for key in differing)]
+    for key, values in differing.items():
+        above = [factor for factor in (*factors, *found) if key.startswith(f"{factor}.")]
+        if key not in factors and not any(_decided(groups.get(group, []), values) for group in above):
             found.append(key)
     return sorted(found)
 
@@ -104,6 +112,21 @@ def require_comparable(runs: Sequence[Run], factors: Sequence[str], mix: bool) -
     return [*factors, *others]
 
 
+def _comparable(run: Run) -> dict[str, Hashable]:
+    """Return the flat configuration with the run's own places and seed taken out of its texts.
+
+    ``init_from`` of a fine-tuned run, for example, names an earlier run below ``paths.outputs`` by its seed.
+    """
+    places = [str(value) for value in (run.config.get("paths") or {}).values() if value]
+    flat = flatten(run.config)
+    for key, value in flat.items():
+        if isinstance(value, str):
+            for place in sorted(places, key=len, reverse=True):
+                value = f"<path>{value[len(place) :]}" if value.startswith(f"{place}/") else value
+            flat[key] = re.sub(rf"seed{run.seed}(?!\d)", "seed*", value)
+    return flat
+
+
 def _matters(key: str) -> bool:
     return not any(key == name or key.startswith(f"{name}.") for name in (*IRRELEVANT, *NAMES))
 
@@ -120,4 +143,5 @@ def _repeats_seed(key: str, values: Sequence[Any], runs: Sequence[Run]) -> bool:
 def _decided(choices: Sequence[Any], values: Sequence[Any]) -> bool:
     """Say whether equal choices always come with equal values."""
     decided: dict[Any, Any] = {}
-    return all(decided.setdefault(choice, value) == value for choice, value in zip(choices, values, strict=True))
+    pairs = zip(choices, values, strict=False)
+    return bool(choices) and all(decided.setdefault(choice, value) == value for choice, value in pairs)

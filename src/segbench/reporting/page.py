@@ -65,6 +65,7 @@ def write_report(comparison: Comparison, command: str | None = None) -> list[Pat
     """
     folder = comparison.directory
     try:
+        (folder / CURVES).unlink(missing_ok=True)
         figures = [("learning curves", CURVES)] if draw_curves(comparison, folder / CURVES) else []
         write_text(folder / "comparison.md", f"# {comparison.title}\n\n{_section(comparison, figures, command)}")
         write_text(folder / "comparison.csv", csv_text(comparison))

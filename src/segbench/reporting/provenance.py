@@ -45,7 +45,7 @@ def machine(runs: Sequence[Run]) -> str:
         name = _processor()
         parts += [name] if name and name not in parts[0] else []
         parts.append(f"{os.cpu_count()} cores, {_memory()} memory")
-    parts.append(f"{_listed(str(cost.get('threads')) for cost in costs)} threads a run")
+    parts.append(f"{_listed(str(cost.get('threads')) for cost in costs)} thread(s) a run")
     parts.append(f"precision {_listed(str(cost.get('precision')) for cost in costs)}")
     return "; ".join(parts)
 
@@ -81,7 +81,7 @@ def _time(runs: Sequence[Run]) -> str:
     finished = sorted(str(run.status["finished"]) for run in runs if run.status.get("finished"))
     seconds = sum(run.summary.get("cost", {}).get("wall_seconds") or 0 for run in runs)
     between = f"{started[0]} to {finished[-1]}" if started and finished else "unknown"
-    return f"{between}; {duration(seconds)} of training and testing in {len(runs)} runs"
+    return f"{between}; {duration(seconds)} of training in {len(runs)} runs"
 
 
 def _commits(runs: Sequence[Run]) -> str:

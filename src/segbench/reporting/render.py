@@ -177,7 +177,9 @@ def _print_table(console: Console, cells: Cells, words: int) -> None:
     header, rows = cells
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, title in enumerate(header):
-        table.add_column(escape(title), justify="left" if index < words else "right", overflow="fold")
+        table.add_column(
+            escape(title.replace(".", ".\n")), justify="left" if index < words else "right", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     console.print(table, width=None if console.is_terminal else 240)

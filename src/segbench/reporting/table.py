@@ -69,6 +69,7 @@ class Row:
     """One combination of factor values.
 
     Attributes:
+        factors: What varies between the rows.
         values: One value per factor.
         runs: Every run that was started with these values, whatever became of it.
         scores: Metric name to estimate; per class as ``<metric>_<class>``.
@@ -76,6 +77,7 @@ class Row:
         published: The published figure for the deciding metric, if any.
     """
 
+    factors: tuple[str, ...]
     values: tuple[Hashable, ...]
     runs: tuple[Run, ...]
     scores: dict[str, Estimate] = field(default_factory=dict)
@@ -89,8 +91,12 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The factor values in words, for legends and sentences."""
-        return ", ".join(show_value(value) for value in self.values) or "all runs"
+        """The row in words, for legends and sentences: choices by their name, ``key=value`` for the rest."""
+        parts = [
+            show_value(value) if factor in self.runs[0].choices else f"{factor.rpartition('.')[2]}={show_value(value)}"
+            for factor, value in zip(self.factors, self.values, strict=True)
+        ]
+        return ", ".join(parts) or "all runs"
 
 
 @dataclass(frozen=True)
@@ -233,7 +239,7 @@ def _rows(runs: Sequence[Run], known: Sequence[Run], factors: Sequence[str]) -> 
         elif UNKNOWN not in values:
             gathered.setdefault(values, []).append(run)
     ordered = sorted(gathered.items(), key=lambda item: [_order(value) for value in item[0]])
-    return [Row(values, tuple(members)) for values, members in ordered], strangers
+    return [Row(tuple(factors), values, tuple(members)) for values, members in ordered], strangers
 
 
 def _order(value: Hashable) -> tuple[int, float, str]:

@@ -149,8 +149,8 @@ class SegmentationTask(pl.LightningModule):
         self._evaluate(batch, self.validation)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the loss and the scores, from counts, so that they do not depend on the batch size."""
-        self.log_dict(self._scores(self.validation))
+        """Make the loss and the scores known, from counts, so that they do not depend on the batch size."""
+        self.log_dict(self._scores(self.validation), logger=False)
 
     def on_test_start(self) -> None:
         """Begin new counts for every split that is evaluated."""

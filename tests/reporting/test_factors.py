@@ -1,0 +1,112 @@
+import pytest
+
+from segbench.errors import ConfigError
+from segbench.reporting.collect import collect
+from segbench.reporting.factors import factor_value, flatten, other_differences, show_value
+from segbench.reporting.table import compare
+
+
+def test_differing_keys_are_refused_by_name(architectures):
+    architectures("unet")
+    architectures("attunet", config={"optimizer.lr": 0.01, "trainer.max_epochs": 9})
+    runs = collect([architectures.root])
+    with pytest.raises(
+        ConfigError, match=r"differ in optimizer\.lr, trainer\.max_epochs besides model and seed"
+    ) as caught:
+        compare(runs)
+    assert "\n" not in str(caught.value)
+    mixed = compare(runs, mix=True)
+    assert mixed.factors == ("model", "optimizer.lr", "trainer.max_epochs")
+    assert [row.values for row in mixed.rows] == [("attunet", 0.01, 9), ("unet", 0.001, 5)]
+
+
+def test_a_group_accounts_only_for_what_its_choice_decides(architectures):
+    architectures("unet", 0)
+    architectures("attunet", 0, config={"model.width": 32})
+    assert [row.values for row in compare(collect([architectures.root])).rows] == [("attunet",), ("unet",)]
+    architectures("unet", 1, config={"model.width": 16})
+    with pytest.raises(ConfigError, match=r"differ in model\.width besides"):
+        compare(collect([architectures.root]))
+
+
+def test_seed_places_and_what_repeats_the_seed_are_no_difference(architectures):
+    for seed in (0, 1):
+        start = f"{architectures.root}/runs/fake-unet-dice-seed{seed}-*"
+        architectures(
+            "unet", seed, config={"init_from": start, "data.num_workers": seed, "trainer.accelerator": f"x{seed}"}
+        )
+    assert [len(row.done) for row in compare(collect([architectures.root])).rows] == [2]
+
+
+def test_a_key_that_equals_the_seed_only_by_chance_is_a_difference(architectures):
+    for seed in (0, 1):
+        architectures("unet", seed, config={"data.batch_size": seed})
+    with pytest.raises(ConfigError, match=r"data\.batch_size"):
+        compare(collect([architectures.root]))
+
+
+def test_another_name_for_the_same_settings_is_no_difference(architectures):
+    architectures("unet", 0, choices={"trainer": "default"})
+    architectures("unet", 1, choices={"trainer": "gpu"}, config={"trainer.accelerator": "gpu"})
+    assert len(compare(collect([architectures.root])).rows) == 1
+
+
+def test_without_a_comparison_the_factors_are_what_differs(make_run):
+    make_run("unet", 0)
+    make_run("unet", 1)
+    make_run("attunet", 0, config={"optimizer.lr": 0.0001})
+    make_run("attunet", 1, config={"optimizer.lr": 0.01})
+    comparison = compare(collect([make_run.root]))
+    assert comparison.factors == ("model", "optimizer.lr")
+    assert [row.values for row in comparison.rows] == [("attunet", 0.0001), ("attunet", 0.01), ("unet", 0.001)]
+
+
+def test_a_single_run_needs_no_factor(make_run):
+    make_run()
+    comparison = compare(collect([make_run.root]))
+    assert (comparison.factors, len(comparison.rows)) == ((), 1)
+
+
+def test_a_failed_run_of_other_settings_does_not_block_the_table(architectures):
+    architectures("unet", 0)
+    architectures("unet", 1, state="failed", reason="stopped", config={"trainer.max_epochs": 1})
+    comparison = compare(collect([architectures.root]))
+    assert [len(row.runs) for row in comparison.rows] == [1]
+    assert comparison.unfinished[0][1] == "stopped (in no row: other trainer.max_epochs)"
+
+
+def test_the_value_of_a_factor_comes_from_choice_key_or_override(make_run):
+    folder = make_run(config={"optimizer.lr": 0.01})
+    (run,) = collect([folder])
+    assert [factor_value(run, key) for key in ("model", "optimizer.lr", "freeze", "data.tiles", "data.size")] == [
+        "unet",
+        0.01,
+        None,
+        "–",
+        "[20, 50]",
+    ]
+    (folder.parent / "sweep.json").write_text(
+        '{"jobs": [{"directory": "lost", "overrides": ["+optimizer.lr=1e-2", "freeze=null"], "exit_code": 2}]}'
+    )
+    lost = collect([folder.parent])[1]
+    assert [factor_value(lost, key) for key in ("optimizer.lr", "freeze", "model")] == [0.01, None, "?"]
+
+
+def test_numbers_and_truth_values_are_told_apart(make_run):
+    make_run("unet", 0, config={"trainer.compile": True})
+    make_run("unet", 1, config={"trainer.compile": 1})
+    make_run("unet", 2, config={"trainer.compile": 1.0})
+    runs = collect([make_run.root])
+    assert other_differences(runs, []) == ["trainer.compile"]
+    assert other_differences(runs[1:], []) == []
+
+
+def test_flatten_and_show():
+    assert flatten({"a": {"b": {"c": 1}}, "d": [1, {"e": 2}]}) == {"a.b.c": 1, "d": '[1, {"e": 2}]'}
+    assert [show_value(value) for value in (None, 0.0001, 0.1 + 0.2, 64, True)] == [
+        "none",
+        "0.0001",
+        "0.30000000000000004",
+        "64",
+        "True",
+    ]

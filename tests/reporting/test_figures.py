@@ -1,0 +1,91 @@
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from segbench.reporting.collect import collect
+from segbench.reporting.curves import draw_curves, series
+from segbench.reporting.palette import CLASS_COLOURS, COLOURS, rgb
+from segbench.reporting.panels import GREY, class_colour, draw_panels, overlay
+from segbench.reporting.table import compare
+
+
+def test_background_stays_as_it_is_and_classes_get_their_colour():
+    picture = np.full((9, 9, 3), 0.2)
+    mask = np.zeros((9, 9), np.uint8)
+    mask[2:7, 2:7] = 2
+    mask[8, 8] = 255
+    before = picture.copy()
+    result = overlay(picture, mask)
+    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(result[mask == 0], 0.2 * np.ones((55, 3)))
+    np.testing.assert_allclose(result[4, 4], 0.1 + 0.5 * np.array(class_colour(2)))
+    np.testing.assert_allclose(result[2, 4], class_colour(2))
+    np.testing.assert_allclose(result[8, 8], 0.1 + 0.5 * np.array(GREY))
+
+
+def test_an_object_at_the_rim_has_no_edge_there():
+    mask = np.ones((5, 5), np.uint8)
+    np.testing.assert_allclose(overlay(np.zeros((5, 5, 3)), mask), 0.5 * np.broadcast_to(class_colour(1), (5, 5, 3)))
+
+
+def test_colours_are_what_they_are_written_as_and_differ():
+    assert all(rgb(colour) == pytest.approx(to_rgb(colour)) for colour in COLOURS)
+    assert len({class_colour(label) for label in range(1, 3 * len(CLASS_COLOURS))}) == 3 * len(CLASS_COLOURS) - 1
+
+
+def close(path, colour, tolerance=0.02):
+    pixels = np.asarray(Image.open(path).convert("RGB")) / 255.0
+    return (np.abs(pixels - colour).max(axis=2) < tolerance).sum()
+
+
+@pytest.mark.parametrize("kind", ["uint8 RGB", "float grey", "float grey without channel"])
+def test_panels_show_every_class_of_truth_and_prediction(tmp_path, kind):
+    value = {"uint8 RGB": np.full((32, 48, 3), 51, np.uint8)}.get(kind, np.full((32, 48, 1), 0.2, np.float32))
+    image = value[..., 0] if kind == "float grey without channel" else value
+    truth, prediction = np.zeros((32, 48), np.int64), np.zeros((32, 48), np.int64)
+    truth[4:20, 4:20] = 1
+    prediction[4:20, 24:40] = 2
+    path = tmp_path / "panels.png"
+    draw_panels([image], [truth], [prediction], ["background", "a", "b"], path, ["car_01  Dice 0.000"])
+    for label in (1, 2):
+        assert close(path, 0.1 + 0.5 * np.array(class_colour(label))) > 500
+    assert close(path, np.full(3, 0.2)) > 5000
+    assert [file.name for file in tmp_path.iterdir()] == ["panels.png"]
+
+
+def test_ignored_pixels_are_grey_in_truth_and_prediction(tmp_path):
+    image, truth = np.zeros((32, 32, 3)), np.zeros((32, 32), np.uint8)
+    colour = 0.5 * np.array(GREY)
+    areas = []
+    for ignored in (False, True):
+        truth[:16] = 255 if ignored else 0
+        path = tmp_path / f"{ignored}.png"
+        draw_panels([image, image], [truth] * 2, [np.ones_like(truth)] * 2, ["background", "a"], path, ["x", "y"])
+        areas.append(close(path, colour))
+    # Half of two panels in each of two rows, about 250 pixels wide; the hatching covers some of it.
+    assert areas[1] - areas[0] > 0.6 * 4 * 125 * 250
+
+
+@pytest.mark.parametrize(("count", "size"), [(0, 8), (2, 8), (1, 9)])
+def test_panels_that_do_not_fit_are_refused(tmp_path, count, size):
+    images, masks = [np.zeros((8, 8, 3))] * count, [np.zeros((size, size), np.uint8)]
+    with pytest.raises(ValueError, match=r"equally many|size"):
+        draw_panels(images, masks, masks, ["background", "a"], tmp_path / "p.png", ["x"])
+
+
+def test_curves_have_a_colour_for_each_configuration(architectures, tmp_path):
+    for model in ("attunet", "unet"):
+        for seed in (0, 1):
+            architectures(model, seed, 60 if model == "unet" else 90, state="done" if seed else "failed")
+    assert draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
+    used = [close(tmp_path / "curves.png", rgb(colour)) for colour in COLOURS[:4]]
+    assert min(used[:2]) > 100
+    assert max(used[2:]) == 0
+
+
+def test_series_leaves_out_epochs_without_a_value():
+    curves = pd.DataFrame({"epoch": [1, 2, 3], "val/loss": [0.5, np.nan, 0.25]})
+    assert series(curves, "val/loss").to_dict() == {1: 0.5, 3: 0.25}
+    assert series(curves, "val/dice").empty

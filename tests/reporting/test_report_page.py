@@ -1,0 +1,155 @@
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from segbench.errors import ConfigError
+from segbench.reporting import collect, report_experiment
+from segbench.reporting.page import update_page, write_report
+from segbench.reporting.provenance import sweep_commands
+from segbench.reporting.table import compare
+
+
+@pytest.fixture
+def swept(architectures):
+    """Two networks, two seeds, with pictures."""
+    for model in ("unet", "attunet"):
+        for seed in (0, 1):
+            folder = architectures(model, seed, 90 - seed)
+            Image.fromarray(np.full((4, 4), 10 * seed, np.uint8)).save(folder / "figures" / "predictions.png")
+    return architectures
+
+
+def report(*arguments, **options):
+    script = Path(__file__).parents[2] / "src" / "report.py"
+    command = [sys.executable, str(script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+
+
+def test_a_sweep_ends_with_table_csv_and_curves(swept):
+    folder = swept.root / "carvana/architectures"
+    stream = io.StringIO()
+    report_experiment(folder, None, Console(file=stream, width=200))
+    assert "Is attention worth its weights?" in stream.getvalue()
+    assert "finished" in (folder / "comparison.md").read_text()
+    assert (folder / "comparison.csv").read_text().startswith("model,finished,started,seeds")
+    assert np.asarray(Image.open(folder / "curves.png")).std() > 0
+    assert not list(folder.glob(".*"))
+
+
+def test_a_sweep_reports_its_own_runs_only(swept):
+    folder = swept.root / "carvana/architectures"
+    swept("unet", 7, config={"trainer.max_epochs": 1})
+    stream = io.StringIO()
+    report_experiment(folder, [path for path in folder.iterdir() if path.name[-1] in "01"], Console(file=stream))
+    assert "seeds 0, 1." in (folder / "comparison.md").read_text()
+    with pytest.raises(ConfigError, match="max_epochs"):
+        report_experiment(folder, None, Console(file=stream))
+    with pytest.raises(ConfigError, match="no runs here"):
+        report_experiment(folder, [folder / "other"], Console(file=stream))
+
+
+def test_without_curves_there_is_no_figure(architectures):
+    (architectures() / "metrics.csv").unlink()
+    folder = architectures.root / "carvana/architectures"
+    (folder / "curves.png").write_bytes(b"of an earlier report")
+    written = write_report(compare(collect([folder])))
+    assert [path.name for path in written] == ["comparison.md", "comparison.csv"]
+    assert not (folder / "curves.png").exists()
+
+
+def test_an_unwritable_directory_is_one_line(swept, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("segbench.reporting.page.write_text", full)
+    with pytest.raises(ConfigError, match="No space left on device"):
+        write_report(compare(collect([swept.root])))
+
+
+def test_page_sections_are_replaced_and_the_rest_stays(swept, tmp_path):
+    page = tmp_path / "results" / "carvana.md"
+    first = compare(collect([swept.root]))
+    write_report(first)
+    update_page(page, first, "python src/report.py here")
+    page.write_text(page.read_text().replace("# Results: carvana\n", "# Cars\n\nBy hand \\1.\n") + "\nMore by hand.\n")
+    shutil.rmtree(swept.root / "carvana/architectures/fake-unet-dice-seed1")
+    swept("unet", 0, experiment="carvana/split")
+    for runs in ("carvana/architectures", "carvana/split", "carvana/architectures"):
+        comparison = compare(collect([swept.root / runs]))
+        write_report(comparison)
+        update_page(page, comparison, "python src/report.py here")
+    text = page.read_text()
+    assert text.startswith("# Cars\n\nBy hand \\1.\n")
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## carvana/architectures",
+        "## carvana/split",
+    ]
+    assert text.index("More by hand.") < text.index("## carvana/split")
+    assert "| unet | 1 of 1 |" in text
+    assert "2 of 2" in text
+    pictures = [part.split(")")[0] for part in text.split("](")[1:]]
+    assert "carvana/architectures-curves.png" in pictures
+    assert "carvana/architectures-unet.png" in pictures
+    assert all((page.parent / picture).is_file() for picture in pictures)
+
+
+def test_the_page_says_where_the_numbers_come_from(swept, tmp_path):
+    page = tmp_path / "carvana.md"
+    done = report(swept.root / "carvana/architectures", "--page", page)
+    assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    for part in (
+        "Machine: Fake CPU; 1 thread(s) a run; precision 32-true.",
+        "Time: 2026-01-01T00:00:00+00:00 to 2026-01-01T01:00:00+00:00; 16 min 48 s of training in 4 runs.",
+        "Code: commit abcdef012345; torch 2.13.0.",
+        "Seeds: 0, 1.",
+        "`python src/run.py -m experiment=carvana/architectures model=attunet,unet seed=0,1`",
+        f"`python src/report.py {swept.root}/carvana/architectures --page {page}`",
+        "Differences from the published protocol:\n\n- 12 cars instead of 318",
+    ):
+        assert part in text
+
+
+def test_runs_that_are_no_full_grid_have_a_command_each(make_run):
+    make_run("unet", 0)
+    make_run("unet", 1)
+    make_run("attunet", 0, experiment="carvana/architectures", overrides=["model=attunet", "paths.outputs=/x"])
+    assert sweep_commands(collect([make_run.root])) == [
+        "python src/run.py experiment=carvana/architectures model=attunet seed=0",
+        "python src/run.py experiment=carvana/architectures model=unet seed=0",
+        "python src/run.py experiment=carvana/architectures model=unet seed=1",
+    ]
+
+
+@pytest.mark.parametrize("where", ["empty", "missing"])
+def test_a_folder_without_runs_exits_2_with_one_line(swept, tmp_path, where):
+    (tmp_path / "empty").mkdir()
+    done = report(swept.root / "carvana/architectures", tmp_path / where)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{tmp_path / where}: no runs here; give an experiment's directory, outputs/<experiment>\n"
+
+
+def test_mixed_runs_exit_2_and_are_reported_with_mix(swept):
+    swept("unet", 2, config={"optimizer.lr": 0.01})
+    refused = report(swept.root)
+    assert refused.returncode == 2
+    assert "optimizer.lr" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert not (swept.root / "carvana/architectures/comparison.md").exists()
+    assert report(swept.root, "--mix", env={**os.environ, "COLUMNS": "60"}).returncode == 0
+    assert "| unet | 0.01 | 1 of 1 |" in (swept.root / "carvana/architectures/comparison.md").read_text()
+
+
+def test_the_convention_can_change_without_training_again(swept):
+    assert report(swept.root, "--reduction", "pooled", "--background", "--empty", "one").returncode == 0
+    text = (swept.root / "carvana/architectures/comparison.md").read_text()
+    assert "pooled" in text
+    assert "with background" in text
