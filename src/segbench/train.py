@@ -76,7 +76,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     identity = {"wandb_id": tracking.new_wandb_id()} | run.identity() | identity
     run.begin(identity)
     write_text(run.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-    _quiet()
+    quiet_lightning()
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
 
@@ -292,7 +292,7 @@ def _extra_state(cfg: DictConfig, data: SegmentationData) -> dict[str, Any]:
     }
 
 
-def _quiet() -> None:
+def quiet_lightning() -> None:
     """Silence what Lightning says about things that are settled here."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -114,3 +114,15 @@ def test_a_stopped_sweep_stops_its_jobs(sweep, tmp_path):
         assert (status["state"], status["exit_code"]) == ("failed", 143)
         with pytest.raises(ProcessLookupError):
             os.kill(status["pid"], 0)
+
+
+def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_trained_again(sweep, tmp_path, repository):
+    assert sweep("seed=0").returncode == 0
+    (name,) = (path.parent.name for path in (tmp_path / "runs").glob("*/status.json"))
+    (tmp_path / "runs").rename(tmp_path / "earlier")
+    result = sweep("seed=0")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "runs" / name).is_symlink()
+    assert [job["skipped"] for job in jobs_of(tmp_path)] == [True]
+    assert statuses(tmp_path)[name]["attempts"] == 1
+    assert name in result.stdout or "1 of 1" in result.stdout

@@ -77,7 +77,7 @@ def collect(paths: Iterable[Path]) -> list[Run]:
         The runs sorted by directory, each once. Empty when there is none; nothing is raised for damage.
     """
     roots = [Path(path) for path in paths]
-    runs = {folder.resolve(): read_run(folder) for root in roots for folder in _run_directories(root)}
+    runs = {folder.absolute(): read_run(folder) for root in roots for folder in _run_directories(root)}
     for root in roots:
         for file in _sweep_files(root):
             _add_jobs(file, runs)
@@ -220,7 +220,7 @@ def lock_is_held(path: Path) -> bool:
 
 
 def _run_directories(root: Path) -> Iterator[Path]:
-    for folder, children, files in os.walk(root):
+    for folder, children, files in os.walk(root, followlinks=True):
         if "run.json" in files or "status.json" in files:
             children.clear()
             yield Path(folder)
@@ -241,12 +241,12 @@ def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
                 continue
             directory = file.parent / str(job["directory"])
             reason = str(job.get("reason") or f"exit code {job['exit_code']}")
-            known = runs.get(directory.resolve())
+            known = runs.get(directory.absolute())
             if known is None:
                 overrides = tuple(str(item) for item in job.get("overrides") or ())
-                runs[directory.resolve()] = Run(directory, "failed", reason, file.parent.name, overrides=overrides)
+                runs[directory.absolute()] = Run(directory, "failed", reason, file.parent.name, overrides=overrides)
             elif known.state == "killed":
-                runs[directory.resolve()] = Run(**(vars(known) | {"reason": reason}))
+                runs[directory.absolute()] = Run(**(vars(known) | {"reason": reason}))
     except (_DamagedError, *DAMAGE):
         # The list only adds to what the directories say; without it they still speak for themselves.
         return

@@ -41,10 +41,7 @@ def draw_curves(comparison: Comparison, path: Path) -> bool:
         _finish(axes, title)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     if len(labels) > 1 or comparison.factors:
-        title = ", ".join(comparison.factors)
-        figure.legend(
-            handles, labels, title=title, loc="outside lower center", ncols=min(len(labels), 5), frameon=False
-        )
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5), frameon=False)
     with atomic_open(path) as stream:
         canvas.print_png(stream)
     return True

@@ -44,8 +44,8 @@ def report_experiment(directory: Path, run_directories: Sequence[Path] | None, c
     """
     runs = collect([directory])
     if run_directories is not None:
-        wanted = {Path(path).resolve() for path in run_directories}
-        runs = [run for run in runs if run.directory.resolve() in wanted]
+        wanted = {Path(path).absolute() for path in run_directories}
+        runs = [run for run in runs if run.directory.absolute() in wanted]
     if not runs:
         raise ConfigError(f"{directory}: no runs here")
     comparison = compare(runs)

@@ -46,7 +46,7 @@ def score_cells(comparison: Comparison) -> Cells:
 
 def cost_cells(comparison: Comparison) -> Cells:
     """Return header and rows of the cost table (means over the runs)."""
-    titles = ["weights", "GFLOPs/image", "train images/s", "predict images/s", "peak memory", "wall time", "device"]
+    titles = ["weights", "GFLOPs per image", "train images/s", "predict images/s", "peak memory", "wall time", "device"]
     shown: list[Callable[[float], str]] = [
         lambda value: f"{value:,.0f}",
         lambda value: _short(value / 1e9),

@@ -122,6 +122,7 @@ class ProcessesLauncher(Launcher):
         while waiting or running:
             while waiting and free:
                 job = waiting.pop(0)
+                _adopt(job)
                 if _is_done(job):
                     _settle(job, 0, skipped=True)
                     continue
@@ -198,6 +199,19 @@ def _reason(job: _Job, code: int) -> str:
     if status.get("state") == "failed" and status.get("reason"):
         return str(status["reason"])
     return f"exit code {code}; see {job.directory / 'train.log'}"
+
+
+def _adopt(job: _Job) -> None:
+    """Link to a finished run of the same identity in another experiment, so that no configuration is trained twice."""
+    from segbench.runs.directory import RunDirectory
+
+    if job.directory.exists() or job.config.rerun:
+        return
+    for twin in Path(str(job.config.paths.outputs)).rglob(f"{job.directory.name}/status.json"):
+        if RunDirectory(twin.parent).state() == "done":
+            job.directory.parent.mkdir(parents=True, exist_ok=True)
+            job.directory.symlink_to(os.path.relpath(twin.parent.resolve(), job.directory.parent.resolve()))
+            return
 
 
 def _is_done(job: _Job) -> bool:

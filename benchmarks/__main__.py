@@ -1,0 +1,66 @@
+"""Print the project's speed as ratios measured in one run: ``make bench``.
+
+Exits with 1 if a ratio is above its limit. A ratio compares two things that took turns on the same machine, so it
+says more than seconds do; the seconds are printed beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import data, steps
+from segbench.callbacks.cost import device_name
+from segbench.train import quiet_lightning
+
+LIMITS = {
+    "step of the U-Net (224x224, batch 4) over a bare loop": 1.03,
+    "step of a CNN of 21,688 weights (28x28, batch 100) over a bare loop": 1.15,
+    "U-Net step in bfloat16 + channels_last over float32": 0.45,
+    "epoch's data from the cache over decoding each image (Carvana)": 0.05,
+}
+
+
+def main() -> int:
+    """Measure and print everything; return the exit code."""
+    torch.set_num_threads(1)
+    quiet_lightning()
+    console = Console()
+    table = Table(title=f"one thread, {device_name(torch.device('cpu'))}, torch {torch.__version__}, medians")
+    for column in ("ratio of", "ours", "reference", "ratio", "at most", ""):
+        table.add_column(column, justify="left" if column == "ratio of" else "right")
+    failed = False
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        console.print("timing the small CNN, the data and the U-Net (about 4 minutes)")
+        small = steps.small_cnn(folder / "small")
+        cached, decoded, source = data.carvana_epoch(folder / "data", os.environ.get("SEGBENCH_DATA"))
+        large = steps.unet(folder / "large")
+    pairs = [
+        (large["segbench"], large["bare"]),
+        (small["segbench"], small["bare"]),
+        (large["bf16"], large["bare"]),
+        (cached, decoded),
+    ]
+    for (name, limit), (ours, reference) in zip(LIMITS.items(), pairs, strict=True):
+        ratio = ours / reference
+        failed |= ratio > limit
+        verdict = "ok" if ratio <= limit else "TOO SLOW"
+        table.add_row(name, _time(ours), _time(reference), f"{ratio:.3f}", f"{limit:.2f}", verdict)
+    console.print(table)
+    console.print(f"data: {source}")
+    return int(failed)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.2f} ms"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

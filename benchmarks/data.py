@@ -1,0 +1,79 @@
+"""Time an epoch's images from the cache against decoding and resizing each file."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from segbench.data.carvana import CarvanaData
+
+_ROUNDS = 5
+_DECODED = 24
+
+
+def carvana_epoch(folder: Path, data: str | None) -> tuple[float, float, str]:
+    """Return seconds an image from the cache, seconds an image decoded, and what was read.
+
+    Args:
+        folder: For the cache, and for generated files where there are no real ones.
+        data: Folder of the real data sets, or None.
+    """
+    root = Path(data or "") / "carvana"
+    source = "Carvana's own files"
+    if data is None or not root.is_dir():
+        root = folder / "carvana"
+        generate(root)
+        source = "generated files of Carvana's size and formats (SEGBENCH_DATA has no carvana)"
+    module = CarvanaData(root=str(root), size=[224, 224], cache_dir=folder / "cache")
+    module.setup()
+    train = module.datasets["train"]
+    records = [module.records[index] for index in module.splits["train"]][:_DECODED]
+
+    def from_cache() -> None:
+        for index in range(len(train)):
+            train[0, index]
+
+    def decode() -> None:
+        for record in records:
+            module.read(record)
+
+    from_cache()
+    cached, decoded = [], []
+    for _ in range(_ROUNDS):
+        cached.append(_seconds(from_cache) / len(train))
+        decoded.append(_seconds(decode) / len(records))
+    return statistics.median(cached), statistics.median(decoded), source
+
+
+def generate(root: Path, cars: int = 10, views: int = 4) -> None:
+    """Write files of Carvana's size and formats: 1918x1280 JPEG photographs, palette GIF masks.
+
+    Args:
+        root: The folder to make.
+        cars: Number of cars.
+        views: Views of each.
+    """
+    (root / "train").mkdir(parents=True)
+    (root / "train_masks").mkdir()
+    chance = np.random.default_rng(0)
+    for car in range(cars):
+        for view in range(1, views + 1):
+            name = f"car{car:02d}_{view:02d}"
+            noise = Image.fromarray(chance.integers(0, 255, (80, 120, 3), dtype=np.uint8))
+            noise.resize((1918, 1280), Image.Resampling.BICUBIC).save(root / "train" / f"{name}.jpg", quality=85)
+            mask = np.zeros((1280, 1918), np.uint8)
+            mask[400 : 900 + 5 * view, 300 : 1500 + 10 * car] = 1
+            palette = Image.fromarray(mask, mode="P")
+            palette.putpalette([0, 0, 0, 255, 255, 255])
+            palette.save(root / "train_masks" / f"{name}_mask.gif")
+
+
+def _seconds(function: Callable[[], None]) -> float:
+    begin = time.perf_counter()
+    function()
+    return time.perf_counter() - begin
