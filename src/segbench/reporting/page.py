@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -44,8 +45,8 @@ def report_experiment(directory: Path, run_directories: Sequence[Path] | None, c
     """
     runs = collect([directory])
     if run_directories is not None:
-        wanted = {Path(path).absolute() for path in run_directories}
-        runs = [run for run in runs if run.directory.absolute() in wanted]
+        wanted = {os.path.abspath(path) for path in run_directories}  # noqa: PTH100 - links stay links
+        runs = [run for run in runs if os.path.abspath(run.directory) in wanted]
     if not runs:
         raise ConfigError(f"{directory}: no runs here")
     comparison = compare(runs)
