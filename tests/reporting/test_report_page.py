@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from rich.console import Console
 
@@ -122,7 +123,7 @@ def test_runs_that_are_no_full_grid_have_a_command_each(make_run):
     make_run("unet", 0)
     make_run("unet", 1)
     make_run("attunet", 0, experiment="carvana/architectures", overrides=["model=attunet", "paths.outputs=/x"])
-    assert sweep_commands(collect([make_run.root])) == [
+    assert sweep_commands(collect([make_run.root]), "carvana/architectures") == [
         "python src/run.py experiment=carvana/architectures model=attunet seed=0",
         "python src/run.py experiment=carvana/architectures model=unet seed=0",
         "python src/run.py experiment=carvana/architectures model=unet seed=1",
@@ -153,3 +154,35 @@ def test_the_convention_can_change_without_training_again(swept):
     text = (swept.root / "carvana/architectures/comparison.md").read_text()
     assert "pooled" in text
     assert "with background" in text
+
+
+@pytest.mark.parametrize("all_linked", [False, True])
+def test_runs_linked_from_another_experiment_do_not_bring_its_question(architectures, all_linked):
+    for seed in (0, 1):
+        architectures("unet", seed)
+    folder = architectures.root / "carvana" / "learning_rate"
+    folder.mkdir()
+    architectures.comparison = {
+        "question": "Which rate?",
+        "factors": ["optimizer.lr"],
+        "metric": "dice",
+        "split": "val",
+    }
+    multirun = {"hydra": {"runtime": {"choices": {"experiment": "carvana/learning_rate"}}}}
+    (folder / "multirun.yaml").write_text(yaml.safe_dump(multirun | {"comparison": architectures.comparison}))
+    for seed in (0, 1):
+        name = f"fake-unet-dice-seed{seed}"
+        (folder / name).symlink_to(f"../architectures/{name}")
+        if not all_linked:
+            more = {"name": f"lr-{seed}", "config": {"optimizer.lr": 0.01}, "experiment": "carvana/learning_rate"}
+            architectures("unet", seed, overrides=["model=unet", "optimizer.lr=0.01", f"seed={seed}"], **more)
+    linked = [folder / f"fake-unet-dice-seed{seed}" for seed in (0, 1)]
+    stream = io.StringIO()
+    report_experiment(folder, None if not all_linked else linked, Console(file=stream, width=200))
+    text = (folder / "comparison.md").read_text()
+    assert text.startswith("# carvana/learning_rate\n\nWhich rate?\n\n| optimizer.lr |")
+    assert "| 0.001 | 2 of 2 |" in text
+    assert ("| 0.01 | 2 of 2 |" in text) == (not all_linked)
+    rates = "model=unet" if all_linked else "model=unet optimizer.lr=0.001,0.01"
+    assert f"`python src/run.py -m experiment=carvana/learning_rate {rates} seed=0,1`" in text
+    assert "Shared: 2 runs of equal configuration were trained by carvana/architectures." in text

@@ -21,8 +21,8 @@ class DiceLoss(SegmentationLoss):
     back where a class floods images in which it is absent.
 
     A class that is absent from an image's truth stays in the mean: its loss is sum(p) / (sum(p) + smooth),
-    0 when nothing of it is predicted. Its gradient removes false positives, but fades as 1 / sum(p)^2. An image that is ignored
-    entirely contributes 0.
+    0 when nothing of it is predicted. Its gradient removes false positives, but fades as 1 / sum(p)^2. An image
+    that is ignored entirely contributes 0.
 
     Args:
         smooth: Added above and below, in pixels; must be positive.

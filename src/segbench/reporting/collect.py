@@ -77,14 +77,14 @@ def collect(paths: Iterable[Path]) -> list[Run]:
         The runs sorted by directory, each once. Empty when there is none; nothing is raised for damage.
     """
     roots = [Path(path) for path in paths]
-    runs = {_place(folder): read_run(folder) for root in roots for folder in _run_directories(root)}
+    runs = {place(folder): read_run(folder) for root in roots for folder in _run_directories(root)}
     for root in roots:
         for file in _sweep_files(root):
             _add_jobs(file, runs)
     return [runs[folder] for folder in sorted(runs)]
 
 
-def _place(folder: Path) -> Path:
+def place(folder: Path) -> Path:
     """Return where a directory stands by name: links to another experiment's run are places of their own."""
     return Path(os.path.abspath(folder))  # noqa: PTH100 - Path.resolve would follow the link
 
@@ -246,12 +246,12 @@ def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
                 continue
             directory = file.parent / str(job["directory"])
             reason = str(job.get("reason") or f"exit code {job['exit_code']}")
-            known = runs.get(_place(directory))
+            known = runs.get(place(directory))
             if known is None:
                 overrides = tuple(str(item) for item in job.get("overrides") or ())
-                runs[_place(directory)] = Run(directory, "failed", reason, file.parent.name, overrides=overrides)
+                runs[place(directory)] = Run(directory, "failed", reason, file.parent.name, overrides=overrides)
             elif known.state == "killed":
-                runs[_place(directory)] = Run(**(vars(known) | {"reason": reason}))
+                runs[place(directory)] = Run(**(vars(known) | {"reason": reason}))
     except (_DamagedError, *DAMAGE):
         # The list only adds to what the directories say; without it they still speak for themselves.
         return

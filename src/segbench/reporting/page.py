@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from segbench.errors import ConfigError
-from segbench.reporting.collect import Run, collect
+from segbench.reporting.collect import Run, collect, place
 from segbench.reporting.curves import draw_curves
 from segbench.reporting.provenance import provenance
 from segbench.reporting.render import csv_text, markdown_body, print_comparison
@@ -45,8 +44,8 @@ def report_experiment(directory: Path, run_directories: Sequence[Path] | None, c
     """
     runs = collect([directory])
     if run_directories is not None:
-        wanted = {os.path.abspath(path) for path in run_directories}  # noqa: PTH100 - links stay links
-        runs = [run for run in runs if os.path.abspath(run.directory) in wanted]
+        wanted = {place(path) for path in run_directories}
+        runs = [run for run in runs if place(run.directory) in wanted]
     if not runs:
         raise ConfigError(f"{directory}: no runs here")
     comparison = compare(runs)
@@ -121,7 +120,7 @@ def write_all(
 def _section(comparison: Comparison, figures: Sequence[tuple[str, str]], command: str | None) -> str:
     """Return tables, figures and provenance as Markdown; figures are (title, path relative to the page)."""
     pictures = [f"{title[0].upper()}{title[1:]}:\n\n![{title}]({path})" for title, path in figures]
-    origin = "\n".join(f"- {line}" for line in provenance(comparison.done, command))
+    origin = "\n".join(f"- {line}" for line in provenance(comparison.done, comparison.title, command))
     return "\n\n".join(part for part in (markdown_body(comparison).rstrip(), *pictures, origin) if part) + "\n"
 
 

@@ -11,14 +11,16 @@ from itertools import product
 from pathlib import Path
 
 from segbench.reporting.collect import Run
+from segbench.reporting.factors import factor_value
 from segbench.reporting.render import duration
 
 
-def provenance(runs: Sequence[Run], report_command: str | None = None) -> list[str]:
+def provenance(runs: Sequence[Run], experiment: str, report_command: str | None = None) -> list[str]:
     """Return lines that say how the runs were made.
 
     Args:
         runs: The finished runs.
+        experiment: The experiment they are reported under.
         report_command: The command that made the report, if one did.
 
     Returns:
@@ -32,8 +34,11 @@ def provenance(runs: Sequence[Run], report_command: str | None = None) -> list[s
         f"Time: {_time(runs)}.",
         f"Code: {_commits(runs)}; {_versions(runs)}.",
         f"Seeds: {', '.join(map(str, seeds))}.",
-        "Made by: " + "; ".join(f"`{command}`" for command in sweep_commands(runs)),
+        "Made by: " + "; ".join(f"`{command}`" for command in sweep_commands(runs, experiment)),
     ]
+    if others := sorted({run.experiment for run in runs} - {experiment}):
+        shared = sum(run.experiment != experiment for run in runs)
+        lines.append(f"Shared: {shared} runs of equal configuration were trained by {', '.join(others)}.")
     return [*lines, f"Reported by: `{report_command}`"] if report_command else lines
 
 
@@ -50,14 +55,17 @@ def machine(runs: Sequence[Run]) -> str:
     return "; ".join(parts)
 
 
-def sweep_commands(runs: Sequence[Run]) -> list[str]:
-    """Return the command that makes these runs again: one sweep if they form a full grid, else one for each run."""
-    experiment = runs[0].experiment
+def sweep_commands(runs: Sequence[Run], experiment: str) -> list[str]:
+    """Return the command that makes these runs again: one sweep if they form a full grid, else one for each run.
+
+    A run that another experiment trained lacks overrides of this one; they are read from its configuration.
+    """
     start = [] if experiment == "runs" else [f"experiment={experiment}"]
     jobs = [_assignments(run, bool(start)) for run in runs]
-    keys = list(dict.fromkeys(key for job in jobs for key in job))
-    choices = [list(dict.fromkeys(job.get(key, "") for job in jobs)) for key in keys]
-    combinations = {tuple(job.get(key, "") for key in keys) for job in jobs}
+    keys = sorted(dict.fromkeys(key for job in jobs for key in job), key=lambda key: key == "seed")
+    jobs = [{key: job.get(key) or _setting(run, key) for key in keys} for run, job in zip(runs, jobs, strict=True)]
+    choices = [list(dict.fromkeys(job[key] for job in jobs)) for key in keys]
+    combinations = {tuple(job[key] for key in keys) for job in jobs}
     if len(jobs) > 1 and combinations == set(product(*choices)):
         swept = [f"{key}={','.join(values)}" for key, values in zip(keys, choices, strict=True)]
         return [shlex.join(["python", "src/run.py", "-m", *start, *swept])]
@@ -74,6 +82,12 @@ def _assignments(run: Run, named: bool) -> dict[str, str]:
         key: value for key, _, value in pairs if not key.startswith("paths.") and not (named and key == "experiment")
     }
     return kept if "seed" in kept or run.seed is None else kept | {"seed": str(run.seed)}
+
+
+def _setting(run: Run, key: str) -> str:
+    """Return what an override of ``key`` would have to say to give the run's setting."""
+    value = factor_value(run, key.lstrip("+"))
+    return "null" if value is None else str(value)
 
 
 def _time(runs: Sequence[Run]) -> str:

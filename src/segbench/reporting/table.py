@@ -13,6 +13,7 @@ import numpy as np
 from segbench.errors import ConfigError
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import SplitCounts
+from segbench.reporting.declared import declaration
 from segbench.reporting.factors import (
     UNKNOWN,
     factor_value,
@@ -182,7 +183,7 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
     """
     done = [run for run in runs if run.state == "done"]
     known = done or [run for run in runs if run.config]
-    declared = _declared(known)
+    title, declared = declaration(known or runs)
     factors = list(declared.get("factors") or ()) if declared else other_differences(known, ())
     if declared and known:
         factors = require_comparable(known, factors, mix)
@@ -198,7 +199,7 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
         rows[index] = replace(row, published=fitting[0] if fitting else None)
     return Comparison(
         directory=runs[0].directory.parent,
-        title=(known or list(runs))[0].experiment,
+        title=title,
         question=str(declared.get("question") or ""),
         factors=tuple(factors),
         metric=metric,
@@ -211,12 +212,6 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
         differences=tuple(str(item) for item in declared.get("differences") or ()),
         unfinished=tuple((run, strangers.get(run.name) or str(run.reason)) for run in runs if run.state != "done"),
     )
-
-
-def _declared(runs: Sequence[Run]) -> dict[str, Any]:
-    """Return the comparison that the latest of the runs declares, or an empty dict."""
-    latest = max(runs, key=lambda run: str(run.status.get("started")), default=None)
-    return (latest.config.get("comparison") if latest else None) or {}
 
 
 def _split(done: Sequence[Run], wanted: str | None) -> str:

@@ -1,0 +1,131 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from segbench.models import AttentionUNet, UNet
+
+
+# -- an implementation of its own, from the papers' equations; tensors are taken by name --------------------------
+
+
+class Equations:
+    """U-Net (arXiv 1505.04597) and its attention gates (arXiv 1804.03999, eq. 1 and 2), written as formulas."""
+
+    def __init__(self, weights, training, depth):
+        self.w, self.training, self.depth = weights, training, depth
+
+    def conv(self, x, name):
+        kernel, bias = self.w[f"{name}.weight"], self.w[f"{name}.bias"]
+        return functional.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2)
+
+    def norm(self, x, name):
+        if self.training:
+            mean, var = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), unbiased=False)
+        else:
+            mean, var = self.w[f"{name}.running_mean"], self.w[f"{name}.running_var"]
+        scaled = (x - mean[:, None, None]) / (var + 1e-5).sqrt()[:, None, None]
+        return scaled * self.w[f"{name}.weight"][:, None, None] + self.w[f"{name}.bias"][:, None, None]
+
+    def block(self, x, name):
+        x = self.norm(self.conv(x, f"{name}.0"), f"{name}.1").clamp(min=0)
+        return self.norm(self.conv(x, f"{name}.3"), f"{name}.4").clamp(min=0)
+
+    def up(self, x, name):
+        x = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        return self.norm(self.conv(x, f"{name}.1"), f"{name}.2").clamp(min=0)
+
+    def gate(self, x, g, name):
+        q = self.norm(self.conv(x, f"{name}.skip.0"), f"{name}.skip.1")
+        q = q + self.norm(self.conv(g, f"{name}.gating.0"), f"{name}.gating.1")
+        q = self.norm(self.conv(q.clamp(min=0), f"{name}.psi.0"), f"{name}.psi.1")
+        return x / (1 + torch.exp(-q))
+
+    def __call__(self, x, attention):
+        skips = []
+        for level in range(self.depth):
+            if level:
+                blocks = x.unfold(2, 2, 2).unfold(3, 2, 2)
+                x = blocks.flatten(4).max(dim=4).values
+            x = self.block(x, f"encoder.levels.{level}")
+            skips.append(x)
+        for step, skip in enumerate(reversed(skips[:-1])):
+            x = self.up(x, f"ups.{step}")
+            if attention:
+                skip = self.gate(skip, x, f"gates.{step}")
+            x = self.block(torch.cat([skip, x], dim=1), f"blocks.{step}")
+        return self.conv(x, "head")
+
+
+def randomised(network):
+    """Give batch norm statistics and factors that a mistake would show in."""
+    generator = torch.Generator().manual_seed(0)
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and value.dim() == 1:
+            value.copy_(torch.rand(value.shape, generator=generator) + (0.5 if "var" in name or "weight" in name else 0))
+    return network.double()
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", [UNet, AttentionUNet])
+def test_outputs_agree_with_the_papers_equations(kind, training):
+    torch.manual_seed(0)
+    network = randomised(kind(3, 2, width=4, depth=4)).train(training)
+    image = torch.randn(2, 3, 24, 40, dtype=torch.float64)
+    expected = Equations({k: v.clone() for k, v in network.state_dict().items()}, training, 4)(image, kind is AttentionUNet)
+    torch.testing.assert_close(network(image), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("kind", "weights"), [(UNet, 34_527_041), (AttentionUNet, 34_878_573)])
+def test_weight_counts_are_the_published_ones(kind, weights):
+    with torch.device("meta"):
+        network = kind(3, 1)
+    assert sum(weight.numel() for weight in network.parameters()) == weights
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.sampled_from([UNet, AttentionUNet]),
+    st.integers(1, 5),
+    st.integers(1, 6),
+    st.integers(1, 5),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(1, 3),
+)
+def test_any_channels_width_depth_and_size(kind, channels, classes, width, depth, rows, columns):
+    network = kind(channels, classes, width=width, depth=depth)
+    size = (rows * network.stride, columns * network.stride)
+    assert network.stride == 2 ** (depth - 1)
+    logits = network.eval()(torch.randn(2, channels, *size))
+    assert logits.shape == (2, classes, *size)
+
+
+@pytest.mark.parametrize("kind", [UNet, AttentionUNet])
+def test_the_gradient_reaches_every_weight(kind):
+    torch.manual_seed(0)
+    network = kind(1, 2, width=4, depth=3)
+    network(torch.randn(4, 1, 16, 16)).square().mean().backward()
+    for name, weight in network.named_parameters():
+        assert weight.grad is not None, name
+        assert torch.isfinite(weight.grad).all(), name
+        # A bias in front of batch normalisation has no effect; all others must feel the loss.
+        normalised = name.endswith(".bias") and not name.startswith("head") and weight.dim() == 1
+        assert normalised or weight.grad.abs().sum() > 0, name
+
+
+def test_head_and_encoder_are_what_fine_tuning_takes_them_for():
+    network = AttentionUNet(3, 1, width=4)
+    names = [name for name, _ in network.named_parameters()]
+    assert [name for name in names if name.startswith("head.")] == ["head.weight", "head.bias"]
+    encoder = [name for name in names if name.startswith("encoder.")]
+    assert len(encoder) == 5 * 8
+    assert network.head.kernel_size == (1, 1)
+
+
+@pytest.mark.parametrize(("argument", "value"), [("width", 0), ("width", 1.5), ("depth", 0), ("in_channels", -1), ("out_channels", 0)])
+def test_impossible_numbers_are_refused(argument, value):
+    arguments = {"in_channels": 1, "out_channels": 1} | {argument: value}
+    with pytest.raises(ValueError, match=f"{argument} must be a positive integer, got {value}"):
+        UNet(**arguments)
