@@ -17,7 +17,14 @@ from segbench.train import train
 
 
 def run(cfg, directory):
-    identity = {"id": run_id(cfg), "name": directory.name, "experiment": "exp", "choices": {}, "overrides": [], "seed": cfg.seed}
+    identity = {
+        "id": run_id(cfg),
+        "name": directory.name,
+        "experiment": "exp",
+        "choices": {},
+        "overrides": [],
+        "seed": cfg.seed,
+    }
     train(cfg, RunDirectory(directory), identity)
 
 
@@ -36,7 +43,9 @@ def offline(monkeypatch):
     monkeypatch.setenv("HOME", "/nonexistent-home")
 
 
-def test_without_a_key_a_run_is_kept_offline_with_one_line_and_goes_on_as_the_same_run(tiny, tmp_path, offline, monkeypatch, caplog):
+def test_without_a_key_a_run_is_kept_offline_with_one_line_and_goes_on_as_the_same_run(
+    tiny, tmp_path, offline, monkeypatch, caplog
+):
     directory = tmp_path / "run"
     cfg = tiny(tmp_path, "logger=wandb", "trainer.log_every_n_steps=1", "callbacks.panels.every_n_epochs=1")
     monkeypatch.setattr(segbench.train, "_write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
@@ -63,7 +72,15 @@ def test_tensorboard_has_the_curves(tiny, tmp_path):
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard"), size_guidance={"images": 0})
     events.Reload()
     scalars = events.Tags()["scalars"]
-    for name in ("train/loss", "train/loss_step", "lr", "val/loss", "val/dice", "val/dice_myocardium", "final/test_dice"):
+    for name in (
+        "train/loss",
+        "train/loss_step",
+        "lr",
+        "val/loss",
+        "val/dice",
+        "val/dice_myocardium",
+        "final/test_dice",
+    ):
         assert name in scalars, name
     assert [point.step for point in events.Scalars("val/dice")] == [4, 8, 12]
     assert "predictions/truth" in events.Tags()["images"]

@@ -225,6 +225,8 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
     cuda = settings.accelerator in ("gpu", "cuda") or (settings.accelerator == "auto" and torch.cuda.is_available())
     if cuda:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        # Deterministic mode would also fill all fresh memory, which costs time and changes nothing that is read.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         return pl.Trainer(
             max_epochs=settings.max_epochs,

@@ -63,7 +63,9 @@ def randomised(network):
     generator = torch.Generator().manual_seed(0)
     for name, value in network.state_dict().items():
         if value.is_floating_point() and value.dim() == 1:
-            value.copy_(torch.rand(value.shape, generator=generator) + (0.5 if "var" in name or "weight" in name else 0))
+            value.copy_(
+                torch.rand(value.shape, generator=generator) + (0.5 if "var" in name or "weight" in name else 0)
+            )
     return network.double()
 
 
@@ -73,7 +75,9 @@ def test_outputs_agree_with_the_papers_equations(kind, training):
     torch.manual_seed(0)
     network = randomised(kind(3, 2, width=4, depth=4)).train(training)
     image = torch.randn(2, 3, 24, 40, dtype=torch.float64)
-    expected = Equations({k: v.clone() for k, v in network.state_dict().items()}, training, 4)(image, kind is AttentionUNet)
+    expected = Equations({k: v.clone() for k, v in network.state_dict().items()}, training, 4)(
+        image, kind is AttentionUNet
+    )
     torch.testing.assert_close(network(image), expected, rtol=1e-9, atol=1e-9)
 
 
@@ -124,7 +128,9 @@ def test_head_and_encoder_are_what_fine_tuning_takes_them_for():
     assert network.head.kernel_size == (1, 1)
 
 
-@pytest.mark.parametrize(("argument", "value"), [("width", 0), ("width", 1.5), ("depth", 0), ("in_channels", -1), ("out_channels", 0)])
+@pytest.mark.parametrize(
+    ("argument", "value"), [("width", 0), ("width", 1.5), ("depth", 0), ("in_channels", -1), ("out_channels", 0)]
+)
 def test_impossible_numbers_are_refused(argument, value):
     arguments = {"in_channels": 1, "out_channels": 1} | {argument: value}
     with pytest.raises(ValueError, match=f"{argument} must be a positive integer, got {value}"):

@@ -116,7 +116,9 @@ def test_a_stopped_sweep_stops_its_jobs(sweep, tmp_path):
             os.kill(status["pid"], 0)
 
 
-def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_trained_again(sweep, tmp_path, repository):
+def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_trained_again(
+    sweep, tmp_path, repository
+):
     assert sweep("seed=0").returncode == 0
     (name,) = (path.parent.name for path in (tmp_path / "runs").glob("*/status.json"))
     (tmp_path / "runs").rename(tmp_path / "earlier")

@@ -21,7 +21,7 @@ class RunCheckpoints(Checkpoint):
     """Saves the last state after every epoch, and the best weights whenever a score improves.
 
     On SIGTERM or SIGINT the step in progress is finished, the state saved and the run ended with 128 plus the
-    signal's number, to be started again where it stopped; a second signal ends it at once.
+    signal's number, to be started again where it stopped; the same signal again ends it at once.
 
     Args:
         folder: Where the checkpoints go.
@@ -100,7 +100,8 @@ class RunCheckpoints(Checkpoint):
             raise InterruptedRun(self.stop_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.stop_signal:
+        # Ctrl-C in a sweep sends SIGINT to every process, and the sweep then SIGTERM: only a repetition is impatience.
+        if self.stop_signal == number:
             raise InterruptedRun(number)
         self.stop_signal = number
 

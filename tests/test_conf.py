@@ -1,0 +1,53 @@
+"""Every file in conf/ composes to a valid configuration."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from segbench.config import validate
+from segbench.models import UNet
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+CHOICES = sorted(
+    (group.name, path.relative_to(group).with_suffix("").as_posix())
+    for group in CONF.iterdir()
+    if group.is_dir() and group.name != "hydra"
+    for path in group.rglob("*.yaml")
+)
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_every_choice_is_valid(compose, group, choice):
+    cfg = compose(f"{group}={choice}")
+    validate(cfg)
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "experiment").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_an_experiment_asks_a_question_and_sweeps_its_factors(compose, path):
+    from hydra import compose as with_hydra
+    from hydra import initialize_config_dir
+
+    name = path.relative_to(CONF / "experiment").with_suffix("").as_posix()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = with_hydra("config", [f"experiment={name}"], return_hydra_config=True)
+    assert cfg.hydra.mode.name == "MULTIRUN"
+    swept = set(cfg.hydra.sweeper.params)
+    assert set(cfg.comparison.factors) <= swept
+    assert "seed" in swept
+    assert cfg.comparison.question.endswith("?")
+    for figure in cfg.comparison.published:
+        assert set(figure["where"]) <= swept
+
+
+def test_the_quick_width_of_the_configuration_is_said_to_be_quick(compose):
+    for name in ("unet", "attunet"):
+        assert compose(f"model={name}").model.width == 16
+        assert "64 is the published network, 16 a quick one" in (CONF / "model" / f"{name}.yaml").read_text()
+    assert inspect.signature(UNet).parameters["width"].default == 64
+
+
+def test_the_published_comparison_uses_the_published_networks(compose):
+    for path in (CONF / "experiment" / "carvana").glob("*.yaml"):
+        assert compose(f"experiment=carvana/{path.stem}").model.width == 64
+        assert compose(f"experiment=carvana/{path.stem}").trainer.max_epochs == 5
