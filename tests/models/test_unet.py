@@ -6,7 +6,6 @@ from torch.nn import functional
 
 from segbench.models import AttentionUNet, UNet
 
-
 # -- an implementation of its own, from the papers' equations; tensors are taken by name --------------------------
 
 
