@@ -42,3 +42,9 @@ def test_a_damaged_file_reads_as_none(tmp_path, content):
     (tmp_path / "x.json").write_bytes(content)
     assert read_json(tmp_path / "x.json") is None
     assert read_json(tmp_path / "missing.json") is None
+
+
+def test_json_is_valid_for_every_reader(tmp_path):
+    write_json(tmp_path / "x.json", {"a": [1.5, float("nan")], "b": {"c": float("-inf")}})
+    assert "NaN" not in (tmp_path / "x.json").read_text()
+    assert read_json(tmp_path / "x.json") == {"a": [1.5, None], "b": {"c": None}}

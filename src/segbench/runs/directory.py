@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from segbench.errors import BusyError, ConfigError, DataError
+from segbench.errors import BusyError, DataError, StorageError
 from segbench.runs.files import read_json, sweep_temporaries, write_json
 
 
@@ -72,7 +72,7 @@ class RunDirectory:
 
         Raises:
             BusyError: If another process holds it.
-            ConfigError: If the directory cannot be made or written.
+            StorageError: If the directory cannot be made or written.
         """
         lock = FileLock(self.path / ".lock", timeout=0)
         try:
@@ -86,7 +86,7 @@ class RunDirectory:
                 f"{self.path}: this run is already in progress ({holder}); wait for it or stop it"
             ) from None
         except OSError as error:
-            raise ConfigError(f"paths.outputs: cannot write {self.path}: {error.strerror or error}") from error
+            raise StorageError(f"paths.outputs: cannot write {self.path}: {error.strerror or error}") from error
         try:
             sweep_temporaries(self.path)
             yield

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -193,7 +194,8 @@ def _reason(job: _Job, code: int) -> str:
     if code < 0:
         reason = f"killed by {signal.Signals(-code).name}"
         if job.directory.is_dir():
-            RunDirectory(job.directory).fail(reason, 128 - code)
+            with suppress(OSError):  # the disk may be full; sweep.json and the log say it too
+                RunDirectory(job.directory).fail(reason, 128 - code)
         return reason
     status = read_json(job.directory / "status.json") or {}
     if status.get("state") == "failed" and status.get("reason"):
