@@ -9,6 +9,8 @@ from pathlib import Path
 # Hydra and Lightning then leave their exceptions to segbench.entry, which says them in one line.
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+# Threads that wait for each other by spinning slow a step 10 times and more as soon as another process wants a core.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import hydra
 from hydra.core.hydra_config import HydraConfig

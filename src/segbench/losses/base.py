@@ -35,7 +35,9 @@ class SegmentationLoss(nn.Module):
             weight: float32 (B,H,W), a factor for each pixel, or None.
         """
         with torch.autocast(logits.device.type, enabled=False):
-            return self.compute(logits.float(), target, weight)
+            # Before any function of them: behind a softmax, logits that are not finite would still give NaN gradients.
+            logits = torch.where((target != IGNORE_INDEX).unsqueeze(1), logits.float(), 0.0)
+            return self.compute(logits, target, weight)
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss of float32 logits; each loss defines it."""

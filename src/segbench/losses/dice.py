@@ -50,7 +50,6 @@ class DiceLoss(SegmentationLoss):
             truth = functional.one_hot(index, logits.shape[1]).movedim(-1, 1).float()
             if not self.include_background:
                 probabilities, truth = probabilities[:, 1:], truth[:, 1:]
-        # where, not a product: the gradient of an ignored pixel is exactly zero even where p is not finite.
         mask = valid.unsqueeze(1)
         factor = mask.float() if weight is None else mask * weight.unsqueeze(1)
         probabilities = torch.where(mask, probabilities, 0.0) * factor
