@@ -39,7 +39,7 @@ class UNet(nn.Module):
             ("width", width),
             ("depth", depth),
         ):
-            if not isinstance(value, int) or value < 1:
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value}")
         self.stride = 2 ** (depth - 1)
         filters = [width * 2**level for level in range(depth)]
