@@ -22,7 +22,8 @@ from segbench.train import train
 FORK = multiprocessing.get_context("fork")
 OVERRIDES = (
     "augmentation=light",
-    "trainer.checkpoint_every_n_steps=2",
+    "trainer.checkpoint_every_n_steps=1",
+    "trainer.accumulate_grad_batches=2",
     "scheduler=cosine",
     "trainer.max_epochs=6",
     "data.slices=4",

@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.trainer.states import TrainerFn
 
 from segbench.errors import DivergedError, InterruptedRun
 from segbench.runs.checkpoint_io import BEST, LAST
@@ -62,8 +63,11 @@ class RunCheckpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save within an epoch where it is due; the last batch leaves that to the epoch's end."""
-        if batch_idx + 1 >= trainer.num_training_batches:
+        """Save within an epoch where it is due, but never gradients half accumulated, which no checkpoint holds.
+
+        The last batch leaves it to the epoch's end.
+        """
+        if batch_idx + 1 >= trainer.num_training_batches or (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         due_steps = self.every_n_steps and trainer.global_step % self.every_n_steps == 0
         due_time = self.minutes and time.monotonic() - self._saved_at > self.minutes * 60
@@ -72,7 +76,7 @@ class RunCheckpoints(Checkpoint):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the best weights if this epoch is better than all before."""
-        if trainer.sanity_checking or (not trainer.training and trainer.state.fn != "fit"):
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
         value = float(trainer.callback_metrics[self.monitor])
         if not self._improves(value):

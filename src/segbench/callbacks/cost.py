@@ -23,7 +23,9 @@ _WARM_UP_STEPS = 3
 class CostMeter(pl.Callback):
     """Measures training and prediction while they happen, and counts weights and operations once.
 
-    The clocks are in the checkpoint, so an interrupted run reports the sum over its attempts.
+    The speed in training is that of the steps (transfer, forward, backward, optimiser), without waiting for data and
+    without validation; in prediction that of network, loss and counts. The clocks are in the checkpoint, so an
+    interrupted run reports the sum over its attempts.
     """
 
     def __init__(self) -> None:
