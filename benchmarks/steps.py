@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from segbench import callbacks
 from segbench.data.loader import ReplayLoader, progress_of
-from segbench.losses import CrossEntropy, DiceLoss
+from segbench.losses import CrossEntropy, DiceLoss, SegmentationLoss
 from segbench.models import UNet
 from segbench.tasks import SegmentationTask
 
@@ -124,7 +124,7 @@ def bare_step(
 
 def compare(
     network: nn.Module,
-    loss: nn.Module,
+    loss: SegmentationLoss,
     data: Dataset[Any],
     batch_size: int,
     steps: int,

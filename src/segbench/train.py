@@ -87,6 +87,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     task = build_task(cfg, data)
     data.setup()
     run.begin_data(data.fingerprint)
+    task.loss.prepare(torch.from_numpy(data.class_pixels))
     task.extra_state = _extra_state(cfg, data)
 
     loggers = tracking.build_loggers(cfg, run.path, identity)

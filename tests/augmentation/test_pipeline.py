@@ -8,7 +8,7 @@ from segbench.augmentation import Augmentation
 from segbench.data.loader import ReplayLoader
 from segbench.rng import derive_seed
 
-NAMES = ("none", "flips", "rotations", "light")
+NAMES = ("none", "flips", "rotations", "light", "cardiac")
 CHANCE = np.random.default_rng(0)
 IMAGE = CHANCE.integers(0, 255, (48, 64, 3)).astype(np.uint8)
 MASK = CHANCE.integers(0, 4, (48, 64)).astype(np.uint8)
@@ -63,6 +63,18 @@ def test_flips_are_the_four_mirror_images():
     seen = {augmentation(IMAGE, MASK, seed)[1].tobytes() for seed in range(40)}
     expected = {np.ascontiguousarray(m).tobytes() for m in (MASK, MASK[:, ::-1], MASK[::-1], MASK[::-1, ::-1])}
     assert seen == expected
+
+
+def test_cardiac_is_exactly_one_of_four(repository):
+    augmentation = instantiate(OmegaConf.load(repository / "conf" / "augmentation" / "cardiac.yaml"))
+    kinds = {"none": MASK, "horizontal": MASK[:, ::-1], "vertical": MASK[::-1]}
+    seen = dict.fromkeys((*kinds, "rotation"), 0)
+    for seed in range(400):
+        mask = augmentation(IMAGE, MASK, seed)[1]
+        matches = [name for name, expected in kinds.items() if np.array_equal(mask, expected)]
+        seen[matches[0] if matches else "rotation"] += 1
+    # 100 expected of each; five standard deviations are 43.
+    assert all(57 < count < 143 for count in seen.values()), seen
 
 
 class Augmented(Dataset):

@@ -3,7 +3,17 @@
 import pytest
 import torch
 
-from segbench.losses import BCEDice, BinaryCrossEntropy, CEDice, CrossEntropy, DiceLoss
+from segbench.losses import (
+    BCEDice,
+    BinaryCrossEntropy,
+    CEDice,
+    CrossEntropy,
+    DiceFocal,
+    DiceLoss,
+    FocalLoss,
+    WeightedCEDice,
+    WeightedCrossEntropy,
+)
 
 LOSSES = {
     "dice1": (DiceLoss(), 1),
@@ -13,7 +23,14 @@ LOSSES = {
     "ce": (CrossEntropy(), 4),
     "bce_dice": (BCEDice(), 1),
     "ce_dice": (CEDice(), 4),
+    "weighted_ce": (WeightedCrossEntropy(), 4),
+    "weighted_ce_dice": (WeightedCEDice(), 4),
+    "focal1": (FocalLoss(), 1),
+    "focal4": (FocalLoss(alpha=[0.25, 1.0, 1.0, 2.0]), 4),
+    "dice_focal": (DiceFocal(gamma=0.5), 4),
 }
+for _loss, _ in LOSSES.values():
+    _loss.prepare(torch.tensor([900_000, 30_000, 20_000, 10_000]))
 
 
 @pytest.fixture(params=LOSSES)
@@ -55,15 +72,14 @@ def test_an_image_that_is_ignored_entirely_gives_zero_and_no_gradient(loss_and_k
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("size", [1e2, 1e4, 3e38])
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e36])
 def test_extreme_logits_give_finite_values_and_gradients(loss_and_k, dtype, size):
     loss, k = loss_and_k
     logits, target = make(k)
     for sign in (-1, 1):
         extreme = (sign * size * logits.detach().sign()).to(dtype).requires_grad_()
         value = loss(extreme, target)
-        if size < 1e30:
-            assert torch.isfinite(value)
+        assert torch.isfinite(value)
         value.backward()
         assert torch.isfinite(extreme.grad).all()
 

@@ -46,7 +46,7 @@ class SegmentationData(pl.LightningDataModule):
         class_names: All classes, background first.
         in_channels: Channels of the images.
         label_map: From the value stored in a mask to the class index.
-        records, splits, datasets, mean, std, class_frequencies, fingerprint: Known after :meth:`setup`.
+        records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint: Known after :meth:`setup`.
     """
 
     name: str
@@ -228,6 +228,7 @@ class SegmentationData(pl.LightningDataModule):
         counted = histogram[: self.num_classes]
         if counted[1:].sum() == 0:
             raise DataError(f"data.root={self.root}: all training masks are background only; there is nothing to learn")
+        self.class_pixels: NDArray[np.int64] = counted
         self.class_frequencies: NDArray[np.float64] = counted / counted.sum()
 
 

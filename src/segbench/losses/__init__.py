@@ -1,8 +1,20 @@
 """Losses, each with its formula, scale and source in its docstring."""
 
 from segbench.losses.base import SegmentationLoss
-from segbench.losses.combined import BCEDice, CEDice
+from segbench.losses.class_balance import FocalLoss, WeightedCrossEntropy
+from segbench.losses.combined import BCEDice, CEDice, DiceFocal, WeightedCEDice
 from segbench.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
 from segbench.losses.dice import DiceLoss
 
-__all__ = ["BCEDice", "BinaryCrossEntropy", "CEDice", "CrossEntropy", "DiceLoss", "SegmentationLoss"]
+__all__ = [
+    "BCEDice",
+    "BinaryCrossEntropy",
+    "CEDice",
+    "CrossEntropy",
+    "DiceFocal",
+    "DiceLoss",
+    "FocalLoss",
+    "SegmentationLoss",
+    "WeightedCEDice",
+    "WeightedCrossEntropy",
+]

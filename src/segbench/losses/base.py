@@ -26,6 +26,13 @@ class SegmentationLoss(nn.Module):
             ValueError: With the mend.
         """
 
+    def prepare(self, class_pixels: Tensor) -> None:
+        """Learn how frequent the classes are, once, before training; most losses do not ask.
+
+        Args:
+            class_pixels: Pixels of each class in the training set, int64 (C,).
+        """
+
     def forward(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss.
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from segbench.losses.base import SegmentationLoss
+from segbench.losses.class_balance import FocalLoss, WeightedCrossEntropy
 from segbench.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
 from segbench.losses.dice import DiceLoss
 
@@ -24,6 +27,10 @@ class _WithDice(SegmentationLoss):
     def check(self, out_channels: int) -> None:
         """Refuse what the cross entropy refuses."""
         self.other.check(out_channels)
+
+    def prepare(self, class_pixels: Tensor) -> None:
+        """Hand the class frequencies on."""
+        self.other.prepare(class_pixels)
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the sum."""
@@ -64,3 +71,55 @@ class CEDice(_WithDice):
         self, ce_weight: float = 1.0, dice_weight: float = 1.0, smooth: float = 1.0, include_background: bool = True
     ) -> None:
         super().__init__(CrossEntropy(), ce_weight, dice_weight, smooth, include_background)
+
+
+class WeightedCEDice(_WithDice):
+    """ce_weight * :class:`WeightedCrossEntropy` + dice_weight * :class:`DiceLoss`, for a softmax.
+
+    Args:
+        beta: See :class:`WeightedCrossEntropy`.
+        ce_weight: Factor of the cross entropy.
+        dice_weight: Factor of the Dice loss.
+        smooth: See :class:`DiceLoss`.
+        include_background: See :class:`DiceLoss`.
+
+    Raises:
+        ValueError: If a factor is negative or both are 0, or ``beta`` is outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        beta: float = 0.99999,
+        ce_weight: float = 1.0,
+        dice_weight: float = 1.0,
+        smooth: float = 1.0,
+        include_background: bool = True,
+    ) -> None:
+        super().__init__(WeightedCrossEntropy(beta), ce_weight, dice_weight, smooth, include_background)
+
+
+class DiceFocal(_WithDice):
+    """focal_weight * :class:`FocalLoss` + dice_weight * :class:`DiceLoss`.
+
+    Args:
+        gamma: See :class:`FocalLoss`.
+        alpha: See :class:`FocalLoss`.
+        focal_weight: Factor of the focal loss.
+        dice_weight: Factor of the Dice loss.
+        smooth: See :class:`DiceLoss`.
+        include_background: See :class:`DiceLoss`.
+
+    Raises:
+        ValueError: If a factor is negative or both weights are 0.
+    """
+
+    def __init__(
+        self,
+        gamma: float = 2.0,
+        alpha: float | Sequence[float] = 1.0,
+        focal_weight: float = 1.0,
+        dice_weight: float = 1.0,
+        smooth: float = 1.0,
+        include_background: bool = True,
+    ) -> None:
+        super().__init__(FocalLoss(gamma, alpha), focal_weight, dice_weight, smooth, include_background)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segbench.errors import DivergedError
+from segbench.losses import SegmentationLoss
 from segbench.rng import derive_seed
 from segbench.scores import Convention, class_scores, mean_score
 from segbench.scores.counts import confusion_matrices, counts
@@ -43,7 +44,7 @@ class SegmentationTask(pl.LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        loss: nn.Module,
+        loss: SegmentationLoss,
         optimizer: Callable[..., torch.optim.Optimizer],
         scheduler: Callable[..., Any] | None,
         class_names: Sequence[str],

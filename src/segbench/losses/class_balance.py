@@ -1,0 +1,105 @@
+"""Losses for classes of very different size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from segbench.losses.base import IGNORE_INDEX, SegmentationLoss, weighted_mean
+
+
+class WeightedCrossEntropy(SegmentationLoss):
+    """Cross entropy whose classes are weighted by the effective number of their training pixels.
+
+        w_c = (1 - beta) / (1 - beta^n_c),  scaled so that the weights of all K classes add up to K
+        loss = sum(-w_t log p_t) / (number of pixels not ignored)
+
+    with n_c the pixels of class c in the training set: Cui et al., "Class-Balanced Loss Based on Effective Number of
+    Samples", CVPR 2019 (arXiv 1901.05555), equations 6 and 11. beta = 0 is plain cross entropy, beta towards 1 the
+    inverse class frequency. Pixels number hundreds of thousands, so only a beta very near 1 tells classes apart.
+    A class without training pixels weighs as much as one with a single pixel.
+
+    Args:
+        beta: In [0, 1).
+
+    Raises:
+        ValueError: If ``beta`` is outside [0, 1).
+    """
+
+    class_weights: Tensor
+
+    def __init__(self, beta: float = 0.99999) -> None:
+        super().__init__()
+        if not 0 <= beta < 1:
+            raise ValueError(f"loss.beta={beta}: must be at least 0 and below 1")
+        self.beta = beta
+        self.register_buffer("class_weights", torch.empty(0), persistent=False)
+
+    def check(self, out_channels: int) -> None:
+        """Refuse a single logit."""
+        if out_channels < 2:
+            raise ValueError("loss: weighted cross entropy needs a logit a class; use loss=bce or activation=softmax")
+
+    def prepare(self, class_pixels: Tensor) -> None:
+        """Compute the class weights."""
+        pixels = class_pixels.double().clamp(min=1)
+        # 1 - beta^n without cancellation, for beta near 1.
+        effective = -torch.expm1(pixels * torch.log(torch.tensor(self.beta, dtype=torch.float64)))
+        weights = (1 - self.beta) / effective
+        self.class_weights = (weights / weights.sum() * len(weights)).float().to(self.class_weights.device)
+
+    def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the loss; needs :meth:`prepare` first."""
+        values = functional.cross_entropy(
+            logits, target, self.class_weights, ignore_index=IGNORE_INDEX, reduction="none"
+        )
+        return weighted_mean(values, target, weight)
+
+
+class FocalLoss(SegmentationLoss):
+    """Focal loss of the true class, -alpha (1 - p_t)^gamma log p_t, mean over the pixels not ignored.
+
+    Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017 (arXiv 1708.02002), equation 5. p_t is the softmax of
+    all K logits (not K sigmoids), for K = 1 the sigmoid; the mean runs over pixels, not over classes, so that gamma = 0
+    and alpha = 1 is cross entropy. In nats, 0 or more.
+
+    Args:
+        gamma: How much less pixels count that are right already; 0 or more.
+        alpha: A factor for all, or one for each class.
+
+    Raises:
+        ValueError: If ``gamma`` or ``alpha`` is negative.
+    """
+
+    alpha: Tensor
+
+    def __init__(self, gamma: float = 2.0, alpha: float | Sequence[float] = 1.0) -> None:
+        super().__init__()
+        factors = torch.tensor(list(alpha) if isinstance(alpha, Sequence) else [float(alpha)])
+        if gamma < 0 or (factors < 0).any():
+            raise ValueError(f"loss.gamma={gamma}, loss.alpha={alpha}: must be at least 0")
+        self.gamma = gamma
+        self.register_buffer("alpha", factors, persistent=False)
+
+    def check(self, out_channels: int) -> None:
+        """Refuse another number of factors than of classes."""
+        classes = max(out_channels, 2)
+        if len(self.alpha) not in (1, classes):
+            raise ValueError(
+                f"loss.alpha: {len(self.alpha)} factors for {classes} classes; give one number or one a class"
+            )
+
+    def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the loss."""
+        if logits.shape[1] == 1:
+            # Two-class logits with the same probabilities.
+            logits = torch.cat((torch.zeros_like(logits), logits), dim=1)
+        index = target.where(target != IGNORE_INDEX, 0)
+        log_p = -functional.cross_entropy(logits, index, reduction="none")
+        # Away from 0, where a power below 1 has no finite slope.
+        missing = (-torch.expm1(log_p)).clamp(min=1e-6)
+        factor = self.alpha[index] if len(self.alpha) > 1 else self.alpha
+        return weighted_mean(-factor * missing**self.gamma * log_p, target, weight)
