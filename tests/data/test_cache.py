@@ -73,6 +73,14 @@ def test_a_damaged_cache_is_built_again(carvana, tmp_path, monkeypatch, caplog, 
     assert np.array_equal(arrays[0], expected[0])
 
 
+@pytest.mark.parametrize("content", ["{}", "[]", "3", '{"crc33": {}, "records": 12}'])
+def test_a_manifest_that_is_json_but_not_ours_is_damage(carvana, tmp_path, monkeypatch, content):
+    counted(carvana(), monkeypatch)
+    (manifest,) = (tmp_path / "cache").glob("*/manifest.json")
+    manifest.write_text(content)
+    assert counted(carvana(), monkeypatch)[0] == 12
+
+
 def test_a_full_disk_keeps_the_data_in_memory(carvana, tmp_path, monkeypatch, caplog):
     def full(*_args, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")

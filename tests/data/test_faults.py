@@ -2,6 +2,7 @@
 
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -67,6 +68,14 @@ CASES = {
         lambda f: shutil.copy(image_of(f), image_of(f).with_suffix(".jpeg")),
         "car0_01.jpeg and car0_01.jpg are both car0_01",
     ),
+    "16-bit colour image, which Pillow opens as if it had 8": (
+        lambda f: image_of(f).write_bytes(cv2.imencode(".png", np.full((40, 60, 3), 4660, np.uint16))[1].tobytes()),
+        "car0_01.jpg: RGB file with 16 bits a channel",
+    ),
+    "broken link": (
+        lambda f: (image_of(f).unlink(), image_of(f).symlink_to(f / "gone.jpg")),
+        "car0_01.jpg: not a file (a folder or a broken link)",
+    ),
     "animation": (
         lambda f: Image.new("L", (60, 40)).save(
             mask_of(f), save_all=True, append_images=[Image.new("L", (60, 40), 1)], duration=1
@@ -123,6 +132,13 @@ def test_an_empty_folder_says_what_is_expected(carvana_folder, carvana):
 def test_a_folder_without_photographs_is_named(carvana_folder, carvana):
     shutil.rmtree(carvana_folder / "train")
     assert "neither train_hq nor train" in faults_of(carvana())
+
+
+def test_a_missing_mask_folder_says_how_to_get_it(carvana_folder, carvana):
+    shutil.rmtree(carvana_folder / "train_masks")
+    message = faults_of(carvana())
+    assert "train_masks" in message
+    assert "kaggle competitions download" in message
 
 
 def test_masks_that_are_background_everywhere_are_refused(carvana_folder, carvana):

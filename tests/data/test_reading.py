@@ -84,6 +84,25 @@ def test_an_image_beyond_the_limit_is_refused_before_it_is_decoded(tmp_path):
         read_image(tmp_path / "bomb.png", 1)
 
 
+def test_an_image_just_below_the_limit_is_read(tmp_path):
+    """Pillow's own limit is lower than ours and would warn here."""
+    Image.new("1", (10_000, 9_500)).save(tmp_path / "large.png")
+    assert read_image(tmp_path / "large.png", 1).shape == (9_500, 10_000, 1)
+
+
+def test_a_mask_compressed_as_jpeg_inside_another_format_is_lossy(tmp_path):
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "mask.tif", compression="jpeg")
+    with pytest.raises(DataError, match="lossy"):
+        read_mask(tmp_path / "mask.tif", {0: 0})
+
+
+def test_resizing_keeps_16_bits():
+    image = np.full((40, 60, 1), 1000, np.uint16)
+    resized, _ = resize(image, np.zeros((40, 60), np.uint8), (20, 30))
+    assert resized.dtype == np.uint16
+    assert (resized == 1000).all()
+
+
 def test_resizing_averages_images_and_never_mixes_labels():
     image = np.zeros((40, 40, 3), np.uint8)
     image[:, ::2] = 200

@@ -34,6 +34,8 @@ class CarvanaData(SegmentationData):
         photographs = next((self.root / name for name in ("train_hq", "train") if (self.root / name).is_dir()), None)
         if photographs is None:
             raise DataError(f"data.root={self.root}: neither train_hq nor train is there; {_HOW_TO_GET_IT}")
+        if not (self.root / "train_masks").is_dir():
+            raise DataError(f"data.root={self.root}: train_masks is not there; {_HOW_TO_GET_IT}")
         images = find_files(photographs, (".jpg", ".jpeg"), "<car>_<view>.jpg")
         masks = find_files(self.root / "train_masks", (".gif", ".png", ".jpg"), "<car>_<view>_mask.gif")
         pairs, faults = pair(images, masks, lambda path: path.stem, _photograph_of)

@@ -56,7 +56,7 @@ def read_mask(path: Path, label_map: Mapping[int, int]) -> NDArray[np.uint8]:
         DataError: One line: unreadable, lossy (JPEG), a colour image, or values that are no label.
     """
     with _open(path) as mask:
-        if mask.format == "JPEG":
+        if "jpeg" in (str(mask.format).lower(), mask.info.get("compression")):
             raise DataError(f"{path}: lossy mask (JPEG changes labels); save masks as PNG or GIF")
         if mask.mode not in _MASK_MODES:
             raise DataError(f"{path}: {mask.mode} mask; expected one class index a pixel (grey or palette)")
@@ -118,12 +118,12 @@ def check_same_size(image: NDArray[np.uint8], mask: NDArray[np.uint8], path: Pat
 
 
 def resize(
-    image: NDArray[np.uint8], mask: NDArray[np.uint8], size: tuple[int, int] | None
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    image: NDArray[Any], mask: NDArray[np.uint8], size: tuple[int, int] | None
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Resize an image with antialiasing and its mask with nearest neighbour.
 
     Args:
-        image: uint8 (H,W,C).
+        image: uint8, uint16 or float32 (H,W,C); the type is kept.
         mask: uint8 (H,W).
         size: Height and width, or None to keep both.
     """
@@ -132,7 +132,7 @@ def resize(
     height, width = size
     shrinks = height * width < image.shape[0] * image.shape[1]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized = np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
+    resized = np.asarray(cv2.resize(image, (width, height), interpolation=interpolation))
     labels = np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
     return resized.reshape(height, width, image.shape[2]), labels
 
@@ -143,18 +143,22 @@ def _open(path: Path) -> Image.Image:
         raise DataError(f"{path}: empty file")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # Pillow warns below our limit, and refuses far above it.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(path)
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(f"{path}: {image.width}x{image.height} pixels; at most {MAX_PIXELS:,} are read")
             if getattr(image, "n_frames", 1) > 1:
                 raise DataError(f"{path}: {image.n_frames} frames; expected a single image")  # type: ignore[attr-defined]
+            # Pillow cuts colour of 16 bits to 8 without a word; only the decoder's raw mode tells.
+            if image.mode in _IMAGE_MODES and any(";16" in str(tile[3]) for tile in image.tile):
+                raise DataError(f"{path}: {image.mode} file with 16 bits a channel; only 8 are read")
             image.load()
     except UnidentifiedImageError:
         start = path.read_bytes()[:64].lstrip().lower()
         hint = " (a web page, from a failed download)" if start.startswith((b"<!doctype", b"<html")) else ""
         raise DataError(f"{path}: not an image{hint}") from None
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
         raise DataError(f"{path}: larger than {MAX_PIXELS:,} pixels") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise DataError(f"{path}: damaged ({str(error).splitlines()[0]})") from None

@@ -61,8 +61,8 @@ def pair(
         key_of_mask: Key of a mask file; equal to that of its image.
 
     Returns:
-        (key, image, mask) in the order of the keys, and one line for each file without a partner and for each
-        name that occurs twice.
+        (key, image, mask) in the order of the keys, and one line for each file without a partner, for each name
+        that occurs twice and for each entry that is no file.
     """
     faults = []
     for files, key in ((images, key_of_image), (masks, key_of_mask)):
@@ -70,6 +70,7 @@ def pair(
             if count > 1:
                 same = sorted(path.name for path in files if key(path) == name)
                 faults.append(f"{files[0].parent}: {' and '.join(same)} are both {name}; keep one")
+    faults += [f"{path}: not a file (a folder or a broken link)" for path in (*images, *masks) if not path.is_file()]
     by_image = {key_of_image(path): path for path in images}
     by_mask = {key_of_mask(path): path for path in masks}
     faults += [f"{by_image[key]}: image without mask" for key in sorted(by_image.keys() - by_mask.keys())]
