@@ -8,11 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from segbench.errors import ConfigError, SegbenchError
 from segbench.reporting.collect import collect
 from segbench.reporting.page import write_all
+from segbench.reporting.terminal import terminal
 from segbench.scores.derive import Convention
 
 EXAMPLES = """examples:
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise ConfigError(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>")
         convention = Convention(options.reduction, options.background, options.empty)
         command = shlex.join(["python", "src/report.py", *given])
-        write_all(collect(options.directories), convention, options.mix, options.page, command, Console())
+        write_all(collect(options.directories), convention, options.mix, options.page, command, terminal())
     except SegbenchError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -16,13 +16,13 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from segbench import callbacks, environment, tracking
 from segbench.config import validate
 from segbench.data.base import SegmentationData
 from segbench.errors import CheckpointError, ConfigError, DivergedError, SegbenchError
 from segbench.reporting.single import print_run
+from segbench.reporting.terminal import terminal
 from segbench.resolvers import monitor_mode
 from segbench.rng import derive_seed
 from segbench.runs.checkpoint_io import BEST, LAST, PREVIOUS, VerifiedCheckpointIO, load_checkpoint, newest_good
@@ -52,7 +52,7 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
         SegbenchError: For everything a user can mend; the run directory says so too and the run can be started again.
     """
     validate(cfg)
-    console = Console(stderr=False)
+    console = terminal()
     with run.locked():
         if run.state() == "done" and not cfg.rerun:
             log.info("already done, nothing to do (rerun=true trains again)")

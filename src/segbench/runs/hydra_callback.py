@@ -7,7 +7,6 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
-from rich.console import Console
 
 from segbench.config import validate
 from segbench.entry import refuse
@@ -33,13 +32,14 @@ class RunnerCallback(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the comparison of the sweep's runs; exit with 1 if a job failed."""
         from segbench.reporting import report_experiment
+        from segbench.reporting.terminal import terminal
 
         directory = Path(config.hydra.sweep.dir)
         sweep = read_json(directory / "sweep.json")
         if sweep is None:
             return
         try:
-            report_experiment(directory, [directory / job["directory"] for job in sweep["jobs"]], Console())
+            report_experiment(directory, [directory / job["directory"] for job in sweep["jobs"]], terminal())
         except SegbenchError as error:
             raise SystemExit(refuse(error)) from None
         failed = [job for job in sweep["jobs"] if job["exit_code"]]
