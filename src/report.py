@@ -31,6 +31,8 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("directories", nargs="+", type=Path, help="experiment or run directories")
     result.add_argument("--page", type=Path, help="results page (Markdown) that gets a section for each experiment")
+    result.add_argument("--pictures", action="store_true", help="copy prediction panels beside the page as well; they"
+                        " show images of the data set, so only for data that may be passed on")  # fmt: skip
     result.add_argument("--mix", action="store_true", help="allow runs that differ in more than factors and seed")
     result.add_argument("--reduction", choices=["per_image", "pooled"], default="per_image", help="scores are"
                         " means over images (default), or derived from all pixels at once")  # fmt: skip
@@ -50,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise ConfigError(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>")
         convention = Convention(options.reduction, options.background, options.empty)
         command = shlex.join(["python", "src/report.py", *given])
-        write_all(collect(options.directories), convention, options.mix, options.page, command, terminal())
+        runs = collect(options.directories)
+        write_all(runs, convention, options.mix, options.page, command, terminal(), options.pictures)
     except SegbenchError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -86,7 +86,7 @@ def test_page_sections_are_replaced_and_the_rest_stays(swept, tmp_path):
     for runs in ("carvana/architectures", "carvana/split", "carvana/architectures"):
         comparison = compare(collect([swept.root / runs]))
         write_report(comparison)
-        update_page(page, comparison, "python src/report.py here")
+        update_page(page, comparison, "python src/report.py here", pictures=True)
     text = page.read_text()
     assert text.startswith("# Cars\n\nBy hand \\1.\n")
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
@@ -100,6 +100,14 @@ def test_page_sections_are_replaced_and_the_rest_stays(swept, tmp_path):
     assert "carvana/architectures-curves.png" in pictures
     assert "carvana/architectures-unet.png" in pictures
     assert all((page.parent / picture).is_file() for picture in pictures)
+
+
+def test_images_of_the_data_set_are_copied_only_when_asked_for(swept, tmp_path):
+    page = tmp_path / "carvana.md"
+    assert report(swept.root / "carvana/architectures", "--page", page).returncode == 0
+    assert [path.name for path in (tmp_path / "carvana").iterdir()] == ["architectures-curves.png"]
+    assert report(swept.root / "carvana/architectures", "--page", page, "--pictures").returncode == 0
+    assert (tmp_path / "carvana" / "architectures-unet.png").is_file()
 
 
 def test_the_page_says_where_the_numbers_come_from(swept, tmp_path):

@@ -74,7 +74,7 @@ def write_report(comparison: Comparison, command: str | None = None) -> list[Pat
     return [folder / name for name in ("comparison.md", "comparison.csv", *(name for _, name in figures))]
 
 
-def update_page(page: Path, comparison: Comparison, command: str) -> None:
+def update_page(page: Path, comparison: Comparison, command: str, pictures: bool = False) -> None:
     """Write one experiment's section of a results page, in place of its former one or at the end.
 
     Figures are copied into the folder named like the page, beside it. What people wrote outside the sections stays.
@@ -83,13 +83,14 @@ def update_page(page: Path, comparison: Comparison, command: str) -> None:
         page: The Markdown page, ``results/carvana.md``; made if it is missing.
         comparison: The experiment, with its report already written (:func:`write_report`).
         command: The command that makes the report.
+        pictures: Also copy prediction panels. They show images of the data set: only for data that may be passed on.
 
     Raises:
         ConfigError: If the page cannot be read or written.
     """
     begin, end = (f"<!-- {edge} {comparison.title} -->" for edge in ("begin", "end"))
     try:
-        body = _section(comparison, _copy_figures(comparison, page), command)
+        body = _section(comparison, _copy_figures(comparison, page, pictures), command)
         section = f"{begin}\n## {comparison.title}\n\n{body}{end}\n"
         text = page.read_text(encoding="utf-8") if page.exists() else f"# Results: {page.stem}\n"
         former = re.compile(rf"^{re.escape(begin)}$.*?^{re.escape(end)}\n?", re.DOTALL | re.MULTILINE)
@@ -100,7 +101,13 @@ def update_page(page: Path, comparison: Comparison, command: str) -> None:
 
 
 def write_all(
-    runs: Sequence[Run], convention: Convention, mix: bool, page: Path | None, command: str, console: Console
+    runs: Sequence[Run],
+    convention: Convention,
+    mix: bool,
+    page: Path | None,
+    command: str,
+    console: Console,
+    pictures: bool = False,
 ) -> None:
     """Report each experiment among the runs; all are compared before anything is written.
 
@@ -112,7 +119,7 @@ def write_all(
         print_comparison(comparison, console)
         written = write_report(comparison, command)
         if page is not None:
-            update_page(page, comparison, command)
+            update_page(page, comparison, command, pictures)
             written.append(page)
         console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
 
@@ -124,13 +131,13 @@ def _section(comparison: Comparison, figures: Sequence[tuple[str, str]], command
     return "\n\n".join(part for part in (markdown_body(comparison).rstrip(), *pictures, origin) if part) + "\n"
 
 
-def _copy_figures(comparison: Comparison, page: Path) -> list[tuple[str, str]]:
-    """Copy the curves and, for each row, the prediction panels of its first seed; return titles and paths."""
+def _copy_figures(comparison: Comparison, page: Path, pictures: bool) -> list[tuple[str, str]]:
+    """Copy the curves and, if asked, the prediction panels of each row's first seed; return titles and paths."""
     folder = page.parent / page.stem
     folder.mkdir(parents=True, exist_ok=True)
     stem = comparison.title.removeprefix(f"{page.stem}/").replace("/", "-")
     sources = [("learning curves", comparison.directory / CURVES, f"{stem}-curves.png")]
-    for row in [row for row in comparison.rows if row.done][:MOST_PANELS]:
+    for row in [row for row in comparison.rows if row.done and pictures][:MOST_PANELS]:
         name = re.sub(r"[^A-Za-z0-9.]+", "-", row.label).strip("-") or "run"
         title = f"predictions, {row.label}, seed {row.done[0].seed}"
         sources.append((title, row.done[0].directory / PANELS, f"{stem}-{name}.png"))
