@@ -349,14 +349,15 @@ def test_early_stopping_stops_and_is_remembered(tiny, tmp_path, monkeypatch):
     assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == stopped
 
 
-def test_compiled_networks_keep_their_weight_names(tiny, tmp_path):
+def test_compiled_networks_are_compiled_and_keep_their_weight_names(tiny, tmp_path, monkeypatch):
+    from torch._dynamo.utils import counters
+
     from segbench.models import UNet
-    from segbench.train import build_task
 
-    cfg = tiny(tmp_path, "trainer.compile=true")
-
-    class Data:
-        name, num_classes, in_channels, class_names, ignore_index = "phantom", 4, 1, ("b", "r", "m", "l"), 255
-
-    task = build_task(cfg, Data())
-    assert set(task.network.state_dict()) == set(UNet(1, 4, width=2).state_dict())
+    compile_module = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compile_module(self, backend="eager"))
+    counters.clear()
+    run(tiny(tmp_path, "trainer.compile=true", "trainer.max_epochs=1"), tmp_path / "run")
+    assert counters["stats"]["unique_graphs"] >= 1
+    stored = load_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")["state_dict"]
+    assert set(stored) == {f"network.{name}" for name in UNet(1, 4, width=2).state_dict()}

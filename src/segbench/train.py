@@ -124,8 +124,6 @@ def build_task(cfg: DictConfig, data: SegmentationData) -> SegmentationTask:
         load_weights(network, cfg.init_from)
     if cfg.freeze is not None:
         freeze(network, cfg.freeze)
-    if cfg.trainer.compile:
-        network.compile()
     task = SegmentationTask(
         network,
         loss,
@@ -162,6 +160,9 @@ def _fit_and_evaluate(
 ) -> dict[str, Any]:
     cost = callbacks.CostMeter()
     cost.measure_network(task, torch.zeros(1, data.in_channels, *data.datasets["val"][0]["image"].shape[-2:]))
+    if cfg.trainer.compile:
+        # Not before its operations are counted: torch gives up, without a word, on a network first seen by the counter.
+        task.network.compile()
     checkpoints = callbacks.RunCheckpoints(
         run.checkpoints,
         cfg.trainer.monitor,
