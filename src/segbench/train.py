@@ -29,15 +29,13 @@ from segbench.runs.checkpoint_io import BEST, LAST, PREVIOUS, VerifiedCheckpoint
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import atomic_open, write_json, write_text
-from segbench.scores import Convention, class_scores, mean_score
+from segbench.scores import Convention
 from segbench.suggest import nearest
 from segbench.tasks import SegmentationTask
-from segbench.tasks.evaluation import CountsTable
+from segbench.tasks.evaluation import CountsTable, final_scores
 from segbench.tasks.initialise import freeze, load_weights
 
 log = logging.getLogger("segbench")
-
-FINAL_SCORES = ("dice", "iou", "sensitivity", "specificity", "precision", "accuracy", "pixel_accuracy")
 
 
 def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
@@ -252,21 +250,6 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
     except (pl.utilities.exceptions.MisconfigurationException, ValueError) as error:
         line = str(error).splitlines()[0]
         raise ConfigError(f"trainer.accelerator={settings.accelerator}: {line}; use trainer.accelerator=cpu") from error
-
-
-def final_scores(table: CountsTable, class_names: tuple[str, ...]) -> dict[str, float]:
-    """Return the mean over classes of every score, and every class's own Dice and IoU.
-
-    Args:
-        table: The counts of a split.
-        class_names: All classes, background first.
-    """
-    convention = Convention()
-    scores = {name: float(mean_score(table.counts, name, convention)) for name in FINAL_SCORES}
-    for name in ("dice", "iou"):
-        values = class_scores(table.counts, name, convention)
-        scores |= {f"{name}_{label}": float(values[i]) for i, label in enumerate(class_names) if i > 0}
-    return scores
 
 
 def _resume_point(run: RunDirectory) -> Path | None:

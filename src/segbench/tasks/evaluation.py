@@ -10,6 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from segbench.scores import Convention, class_scores, mean_score
+
+FINAL_SCORES = ("dice", "iou", "sensitivity", "specificity", "precision", "accuracy", "pixel_accuracy")
+
 
 class CountsTable:
     """Counts of true/false positives/negatives per image and class, with the loss.
@@ -74,3 +78,18 @@ class CountsTable:
             }
             | {name: counts[:, :, i].ravel() for i, name in enumerate(("tp", "fp", "fn", "tn"))}
         )
+
+
+def final_scores(table: CountsTable, class_names: Sequence[str]) -> dict[str, float]:
+    """Return the mean over classes of every score, and every class's own Dice and IoU.
+
+    Args:
+        table: The counts of a split.
+        class_names: All classes, background first.
+    """
+    convention = Convention()
+    scores = {name: float(mean_score(table.counts, name, convention)) for name in FINAL_SCORES}
+    for name in ("dice", "iou"):
+        values = class_scores(table.counts, name, convention)
+        scores |= {f"{name}_{label}": float(values[i]) for i, label in enumerate(class_names) if i > 0}
+    return scores
