@@ -113,8 +113,11 @@ def test_beta_outside_its_range(beta):
 
 
 def test_impossible_focal_parameters():
-    with pytest.raises(ValueError, match="loss.gamma=-1"):
-        FocalLoss(-1)
+    for gamma in (-1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"loss.gamma={gamma}, .* at least 0 and finite"):
+            FocalLoss(gamma)
+        with pytest.raises(ValueError, match=r"loss.alpha=.* at least 0 and finite"):
+            FocalLoss(alpha=[1.0, gamma])
     with pytest.raises(ValueError, match="2 factors for 4 classes"):
         FocalLoss(alpha=[1.0, 2.0]).check(4)
     FocalLoss(alpha=[1.0, 2.0]).check(1)

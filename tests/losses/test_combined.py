@@ -136,9 +136,11 @@ def test_weights_of_one_are_no_weights(loss_and_k):
 
 
 @pytest.mark.parametrize("kind", [BCEDice, CEDice])
-@pytest.mark.parametrize("weights", [(-1.0, 2.0), (2.0, -1.0), (0.0, 0.0), (1.0, -1.0)])
+@pytest.mark.parametrize(
+    "weights", [(-1.0, 2.0), (2.0, -1.0), (0.0, 0.0), (1.0, -1.0), (math.nan, 1.0), (1.0, math.nan), (math.inf, 1.0)]
+)
 def test_factors_that_make_no_loss_are_refused(kind, weights):
-    with pytest.raises(ValueError, match="both weights must be at least 0 and one of them positive"):
+    with pytest.raises(ValueError, match="both weights must be at least 0 and finite, and one of them positive"):
         kind(*weights)
 
 

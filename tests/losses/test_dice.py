@@ -97,9 +97,9 @@ def test_perfect_and_opposite_predictions_are_the_ends_of_the_scale():
     assert DiceLoss(smooth=1e-6)(-logits, target).item() == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("smooth", [0, 0.0, -1.0])
+@pytest.mark.parametrize("smooth", [0, 0.0, -1.0, math.nan, math.inf])
 def test_smoothing_that_is_not_positive_is_refused(smooth):
-    with pytest.raises(ValueError, match=rf"loss\.smooth={smooth}: must be positive"):
+    with pytest.raises(ValueError, match=rf"loss\.smooth={smooth}: must be positive and finite$"):
         DiceLoss(smooth)
 
 

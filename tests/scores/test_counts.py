@@ -115,6 +115,17 @@ def test_another_label_can_be_the_ignored_one():
     assert confusion_matrices(prediction, target, 2, ignore_index=7).tolist() == [[[1, 0], [1, 0]]]
 
 
+@pytest.mark.parametrize("label", [-1, 3, 254])
+@pytest.mark.parametrize("name", ["truth", "prediction"])
+def test_a_label_that_is_no_class_is_refused_and_not_counted_for_another_image(name, label):
+    labels = {"truth": torch.zeros(2, 2, 2, dtype=torch.int64), "prediction": torch.zeros(2, 2, 2, dtype=torch.int64)}
+    labels[name][0, 1, 1] = label
+    with pytest.raises(ValueError, match=f"^{name}: labels must be 0 to 2, got {min(label, 0)} to {max(label, 0)}$"):
+        confusion_matrices(labels["prediction"], labels["truth"], 3)
+    labels["truth"][0, 1, 1] = 255
+    assert confusion_matrices(labels["prediction"], labels["truth"], 3).sum().item() == 7
+
+
 def test_no_images_give_no_matrices():
     nothing = torch.zeros(0, 4, 4, dtype=torch.int64)
     assert confusion_matrices(nothing, nothing, 3).shape == (0, 3, 3)

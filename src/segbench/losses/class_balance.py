@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -71,7 +72,7 @@ class FocalLoss(SegmentationLoss):
         alpha: A factor for all, or one for each class.
 
     Raises:
-        ValueError: If ``gamma`` or ``alpha`` is negative.
+        ValueError: If ``gamma`` or ``alpha`` is negative or not finite.
     """
 
     alpha: Tensor
@@ -79,8 +80,8 @@ class FocalLoss(SegmentationLoss):
     def __init__(self, gamma: float = 2.0, alpha: float | Sequence[float] = 1.0) -> None:
         super().__init__()
         factors = torch.tensor(list(alpha) if isinstance(alpha, Sequence) else [float(alpha)])
-        if gamma < 0 or (factors < 0).any():
-            raise ValueError(f"loss.gamma={gamma}, loss.alpha={alpha}: must be at least 0")
+        if not (0 <= gamma < math.inf and ((factors >= 0) & factors.isfinite()).all()):
+            raise ValueError(f"loss.gamma={gamma}, loss.alpha={alpha}: must be at least 0 and finite")
         self.gamma = gamma
         self.register_buffer("alpha", factors, persistent=False)
 

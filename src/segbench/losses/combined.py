@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -19,8 +20,8 @@ class _WithDice(SegmentationLoss):
         self, other: SegmentationLoss, weight: float, dice_weight: float, smooth: float, include_background: bool
     ) -> None:
         super().__init__()
-        if weight < 0 or dice_weight < 0 or weight + dice_weight == 0:
-            raise ValueError("loss: both weights must be at least 0 and one of them positive")
+        if min(weight, dice_weight) < 0 or not 0 < weight + dice_weight < math.inf:
+            raise ValueError("loss: both weights must be at least 0 and finite, and one of them positive")
         self.other, self.dice = other, DiceLoss(smooth, include_background)
         self.weight, self.dice_weight = weight, dice_weight
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -25,17 +27,17 @@ class DiceLoss(SegmentationLoss):
     that is ignored entirely contributes 0.
 
     Args:
-        smooth: Added above and below, in pixels; must be positive.
+        smooth: Added above and below, in pixels; must be positive and finite.
         include_background: Whether class 0 counts (K > 1 only).
 
     Raises:
-        ValueError: If ``smooth`` is not positive.
+        ValueError: If ``smooth`` is not positive and finite.
     """
 
     def __init__(self, smooth: float = 1.0, include_background: bool = True) -> None:
         super().__init__()
-        if smooth <= 0:
-            raise ValueError(f"loss.smooth={smooth}: must be positive")
+        if not 0 < smooth < math.inf:
+            raise ValueError(f"loss.smooth={smooth}: must be positive and finite")
         self.smooth = smooth
         self.include_background = include_background
 

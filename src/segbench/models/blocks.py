@@ -8,6 +8,17 @@ import torch
 from torch import Tensor, nn
 
 
+def require_positive(**numbers: int) -> None:
+    """Refuse what cannot be a number of channels, filters or levels.
+
+    Raises:
+        ValueError: Naming the first number that is not a positive integer.
+    """
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a positive integer, got {value}")
+
+
 class ConvBlock(nn.Sequential):
     """(3x3 convolution, batch normalisation, ReLU) twice; (B,in,H,W) to (B,out,H,W).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from segbench.models.blocks import AttentionGate, ConvBlock, Encoder, UpConv
+from segbench.models.blocks import AttentionGate, ConvBlock, Encoder, UpConv, require_positive
 
 
 class UNet(nn.Module):
@@ -33,14 +33,7 @@ class UNet(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, width: int = 64, depth: int = 5) -> None:
         super().__init__()
-        for name, value in (
-            ("in_channels", in_channels),
-            ("out_channels", out_channels),
-            ("width", width),
-            ("depth", depth),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value}")
+        require_positive(in_channels=in_channels, out_channels=out_channels, width=width, depth=depth)
         self.stride = 2 ** (depth - 1)
         filters = [width * 2**level for level in range(depth)]
         self.encoder = Encoder(in_channels, filters)

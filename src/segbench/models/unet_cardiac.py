@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from segbench.models.blocks import require_positive
+
 
 def _unit(in_channels: int, out_channels: int) -> list[nn.Module]:
     """Return a 3x3 convolution, batch normalisation and a leaky ReLU (slope 0.01)."""
@@ -38,8 +40,9 @@ class CardiacUNet(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, width: int = 32, dropout: float = 0.2) -> None:
         super().__init__()
-        if width < 1 or not 0 <= dropout < 1:
-            raise ValueError(f"model.width={width}, model.dropout={dropout}: width must be positive, dropout in [0, 1)")
+        require_positive(in_channels=in_channels, out_channels=out_channels, width=width)
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
         filters = [width, 2 * width, 4 * width]
         stages = [
             nn.Sequential(*_unit(before, here), *_unit(here, here))

@@ -17,12 +17,21 @@ def confusion_matrices(prediction: Tensor, target: Tensor, num_classes: int, ign
 
     Returns:
         int64 (B,C,C): rows are the truth, columns the prediction.
+
+    Raises:
+        ValueError: If a counted pixel's truth or prediction is not a class index.
     """
     images = len(target)
     valid = target != ignore_index
-    image = torch.arange(images, device=target.device).view(-1, 1, 1).expand_as(target)
-    cell = (image * num_classes + target) * num_classes + prediction
-    return torch.bincount(cell[valid], minlength=images * num_classes**2).view(images, num_classes, num_classes)
+    image = torch.arange(images, device=target.device).view(-1, 1, 1).expand_as(target)[valid]
+    truth, guess = target[valid], prediction[valid]
+    # A label that is no class would land in a cell of another class or of the next image, without an error.
+    for name, labels in (("truth", truth), ("prediction", guess)):
+        low, high = (int(end) for end in labels.aminmax()) if len(labels) else (0, 0)
+        if low < 0 or high >= num_classes:
+            raise ValueError(f"{name}: labels must be 0 to {num_classes - 1}, got {low} to {high}")
+    cell = (image * num_classes + truth) * num_classes + guess
+    return torch.bincount(cell, minlength=images * num_classes**2).view(images, num_classes, num_classes)
 
 
 def counts(confusion: Tensor) -> Tensor:
