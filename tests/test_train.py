@@ -185,6 +185,14 @@ def test_damaged_checkpoints_fall_back_and_then_refuse(tiny, tmp_path, monkeypat
     assert run(tiny(tmp_path, "rerun=true"), directory)["epochs"] == 3
 
 
+def test_a_refused_rerun_costs_nothing_that_was_finished(tiny, tmp_path):
+    run(tiny(tmp_path), tmp_path / "run")
+    with pytest.raises(ConfigError):
+        run(tiny(tmp_path, "rerun=true", "loss=bce"), tmp_path / "run")
+    for name in ("summary.json", "scores.parquet", "checkpoints/best.ckpt"):
+        assert (tmp_path / "run" / name).is_file(), name
+
+
 def _hold(directory, held, release):
     with RunDirectory(directory).locked():
         RunDirectory(directory).begin({})

@@ -56,8 +56,6 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
             log.info("already done, nothing to do (rerun=true trains again)")
             print_run(run.path, console)
             return
-        if cfg.rerun:
-            run.clear()
         try:
             _train_and_test(cfg, run, identity)
         except BaseException as error:
@@ -71,7 +69,8 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
 
 
 def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
-    identity = {"wandb_id": tracking.new_wandb_id()} | run.identity() | identity
+    known = {} if cfg.rerun else run.identity()
+    identity = {"wandb_id": tracking.new_wandb_id()} | known | identity
     run.begin(identity)
     write_text(run.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     quiet_lightning()
@@ -84,6 +83,11 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     )
     task = build_task(cfg, data)
     data.setup()
+    if cfg.rerun:
+        # Not before parts and data are known to be good: a refusal must not cost what was finished.
+        run.clear()
+        run.begin(identity)
+        write_text(run.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     run.begin_data(data.fingerprint)
     task.loss.prepare(torch.from_numpy(data.class_pixels))
     task.extra_state = _extra_state(cfg, data)

@@ -66,3 +66,7 @@ def test_the_configuration_is_left_as_it_was():
     cfg = OmegaConf.create(BASE)
     run_id(cfg)
     assert cfg == OmegaConf.create(BASE)
+
+
+def test_one_batch_an_epoch_is_not_all_of_them():
+    assert identity(trainer__limit_train_batches=1) != identity(trainer__limit_train_batches=1.0)

@@ -58,7 +58,12 @@ def run_id(cfg: DictConfig) -> str:
     Equal for configurations that differ only in the order of keys, in how a number is written, or in
     :data:`IRRELEVANT` keys.
     """
-    canonical = json.dumps(_canonical(relevant(cfg)), sort_keys=True, separators=(",", ":"))
+    settings = relevant(cfg)
+    trainer = settings.get("trainer")
+    if trainer and isinstance(trainer.get("limit_train_batches"), float):
+        # The one key where 1 and 1.0 differ: one batch, or all of them.
+        trainer["limit_train_batches"] = f"{trainer['limit_train_batches']} of the batches"
+    canonical = json.dumps(_canonical(settings), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]
 
 
