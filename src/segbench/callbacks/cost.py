@@ -23,7 +23,7 @@ _WARM_UP_STEPS = 3
 class CostMeter(pl.Callback):
     """Measures training and prediction while they happen, and counts weights and operations once.
 
-    The speed in training is that of the steps (transfer, forward, backward, optimiser), without waiting for data and
+    The speed in training is that of the steps (forward, backward, optimiser), without waiting for data and
     without validation; in prediction that of network, loss and counts. The clocks are in the checkpoint, so an
     interrupted run reports the sum over its attempts.
     """
@@ -65,7 +65,8 @@ class CostMeter(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop the step's clock; the step ended with its loss read back, so a GPU has finished it."""
+        """Stop the step's clock, once a GPU has finished the step."""
+        _synchronize()
         self._steps += 1
         if self._steps > _WARM_UP_STEPS:
             self._count("train", batch)

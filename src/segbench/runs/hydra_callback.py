@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class RunnerCallback(Callback):
             validate(config)
         except SegbenchError as error:
             if config.get("debug"):
-                raise SystemExit(f"{error!r}") from error
+                traceback.print_exc()
             raise SystemExit(refuse(error)) from None
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:

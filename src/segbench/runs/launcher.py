@@ -207,6 +207,8 @@ def _adopt(job: _Job) -> None:
     """Link to a finished run of the same identity in another experiment, so that no configuration is trained twice."""
     from segbench.runs.directory import RunDirectory
 
+    if job.directory.is_symlink() and not job.directory.exists():
+        job.directory.unlink()  # the run it was linked to is gone
     if job.directory.exists() or job.config.rerun:
         return
     for twin in Path(str(job.config.paths.outputs)).rglob(f"{job.directory.name}/status.json"):
