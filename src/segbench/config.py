@@ -96,6 +96,22 @@ class Published(_Closed):
     source: str
 
 
+class Claim(_Closed):
+    """A ranking that a report claims: ``better`` scores above each of ``than``, or above all others if that is empty.
+
+    Attributes:
+        text: The claim as the report makes it.
+        better: Factor values of the configuration that is said to win.
+        than: Factor values of those that it is said to beat.
+        by: Least and largest difference that the report gives, in units of the score (0.02 is 2 %), if it does.
+    """
+
+    text: str
+    better: dict[str, Any]
+    than: list[dict[str, Any]] = []
+    by: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+
+
 class Comparison(_Closed):
     """``comparison.*``: what an experiment asks."""
 
@@ -104,7 +120,7 @@ class Comparison(_Closed):
     metric: str
     split: Literal["val", "test"]
     published: list[Published] = []
-    claims: list[str] = []
+    claims: list[Claim] = []
     differences: list[str] = []
 
 
