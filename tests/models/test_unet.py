@@ -1,35 +1,20 @@
 import pytest
 import torch
+from equations import Layers, pool, randomised
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn import functional
 
 from segbench.models import AttentionUNet, UNet
 
 # -- an implementation of its own, from the papers' equations; tensors are taken by name --------------------------
 
 
-class Equations:
+class Equations(Layers):
     """U-Net (arXiv 1505.04597) and its attention gates (arXiv 1804.03999, eq. 1 and 2), written as formulas."""
 
-    def __init__(self, weights, training, depth):
-        self.w, self.training, self.depth = weights, training, depth
-
-    def conv(self, x, name):
-        kernel, bias = self.w[f"{name}.weight"], self.w[f"{name}.bias"]
-        return functional.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2)
-
-    def norm(self, x, name):
-        if self.training:
-            mean, var = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), unbiased=False)
-        else:
-            mean, var = self.w[f"{name}.running_mean"], self.w[f"{name}.running_var"]
-        scaled = (x - mean[:, None, None]) / (var + 1e-5).sqrt()[:, None, None]
-        return scaled * self.w[f"{name}.weight"][:, None, None] + self.w[f"{name}.bias"][:, None, None]
-
-    def block(self, x, name):
-        x = self.norm(self.conv(x, f"{name}.0"), f"{name}.1").clamp(min=0)
-        return self.norm(self.conv(x, f"{name}.3"), f"{name}.4").clamp(min=0)
+    def __init__(self, network, depth):
+        super().__init__(network)
+        self.depth = depth
 
     def up(self, x, name):
         x = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
@@ -44,28 +29,14 @@ class Equations:
     def __call__(self, x, attention):
         skips = []
         for level in range(self.depth):
-            if level:
-                blocks = x.unfold(2, 2, 2).unfold(3, 2, 2)
-                x = blocks.flatten(4).max(dim=4).values
-            x = self.block(x, f"encoder.levels.{level}")
+            x = self.double(pool(x, 2) if level else x, f"encoder.levels.{level}")
             skips.append(x)
         for step, skip in enumerate(reversed(skips[:-1])):
             x = self.up(x, f"ups.{step}")
             if attention:
                 skip = self.gate(skip, x, f"gates.{step}")
-            x = self.block(torch.cat([skip, x], dim=1), f"blocks.{step}")
+            x = self.double(torch.cat([skip, x], dim=1), f"blocks.{step}")
         return self.conv(x, "head")
-
-
-def randomised(network):
-    """Give batch norm statistics and factors that a mistake would show in."""
-    generator = torch.Generator().manual_seed(0)
-    for name, value in network.state_dict().items():
-        if value.is_floating_point() and value.dim() == 1:
-            value.copy_(
-                torch.rand(value.shape, generator=generator) + (0.5 if "var" in name or "weight" in name else 0)
-            )
-    return network.double()
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -74,9 +45,7 @@ def test_outputs_agree_with_the_papers_equations(kind, training):
     torch.manual_seed(0)
     network = randomised(kind(3, 2, width=4, depth=4)).train(training)
     image = torch.randn(2, 3, 24, 40, dtype=torch.float64)
-    expected = Equations({k: v.clone() for k, v in network.state_dict().items()}, training, 4)(
-        image, kind is AttentionUNet
-    )
+    expected = Equations(network, 4)(image, kind is AttentionUNet)
     torch.testing.assert_close(network(image), expected, rtol=1e-9, atol=1e-9)
 
 
@@ -142,9 +111,8 @@ def test_impossible_numbers_are_refused(argument, value):
 def test_the_equations_hold_for_other_channels_widths_and_depths(kind, channels, classes, width, depth, training):
     torch.manual_seed(1)
     network = randomised(kind(channels, classes, width=width, depth=depth)).train(training)
-    weights = {name: value.clone() for name, value in network.state_dict().items()}
     image = torch.randn(3, channels, 2 * network.stride, 3 * network.stride, dtype=torch.float64)
-    expected = Equations(weights, training, depth)(image, kind is AttentionUNet)
+    expected = Equations(network, depth)(image, kind is AttentionUNet)
     torch.testing.assert_close(network(image), expected, rtol=1e-9, atol=1e-9)
 
 

@@ -1,6 +1,10 @@
 """Networks: (B,C,H,W) images to (B,K,H,W) logits, with no knowledge of data, loss or Lightning."""
 
+from segbench.models.deeplab import DeepLabV3
+from segbench.models.outputs import TrainingOutputs
 from segbench.models.unet import AttentionUNet, UNet
+from segbench.models.unet3plus import UNet3Plus
 from segbench.models.unet_cardiac import CardiacUNet
+from segbench.models.unetpp import UNetPlusPlus
 
-__all__ = ["AttentionUNet", "CardiacUNet", "UNet"]
+__all__ = ["AttentionUNet", "CardiacUNet", "DeepLabV3", "TrainingOutputs", "UNet", "UNet3Plus", "UNetPlusPlus"]

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from segbench.errors import DivergedError
 from segbench.losses import SegmentationLoss
+from segbench.models import TrainingOutputs
 from segbench.rng import derive_seed
 from segbench.scores import Convention, class_scores, mean_score
 from segbench.scores.counts import confusion_matrices, counts
@@ -28,7 +29,9 @@ class SegmentationTask(pl.LightningModule):
 
     Args:
         network: The network. Its attribute ``stride`` (default 1) is what image sides must be divisible by;
-            images are padded and logits cropped here, once, for every network.
+            images are padded and logits cropped here, once, for every network. In training it may return
+            :class:`segbench.models.TrainingOutputs`: the loss is then the mean over its logits, plus the binary cross
+            entropy of which classes are present.
         loss: Callable ``(logits, target[, weight]) -> scalar``.
         optimizer: Function from parameters to an optimiser.
         scheduler: Function from an optimiser to a learning-rate schedule stepped once an epoch, or None.
@@ -73,13 +76,20 @@ class SegmentationTask(pl.LightningModule):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (B,K,H,W) for images (B,C,H,W) of any size."""
+        return self._outputs(image).logits
+
+    def _outputs(self, image: Tensor) -> TrainingOutputs:
         stride = getattr(self.network, "stride", 1)
         height, width = image.shape[-2:]
         bottom, right = -height % stride, -width % stride
         if bottom or right:
             image = functional.pad(image, (0, right, 0, bottom), mode="replicate")
-        logits = self.network(image.contiguous(memory_format=self.memory_format))
-        return logits[..., :height, :width] if bottom or right else logits
+        outputs = self.network(image.contiguous(memory_format=self.memory_format))
+        outputs = outputs if isinstance(outputs, TrainingOutputs) else TrainingOutputs(outputs)
+        if not (bottom or right):
+            return outputs
+        sides = tuple(logits[..., :height, :width] for logits in outputs.side_logits)
+        return outputs._replace(logits=outputs.logits[..., :height, :width], side_logits=sides)
 
     @staticmethod
     def predict_classes(logits: Tensor) -> Tensor:
@@ -183,10 +193,13 @@ class SegmentationTask(pl.LightningModule):
     # -- helpers -----------------------------------------------------------------------------------
 
     def _loss(self, batch: dict[str, Any]) -> Tensor:
-        logits = self(batch["image"])
-        if "weight" in batch:
-            return self.loss(logits, batch["mask"], batch["weight"])
-        return self.loss(logits, batch["mask"])
+        outputs, mask = self._outputs(batch["image"]), batch["mask"]
+        results = (outputs.logits, *outputs.side_logits)
+        loss = torch.stack([self.loss(logits, mask, batch.get("weight")) for logits in results]).mean()
+        if outputs.presence is None:
+            return loss
+        present = torch.stack([(mask == index).flatten(1).any(dim=1) for index in range(1, len(self.class_names))], 1)
+        return loss + functional.binary_cross_entropy_with_logits(outputs.presence.float(), present.float())
 
     def _evaluate(self, batch: dict[str, Any], table: CountsTable) -> None:
         logits = self(batch["image"])

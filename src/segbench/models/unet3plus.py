@@ -1,0 +1,140 @@
+"""UNet 3+: full-scale skip connections, deep supervision, classification-guided module."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segbench.models.blocks import Encoder, require_positive
+from segbench.models.outputs import TrainingOutputs
+
+# What an absent class loses on its logit: odds times 2e-9.
+_ABSENT = 20.0
+
+
+def _unit(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+class FullScaleNode(nn.Module):
+    """A decoder stage that sees every scale: Huang et al. 2020, equation 1 and figure 2.
+
+    Encoder features of this scale and finer ones (max pooled) and decoder features of coarser ones (bilinearly
+    upsampled) each pass a 3x3 convolution to ``width`` channels; concatenated, another mixes them.
+
+    Args:
+        channels: Channels of each source, finest scale first.
+        level: This stage's scale, 0 is the finest.
+        width: Channels of each source after its convolution.
+    """
+
+    def __init__(self, channels: list[int], level: int, width: int) -> None:
+        super().__init__()
+        self.level = level
+        self.sources = nn.ModuleList(_unit(count, width) for count in channels)
+        self.mix = _unit(len(channels) * width, len(channels) * width)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Return (B,5*width,H/2^level,W/2^level) for one feature map a scale, finest first."""
+        moved = []
+        for scale, (unit, feature) in enumerate(zip(self.sources, features, strict=True)):
+            if scale < self.level:
+                feature = functional.max_pool2d(feature, kernel_size=2 ** (self.level - scale))
+            elif scale > self.level:
+                feature = _upsample(feature, 2 ** (scale - self.level))
+            moved.append(unit(feature))
+        return self.mix(torch.cat(moved, dim=1))
+
+
+class UNet3Plus(nn.Module):
+    """UNet 3+: 26,971,777 weights at width 64 for 3 channels and 1 logit, without its options.
+
+    After Huang et al., "UNet 3+: A Full-Scale Connected UNet for Medical Image Segmentation", ICASSP 2020 (arXiv
+    2004.08790), section 2: encoder of five levels, full-scale skip connections with ``width`` channels a source.
+
+    Args:
+        in_channels: Channels of the image.
+        out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
+        width: Filters of the first level; each level below has twice as many. 64 is the paper's.
+        deep_supervision: In training also return the logits of every other decoder stage and of the bottom.
+        classification: Add the classification-guided module: from the bottom it tells which foreground classes are in
+            the image at all (dropout, 1x1 convolution, maximum over the image), and in evaluation a class that it
+            calls absent is taken out of the logits. The paper gates in training too, where a hard gate that errs
+            leaves the segmentation without a gradient; and for one organ, here for each class.
+
+    Attributes:
+        stride: What height and width of the image must be divisible by.
+        encoder: The contracting path with the lowest level.
+        head: The last 3x3 convolution.
+
+    Raises:
+        ValueError: If a number is not a positive integer.
+    """
+
+    stride = 16
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int = 64,
+        deep_supervision: bool = False,
+        classification: bool = False,
+    ) -> None:
+        super().__init__()
+        require_positive(in_channels=in_channels, out_channels=out_channels, width=width)
+        filters = [width * 2**level for level in range(5)]
+        mixed = len(filters) * width
+        self.encoder = Encoder(in_channels, filters)
+        # A stage takes the encoder's features up to its own scale, the decoder's below, and the bottom of both.
+        self.nodes = nn.ModuleList(
+            FullScaleNode([*filters[: level + 1], *[mixed] * (3 - level), filters[-1]], level, width)
+            for level in range(4)
+        )
+        self.head = nn.Conv2d(mixed, out_channels, kernel_size=3, padding=1)
+        self.side_heads = nn.ModuleList(
+            nn.Conv2d(count, out_channels, kernel_size=3, padding=1)
+            for count in ([mixed, mixed, mixed, filters[-1]] if deep_supervision else [])
+        )
+        self.presence = nn.Sequential(
+            nn.Dropout(0.5),
+            nn.Conv2d(filters[-1], max(out_channels - 1, 1), kernel_size=1),
+            nn.AdaptiveMaxPool2d(1),
+            nn.Flatten(),
+        ) if classification else None  # fmt: skip
+
+    def forward(self, image: Tensor) -> Tensor | TrainingOutputs:
+        """Return logits (B,K,H,W) for images (B,C,H,W) whose sides are divisible by 16.
+
+        With an option set, :class:`TrainingOutputs` in training.
+        """
+        features: list[Tensor] = self.encoder(image)
+        stages = list(features)
+        for level in (3, 2, 1, 0):
+            stages[level] = self.nodes[level]([*features[: level + 1], *stages[level + 1 :]])
+        logits = self.head(stages[0])
+        presence = None if self.presence is None else self.presence(features[-1])
+        if self.training and (self.side_heads or presence is not None):
+            sides = zip(self.side_heads, stages[1:], strict=True) if self.side_heads else ()
+            return TrainingOutputs(
+                logits,
+                tuple(_upsample(head(stage), 2 ** (scale + 1)) for scale, (head, stage) in enumerate(sides)),
+                presence,
+            )
+        return logits if presence is None else _gate(logits, presence)
+
+
+def _upsample(x: Tensor, factor: int) -> Tensor:
+    return functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+def _gate(logits: Tensor, presence: Tensor) -> Tensor:
+    absent = (presence <= 0).to(logits.dtype)[:, :, None, None] * _ABSENT
+    if logits.shape[1] == 1:
+        return logits - absent
+    return torch.cat((logits[:, :1], logits[:, 1:] - absent), dim=1)

@@ -1,0 +1,51 @@
+import torch
+from torch import nn
+from torch.nn import functional
+
+from segbench.losses import CEDice
+from segbench.models import TrainingOutputs, UNet3Plus, UNetPlusPlus
+from segbench.tasks import SegmentationTask
+
+
+def task_of(network, classes=3):
+    names = ["background", "a", "b", "c"][:classes]
+    return SegmentationTask(network, CEDice(), torch.optim.SGD, None, names)
+
+
+class SideNetwork(nn.Module):
+    """Returns given tensors, as an oracle's input; asks for sides divisible by 8."""
+
+    stride = 8
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.outputs = outputs
+
+    def forward(self, image):
+        assert image.shape[2:] == (16, 16)
+        return self.outputs
+
+
+def test_the_loss_averages_over_side_outputs_and_adds_the_presence_of_classes():
+    torch.manual_seed(0)
+    outputs = TrainingOutputs(
+        torch.randn(2, 3, 16, 16), (torch.randn(2, 3, 16, 16), torch.randn(2, 3, 16, 16)), torch.randn(2, 2)
+    )
+    mask = torch.zeros(2, 11, 13, dtype=torch.int64)
+    mask[0, :4] = 1
+    mask[1, :2] = 255
+    task, loss = task_of(SideNetwork(outputs)), CEDice()
+    found = task._loss({"image": torch.zeros(2, 1, 11, 13), "mask": mask})
+    parts = [loss(part[..., :11, :13], mask) for part in (outputs.logits, *outputs.side_logits)]
+    presence = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    expected = sum(parts) / 3 + functional.binary_cross_entropy(torch.sigmoid(outputs.presence), presence)
+    torch.testing.assert_close(found, expected)
+    assert torch.equal(task(torch.zeros(2, 1, 11, 13)), outputs.logits[..., :11, :13])
+
+
+def test_networks_with_side_outputs_take_any_image_size():
+    for network in (UNet3Plus(1, 3, 2, deep_supervision=True, classification=True), UNetPlusPlus(1, 3, 2)):
+        task = task_of(network)
+        batch = {"image": torch.randn(2, 1, 19, 37), "mask": torch.randint(0, 3, (2, 19, 37))}
+        task._loss(batch).backward()
+        assert task.eval()(batch["image"]).shape == (2, 3, 19, 37)
