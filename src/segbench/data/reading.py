@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from segbench.data.plane import resample, resample_labels
 from segbench.errors import DataError
 
 MAX_PIXELS = 100_000_000
@@ -129,12 +130,7 @@ def resize(
     """
     if size is None or image.shape[:2] == tuple(size):
         return image, mask
-    height, width = size
-    shrinks = height * width < image.shape[0] * image.shape[1]
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized = np.asarray(cv2.resize(image, (width, height), interpolation=interpolation))
-    labels = np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
-    return resized.reshape(height, width, image.shape[2]), labels
+    return resample(image, size), resample_labels(mask, size)
 
 
 def _open(path: Path) -> Image.Image:

@@ -1,0 +1,233 @@
+"""ACDC: short-axis cine cardiac MRI in NIfTI, at end diastole and end systole."""
+
+from __future__ import annotations
+
+import configparser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.data import nifti
+from segbench.data.base import SegmentationData
+from segbench.data.cache import Pair
+from segbench.data.plane import Plane
+from segbench.data.reading import map_labels
+from segbench.data.records import Record
+from segbench.data.splits import check_disjoint, split_groups
+from segbench.data.volumes import VolumeSlices
+from segbench.errors import ConfigError, DataError
+
+PHASES = ("ED", "ES")
+GROUPS = ("DCM", "HCM", "MINF", "NOR", "RV")
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What ``Info.cfg`` says of a patient.
+
+    Attributes:
+        folder: Its folder.
+        part: ``training`` or ``testing``.
+        group: Diagnosis, one of :data:`GROUPS`.
+        frames: Number of the frame of each phase.
+    """
+
+    folder: Path
+    part: str
+    group: str
+    frames: dict[str, int]
+
+
+class ACDCData(SegmentationData):
+    """Automated Cardiac Diagnosis Challenge (MICCAI 2017): slices of the end-diastolic and end-systolic volumes.
+
+    ``{training,testing}/patientNNN/``: ``Info.cfg``, ``patientNNN_frameFF.nii.gz`` and ``..._gt.nii.gz``; Bernard et
+    al., IEEE TMI 37(11), 2018, doi 10.1109/TMI.2018.2837502. Which frames are ED and ES stands in ``Info.cfg``; no
+    other file of the folder (the 4-D cine, other frames) is read.
+
+    Slices are resampled to one in-plane spacing, cropped or padded around their centre, and scaled to 0..1 between two
+    percentiles of their volume. Padding is label 255. The official test patients are the test split; validation
+    patients are drawn from the training patients, the same share of each diagnosis.
+
+    Args:
+        spacing: In-plane spacing in mm; None keeps each volume's own.
+        percentiles: Of a volume's intensities: what becomes 0 and 1.
+        val_fraction: Share of the training patients of each diagnosis that validate, at least one of each.
+        **options: See :class:`SegmentationData`; ``size`` is that of the crop.
+    """
+
+    name = "acdc"
+    class_names = ("background", "right ventricle", "myocardium", "left ventricle")
+    in_channels = 1
+    label_map = {0: 0, 1: 1, 2: 2, 3: 3}  # noqa: RUF012
+    scale = 1.0
+
+    def __init__(
+        self,
+        *,
+        spacing: float | None = 1.5,
+        percentiles: Sequence[float] = (1.0, 99.0),
+        val_fraction: float = 0.2,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        if self.split_by != "group":
+            raise ConfigError("data.split_by=image: acdc is split by patient, whose slices are near-duplicates")
+        if spacing is not None and not (np.isfinite(spacing) and spacing > 0):
+            raise ConfigError(f"data.spacing={spacing}: must be a positive number of mm, or null")
+        if len(percentiles) != 2 or not 0 <= percentiles[0] < percentiles[1] <= 100:
+            raise ConfigError(f"data.percentiles={list(percentiles)}: must be two ascending numbers from 0 to 100")
+        if not 0 < val_fraction < 1:
+            raise ConfigError(f"data.val_fraction={val_fraction}: must lie between 0 and 1")
+        self.spacing, self.val_fraction = spacing, val_fraction
+        self.percentiles = (float(percentiles[0]), float(percentiles[1]))
+        self.patients: dict[str, Patient] = {}
+        self.volumes: dict[str, tuple[nifti.Volume, nifti.Volume]] = {}
+
+    # -- records -----------------------------------------------------------------------------------
+
+    def find_records(self) -> tuple[list[Record], list[str]]:
+        """Make a record of every slice of both phases of every patient."""
+        assert self.root is not None
+        expected = "training/patientNNN and testing/patientNNN of https://humanheart-project.creatis.insa-lyon.fr"
+        if not self.root.is_dir():
+            raise DataError(f"data.root={self.root}: no such folder (set SEGBENCH_DATA); expected {expected}")
+        folders = [
+            (part, folder)
+            for part in ("training", "testing")
+            for folder in sorted((self.root / part).glob("patient*"))
+            if folder.is_dir()
+        ]
+        if not any(part == "training" for part, _ in folders):
+            raise DataError(f"data.root={self.root}: no patients found; expected {expected}")
+        records: list[Record] = []
+        faults: list[str] = []
+        for part, folder in folders:
+            try:
+                patient = read_patient(folder, part)
+            except DataError as error:
+                faults.append(str(error))
+                continue
+            if folder.name in self.patients:
+                faults.append(f"{folder}: {folder.name} stands in training and in testing")
+                continue
+            self.patients[folder.name] = patient
+            for phase in PHASES:
+                try:
+                    records += self._slices(patient, phase)
+                except DataError as error:
+                    faults.append(str(error))
+        return records, faults
+
+    def _slices(self, patient: Patient, phase: str) -> list[Record]:
+        stem = f"{patient.folder.name}_frame{patient.frames[phase]:02d}"
+        image, label = _file(patient.folder, stem, phase), _file(patient.folder, f"{stem}_gt", phase)
+        volumes = nifti.open_volume(image), nifti.open_volume(label)
+        nifti.check_same_grid(*volumes)
+        volume = f"{patient.folder.name}/{phase}"
+        self.volumes[volume] = volumes
+        return [
+            Record(f"{volume}/{index:02d}", patient.folder.name, image, label) for index in range(volumes[0].shape[2])
+        ]
+
+    def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
+        """Return the official test patients, and the training patients split within each diagnosis."""
+        splits: dict[str, list[int]] = {"train": [], "val": [], "test": []}
+        fractions = {"train": 1 - self.val_fraction, "val": self.val_fraction}
+        for group in GROUPS:
+            inside = [
+                index
+                for index, record in enumerate(records)
+                if self.patients[record.group].part == "training" and self.patients[record.group].group == group
+            ]
+            if not inside:
+                continue
+            parts = split_groups([records[index].group for index in inside], fractions, self.split_seed)
+            for part, chosen in parts.items():
+                splits[part] += [inside[index] for index in chosen]
+        splits["test"] = [i for i, record in enumerate(records) if self.patients[record.group].part == "testing"]
+        check_disjoint([record.group for record in records], splits)
+        return {part: sorted(chosen) for part, chosen in splits.items() if chosen}
+
+    # -- slices ------------------------------------------------------------------------------------
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that shape the stored arrays."""
+        return super().settings() | {"spacing": self.spacing, "percentiles": self.percentiles}
+
+    def read(self, record: Record) -> Pair:
+        """Return a slice: float32 (H,W,1) in 0..1, and its mask uint8 (H,W)."""
+        volume, _, index = record.id.rpartition("/")
+        image, mask = self._voxels(volume)
+        plane = self.plane(volume)
+        # The first axis of a slice is x: columns of a picture.
+        pixels, truth = image[:, :, int(index)].T, mask[:, :, int(index)].T
+        return plane.image(pixels[:, :, None]), plane.mask(truth, self.ignore_index)
+
+    def plane(self, volume: str) -> Plane:
+        """Return how the slices of a volume become images."""
+        image, _ = self.volumes[volume]
+        width, height = image.shape[:2]
+        x, y, _ = image.spacing
+        return Plane.of((height, width), (y, x), self.spacing, self.size)
+
+    def volume_slices(self, split: str) -> list[VolumeSlices]:
+        """Return the volumes of a split, for scores on their original grid."""
+        found: dict[str, list[int]] = {}
+        for position, index in enumerate(self.splits[split]):
+            found.setdefault(self.records[index].id.rpartition("/")[0], []).append(position)
+        return [
+            VolumeSlices(volume, volume.partition("/")[0], tuple(positions), self.plane(volume), self._truth(volume))
+            for volume, positions in found.items()
+        ]
+
+    def _truth(self, volume: str) -> Any:
+        return lambda: self._mask(volume).transpose(2, 1, 0)
+
+    def _mask(self, volume: str) -> NDArray[np.uint8]:
+        label = self.volumes[volume][1]
+        return map_labels(nifti.labels(label), self.label_map, label.path)
+
+    @lru_cache(maxsize=1)  # noqa: B019 - one volume, read once for all its slices
+    def _voxels(self, volume: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        return nifti.normalised(self.volumes[volume][0], self.percentiles), self._mask(volume)
+
+
+def read_patient(folder: Path, part: str) -> Patient:
+    """Read a patient's ``Info.cfg``.
+
+    Args:
+        folder: The patient's folder.
+        part: ``training`` or ``testing``.
+
+    Raises:
+        DataError: One line: missing, not readable, or without one of the keys.
+    """
+    path = folder / "Info.cfg"
+    if not path.is_file():
+        raise DataError(f"{path}: missing; it tells which frames are ED and ES")
+    parser = configparser.ConfigParser()
+    try:
+        parser.read_string("[info]\n" + path.read_text(encoding="utf-8"))
+        info = parser["info"]
+        frames = {phase: int(info[phase]) for phase in PHASES}
+        group = info["Group"].strip()
+    except (KeyError, ValueError, configparser.Error) as error:
+        line = (str(error).splitlines() or [""])[0]
+        raise DataError(f"{path}: expected the lines ED, ES (frame numbers) and Group ({line})") from None
+    if group not in GROUPS:
+        raise DataError(f"{path}: Group is {group}; expected one of {', '.join(GROUPS)}")
+    return Patient(folder, part, group, frames)
+
+
+def _file(folder: Path, stem: str, phase: str) -> Path:
+    for suffix in (".nii.gz", ".nii"):
+        if (folder / f"{stem}{suffix}").is_file():
+            return folder / f"{stem}{suffix}"
+    kind = "label" if stem.endswith("_gt") else "image"
+    raise DataError(f"{folder / stem}.nii.gz: missing; the {kind} of the {phase} frame that Info.cfg names")

@@ -1,0 +1,151 @@
+"""NIfTI volumes, read exactly; what only a careless reader accepts is refused."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from segbench.errors import DataError
+
+# Affines of an image and its label that differ by less, in mm, are the same grid written twice.
+_SAME_PLACE = 1e-2
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The header of a volume; its voxels stay on disk until they are asked for.
+
+    Attributes:
+        path: The file.
+        shape: Voxels along x, y and slice.
+        spacing: Size of a voxel in mm along x, y and slice.
+        affine: From voxel indices to mm, float64 (4,4).
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    affine: NDArray[np.float64]
+
+    def voxels(self) -> NDArray[Any]:
+        """Return all voxels (X,Y,Z) with the header's scaling applied.
+
+        Raises:
+            DataError: If the file is damaged.
+        """
+        image: Any = _load(self.path)
+        try:
+            return np.asarray(image.dataobj)
+        except _DAMAGE as error:
+            raise DataError(f"{self.path}: damaged ({_line(error)})") from None
+
+
+# A truncated gzip stream is an EOFError or a zlib.error, a truncated plain file an OSError or a ValueError.
+_DAMAGE = (ImageFileError, HeaderDataError, EOFError, OSError, ValueError, zlib.error)
+
+
+def open_volume(path: Path) -> Volume:
+    """Read a volume's header.
+
+    Args:
+        path: A ``.nii`` or ``.nii.gz`` file.
+
+    Raises:
+        DataError: One line: unreadable, not three-dimensional, or without a size of its voxels.
+    """
+    image: Any = _load(path)
+    if len(image.shape) != 3:
+        raise DataError(f"{path}: {len(image.shape)}-D volume {image.shape}; expected one frame (x, y, slice)")
+    x, y, z = (float(size) for size in image.header.get_zooms())
+    spacing = (x, y, z)
+    if not all(np.isfinite(size) and size > 0 for size in spacing):
+        raise DataError(f"{path}: voxel size {spacing} mm; write the true size into the header")
+    return Volume(path, image.shape, spacing, np.asarray(image.affine, dtype=np.float64))
+
+
+def check_same_grid(image: Volume, label: Volume) -> None:
+    """Refuse a label that does not lie on its image.
+
+    Raises:
+        DataError: One line with both shapes, or with how far the grids lie apart.
+    """
+    if image.shape != label.shape:
+        raise DataError(f"{label.path}: shape {label.shape}, but its image has {image.shape}")
+    corners = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float64)
+    corners[:, :3] *= np.array(image.shape) - 1
+    apart = float(np.abs(corners @ (image.affine - label.affine).T).max())
+    if not apart <= _SAME_PLACE:
+        raise DataError(f"{label.path}: its affine puts it up to {apart:.3g} mm away from its image")
+
+
+def normalised(volume: Volume, percentiles: tuple[float, float]) -> NDArray[np.float32]:
+    """Return a volume's intensities between two of its percentiles as 0 to 1; what lies outside is clipped.
+
+    Args:
+        volume: The image.
+        percentiles: Which become 0 and 1, in percent.
+
+    Returns:
+        float32 (X,Y,Z).
+
+    Raises:
+        DataError: If voxels are not finite, or so many are equal that there is no range to scale.
+    """
+    voxels = volume.voxels().astype(np.float32)
+    if not np.isfinite(voxels).all():
+        count = int((~np.isfinite(voxels)).sum())
+        raise DataError(f"{volume.path}: {count} voxels are not finite (NaN or infinity)")
+    low, high = np.percentile(voxels, percentiles)
+    if not high > low:
+        raise DataError(f"{volume.path}: constant intensity (percentiles {percentiles} are both {low:g})")
+    return np.clip((voxels - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def labels(volume: Volume) -> NDArray[np.int64]:
+    """Return a label volume's values.
+
+    Returns:
+        int64 (X,Y,Z); whether they are labels of the data set is for the caller to say.
+
+    Raises:
+        DataError: If a value is no whole number.
+    """
+    voxels = volume.voxels()
+    if voxels.dtype.kind == "f" and not (np.isfinite(voxels) & (voxels == np.round(voxels))).all():
+        raise DataError(f"{volume.path}: labels that are no whole numbers (resampled with interpolation?)")
+    return voxels.astype(np.int64)
+
+
+def save_labels(path: Path, mask: NDArray[np.integer[Any]], like: Volume) -> None:
+    """Write a label volume as uint8 on the grid of another.
+
+    Args:
+        path: The file, ``.nii`` or ``.nii.gz``.
+        mask: Class indices (X,Y,Z).
+        like: Whose affine and voxel size it keeps.
+    """
+    image: Any = nib.Nifti1Image(mask.astype(np.uint8), like.affine)
+    image.header.set_zooms(like.spacing)
+    image.header.set_xyzt_units("mm")
+    nib.save(image, path)
+
+
+def _load(path: Path) -> Any:
+    try:
+        if path.stat().st_size == 0:
+            raise DataError(f"{path}: empty file")
+        return nib.load(path)
+    except _DAMAGE as error:
+        raise DataError(f"{path}: not a NIfTI volume ({_line(error)})") from None
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

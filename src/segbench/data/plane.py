@@ -1,0 +1,99 @@
+"""From a slice on its own grid to an image of fixed spacing and size, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Resampling, then a crop or padding around the centre.
+
+    Attributes:
+        source: Height and width of the slice in pixels.
+        resampled: Height and width after resampling.
+        size: Height and width of the image.
+    """
+
+    source: tuple[int, int]
+    resampled: tuple[int, int]
+    size: tuple[int, int]
+
+    @classmethod
+    def of(
+        cls,
+        source: tuple[int, int],
+        spacing: tuple[float, float],
+        target: float | None,
+        size: Sequence[int] | None,
+    ) -> Plane:
+        """Make the plane of a slice.
+
+        Args:
+            source: Height and width in pixels.
+            spacing: Height and width of a pixel in mm.
+            target: Spacing of the image in mm; None keeps the slice's.
+            size: Height and width of the image; None is what resampling gives.
+        """
+        sides = [
+            length if target is None else max(1, round(length * step / target))
+            for length, step in zip(source, spacing, strict=True)
+        ]
+        resampled = (sides[0], sides[1])
+        return cls(source, resampled, resampled if size is None else (size[0], size[1]))
+
+    def image(self, pixels: NDArray[Any], outside: float = 0.0) -> NDArray[Any]:
+        """Return the image (H,W,C) of a slice's intensities (H,W,C); padding has the value ``outside``."""
+        return _fit(resample(pixels, self.resampled), self.size, outside)
+
+    def mask(self, labels: NDArray[np.uint8], outside: int) -> NDArray[np.uint8]:
+        """Return the mask (H,W) of a slice's labels (H,W); padding has the label ``outside``."""
+        return _fit(resample_labels(labels, self.resampled), self.size, outside)
+
+    def restore(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return class probabilities (K,H,W) of the image on the slice's own grid.
+
+        Where the image does not reach, the first class has probability 1.
+        """
+        planes = [_fit(plane, self.resampled, float(index == 0)) for index, plane in enumerate(probabilities)]
+        return resample(np.stack(planes, axis=2), self.source).transpose(2, 0, 1)
+
+
+def resample(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Resize intensities (H,W,C) to a height and width: by area means where they shrink, else bilinearly.
+
+    A linear filter alone skips pixels where it shrinks, and aliases. The type is kept.
+    """
+    if pixels.shape[:2] == size:
+        return pixels
+    shrinks = size[0] * size[1] < pixels.shape[0] * pixels.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized = np.asarray(cv2.resize(np.ascontiguousarray(pixels), (size[1], size[0]), interpolation=method))
+    return resized.reshape(*size, pixels.shape[2])
+
+
+def resample_labels(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize labels (H,W) by nearest neighbour."""
+    if mask.shape == size:
+        return mask
+    method = cv2.INTER_NEAREST_EXACT
+    return np.asarray(cv2.resize(np.ascontiguousarray(mask), (size[1], size[0]), interpolation=method), np.uint8)
+
+
+def _fit(pixels: NDArray[Any], size: tuple[int, int], outside: float) -> NDArray[Any]:
+    """Crop or pad height and width around the centre; its own inverse but for what a crop has lost."""
+    result = np.full((*size, *pixels.shape[2:]), outside, dtype=pixels.dtype)
+    into, out_of = [], []
+    for before, after in zip(pixels.shape[:2], size, strict=True):
+        # Of an odd difference both ways drop or add at the same end, so that going back lands where it began.
+        start = abs(after - before) // 2
+        into.append(slice(start, start + before) if after >= before else slice(None))
+        out_of.append(slice(start, start + after) if after < before else slice(None))
+    result[tuple(into)] = pixels[tuple(out_of)]
+    return result

@@ -1,0 +1,30 @@
+"""What a data module of slices tells of its volumes, so that they can be scored on their original grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.data.plane import Plane
+
+
+@dataclass(frozen=True)
+class VolumeSlices:
+    """One volume of a split.
+
+    Attributes:
+        id: Its name.
+        group: What must not be split (the patient).
+        positions: Where its slices stand in the split's data set, in order.
+        plane: How a slice became an image.
+        truth: Reads the labels on the original grid, uint8 (Z,H,W).
+    """
+
+    id: str
+    group: str
+    positions: tuple[int, ...]
+    plane: Plane
+    truth: Callable[[], NDArray[np.uint8]]
