@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from segbench import callbacks, environment, tracking
 from segbench.config import validate
 from segbench.data.base import SegmentationData
-from segbench.errors import CheckpointError, ConfigError, DivergedError, SegbenchError
+from segbench.errors import CheckpointError, ConfigError, DivergedError, InterruptedRun, SegbenchError
 from segbench.reporting.single import print_run
 from segbench.reporting.terminal import terminal
 from segbench.resolvers import monitor_mode
@@ -29,6 +29,7 @@ from segbench.runs.checkpoint_io import BEST, LAST, PREVIOUS, VerifiedCheckpoint
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import atomic_open, write_json, write_text
+from segbench.runs.signals import StopRequested, StopSignals, stop_signals
 from segbench.scores import Convention
 from segbench.suggest import nearest
 from segbench.tasks import SegmentationTask
@@ -51,21 +52,33 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     """
     validate(cfg)
     console = terminal()
-    with run.locked():
-        if run.state() == "done" and not cfg.rerun:
-            log.info("already done, nothing to do (rerun=true trains again)")
+    try:
+        with stop_signals() as stop, run.locked():
+            if run.state() == "done" and not cfg.rerun:
+                log.info("already done, nothing to do (rerun=true trains again)")
+                print_run(run.path, console)
+                return
+            _train_and_record(cfg, run, identity, stop)
             print_run(run.path, console)
-            return
-        try:
-            _train_and_test(cfg, run, identity)
-        except BaseException as error:
-            refusal = as_refusal(error, run.path)
-            record_failure(run, refusal)
-            if refusal is error:
-                raise
-            raise refusal from error
+    except StopRequested as error:
+        # Nothing is in progress here: there is no status to mend.
+        raise InterruptedRun(error.number) from error
+
+
+def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any], stop: StopSignals) -> None:
+    """Train and test, and record how that ended."""
+    try:
+        _train_and_test(cfg, run, identity)
+        stop.settled = True
         run.finish()
-        print_run(run.path, console)
+        stop.settled = False
+    except BaseException as error:
+        stop.settled = True
+        refusal = as_refusal(error, run.path)
+        record_failure(run, refusal)
+        if refusal is error:
+            raise
+        raise refusal from error
 
 
 def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
@@ -181,6 +194,9 @@ def _fit_and_evaluate(
     resume_from = _resume_point(run)
     started = time.monotonic()
     trainer.fit(task, datamodule=data, ckpt_path=resume_from)
+    if checkpoints.stop_signal:
+        # It came after the last checkpoint, where nothing in the training was left to look at it.
+        raise InterruptedRun(checkpoints.stop_signal)
     log.info("trained %d epochs in %.0f s", trainer.current_epoch, time.monotonic() - started)
 
     best = run.checkpoints / BEST

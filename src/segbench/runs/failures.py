@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import logging
+import signal
 from pathlib import Path
 
 import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from segbench.errors import ConfigError, DataError, SegbenchError, StorageError
+from segbench.errors import ConfigError, DataError, InterruptedRun, SegbenchError, StorageError
 from segbench.runs.directory import RunDirectory
+from segbench.runs.signals import StopRequested
 
 log = logging.getLogger("segbench")
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -27,6 +30,8 @@ def as_refusal(error: BaseException, directory: Path) -> BaseException:
     """
     if isinstance(error, SegbenchError):
         return error
+    if (number := _stop_signal(error)) is not None:
+        return InterruptedRun(number)
     if isinstance(error, OSError) and error.errno in _DISK:
         place = error.filename or directory
         return StorageError(
@@ -41,6 +46,17 @@ def as_refusal(error: BaseException, directory: Path) -> BaseException:
         line = str(error).splitlines()[0]
         return DataError(f"data.num_workers: {line} (out of memory or of /dev/shm?); try data.num_workers=0")
     return error
+
+
+def _stop_signal(error: BaseException) -> int | None:
+    """Return the signal that an exception stands for, or None."""
+    if isinstance(error, StopRequested):
+        return error.number
+    if isinstance(error, SIGTERMException):
+        return signal.SIGTERM
+    # Lightning turns a KeyboardInterrupt into exit code 1.
+    interrupted = isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
+    return signal.SIGINT if interrupted or isinstance(error, KeyboardInterrupt) else None
 
 
 def record_failure(run: RunDirectory, error: BaseException) -> None:
