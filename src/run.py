@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from segbench.entry import refuse, run_entry_point
-from segbench.errors import SegbenchError
+from segbench.errors import InterruptedRun, SegbenchError
 from segbench.resolvers import register
 from segbench.runs.identity import run_id
 
@@ -45,8 +45,9 @@ def job(cfg: DictConfig) -> None:
     try:
         train(cfg, RunDirectory(directory), identity)
     except SegbenchError as error:
-        # In a sweep of Hydra's own launchers the other jobs go on after an exception, but not after an exit.
-        if cfg.debug or hydra_cfg.mode != RunMode.RUN:
+        # In a sweep of Hydra's own launchers the other jobs go on after an exception, but not after an exit: who
+        # stops one of them stops the sweep.
+        if cfg.debug or (hydra_cfg.mode != RunMode.RUN and not isinstance(error, InterruptedRun)):
             raise
         sys.exit(refuse(error))
 

@@ -1,7 +1,9 @@
 """A run that is asked to stop ends as interrupted, whatever it is doing."""
 
 import json
+import runpy
 import signal
+from types import SimpleNamespace
 
 import pytest
 from pytorch_lightning.utilities.exceptions import SIGTERMException
@@ -86,3 +88,23 @@ def test_what_lightning_makes_of_signals_is_an_interruption(tmp_path):
     assert as_refusal(left, tmp_path).exit_code == 130
     other = SystemExit(1)
     assert as_refusal(other, tmp_path) is other
+
+
+def test_a_stopped_job_ends_a_sweep_of_hydras_own_launchers(repository, tmp_path, monkeypatch, compose):
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    def stopped(*_):
+        raise InterruptedRun(signal.SIGTERM)
+
+    node = SimpleNamespace(
+        runtime=SimpleNamespace(choices={}, output_dir=str(tmp_path)),
+        overrides=SimpleNamespace(task=[]),
+        mode=RunMode.MULTIRUN,
+    )
+    monkeypatch.setattr(HydraConfig, "get", lambda: node)
+    monkeypatch.setattr(segbench.train, "train", stopped)
+    job = runpy.run_path(str(repository / "src" / "run.py"), run_name="run")["job"]
+    with pytest.raises(SystemExit) as left:
+        job.__wrapped__(compose())
+    assert left.value.code == 143
