@@ -25,6 +25,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from segbench.runs.share import check_gpus, job_environment
+
 log = logging.getLogger("segbench")
 _POLL_SECONDS = 0.2
 _OWN_OVERRIDES = (
@@ -58,7 +60,8 @@ class ProcessesLauncher(Launcher):
     Args:
         jobs: How many run at a time. Each gets cores/jobs threads: processes that share cores with more threads
             than there are cores run many times slower.
-        gpus: Devices given to the jobs in turn (``CUDA_VISIBLE_DEVICES``); empty leaves it as it is.
+        gpus: Devices given to the jobs in turn, counted among those of ``CUDA_VISIBLE_DEVICES`` where it is set;
+            empty leaves it as it is.
     """
 
     def __init__(self, jobs: int = 1, gpus: Sequence[int] = ()) -> None:
@@ -90,6 +93,7 @@ class ProcessesLauncher(Launcher):
         setup_globals()
         assert self.config is not None
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        check_gpus(os.environ, self.gpus)
         jobs = [self._compose(initial_job_idx + i, list(overrides)) for i, overrides in enumerate(job_overrides)]
         record = Path(str(self.config.hydra.sweep.dir)) / "sweep.json"
         earlier = json.loads(record.read_text())["jobs"] if initial_job_idx and record.exists() else []
@@ -139,12 +143,7 @@ class ProcessesLauncher(Launcher):
                     _settle(job, code, skipped=False)
 
     def _start(self, job: _Job) -> None:
-        environment = dict(os.environ)
-        if self.jobs > 1:
-            threads = str(max(1, len(os.sched_getaffinity(0)) // self.jobs))
-            environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-        if self.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = str(self.gpus[job.slot % len(self.gpus)])
+        environment = job_environment(os.environ, self.jobs, job.slot, self.gpus)
         directory = str(job.directory).replace("\\", "\\\\").replace("'", "\\'")
         command = [
             sys.executable,
