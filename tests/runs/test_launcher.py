@@ -8,6 +8,9 @@ import sys
 import time
 
 import pytest
+from omegaconf import OmegaConf
+
+from segbench.runs import launcher
 
 TINY = [
     "data.subjects=8",
@@ -128,3 +131,33 @@ def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_t
     assert [job["skipped"] for job in jobs_of(tmp_path)] == [True]
     assert statuses(tmp_path)[name]["attempts"] == 1
     assert name in result.stdout or "1 of 1" in result.stdout
+
+
+def job_in(folder, number):
+    config = OmegaConf.create({"rerun": False, "paths": {"outputs": str(folder)}})
+    return launcher._Job(number, [], config, folder / "runs" / f"job{number}")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
+    started = launcher.subprocess.Popen
+
+    def popen(command, **options):
+        if "job0" in command[-1]:
+            raise OSError(11, "Resource temporarily unavailable")
+        return started([sys.executable, "-c", ""], **options)
+
+    adopt = launcher._adopt
+
+    def full(job):
+        if job.number == 1:
+            raise OSError(28, "No space left on device", str(job.directory))
+        adopt(job)
+
+    monkeypatch.setattr(launcher.subprocess, "Popen", popen)
+    monkeypatch.setattr(launcher, "_adopt", full)
+    sweep = [job_in(tmp_path, number) for number in range(4)]
+    launcher.ProcessesLauncher(jobs)._run_all(sweep)
+    assert [job.outcome["exit_code"] for job in sweep] == [74, 74, 0, 0]
+    assert "Resource temporarily unavailable" in sweep[0].outcome["reason"]
+    assert "No space left on device" in sweep[1].outcome["reason"]

@@ -25,6 +25,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from segbench.errors import StorageError
 from segbench.runs.share import check_gpus, job_environment
 
 log = logging.getLogger("segbench")
@@ -127,12 +128,19 @@ class ProcessesLauncher(Launcher):
         while waiting or running:
             while waiting and free:
                 job = waiting.pop(0)
-                _adopt(job)
-                if _is_done(job):
-                    _settle(job, 0, skipped=True)
+                job.slot = free[0]
+                try:
+                    _adopt(job)
+                    if _is_done(job):
+                        _settle(job, 0, skipped=True)
+                        continue
+                    self._start(job)
+                except OSError as error:
+                    # Its own folder or process could not be made: that says nothing of the others.
+                    reason = f"cannot start in {job.directory}: {error}"
+                    _settle(job, StorageError.exit_code, skipped=False, reason=reason)
                     continue
-                job.slot = free.pop(0)
-                self._start(job)
+                free.pop(0)
                 running.append(job)
             time.sleep(_POLL_SECONDS)
             for job in list(running):
@@ -166,14 +174,14 @@ class ProcessesLauncher(Launcher):
             )
 
 
-def _settle(job: _Job, code: int, skipped: bool) -> None:
-    """Note how a job ended and say it in one line."""
+def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None) -> None:
+    """Note how a job ended (for the reason given, or the one it left behind) and say it in one line."""
     seconds = round(time.monotonic() - job.started, 1) if job.started else 0.0
     job.outcome = {
         "directory": job.directory.name,
         "overrides": filter_overrides(job.overrides),
         "exit_code": code if code >= 0 else 128 - code,
-        "reason": None if code == 0 else _reason(job, code),
+        "reason": None if code == 0 else reason or _reason(job, code),
         "seconds": seconds,
         "skipped": skipped,
     }
@@ -196,7 +204,9 @@ def _reason(job: _Job, code: int) -> str:
             with suppress(OSError):  # the disk may be full; sweep.json and the log say it too
                 RunDirectory(job.directory).fail(reason, 128 - code)
         return reason
-    status = read_json(job.directory / "status.json") or {}
+    status: dict[str, Any] = {}
+    with suppress(OSError):  # unreadable: the exit code is known all the same
+        status = read_json(job.directory / "status.json") or {}
     if status.get("state") == "failed" and status.get("reason"):
         return str(status["reason"])
     return f"exit code {code}; see {job.directory / 'train.log'}"
