@@ -130,9 +130,10 @@ class RunDirectory:
         self._write_status(state="failed", reason=reason, exit_code=exit_code, finished=_now())
 
     def clear(self) -> None:
-        """Remove everything but the lock and the log, for a run that starts from nothing."""
+        """Remove everything but the lock and the logs, for a run that starts from nothing."""
         for entry in self.path.iterdir():
-            if entry.name in (".lock", "train.log"):
+            # In a sweep console.log is this very process's output: removed, its last words would go nowhere.
+            if entry.name in (".lock", "train.log", "console.log"):
                 continue
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         for folder in (self.checkpoints, self.figures):
