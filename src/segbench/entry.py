@@ -12,11 +12,12 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.errors import ConfigCompositionException, HydraException, InstantiationException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from segbench.errors import ConfigError, SegbenchError, StorageError
+from segbench.instantiation import explain_instantiation, first_line
 from segbench.suggest import nearest
 
 log = logging.getLogger("segbench")
@@ -53,7 +54,7 @@ def run_entry_point(job: Callable[[], None]) -> int:
     except Exception as error:
         log.debug("unexpected error", exc_info=error)
         traceback.print_exc()
-        return refuse(SegbenchError(f"unexpected {type(error).__name__}: {_first_line(error)}"))
+        return refuse(SegbenchError(f"unexpected {type(error).__name__}: {first_line(error)}"))
     return 0
 
 
@@ -67,7 +68,7 @@ def refuse(error: SegbenchError) -> int:
     return error.exit_code
 
 
-def explain(error: Exception) -> ConfigError:
+def explain(error: Exception) -> SegbenchError:
     """Turn what Hydra or OmegaConf say of a configuration into one line with the nearest choice."""
     cause: BaseException | None = error
     while cause is not None:
@@ -75,9 +76,11 @@ def explain(error: Exception) -> ConfigError:
             group, _, name = cause.missing_cfg_file.partition("/")
             return ConfigError(f"{group}={name}: no such choice{nearest(name, _choices(group))}")
         cause = cause.__cause__
+    if isinstance(error, InstantiationException):
+        return explain_instantiation(error)
     if isinstance(error, ConfigCompositionException):
         return ConfigError(_explain_override(error))
-    return ConfigError(_first_line(error))
+    return ConfigError(first_line(error))
 
 
 def _explain_override(error: ConfigCompositionException) -> str:
@@ -86,7 +89,7 @@ def _explain_override(error: ConfigCompositionException) -> str:
         key = argument.lstrip("+~").partition("=")[0]
         if "=" in argument and (f"'{key}'" in text or f"override '{key}" in text):
             return f"{key}: no such key{_nearest_key(key)}"
-    return _first_line(error)
+    return first_line(error)
 
 
 def _choices(group: str) -> list[str]:
@@ -123,7 +126,3 @@ def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
         for key, value in node.items():
             yield f"{prefix}{key}"
             yield from _dotted(value, f"{prefix}{key}.")
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+
+from segbench.instantiation import build
 
 log = logging.getLogger("segbench")
 
@@ -24,11 +25,14 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
         cfg: The whole configuration.
         directory: The run directory.
         identity: The run's ``run.json``; its ``wandb_id`` makes a resumed run go on as the same W&B run.
+
+    Raises:
+        SegbenchError: If a logger refuses its configuration.
     """
     loggers: list[Logger] = []
-    for name, section in cfg.logger.items():
+    for name in cfg.logger:
         extra = _wandb_options(directory, identity) if name == "wandb" else {"save_dir": str(directory)}
-        loggers.append(instantiate(section, **extra))
+        loggers.append(build(f"logger.{name}", cfg, **extra))
     kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "logger"])
     plain = OmegaConf.to_container(kept, resolve=True)
     for logger in loggers:

@@ -13,14 +13,13 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from segbench import callbacks, environment, tracking
 from segbench.config import validate
 from segbench.data.base import SegmentationData
-from segbench.errors import CheckpointError, ConfigError, DivergedError, InterruptedRun, SegbenchError
+from segbench.errors import CheckpointError, ConfigError, DivergedError, InterruptedRun
+from segbench.instantiation import build
 from segbench.reporting.single import print_run
 from segbench.reporting.terminal import terminal
 from segbench.resolvers import monitor_mode
@@ -90,8 +89,8 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
 
-    augmentation = _build("augmentation", cfg)
-    data: SegmentationData = _build(
+    augmentation = build("augmentation", cfg)
+    data: SegmentationData = build(
         "data", cfg, augmentation=augmentation, seed=cfg.seed, cache_dir=Path(cfg.paths.cache)
     )
     task = build_task(cfg, data)
@@ -129,8 +128,8 @@ def build_task(cfg: DictConfig, data: SegmentationData) -> SegmentationTask:
         raise ConfigError(f"activation=sigmoid: {data.name} has {data.num_classes} classes; use activation=softmax")
     outputs = 1 if sigmoid else data.num_classes
     torch.manual_seed(derive_seed(cfg.seed, "weights"))
-    network = _build("model", cfg, in_channels=data.in_channels, out_channels=outputs)
-    loss = _build("loss", cfg)
+    network = build("model", cfg, in_channels=data.in_channels, out_channels=outputs)
+    loss = build("loss", cfg)
     try:
         loss.check(outputs)
     except ValueError as error:
@@ -142,8 +141,8 @@ def build_task(cfg: DictConfig, data: SegmentationData) -> SegmentationTask:
     task = SegmentationTask(
         network,
         loss,
-        optimizer=_build("optimizer", cfg, _partial_=True),
-        scheduler=None if cfg.scheduler is None else _build("scheduler", cfg, _partial_=True),
+        optimizer=build("optimizer", cfg, _partial_=True),
+        scheduler=None if cfg.scheduler is None else build("scheduler", cfg, _partial_=True),
         class_names=data.class_names,
         seed=cfg.seed,
         ignore_index=data.ignore_index,
@@ -155,19 +154,6 @@ def build_task(cfg: DictConfig, data: SegmentationData) -> SegmentationTask:
             f"trainer.monitor={cfg.trainer.monitor}: no such score{nearest(cfg.trainer.monitor, task.metric_names())}"
         )
     return task
-
-
-def _build(section: str, cfg: DictConfig, **extra: Any) -> Any:
-    """Instantiate a section; what its class refuses is a bad configuration."""
-    try:
-        return instantiate(OmegaConf.select(cfg, section), **extra)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, SegbenchError):
-            raise error.__cause__ from error
-        if isinstance(error.__cause__, ValueError | TypeError):
-            line = str(error.__cause__).splitlines()[0]
-            raise ConfigError(line if line.startswith(section) else f"{section}: {line}") from error
-        raise
 
 
 def _fit_and_evaluate(
@@ -185,7 +171,7 @@ def _fit_and_evaluate(
         minutes=cfg.trainer.checkpoint_minutes,
         every_n_steps=cfg.trainer.checkpoint_every_n_steps,
     )
-    extra = {name: _build(f"callbacks.{name}", cfg) for name in cfg.callbacks}
+    extra = {name: build(f"callbacks.{name}", cfg) for name in cfg.callbacks}
     trainer = build_trainer(
         cfg,
         loggers,

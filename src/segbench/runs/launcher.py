@@ -25,7 +25,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from segbench.errors import StorageError
+from segbench.errors import ConfigError, StorageError
 from segbench.runs.share import check_gpus, job_environment
 
 log = logging.getLogger("segbench")
@@ -66,8 +66,11 @@ class ProcessesLauncher(Launcher):
     """
 
     def __init__(self, jobs: int = 1, gpus: Sequence[int] = ()) -> None:
-        if jobs < 1:
-            raise ValueError(f"hydra.launcher.jobs={jobs}: must be at least 1")
+        # Hydra checks no types of its own plugins' options.
+        if type(jobs) is not int or jobs < 1:
+            raise ConfigError(f"hydra.launcher.jobs={jobs}: must be a whole number, at least 1")
+        if isinstance(gpus, str) or not isinstance(gpus, Sequence) or any(type(number) is not int for number in gpus):
+            raise ConfigError(f"hydra.launcher.gpus={gpus}: must be a list of numbers, for example [0,1]")
         self.jobs, self.gpus = jobs, list(gpus)
         self.config: DictConfig | None = None
         self.hydra_context: HydraContext | None = None
