@@ -42,7 +42,7 @@ def test_every_cause_is_one_line_that_names_the_section(compose, monkeypatch, ex
 
 
 def test_a_refusal_keeps_its_kind_and_memory_is_no_bad_configuration(compose, monkeypatch):
-    for error in (DataError("data.root: none"), MemoryError()):
+    for error in (DataError("data.root: none"), MemoryError(), RuntimeError("DefaultCPUAllocator: no memory")):
         refuse_with(monkeypatch, DiceLoss, error)
         with pytest.raises(type(error)) as refusal:
             build("loss", compose("loss=dice"))

@@ -26,10 +26,11 @@ def build(section: str, cfg: DictConfig, **extra: Any) -> Any:
     try:
         return instantiate(OmegaConf.select(cfg, section), **extra)
     except InstantiationException as error:
-        import torch  # not above: --help and the refusals of the command line need none of it
+        # Not above: it brings torch, which --help and the refusals of the command line do not need.
+        from segbench.runs.failures import out_of_memory
 
         cause = _root(error)
-        if isinstance(cause, MemoryError | torch.OutOfMemoryError):
+        if out_of_memory(cause):
             raise cause from error
         raise explain_instantiation(error, section) from error
 

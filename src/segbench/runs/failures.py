@@ -40,7 +40,7 @@ def as_refusal(error: BaseException, directory: Path) -> BaseException:
         )
     if isinstance(error, OSError) and error.errno is None and str(error).startswith("cannot write"):
         return StorageError(f"paths.outputs: {error}; free space or choose another folder, then start again")
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if out_of_memory(error):
         return ConfigError("out of memory; lower data.batch_size, data.size or model.width")
     if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
         line = str(error).splitlines()[0]
@@ -57,6 +57,13 @@ def _stop_signal(error: BaseException) -> int | None:
     # Lightning turns a KeyboardInterrupt into exit code 1.
     interrupted = isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
     return signal.SIGINT if interrupted or isinstance(error, KeyboardInterrupt) else None
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Say whether an exception means that the processor's or the graphics card's memory is used up."""
+    # torch has a class of its own for the graphics card only.
+    on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    return on_cpu or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
 def record_failure(run: RunDirectory, error: BaseException) -> None:
