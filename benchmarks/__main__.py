@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks import data, steps
 from segbench.callbacks.cost import device_name
-from segbench.train import quiet_lightning
+from segbench.trainer import quiet_lightning
 
 LIMITS = {
     "step of the U-Net (224x224, batch 4) over a bare loop": 1.03,

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 
@@ -24,7 +20,7 @@ from segbench.reporting.single import print_run
 from segbench.reporting.terminal import terminal
 from segbench.resolvers import monitor_mode
 from segbench.rng import derive_seed
-from segbench.runs.checkpoint_io import BEST, LAST, PREVIOUS, VerifiedCheckpointIO, load_checkpoint, newest_good
+from segbench.runs.checkpoint_io import BEST, LAST, PREVIOUS, load_checkpoint, newest_good
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import atomic_open, write_json, write_text
@@ -34,6 +30,7 @@ from segbench.suggest import nearest
 from segbench.tasks import SegmentationTask
 from segbench.tasks.evaluation import CountsTable, final_scores
 from segbench.tasks.initialise import freeze, load_weights
+from segbench.trainer import build_trainer, check_precision, quiet_lightning
 
 log = logging.getLogger("segbench")
 
@@ -86,6 +83,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     run.begin(identity)
     write_text(run.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     quiet_lightning()
+    check_precision(cfg)
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
 
@@ -209,55 +207,6 @@ def _fit_and_evaluate(
     }
 
 
-def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback]) -> pl.Trainer:
-    """Build Lightning's trainer from ``cfg.trainer``.
-
-    Args:
-        cfg: The whole configuration.
-        loggers: The loggers.
-        extra: Callbacks; early stopping and the progress bar are added here.
-
-    Raises:
-        ConfigError: If the accelerator or the precision does not exist on this machine.
-    """
-    settings = cfg.trainer
-    every = list(extra)
-    if settings.early_stopping:
-        mode = monitor_mode(settings.monitor)
-        every.insert(0, callbacks.ResumableEarlyStopping(settings.monitor, patience=settings.early_stopping, mode=mode))
-    bar = settings.progress == "bar" or (settings.progress == "auto" and sys.stderr.isatty())
-    if bar:
-        every.append(callbacks.TerminalBar())
-    cuda = settings.accelerator in ("gpu", "cuda") or (settings.accelerator == "auto" and torch.cuda.is_available())
-    if cuda:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        # Deterministic mode would also fill all fresh memory, which costs time and changes nothing that is read.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    try:
-        return pl.Trainer(
-            max_epochs=settings.max_epochs,
-            accelerator=settings.accelerator,
-            devices=1,
-            precision=settings.precision,
-            # Equal bits need this on a GPU; on a CPU it changes none and costs time.
-            deterministic="warn" if cuda else False,
-            logger=loggers,
-            callbacks=every,
-            plugins=[VerifiedCheckpointIO()],
-            accumulate_grad_batches=settings.accumulate_grad_batches,
-            gradient_clip_val=settings.gradient_clip_val,
-            limit_train_batches=settings.limit_train_batches,
-            log_every_n_steps=settings.log_every_n_steps,
-            num_sanity_val_steps=0,
-            enable_progress_bar=bar,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
-    except (pl.utilities.exceptions.MisconfigurationException, ValueError) as error:
-        line = str(error).splitlines()[0]
-        raise ConfigError(f"trainer.accelerator={settings.accelerator}: {line}; use trainer.accelerator=cpu") from error
-
-
 def _resume_point(run: RunDirectory) -> Path | None:
     path, refused = newest_good(run.checkpoints)
     for line in refused:
@@ -283,19 +232,3 @@ def _extra_state(cfg: DictConfig, data: SegmentationData) -> dict[str, Any]:
         "mean": [float(value) for value in data.mean],
         "std": [float(value) for value in data.std],
     }
-
-
-def quiet_lightning() -> None:
-    """Silence what Lightning says about things that are settled here."""
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning", "pytorch_lightning.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",
-        ".*smaller than the logging interval.*",
-        ".*in eval mode.*",
-        ".*LeafSpec.*",
-        ".*isinstance\\(treespec.*",
-        ".*Checkpoint directory.*",
-        ".*mps.*",
-    ):
-        warnings.filterwarnings("ignore", message)

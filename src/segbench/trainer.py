@@ -1,0 +1,99 @@
+"""Lightning's trainer as this project sets it up."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+
+from segbench import callbacks
+from segbench.errors import ConfigError
+from segbench.resolvers import monitor_mode
+from segbench.runs.checkpoint_io import VerifiedCheckpointIO
+
+
+def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback]) -> pl.Trainer:
+    """Build Lightning's trainer from ``cfg.trainer``.
+
+    Args:
+        cfg: The whole configuration.
+        loggers: The loggers.
+        extra: Callbacks; early stopping and the progress bar are added here.
+
+    Raises:
+        ConfigError: If the accelerator or the precision does not exist on this machine.
+    """
+    settings = cfg.trainer
+    every = list(extra)
+    if settings.early_stopping:
+        mode = monitor_mode(settings.monitor)
+        every.insert(0, callbacks.ResumableEarlyStopping(settings.monitor, patience=settings.early_stopping, mode=mode))
+    bar = settings.progress == "bar" or (settings.progress == "auto" and sys.stderr.isatty())
+    if bar:
+        every.append(callbacks.TerminalBar())
+    cuda = settings.accelerator in ("gpu", "cuda") or (settings.accelerator == "auto" and torch.cuda.is_available())
+    if cuda:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        # Deterministic mode would also fill all fresh memory, which costs time and changes nothing that is read.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        return pl.Trainer(
+            max_epochs=settings.max_epochs,
+            accelerator=settings.accelerator,
+            devices=1,
+            precision=settings.precision,
+            # Equal bits need this on a GPU; on a CPU it changes none and costs time.
+            deterministic="warn" if cuda else False,
+            logger=loggers,
+            callbacks=every,
+            plugins=[VerifiedCheckpointIO()],
+            accumulate_grad_batches=settings.accumulate_grad_batches,
+            gradient_clip_val=settings.gradient_clip_val,
+            limit_train_batches=settings.limit_train_batches,
+            log_every_n_steps=settings.log_every_n_steps,
+            num_sanity_val_steps=0,
+            enable_progress_bar=bar,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+    except (pl.utilities.exceptions.MisconfigurationException, ValueError) as error:
+        line = str(error).splitlines()[0]
+        raise ConfigError(f"trainer.accelerator={settings.accelerator}: {line}; use trainer.accelerator=cpu") from error
+
+
+def check_precision(cfg: DictConfig) -> None:
+    """Refuse a precision that Lightning would replace by another, with a warning that nobody sees.
+
+    Args:
+        cfg: The whole configuration.
+
+    Raises:
+        ConfigError: If ``trainer.precision=16-mixed`` would run on a processor.
+    """
+    settings = cfg.trainer
+    device = torch.cuda.is_available() or torch.backends.mps.is_available()
+    on_cpu = settings.accelerator == "cpu" or (settings.accelerator == "auto" and not device)
+    if on_cpu and settings.precision == "16-mixed":
+        raise ConfigError("trainer.precision=16-mixed: needs a GPU; use trainer.precision=bf16-mixed on a processor")
+
+
+def quiet_lightning() -> None:
+    """Silence what Lightning says about things that are settled here."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*smaller than the logging interval.*",
+        ".*in eval mode.*",
+        ".*LeafSpec.*",
+        ".*isinstance\\(treespec.*",
+        ".*Checkpoint directory.*",
+        ".*mps.*",
+    ):
+        warnings.filterwarnings("ignore", message)
