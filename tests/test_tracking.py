@@ -2,15 +2,19 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import pytorch_lightning.loggers
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import segbench.train
-from segbench.errors import DataError
+from segbench import tracking
+from segbench.errors import ConfigError, DataError
 from segbench.runs.directory import RunDirectory
 from segbench.runs.identity import run_id
 from segbench.train import train
@@ -84,3 +88,65 @@ def test_tensorboard_has_the_curves(tiny, tmp_path):
         assert name in scalars, name
     assert [point.step for point in events.Scalars("val/dice")] == [4, 8, 12]
     assert "predictions/truth" in events.Tags()["images"]
+
+
+IDENTITY = {"name": "run", "wandb_id": "abc", "experiment": "exp"}
+
+
+@pytest.fixture
+def wandb_calls(monkeypatch):
+    """Stand in for W&B: logged in, no network to begin a run, and no files."""
+    import wandb
+
+    calls = []
+
+    def init(mode, **_):
+        calls.append(mode)
+        if mode == "online":
+            raise wandb.errors.CommError("no route to host\nwhile retrying")
+        return SimpleNamespace(config={}, finish=lambda exit_code: calls.append(f"finish {exit_code}"))
+
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setattr(wandb, "login", lambda prompt: True)
+    monkeypatch.setattr(wandb, "teardown", lambda: calls.append("teardown"))
+    monkeypatch.setattr(wandb, "init", init)
+    monkeypatch.setattr(pytorch_lightning.loggers.WandbLogger, "log_hyperparams", lambda *_: None)
+    return calls
+
+
+def test_without_a_network_a_run_is_kept_offline_with_one_line(compose, tmp_path, wandb_calls, caplog):
+    with caplog.at_level(logging.INFO, "segbench"):
+        loggers = tracking.build_loggers(compose("logger=wandb", "~logger.tensorboard"), tmp_path, IDENTITY)
+    assert wandb_calls == ["online", "teardown", "offline"]
+    assert len(loggers) == 1
+    (line,) = (record.message for record in caplog.records if record.name == "segbench")
+    assert line.startswith("W&B: no route to host, so this run is kept offline in")
+    assert "WANDB_MODE" not in os.environ
+
+
+def test_wandb_can_be_disabled(compose, tmp_path, wandb_calls, monkeypatch, caplog):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    with caplog.at_level(logging.INFO, "segbench"):
+        loggers = tracking.build_loggers(compose("logger=wandb"), tmp_path, IDENTITY)
+    assert [type(logger).__name__ for logger in loggers] == ["TensorBoardLogger"]
+    assert wandb_calls == []
+    assert "WANDB_MODE=disabled" in caplog.text
+
+
+def test_a_logger_that_cannot_be_closed_hides_no_error_of_the_run(tiny, tmp_path, monkeypatch, caplog):
+    def broken(*_):
+        raise RuntimeError("connection lost\nat last")
+
+    monkeypatch.setattr(pytorch_lightning.loggers.TensorBoardLogger, "finalize", broken)
+    monkeypatch.setattr(segbench.train, "_fit_and_evaluate", lambda *_: (_ for _ in ()).throw(DataError("its own")))
+    with pytest.raises(DataError, match="its own"):
+        run(tiny(tmp_path), tmp_path / "run")
+    assert "TensorBoardLogger: not closed: connection lost; the run directory has everything" in caplog.text
+
+
+def test_loggers_are_closed_when_one_of_them_refuses(compose, tmp_path, wandb_calls, monkeypatch):
+    cfg = compose("logger=wandb", "~logger.tensorboard", "+logger.other._target_=pytorch_lightning.loggers.CSVLogger")
+    monkeypatch.setattr(pytorch_lightning.loggers.CSVLogger, "__init__", lambda *_, **__: 1 / 0)
+    with pytest.raises(ConfigError, match=r"logger.other: ZeroDivisionError: division by zero"):
+        tracking.build_loggers(cfg, tmp_path, IDENTITY)
+    assert wandb_calls[-1] == "finish 1"

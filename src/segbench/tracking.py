@@ -13,7 +13,8 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
-from segbench.instantiation import build
+from segbench.errors import ConfigError
+from segbench.instantiation import build, first_line
 
 log = logging.getLogger("segbench")
 
@@ -27,16 +28,24 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
         identity: The run's ``run.json``; its ``wandb_id`` makes a resumed run go on as the same W&B run.
 
     Raises:
-        SegbenchError: If a logger refuses its configuration.
+        SegbenchError: If a logger refuses its configuration; the others are closed then.
     """
     loggers: list[Logger] = []
-    for name in cfg.logger:
-        extra = _wandb_options(directory, identity) if name == "wandb" else {"save_dir": str(directory)}
-        loggers.append(build(f"logger.{name}", cfg, **extra))
     kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "logger"])
     plain = OmegaConf.to_container(kept, resolve=True)
-    for logger in loggers:
-        logger.log_hyperparams(plain)  # type: ignore[arg-type]
+    try:
+        for name in cfg.logger:
+            if name != "wandb":
+                loggers.append(build(f"logger.{name}", cfg, save_dir=str(directory)))
+            elif os.environ.get("WANDB_MODE") == "disabled":
+                log.info("W&B: WANDB_MODE=disabled, so nothing is sent or kept for it")
+            else:
+                loggers.append(_build_wandb(cfg, directory, identity))
+        for logger in loggers:
+            logger.log_hyperparams(plain)  # type: ignore[arg-type]
+    except BaseException:
+        finish(loggers, None)
+        raise
     return loggers
 
 
@@ -45,33 +54,59 @@ def new_wandb_id() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def _wandb_options(directory: Path, identity: dict[str, Any]) -> dict[str, Any]:
+def _build_wandb(cfg: DictConfig, directory: Path, identity: dict[str, Any]) -> Logger:
+    """Build the W&B logger and begin its run, offline where it cannot be reached."""
+    import wandb
+
     obstacle = _wandb_obstacle()
-    if obstacle is not None:
-        log.info("W&B: %s, so this run is kept offline in %s (wandb sync uploads it)", obstacle, directory / "wandb")
+    if obstacle is None:
+        logger: Logger = build("logger.wandb", cfg, **_wandb_options(directory, identity, offline=False))
+        try:
+            _ = logger.experiment  # type: ignore[attr-defined]  # begins the run
+            return logger
+        except Exception as error:
+            # Whatever it is: the run directory is the record, and a mirror of it is worth no run.
+            obstacle = first_line(error)
+            wandb.teardown()  # else the id counts as in use
+    log.info("W&B: %s, so this run is kept offline in %s (wandb sync uploads it)", obstacle, directory / "wandb")
+    logger = build("logger.wandb", cfg, **_wandb_options(directory, identity, offline=True))
+    mode = os.environ.get("WANDB_MODE")
+    try:
+        _ = logger.experiment  # type: ignore[attr-defined]
+    except wandb.errors.Error as error:
+        raise ConfigError(f"logger.wandb: {first_line(error)}") from error
+    finally:
+        # Lightning sets it for the whole process: the next run in it may be online.
+        os.environ.pop("WANDB_MODE", None)
+        if mode is not None:
+            os.environ["WANDB_MODE"] = mode
+    return logger
+
+
+def _wandb_options(directory: Path, identity: dict[str, Any], offline: bool) -> dict[str, Any]:
     return {
         "save_dir": str(directory),
         "name": identity["name"],
         "id": identity["wandb_id"],
         "group": identity["experiment"],
         "resume": "allow",
-        "offline": obstacle is not None,
+        "offline": offline,
         # Lightning's offline flag alone comes too late for W&B, which has read its mode by then.
-        "mode": "online" if obstacle is None else "offline",
+        "mode": "offline" if offline else "online",
     }
 
 
 def _wandb_obstacle() -> str | None:
     """Return why W&B cannot be reached, or None if it can."""
     os.environ.setdefault("WANDB_SILENT", "true")
-    if (mode := os.environ.get("WANDB_MODE")) in ("offline", "dryrun", "disabled"):
+    if (mode := os.environ.get("WANDB_MODE")) in ("offline", "dryrun"):
         return f"WANDB_MODE={mode}"
     import wandb
 
     try:
         return None if wandb.login(prompt=False) else "not logged in (wandb login)"
-    except wandb.errors.Error as error:
-        return str(error).splitlines()[0]
+    except (wandb.errors.Error, OSError) as error:
+        return first_line(error)
 
 
 def log_panels(loggers: Sequence[Logger], panel: dict[str, Any], class_names: Sequence[str], step: int) -> None:
@@ -111,17 +146,27 @@ def _wandb_images(panel: dict[str, Any], class_names: Sequence[str]) -> list[Any
 def finish(loggers: Sequence[Logger], summary: dict[str, Any] | None) -> None:
     """Write the summary and close the loggers, so that the next run of this process is not merged into this one.
 
+    One that cannot be closed is only a warning: the run directory is the record, and its end is not decided here.
+
     Args:
         loggers: The loggers.
         summary: The run's ``summary.json``, or None for a run that failed.
     """
     for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            run = logger.experiment
-            if summary is not None:
-                run.summary.update({"scores": summary["scores"], "cost": summary["cost"], "best": summary["best"]})
-            run.finish(exit_code=0 if summary is not None else 1)
-        elif summary is not None and isinstance(logger, TensorBoardLogger):
-            for split, scores in summary["scores"].items():
-                logger.log_metrics({f"final/{split}_{name}": value for name, value in scores.items()})
-        logger.finalize("success" if summary is not None else "failed")
+        try:
+            _finish(logger, summary)
+        except Exception as error:
+            name = type(logger).__name__
+            log.warning("%s: not closed: %s; the run directory has everything", name, first_line(error))
+
+
+def _finish(logger: Logger, summary: dict[str, Any] | None) -> None:
+    if isinstance(logger, WandbLogger):
+        run = logger.experiment
+        if summary is not None:
+            run.summary.update({"scores": summary["scores"], "cost": summary["cost"], "best": summary["best"]})
+        run.finish(exit_code=0 if summary is not None else 1)
+    elif summary is not None and isinstance(logger, TensorBoardLogger):
+        for split, scores in summary["scores"].items():
+            logger.log_metrics({f"final/{split}_{name}": value for name, value in scores.items()})
+    logger.finalize("success" if summary is not None else "failed")

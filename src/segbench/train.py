@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import Logger
 
 from segbench import callbacks, environment, tracking
 from segbench.config import validate
@@ -102,11 +103,12 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     task.loss.prepare(torch.from_numpy(data.class_pixels))
     task.extra_state = _extra_state(cfg, data)
 
-    loggers = tracking.build_loggers(cfg, run.path, identity)
-    summary = None
+    loggers, summary = list[Logger](), None
     try:
-        summary = _fit_and_evaluate(cfg, run, data, task, loggers)
-        write_json(run.summary, summary)
+        loggers = tracking.build_loggers(cfg, run.path, identity)
+        result = _fit_and_evaluate(cfg, run, data, task, loggers)
+        write_json(run.summary, result)
+        summary = result
     finally:
         tracking.finish(loggers, summary)
 
