@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from segbench.config import validate
 from segbench.entry import refuse
-from segbench.errors import SegbenchError
+from segbench.errors import SegbenchError, StorageError
 from segbench.runs.files import read_json
 
 
@@ -29,6 +29,20 @@ class RunnerCallback(Callback):
             if config.get("debug"):
                 traceback.print_exc()
             raise SystemExit(refuse(error)) from None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Remove an earlier sweep's record where a launcher of Hydra's own will write none.
+
+        Ours replaces it once its jobs are known to be good, so a refused sweep costs it nothing.
+        """
+        if not str(config.hydra.launcher.get("_target_")).endswith(".ProcessesLauncher"):
+            record = Path(str(config.hydra.sweep.dir)) / "sweep.json"
+            try:
+                record.unlink(missing_ok=True)
+            except OSError as error:
+                raise SystemExit(
+                    refuse(StorageError(f"paths.outputs: cannot remove {record}: {error.strerror}"))
+                ) from None
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the comparison of the sweep's runs; exit with 1 if a job failed."""
