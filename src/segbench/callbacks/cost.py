@@ -24,8 +24,8 @@ class CostMeter(pl.Callback):
     """Measures training and prediction while they happen, and counts weights and operations once.
 
     The speed in training is that of the steps (forward, backward, optimiser), without waiting for data and
-    without validation; in prediction that of network, loss and counts. The clocks are in the checkpoint, so an
-    interrupted run reports the sum over its attempts.
+    without validation; in prediction that of network, loss and counts. The clocks and the peak of the memory are
+    in the checkpoint, so an interrupted run reports the sum and the maximum over its attempts.
     """
 
     def __init__(self) -> None:
@@ -34,22 +34,29 @@ class CostMeter(pl.Callback):
         self.weights, self.trainable_weights, self.flops = 0, 0, 0
         self._fit_started = self._batch_started = 0.0
         self._steps = 0
+        self._device = torch.device("cpu")
+        self._earlier_peak = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the clocks, brought up to now."""
+        """Return the clocks and the peak of the memory, brought up to now."""
         seconds = dict(self.seconds)
         seconds["fit"] += time.monotonic() - self._fit_started if self._fit_started else 0.0
-        return {"seconds": seconds, "images": dict(self.images)}
+        return {"seconds": seconds, "images": dict(self.images), "peak_memory_bytes": self._peak_memory()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the clocks up again."""
+        """Take the clocks and the peak up again."""
         self.seconds, self.images = dict(state_dict["seconds"]), dict(state_dict["images"])
+        self._earlier_peak = state_dict.get("peak_memory_bytes", 0)  # checkpoints of before have none
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Learn on which device the run is: a machine with a GPU may train on its processor."""
+        self._device = trainer.strategy.root_device
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the wall clock."""
         self._fit_started = time.monotonic()
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the wall clock."""
@@ -66,7 +73,7 @@ class CostMeter(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop the step's clock, once a GPU has finished the step."""
-        _synchronize()
+        self._synchronize()
         self._steps += 1
         if self._steps > _WARM_UP_STEPS:
             self._count("train", batch)
@@ -75,7 +82,7 @@ class CostMeter(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Start the batch's clock."""
-        _synchronize()
+        self._synchronize()
         self._batch_started = time.perf_counter()
 
     def on_test_batch_end(
@@ -88,7 +95,7 @@ class CostMeter(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Stop the batch's clock (network, loss and counts)."""
-        _synchronize()
+        self._synchronize()
         if batch_idx > 0 or trainer.num_test_batches[dataloader_idx] == 1:
             self._count("predict", batch)
 
@@ -116,12 +123,23 @@ class CostMeter(pl.Callback):
             "flops_per_image": self.flops,
             "train_images_per_second": self._rate("train"),
             "predict_images_per_second": self._rate("predict"),
-            "peak_memory_bytes": _peak_memory(),
+            "peak_memory_bytes": self._peak_memory(),
             "wall_seconds": round(self.seconds["fit"], 3),
             "device": device_name(trainer.strategy.root_device),
             "threads": torch.get_num_threads(),
             "precision": str(trainer.precision),
         }
+
+    def _peak_memory(self) -> int:
+        """Bytes, of all attempts: of the graphics card's allocator for a run on one, else of the whole process."""
+        if self._device.type == "cuda":
+            return max(self._earlier_peak, int(torch.cuda.max_memory_allocated(self._device)))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return max(self._earlier_peak, peak if sys.platform == "darwin" else peak * 1024)
+
+    def _synchronize(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
 
     def _count(self, stage: str, batch: Any) -> None:
         self.seconds[stage] += time.perf_counter() - self._batch_started
@@ -142,16 +160,3 @@ def device_name(device: torch.device) -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _peak_memory() -> int:
-    """Bytes: of the graphics card's allocator where there is one, else of the whole process."""
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _synchronize() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
