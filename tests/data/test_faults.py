@@ -1,12 +1,17 @@
 """Bad data: every fault is one line that names the file, and all faults come at once."""
 
+import errno
+import os
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from segbench.data import reading
+from segbench.data.carvana import CarvanaData
 from segbench.data.cmr import CMRData
 from segbench.errors import DataError
 
@@ -158,3 +163,55 @@ def test_too_few_groups_for_three_parts(carvana_folder, carvana):
 def test_cmr_without_data(tmp_path):
     module = CMRData(root=str(tmp_path / "none"), cache_dir=tmp_path)
     assert "data.root=" in faults_of(module)
+
+
+def test_a_file_that_vanishes_after_it_was_listed_is_bad_data(carvana_folder, carvana, monkeypatch):
+    find = CarvanaData.find_records
+
+    def found_then_lost(self):
+        found = find(self)
+        image_of(carvana_folder).unlink()
+        return found
+
+    monkeypatch.setattr(CarvanaData, "find_records", found_then_lost)
+    assert f"{image_of(carvana_folder)}: cannot be read (No such file or directory)" in faults_of(carvana())
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ENOENT])
+def test_a_file_that_cannot_be_read_is_bad_data_and_not_a_bad_cache(
+    carvana_folder, carvana, monkeypatch, caplog, number
+):
+    image_open = reading.Image.open
+
+    def refused(path):
+        if path == image_of(carvana_folder):
+            raise OSError(number, os.strerror(number), str(path))
+        return image_open(path)
+
+    monkeypatch.setattr(reading.Image, "open", refused)
+    message = faults_of(carvana())
+    assert f"{image_of(carvana_folder)}: cannot be read ({os.strerror(number)})" in message
+    assert "damaged" not in message
+    assert "cache" not in caplog.text
+
+
+def test_what_a_data_sets_own_reader_cannot_read_is_listed_with_the_rest(carvana_folder, carvana, monkeypatch):
+    read = CarvanaData.read
+
+    def broken(self, record):
+        if record.id.startswith("car0"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(self, record)
+
+    monkeypatch.setattr(CarvanaData, "read", broken)
+    message = faults_of(carvana())
+    assert "2 files cannot be used" in message
+    assert f"{image_of(carvana_folder)}: cannot be read (Input/output error)" in message
+
+
+def test_a_folder_that_cannot_be_listed_is_bad_data(carvana_folder, carvana, monkeypatch):
+    def refused(self):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert f"{carvana_folder / 'train'}: cannot be read (Permission denied)" in faults_of(carvana())

@@ -19,7 +19,7 @@ from segbench.data.cache import Arrays, Pair, fingerprint, load_arrays
 from segbench.data.dataset import SegmentationDataset
 from segbench.data.loader import ReplayLoader, progress_of
 from segbench.data.reading import check_same_size, read_image, read_mask, resize
-from segbench.data.records import Record, refuse
+from segbench.data.records import Record, refuse, refusing_unreadable
 from segbench.data.splits import check_disjoint, split_groups
 from segbench.errors import ConfigError, DataError
 
@@ -143,14 +143,16 @@ class SegmentationData(pl.LightningDataModule):
         """
         if self.datasets:
             return
-        records, faults = self.find_records()
+        with refusing_unreadable(self.root):
+            records, faults = self.find_records()
         refuse(faults, self.root)
         ids = [record.id for record in records]
         if len(set(ids)) < len(ids):
             raise DataError(f"data.root={self.root}: image ids are not unique")
         self.records = records
         self.splits = self.split(records)
-        self.fingerprint = fingerprint(records, self.settings())
+        with refusing_unreadable(self.root):
+            self.fingerprint = fingerprint(records, self.settings())
         arrays, faults = load_arrays(records, self.fingerprint, self.cache_dir, self.read)
         refuse(faults, self.root)
         self._measure(arrays)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from segbench.data.records import Record
+from segbench.data.records import Record, unreadable
 from segbench.errors import DataError
 from segbench.runs.files import read_json, write_json
 
@@ -138,6 +138,9 @@ def _read_all(records: Sequence[Record], read: ReadPair) -> tuple[list[Pair], li
             pairs.append(read(record))
         except DataError as error:
             faults.append(str(error))
+        except OSError as error:
+            # Of a data set's own reader. Let through, it would be taken for a cache that cannot be written.
+            faults.append(unreadable(error, record.image or record.id))
     return pairs, faults
 
 

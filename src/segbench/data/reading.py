@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from segbench.data.plane import resample, resample_labels
+from segbench.data.records import unreadable
 from segbench.errors import DataError
 
 MAX_PIXELS = 100_000_000
@@ -135,9 +136,9 @@ def resize(
 
 def _open(path: Path) -> Image.Image:
     """Open and decode a file completely."""
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: empty file")
     try:
+        if path.stat().st_size == 0:
+            raise DataError(f"{path}: empty file")
         with warnings.catch_warnings():
             # Pillow warns below our limit, and refuses far above it.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -151,11 +152,20 @@ def _open(path: Path) -> Image.Image:
                 raise DataError(f"{path}: {image.mode} file with 16 bits a channel; only 8 are read")
             image.load()
     except UnidentifiedImageError:
-        start = path.read_bytes()[:64].lstrip().lower()
-        hint = " (a web page, from a failed download)" if start.startswith((b"<!doctype", b"<html")) else ""
-        raise DataError(f"{path}: not an image{hint}") from None
+        raise DataError(f"{path}: not an image{_hint(path)}") from None
     except Image.DecompressionBombError:
         raise DataError(f"{path}: larger than {MAX_PIXELS:,} pixels") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
+        # Pillow's own errors have no number: one that has is the operating system's, and the file may be whole.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise DataError(unreadable(error, path)) from None
         raise DataError(f"{path}: damaged ({str(error).splitlines()[0]})") from None
     return image
+
+
+def _hint(path: Path) -> str:
+    try:
+        start = path.read_bytes()[:64].lstrip().lower()
+    except OSError:
+        return ""
+    return " (a web page, from a failed download)" if start.startswith((b"<!doctype", b"<html")) else ""

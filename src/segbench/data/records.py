@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,32 @@ def pair(
     faults += [f"{by_mask[key]}: mask without image" for key in sorted(by_mask.keys() - by_image.keys())]
     both = sorted(by_image.keys() & by_mask.keys())
     return [(key, by_image[key], by_mask[key]) for key in both], faults
+
+
+def unreadable(error: OSError, path: object) -> str:
+    """Return the line for a file that the operating system would not read.
+
+    Args:
+        error: What it said.
+        path: The file, if the error does not name it.
+    """
+    return f"{error.filename or path}: cannot be read ({error.strerror or error})"
+
+
+@contextmanager
+def refusing_unreadable(root: object) -> Iterator[None]:
+    """Refuse, as bad data, what the operating system will not list or read within the block.
+
+    Args:
+        root: Where the data lies.
+
+    Raises:
+        DataError: For an OSError, with the file it names.
+    """
+    try:
+        yield
+    except OSError as error:
+        refuse([unreadable(error, root)], root)
 
 
 def refuse(faults: list[str], root: object) -> None:
