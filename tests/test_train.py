@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import multiprocessing
+import shutil
 import time
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 import segbench.tracking
+from segbench.data.phantom import PhantomData
 from segbench.errors import BusyError, CheckpointError, ConfigError, DataError, DivergedError, StorageError
 from segbench.losses import DiceLoss
 from segbench.runs.checkpoint_io import VerifiedCheckpointIO, load_checkpoint
@@ -80,7 +82,6 @@ def test_scores_are_those_of_the_best_checkpoint(finished, tiny, tmp_path):
 def test_validation_scores_do_not_depend_on_the_batch_size(finished, tiny, tmp_path):
     from omegaconf import OmegaConf
 
-    from segbench.data.phantom import PhantomData
     from segbench.train import build_task
 
     cfg, directory, summary = finished
@@ -230,6 +231,35 @@ def test_changed_data_is_not_mixed_into_a_run(tiny, tmp_path, monkeypatch):
     (directory / "run.json").write_text(json.dumps(identity | {"data_fingerprint": "another"}))
     with pytest.raises(DataError, match="data files changed since this run began"):
         run(tiny(tmp_path), directory)
+
+
+def test_a_finished_run_of_other_data_is_not_reported_as_done(finished, tmp_path):
+    cfg, directory, _ = finished
+    shutil.copytree(directory, tmp_path / "run")
+    identity = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps(identity | {"data_fingerprint": "another"}))
+    with pytest.raises(DataError, match="data files changed since this run began; start again with rerun=true"):
+        run(cfg, tmp_path / "run")
+    assert status(tmp_path / "run")["state"] == "done"
+
+
+def test_a_finished_run_whose_data_is_gone_is_still_reported(finished, monkeypatch, caplog):
+    cfg, directory, summary = finished
+    monkeypatch.setattr(PhantomData, "find_records", lambda _: (_ for _ in ()).throw(DataError("no such folder")))
+    assert run(cfg, directory) == summary
+    assert "not compared with what the run was trained on: no such folder" in caplog.text
+
+
+def test_a_run_that_started_from_weights_that_changed_is_refused(finished, tiny, tmp_path):
+    parent = shutil.copytree(finished[1], tmp_path / "parent")
+    cfg = tiny(tmp_path, f"init_from={parent}", "trainer.max_epochs=1")
+    summary = run(cfg, tmp_path / "run")
+    assert run(cfg, tmp_path / "run") == summary
+    shutil.copy(parent / "checkpoints" / "last.ckpt", parent / "checkpoints" / "best.ckpt")
+    with (parent / "checkpoints" / "best.ckpt").open("ab") as stream:
+        stream.write(b"trained again")
+    with pytest.raises(CheckpointError, match="init_from names changed since .* rerun=true"):
+        run(cfg, tmp_path / "run")
 
 
 BAD_COMBINATIONS = {

@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from segbench import callbacks, environment, tracking
+from segbench import callbacks, environment, sources, tracking
 from segbench.config import validate
 from segbench.data.base import SegmentationData
 from segbench.errors import CheckpointError, ConfigError, DivergedError, InterruptedRun
@@ -52,6 +52,7 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     try:
         with stop_signals() as stop, run.locked():
             if run.state() == "done" and not cfg.rerun:
+                sources.check_sources(run, _build_data(cfg), cfg.init_from)
                 log.info("already done, nothing to do (rerun=true trains again)")
                 print_run(run.path, console)
                 return
@@ -88,10 +89,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
 
-    augmentation = build("augmentation", cfg)
-    data: SegmentationData = build(
-        "data", cfg, augmentation=augmentation, seed=cfg.seed, cache_dir=Path(cfg.paths.cache)
-    )
+    data = _build_data(cfg)
     task = build_task(cfg, data)
     data.setup()
     if cfg.rerun:
@@ -99,7 +97,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
         run.clear()
         run.begin(identity)
         write_text(run.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-    run.begin_data(data.fingerprint)
+    run.begin_sources(sources.find_sources(data, cfg.init_from))
     task.loss.prepare(torch.from_numpy(data.class_pixels))
     task.extra_state = _extra_state(cfg, data)
 
@@ -154,6 +152,11 @@ def build_task(cfg: DictConfig, data: SegmentationData) -> SegmentationTask:
             f"trainer.monitor={cfg.trainer.monitor}: no such score{nearest(cfg.trainer.monitor, task.metric_names())}"
         )
     return task
+
+
+def _build_data(cfg: DictConfig) -> SegmentationData:
+    augmentation = build("augmentation", cfg)
+    return build("data", cfg, augmentation=augmentation, seed=cfg.seed, cache_dir=Path(cfg.paths.cache))
 
 
 def _fit_and_evaluate(

@@ -54,6 +54,14 @@ def test_another_size_and_a_changed_file_are_other_caches(carvana, carvana_folde
     assert counted(carvana(), monkeypatch)[0] == 0
 
 
+def test_data_is_told_apart_without_decoding_any(carvana, carvana_folder, monkeypatch):
+    monkeypatch.setattr(CarvanaData, "read", lambda *_: pytest.fail("a file was decoded"))
+    before = carvana().find()
+    assert carvana().find() == before
+    os.utime(carvana_folder / "train" / "car0_01.jpg", ns=(1, 1))
+    assert carvana().find() != before
+
+
 @pytest.mark.parametrize("name", ["images.npy", "masks.npy", "manifest.json"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_a_damaged_cache_is_built_again(carvana, tmp_path, monkeypatch, caplog, name, damage):

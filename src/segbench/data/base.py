@@ -133,6 +133,28 @@ class SegmentationData(pl.LightningDataModule):
             "labels": {str(key): value for key, value in self.label_map.items()},
         }
 
+    def find(self) -> str:
+        """Find the data without decoding any of it; does nothing the second time.
+
+        Returns:
+            The fingerprint: equal for equal names, sizes and times of the files and settings that shape the arrays.
+
+        Raises:
+            DataError: With every fault found.
+        """
+        if self.records:
+            return self.fingerprint
+        with refusing_unreadable(self.root):
+            records, faults = self.find_records()
+        refuse(faults, self.root)
+        ids = [record.id for record in records]
+        if len(set(ids)) < len(ids):
+            raise DataError(f"data.root={self.root}: image ids are not unique")
+        with refusing_unreadable(self.root):
+            self.fingerprint = fingerprint(records, self.settings())
+        self.records = records
+        return self.fingerprint
+
     # -- Lightning's hooks -------------------------------------------------------------------------
 
     def setup(self, stage: str | None = None) -> None:
@@ -143,16 +165,9 @@ class SegmentationData(pl.LightningDataModule):
         """
         if self.datasets:
             return
-        with refusing_unreadable(self.root):
-            records, faults = self.find_records()
-        refuse(faults, self.root)
-        ids = [record.id for record in records]
-        if len(set(ids)) < len(ids):
-            raise DataError(f"data.root={self.root}: image ids are not unique")
-        self.records = records
+        self.find()
+        records = self.records
         self.splits = self.split(records)
-        with refusing_unreadable(self.root):
-            self.fingerprint = fingerprint(records, self.settings())
         arrays, faults = load_arrays(records, self.fingerprint, self.cache_dir, self.read)
         refuse(faults, self.root)
         self._measure(arrays)

@@ -77,7 +77,7 @@ def load_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
     known = _known_digests(path.parent)
-    if known is not None and _digest(path) not in known:
+    if known is not None and file_digest(path) not in known:
         raise CheckpointError(f"{path}: damaged (its SHA-256 is not in {MANIFEST}); delete it or start with rerun=true")
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
@@ -104,7 +104,7 @@ def newest_good(folder: Path) -> tuple[Path | None, list[str]]:
         path = folder / name
         if not path.is_file():
             continue
-        if _digest(path) in known:
+        if file_digest(path) in known:
             return path, refused
         refused.append(f"{path}: damaged, not used")
     return None, refused
@@ -122,7 +122,8 @@ def _known_digests(folder: Path) -> set[str] | None:
     return None if listed is None else {digest for digests in listed.values() for digest in digests}
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Return a file's SHA-256, as the manifest lists it."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

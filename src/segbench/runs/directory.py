@@ -19,8 +19,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from segbench.errors import BusyError, DataError, StorageError
+from segbench.errors import BusyError, CheckpointError, DataError, SegbenchError, StorageError
 from segbench.runs.files import read_json, sweep_temporaries, write_json
+
+_SOURCES: tuple[tuple[str, str, type[SegbenchError]], ...] = (
+    ("data_fingerprint", "the data files", DataError),
+    ("init_from_sha256", "the checkpoint that init_from names", CheckpointError),
+)
 
 
 @dataclass(frozen=True)
@@ -106,20 +111,32 @@ class RunDirectory:
             attempts=previous.get("attempts", 0) + 1,
         )
 
-    def begin_data(self, fingerprint: str) -> None:
-        """Record which files the run is trained on.
+    def begin_sources(self, sources: dict[str, str]) -> None:
+        """Record what the run is trained on.
 
         Args:
-            fingerprint: Digest of the data files' names, sizes and times, and of the settings that shape them.
+            sources: ``data_fingerprint``, the digest of the data files' names, sizes and times and of the settings
+                that shape them; with ``init_from`` also ``init_from_sha256``, that of the checkpoint.
 
         Raises:
             DataError: If the run was begun on other files and would now go on with these.
+            CheckpointError: If it was begun from other weights.
         """
-        identity = self.identity()
-        known = identity.get("data_fingerprint")
-        if known not in (None, fingerprint) and any(self.checkpoints.glob("*.ckpt")):
-            raise DataError(f"{self.path}: the data files changed since this run began; start again with rerun=true")
-        write_json(self.path / "run.json", identity | {"data_fingerprint": fingerprint})
+        if any(self.checkpoints.glob("*.ckpt")):
+            self.check_sources(sources)
+        write_json(self.path / "run.json", self.identity() | sources)
+
+    def check_sources(self, sources: dict[str, str]) -> None:
+        """Compare what the run was begun on with what is there now; what either lacks is not compared.
+
+        Raises:
+            DataError: If the data's files are others.
+            CheckpointError: If the weights it started from are others.
+        """
+        known = self.identity()
+        for name, what, refusal in _SOURCES:
+            if name in known and name in sources and known[name] != sources[name]:
+                raise refusal(f"{self.path}: {what} changed since this run began; start again with rerun=true")
 
     def finish(self) -> None:
         """Record that the run is done."""

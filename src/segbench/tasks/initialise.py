@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from segbench.errors import CheckpointError, ConfigError
-from segbench.runs.checkpoint_io import BEST, load_checkpoint
+from segbench.runs.checkpoint_io import BEST, file_digest, load_checkpoint
 from segbench.suggest import nearest
 
 log = logging.getLogger("segbench")
@@ -56,6 +56,16 @@ def load_weights(network: nn.Module, init_from: str) -> None:
         log.info("init_from: weights of %s; head replaced, %d -> %d output channels", path, old, new)
     else:
         log.info("init_from: weights of %s", path)
+
+
+def weights_digest(init_from: str) -> str:
+    """Return the SHA-256 of the checkpoint that ``init_from`` names.
+
+    Raises:
+        CheckpointError: If there is no such checkpoint.
+        ConfigError: If several match.
+    """
+    return file_digest(_find(init_from))
 
 
 def freeze(network: nn.Module, part: str) -> None:

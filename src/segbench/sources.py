@@ -1,0 +1,59 @@
+"""What a run is trained on besides its configuration: the data's files and the weights it starts from.
+
+The run's identity knows their names only (``data.root`` and ``init_from``), and not what lies there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from segbench.data.base import SegmentationData
+from segbench.errors import SegbenchError
+from segbench.runs.directory import RunDirectory
+from segbench.tasks.initialise import weights_digest
+
+log = logging.getLogger("segbench")
+
+
+def find_sources(data: SegmentationData, init_from: str | None) -> dict[str, str]:
+    """Return the digests of what a run is trained on, as :meth:`RunDirectory.begin_sources` keeps them.
+
+    Args:
+        data: The data module; nothing of it is decoded.
+        init_from: The configuration's ``init_from``.
+
+    Raises:
+        SegbenchError: If data or weights are not there.
+    """
+    return {name: find() for name, find in _finders(data, init_from).items()}
+
+
+def check_sources(run: RunDirectory, data: SegmentationData, init_from: str | None) -> None:
+    """Refuse to report a finished run that was trained on other data or weights than are there now.
+
+    What is no longer there cannot be compared: that is said, and the run is still good.
+
+    Args:
+        run: The finished run.
+        data: The data module.
+        init_from: The configuration's ``init_from``.
+
+    Raises:
+        DataError: If the data's files are others.
+        CheckpointError: If the weights are others.
+    """
+    now = {}
+    for name, find in _finders(data, init_from).items():
+        try:
+            now[name] = find()
+        except SegbenchError as error:
+            log.warning("not compared with what the run was trained on: %s", error)
+    run.check_sources(now)
+
+
+def _finders(data: SegmentationData, init_from: str | None) -> dict[str, Callable[[], str]]:
+    finders: dict[str, Callable[[], str]] = {"data_fingerprint": data.find}
+    if init_from is not None:
+        finders["init_from_sha256"] = lambda: weights_digest(init_from)
+    return finders
