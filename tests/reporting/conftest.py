@@ -43,7 +43,8 @@ class Maker:
         reason: str | None = None,
         **more: Any,
     ) -> Path:
-        """Write one run; ``more``: experiment, config (merged), choices (merged), images, cost, name, overrides."""
+        """Write one run; ``more``: experiment, config (merged), choices (merged), images, cost, name, overrides,
+        fingerprint."""
         experiment = more.get("experiment", "carvana/architectures")
         name = more.get("name", f"fake-{model}-dice-seed{seed}")
         folder = self.root / experiment / name
@@ -82,9 +83,10 @@ class Maker:
             cost |= {"predict_images_per_second": 4.0, "peak_memory_bytes": 2**31, "wall_seconds": 252.0}
             cost |= {"device": "Fake CPU", "threads": 1, "precision": "32-true"} | more.get("cost", {})
             git = {"commit": "abcdef0123456789", "dirty": False}
-            self._json(
-                folder / "summary.json", {"cost": cost, "git": git, "versions": {"torch": "2.13.0"}, "seed": seed}
-            )
+            summary = {"cost": cost, "git": git, "versions": {"torch": "2.13.0"}, "seed": seed}
+            if "fingerprint" in more:
+                summary["data"] = {"fingerprint": more["fingerprint"]}
+            self._json(folder / "summary.json", summary)
         return folder
 
     @staticmethod

@@ -110,3 +110,32 @@ def test_flatten_and_show():
         "64",
         "True",
     ]
+
+
+def test_runs_of_other_files_behind_equal_settings_are_refused_and_named(architectures):
+    architectures("unet", 0, fingerprint="1111aaaa2222")
+    architectures("attunet", 0, fingerprint="1111aaaa2222")
+    architectures("unet", 1, fingerprint="3333bbbb4444", config={"data.batch_size": 4})
+    runs = collect([architectures.root])
+    with pytest.raises(
+        ConfigError,
+        match=r"differ in data\.fingerprint \(fake-attunet-dice-seed0 and fake-unet-dice-seed1 read different files",
+    ) as caught:
+        compare(runs)
+    assert "\n" not in str(caught.value)
+    mixed = compare(runs, mix=True)
+    assert [row.values for row in mixed.rows] == [("attunet", "1111aaaa"), ("unet", "1111aaaa"), ("unet", "3333bbbb")]
+
+
+def test_other_settings_of_the_data_explain_another_fingerprint(architectures):
+    architectures.comparison["factors"] = ["data.size"]
+    architectures("unet", 0, fingerprint="1")
+    architectures("unet", 0, fingerprint="2", config={"data.size": [10, 25]}, name="small")
+    assert len(compare(collect([architectures.root])).rows) == 2
+
+
+def test_a_run_that_tells_no_fingerprint_is_compared_with_any(architectures):
+    architectures("unet", 0)
+    architectures("unet", 1, fingerprint="1")
+    architectures("unet", 2, state="failed", reason="stopped")
+    assert [len(row.done) for row in compare(collect([architectures.root])).rows] == [2]

@@ -167,7 +167,7 @@ def _summary(path: Path) -> dict[str, Any]:
     value = _json(path)
 
     def check(_: Path) -> dict[str, Any]:
-        for part in ("cost", "git"):
+        for part in ("cost", "git", "data"):
             if not isinstance(value.get(part, {}), dict):
                 raise ValueError(f"{part} is not a JSON object")
         for key, item in value.get("cost", {}).items():

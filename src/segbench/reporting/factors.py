@@ -15,6 +15,10 @@ from segbench.runs.identity import IRRELEVANT
 
 UNKNOWN = "?"
 ABSENT = "–"
+# Not a key of the configuration, but of a finished run's summary: which files lay behind its data settings.
+FINGERPRINT = "data.fingerprint"
+# What says how the data is used, not what is read.
+_USE_OF_DATA = ("data.batch_size", "data.split", "data.split_by", "data.split_seed")
 # What names a run; and where a group is chosen whose keys cannot change a result.
 NAMES = ("name", "id", "experiment", "run_name", "experiment_name", "seed")
 
@@ -36,6 +40,8 @@ def factor_value(run: Run, factor: str) -> Hashable:
     Returns:
         The value; :data:`ABSENT` where a configuration lacks the key, :data:`UNKNOWN` where there is none to look in.
     """
+    if factor == FINGERPRINT and run.state == "done":
+        return (_fingerprint(run) or ABSENT)[:8]
     if factor in run.choices:
         return run.choices[factor]
     if run.config:
@@ -64,6 +70,8 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
     decides it (``model.width`` under ``model``, unless one network was trained in two widths); when it repeats the
     seed; or when it cannot change a result (``segbench.runs.identity.IRRELEVANT``).
 
+    Data settings are only names for files, so the files' fingerprint is compared too, among runs of equal settings.
+
     Returns:
         Group names (where the choice differs) and dotted keys, sorted. A differing group stands for the keys that it
         decides.
@@ -89,6 +97,8 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
         above = [factor for factor in (*factors, *found) if key.startswith(f"{factor}.")]
         if key not in factors and not any(_decided(groups.get(group, []), values) for group in above):
             found.append(key)
+    if FINGERPRINT not in factors and _strangers_to_the_data(runs):
+        found.append(FINGERPRINT)
     return sorted(found)
 
 
@@ -105,6 +115,8 @@ def require_comparable(runs: Sequence[Run], factors: Sequence[str], mix: bool) -
     """
     others = other_differences(runs, factors)
     if others and not mix:
+        if FINGERPRINT in others:
+            others[others.index(FINGERPRINT)] += f" ({_strangers_to_the_data(runs)})"
         raise ConfigError(
             f"{runs[0].directory.parent}: the runs differ in {', '.join(others)} besides {', '.join(factors)} and seed;"
             " name the run directories to compare, or give --mix to make these differences rows of the table"
@@ -125,6 +137,22 @@ def _comparable(run: Run) -> dict[str, Hashable]:
                 value = f"<path>{value[len(place) :]}" if value.startswith(f"{place}/") else value
             flat[key] = re.sub(rf"seed{run.seed}(?!\d)", "seed*", value)
     return flat
+
+
+def _fingerprint(run: Run) -> str | None:
+    value = run.summary.get("data", {}).get("fingerprint")
+    return None if value is None else str(value)
+
+
+def _strangers_to_the_data(runs: Sequence[Run]) -> str:
+    """Name two runs that read different files by the same settings; empty where there are none."""
+    first: dict[Any, Run] = {}
+    for run in runs:
+        settings = {key: value for key, value in flatten(run.config).items() if key.startswith("data.")}
+        read = frozenset(item for item in settings.items() if _matters(item[0]) and item[0] not in _USE_OF_DATA)
+        if _fingerprint(run) and _fingerprint(first.setdefault(read, run)) != _fingerprint(run):
+            return f"{first[read].name} and {run.name} read different files by equal settings"
+    return ""
 
 
 def _matters(key: str) -> bool:
