@@ -186,6 +186,25 @@ def test_damaged_checkpoints_fall_back_and_then_refuse(tiny, tmp_path, monkeypat
     assert run(tiny(tmp_path, "rerun=true"), directory)["epochs"] == 3
 
 
+@pytest.mark.parametrize("harm", ["deleted", "damaged", "manifest deleted"])
+def test_a_lost_best_checkpoint_is_not_called_divergence(finished, tmp_path, harm):
+    cfg, directory, _ = finished
+    shutil.copytree(directory, tmp_path / "run")
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    (tmp_path / "run" / "status.json").unlink()
+    if harm == "deleted":
+        best.unlink()
+    elif harm == "damaged":
+        best.write_bytes(best.read_bytes()[:-1])
+    else:
+        best.with_name("manifest.json").unlink()
+    with pytest.raises(CheckpointError, match="rerun=true") as refusal:
+        run(cfg, tmp_path / "run")
+    expected = {"deleted": "gone, though epoch", "damaged": "damaged (its SHA-256", "manifest deleted": "missing"}
+    assert expected[harm] in str(refusal.value)
+    assert (status(tmp_path / "run")["exit_code"], "\n" in str(refusal.value)) == (5, False)
+
+
 def test_a_refused_rerun_costs_nothing_that_was_finished(tiny, tmp_path):
     run(tiny(tmp_path), tmp_path / "run")
     with pytest.raises(ConfigError):

@@ -15,13 +15,13 @@ from pytorch_lightning.loggers import Logger
 from segbench import callbacks, environment, sources, tracking
 from segbench.config import validate
 from segbench.data.base import SegmentationData
-from segbench.errors import CheckpointError, ConfigError, DivergedError, InterruptedRun
+from segbench.errors import CheckpointError, ConfigError, InterruptedRun
 from segbench.instantiation import build
 from segbench.reporting.single import print_run
 from segbench.reporting.terminal import terminal
 from segbench.resolvers import monitor_mode
 from segbench.rng import derive_seed
-from segbench.runs.checkpoint_io import BEST, LAST, PREVIOUS, load_checkpoint, newest_good
+from segbench.runs.checkpoint_io import newest_good
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import atomic_open, write_json, write_text
@@ -188,10 +188,7 @@ def _fit_and_evaluate(
         raise InterruptedRun(checkpoints.stop_signal)
     log.info("trained %d epochs in %.0f s", trainer.current_epoch, time.monotonic() - started)
 
-    best = run.checkpoints / BEST
-    if not best.is_file():
-        raise DivergedError(f"{cfg.trainer.monitor} was never finite, so no epoch is best; lower optimizer.lr")
-    task.load_state_dict(load_checkpoint(best)["state_dict"])
+    task.load_state_dict(checkpoints.load_best())
     loaders = data.eval_dataloaders()
     task.evaluation = {split: CountsTable() for split in loaders}
     trainer.test(task, dataloaders=list(loaders.values()), verbose=False)
@@ -218,8 +215,8 @@ def _resume_point(run: RunDirectory) -> Path | None:
         log.warning(line)
     if path is not None:
         log.info("going on from %s", path)
-    elif any((run.checkpoints / name).exists() for name in (LAST, PREVIOUS)):
-        raise CheckpointError(f"{run.checkpoints}: no checkpoint to resume from is intact; start with rerun=true")
+    elif refused:
+        raise CheckpointError(f"{'; '.join(refused)}; start with rerun=true")
     return path
 
 

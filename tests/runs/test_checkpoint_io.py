@@ -90,6 +90,51 @@ def test_a_full_disk_keeps_the_older_checkpoint(tmp_path, monkeypatch):
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["last.ckpt", "manifest.json"]
 
 
+@pytest.mark.parametrize("content", [None, b"{", b"[]", b'{"best.ckpt": 3}', b"\xff"])
+def test_a_run_without_a_whole_manifest_cannot_be_verified_and_says_so(tmp_path, content):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    (tmp_path / "run.json").write_text("{}")
+    save(folder, 0, "best.ckpt")
+    save(folder, 1)
+    manifest = folder / "manifest.json"
+    manifest.unlink() if content is None else manifest.write_bytes(content)
+    with pytest.raises(CheckpointError, match="manifest.json: missing or damaged, .* rerun=true") as refusal:
+        load_checkpoint(folder / "best.ckpt")
+    assert "\n" not in str(refusal.value)
+    assert newest_good(folder) == (None, [f"{manifest}: missing or damaged, so no checkpoint can be verified"])
+
+
+def test_a_checkpoint_from_elsewhere_needs_no_manifest_but_its_lack_is_said(tmp_path, caplog):
+    torch.save({"state_dict": {}}, tmp_path / "weights.ckpt")
+    assert load_checkpoint(tmp_path / "weights.ckpt") == {"state_dict": {}}
+    assert "weights.ckpt: not verified" in caplog.text
+
+
+def test_a_damaged_checkpoint_is_not_to_be_deleted(tmp_path):
+    path = save(tmp_path, 0, "best.ckpt")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match="damaged .*train its run again with rerun=true") as refusal:
+        load_checkpoint(path)
+    assert "delete" not in str(refusal.value)
+
+
+def test_a_checkpoint_that_cannot_be_read_falls_back_to_the_previous_one(tmp_path, monkeypatch):
+    for step in (1, 2):
+        save(tmp_path, step)
+    opened = Path.open
+
+    def refused(self, *arguments, **options):
+        if self.name == "last.ckpt":
+            raise OSError(errno.EIO, "Input/output error", str(self))
+        return opened(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refused)
+    path, lines = newest_good(tmp_path)
+    assert path.name == "previous.ckpt"
+    assert "last.ckpt: cannot be read (Input/output error), not used" in lines[0]
+
+
 def test_best_stays_good_however_many_last_ones_follow(tmp_path):
     save(tmp_path, 0, "best.ckpt")
     for step in range(12):

@@ -14,8 +14,8 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
 
-from segbench.errors import DivergedError, InterruptedRun
-from segbench.runs.checkpoint_io import BEST, LAST
+from segbench.errors import CheckpointError, DivergedError, InterruptedRun
+from segbench.runs.checkpoint_io import BEST, LAST, load_checkpoint
 
 
 class RunCheckpoints(Checkpoint):
@@ -54,6 +54,22 @@ class RunCheckpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the best epoch so far up again."""
         self.best = dict(state_dict)
+
+    def load_best(self) -> dict[str, Any]:
+        """Return the best weights of a training that has ended.
+
+        Raises:
+            DivergedError: If no epoch was best, as the score was never finite.
+            CheckpointError: If the file is gone or damaged.
+        """
+        path = self.folder / BEST
+        if path.is_file():
+            return load_checkpoint(path)["state_dict"]
+        if self.best["epoch"] is None:
+            raise DivergedError(f"{self.monitor} was never finite, so no epoch is best; lower optimizer.lr")
+        raise CheckpointError(
+            f"{path}: gone, though epoch {self.best['epoch'] + 1} was saved there; start again with rerun=true"
+        )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take over the stop signals from Lightning, which would exit with 0 and save nothing."""

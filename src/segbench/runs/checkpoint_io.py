@@ -8,6 +8,7 @@ Here a checkpoint is written beside its target, synced and renamed, and its SHA-
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +18,8 @@ from lightning_fabric.plugins import CheckpointIO
 
 from segbench.errors import CheckpointError
 from segbench.runs.files import atomic_open, read_json, write_json
+
+log = logging.getLogger("segbench")
 
 MANIFEST = "manifest.json"
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
@@ -65,20 +68,27 @@ class VerifiedCheckpointIO(CheckpointIO):
 
 
 def load_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """Load a checkpoint file, verified where a manifest lies beside it.
+    """Load a checkpoint file, verified; one that lies outside a run directory may have no manifest beside it.
 
     Args:
         path: The file.
         map_location: As in :func:`torch.load`.
 
     Raises:
-        CheckpointError: If the file is missing, damaged, or not a checkpoint of plain types.
+        CheckpointError: If the file is missing, damaged, or not a checkpoint of plain types; or if it cannot be
+            verified because its run's manifest is missing or damaged.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
     known = _known_digests(path.parent)
     if known is not None and file_digest(path) not in known:
-        raise CheckpointError(f"{path}: damaged (its SHA-256 is not in {MANIFEST}); delete it or start with rerun=true")
+        raise CheckpointError(
+            f"{path}: damaged (its SHA-256 is not in {MANIFEST}); train its run again with rerun=true"
+        )
+    if known is None:
+        if (path.parent / MANIFEST).exists() or (path.parent.parent / "run.json").exists():
+            raise CheckpointError(f"{_no_manifest(path.parent)}; train its run again with rerun=true")
+        log.warning("%s: not verified, as no %s lies beside it", path, MANIFEST)
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:
@@ -98,34 +108,56 @@ def newest_good(folder: Path) -> tuple[Path | None, list[str]]:
         The newest of ``last.ckpt`` and ``previous.ckpt`` that verifies (None if there is none), and one line
         for each that was refused.
     """
-    known = _known_digests(folder) or set()
+    known = _known_digests(folder)
     refused: list[str] = []
-    for name in (LAST, PREVIOUS):
-        path = folder / name
+    for path in (folder / LAST, folder / PREVIOUS):
         if not path.is_file():
             continue
-        if file_digest(path) in known:
-            return path, refused
-        refused.append(f"{path}: damaged, not used")
+        if known is None:
+            return None, [_no_manifest(folder)]
+        try:
+            if file_digest(path) in known:
+                return path, refused
+            refused.append(f"{path}: damaged, not used")
+        except CheckpointError as error:
+            refused.append(f"{error}, not used")
     return None, refused
 
 
 def _remember(folder: Path, digest: str, name: str) -> None:
-    listed: dict[str, list[str]] = read_json(folder / MANIFEST) or {}
+    listed = _listed(folder) or {}
     # More than one a name: after a kill between this line and the rename the older file is still the good one.
     listed[name] = [*(known for known in listed.get(name, []) if known != digest), digest][-_REMEMBERED:]
     write_json(folder / MANIFEST, listed)
 
 
 def _known_digests(folder: Path) -> set[str] | None:
-    listed = read_json(folder / MANIFEST)
+    listed = _listed(folder)
     return None if listed is None else {digest for digests in listed.values() for digest in digests}
 
 
+def _listed(folder: Path) -> dict[str, list[str]] | None:
+    """Return the manifest; None if it is missing, damaged, or JSON of another shape."""
+    listed = read_json(folder / MANIFEST)
+    whole = isinstance(listed, dict) and all(isinstance(digests, list) for digests in listed.values())
+    return listed if whole else None
+
+
+def _no_manifest(folder: Path) -> str:
+    return f"{folder / MANIFEST}: missing or damaged, so no checkpoint can be verified"
+
+
 def file_digest(path: Path) -> str:
-    """Return a file's SHA-256, as the manifest lists it."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Return a file's SHA-256, as the manifest lists it.
+
+    Raises:
+        CheckpointError: If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _first_line(error: Exception) -> str:

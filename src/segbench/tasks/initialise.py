@@ -99,5 +99,7 @@ def _find(init_from: str) -> Path:
     path = matches[0]
     path = path / "checkpoints" / BEST if path.is_dir() else path
     if not path.is_file():
-        raise CheckpointError(f"init_from={init_from}: no checkpoint there; train that run first")
+        raise CheckpointError(
+            f"init_from={init_from}: no checkpoint there; train that run first, with rerun=true if it is done"
+        )
     return path
