@@ -205,6 +205,20 @@ def test_a_lost_best_checkpoint_is_not_called_divergence(finished, tmp_path, har
     assert (status(tmp_path / "run")["exit_code"], "\n" in str(refusal.value)) == (5, False)
 
 
+def test_the_summary_tells_of_the_checkpoint_that_was_evaluated(finished, tmp_path):
+    cfg, directory, summary = finished
+    shutil.copytree(directory, tmp_path / "run")
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    stored = load_checkpoint(best)
+    assert stored["segbench"]["best"] == summary["best"] | {"epoch": summary["best"]["epoch"] - 1}
+    # As if the run had been killed after it saved this one, and had then found another epoch best.
+    stored["segbench"]["best"] |= {"epoch": 0, "value": 0.125}
+    VerifiedCheckpointIO().save_checkpoint(stored, best)
+    (tmp_path / "run" / "status.json").unlink()
+    again = run(cfg, tmp_path / "run")
+    assert again["best"] == {"epoch": 1, "value": 0.125, "monitor": "val/loss"}
+
+
 def test_a_refused_rerun_costs_nothing_that_was_finished(tiny, tmp_path):
     run(tiny(tmp_path), tmp_path / "run")
     with pytest.raises(ConfigError):

@@ -56,7 +56,10 @@ class RunCheckpoints(Checkpoint):
         self.best = dict(state_dict)
 
     def load_best(self) -> dict[str, Any]:
-        """Return the best weights of a training that has ended.
+        """Return the best weights of a training that has ended; ``best`` is then what their file says of itself.
+
+        A run that was killed after it saved them, and took another course when it went on (on a GPU the bits may
+        differ), may remember another epoch.
 
         Raises:
             DivergedError: If no epoch was best, as the score was never finite.
@@ -64,7 +67,9 @@ class RunCheckpoints(Checkpoint):
         """
         path = self.folder / BEST
         if path.is_file():
-            return load_checkpoint(path)["state_dict"]
+            stored = load_checkpoint(path)
+            self.best = dict(stored["segbench"].get("best", self.best))
+            return stored["state_dict"]
         if self.best["epoch"] is None:
             raise DivergedError(f"{self.monitor} was never finite, so no epoch is best; lower optimizer.lr")
         raise CheckpointError(
@@ -99,6 +104,9 @@ class RunCheckpoints(Checkpoint):
             return
         _refuse_non_finite(pl_module)
         self.best = {"epoch": trainer.current_epoch, "value": value, "monitor": self.monitor}
+        # Lightning saves no state of callbacks with weights alone.
+        task: Any = pl_module
+        task.extra_state["best"] = dict(self.best)
         trainer.save_checkpoint(self.folder / BEST, weights_only=True)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
