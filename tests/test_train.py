@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+import segbench.environment
 import segbench.tracking
 from segbench.data.phantom import PhantomData
 from segbench.errors import BusyError, CheckpointError, ConfigError, DataError, DivergedError, StorageError
@@ -217,6 +218,16 @@ def test_the_summary_tells_of_the_checkpoint_that_was_evaluated(finished, tmp_pa
     (tmp_path / "run" / "status.json").unlink()
     again = run(cfg, tmp_path / "run")
     assert again["best"] == {"epoch": 1, "value": 0.125, "monitor": "val/loss"}
+
+
+def test_the_commit_is_that_of_the_start(finished, tiny, tmp_path, monkeypatch):
+    states = iter([{"commit": "a", "dirty": False}, {"commit": "b", "dirty": False}])
+    monkeypatch.setattr(segbench.environment, "git_state", lambda: next(states))
+    cfg = tiny(tmp_path, "trainer.max_epochs=1")
+    assert run(cfg, tmp_path / "run")["git"] == {"commit": "a", "dirty": False}
+    # What goes on under another commit is of neither as it stands.
+    (tmp_path / "run" / "status.json").unlink()
+    assert run(cfg, tmp_path / "run")["git"] == {"commit": "a", "dirty": True}
 
 
 def test_a_refused_rerun_costs_nothing_that_was_finished(tiny, tmp_path):

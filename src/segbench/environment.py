@@ -16,9 +16,16 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
 
 
-def git_state() -> dict[str, Any]:
-    """Return the source's commit and whether tracked files differ from it (None outside a checkout)."""
-    folder = Path(__file__).parent
+def git_state(folder: Path | None = None) -> dict[str, Any]:
+    """Return the source's commit and whether its files differ from it (None outside a checkout).
+
+    A file below ``src`` or ``conf`` that git does not know, and is not told to ignore, shapes results as well as one
+    that it knows. Others, notes and outputs say, do not.
+
+    Args:
+        folder: A folder of the checkout; None for that of this package.
+    """
+    folder = folder or Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str | None:
         try:
@@ -28,5 +35,8 @@ def git_state() -> dict[str, Any]:
         return result.stdout.strip()
 
     commit = git("rev-parse", "HEAD")
-    changes = git("status", "--porcelain", "--untracked-files=no") if commit else None
-    return {"commit": commit, "dirty": bool(changes)}
+    if commit is None:
+        return {"commit": None, "dirty": False}
+    changes = git("status", "--porcelain", "--untracked-files=no")
+    unknown = git("ls-files", "--others", "--exclude-standard", ":/src", ":/conf")
+    return {"commit": commit, "dirty": bool(changes or unknown)}

@@ -1,4 +1,4 @@
-"""What a run is trained on besides its configuration: the data's files and the weights it starts from.
+"""What a run is made of besides its configuration: the data's files, the weights it starts from, the code.
 
 The run's identity knows their names only (``data.root`` and ``init_from``), and not what lies there.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
+from segbench import environment
 from segbench.data.base import SegmentationData
 from segbench.errors import SegbenchError
 from segbench.runs.directory import RunDirectory
@@ -50,6 +52,20 @@ def check_sources(run: RunDirectory, data: SegmentationData, init_from: str | No
         except SegbenchError as error:
             log.warning("not compared with what the run was trained on: %s", error)
     run.check_sources(now)
+
+
+def find_code(run: RunDirectory, before: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the commit that a run is trained with, asked at its start: hours later another may be checked out.
+
+    Args:
+        run: The run directory.
+        before: What this returned when the run was begun, if it goes on; of two commits the first is kept, called
+            dirty, since what follows is of neither as it stands.
+    """
+    now = environment.git_state()
+    if before in (None, now) or not any(run.checkpoints.glob("*.ckpt")):
+        return now
+    return (before or {}) | {"dirty": True}
 
 
 def _finders(data: SegmentationData, init_from: str | None) -> dict[str, Callable[[], str]]:

@@ -81,7 +81,9 @@ def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, An
 
 def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     known = {} if cfg.rerun else run.identity()
-    identity = {"wandb_id": tracking.new_wandb_id()} | known | identity
+    identity = (
+        {"wandb_id": tracking.new_wandb_id()} | known | identity | {"git": sources.find_code(run, known.get("git"))}
+    )
     run.begin(identity)
     write_text(run.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     quiet_lightning()
@@ -204,7 +206,7 @@ def _fit_and_evaluate(
         "cost": cost.report(trainer, task),
         "data": data.summary(),
         "versions": environment.versions(),
-        "git": environment.git_state(),
+        "git": run.identity()["git"],
         "seed": cfg.seed,
     }
 
