@@ -6,9 +6,11 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import segbench.data.cache as cache_module
 from segbench.data.carvana import CarvanaData
+from segbench.errors import ConfigError
 
 
 def arrays_of(module):
@@ -100,16 +102,25 @@ def test_a_full_disk_keeps_the_data_in_memory(carvana, tmp_path, monkeypatch, ca
     assert not list((tmp_path / "cache").rglob("*.npy"))
 
 
-def test_images_of_several_sizes_are_kept_as_they_are(carvana, carvana_folder):
-    from PIL import Image
-
+@pytest.fixture
+def mixed_sizes(carvana_folder):
     for path in (carvana_folder / "train" / "car0_01.jpg", carvana_folder / "train_masks" / "car0_01_mask.gif"):
         image = Image.open(path)
         image.resize((30, 20), Image.Resampling.NEAREST).save(path)
-    module = carvana(size=None)
+
+
+def test_images_of_several_sizes_are_kept_as_they_are(carvana, mixed_sizes):
+    module = carvana(size=None, batch_size=1)
     module.setup()
     shapes = {tuple(dataset[i]["image"].shape) for dataset in module.datasets.values() for i in range(len(dataset))}
     assert shapes == {(3, 40, 60), (3, 20, 30)}
+
+
+def test_images_of_several_sizes_make_no_batch(carvana, mixed_sizes):
+    with pytest.raises(ConfigError, match="data.size=null: the images have 2 sizes .* data.batch_size=1") as refusal:
+        carvana(size=None, batch_size=2).setup()
+    assert "\n" not in str(refusal.value)
+    carvana(batch_size=2).setup()
 
 
 def _build(make_options, barrier, counter):

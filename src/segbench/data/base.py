@@ -162,6 +162,7 @@ class SegmentationData(pl.LightningDataModule):
 
         Raises:
             DataError: With every fault found.
+            ConfigError: If images of several sizes are to be put into batches.
         """
         if self.datasets:
             return
@@ -170,6 +171,12 @@ class SegmentationData(pl.LightningDataModule):
         self.splits = self.split(records)
         arrays, faults = load_arrays(records, self.fingerprint, self.cache_dir, self.read)
         refuse(faults, self.root)
+        sizes = {image.shape[:2] for image in arrays.images} if isinstance(arrays.images, list) else {}
+        if sizes and self.batch_size > 1:
+            raise ConfigError(
+                f"data.size=null: the images have {len(sizes)} sizes and make no batch; "
+                f"set data.size, or data.batch_size=1 (now {self.batch_size})"
+            )
         self._measure(arrays)
         for split, indices in self.splits.items():
             self.datasets[split] = SegmentationDataset(
