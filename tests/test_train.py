@@ -14,6 +14,7 @@ import torch
 
 import segbench.environment
 import segbench.tracking
+from segbench.callbacks import panels
 from segbench.data.phantom import PhantomData
 from segbench.errors import BusyError, CheckpointError, ConfigError, DataError, DivergedError, StorageError
 from segbench.losses import DiceLoss
@@ -328,6 +329,20 @@ def test_parts_that_do_not_fit_are_refused_before_data_is_read(tiny, tmp_path, m
     assert "\n" not in str(refusal.value)
     if override != "trainer.accelerator=gpu":
         assert not (tmp_path / ".cache").exists()
+
+
+def test_the_summary_is_safe_before_pictures_are_drawn(finished, tmp_path, monkeypatch):
+    cfg, directory, summary = finished
+    shutil.copytree(directory, tmp_path / "run")
+    for name in ("status.json", "summary.json"):
+        (tmp_path / "run" / name).unlink()
+    seen = []
+    monkeypatch.setattr(
+        panels, "draw_panels", lambda *_: seen.append((tmp_path / "run" / "summary.json").is_file()) or 1 / 0
+    )
+    assert run(cfg, tmp_path / "run")["scores"] == summary["scores"]
+    assert seen == [True]
+    assert status(tmp_path / "run")["state"] == "done"
 
 
 # -- fine-tuning ---------------------------------------------------------------------------------------

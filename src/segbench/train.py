@@ -106,9 +106,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     loggers, summary = list[Logger](), None
     try:
         loggers = tracking.build_loggers(cfg, run.path, identity)
-        result = _fit_and_evaluate(cfg, run, data, task, loggers)
-        write_json(run.summary, result)
-        summary = result
+        summary = _fit_and_evaluate(cfg, run, data, task, loggers)
     finally:
         tracking.finish(loggers, summary)
 
@@ -195,10 +193,7 @@ def _fit_and_evaluate(
     task.evaluation = {split: CountsTable() for split in loaders}
     trainer.test(task, dataloaders=list(loaders.values()), verbose=False)
     _write_scores(run, task, data)
-    panels = [item for item in extra.values() if isinstance(item, callbacks.PredictionPanels)]
-    for panel in panels:
-        panel.draw(task, data, list(loaders)[-1], run.figures / "predictions.png", loggers, trainer.global_step)
-    return {
+    summary = {
         "scores": {split: final_scores(table, task.class_names) for split, table in task.evaluation.items()},
         "convention": Convention().describe(),
         "best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1},
@@ -209,6 +204,11 @@ def _fit_and_evaluate(
         "git": run.identity()["git"],
         "seed": cfg.seed,
     }
+    write_json(run.summary, summary)
+    panels = [item for item in extra.values() if isinstance(item, callbacks.PredictionPanels)]
+    for panel in panels:
+        panel.draw(task, data, list(loaders)[-1], run.figures / "predictions.png", loggers, trainer.global_step)
+    return summary
 
 
 def _resume_point(run: RunDirectory) -> Path | None:
