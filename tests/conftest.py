@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -43,6 +44,28 @@ def compose(repository):
             return hydra_compose("config", list(overrides))
 
     return composed
+
+
+@pytest.fixture(scope="session")
+def run():
+    """Train a configuration in a directory, as the command line does, and return its summary."""
+    from segbench.runs.directory import RunDirectory
+    from segbench.runs.identity import run_id
+    from segbench.train import train
+
+    def trained(cfg, directory: Path, experiment: str = "runs"):
+        identity = {
+            "id": run_id(cfg),
+            "name": directory.name,
+            "experiment": experiment,
+            "choices": {},
+            "overrides": [],
+            "seed": cfg.seed,
+        }
+        train(cfg, RunDirectory(directory), identity)
+        return json.loads((directory / "summary.json").read_text())
+
+    return trained
 
 
 TINY = (

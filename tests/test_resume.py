@@ -14,10 +14,7 @@ import segbench.data.base
 import segbench.models.unet
 from segbench.data.loader import ReplayLoader
 from segbench.runs.checkpoint_io import load_checkpoint, newest_good
-from segbench.runs.directory import RunDirectory
 from segbench.runs.files import read_json
-from segbench.runs.identity import run_id
-from segbench.train import train
 
 FORK = multiprocessing.get_context("fork")
 OVERRIDES = (
@@ -30,33 +27,37 @@ OVERRIDES = (
 )
 
 
-def _child(cfg, directory: Path) -> None:
+def _child(run, cfg, directory: Path) -> None:
     os.setsid()
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
     logging.disable(logging.CRITICAL)
-    identity = {
-        "id": run_id(cfg),
-        "name": directory.name,
-        "experiment": "runs",
-        "choices": {},
-        "overrides": [],
-        "seed": cfg.seed,
-    }
-    train(cfg, RunDirectory(directory), identity)
+    run(cfg, directory)
 
 
-def start(cfg, directory: Path):
-    process = FORK.Process(target=_child, args=(cfg, directory))
-    process.start()
-    return process
+@pytest.fixture
+def start(run):
+    """Start a run in a process of its own."""
+
+    def started(cfg, directory: Path):
+        process = FORK.Process(target=_child, args=(run, cfg, directory))
+        process.start()
+        return process
+
+    return started
 
 
-def finish(cfg, directory: Path) -> None:
-    process = start(cfg, directory)
-    process.join()
-    assert process.exitcode == 0, (directory / "status.json").read_text()
+@pytest.fixture
+def finish(start):
+    """Start a run and wait for its good end."""
+
+    def finished(cfg, directory: Path) -> None:
+        process = start(cfg, directory)
+        process.join()
+        assert process.exitcode == 0, (directory / "status.json").read_text()
+
+    return finished
 
 
 def final_state(directory: Path):
@@ -91,7 +92,7 @@ def dropout(monkeypatch):
 
 
 @pytest.fixture
-def reference(tiny, tmp_path, dropout):
+def reference(tiny, tmp_path, dropout, finish):
     cfg = tiny(tmp_path, *OVERRIDES)
     finish(cfg, tmp_path / "whole")
     # The first run also imports and builds the cache: the second says how long there is to kill one.
@@ -100,20 +101,25 @@ def reference(tiny, tmp_path, dropout):
     return cfg, final_state(tmp_path / "whole"), time.monotonic() - begin
 
 
-def kill_and_resume(cfg, directory: Path, delay: float) -> bool:
+@pytest.fixture
+def kill_and_resume(start, finish):
     """Kill a run after a while, go on, and say whether there was something to go on from."""
-    process = start(cfg, directory)
-    process.join(delay)
-    alive = process.exitcode is None
-    if alive:
-        process.kill()
-        process.join()
-    resumed = alive and newest_good(directory / "checkpoints")[0] is not None
-    finish(cfg, directory)
+
+    def resumed(cfg, directory: Path, delay: float) -> bool:
+        process = start(cfg, directory)
+        process.join(delay)
+        alive = process.exitcode is None
+        if alive:
+            process.kill()
+            process.join()
+        had_something = alive and newest_good(directory / "checkpoints")[0] is not None
+        finish(cfg, directory)
+        return had_something
+
     return resumed
 
 
-def test_killed_runs_end_with_the_same_bits(reference, tmp_path):
+def test_killed_runs_end_with_the_same_bits(reference, tmp_path, kill_and_resume):
     cfg, expected, seconds = reference
     chance = random.Random(0)
     resumes = 0
@@ -126,7 +132,7 @@ def test_killed_runs_end_with_the_same_bits(reference, tmp_path):
 
 
 @pytest.mark.parametrize("broken", ["order", "step"])
-def test_the_comparison_notices_what_a_resume_forgets(reference, tmp_path, monkeypatch, broken):
+def test_the_comparison_notices_what_a_resume_forgets(reference, tmp_path, monkeypatch, kill_and_resume, broken):
     cfg, expected, seconds = reference
     if broken == "order":
         begin = ReplayLoader.__init__
@@ -147,7 +153,7 @@ def test_the_comparison_notices_what_a_resume_forgets(reference, tmp_path, monke
     pytest.fail("no difference seen: the test cannot fail")
 
 
-def test_a_seed_gives_the_same_bits_with_any_number_of_workers(tiny, tmp_path, dropout):
+def test_a_seed_gives_the_same_bits_with_any_number_of_workers(tiny, tmp_path, dropout, finish):
     states = {}
     for workers in (0, 2):
         cfg = tiny(tmp_path, "augmentation=light", f"data.num_workers={workers}", "trainer.max_epochs=2")
@@ -160,7 +166,7 @@ def test_a_seed_gives_the_same_bits_with_any_number_of_workers(tiny, tmp_path, d
     assert not same(states[0], final_state(tmp_path / "other"))
 
 
-def test_sigterm_saves_and_a_restart_goes_on(reference, tmp_path):
+def test_sigterm_saves_and_a_restart_goes_on(reference, tmp_path, start, finish):
     cfg, expected, seconds = reference
     directory = tmp_path / "terminated"
     process = start(cfg, directory)

@@ -15,21 +15,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import segbench.train
 from segbench import tracking
 from segbench.errors import ConfigError, DataError
-from segbench.runs.directory import RunDirectory
-from segbench.runs.identity import run_id
-from segbench.train import train
-
-
-def run(cfg, directory):
-    identity = {
-        "id": run_id(cfg),
-        "name": directory.name,
-        "experiment": "exp",
-        "choices": {},
-        "overrides": [],
-        "seed": cfg.seed,
-    }
-    train(cfg, RunDirectory(directory), identity)
 
 
 def inspect(path):
@@ -48,18 +33,18 @@ def offline(monkeypatch):
 
 
 def test_without_a_key_a_run_is_kept_offline_with_one_line_and_goes_on_as_the_same_run(
-    tiny, tmp_path, offline, monkeypatch, caplog
+    run, tiny, tmp_path, offline, monkeypatch, caplog
 ):
     directory = tmp_path / "run"
     cfg = tiny(tmp_path, "logger=wandb", "trainer.log_every_n_steps=1", "callbacks.panels.every_n_epochs=1")
     monkeypatch.setattr(segbench.train, "_write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
     with caplog.at_level(logging.INFO), pytest.raises(DataError):
-        run(cfg, directory)
+        run(cfg, directory, "exp")
     monkeypatch.delattr(segbench.train, "_write_scores", raising=False)
     monkeypatch.undo()
     monkeypatch.setenv("WANDB_MODE", "offline")
     assert caplog.text.count("W&B: not logged in") == 1
-    run(cfg, directory)
+    run(cfg, directory, "exp")
 
     files = sorted((directory / "wandb").glob("offline-run-*/*.wandb"))
     assert len(files) == 2
@@ -71,7 +56,7 @@ def test_without_a_key_a_run_is_kept_offline_with_one_line_and_goes_on_as_the_sa
     assert list((directory / "wandb").rglob("media/images/mask/*.png"))
 
 
-def test_tensorboard_has_the_curves(tiny, tmp_path):
+def test_tensorboard_has_the_curves(run, tiny, tmp_path):
     run(tiny(tmp_path, "trainer.log_every_n_steps=1"), tmp_path / "run")
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard"), size_guidance={"images": 0})
     events.Reload()

@@ -13,29 +13,14 @@ import pytest
 import torch
 
 import segbench.environment
-import segbench.tracking
+import segbench.train
 from segbench.callbacks import panels
 from segbench.data.phantom import PhantomData
 from segbench.errors import BusyError, CheckpointError, ConfigError, DataError, DivergedError, StorageError
 from segbench.losses import DiceLoss
 from segbench.runs.checkpoint_io import VerifiedCheckpointIO, load_checkpoint
 from segbench.runs.directory import RunDirectory
-from segbench.runs.identity import run_id
 from segbench.scores import Convention, mean_score
-from segbench.train import train
-
-
-def run(cfg, directory):
-    identity = {
-        "id": run_id(cfg),
-        "name": directory.name,
-        "experiment": "runs",
-        "choices": {},
-        "overrides": [],
-        "seed": cfg.seed,
-    }
-    train(cfg, RunDirectory(directory), identity)
-    return json.loads((directory / "summary.json").read_text())
 
 
 def status(directory):
@@ -43,7 +28,7 @@ def status(directory):
 
 
 @pytest.fixture(scope="module")
-def finished(tiny, tmp_path_factory):
+def finished(run, tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     cfg = tiny(folder, "data.size=[30,34]")
     return cfg, folder / "run", run(cfg, folder / "run")
@@ -111,7 +96,9 @@ def test_costs(finished):
     assert cost["threads"] == 1
 
 
-def test_a_diverged_loss_names_step_rate_and_images_and_keeps_the_last_good_checkpoint(tiny, tmp_path, monkeypatch):
+def test_a_diverged_loss_names_step_rate_and_images_and_keeps_the_last_good_checkpoint(
+    run, tiny, tmp_path, monkeypatch
+):
     calls = []
     compute = DiceLoss.compute
 
@@ -135,7 +122,7 @@ def test_a_diverged_loss_names_step_rate_and_images_and_keeps_the_last_good_chec
     assert status(tmp_path / "run")["attempts"] == 2
 
 
-def test_weights_that_are_not_finite_are_never_saved(tiny, tmp_path, monkeypatch):
+def test_weights_that_are_not_finite_are_never_saved(run, tiny, tmp_path, monkeypatch):
     step = torch.optim.Adam.step
 
     def poison(self, *arguments, **options):
@@ -150,7 +137,7 @@ def test_weights_that_are_not_finite_are_never_saved(tiny, tmp_path, monkeypatch
     assert not list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
 
 
-def test_a_full_disk_is_said_in_one_line_and_the_run_goes_on_later(tiny, tmp_path, monkeypatch):
+def test_a_full_disk_is_said_in_one_line_and_the_run_goes_on_later(run, tiny, tmp_path, monkeypatch):
     save = VerifiedCheckpointIO.save_checkpoint
     saves = []
 
@@ -168,7 +155,7 @@ def test_a_full_disk_is_said_in_one_line_and_the_run_goes_on_later(tiny, tmp_pat
     assert run(tiny(tmp_path), tmp_path / "run")["epochs"] == 3
 
 
-def test_damaged_checkpoints_fall_back_and_then_refuse(tiny, tmp_path, monkeypatch, caplog):
+def test_damaged_checkpoints_fall_back_and_then_refuse(run, tiny, tmp_path, monkeypatch, caplog):
     directory = tmp_path / "run"
     monkeypatch.setattr(segbench.train, "_write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
     with pytest.raises(DataError):
@@ -189,7 +176,7 @@ def test_damaged_checkpoints_fall_back_and_then_refuse(tiny, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("harm", ["deleted", "damaged", "manifest deleted"])
-def test_a_lost_best_checkpoint_is_not_called_divergence(finished, tmp_path, harm):
+def test_a_lost_best_checkpoint_is_not_called_divergence(run, finished, tmp_path, harm):
     cfg, directory, _ = finished
     shutil.copytree(directory, tmp_path / "run")
     best = tmp_path / "run" / "checkpoints" / "best.ckpt"
@@ -207,7 +194,7 @@ def test_a_lost_best_checkpoint_is_not_called_divergence(finished, tmp_path, har
     assert (status(tmp_path / "run")["exit_code"], "\n" in str(refusal.value)) == (5, False)
 
 
-def test_the_summary_tells_of_the_checkpoint_that_was_evaluated(finished, tmp_path):
+def test_the_summary_tells_of_the_checkpoint_that_was_evaluated(run, finished, tmp_path):
     cfg, directory, summary = finished
     shutil.copytree(directory, tmp_path / "run")
     best = tmp_path / "run" / "checkpoints" / "best.ckpt"
@@ -221,7 +208,7 @@ def test_the_summary_tells_of_the_checkpoint_that_was_evaluated(finished, tmp_pa
     assert again["best"] == {"epoch": 1, "value": 0.125, "monitor": "val/loss"}
 
 
-def test_the_commit_is_that_of_the_start(finished, tiny, tmp_path, monkeypatch):
+def test_the_commit_is_that_of_the_start(run, tiny, tmp_path, monkeypatch):
     states = iter([{"commit": "a", "dirty": False}, {"commit": "b", "dirty": False}])
     monkeypatch.setattr(segbench.environment, "git_state", lambda: next(states))
     cfg = tiny(tmp_path, "trainer.max_epochs=1")
@@ -231,7 +218,7 @@ def test_the_commit_is_that_of_the_start(finished, tiny, tmp_path, monkeypatch):
     assert run(cfg, tmp_path / "run")["git"] == {"commit": "a", "dirty": True}
 
 
-def test_a_refused_rerun_costs_nothing_that_was_finished(tiny, tmp_path):
+def test_a_refused_rerun_costs_nothing_that_was_finished(run, tiny, tmp_path):
     run(tiny(tmp_path), tmp_path / "run")
     with pytest.raises(ConfigError):
         run(tiny(tmp_path, "rerun=true", "loss=bce"), tmp_path / "run")
@@ -246,7 +233,7 @@ def _hold(directory, held, release):
         release.wait(60)
 
 
-def test_the_same_run_started_twice_at_once(tiny, tmp_path):
+def test_the_same_run_started_twice_at_once(run, tiny, tmp_path):
     fork = multiprocessing.get_context("fork")
     held, release = fork.Event(), fork.Event()
     process = fork.Process(target=_hold, args=(tmp_path / "run", held, release))
@@ -266,7 +253,7 @@ def test_the_same_run_started_twice_at_once(tiny, tmp_path):
     pytest.fail("the lock of a killed process was not freed")
 
 
-def test_changed_data_is_not_mixed_into_a_run(tiny, tmp_path, monkeypatch):
+def test_changed_data_is_not_mixed_into_a_run(run, tiny, tmp_path, monkeypatch):
     directory = tmp_path / "run"
     monkeypatch.setattr(segbench.train, "_write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
     with pytest.raises(DataError):
@@ -278,7 +265,7 @@ def test_changed_data_is_not_mixed_into_a_run(tiny, tmp_path, monkeypatch):
         run(tiny(tmp_path), directory)
 
 
-def test_a_finished_run_of_other_data_is_not_reported_as_done(finished, tmp_path):
+def test_a_finished_run_of_other_data_is_not_reported_as_done(run, finished, tmp_path):
     cfg, directory, _ = finished
     shutil.copytree(directory, tmp_path / "run")
     identity = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -288,14 +275,14 @@ def test_a_finished_run_of_other_data_is_not_reported_as_done(finished, tmp_path
     assert status(tmp_path / "run")["state"] == "done"
 
 
-def test_a_finished_run_whose_data_is_gone_is_still_reported(finished, monkeypatch, caplog):
+def test_a_finished_run_whose_data_is_gone_is_still_reported(run, finished, monkeypatch, caplog):
     cfg, directory, summary = finished
     monkeypatch.setattr(PhantomData, "find_records", lambda _: (_ for _ in ()).throw(DataError("no such folder")))
     assert run(cfg, directory) == summary
     assert "not compared with what the run was trained on: no such folder" in caplog.text
 
 
-def test_a_run_that_started_from_weights_that_changed_is_refused(finished, tiny, tmp_path):
+def test_a_run_that_started_from_weights_that_changed_is_refused(run, finished, tiny, tmp_path):
     parent = shutil.copytree(finished[1], tmp_path / "parent")
     cfg = tiny(tmp_path, f"init_from={parent}", "trainer.max_epochs=1")
     summary = run(cfg, tmp_path / "run")
@@ -320,7 +307,7 @@ BAD_COMBINATIONS = {
 
 
 @pytest.mark.parametrize("override", BAD_COMBINATIONS)
-def test_parts_that_do_not_fit_are_refused_before_data_is_read(tiny, tmp_path, monkeypatch, override):
+def test_parts_that_do_not_fit_are_refused_before_data_is_read(run, tiny, tmp_path, monkeypatch, override):
     if override == "trainer.accelerator=gpu" and torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(ConfigError) as refusal:
@@ -331,7 +318,7 @@ def test_parts_that_do_not_fit_are_refused_before_data_is_read(tiny, tmp_path, m
         assert not (tmp_path / ".cache").exists()
 
 
-def test_the_summary_is_safe_before_pictures_are_drawn(finished, tmp_path, monkeypatch):
+def test_the_summary_is_safe_before_pictures_are_drawn(run, finished, tmp_path, monkeypatch):
     cfg, directory, summary = finished
     shutil.copytree(directory, tmp_path / "run")
     for name in ("status.json", "summary.json"):
@@ -381,26 +368,26 @@ MISMATCHES = {
 
 
 @pytest.mark.parametrize("override", MISMATCHES)
-def test_weights_of_another_network_are_refused(finished, tiny, tmp_path, override):
+def test_weights_of_another_network_are_refused(run, finished, tiny, tmp_path, override):
     overrides = [override] if override != "model=attunet" else [override, "model.width=2"]
     with pytest.raises(ConfigError, match=MISMATCHES[override]):
         run(tiny(tmp_path, *overrides, f"init_from={finished[1]}"), tmp_path / "run")
 
 
-def test_init_from_nothing_is_exit_code_5(tiny, tmp_path):
+def test_init_from_nothing_is_exit_code_5(run, tiny, tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint there") as refusal:
         run(tiny(tmp_path, f"init_from={tmp_path}/none"), tmp_path / "run")
     assert refusal.value.exit_code == 5
 
 
-def test_init_from_a_pattern_that_matches_two(finished, tiny, tmp_path):
+def test_init_from_a_pattern_that_matches_two(run, finished, tiny, tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"many-{name}").mkdir()
     with pytest.raises(ConfigError, match="matches 2 runs"):
         run(tiny(tmp_path, f"init_from={tmp_path}/many-*"), tmp_path / "run")
 
 
-def test_a_frozen_encoder_keeps_weights_and_statistics(finished, tiny, tmp_path):
+def test_a_frozen_encoder_keeps_weights_and_statistics(run, finished, tiny, tmp_path):
     cfg, directory, _ = finished
     tuned = run(tiny(tmp_path, f"init_from={directory}", "freeze=encoder", "trainer.max_epochs=1"), tmp_path / "run")
     start = load_checkpoint(directory / "checkpoints" / "best.ckpt")["state_dict"]
@@ -424,13 +411,13 @@ def test_a_frozen_encoder_keeps_weights_and_statistics(finished, tiny, tmp_path)
         ("trainer.limit_train_batches=2", "callbacks.panels.every_n_epochs=1"),
     ],
 )
-def test_options_train(tiny, tmp_path, overrides):
+def test_options_train(run, tiny, tmp_path, overrides):
     summary = run(tiny(tmp_path, *overrides), tmp_path / "run")
     assert summary["epochs"] == 3
     assert np.isfinite(summary["best"]["value"])
 
 
-def test_early_stopping_stops_and_is_remembered(tiny, tmp_path, monkeypatch):
+def test_early_stopping_stops_and_is_remembered(run, tiny, tmp_path, monkeypatch):
     overrides = (
         "trainer.early_stopping=1",
         "optimizer.lr=1e-12",
@@ -447,7 +434,7 @@ def test_early_stopping_stops_and_is_remembered(tiny, tmp_path, monkeypatch):
     assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == stopped
 
 
-def test_compiled_networks_are_compiled_and_keep_their_weight_names(tiny, tmp_path, monkeypatch):
+def test_compiled_networks_are_compiled_and_keep_their_weight_names(run, tiny, tmp_path, monkeypatch):
     from torch._dynamo.utils import counters
 
     from segbench.models import UNet
