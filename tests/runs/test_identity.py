@@ -70,3 +70,9 @@ def test_the_configuration_is_left_as_it_was():
 
 def test_one_batch_an_epoch_is_not_all_of_them():
     assert identity(trainer__limit_train_batches=1) != identity(trainer__limit_train_batches=1.0)
+    assert identity(trainer__limit_train_batches=0.5) != identity(trainer__limit_train_batches=1.0)
+
+
+def test_identities_of_runs_on_disk_stay_what_they_are():
+    assert identity(trainer__limit_train_batches=2) == "8e9604476a"
+    assert identity(trainer__max_epochs=5.0, optimizer__lr=1.0) == "908327e5c8"

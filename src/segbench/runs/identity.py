@@ -27,6 +27,8 @@ IRRELEVANT = (
     "callbacks.panels",
     "callbacks.cost",
 )
+# A whole number here is a count and any other a share: 1 is one batch, 1.0 all of them.
+COUNT_OR_SHARE = ("trainer.limit_train_batches",)
 HASH_LENGTH = 10
 
 
@@ -55,15 +57,10 @@ def relevant(cfg: DictConfig) -> dict[str, Any]:
 def run_id(cfg: DictConfig) -> str:
     """Return the run's identity: the first 10 hexadecimal digits of a SHA-256.
 
-    Equal for configurations that differ only in the order of keys, in how a number is written, or in
-    :data:`IRRELEVANT` keys.
+    Equal for configurations that differ only in the order of keys, in how a number is written (except for
+    :data:`COUNT_OR_SHARE` keys), or in :data:`IRRELEVANT` keys.
     """
-    settings = relevant(cfg)
-    trainer = settings.get("trainer")
-    if trainer and isinstance(trainer.get("limit_train_batches"), float):
-        # The one key where 1 and 1.0 differ: one batch, or all of them.
-        trainer["limit_train_batches"] = f"{trainer['limit_train_batches']} of the batches"
-    canonical = json.dumps(_canonical(settings), sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(_canonical(relevant(cfg)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]
 
 
@@ -79,11 +76,11 @@ def experiment_name(cfg: DictConfig) -> str:
     return cfg.hydra.runtime.choices.get("experiment") or "runs"
 
 
-def _canonical(value: Any) -> Any:
+def _canonical(value: Any, dotted: str = "") -> Any:
     if isinstance(value, dict):
-        return {str(key): _canonical(item) for key, item in value.items()}
+        return {str(key): _canonical(item, f"{dotted}.{key}".lstrip(".")) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
+        return [_canonical(item, dotted) for item in value]
+    if isinstance(value, float) and value.is_integer() and dotted not in COUNT_OR_SHARE:
         return int(value)
     return value
