@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from monai.metrics import DiceMetric
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score, precision_score, recall_score
 
+from segbench.errors import ConfigError
 from segbench.scores import SCORES, Convention, class_scores, image_scores, mean_score, pixel_accuracy
 from segbench.scores.counts import confusion_matrices, counts
 
@@ -313,6 +314,15 @@ def test_describe_mentions_every_choice(convention):
     for choice, words in {"nan": "left out", "one": "scored 1", "zero": "scored 0"}.items():
         assert (words in text) == (convention.empty == choice)
     assert "label 255 counts nowhere" in text
+
+
+@pytest.mark.parametrize(
+    ("choice", "meant"),
+    [({"reduction": "poled"}, "pooled"), ({"reduction": "per-image"}, "per_image"), ({"empty": "zeros"}, "zero")],
+)
+def test_a_misspelt_convention_is_refused(choice, meant):
+    with pytest.raises(ConfigError, match=f"no such choice; did you mean {meant}"):
+        Convention(**choice)
 
 
 def test_no_two_conventions_read_alike():

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
+
+from segbench.errors import ConfigError
+from segbench.suggest import nearest
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -23,11 +26,20 @@ class Convention:
         background: Whether class 0 enters the mean over classes.
         empty: What a class is worth in an image where the score's denominator is 0, which for Dice and IoU means
             that it is neither there nor predicted: left out (``nan``), 1 or 0.
+
+    Raises:
+        ConfigError: For a choice that there is not, which would else be taken for another.
     """
 
     reduction: Literal["per_image", "pooled"] = "per_image"
     background: bool = False
     empty: Literal["nan", "one", "zero"] = "nan"
+
+    def __post_init__(self) -> None:
+        for name in ("reduction", "empty"):
+            value, choices = getattr(self, name), get_args(get_type_hints(Convention)[name])
+            if value not in choices:
+                raise ConfigError(f"Convention({name}={value!r}): no such choice{nearest(str(value), choices)}")
 
     def describe(self) -> str:
         """Return the convention in words."""
