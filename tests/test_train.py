@@ -446,3 +446,31 @@ def test_compiled_networks_are_compiled_and_keep_their_weight_names(run, tiny, t
     assert counters["stats"]["unique_graphs"] >= 1
     stored = load_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")["state_dict"]
     assert set(stored) == {f"network.{name}" for name in UNet(1, 4, width=2).state_dict()}
+
+
+def test_a_final_model_trains_on_validation_images_too_and_takes_the_last_epoch(run, tiny, tmp_path):
+    overrides = ("data.fit_on=train+val", "trainer.monitor=last")
+    summary = run(tiny(tmp_path, *overrides), tmp_path / "run")
+    plain = run(tiny(tmp_path), tmp_path / "plain")
+    assert summary["data"]["images"]["train"] == sum(plain["data"]["images"][part] for part in ("train", "val"))
+    assert set(summary["scores"]) == {"test"}
+    assert summary["best"] == {"epoch": 3, "value": None, "monitor": "last"}
+    rows = pd.read_csv(tmp_path / "run" / "metrics.csv")
+    assert len(rows) == 3
+    assert not [name for name in rows if name.startswith("val/")]
+    best, last = (load_checkpoint(tmp_path / "run" / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
+    assert all(torch.equal(value, last["state_dict"][name]) for name, value in best["state_dict"].items())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.fit_on=train+val"], "^data.fit_on=train.val: no validation images .*; set trainer.monitor=last$"),
+        (["trainer.monitor=last", "trainer.early_stopping=2"], "^trainer.early_stopping: has no score to follow"),
+        (["trainer.monitor=last", "scheduler=plateau"], "^scheduler=plateau: has no score to follow"),
+        (["trainer.monitor=lost"], "^trainer.monitor=lost: no such score, did you mean last|nearest|last"),
+    ],
+)
+def test_what_follows_a_score_needs_one(run, tiny, tmp_path, overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        run(tiny(tmp_path, *overrides), tmp_path / "run")

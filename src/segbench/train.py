@@ -147,11 +147,23 @@ def build_task(cfg: DictConfig, data: SegmentationData) -> SegmentationTask:
         channels_last=cfg.trainer.channels_last,
         monitor=cfg.trainer.monitor,
     )
-    if cfg.trainer.monitor not in task.metric_names():
-        raise ConfigError(
-            f"trainer.monitor={cfg.trainer.monitor}: no such score{nearest(cfg.trainer.monitor, task.metric_names())}"
-        )
+    _check_monitor(cfg, [*task.metric_names(), callbacks.LAST_EPOCH])
     return task
+
+
+def _check_monitor(cfg: DictConfig, names: list[str]) -> None:
+    """Refuse a monitor that does not exist, and what would follow a score where none is monitored."""
+    monitor = cfg.trainer.monitor
+    if monitor not in names:
+        raise ConfigError(f"trainer.monitor={monitor}: no such score{nearest(monitor, names)}")
+    if monitor != callbacks.LAST_EPOCH:
+        if cfg.data.get("fit_on", "train") != "train":
+            raise ConfigError("data.fit_on=train+val: no validation images are left to score; set trainer.monitor=last")
+        return
+    if cfg.trainer.early_stopping is not None:
+        raise ConfigError("trainer.early_stopping: has no score to follow with trainer.monitor=last; set it to null")
+    if cfg.scheduler is not None and cfg.scheduler["_target_"].endswith("ReduceLROnPlateau"):
+        raise ConfigError("scheduler=plateau: has no score to follow with trainer.monitor=last; choose another")
 
 
 def _build_data(cfg: DictConfig) -> SegmentationData:
@@ -163,7 +175,7 @@ def _fit_and_evaluate(
     cfg: DictConfig, run: RunDirectory, data: SegmentationData, task: SegmentationTask, loggers: list[Any]
 ) -> dict[str, Any]:
     cost = callbacks.CostMeter()
-    cost.measure_network(task, torch.zeros(1, data.in_channels, *data.datasets["val"][0]["image"].shape[-2:]))
+    cost.measure_network(task, torch.zeros(1, data.in_channels, *data.datasets["train"][0]["image"].shape[-2:]))
     if cfg.trainer.compile:
         # Not before its operations are counted: torch gives up, without a word, on a network first seen by the counter.
         task.network.compile()
@@ -178,7 +190,10 @@ def _fit_and_evaluate(
     trainer = build_trainer(
         cfg,
         loggers,
-        [cost, callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps), *extra.values(), checkpoints],
+        [
+            *(cost, callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps)),
+            *(*extra.values(), callbacks.VolumeScores(data), checkpoints),
+        ],
     )
     resume_from = _resume_point(run)
     started = time.monotonic()
@@ -191,7 +206,10 @@ def _fit_and_evaluate(
     task.load_state_dict(checkpoints.load_best())
     loaders = data.eval_dataloaders()
     task.evaluation = {split: CountsTable() for split in loaders}
-    trainer.test(task, dataloaders=list(loaders.values()), verbose=False)
+    if loaders:
+        trainer.test(task, dataloaders=list(loaders.values()), verbose=False)
+    else:
+        log.info("all labelled images were trained on, so there is nothing to score; predict with src/predict.py")
     _write_scores(run, task, data)
     summary = {
         "scores": {split: final_scores(table, task.class_names) for split, table in task.evaluation.items()},
@@ -206,7 +224,7 @@ def _fit_and_evaluate(
     }
     write_json(run.summary, summary)
     panels = [item for item in extra.values() if isinstance(item, callbacks.PredictionPanels)]
-    for panel in panels:
+    for panel in panels if loaders else []:
         panel.draw(task, data, list(loaders)[-1], run.figures / "predictions.png", loggers, trainer.global_step)
     return summary
 
@@ -224,7 +242,10 @@ def _resume_point(run: RunDirectory) -> Path | None:
 
 def _write_scores(run: RunDirectory, task: SegmentationTask, data: SegmentationData) -> None:
     groups = {record.id: record.group for record in data.records}
+    groups |= {volume.id: volume.group for split in data.splits for volume in data.volume_slices(split)}
     frames = [table.frame(split, task.class_names, groups) for split, table in task.evaluation.items()]
+    if not frames:
+        frames = [CountsTable().frame("none", task.class_names, {})]
     with atomic_open(run.scores) as stream:
         pd.concat(frames, ignore_index=True).to_parquet(stream)
 

@@ -95,5 +95,6 @@ def quiet_lightning() -> None:
         ".*isinstance\\(treespec.*",
         ".*Checkpoint directory.*",
         ".*mps.*",
+        ".*Total length of `list` across ranks is zero.*",
     ):
         warnings.filterwarnings("ignore", message)

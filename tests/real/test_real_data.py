@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segbench.data.acdc import GROUPS, ACDCData
 from segbench.data.carvana import CarvanaData
 from segbench.data.cmr import CMRData
 
@@ -40,3 +41,24 @@ def test_cmr_class_frequencies_are_the_report_s(real_data, tmp_path):
     resplit = CMRData(root=str(real_data / "cmr"), size=[96, 96], cache_dir=tmp_path, split="resplit")
     resplit.setup()
     assert resplit.summary()["images"] == {"train": 96, "val": 12, "test": 12}
+
+
+def test_acdc_patients_frames_and_grids(real_data, tmp_path):
+    module = ACDCData(root=str(real_data / "acdc"), size=[160, 160], cache_dir=tmp_path)
+    module.setup()
+    assert module.summary()["groups"] == {"train": 15, "val": 5, "test": 5}
+    assert {patient.group for name, patient in module.patients.items() if name > "patient100"} == set(GROUPS)
+    # Not every ED frame is the first; the 4-D cine of the same patient is no image.
+    assert module.patients["patient090"].frames == {"ED": 4, "ES": 11}
+    assert module.volumes["patient090/ED"][0].path.name == "patient090_frame04.nii.gz"
+    assert len(module.volumes) == 50
+    # What resampling and cropping lose, at most: the labels of every volume come back nearly as they were.
+    for split in ("train", "val", "test"):
+        for volume in module.volume_slices(split):
+            masks = [module.datasets[split][position]["mask"].numpy() for position in volume.positions]
+            onehot = np.eye(4, dtype=np.float32)[np.where(np.stack(masks) == 255, 0, masks)].transpose(0, 3, 1, 2)
+            restored = np.stack([volume.plane.restore(part) for part in onehot]).argmax(axis=1)
+            truth = volume.truth()
+            for label in (1, 2, 3):
+                overlap = ((restored == label) & (truth == label)).sum()
+                assert 2 * overlap / ((restored == label).sum() + (truth == label).sum()) > 0.93, volume.id

@@ -1,10 +1,20 @@
 """What happens beside the training step: checkpoints, curves, costs, pictures, progress."""
 
-from segbench.callbacks.checkpoints import RunCheckpoints
+from segbench.callbacks.checkpoints import LAST_EPOCH, RunCheckpoints
 from segbench.callbacks.cost import CostMeter
 from segbench.callbacks.curves import Curves
 from segbench.callbacks.panels import PredictionPanels
 from segbench.callbacks.progress import TerminalBar
 from segbench.callbacks.stopping import ResumableEarlyStopping
+from segbench.callbacks.volumes import VolumeScores
 
-__all__ = ["CostMeter", "Curves", "PredictionPanels", "ResumableEarlyStopping", "RunCheckpoints", "TerminalBar"]
+__all__ = [
+    "LAST_EPOCH",
+    "CostMeter",
+    "Curves",
+    "PredictionPanels",
+    "ResumableEarlyStopping",
+    "RunCheckpoints",
+    "TerminalBar",
+    "VolumeScores",
+]

@@ -17,6 +17,9 @@ from pytorch_lightning.trainer.states import TrainerFn
 from segbench.errors import CheckpointError, DivergedError, InterruptedRun
 from segbench.runs.checkpoint_io import BEST, LAST, load_checkpoint
 
+# The monitor that no score decides.
+LAST_EPOCH = "last"
+
 
 class RunCheckpoints(Checkpoint):
     """Saves the last state after every epoch, and the best weights whenever a score improves.
@@ -26,7 +29,7 @@ class RunCheckpoints(Checkpoint):
 
     Args:
         folder: Where the checkpoints go.
-        monitor: Score that decides which epoch is best.
+        monitor: Score that decides which epoch is best; ``last`` takes the last one, for data without validation.
         mode: ``min`` or ``max``. A score that is not finite is never best; the earlier of two equal ones is kept.
         minutes: Also save the last state when so many minutes have passed within an epoch (None: never).
         every_n_steps: Also save it every so many optimiser steps (None: never).
@@ -97,21 +100,25 @@ class RunCheckpoints(Checkpoint):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the best weights if this epoch is better than all before."""
-        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING or self.monitor == LAST_EPOCH:
             return
         value = float(trainer.callback_metrics[self.monitor])
-        if not self._improves(value):
-            return
+        if self._improves(value):
+            self._save_best(trainer, pl_module, value)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the last state, also as the best where no score decides."""
+        if self.monitor == LAST_EPOCH:
+            self._save_best(trainer, pl_module, None)
+        self._save_last(trainer, pl_module)
+
+    def _save_best(self, trainer: pl.Trainer, pl_module: pl.LightningModule, value: float | None) -> None:
         _refuse_non_finite(pl_module)
         self.best = {"epoch": trainer.current_epoch, "value": value, "monitor": self.monitor}
         # Lightning saves no state of callbacks with weights alone.
         task: Any = pl_module
         task.extra_state["best"] = dict(self.best)
         trainer.save_checkpoint(self.folder / BEST, weights_only=True)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the last state."""
-        self._save_last(trainer, pl_module)
 
     def _improves(self, value: float) -> bool:
         if not math.isfinite(value):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytorch_lightning as pl
 from segbench.runs.files import write_text
 
 log = logging.getLogger("segbench")
+_SHOWN = ("train/loss", "val/loss", "val/dice")
 
 
 class Curves(pl.Callback):
@@ -77,16 +77,10 @@ class Curves(pl.Callback):
         for logger in trainer.loggers:
             logger.log_metrics(curves, step=trainer.global_step)
         left = seconds * ((trainer.max_epochs or 0) - row["epoch"])
+        scores = [f"{name.replace('/', ' ')} {row[name]:.4f}" for name in _SHOWN if name in row]
         log.info(
-            "epoch %d/%d  train loss %.4f  val loss %.4f  val dice %.4f  %.1f s, about %s left",
-            *(
-                row["epoch"],
-                trainer.max_epochs,
-                row["train/loss"],
-                row.get("val/loss", math.nan),
-                row.get("val/dice", math.nan),
-            ),
-            *(seconds, _duration(left)),
+            "epoch %d/%d  %s  %.1f s, about %s left",
+            *(row["epoch"], trainer.max_epochs, "  ".join(scores), seconds, _duration(left)),
         )
 
     def _write(self) -> None:

@@ -21,6 +21,7 @@ from segbench.data.records import Record
 from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.volumes import VolumeSlices
 from segbench.errors import ConfigError, DataError
+from segbench.rng import derive_seed
 
 PHASES = ("ED", "ES")
 GROUPS = ("DCM", "HCM", "MINF", "NOR", "RV")
@@ -105,6 +106,7 @@ class ACDCData(SegmentationData):
         ]
         if not any(part == "training" for part, _ in folders):
             raise DataError(f"data.root={self.root}: no patients found; expected {expected}")
+        self.patients.clear()
         records: list[Record] = []
         faults: list[str] = []
         for part, folder in folders:
@@ -147,7 +149,8 @@ class ACDCData(SegmentationData):
             ]
             if not inside:
                 continue
-            parts = split_groups([records[index].group for index in inside], fractions, self.split_seed)
+            seed = derive_seed(self.split_seed, group)
+            parts = split_groups([records[index].group for index in inside], fractions, seed)
             for part, chosen in parts.items():
                 splits[part] += [inside[index] for index in chosen]
         splits["test"] = [i for i, record in enumerate(records) if self.patients[record.group].part == "testing"]

@@ -21,6 +21,7 @@ from segbench.data.loader import ReplayLoader, progress_of
 from segbench.data.reading import check_same_size, read_image, read_mask, resize
 from segbench.data.records import Record, refuse, refusing_unreadable
 from segbench.data.splits import check_disjoint, split_groups
+from segbench.data.volumes import VolumeSlices
 from segbench.errors import ConfigError, DataError
 
 IGNORE_INDEX = 255
@@ -38,6 +39,7 @@ class SegmentationData(pl.LightningDataModule):
         batch_size: Images a batch.
         num_workers: Worker processes that load them; the batches are the same bits for any number.
         split_by: ``group`` keeps cars, patients and the like together; ``image`` does not.
+        fit_on: ``train``, or ``train+val`` for a final model: nothing is then left to choose an epoch by.
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
         augmentation: Applied to training images.
         seed: The run's seed (order and augmentation).
@@ -66,6 +68,7 @@ class SegmentationData(pl.LightningDataModule):
         batch_size: int = 4,
         num_workers: int = 0,
         split_by: str = "group",
+        fit_on: str = "train",
         split_seed: int = 0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
@@ -73,6 +76,9 @@ class SegmentationData(pl.LightningDataModule):
         super().__init__()
         if split_by not in ("group", "image"):
             raise ConfigError(f"data.split_by={split_by}: choose group or image")
+        if fit_on not in ("train", "train+val"):
+            raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
+        self.fit_on = fit_on
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
         self.size = None if size is None else (int(size[0]), int(size[1]))
@@ -169,6 +175,8 @@ class SegmentationData(pl.LightningDataModule):
         self.find()
         records = self.records
         self.splits = self.split(records)
+        if self.fit_on == "train+val":
+            self.splits["train"] = sorted([*self.splits["train"], *self.splits.pop("val")])
         arrays, faults = load_arrays(records, self.fingerprint, self.cache_dir, self.read)
         refuse(faults, self.root)
         sizes = {image.shape[:2] for image in arrays.images} if isinstance(arrays.images, list) else {}
@@ -205,13 +213,17 @@ class SegmentationData(pl.LightningDataModule):
             pin_memory=trainer.strategy.root_device.type == "cuda",
         )
 
-    def val_dataloader(self) -> DataLoader[Any]:
-        """Return the validation batches, in order."""
-        return self._in_order("val")
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
+        """Return the validation batches, in order; nothing where they are trained on."""
+        return self._in_order("val") if "val" in self.splits else []
 
     def eval_dataloaders(self) -> dict[str, DataLoader[Any]]:
         """Return the batches of every split that is scored at the end: ``val``, and ``test`` where it has labels."""
-        return {split: self._in_order(split) for split in ("val", "test") if split in self.splits}
+        return {split: self._in_order(split) for split in ("val", "test") if self.splits.get(split)}
+
+    def volume_slices(self, split: str) -> list[VolumeSlices]:
+        """Return the volumes that a split's images are slices of, to score them whole; nothing for other data."""
+        return []
 
     def summary(self) -> dict[str, Any]:
         """Return the sizes of the splits and the share of pixels of each class in the training set."""

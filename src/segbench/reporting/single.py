@@ -29,7 +29,8 @@ def print_run(directory: Path, console: Console) -> None:
         part = frame[frame["split"] == split]
         names = part.sort_values("class_index")["class_name"].unique()
         counts = part[["tp", "fp", "fn", "tn"]].to_numpy().reshape(-1, len(names), 4)
-        table = Table(title=f"{directory.name}: {split}, {len(counts)} images", title_justify="left")
+        kind = "volumes, each on its own grid" if str(split).endswith("_volumes") else "images"
+        table = Table(title=f"{directory.name}: {split}, {len(counts)} {kind}", title_justify="left")
         table.add_column("class")
         for name in _SCORES:
             table.add_column(name, justify="right")
@@ -40,7 +41,8 @@ def print_run(directory: Path, console: Console) -> None:
         table.add_section()
         table.add_row("mean", *(_figure(mean_score(counts, name, convention)) for name in _SCORES))
         console.print(table)
-        size = f"{part['height'].iloc[0]}x{part['width'].iloc[0]}"
+        sizes = sorted({f"{height}x{width}" for height, width in zip(part["height"], part["width"], strict=True)})
+        size = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} for one,"
         accuracy = mean_score(counts, "pixel_accuracy", convention)
         console.print(f"pixel accuracy {_figure(accuracy)}; {convention.describe()}; at {size} pixels", soft_wrap=True)
     if cost := summary.get("cost"):

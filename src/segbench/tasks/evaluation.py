@@ -31,23 +31,26 @@ class CountsTable:
         """Forget everything."""
         self.__init__()  # type: ignore[misc]
 
-    def add(self, ids: Sequence[str], counts: Tensor, size: tuple[int, ...], loss: Tensor) -> None:
+    def add(self, ids: Sequence[str], counts: Tensor, size: tuple[int, ...], loss: Tensor | None = None) -> None:
         """Add a batch.
 
         Args:
             ids: The images' ids, B of them.
             counts: int64 (B,C,4): tp, fp, fn, tn of every class.
             size: Height and width in pixels at which the counts were taken.
-            loss: Mean loss of the batch.
+            loss: Mean loss of the batch, if there is one.
         """
         self.ids += ids
         self.sizes += [size] * len(ids)
         self._counts.append(counts)
-        self._losses.append((loss.detach(), len(ids)))
+        if loss is not None:
+            self._losses.append((loss.detach(), len(ids)))
 
     @property
     def counts(self) -> NDArray[np.int64]:
         """All counts, int64 (N,C,4)."""
+        if not self._counts:
+            return np.zeros((0, 0, 4), np.int64)
         return torch.cat(self._counts).cpu().numpy()
 
     @property

@@ -96,6 +96,15 @@ class SegmentationTask(pl.LightningModule):
         """Return class indices (B,H,W) int64: sigmoid at 0.5 for K = 1, arg max otherwise."""
         return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
 
+    @staticmethod
+    def probabilities(logits: Tensor) -> Tensor:
+        """Return probabilities of all classes (B,C,H,W) float32, background first: C = 2 for K = 1, else K."""
+        logits = logits.float()
+        if logits.shape[1] > 1:
+            return logits.softmax(dim=1)
+        foreground = logits.sigmoid()
+        return torch.cat((1 - foreground, foreground), dim=1)
+
     # -- training ----------------------------------------------------------------------------------
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:

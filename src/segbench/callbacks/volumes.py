@@ -1,0 +1,59 @@
+"""Scores of whole volumes on their original grid, beside those of the slices that the network sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import default_collate
+
+from segbench.data.base import SegmentationData
+from segbench.scores.counts import confusion_matrices, counts
+from segbench.tasks.evaluation import CountsTable
+
+# Behind the name of the split whose slices they are.
+VOLUMES = "_volumes"
+
+
+class VolumeScores(pl.Callback):
+    """Adds a split ``<split>_volumes`` to the task's evaluation for data whose images are slices.
+
+    The probabilities of a volume's slices are brought back to its own grid (spacing, size), the likeliest class is
+    taken there, and compared with the labels as they were drawn; a volume counts once, whatever its number of slices.
+
+    Args:
+        data: The data module, set up.
+    """
+
+    def __init__(self, data: SegmentationData) -> None:
+        self.data = data
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Score the volumes of every split that was scored by slices."""
+        task: Any = pl_module
+        for split in list(task.evaluation):
+            volumes = self.data.volume_slices(split)
+            if not volumes:
+                continue
+            table = task.evaluation[split + VOLUMES] = CountsTable()
+            for volume in volumes:
+                items = [self.data.datasets[split][position]["image"] for position in volume.positions]
+                restored = [volume.plane.restore(part) for part in self._probabilities(trainer, task, items)]
+                prediction = torch.from_numpy(np.stack(restored).argmax(axis=1))
+                truth = torch.from_numpy(volume.truth().astype(np.int64))
+                # One image a volume: slices below each other.
+                confusion = confusion_matrices(
+                    prediction.flatten(0, 1)[None], truth.flatten(0, 1)[None], self.data.num_classes, task.ignore_index
+                )
+                table.add([volume.id], counts(confusion), volume.plane.source)
+
+    def _probabilities(self, trainer: pl.Trainer, task: Any, images: list[torch.Tensor]) -> list[np.ndarray]:
+        found: list[np.ndarray] = []
+        size = self.data.batch_size
+        for start in range(0, len(images), size):
+            batch = default_collate(images[start : start + size]).to(task.device)
+            with torch.inference_mode(), trainer.precision_plugin.forward_context():
+                found += list(task.probabilities(task(batch)).float().cpu().numpy())
+        return found
