@@ -41,7 +41,7 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
     if cuda:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         # Deterministic mode would also fill all fresh memory, which costs time and changes nothing that is read.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     try:
         return pl.Trainer(
             max_epochs=settings.max_epochs,

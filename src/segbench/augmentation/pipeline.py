@@ -43,7 +43,7 @@ class Augmentation:
             return image, mask
         # One stream for all transforms. Compose.set_random_seed would give each the same one, and with it the
         # same draws: two flips of probability 1/2 would then always happen together.
-        self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))  # noqa: S311
+        self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))  # noqa: S311 - no secret
         moved = self._compose(image=image, mask=mask)
         # OpenCV drops the last axis of grey images.
         return moved["image"].reshape(image.shape), moved["mask"]

@@ -38,7 +38,7 @@ class PredictionPanels(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Send validation images to the loggers where it is due."""
         if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0 and trainer.loggers:
-            data: Any = trainer.datamodule  # type: ignore[attr-defined]
+            data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit(datamodule=...)
             with _only_warning("validation images"):
                 panel = self._predict(pl_module, data, "val")
                 log_panels(trainer.loggers, _stacked(panel), data.class_names, trainer.global_step)

@@ -65,7 +65,7 @@ class ACDCData(SegmentationData):
     name = "acdc"
     class_names = ("background", "right ventricle", "myocardium", "left ventricle")
     in_channels = 1
-    label_map = {0: 0, 1: 1, 2: 2, 3: 3}  # noqa: RUF012
+    label_map = {0: 0, 1: 1, 2: 2, 3: 3}  # noqa: RUF012 - ClassVar in the base
     scale = 1.0
 
     def __init__(

@@ -24,7 +24,7 @@ class CarvanaData(SegmentationData):
     name = "carvana"
     class_names = ("background", "car")
     in_channels = 3
-    label_map = {0: 0, 1: 1, 255: 1}  # noqa: RUF012 - re-saved masks store the car as 255
+    label_map = {0: 0, 1: 1, 255: 1}  # noqa: RUF012 - ClassVar in the base; re-saved masks store the car as 255
 
     def find_records(self) -> tuple[list[Record], list[str]]:
         """Pair photographs and masks by name."""

@@ -25,7 +25,7 @@ class CMRData(SegmentationData):
     name = "cmr"
     class_names = ("background", "right ventricle", "myocardium", "left ventricle")
     in_channels = 1
-    label_map = {0: 0, 1: 1, 2: 2, 3: 3}  # noqa: RUF012
+    label_map = {0: 0, 1: 1, 2: 2, 3: 3}  # noqa: RUF012 - ClassVar in the base
 
     def __init__(self, *, split: str = "official", **options: Any) -> None:
         super().__init__(**options)

@@ -71,7 +71,7 @@ class ReplayLoader:
         worker_init: Callable[[int], None] | None = None,
         pin_memory: bool = False,
     ) -> None:
-        self._batches = _Batches(len(dataset), batch_size, seed)  # type: ignore[arg-type]
+        self._batches = _Batches(len(dataset), batch_size, seed)  # type: ignore[arg-type]  # Dataset declares no __len__
         self._position = position
         self._loader = DataLoader(
             dataset,

@@ -145,8 +145,8 @@ def _open(path: Path) -> Image.Image:
             image = Image.open(path)
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(f"{path}: {image.width}x{image.height} pixels; at most {MAX_PIXELS:,} are read")
-            if getattr(image, "n_frames", 1) > 1:
-                raise DataError(f"{path}: {image.n_frames} frames; expected a single image")  # type: ignore[attr-defined]
+            if (frames := getattr(image, "n_frames", 1)) > 1:
+                raise DataError(f"{path}: {frames} frames; expected a single image")
             # Pillow cuts colour of 16 bits to 8 without a word; only the decoder's raw mode tells.
             if image.mode in _IMAGE_MODES and any(";16" in str(tile[3]) for tile in image.tile):
                 raise DataError(f"{path}: {image.mode} file with 16 bits a channel; only 8 are read")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -77,9 +78,9 @@ def _draw_row(axes: Axes, row: Row, key: str, index: int) -> None:
     _plot(axes, mean, color=colour, linestyle=dash, linewidth=2.0, label=f"{row.label} (mean of {len(seeds)})")
 
 
-def _plot(axes: Axes, line: pd.Series, **style: object) -> None:
+def _plot(axes: Axes, line: pd.Series, **style: Any) -> None:
     """Plot a curve; one of few epochs gets markers, since a single point draws no line."""
-    axes.plot(line.index, line.to_numpy(), marker="o" if len(line) <= 10 else None, markersize=3, **style)  # type: ignore[arg-type]
+    axes.plot(line.index, line.to_numpy(), marker="o" if len(line) <= 10 else None, markersize=3, **style)
 
 
 def _finish(axes: Axes, title: str) -> None:

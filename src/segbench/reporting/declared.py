@@ -35,6 +35,7 @@ def _multirun(runs: Sequence[Run]) -> tuple[str, dict[str, Any]] | None:
         sweep = OmegaConf.load(path)
         name = OmegaConf.select(sweep, "hydra.runtime.choices.experiment") or "runs"
         comparison = OmegaConf.select(sweep, "comparison")
-        return str(name), OmegaConf.to_container(comparison) if comparison is not None else {}  # type: ignore[return-value]
+        plain: Any = OmegaConf.to_container(comparison) if comparison is not None else {}
+        return str(name), plain
     except (OSError, ValueError, YAMLError, OmegaConfBaseException):
         return None

@@ -6,7 +6,7 @@ import os
 import platform
 import shlex
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -113,8 +113,8 @@ def _versions(runs: Sequence[Run]) -> str:
     return _listed(", ".join(f"{name} {number}" for name, number in found.items()) for found in versions) or "unknown"
 
 
-def _listed(values: object) -> str:
-    return " / ".join(sorted(set(values)))  # type: ignore[call-overload]
+def _listed(values: Iterable[str]) -> str:
+    return " / ".join(sorted(set(values)))
 
 
 def _processor() -> str:

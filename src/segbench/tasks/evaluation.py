@@ -29,7 +29,7 @@ class CountsTable:
 
     def clear(self) -> None:
         """Forget everything."""
-        self.__init__()  # type: ignore[misc]
+        self.__init__()  # type: ignore[misc]  # a subclass with other arguments would break it; there is none
 
     def add(self, ids: Sequence[str], counts: Tensor, size: tuple[int, ...], loss: Tensor | None = None) -> None:
         """Add a batch.

@@ -91,7 +91,7 @@ def freeze(network: nn.Module, part: str) -> None:
 
 
 def _find(init_from: str) -> Path:
-    matches = sorted(Path(match) for match in glob.glob(init_from)) or [Path(init_from)]  # noqa: PTH207
+    matches = sorted(Path(match) for match in glob.glob(init_from)) or [Path(init_from)]  # noqa: PTH207 - Path.glob takes no absolute one
     if len(matches) > 1:
         raise ConfigError(
             f"init_from={init_from}: matches {len(matches)} runs ({matches[0].name}, {matches[1].name}, ...); name one"

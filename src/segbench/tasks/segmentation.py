@@ -120,7 +120,7 @@ class SegmentationTask(pl.LightningModule):
         loss = self._loss(batch)
         value = loss.item()
         if not math.isfinite(value):
-            rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
+            rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]  # a list only where several are
             raise DivergedError(
                 f"loss is {value} at step {self.global_step} (epoch {self.current_epoch}), learning rate {rate:g}, "
                 f"images {', '.join(batch['id'])}; lower optimizer.lr or look at these images"
