@@ -179,6 +179,12 @@ class ACDCData(SegmentationData):
         x, y, _ = image.spacing
         return Plane.of((height, width), (y, x), self.spacing, self.size)
 
+    def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
+        """Return how a picture becomes an image; one without a voxel size is taken as it is."""
+        if spacing is None:
+            return Plane(source, source, source)
+        return Plane.of(source, spacing, self.spacing, self.size)
+
     def volume_slices(self, split: str) -> list[VolumeSlices]:
         """Return the volumes of a split, for scores on their original grid."""
         found: dict[str, list[int]] = {}

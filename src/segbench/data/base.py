@@ -18,6 +18,7 @@ from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair, fingerprint, load_arrays
 from segbench.data.dataset import SegmentationDataset
 from segbench.data.loader import ReplayLoader, progress_of
+from segbench.data.plane import Plane
 from segbench.data.reading import check_same_size, read_image, read_mask, resize
 from segbench.data.records import Record, refuse, refusing_unreadable
 from segbench.data.splits import check_disjoint, split_groups
@@ -59,6 +60,8 @@ class SegmentationData(pl.LightningDataModule):
     fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
     # Largest value of the stored images.
     scale: ClassVar[float] = 255.0
+    # Of a volume's intensities: what becomes 0 and the largest value.
+    percentiles: tuple[float, float] = (1.0, 99.0)
 
     def __init__(
         self,
@@ -138,6 +141,20 @@ class SegmentationData(pl.LightningDataModule):
             "channels": self.in_channels,
             "labels": {str(key): value for key, value in self.label_map.items()},
         }
+
+    # -- what a prediction needs to know -----------------------------------------------------------
+
+    def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
+        """Return how a picture becomes an image like those trained on, and how predictions come back.
+
+        Args:
+            source: Height and width in pixels.
+            spacing: Height and width of a pixel in mm, where the file tells.
+        """
+        size = self.size or source
+        return Plane(source, size, size)
+
+    # -- finding -----------------------------------------------------------------------------------
 
     def find(self) -> str:
         """Find the data without decoding any of it; does nothing the second time.

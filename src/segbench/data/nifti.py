@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,18 +125,20 @@ def labels(volume: Volume) -> NDArray[np.int64]:
     return voxels.astype(np.int64)
 
 
-def save_labels(path: Path, mask: NDArray[np.integer[Any]], like: Volume) -> None:
-    """Write a label volume as uint8 on the grid of another.
+def encode_labels(mask: NDArray[np.integer[Any]], like: Volume, compressed: bool) -> bytes:
+    """Return a label volume as the bytes of a NIfTI file, on the grid of another.
 
     Args:
-        path: The file, ``.nii`` or ``.nii.gz``.
-        mask: Class indices (X,Y,Z).
+        mask: Class indices (X,Y,Z), stored as uint8.
         like: Whose affine and voxel size it keeps.
+        compressed: Whether it is a ``.nii.gz``.
     """
     image: Any = nib.Nifti1Image(mask.astype(np.uint8), like.affine)
     image.header.set_zooms(like.spacing)
     image.header.set_xyzt_units("mm")
-    nib.save(image, path)
+    content = image.to_bytes()
+    # Without the time of day: equal masks are equal files.
+    return gzip.compress(content, mtime=0) if compressed else content
 
 
 def _load(path: Path) -> Any:

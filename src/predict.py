@@ -1,0 +1,98 @@
+"""A trained run and images to masks and overlays: ``python src/predict.py run=<directory> images=<folder>``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from segbench.entry import run_entry_point
+from segbench.errors import ConfigError
+from segbench.suggest import nearest
+
+USAGE = """usage: python src/predict.py run=<run directory or checkpoint> images=<folder, image or NIfTI volume>
+
+  out=<folder>       where masks and overlays go; default <run>/predictions/<name of images>
+  overlays=false     masks only
+  accelerator=auto   auto, cpu or gpu
+  batch_size=8       slices of a volume at a time
+  debug=true         show tracebacks
+
+Masks hold class indices: PNG for images of any size, .nii.gz with the same grid for NIfTI volumes. Images are brought
+to the size (volumes to the spacing) that the network was trained at, and the prediction back to their own."""
+
+
+@dataclass
+class Options:
+    """The keys of the command line."""
+
+    run: str = MISSING
+    images: str = MISSING
+    out: str | None = None
+    overlays: bool = True
+    accelerator: str = "auto"
+    batch_size: int = 8
+    debug: bool = False
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Return the options of ``key=value`` arguments.
+
+    Raises:
+        ConfigError: If a key is unknown or missing, or a value has the wrong type.
+    """
+    known = list(Options.__dataclass_fields__)
+    given = {}
+    for argument in arguments:
+        key, equals, given[key] = argument.partition("=")
+        if not equals or key not in known:
+            raise ConfigError(f"{argument}: no such option{nearest(key, known)}; --help lists them")
+    try:
+        options = OmegaConf.merge(OmegaConf.structured(Options), given)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    for key in ("run", "images"):
+        if OmegaConf.is_missing(options, key):
+            raise ConfigError(f"{key}: missing; {USAGE.splitlines()[0]}")
+    if options.batch_size < 1:
+        raise ConfigError(f"batch_size={options.batch_size}: must be at least 1")
+    return options  # type: ignore[return-value]  # a DictConfig with the keys of Options
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Predict and say what became of the files.
+
+    Raises:
+        SegbenchError: If nothing could be predicted.
+    """
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(USAGE)
+        return
+    options = parse(arguments)
+    from segbench.prediction import Predictor, choose_device, predict_files
+    from segbench.trainer import quiet_lightning
+
+    quiet_lightning()
+    run, images = Path(options.run), Path(options.images)
+    inside = run if run.is_dir() else run.parent
+    out = Path(options.out) if options.out else inside / "predictions" / (images.resolve().name.partition(".")[0])
+    predictor = Predictor.load(run, choose_device(options.accelerator), options.batch_size)
+    outcome = predict_files(predictor, images, out, options.overlays)
+    for line in outcome.skipped:
+        print(f"skipped: {line}", file=sys.stderr)
+    parts = [f"{len(outcome.masks)} predicted", f"{len(outcome.skipped)} skipped"]
+    if outcome.ignored:
+        parts.append(f"{outcome.ignored} other files left alone")
+    print(f"{', '.join(parts)}: {out}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(lambda: main(sys.argv[1:])))

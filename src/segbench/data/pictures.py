@@ -1,0 +1,78 @@
+"""Files to predict: as images that a network takes, with the way back to the file's own grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.data import nifti
+from segbench.data.base import SegmentationData
+from segbench.data.plane import Plane
+from segbench.data.reading import read_image
+from segbench.errors import DataError
+
+VOLUMES = (".nii.gz", ".nii")
+IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image file, or a volume with all its slices.
+
+    Attributes:
+        path: The file.
+        pixels: Its slices as they are, (Z,H,W,C) in the data set's stored scale; Z = 1 for an image file.
+        plane: How a slice becomes an input of the network, and back.
+        volume: The volume's header; None for an image file.
+    """
+
+    path: Path
+    pixels: NDArray[np.float32]
+    plane: Plane
+    volume: nifti.Volume | None = None
+
+    def inputs(self) -> NDArray[np.float32]:
+        """Return what the network takes, (Z,h,w,C) in the data set's stored scale."""
+        return np.stack([self.plane.image(part) for part in self.pixels]).astype(np.float32)
+
+
+def name_without_suffix(path: Path) -> str:
+    """Return a file's name without what tells its format; ``.nii.gz`` is one suffix."""
+    for suffix in (*VOLUMES, *IMAGES):
+        if path.name.lower().endswith(suffix):
+            return path.name[: -len(suffix)]
+    return path.name
+
+
+def is_picture(path: Path) -> bool:
+    """Say whether a file's name is that of an image or a volume; of ACDC's, labels and whole cines are neither."""
+    name = path.name.lower()
+    if name.startswith(".") or not name.endswith((*VOLUMES, *IMAGES)):
+        return False
+    return not (name.endswith(VOLUMES) and name.partition(".")[0].endswith(("_gt", "_4d")))
+
+
+def open_picture(path: Path, data: SegmentationData) -> Picture:
+    """Read a file as the data set reads its own.
+
+    Args:
+        path: An image or a NIfTI volume.
+        data: The data module that the network was trained with; it needs no data of its own.
+
+    Raises:
+        DataError: One line: unreadable, damaged, or not what this network takes.
+    """
+    if path.name.lower().endswith(VOLUMES):
+        if data.in_channels != 1:
+            raise DataError(f"{path}: a grey volume, but the network was trained on {data.in_channels} channels")
+        volume = nifti.open_volume(path)
+        # Slices first; the first axis of a slice is x: columns of a picture.
+        voxels = nifti.normalised(volume, data.percentiles).transpose(2, 1, 0)[..., None]
+        x, y, _ = volume.spacing
+        return Picture(path, voxels * data.scale, data.prediction_plane(voxels.shape[1:3], (y, x)), volume)
+    # An image file has 8 bits, whatever the largest value that the data set stores.
+    pixels = read_image(path, data.in_channels).astype(np.float32) * (data.scale / 255.0)
+    return Picture(path, pixels[None], data.prediction_plane(pixels.shape[:2], None))

@@ -1,0 +1,226 @@
+"""A trained run and image files to masks and overlays."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from segbench.data.base import SegmentationData
+from segbench.data.nifti import encode_labels
+from segbench.data.pictures import Picture, is_picture, name_without_suffix, open_picture
+from segbench.errors import CheckpointError, ConfigError, DataError
+from segbench.instantiation import build
+from segbench.reporting.panels import class_colour, overlay
+from segbench.runs.checkpoint_io import BEST, load_checkpoint
+from segbench.runs.files import atomic_open, write_json
+from segbench.tasks import SegmentationTask
+from segbench.train import build_task
+
+log = logging.getLogger("segbench")
+_AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+@dataclass
+class Predictor:
+    """A trained network with what it knows of its data.
+
+    Attributes:
+        task: The task, in evaluation, on its device.
+        data: The data module's class with its settings; its files are not needed.
+        mean: Of each channel of images in [0, 1], (C,).
+        std: Standard deviation of each channel, (C,).
+        precision: As trained: of ``trainer.precision``.
+        batch_size: Slices of a volume at a time.
+    """
+
+    task: SegmentationTask
+    data: SegmentationData
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+    precision: str
+    batch_size: int = 8
+
+    @classmethod
+    def load(cls, run: Path, device: torch.device, batch_size: int = 8) -> Predictor:
+        """Load a run's best weights.
+
+        Args:
+            run: A run directory, or one of its checkpoints.
+            device: Where to predict.
+            batch_size: Slices of a volume at a time.
+
+        Raises:
+            CheckpointError: If there is no whole checkpoint.
+        """
+        path = run / "checkpoints" / BEST if run.is_dir() else run
+        if not path.is_file():
+            raise CheckpointError(f"run={run}: no run with a trained network there (looked for {path})")
+        stored = load_checkpoint(path)
+        known: dict[str, Any] = stored.get("segbench", {})
+        if "config" not in known:
+            raise CheckpointError(f"run={run}: {path} holds no configuration; it was not written by src/run.py")
+        cfg = _as_trained(known["config"])
+        data: SegmentationData = build("data", cfg, cache_dir=Path(cfg.paths.cache))
+        task = build_task(cfg, data)
+        task.load_state_dict(stored["state_dict"])
+        mean, std = (np.asarray(known[name], np.float32) for name in ("mean", "std"))
+        return cls(task.eval().to(device), data, mean, std, str(cfg.trainer.precision), batch_size)
+
+    @torch.inference_mode()
+    def probabilities(self, picture: Picture) -> NDArray[np.float32]:
+        """Return the probabilities of all classes on the file's own grid, (Z,K,H,W), background first."""
+        inputs = (picture.inputs() / self.data.scale - self.mean) / self.std
+        device = next(self.task.network.parameters()).device
+        found = []
+        for start in range(0, len(inputs), self.batch_size):
+            batch = torch.from_numpy(inputs[start : start + self.batch_size]).permute(0, 3, 1, 2).to(device)
+            dtype = _AUTOCAST.get(self.precision)
+            with torch.autocast(device.type, dtype, enabled=dtype is not None):
+                logits = self.task(batch)
+            found += list(self.task.probabilities(logits).cpu().numpy())
+        return np.stack([picture.plane.restore(part) for part in found])
+
+    def mask(self, picture: Picture) -> NDArray[np.uint8]:
+        """Return the likeliest class of every pixel on the file's own grid, (Z,H,W)."""
+        return self.probabilities(picture).argmax(axis=1).astype(np.uint8)
+
+
+@dataclass
+class Outcome:
+    """What became of the files.
+
+    Attributes:
+        masks: The masks written.
+        skipped: A line for each file that could not be predicted.
+        ignored: How many files are no images (or are labels).
+    """
+
+    masks: list[Path] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    ignored: int = 0
+
+
+def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool) -> Outcome:
+    """Predict a file or all files of a folder; a bad file is skipped and costs the others nothing.
+
+    ``masks/<name>.png`` (grey, class indices) or ``.nii.gz``; ``overlays/<name>.png``, for a volume all its slices in
+    one picture; ``classes.json`` with the names and colours of the classes.
+
+    Args:
+        predictor: The trained network.
+        images: An image or volume, or a folder of them (not of folders).
+        out: Where the results go.
+        overlays: Whether to draw overlays too.
+
+    Raises:
+        DataError: If there is nothing to predict, or nothing could be.
+    """
+    files, outcome = _find(images)
+    for folder in (out / "masks", *([out / "overlays"] if overlays else [])):
+        folder.mkdir(parents=True, exist_ok=True)
+    names = Counter(name_without_suffix(path) for path in files)
+    console = Console(stderr=True)
+    for path in track(files, "predicting", console=console, transient=True, disable=not console.is_terminal):
+        name = name_without_suffix(path)
+        # a.png and a.jpg: two images, two masks.
+        name = name if names[name] == 1 else path.name
+        try:
+            picture = open_picture(path, predictor.data)
+            mask = predictor.mask(picture)
+        except DataError as error:
+            outcome.skipped.append(str(error))
+            continue
+        except OSError as error:
+            outcome.skipped.append(f"{path}: cannot be read ({error.strerror or error})")
+            continue
+        outcome.masks.append(_write_mask(out / "masks", name, mask, picture))
+        if overlays:
+            _write_overlay(out / "overlays" / f"{name}.png", mask, picture, predictor.data.scale)
+    if not outcome.masks:
+        raise DataError("\n".join([f"images={images}: no file could be predicted:", *outcome.skipped]))
+    colours = {str(label): _hex(class_colour(label)) for label in range(1, predictor.data.num_classes)}
+    classes = {str(label): name for label, name in enumerate(predictor.data.class_names)}
+    write_json(out / "classes.json", {"classes": classes, "colours": colours})
+    return outcome
+
+
+def _as_trained(text: str) -> DictConfig:
+    """Return a run's configuration without what only its training needed."""
+    cfg = OmegaConf.create(text)
+    assert isinstance(cfg, DictConfig)
+    cfg.init_from = cfg.freeze = None
+    if "pretrained" in cfg.model:
+        cfg.model.pretrained = None
+    return cfg
+
+
+def _find(images: Path) -> tuple[list[Path], Outcome]:
+    if images.is_file():
+        return [images], Outcome()
+    if not images.is_dir():
+        raise DataError(f"images={images}: no such file or folder")
+    entries = sorted(path for path in images.iterdir() if path.is_file())
+    files = [path for path in entries if is_picture(path)]
+    if not files:
+        raise DataError(f"images={images}: no images there (PNG, JPEG, GIF, BMP, TIFF, NIfTI)")
+    return files, Outcome(ignored=len(entries) - len(files))
+
+
+def _write_mask(folder: Path, name: str, mask: NDArray[np.uint8], picture: Picture) -> Path:
+    if picture.volume is None:
+        path = folder / f"{name}.png"
+        with atomic_open(path) as stream:
+            Image.fromarray(mask[0]).save(stream, format="PNG")
+        return path
+    path = folder / f"{name}.nii.gz"
+    with atomic_open(path) as stream:
+        stream.write(encode_labels(mask.transpose(2, 1, 0), picture.volume, compressed=True))
+    return path
+
+
+def _write_overlay(path: Path, mask: NDArray[np.uint8], picture: Picture, scale: float) -> None:
+    grey = np.clip(picture.pixels / scale, 0, 1)
+    shown = np.broadcast_to(grey, (*grey.shape[:3], 3)) if grey.shape[3] == 1 else grey[..., :3]
+    parts = np.stack([overlay(part, labels) for part, labels in zip(shown, mask, strict=True)])
+    with atomic_open(path) as stream:
+        Image.fromarray((_montage(parts) * 255).round().astype(np.uint8)).save(stream, format="PNG")
+
+
+def _montage(parts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Put slices (Z,H,W,3) side by side, in rows of about equal number, with a white line between."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = int(np.ceil(np.sqrt(len(parts))))
+    framed = np.pad(parts, ((0, -len(parts) % columns), (1, 1), (1, 1), (0, 0)), constant_values=1.0)
+    rows = [np.concatenate(list(framed[start : start + columns]), axis=1) for start in range(0, len(framed), columns)]
+    return np.concatenate(rows, axis=0)
+
+
+def _hex(colour: tuple[float, float, float]) -> str:
+    return "#" + "".join(f"{round(channel * 255):02X}" for channel in colour)
+
+
+def choose_device(accelerator: str) -> torch.device:
+    """Return the device of ``auto``, ``cpu`` or ``gpu``.
+
+    Raises:
+        ConfigError: If it is not there.
+    """
+    if accelerator == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise ConfigError("accelerator=gpu: there is no GPU here; use accelerator=cpu")
+    if accelerator not in ("cpu", "gpu"):
+        raise ConfigError(f"accelerator={accelerator}: choose auto, cpu or gpu")
+    return torch.device("cuda" if accelerator == "gpu" else "cpu")

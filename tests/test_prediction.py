@@ -1,0 +1,206 @@
+"""A trained run and files to masks and overlays."""
+
+import json
+import os
+import subprocess
+import sys
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from segbench.data.phantom import PhantomData
+from segbench.errors import CheckpointError, ConfigError, DataError
+from segbench.prediction import Predictor, choose_device, predict_files
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def trained(run, tiny, tmp_path_factory):
+    """A finished run and its data."""
+    folder = tmp_path_factory.mktemp("predict")
+    cfg = tiny(folder, "model=unet_cardiac", "augmentation=cardiac", "trainer.max_epochs=6")
+    run(cfg, folder / "run")
+    data = PhantomData(cache_dir=folder, subjects=8, slices=2, size=[32, 32])
+    data.setup()
+    return folder / "run", data
+
+
+@pytest.fixture
+def pictures(trained, tmp_path):
+    """The run's test images as PNG files."""
+    _, data = trained
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index in data.splits["test"]:
+        pixels = np.asarray(data.datasets["test"].arrays.images[index])[:, :, 0]
+        Image.fromarray(pixels).save(folder / f"{data.records[index].id.replace('/', '_')}.png")
+    return folder
+
+
+def test_masks_are_those_that_the_run_was_scored_by(trained, pictures, tmp_path):
+    directory, data = trained
+    outcome = predict_files(Predictor.load(directory, CPU), pictures, tmp_path / "out", overlays=True)
+    assert len(outcome.masks) == len(data.splits["test"])
+    scores = pd.read_parquet(directory / "scores.parquet")
+    for index in data.splits["test"]:
+        name = data.records[index].id
+        mask = np.asarray(Image.open(tmp_path / "out" / "masks" / f"{name.replace('/', '_')}.png"))
+        truth = np.asarray(data.datasets["test"].arrays.masks[index])
+        row = scores[(scores["id"] == name) & (scores["split"] == "test")].sort_values("class_index")
+        for label in range(4):
+            assert ((mask == label) & (truth == label)).sum() == row["tp"].iloc[label]
+            assert ((mask == label) & (truth != label)).sum() == row["fp"].iloc[label]
+        overlay = np.asarray(Image.open(tmp_path / "out" / "overlays" / f"{name.replace('/', '_')}.png"))
+        assert overlay.shape == (32, 32, 3)
+        grey = np.asarray(Image.open(pictures / f"{name.replace('/', '_')}.png"))
+        np.testing.assert_array_equal(overlay[mask == 0], np.repeat(grey[mask == 0][:, None], 3, axis=1))
+    classes = json.loads((tmp_path / "out" / "classes.json").read_text())
+    assert classes["classes"]["3"] == "left ventricle"
+    assert set(classes["colours"]) == {"1", "2", "3"}
+
+
+def test_images_of_any_size_and_mode_keep_their_size(trained, pictures, tmp_path):
+    source = next(pictures.iterdir())
+    large = Image.open(source).resize((111, 73), Image.Resampling.BILINEAR)
+    large.convert("RGB").save(pictures / "large.jpg", quality=95)
+    outcome = predict_files(Predictor.load(trained[0], CPU), pictures / "large.jpg", tmp_path / "out", overlays=False)
+    assert Image.open(outcome.masks[0]).size == (111, 73)
+    assert not (tmp_path / "out" / "overlays").exists()
+    small = predict_files(Predictor.load(trained[0], CPU), source, tmp_path / "small", overlays=False)
+    # The same picture, so nearly the same answer.
+    back = Image.open(outcome.masks[0]).resize((32, 32), Image.Resampling.NEAREST)
+    assert (np.asarray(back) == np.asarray(Image.open(small.masks[0]))).mean() > 0.8
+
+
+def volume(folder, name, shape=(40, 30, 5), seed=0):
+    affine = np.array([[-1.2, 0.1, 0, 10], [0, 1.4, 0, -20], [0, 0, 8, 30], [0, 0, 0, 1.0]])
+    voxels = np.random.default_rng(seed).integers(0, 2000, shape).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(voxels, affine), folder / name)
+    return voxels, affine
+
+
+def test_volumes_come_out_as_volumes_on_their_own_grid(trained, tmp_path):
+    folder = tmp_path / "volumes"
+    folder.mkdir()
+    voxels, affine = volume(folder, "heart.nii.gz")
+    predictor = Predictor.load(trained[0], CPU, batch_size=2)
+    outcome = predict_files(predictor, folder, tmp_path / "out", overlays=True)
+    written = nibabel.load(outcome.masks[0])
+    assert outcome.masks[0].name == "heart.nii.gz"
+    np.testing.assert_allclose(written.affine, affine, atol=1e-5)
+    np.testing.assert_allclose(written.header.get_zooms(), nibabel.load(folder / "heart.nii.gz").header.get_zooms())
+    assert written.shape == voxels.shape
+    assert written.get_data_dtype() == np.uint8
+    # Each slice is predicted as an image with the same intensities would be.
+    low, high = np.percentile(voxels, (1, 99))
+    scaled = (np.clip((voxels - low) / (high - low), 0, 1) * 255).astype(np.float32)
+    from segbench.data.pictures import Picture
+
+    for index in (0, 4):
+        pixels = scaled[:, :, index].T[None, :, :, None]
+        picture = Picture(folder, pixels, predictor.data.prediction_plane((30, 40), None))
+        expected = predictor.mask(picture)[0].T
+        assert (np.asarray(written.dataobj)[:, :, index] == expected).mean() > 0.999
+    assert Image.open(tmp_path / "out" / "overlays" / "heart.png").size == (3 * 42, 2 * 32)
+
+
+def test_bad_files_are_skipped_and_counted(trained, pictures, tmp_path):
+    count = len(list(pictures.iterdir()))
+    (pictures / "torn.png").write_bytes(next(pictures.glob("*.png")).read_bytes()[:60])
+    (pictures / "no.gif").write_text("<html>")
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 2, 3), np.int16), np.eye(4)), pictures / "cine.nii.gz")
+    volume(pictures, "part.nii.gz")
+    (pictures / "part.nii.gz").write_bytes((pictures / "part.nii.gz").read_bytes()[:400])
+    for name in ("a_gt.nii.gz", "a_4d.nii", "Info.cfg", ".hidden.png"):
+        (pictures / name).write_bytes(b"")
+    outcome = predict_files(Predictor.load(trained[0], CPU), pictures, tmp_path / "out", overlays=False)
+    assert len(outcome.masks) == count
+    assert outcome.ignored == 4
+    assert len(outcome.skipped) == 4
+    for name in ("torn.png", "no.gif", "cine.nii.gz", "part.nii.gz"):
+        assert any(name in line for line in outcome.skipped), name
+    assert not list((tmp_path / "out" / "masks").glob("torn*"))
+
+
+def test_files_of_one_name_get_a_mask_each(trained, pictures, tmp_path):
+    source = next(pictures.glob("*.png"))
+    Image.open(source).save(pictures / "same.png")
+    Image.open(source).save(pictures / "same.bmp")
+    outcome = predict_files(Predictor.load(trained[0], CPU), pictures, tmp_path / "out", overlays=False)
+    assert {"same.png.png", "same.bmp.png"} <= {path.name for path in outcome.masks}
+
+
+def test_nothing_to_predict_is_refused(trained, tmp_path):
+    predictor = Predictor.load(trained[0], CPU)
+    with pytest.raises(DataError, match=r"^images=.*: no images there"):
+        predict_files(predictor, tmp_path, tmp_path / "out", overlays=False)
+    with pytest.raises(DataError, match=r"^images=.*nowhere: no such file or folder$"):
+        predict_files(predictor, tmp_path / "nowhere", tmp_path / "out", overlays=False)
+    (tmp_path / "bad.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"no file could be predicted:\n.*bad.png: empty file$"):
+        predict_files(predictor, tmp_path, tmp_path / "out", overlays=False)
+
+
+def test_runs_without_a_whole_checkpoint_are_refused(trained, tmp_path):
+    with pytest.raises(CheckpointError, match=r"^run=.*: no run with a trained network there"):
+        Predictor.load(tmp_path, CPU)
+    path = tmp_path / "weights.pth"
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(CheckpointError, match="it was not written by src/run.py"):
+        Predictor.load(path, CPU)
+    directory = tmp_path / "copy" / "checkpoints"
+    directory.mkdir(parents=True)
+    content = bytearray((trained[0] / "checkpoints" / "best.ckpt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (directory / "best.ckpt").write_bytes(content)
+    (directory / "manifest.json").write_bytes((trained[0] / "checkpoints" / "manifest.json").read_bytes())
+    with pytest.raises(CheckpointError, match=r"best.ckpt"):
+        Predictor.load(directory.parent, CPU)
+
+
+def test_devices():
+    assert choose_device("cpu") == CPU
+    with pytest.raises(ConfigError, match="^accelerator=tpu: choose auto, cpu or gpu$"):
+        choose_device("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="^accelerator=gpu: there is no GPU here"):
+            choose_device("gpu")
+
+
+def command(repository, *arguments):
+    environment = os.environ | {"PYTHONPATH": str(repository / "src")}
+    return subprocess.run(
+        [sys.executable, str(repository / "src" / "predict.py"), *arguments],
+        capture_output=True, text=True, env=environment, timeout=120,
+    )  # fmt: skip
+
+
+def test_the_command_predicts_and_tells_what_became_of_the_files(repository, trained, pictures):
+    (pictures / "torn.png").write_bytes(b"torn")
+    result = command(repository, f"run={trained[0]}", f"images={pictures}", "accelerator=cpu")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip().endswith(f"1 skipped: {trained[0] / 'predictions' / 'images'}")
+    assert "skipped: " in result.stderr
+    assert list((trained[0] / "predictions" / "images" / "masks").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run=x"], 2, "images: missing"),
+        (["image=x", "run=x"], 2, "image=x: no such option; did you mean images?"),
+        (["run=x", "images=x", "batch_size=none"], 2, "batch_size: "),
+        (["run=x", "images=x", "batch_size=0"], 2, "batch_size=0: must be at least 1"),
+        (["run=/nowhere", "images=x"], 5, "run=/nowhere: no run with a trained network there"),
+    ],
+)
+def test_the_command_refuses_in_one_line(repository, arguments, code, message):
+    result = command(repository, *arguments)
+    assert result.returncode == code
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
