@@ -20,12 +20,11 @@ from segbench.data.base import SegmentationData
 from segbench.data.nifti import encode_labels
 from segbench.data.pictures import Picture, is_picture, name_without_suffix, open_picture
 from segbench.errors import CheckpointError, ConfigError, DataError
-from segbench.instantiation import build
 from segbench.reporting.panels import class_colour, overlay
 from segbench.runs.checkpoint_io import BEST, load_checkpoint
 from segbench.runs.files import atomic_open, write_json
 from segbench.tasks import SegmentationTask
-from segbench.train import build_task
+from segbench.train import build_data, build_task
 
 log = logging.getLogger("segbench")
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -71,7 +70,7 @@ class Predictor:
         if "config" not in known:
             raise CheckpointError(f"run={run}: {path} holds no configuration; it was not written by src/run.py")
         cfg = _as_trained(known["config"])
-        data: SegmentationData = build("data", cfg, cache_dir=Path(cfg.paths.cache))
+        data = build_data(cfg)
         task = build_task(cfg, data)
         task.load_state_dict(stored["state_dict"])
         mean, std = (np.asarray(known[name], np.float32) for name in ("mean", "std"))

@@ -52,7 +52,7 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     try:
         with stop_signals() as stop, run.locked():
             if run.state() == "done" and not cfg.rerun:
-                sources.check_sources(run, _build_data(cfg), cfg.init_from)
+                sources.check_sources(run, build_data(cfg), cfg.init_from)
                 log.info("already done, nothing to do (rerun=true trains again)")
                 print_run(run.path, console)
                 return
@@ -91,7 +91,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
 
-    data = _build_data(cfg)
+    data = build_data(cfg)
     task = build_task(cfg, data)
     data.setup()
     if cfg.rerun:
@@ -166,7 +166,8 @@ def _check_monitor(cfg: DictConfig, names: list[str]) -> None:
         raise ConfigError("scheduler=plateau: has no score to follow with trainer.monitor=last; choose another")
 
 
-def _build_data(cfg: DictConfig) -> SegmentationData:
+def build_data(cfg: DictConfig) -> SegmentationData:
+    """Build the data module of a configuration; no file of it is read."""
     augmentation = build("augmentation", cfg)
     return build("data", cfg, augmentation=augmentation, seed=cfg.seed, cache_dir=Path(cfg.paths.cache))
 

@@ -10,7 +10,7 @@ import time
 import pytest
 from omegaconf import OmegaConf
 
-from segbench.runs import launcher
+from segbench.runs import finished, launcher
 
 TINY = [
     "data.subjects=8",
@@ -65,6 +65,16 @@ def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(sw
     assert [job["skipped"] for job in jobs_of(tmp_path)].count(True) == 2
     attempts = sorted(status["attempts"] for status in statuses(tmp_path).values())
     assert attempts == [1, 1, 2, 2]
+
+    # What was trained on other files than are there now does not count as done.
+    done = next(job["directory"] for job in jobs_of(tmp_path) if job["skipped"])
+    record = tmp_path / "runs" / done / "run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"data_fingerprint": "of other files"}))
+    changed = sweep("seed=0,1", "optimizer.lr=1e-3")
+    assert changed.returncode == 1
+    assert [job["exit_code"] for job in jobs_of(tmp_path)].count(3) == 1
+    assert "the data files changed since this run began; start again with rerun=true" in changed.stderr
+    assert statuses(tmp_path)[done]["state"] == "done"
 
 
 def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(sweep, tmp_path):
@@ -147,15 +157,15 @@ def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
             raise OSError(11, "Resource temporarily unavailable")
         return started([sys.executable, "-c", ""], **options)
 
-    adopt = launcher._adopt
+    done_before = finished.done_before
 
-    def full(job):
-        if job.number == 1:
-            raise OSError(28, "No space left on device", str(job.directory))
-        adopt(job)
+    def full(directory, config):
+        if directory.name == "job1":
+            raise OSError(28, "No space left on device", str(directory))
+        return done_before(directory, config)
 
     monkeypatch.setattr(launcher.subprocess, "Popen", popen)
-    monkeypatch.setattr(launcher, "_adopt", full)
+    monkeypatch.setattr(finished, "done_before", full)
     sweep = [job_in(tmp_path, number) for number in range(4)]
     launcher.ProcessesLauncher(jobs)._run_all(sweep)
     assert [job.outcome["exit_code"] for job in sweep] == [74, 74, 0, 0]

@@ -25,7 +25,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from segbench.errors import ConfigError, StorageError
+from segbench.errors import ConfigError, SegbenchError, StorageError
+from segbench.runs import finished
 from segbench.runs.share import check_gpus, job_environment
 
 log = logging.getLogger("segbench")
@@ -133,11 +134,13 @@ class ProcessesLauncher(Launcher):
                 job = waiting.pop(0)
                 job.slot = free[0]
                 try:
-                    _adopt(job)
-                    if _is_done(job):
+                    if finished.done_before(job.directory, job.config):
                         _settle(job, 0, skipped=True)
                         continue
                     self._start(job)
+                except SegbenchError as error:
+                    _settle(job, error.exit_code, skipped=False, reason=str(error))
+                    continue
                 except OSError as error:
                     # Its own folder or process could not be made: that says nothing of the others.
                     reason = f"cannot start in {job.directory}: {error}"
@@ -213,27 +216,6 @@ def _reason(job: _Job, code: int) -> str:
     if status.get("state") == "failed" and status.get("reason"):
         return str(status["reason"])
     return f"exit code {code}; see {job.directory / 'train.log'}"
-
-
-def _adopt(job: _Job) -> None:
-    """Link to a finished run of the same identity in another experiment, so that no configuration is trained twice."""
-    from segbench.runs.directory import RunDirectory
-
-    if job.directory.is_symlink() and not job.directory.exists():
-        job.directory.unlink()  # the run it was linked to is gone
-    if job.directory.exists() or job.config.rerun:
-        return
-    for twin in Path(str(job.config.paths.outputs)).rglob(f"{job.directory.name}/status.json"):
-        if RunDirectory(twin.parent).state() == "done":
-            job.directory.parent.mkdir(parents=True, exist_ok=True)
-            job.directory.symlink_to(os.path.relpath(twin.parent.resolve(), job.directory.parent.resolve()))
-            return
-
-
-def _is_done(job: _Job) -> bool:
-    from segbench.runs.directory import RunDirectory
-
-    return RunDirectory(job.directory).state() == "done" and not job.config.rerun
 
 
 def _say_outcome(jobs: list[_Job]) -> None:
