@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,21 +15,21 @@ import torch
 from segbench.errors import SegbenchError
 from segbench.reporting.panels import draw_panels
 from segbench.scores import Convention, image_scores
-from segbench.scores.counts import confusion_matrices, counts
 from segbench.tracking import log_panels
 
 log = logging.getLogger("segbench")
 
 
 class PredictionPanels(pl.Callback):
-    """Draws predictions for a few fixed images into ``figures/predictions.png`` and the loggers.
+    """Draws a finished run's best, median and worst image into ``figures/predictions.png`` and the loggers.
 
     Args:
-        images: How many, spread evenly over the split.
-        every_n_epochs: Also send validation images to the loggers every so many epochs (0: only at the end).
+        images: How many images, their ranks spread evenly from the best to the worst; 1 is the median alone.
+        every_n_epochs: Also send validation images to the loggers every so many epochs (0: only at the end): always
+            the same ones, spread evenly over the split, so that they can be followed through the training.
     """
 
-    def __init__(self, images: int = 4, every_n_epochs: int = 0) -> None:
+    def __init__(self, images: int = 3, every_n_epochs: int = 0) -> None:
         if images < 1 or every_n_epochs < 0:
             raise ValueError(f"images must be at least 1 and every_n_epochs at least 0, got {images}, {every_n_epochs}")
         self.images = images
@@ -40,14 +40,18 @@ class PredictionPanels(pl.Callback):
         if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0 and trainer.loggers:
             data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit(datamodule=...)
             with _only_warning("validation images"):
-                panel = self._predict(pl_module, data, "val")
+                images = len(data.datasets["val"])
+                panel = _predict(pl_module, data, "val", _spread(images, min(self.images, images)))
                 log_panels(trainer.loggers, _stacked(panel), data.class_names, trainer.global_step)
 
     def draw(self, task: pl.LightningModule, data: Any, split: str, path: Path, loggers: list[Any], step: int) -> None:
-        """Draw the split's images with the task's present weights; a picture that fails is only warned of.
+        """Draw the split's images by rank, with the task's present weights; a picture that fails is only warned of.
+
+        An image's rank is that of its Dice, the mean over its classes, from the counts of ``task.evaluation``. One
+        without foreground in truth and prediction has none: it is drawn only where too few others are there.
 
         Args:
-            task: The trained task.
+            task: The trained task, with the split evaluated.
             data: The data module, set up.
             split: ``val`` or ``test``.
             path: The PNG to write.
@@ -55,36 +59,83 @@ class PredictionPanels(pl.Callback):
             step: The step they are logged at.
         """
         with _only_warning(path):
-            panel = self._predict(task, data, split)
-            titles = [
-                f"{name}   Dice {dice:.3f}" if np.isfinite(dice) else f"{name}   no foreground"
-                for name, dice in zip(panel["id"], panel["dice"], strict=True)
-            ]
+            table: Any = task.evaluation[split]  # type: ignore[index]
+            dice = image_scores(table.counts, "dice", Convention())
+            chosen = ranked(dice, self.images)
+            panel = _predict(task, data, split, [index for index, _ in chosen])
+            scored = [table.ids[index] for index, _ in chosen]
+            if scored != panel["id"]:
+                raise ValueError(f"the counts are of {', '.join(scored)}, the images {', '.join(panel['id'])}")
+            titles = [_title(rank, table.ids[index], float(dice[index])) for index, rank in chosen]
             draw_panels(panel["image"], panel["truth"], panel["prediction"], data.class_names, path, titles)
             log_panels(loggers, _stacked(panel), data.class_names, step)
 
-    def _predict(self, task: Any, data: Any, split: str) -> dict[str, list[Any]]:
-        """Predict one image after the other, as they may differ in size."""
-        dataset = data.datasets[split]
-        chosen = np.unique(np.linspace(0, len(dataset) - 1, min(self.images, len(dataset))).round().astype(int))
-        mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
-        device = next(task.network.parameters()).device
-        panel: dict[str, list[Any]] = {name: [] for name in ("id", "image", "truth", "prediction", "dice")}
-        was_training = task.training
-        task.eval()
-        # A few pictures are not worth compiling the network again for their size, or for the CPU that Lightning
-        # leaves it on after a test.
-        with torch.inference_mode(), torch.compiler.set_stance("force_eager"):
-            for item in (dataset[int(index)] for index in chosen):
-                prediction = task.predict_classes(task(item["image"][None].to(device))).cpu()
-                confusion = confusion_matrices(prediction, item["mask"][None], data.num_classes, data.ignore_index)
-                panel["id"].append(item["id"])
-                panel["image"].append((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
-                panel["truth"].append(item["mask"].numpy())
-                panel["prediction"].append(prediction[0].numpy())
-                panel["dice"].append(float(image_scores(counts(confusion).numpy(), "dice", Convention())[0]))
-        task.train(was_training)
-        return panel
+
+def ranked(scores: np.ndarray, images: int) -> list[tuple[int, str]]:
+    """Choose images whose ranks are spread evenly from the best to the worst.
+
+    Args:
+        scores: The N images' scores; NaN where there is none.
+        images: How many to choose, at least 1.
+
+    Returns:
+        Index and rank in words (``best``, ``median``, ``rank 7 of 20``, ``worst``; empty without a score), the best
+        first; images without a score come last, and only where fewer than ``images`` have one.
+    """
+    missing = np.isnan(scores)
+    # Stable, so that equal images keep their order in the data set and a picture made again is the same.
+    order = np.argsort(-scores[~missing], kind="stable")
+    with_score, without = np.flatnonzero(~missing)[order], np.flatnonzero(missing)
+    count = len(with_score)
+    chosen = [(int(with_score[rank]), _rank(rank, count)) for rank in _spread(count, min(images, count))]
+    rest = min(images - len(chosen), len(without))
+    return chosen + [(int(without[place]), "") for place in _spread(len(without), rest)]
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """Return ``wanted`` of the numbers below ``count``, evenly from the first to the last; one alone is the middle."""
+    if wanted == 1:
+        return [_middle(count)]
+    # Half up, as in _middle: numpy's rounding to even would move the middle of three by the parity of the count.
+    return [int(place + 0.5) for place in np.linspace(0, count - 1, wanted)]
+
+
+def _middle(count: int) -> int:
+    return count // 2
+
+
+def _rank(rank: int, count: int) -> str:
+    """Return a rank (0 is the best of ``count``) in words; an only image needs none."""
+    if count == 1:
+        return ""
+    ends = {0: "best", count - 1: "worst"}
+    return ends.get(rank) or ("median" if rank == _middle(count) else f"rank {rank + 1} of {count}")
+
+
+def _title(rank: str, image: str, dice: float) -> str:
+    score = f"Dice {dice:.3f}" if np.isfinite(dice) else "no foreground"
+    return "   ".join(part for part in (rank, image, score) if part)
+
+
+def _predict(task: Any, data: Any, split: str, chosen: Sequence[int]) -> dict[str, list[Any]]:
+    """Predict one image after the other, as they may differ in size."""
+    dataset = data.datasets[split]
+    mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
+    device = next(task.network.parameters()).device
+    panel: dict[str, list[Any]] = {name: [] for name in ("id", "image", "truth", "prediction")}
+    was_training = task.training
+    task.eval()
+    # A few pictures are not worth compiling the network again for their size, or for the CPU that Lightning
+    # leaves it on after a test.
+    with torch.inference_mode(), torch.compiler.set_stance("force_eager"):
+        for item in (dataset[index] for index in chosen):
+            prediction = task.predict_classes(task(item["image"][None].to(device))).cpu()
+            panel["id"].append(item["id"])
+            panel["image"].append((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
+            panel["truth"].append(item["mask"].numpy())
+            panel["prediction"].append(prediction[0].numpy())
+    task.train(was_training)
+    return panel
 
 
 @contextmanager
