@@ -6,7 +6,7 @@ from PIL import Image
 
 from segbench.reporting.collect import collect
 from segbench.reporting.curves import draw_curves, series
-from segbench.reporting.palette import CLASS_COLOURS, COLOURS, rgb
+from segbench.reporting.palette import CLASS_COLOURS, COLOURS, ink, rgb
 from segbench.reporting.panels import GREY, class_colour, draw_panels, overlay
 from segbench.reporting.table import compare
 
@@ -33,6 +33,16 @@ def test_an_object_at_the_rim_has_no_edge_there():
 def test_colours_are_what_they_are_written_as_and_differ():
     assert all(rgb(colour) == pytest.approx(to_rgb(colour)) for colour in COLOURS)
     assert len({class_colour(label) for label in range(1, 3 * len(CLASS_COLOURS))}) == 3 * len(CLASS_COLOURS) - 1
+
+
+def test_ink_is_readable_on_every_colour():
+    def luminance(colour):
+        parts = np.array(to_rgb(colour))
+        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+
+    for colour in COLOURS:
+        dark, light = sorted((luminance(colour), luminance(ink(colour))))
+        assert (light + 0.05) / (dark + 0.05) > 4.5
 
 
 def close(path, colour, tolerance=0.02):

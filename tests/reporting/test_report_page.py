@@ -41,7 +41,9 @@ def test_a_sweep_ends_with_table_csv_and_curves(swept):
     assert "Is attention worth its weights?" in stream.getvalue()
     assert "finished" in (folder / "comparison.md").read_text()
     assert (folder / "comparison.csv").read_text().startswith("model,finished,started,seeds")
-    assert np.asarray(Image.open(folder / "curves.png")).std() > 0
+    for name in ("curves.png", "classes.png"):
+        assert np.asarray(Image.open(folder / name)).std() > 0
+        assert f"]({name})" in (folder / "comparison.md").read_text()
     assert not list(folder.glob(".*"))
 
 
@@ -57,13 +59,14 @@ def test_a_sweep_reports_its_own_runs_only(swept):
         report_experiment(folder, [folder / "other"], Console(file=stream))
 
 
-def test_without_curves_there_is_no_figure(architectures):
-    (architectures() / "metrics.csv").unlink()
+def test_without_curves_and_scores_there_is_no_figure(architectures):
+    (architectures(state="failed") / "metrics.csv").unlink()
     folder = architectures.root / "carvana/architectures"
-    (folder / "curves.png").write_bytes(b"of an earlier report")
+    for name in ("curves.png", "classes.png"):
+        (folder / name).write_bytes(b"of an earlier report")
     written = write_report(compare(collect([folder])))
     assert [path.name for path in written] == ["comparison.md", "comparison.csv"]
-    assert not (folder / "curves.png").exists()
+    assert not list(folder.glob("*.png"))
 
 
 def test_an_unwritable_directory_is_one_line(swept, monkeypatch):
@@ -98,6 +101,7 @@ def test_page_sections_are_replaced_and_the_rest_stays(swept, tmp_path):
     assert "2 of 2" in text
     pictures = [part.split(")")[0] for part in text.split("](")[1:]]
     assert "carvana/architectures-curves.png" in pictures
+    assert "carvana/architectures-classes.png" in pictures
     assert "carvana/architectures-unet.png" in pictures
     assert all((page.parent / picture).is_file() for picture in pictures)
 
@@ -105,7 +109,8 @@ def test_page_sections_are_replaced_and_the_rest_stays(swept, tmp_path):
 def test_images_of_the_data_set_are_copied_only_when_asked_for(swept, tmp_path):
     page = tmp_path / "carvana.md"
     assert report(swept.root / "carvana/architectures", "--page", page).returncode == 0
-    assert [path.name for path in (tmp_path / "carvana").iterdir()] == ["architectures-curves.png"]
+    names = sorted(path.name for path in (tmp_path / "carvana").iterdir())
+    assert names == ["architectures-classes.png", "architectures-curves.png"]
     assert report(swept.root / "carvana/architectures", "--page", page, "--pictures").returncode == 0
     assert (tmp_path / "carvana" / "architectures-unet.png").is_file()
 

@@ -1,15 +1,16 @@
-"""Reports on disk: each experiment's own Markdown, CSV and curves, and the results pages that gather them."""
+"""Reports on disk: each experiment's own Markdown, CSV and figures, and the results pages that gather them."""
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from segbench.errors import ConfigError
+from segbench.reporting.bars import draw_bars
 from segbench.reporting.collect import Run, collect, place
 from segbench.reporting.curves import draw_curves
 from segbench.reporting.provenance import provenance
@@ -18,7 +19,11 @@ from segbench.reporting.table import Comparison, compare
 from segbench.runs.files import write_text
 from segbench.scores.derive import Convention
 
-CURVES = "curves.png"
+# Title, file and what draws it, or says that there is nothing to draw; in the order of the report.
+FIGURES: tuple[tuple[str, str, Callable[[Comparison, Path], bool]], ...] = (
+    ("Dice and IoU of each class", "classes.png", draw_bars),
+    ("learning curves", "curves.png", draw_curves),
+)
 PANELS = Path("figures") / "predictions.png"
 MOST_PANELS = 6
 
@@ -32,7 +37,7 @@ def experiments(runs: Sequence[Run]) -> dict[Path, list[Run]]:
 
 
 def report_experiment(directory: Path, run_directories: Sequence[Path] | None, console: Console) -> None:
-    """Compare the runs of one experiment: print the tables and write them and the curves into its directory.
+    """Compare the runs of one experiment: print the tables and write them and the figures into its directory.
 
     Args:
         directory: The experiment's directory.
@@ -55,18 +60,21 @@ def report_experiment(directory: Path, run_directories: Sequence[Path] | None, c
 
 
 def write_report(comparison: Comparison, command: str | None = None) -> list[Path]:
-    """Write ``comparison.md``, ``comparison.csv`` and ``curves.png`` into the experiment's directory.
+    """Write ``comparison.md``, ``comparison.csv`` and :data:`FIGURES` into the experiment's directory.
 
     Returns:
-        The files written; without curves there is no figure.
+        The files written; a figure without anything to show is none of them.
 
     Raises:
         ConfigError: If the directory cannot be written.
     """
     folder = comparison.directory
     try:
-        (folder / CURVES).unlink(missing_ok=True)
-        figures = [("learning curves", CURVES)] if draw_curves(comparison, folder / CURVES) else []
+        figures = []
+        for title, name, draw in FIGURES:
+            (folder / name).unlink(missing_ok=True)
+            if draw(comparison, folder / name):
+                figures.append((title, name))
         write_text(folder / "comparison.md", f"# {comparison.title}\n\n{_section(comparison, figures, command)}")
         write_text(folder / "comparison.csv", csv_text(comparison))
     except OSError as error:
@@ -132,11 +140,11 @@ def _section(comparison: Comparison, figures: Sequence[tuple[str, str]], command
 
 
 def _copy_figures(comparison: Comparison, page: Path, pictures: bool) -> list[tuple[str, str]]:
-    """Copy the curves and, if asked, the prediction panels of each row's first seed; return titles and paths."""
+    """Copy the figures and, if asked, the prediction panels of each row's first seed; return titles and paths."""
     folder = page.parent / page.stem
     folder.mkdir(parents=True, exist_ok=True)
     stem = comparison.title.removeprefix(f"{page.stem}/").replace("/", "-")
-    sources = [("learning curves", comparison.directory / CURVES, f"{stem}-curves.png")]
+    sources = [(title, comparison.directory / name, f"{stem}-{name}") for title, name, _ in FIGURES]
     for row in [row for row in comparison.rows if row.done and pictures][:MOST_PANELS]:
         name = re.sub(r"[^A-Za-z0-9.]+", "-", row.label).strip("-") or "run"
         title = f"predictions, {row.label}, seed {row.done[0].seed}"

@@ -15,3 +15,11 @@ def rgb(colour: str) -> tuple[float, float, float]:
     """Return a ``#RRGGBB`` colour as red, green, blue in [0, 1]."""
     red, green, blue = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
     return red, green, blue
+
+
+def ink(colour: str) -> str:
+    """Return black or white, whichever is easier to read on a ``#RRGGBB`` colour (WCAG 2.1, contrast ratio)."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in rgb(colour)]
+    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    # The two contrasts, (1 + 0.05) / (L + 0.05) and (L + 0.05) / 0.05, are equal at L = 0.179.
+    return "black" if luminance > 0.179 else "white"

@@ -1,0 +1,177 @@
+"""Dice and IoU of every class as grouped bars: a group for each class, a bar for each configuration."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+
+from segbench.reporting.palette import COLOURS, ink
+from segbench.reporting.table import Comparison, Estimate, Row, derive, estimate
+from segbench.runs.files import atomic_open
+
+SCORES = {"dice": "Dice", "iou": "IoU"}
+HATCHES = ("", "///", "...", "xxx")
+MEAN = "mean"
+GROUP = 0.84  # of the distance from one group to the next
+AXES_INCHES = 2.3
+FONT = 7.5
+POINTS = 72.0
+
+
+def draw_bars(comparison: Comparison, path: Path) -> bool:
+    """Draw Dice and IoU of each foreground class and their mean, from 0 to 1.
+
+    A bar is the mean over the finished runs of a configuration, with its sample standard deviation where there are two
+    or more; each run is a dot. The colours are those of the learning curves.
+
+    Args:
+        comparison: The experiment.
+        path: The PNG to write.
+
+    Returns:
+        Whether there was anything to draw; without a finished run no file is written.
+    """
+    rows = [(index, row) for index, row in enumerate(comparison.rows) if row.done]
+    groups = score_groups(comparison)
+    if not rows or not groups:
+        return False
+    bars = len(rows) * len(groups)
+    across, down = (2, 1) if bars <= 6 else (1, 2)
+    width = min(max(0.2 * bars + 1.0, 7.2), 12.0)
+    figure = Figure(dpi=150, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    lines = _legend(figure, comparison, rows, width)
+    figure.set_size_inches(width, down * (AXES_INCHES + 0.5) + 0.3 + 0.19 * lines)
+    group_inches = (width / across - 0.5) / len(groups)
+    bar = GROUP / len(rows)
+    for number, (score, title) in enumerate(SCORES.items()):
+        axes = figure.add_subplot(down, across, number + 1)
+        for group, name in enumerate(groups):
+            for place, (index, row) in enumerate(rows):
+                left = group - GROUP / 2 + place * bar
+                _draw_bar(axes, left, bar, run_scores(comparison, row, score, name), index, group_inches)
+        _finish(axes, groups, title, group_inches)
+    with atomic_open(path) as stream:
+        canvas.print_png(stream)
+    return True
+
+
+def score_groups(comparison: Comparison) -> list[str]:
+    """Return the groups of bars: the foreground classes, and their mean unless it is that of one class alone."""
+    alone = len(comparison.classes) == 1 and not comparison.convention.background
+    return [*comparison.classes] if alone else [*comparison.classes, MEAN]
+
+
+def run_scores(comparison: Comparison, row: Row, score: str, group: str) -> list[float]:
+    """Return a score of each finished run that has the group's class.
+
+    Args:
+        comparison: The experiment, whose split and convention hold.
+        row: One of its rows.
+        score: ``dice`` or ``iou``.
+        group: A class, or :data:`MEAN` for the mean over them.
+    """
+    counts = [run.counts[comparison.split] for run in row.done]
+    if group == MEAN:
+        return [derive(part, score, comparison.convention) for part in counts]
+    having = [part for part in counts if group in part.class_names]
+    return [derive(part, f"{score}_{group}", comparison.convention) for part in having]
+
+
+def _draw_bar(axes: Axes, left: float, bar: float, values: list[float], index: int, group_inches: float) -> None:
+    """Draw one bar with its whisker, its runs and its figure in words; nothing where no run has a value."""
+    values = [value for value in values if np.isfinite(value)]
+    result = estimate(values)
+    if not result.n:
+        return
+    colour, hatch = _style(index)
+    middle, wide = left + bar / 2, bar * 0.92
+    axes.bar(middle, result.mean, wide, color=colour, hatch=hatch, edgecolor="white", linewidth=0, zorder=2)
+    places = np.array([middle])
+    if result.spread is not None:
+        # Whisker left, dots right, so that neither hides the other; white below it shows it on a dark bar.
+        for colour_of_whisker, thick in (("white", 2.5), ("0.1", 1.0)):
+            style: dict[str, Any] = {"color": colour_of_whisker, "elinewidth": thick, "capthick": thick, "capsize": 2}
+            axes.errorbar(middle - 0.28 * wide, result.mean, result.spread, zorder=4, **style)
+        places = middle + wide * (0.56 * (np.arange(len(values)) + 0.5) / len(values) - 0.1)
+    axes.scatter(places, values, s=9, color="white", edgecolors="0.1", linewidths=0.6, zorder=5, clip_on=False)
+    _write(axes, middle, result, values, colour, bar * group_inches)
+
+
+def _write(axes: Axes, middle: float, result: Estimate, values: list[float], colour: str, bar_inches: float) -> None:
+    """Write mean and spread at the foot of the bar, where no whisker is, or above one that is too short for it."""
+    parts = [f"{result.mean:.3f}"] + ([] if result.spread is None else [f"± {result.spread:.3f}"])
+    upright = bar_inches * POINTS >= 0.62 * FONT * max(map(len, parts))
+    text = ("\n" if upright else " ").join(parts)
+    length = (1.25 * FONT * len(parts) if upright else 0.6 * FONT * len(text)) / (AXES_INCHES * POINTS)
+    lowest, highest = min(values), max([*values, result.mean + (result.spread or 0.0)])
+    inside = min(lowest, result.mean - (result.spread or 0.0)) > length + 0.05
+    axes.text(
+        middle,
+        0.02 if inside else highest + 0.03,
+        text,
+        rotation=0 if upright else 90,
+        ha="center",
+        va="bottom",
+        fontsize=FONT,
+        color=ink(colour) if inside else "0.1",
+        path_effects=[withStroke(linewidth=2.5, foreground=colour if inside else "white")],
+        zorder=5,
+    )
+
+
+def _finish(axes: Axes, groups: list[str], title: str, group_inches: float) -> None:
+    characters = max(int(group_inches * POINTS / (0.6 * 9)), 6)
+    names = [textwrap.fill(name, characters, break_long_words=False) for name in groups]
+    axes.set_xticks(range(len(groups)), names, fontsize=9)
+    axes.set_xlim(-0.5, len(groups) - 0.5)
+    if groups[-1] == MEAN and len(groups) > 1:
+        axes.get_xticklabels()[-1].set_fontweight("bold")
+        axes.axvline(len(groups) - 1.5, color="0.6", linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.set_ylim(0, 1)
+    axes.set_title(title, fontsize=10)
+    axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.tick_params(axis="x", length=0)
+
+
+def _legend(figure: Figure, comparison: Comparison, rows: list[tuple[int, Row]], width: float) -> int:
+    """Name the rows and say what is drawn; return the number of lines that this takes."""
+    drawn = "one run each (dot)"
+    if any(len(row.done) > 1 for _, row in rows):
+        drawn = "bars: mean over seeds; whiskers: ± sample standard deviation; dots: single runs"
+    handles = []
+    for index, row in rows:
+        colour, hatch = _style(index)
+        label = textwrap.fill(f"{row.label} (n={len(row.done)})", int(width * 13))
+        handles.append(Patch(facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0, label=label))
+    longest = max(len(line) for handle in handles for line in str(handle.get_label()).splitlines())
+    columns = max(min(int(width * POINTS / (0.55 * 9 * (longest + 6))), len(handles), 5), 1)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+        title=f"{comparison.split} split; {drawn}",
+        title_fontsize=8,
+    )
+    tallest = max(str(handle.get_label()).count("\n") + 1 for handle in handles)
+    return 1 + tallest * -(-len(handles) // columns)
+
+
+def _style(index: int) -> tuple[str, str]:
+    """Return colour and hatching of a row; colours that come again are hatched."""
+    turn, colour = divmod(index, len(COLOURS))
+    return COLOURS[colour], HATCHES[turn % len(HATCHES)]

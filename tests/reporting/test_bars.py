@@ -1,0 +1,116 @@
+import re
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from PIL import Image
+
+from segbench.reporting.bars import MEAN, draw_bars, run_scores, score_groups
+from segbench.reporting.collect import collect
+from segbench.reporting.palette import COLOURS, rgb
+from segbench.reporting.table import compare
+from segbench.scores import Convention
+
+# What conftest writes: the disc has tp, 10, 10 and the ring 50, 50, 50 (tp, fp, fn) in every image.
+DISC = {80: (160 / 180, 80 / 100), 90: (180 / 200, 90 / 110)}
+RING = (0.5, 50 / 150)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What is drawn: bars (middle, height), whiskers (height, deviation), dots (heights) and texts."""
+    found = {"bar": [], "errorbar": [], "scatter": [], "text": []}
+    for name, calls in found.items():
+        real = getattr(Axes, name)
+
+        def spy(axes, *values, _real=real, _calls=calls, **style):
+            _calls.append(values)
+            return _real(axes, *values, **style)
+
+        monkeypatch.setattr(Axes, name, spy)
+    return found
+
+
+def comparison(root, convention=None):
+    return compare(collect([root]), convention)
+
+
+def test_scores_are_those_of_each_run_and_class(architectures):
+    for seed, tp in enumerate((80, 90)):
+        architectures("unet", seed, tp)
+    architectures("unet", 2, state="failed")
+    result = comparison(architectures.root)
+    (row,) = result.rows
+    assert score_groups(result) == ["disc", "ring", MEAN]
+    for position, score in enumerate(("dice", "iou")):
+        assert run_scores(result, row, score, "disc") == pytest.approx([DISC[tp][position] for tp in (80, 90)])
+        assert run_scores(result, row, score, "ring") == pytest.approx([RING[position]] * 2)
+        means = [(DISC[tp][position] + RING[position]) / 2 for tp in (80, 90)]
+        assert run_scores(result, row, score, MEAN) == pytest.approx(means)
+
+
+def test_one_class_is_its_own_mean_unless_the_background_counts(architectures):
+    architectures()
+    result = comparison(architectures.root)
+    with_background = comparison(architectures.root, Convention(background=True))
+    vars(result)["classes"] = vars(with_background)["classes"] = ("disc",)
+    assert score_groups(result) == ["disc"]
+    assert score_groups(with_background) == ["disc", MEAN]
+
+
+def test_bars_are_means_and_whiskers_sample_deviations(architectures, tmp_path, drawn):
+    for seed, tp in enumerate((80, 90)):
+        architectures("unet", seed, tp)
+    assert draw_bars(comparison(architectures.root), tmp_path / "classes.png")
+    dice = [DISC[tp][0] for tp in (80, 90)]
+    assert len(drawn["bar"]) == 6  # disc, ring and mean of Dice, then of IoU
+    assert drawn["bar"][0][1] == pytest.approx(np.mean(dice))
+    assert drawn["errorbar"][0][1:3] == pytest.approx((np.mean(dice), abs(dice[0] - dice[1]) / np.sqrt(2)))
+    assert drawn["scatter"][0][1] == pytest.approx(dice)
+    assert drawn["text"][0][2] == "0.894\n± 0.008"
+
+
+def test_a_single_run_is_a_dot_without_a_whisker(architectures, tmp_path, drawn):
+    architectures("unet", 0, 90)
+    assert draw_bars(comparison(architectures.root), tmp_path / "classes.png")
+    assert not drawn["errorbar"]
+    assert [len(dots[1]) for dots in drawn["scatter"]] == [1] * 6
+    assert drawn["scatter"][0][0] == pytest.approx(drawn["bar"][0][0])
+    assert drawn["text"][0][2] == "0.900"
+
+
+def test_a_configuration_has_one_colour_in_all_figures(architectures, tmp_path):
+    architectures("attunet", 0, state="failed")
+    architectures("unet", 0, 90)
+    assert draw_bars(comparison(architectures.root), tmp_path / "classes.png")
+    pixels = np.asarray(Image.open(tmp_path / "classes.png").convert("RGB")) / 255.0
+    areas = [int((np.abs(pixels - rgb(colour)).max(axis=2) < 0.01).sum()) for colour in COLOURS[:3]]
+    # The first row has no finished run, but the learning curves have drawn it blue.
+    assert areas[1] > 10_000
+    assert areas[0] == areas[2] == 0
+
+
+def test_a_class_that_no_image_has_leaves_a_gap(architectures, tmp_path, drawn):
+    architectures("unet", 0, 90)
+    result = comparison(architectures.root)
+    result.rows[0].runs[0].counts["test"].counts[:, 2] = (0, 0, 0, 1000)
+    assert draw_bars(result, tmp_path / "classes.png")
+    assert len(drawn["bar"]) == 4
+
+
+def test_many_configurations_with_long_names_fit(architectures, tmp_path, drawn):
+    names = [f"a network of which there is much to say, variant {number}" for number in range(9)]
+    for name in names:
+        architectures(name, 0, 90, name=re.sub(r"\W", "", name))
+    assert draw_bars(comparison(architectures.root), tmp_path / "classes.png")
+    assert len(drawn["bar"]) == 9 * 6
+    middles = sorted(bar[0] for bar in drawn["bar"][: 9 * 3])
+    assert np.diff(middles).min() > 0.08
+    pixels = np.asarray(Image.open(tmp_path / "classes.png").convert("L"))
+    assert pixels[:, [0, -1]].min() == pixels[[0, -1]].min() == 255
+
+
+def test_without_a_finished_run_there_is_no_figure(architectures, tmp_path):
+    architectures(state="failed")
+    assert not draw_bars(comparison(architectures.root), tmp_path / "classes.png")
+    assert not list(tmp_path.glob("*.png"))
