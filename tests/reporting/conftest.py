@@ -44,7 +44,7 @@ class Maker:
         **more: Any,
     ) -> Path:
         """Write one run; ``more``: experiment, config (merged), choices (merged), images, cost, name, overrides,
-        fingerprint."""
+        fingerprint, frequencies (of the classes)."""
         experiment = more.get("experiment", "carvana/architectures")
         name = more.get("name", f"fake-{model}-dice-seed{seed}")
         folder = self.root / experiment / name
@@ -86,6 +86,9 @@ class Maker:
             summary = {"cost": cost, "git": git, "versions": {"torch": "2.13.0"}, "seed": seed}
             if "fingerprint" in more:
                 summary["data"] = {"fingerprint": more["fingerprint"]}
+            if "frequencies" in more:
+                shares = dict(zip(CLASSES, more["frequencies"], strict=False))
+                summary["data"] = {"name": "fake", "images": {"train": 8}, "class_frequencies": shares}
             self._json(folder / "summary.json", summary)
         return folder
 

@@ -23,7 +23,7 @@ def swept(architectures):
     """Two networks, two seeds, with pictures."""
     for model in ("unet", "attunet"):
         for seed in (0, 1):
-            folder = architectures(model, seed, 90 - seed)
+            folder = architectures(model, seed, 90 - seed, frequencies=(0.9, 0.06, 0.04))
             Image.fromarray(np.full((4, 4), 10 * seed, np.uint8)).save(folder / "figures" / "predictions.png")
     return architectures
 
@@ -41,7 +41,7 @@ def test_a_sweep_ends_with_table_csv_and_curves(swept):
     assert "Is attention worth its weights?" in stream.getvalue()
     assert "finished" in (folder / "comparison.md").read_text()
     assert (folder / "comparison.csv").read_text().startswith("model,finished,started,seeds")
-    for name in ("curves.png", "classes.png"):
+    for name in ("curves.png", "classes.png", "frequencies.png"):
         assert np.asarray(Image.open(folder / name)).std() > 0
         assert f"]({name})" in (folder / "comparison.md").read_text()
     assert not list(folder.glob(".*"))
@@ -62,7 +62,7 @@ def test_a_sweep_reports_its_own_runs_only(swept):
 def test_without_curves_and_scores_there_is_no_figure(architectures):
     (architectures(state="failed") / "metrics.csv").unlink()
     folder = architectures.root / "carvana/architectures"
-    for name in ("curves.png", "classes.png"):
+    for name in ("curves.png", "classes.png", "frequencies.png"):
         (folder / name).write_bytes(b"of an earlier report")
     written = write_report(compare(collect([folder])))
     assert [path.name for path in written] == ["comparison.md", "comparison.csv"]
@@ -102,6 +102,7 @@ def test_page_sections_are_replaced_and_the_rest_stays(swept, tmp_path):
     pictures = [part.split(")")[0] for part in text.split("](")[1:]]
     assert "carvana/architectures-curves.png" in pictures
     assert "carvana/architectures-classes.png" in pictures
+    assert "carvana/architectures-frequencies.png" in pictures
     assert "carvana/architectures-unet.png" in pictures
     assert all((page.parent / picture).is_file() for picture in pictures)
 
@@ -110,7 +111,7 @@ def test_images_of_the_data_set_are_copied_only_when_asked_for(swept, tmp_path):
     page = tmp_path / "carvana.md"
     assert report(swept.root / "carvana/architectures", "--page", page).returncode == 0
     names = sorted(path.name for path in (tmp_path / "carvana").iterdir())
-    assert names == ["architectures-classes.png", "architectures-curves.png"]
+    assert names == [f"architectures-{name}.png" for name in ("classes", "curves", "frequencies")]
     assert report(swept.root / "carvana/architectures", "--page", page, "--pictures").returncode == 0
     assert (tmp_path / "carvana" / "architectures-unet.png").is_file()
 

@@ -13,6 +13,7 @@ from segbench.errors import ConfigError
 from segbench.reporting.bars import draw_bars
 from segbench.reporting.collect import Run, collect, place
 from segbench.reporting.curves import draw_curves
+from segbench.reporting.frequencies import draw_frequencies
 from segbench.reporting.provenance import provenance
 from segbench.reporting.render import csv_text, markdown_body, print_comparison
 from segbench.reporting.table import Comparison, compare
@@ -23,6 +24,7 @@ from segbench.scores.derive import Convention
 FIGURES: tuple[tuple[str, str, Callable[[Comparison, Path], bool]], ...] = (
     ("Dice and IoU of each class", "classes.png", draw_bars),
     ("learning curves", "curves.png", draw_curves),
+    ("class frequencies", "frequencies.png", draw_frequencies),
 )
 PANELS = Path("figures") / "predictions.png"
 MOST_PANELS = 6
