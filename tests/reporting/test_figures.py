@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from PIL import Image
 
@@ -93,6 +94,62 @@ def test_curves_have_a_colour_for_each_configuration(architectures, tmp_path):
     used = [close(tmp_path / "curves.png", rgb(colour)) for colour in COLOURS[:4]]
     assert min(used[:2]) > 100
     assert max(used[2:]) == 0
+
+
+def curves_with(architectures, tmp_path, monkeypatch, losses):
+    """Draw runs with these validation losses (network to loss of each epoch); return titles and y limits."""
+    panels = {}
+    real = Axes.set_title
+
+    def spy(axes, title, **style):
+        panels[title] = axes.get_ylim()
+        return real(axes, title, **style)
+
+    monkeypatch.setattr(Axes, "set_title", spy)
+    for model, loss in losses.items():
+        path = architectures(model) / "metrics.csv"
+        epochs = len(loss)
+        table = {"epoch": range(epochs), "train/loss": [1.0] * epochs, "val/loss": loss, "val/dice": [0.5] * epochs}
+        pd.DataFrame(table).to_csv(path, index=False)
+    assert draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
+    return panels
+
+
+def test_a_leap_of_the_loss_does_not_flatten_the_curves_and_is_told(architectures, tmp_path, monkeypatch):
+    loss = np.linspace(2, 0.5, 40)
+    panels = curves_with(architectures, tmp_path, monkeypatch, {"unet": np.where(np.arange(40) == 7, 300, loss)})
+    assert list(panels) == ["training loss", "validation loss (cut; highest 300)", "validation Dice"]
+    assert panels["validation loss (cut; highest 300)"] == pytest.approx((0.425, 2.075))
+
+
+@pytest.mark.parametrize("high", [40.0, -40.0])
+def test_a_configuration_with_another_loss_is_not_cut_off(architectures, tmp_path, monkeypatch, high):
+    losses = {f"unet{number}": np.linspace(2, 0.5, 40) for number in range(11)} | {"other": np.linspace(high, 0.5, 40)}
+    panels = curves_with(architectures, tmp_path, monkeypatch, losses)
+    low, top = panels["validation loss"]
+    assert low < min(high, 0.5)
+    assert top > max(high, 2)
+
+
+def test_long_names_stay_in_the_picture(architectures, tmp_path):
+    for number in range(9):
+        name = f"a network of which there is much to say, not all of it short or of interest, variant {number}"
+        architectures(name, name=f"run{number}")
+    assert draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
+    pixels = np.asarray(Image.open(tmp_path / "curves.png").convert("L"))
+    assert pixels[:, [0, -1]].min() == pixels[[0, -1]].min() == 255
+
+
+def test_a_row_is_named_once_also_where_a_run_lacks_a_curve(architectures, tmp_path, monkeypatch):
+    named = []
+    monkeypatch.setattr("segbench.reporting.curves.legend_below", lambda *values: named.extend(values[2]) or 0.0)
+    for seed in range(3):
+        architectures("unet", seed)
+    other = architectures("attunet") / "metrics.csv"
+    for path in (other, architectures.root / "carvana/architectures/fake-unet-dice-seed2/metrics.csv"):
+        pd.read_csv(path).drop(columns="train/loss").to_csv(path, index=False)
+    assert draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
+    assert named == ["attunet", "unet (mean of 2)"]
 
 
 def test_series_leaves_out_epochs_without_a_value():

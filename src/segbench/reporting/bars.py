@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
+from segbench.reporting.legend import legend_below
 from segbench.reporting.palette import COLOURS, ink
 from segbench.reporting.table import Comparison, Estimate, Row, derive, estimate
 from segbench.runs.files import atomic_open
@@ -48,8 +49,8 @@ def draw_bars(comparison: Comparison, path: Path) -> bool:
     width = min(max(0.2 * bars + 1.0, 7.2), 12.0)
     figure = Figure(dpi=150, layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    lines = _legend(figure, comparison, rows, width)
-    figure.set_size_inches(width, down * (AXES_INCHES + 0.5) + 0.3 + 0.19 * lines)
+    below = _legend(figure, comparison, rows, width)
+    figure.set_size_inches(width, down * (AXES_INCHES + 0.5) + 0.3 + below)
     group_inches = (width / across - 0.5) / len(groups)
     bar = GROUP / len(rows)
     for number, (score, title) in enumerate(SCORES.items()):
@@ -146,29 +147,15 @@ def _finish(axes: Axes, groups: list[str], title: str, group_inches: float) -> N
     axes.tick_params(axis="x", length=0)
 
 
-def _legend(figure: Figure, comparison: Comparison, rows: list[tuple[int, Row]], width: float) -> int:
-    """Name the rows and say what is drawn; return the number of lines that this takes."""
+def _legend(figure: Figure, comparison: Comparison, rows: list[tuple[int, Row]], width: float) -> float:
+    """Name the rows and say what is drawn; return the inches that this takes."""
     drawn = "one run each (dot)"
     if any(len(row.done) > 1 for _, row in rows):
         drawn = "bars: mean over seeds; whiskers: ± sample standard deviation; dots: single runs"
-    handles = []
-    for index, row in rows:
-        colour, hatch = _style(index)
-        label = textwrap.fill(f"{row.label} (n={len(row.done)})", int(width * 13))
-        handles.append(Patch(facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0, label=label))
-    longest = max(len(line) for handle in handles for line in str(handle.get_label()).splitlines())
-    columns = max(min(int(width * POINTS / (0.55 * 9 * (longest + 6))), len(handles), 5), 1)
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=columns,
-        frameon=False,
-        fontsize=9,
-        title=f"{comparison.split} split; {drawn}",
-        title_fontsize=8,
-    )
-    tallest = max(str(handle.get_label()).count("\n") + 1 for handle in handles)
-    return 1 + tallest * -(-len(handles) // columns)
+    styles = [_style(index) for index, _ in rows]
+    handles = [Patch(facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0) for colour, hatch in styles]
+    labels = [f"{row.label} (n={len(row.done)})" for _, row in rows]
+    return legend_below(figure, handles, labels, width, f"{comparison.split} split; {drawn}")
 
 
 def _style(index: int) -> tuple[str, str]:

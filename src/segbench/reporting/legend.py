@@ -1,0 +1,48 @@
+"""A legend below a figure that holds long labels too."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+LINE_INCHES = 0.19
+FONT = 9.0
+# Widths of a letter on average, and of the handle with the gaps around it, in font sizes.
+LETTER, HANDLE = 0.56, 4.0
+MOST_COLUMNS = 5
+
+
+def legend_below(
+    figure: Figure, handles: Sequence[Artist], labels: Sequence[str], width: float, title: str | None = None
+) -> float:
+    """Put a legend below the axes, in as many columns as the width holds; labels wider than that are wrapped.
+
+    Args:
+        figure: A figure with constrained layout.
+        handles: What the labels belong to.
+        labels: One for each handle.
+        width: Width of the figure in inches.
+        title: A line above the labels.
+
+    Returns:
+        The height in inches that it takes.
+    """
+    room = width * 72 / FONT
+    wrapped = [textwrap.fill(label, max(int((room - HANDLE) / LETTER), 10)) for label in labels]
+    longest = max(len(line) for label in wrapped for line in label.splitlines())
+    columns = max(min(int(room / (LETTER * longest + HANDLE)), len(labels), MOST_COLUMNS), 1)
+    figure.legend(
+        handles,
+        wrapped,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=FONT,
+        title=title,
+        title_fontsize=FONT - 1,
+    )
+    tallest = max(label.count("\n") + 1 for label in wrapped)
+    return LINE_INCHES * (-(-len(labels) // columns) * tallest + (title is not None))
