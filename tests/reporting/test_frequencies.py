@@ -38,7 +38,7 @@ def test_a_rare_foreground_is_drawn_again_enlarged_with_its_percentages(architec
     architectures("unet", 0, frequencies=RARE)
     assert draw(architectures, tmp_path)
     assert drawn["barh"] == [pytest.approx([82, 17, 1]), pytest.approx([17, 1])]
-    assert drawn["text"] == ["82.0 %", "17.0 %", "1.00 %", "17.0 %", "1.00 %"]
+    assert drawn["text"] == ["82.00 %", "17.00 %", "1.00 %", "17.00 %", "1.00 %"]
     pixels = np.asarray(Image.open(tmp_path / "frequencies.png").convert("RGB")) / 255.0
     for label in (1, 2):
         assert (np.abs(pixels - class_colour(label)).max(axis=2) < 0.01).sum() > 500
@@ -98,8 +98,8 @@ def test_without_frequencies_there_is_no_figure(architectures, tmp_path, frequen
 @pytest.mark.parametrize(
     ("share", "words"),
     [
-        (1.0, "100.0 %"),
-        (0.823456, "82.3 %"),
+        (1.0, "100.00 %"),
+        (0.823456, "82.35 %"),
         (0.05298, "5.30 %"),
         (0.00061, "0.061 %"),
         (1e-6, "0.00010 %"),

@@ -89,11 +89,11 @@ def training_sets(comparison: Comparison) -> list[TrainingSet]:
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage that shows rare classes too: ``82.3 %``, ``5.30 %``, ``0.061 %``."""
+    """Return a share as a percentage that shows rare classes too: ``82.35 %``, ``5.30 %``, ``0.061 %``."""
     if share <= 0:
         return "none"
     value = 100 * share
-    digits = 1 if value >= 10 else 2 if value >= 0.1 else 1 - math.floor(math.log10(value))
+    digits = 2 if value >= 0.1 else 1 - math.floor(math.log10(value))
     return f"{value:.{digits}f} %"
 
 
