@@ -66,6 +66,16 @@ def test_panels_show_every_class_of_truth_and_prediction(tmp_path, kind):
     assert [file.name for file in tmp_path.iterdir()] == ["panels.png"]
 
 
+def test_a_long_title_does_not_push_the_pictures_apart(tmp_path):
+    image, mask = np.zeros((32, 48, 3)), np.ones((32, 48), np.uint8)
+    areas = []
+    for title in ("best", "median   val/" + "long_" * 12 + "   Dice 0.987"):
+        path = tmp_path / "panels.png"
+        draw_panels([image, image], [mask] * 2, [mask] * 2, ["background", "a"], path, [title] * 2)
+        areas.append(close(path, 0.5 * np.array(class_colour(1))))
+    assert areas[0] == areas[1] > 50_000
+
+
 def test_ignored_pixels_are_grey_in_truth_and_prediction(tmp_path):
     image, truth = np.zeros((32, 32, 3)), np.zeros((32, 32), np.uint8)
     colour = 0.5 * np.array(GREY)

@@ -109,8 +109,10 @@ def _edge(inside: np.ndarray) -> np.ndarray:
 
 def _figure(pictures: Sequence[np.ndarray]) -> tuple[Figure, FigureCanvasAgg]:
     ratio = float(np.mean([picture.shape[0] / picture.shape[1] for picture in pictures]))
-    height = len(pictures) * (CELL_INCHES * ratio + 0.2) + 0.6
+    height = len(pictures) * (CELL_INCHES * ratio + 0.23) + 0.75
     figure = Figure(figsize=(3 * CELL_INCHES + 0.2, height), dpi=110, layout="constrained")
+    # Room for the rows' titles, which the layout does not see.
+    figure.get_layout_engine().set(h_pad=0.11)  # type: ignore[union-attr, call-arg]
     return figure, FigureCanvasAgg(figure)
 
 
@@ -121,7 +123,11 @@ def _draw_row(axes: Sequence[Axes], picture: np.ndarray, truth: np.ndarray, pred
     if (truth == IGNORE).any():
         for part in axes[1:]:
             part.contourf(truth == IGNORE, levels=[0.5, 1.5], colors="none", hatches=["////"])
-    axes[0].set_title(title, fontsize=8, loc="left", pad=3)
+    words = axes[0].annotate(
+        title, (0, 1), (0, 3), xycoords="axes fraction", textcoords="offset points", fontsize=9, annotation_clip=False
+    )
+    # A long title runs on over the next column; in the layout it would push the columns apart.
+    words.set_in_layout(False)
     for part in axes:
         part.set_axis_off()
 
