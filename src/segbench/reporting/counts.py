@@ -1,4 +1,4 @@
-"""The counts file of a run: per image and class true/false positives/negatives, checked before anything is derived."""
+"""The counts file of a run: per image and class true/false positives/negatives, checked, and one score from them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from segbench.errors import ConfigError
+from segbench.scores.derive import SCORES, Convention, class_scores, mean_score
 
 COUNTS = ["tp", "fp", "fn", "tn"]
 COLUMNS = ["split", "id", "group", "height", "width", "class_index", "class_name", *COUNTS]
@@ -52,6 +55,28 @@ def read_counts(path: Path) -> dict[str, SplitCounts]:
     if table.empty:
         raise ValueError("no rows")
     return {str(name): _split(str(name), part) for name, part in table.groupby("split", sort=False)}
+
+
+def derive(counts: SplitCounts, metric: str, convention: Convention) -> float:
+    """Derive one score from counts.
+
+    Args:
+        counts: The counts of one split of one run.
+        metric: ``pixel_accuracy``, a name of :data:`segbench.scores.derive.SCORES`, or ``<name>_<class>``.
+        convention: Reduction over images, background, empty classes.
+
+    Raises:
+        ConfigError: If there is no such metric for these classes.
+    """
+    if metric == "pixel_accuracy" or metric in SCORES:
+        return float(mean_score(counts.counts, metric, convention))
+    for name in SCORES:
+        for index, label in enumerate(counts.class_names):
+            if metric in (f"{name}_{label}", f"{name}_{label.replace(' ', '_')}"):
+                return float(class_scores(counts.counts, name, convention)[index])
+    raise ConfigError(
+        f"comparison.metric: no score {metric!r}; there are pixel_accuracy, {', '.join(SCORES)}, <score>_<class>"
+    )
 
 
 def _split(name: str, table: pd.DataFrame) -> SplitCounts:

@@ -12,7 +12,7 @@ import numpy as np
 
 from segbench.errors import ConfigError
 from segbench.reporting.collect import Run
-from segbench.reporting.counts import SplitCounts
+from segbench.reporting.counts import derive
 from segbench.reporting.declared import declaration
 from segbench.reporting.factors import (
     UNKNOWN,
@@ -21,7 +21,7 @@ from segbench.reporting.factors import (
     require_comparable,
     show_value,
 )
-from segbench.scores.derive import SCORES, Convention, class_scores, mean_score
+from segbench.scores.derive import SCORES, Convention
 
 COSTS = (
     "weights",
@@ -146,28 +146,6 @@ def estimate(values: Sequence[float | None]) -> Estimate:
     if not finite.size:
         return Estimate(float("nan"), None, 0)
     return Estimate(float(finite.mean()), float(finite.std(ddof=1)) if finite.size > 1 else None, int(finite.size))
-
-
-def derive(counts: SplitCounts, metric: str, convention: Convention) -> float:
-    """Derive one score from counts.
-
-    Args:
-        counts: The counts of one split of one run.
-        metric: ``pixel_accuracy``, a name of :data:`segbench.scores.derive.SCORES`, or ``<name>_<class>``.
-        convention: Reduction over images, background, empty classes.
-
-    Raises:
-        ConfigError: If there is no such metric for these classes.
-    """
-    if metric == "pixel_accuracy" or metric in SCORES:
-        return float(mean_score(counts.counts, metric, convention))
-    for name in SCORES:
-        for index, label in enumerate(counts.class_names):
-            if metric in (f"{name}_{label}", f"{name}_{label.replace(' ', '_')}"):
-                return float(class_scores(counts.counts, name, convention)[index])
-    raise ConfigError(
-        f"comparison.metric: no score {metric!r}; there are pixel_accuracy, {', '.join(SCORES)}, <score>_<class>"
-    )
 
 
 def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool = False) -> Comparison:
