@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from segbench.reporting.claims import explanation
 from segbench.reporting.collect import Run
 from segbench.reporting.table import Comparison, Row
 
@@ -31,20 +32,26 @@ def notes(comparison: Comparison) -> list[str]:
             f"The comparison asks for the {missing} split; not every run has one, so the {used} split is used."
         )
     if comparison.done:
-        found.append(_spread(comparison.rows))
+        read = explanation(comparison.claims, comparison.metric, comparison.split)
+        found += [_spread(comparison.rows, tested=bool(read)), *([read] if read else [])]
         found += _closest(comparison)
         found += _unequal_images(comparison)
         found += _unequal_circumstances(comparison.done)
     return found
 
 
-def _spread(rows: Sequence[Row]) -> str:
+def _spread(rows: Sequence[Row], tested: bool) -> str:
     if not any(len(row.done) > 1 for row in rows):
         return "One seed for each row: there is no spread, and no difference here is shown to be more than chance."
     single = [row.label for row in rows if len(row.done) == 1]
+    unproven = (
+        "Only the claims were tested: no other difference is shown to be real"
+        if tested
+        else "No statistical test was made: a difference within this spread is not shown to be real"
+    )
     text = (
-        "Values are mean ± sample standard deviation over seeds (n = number of runs). No statistical test was made:"
-        " a difference within this spread is not shown to be real, and the spread is no confidence interval."
+        f"Values are mean ± sample standard deviation over seeds (n = number of runs). {unproven}, and the spread is"
+        " no confidence interval."
     )
     return text + (f" No spread with one seed: {', '.join(single)}." if single else "")
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from segbench.reporting.claims import measured
 from segbench.reporting.factors import show_value
 from segbench.reporting.notes import notes
 from segbench.reporting.table import COSTS, Comparison, Estimate, Row
@@ -42,6 +43,15 @@ def score_cells(comparison: Comparison) -> Cells:
             cells += _published_cells(row)
         rows.append(cells)
     return header, rows
+
+
+def claim_cells(comparison: Comparison) -> Cells:
+    """Return header and rows of the claims: the report's words, the verdict with its reason, and what was measured."""
+    rows = []
+    for claim in comparison.claims:
+        verdict = f"{claim.verdict}: {claim.reason}" if claim.reason else claim.verdict
+        rows.append([claim.text, verdict, measured(claim) or NOTHING])
+    return ["claim", "verdict", f"difference in {comparison.metric.replace('_', ' ')}"], rows
 
 
 def cost_cells(comparison: Comparison) -> Cells:
@@ -99,10 +109,12 @@ def markdown_table(cells: Cells, words: int = 1) -> str:
 
 
 def markdown_body(comparison: Comparison) -> str:
-    """Return question, tables, published figures, notes and unfinished runs as Markdown, without a heading."""
+    """Return question, tables, claims, notes, published figures and unfinished runs as Markdown, without a heading."""
     blocks = [comparison.question] if comparison.question else []
     words = len(comparison.factors) or 1
-    blocks += [markdown_table(score_cells(comparison), words + 1), _bullets(notes(comparison))]
+    blocks += [markdown_table(score_cells(comparison), words + 1)]
+    blocks += [markdown_table(claim_cells(comparison), 3)] if comparison.claims else []
+    blocks += [_bullets(notes(comparison))]
     if comparison.done:
         blocks += ["Cost (means over the runs):", markdown_table(cost_cells(comparison), words)]
     if comparison.published:
@@ -157,6 +169,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(f"[bold]{escape(comparison.title)}[/bold]  {escape(comparison.question)}")
     words = len(comparison.factors) or 1
     _print_table(console, score_cells(comparison), words + 1)
+    if comparison.claims:
+        _print_table(console, claim_cells(comparison), 3)
     for line in notes(comparison):
         console.print(line, style="dim", markup=False, highlight=False)
     if comparison.done:

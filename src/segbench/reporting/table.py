@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from segbench.errors import ConfigError
+from segbench.reporting.claims import JudgedClaim, judge
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import derive
 from segbench.reporting.declared import declaration
@@ -116,6 +117,7 @@ class Comparison:
         classes: Names of the classes with a column of their own.
         rows: One per combination, sorted by value.
         published: All published figures, also those of other metrics and of rows that are missing.
+        claims: The declared claims, judged by the rows.
         differences: Stated differences from the published protocol.
         unfinished: Runs that count in no mean, each with its reason.
     """
@@ -131,6 +133,7 @@ class Comparison:
     classes: tuple[str, ...]
     rows: tuple[Row, ...]
     published: tuple[Published, ...]
+    claims: tuple[JudgedClaim, ...]
     differences: tuple[str, ...]
     unfinished: tuple[tuple[Run, str], ...]
 
@@ -187,6 +190,7 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
         classes=classes,
         rows=tuple(rows),
         published=tuple(published),
+        claims=judge(declared.get("claims") or (), rows, split, metric, convention),
         differences=tuple(str(item) for item in declared.get("differences") or ()),
         unfinished=tuple((run, strangers.get(run.name) or str(run.reason)) for run in runs if run.state != "done"),
     )

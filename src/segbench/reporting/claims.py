@@ -1,0 +1,200 @@
+"""The claims of a report, judged by the runs: each holds, does not hold, or cannot be told apart from chance.
+
+A claim names the configuration that wins and those it beats. It holds when the interval of the difference
+(:mod:`segbench.reporting.statistics`) lies above 0 for every rival, and does not hold when it lies below 0 for one.
+With m rivals each interval has confidence 1 - 0.05 / m (Bonferroni), so that with 95 % all m hold together. That is
+needed to refute a claim, as each rival is another chance to find one above the winner; to hold it asks more than it
+must, since a winner that must beat every rival is already hard to call by chance. Several claims of one experiment are
+not corrected for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isnan
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from segbench.config import Claim
+from segbench.reporting.factors import factor_value, show_value
+from segbench.reporting.statistics import Difference, UnpairedError, paired_difference
+from segbench.scores.derive import Convention
+
+if TYPE_CHECKING:
+    from segbench.reporting.table import Row
+
+Verdict = Literal["holds", "does not hold", "not distinguishable", "cannot be judged", "not judged"]
+ERROR_RATE = 0.05
+MOST_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A configuration that a claim says is beaten; ``difference`` is the winner's score minus this one's."""
+
+    label: str
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class JudgedClaim:
+    """A claim and what the runs say about it.
+
+    Attributes:
+        text: The claim as the report makes it.
+        verdict: ``holds``, ``does not hold``, ``not distinguishable``; ``cannot be judged`` where runs are missing or
+            cannot be paired; ``not judged`` for a claim that does not say in a readable form who beats whom.
+        reason: Why there is no clear verdict, where that is more than the figures show; else empty.
+        winner: Label of the row that is said to win; empty if there is none.
+        rivals: Those it is said to beat that could be compared, by label in the order of the rows.
+        by: Least and largest gain that the report gives, in units of the score, if it does.
+        confidence: Of each rival's interval; 0 where none was to be computed.
+    """
+
+    text: str
+    verdict: Verdict
+    reason: str = ""
+    winner: str = ""
+    rivals: tuple[Rival, ...] = ()
+    by: tuple[float, float] | None = None
+    confidence: float = 0.0
+
+    @property
+    def tested(self) -> bool:
+        """Whether there are figures behind the verdict."""
+        return self.verdict in ("holds", "does not hold", "not distinguishable")
+
+    @property
+    def strongest(self) -> Rival:
+        """The rival that scores highest; where some are distinguishably above the winner, the highest of those."""
+        return min(self.rivals, key=lambda rival: (rival.difference.sign >= 0, rival.difference.mean))
+
+
+def judge(
+    entries: Sequence[Any], rows: Sequence[Row], split: str, metric: str, convention: Convention
+) -> tuple[JudgedClaim, ...]:
+    """Judge claims by the rows of a comparison.
+
+    Args:
+        entries: ``comparison.claims`` as a run's configuration holds it; older ones hold plain sentences.
+        rows: The rows, of which only finished runs count.
+        split: The deciding split.
+        metric: The deciding metric.
+        convention: How counts become scores.
+    """
+    return tuple(_judge(entry, rows, split, metric, convention) for entry in entries)
+
+
+def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention: Convention) -> JudgedClaim:
+    try:
+        claim = Claim.model_validate(entry)
+    except ValidationError:
+        text = str(entry.get("text") or entry) if isinstance(entry, dict) else str(entry)
+        return JudgedClaim(text, "not judged", "it does not name who beats whom")
+    by = (min(claim.by), max(claim.by)) if claim.by else None
+    winners = _fitting(rows, claim.better)
+    if len(winners) != 1 or not winners[0].done:
+        return JudgedClaim(claim.text, "cannot be judged", _lacking(winners, claim.better), by=by)
+    winner = winners[0]
+    rivals, missing = _rivals(claim, winner, rows)
+    confidence = 1 - ERROR_RATE / max(1, len(rivals) + len(missing))
+    found, reasons = [], [f"no finished run of {', '.join(missing)}"] if missing else []
+    for rival in rivals:
+        try:
+            difference = paired_difference(winner.done, rival.done, split, metric, convention, confidence)
+            found.append(Rival(rival.label, difference))
+        except UnpairedError as error:
+            reasons.append(f"{winner.label} and {rival.label}: {error}")
+    if reasons:
+        verdict: Verdict = "cannot be judged"
+    else:
+        verdict, reasons = _verdict([rival.difference for rival in found])
+    return JudgedClaim(claim.text, verdict, "; ".join(reasons), winner.label, tuple(found), by, confidence)
+
+
+def _fitting(rows: Sequence[Row], where: dict[str, Any]) -> list[Row]:
+    """Return the rows of these factor values."""
+    return [row for row in rows if all(factor_value(row.runs[0], key) == value for key, value in where.items())]
+
+
+def _rivals(claim: Claim, winner: Row, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Return the rows with finished runs that a claim says are beaten, and the names of those without."""
+    if not claim.than:
+        others = [row for row in rows if row is not winner]
+        missing = [row.label for row in others if not row.done] or ([] if others else ["any other row"])
+    else:
+        fitting = [[row for row in _fitting(rows, where) if row is not winner] for where in claim.than]
+        others = [row for row in rows if any(row is member for members in fitting for member in members)]
+        lost = [where for where, members in zip(claim.than, fitting, strict=True) if not members]
+        missing = [*(row.label for row in others if not row.done), *(_settings(where) for where in lost)]
+    return [row for row in others if row.done], missing
+
+
+def _verdict(differences: Sequence[Difference]) -> tuple[Verdict, list[str]]:
+    signs = [difference.sign for difference in differences]
+    if min(signs) < 0:
+        return "does not hold", []
+    if min(signs) > 0:
+        return "holds", []
+    reasons = []
+    if any(len(difference.seeds) < 2 for difference in differences):
+        reasons.append("with one shared seed the interval is for these trained networks only")
+    if any(isnan(difference.low) for difference in differences):
+        reasons.append("one group of images decides the score, so there is no interval")
+    return "not distinguishable", reasons
+
+
+def _lacking(rows: Sequence[Row], where: dict[str, Any]) -> str:
+    """Say why rows that should be one finished row are not."""
+    if len(rows) > 1:
+        return f"{len(rows)} rows are {_settings(where)}"
+    return f"no finished run of {rows[0].label if rows else _settings(where)}"
+
+
+def _settings(where: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={show_value(value)}" for key, value in where.items())
+
+
+def measured(claim: JudgedClaim) -> str:
+    """Return what was measured for a claim: each rival's difference, or of many the strongest one's and a count."""
+    if len(claim.rivals) <= MOST_SHOWN:
+        level = f"; each interval {claim.confidence:.1%}" if len(claim.rivals) > 1 else ""
+        return "; ".join(_figures(claim, rival) for rival in claim.rivals) + level
+    signs = [rival.difference.sign for rival in claim.rivals]
+    count = f"of {len(signs)} rivals {claim.winner} is above {signs.count(1)} and below {signs.count(-1)}"
+    text = f"{count}, not distinguishable from {signs.count(0)}; strongest: {_figures(claim, claim.strongest)};"
+    return f"{text} each interval {claim.confidence:.1%}"
+
+
+def explanation(claims: Sequence[JudgedClaim], metric: str, split: str) -> str:
+    """Return the sentences that say how to read the verdicts; empty where no claim was tested."""
+    if not any(claim.tested for claim in claims):
+        return ""
+    return (
+        f"Claims: mean difference in {metric} ({split} split) over equal seeds and the same images, with the 95 %"
+        " confidence interval for other seeds and other groups of images; several rivals of a claim are corrected for"
+        " (Bonferroni), several claims are not. A claim holds if every interval lies above 0 and does not hold if one"
+        " lies below; few seeds make wide intervals, so not distinguishable does not mean equal. The intervals do not"
+        " cover what was chosen on the same images, such as the best epoch, nor other training images."
+    )
+
+
+def _figures(claim: JudgedClaim, rival: Rival) -> str:
+    """Return ``+0.0120 [-0.0040, +0.0280] over ce (3 seeds, 20 images)``, and how that compares to the claimed gain."""
+    found = rival.difference
+    images = _plural(found.images, "image") + (f" of {_plural(found.groups, 'group')}" * (found.groups < found.images))
+    counted = f"({_plural(len(found.seeds), 'seed')}, {images})"
+    known = not isnan(found.low)
+    interval = f"[{found.low:+.4f}, {found.high:+.4f}]" if known else "[no interval]"
+    text = f"{found.mean:+.4f} {interval} over {rival.label} {counted}"
+    if claim.by is None or not known:
+        return text
+    where = "above" if found.low > claim.by[1] else "below" if found.high < claim.by[0] else "overlaps"
+    relation = "overlaps" if where == "overlaps" else f"lies {where}"
+    return f"{text}; the interval {relation} the claimed {claim.by[0]:g} to {claim.by[1]:g}"
+
+
+def _plural(number: int, word: str) -> str:
+    return f"{number} {word}" + "s" * (number != 1)
