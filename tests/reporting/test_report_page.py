@@ -200,3 +200,15 @@ def test_runs_linked_from_another_experiment_do_not_bring_its_question(architect
     rates = "model=unet" if all_linked else "model=unet optimizer.lr=0.001,0.01"
     assert f"`python src/run.py -m experiment=carvana/learning_rate {rates} seed=0,1`" in text
     assert "Shared: 2 runs of equal configuration were trained by carvana/architectures." in text
+
+
+def test_the_latest_sweep_s_wording_is_the_experiment_s(architectures):
+    folder = architectures("unet", 0).parent
+    architectures("attunet", 0)
+    reworded = architectures.comparison | {"question": "Which of both is better?"}
+    multirun = {"hydra": {"runtime": {"choices": {"experiment": "carvana/architectures"}}}, "comparison": reworded}
+    (folder / "multirun.yaml").write_text(yaml.safe_dump(multirun))
+    assert compare(collect([folder])).question == "Which of both is better?"
+    # A sweep without an experiment asks nothing.
+    (folder / "multirun.yaml").write_text(yaml.safe_dump(multirun | {"comparison": None}))
+    assert compare(collect([folder])).question == architectures.comparison["question"]

@@ -15,15 +15,16 @@ from segbench.reporting.collect import Run
 def declaration(runs: Sequence[Run]) -> tuple[str, dict[str, Any]]:
     """Return the experiment's name and its ``comparison`` (empty where none is declared).
 
-    A run of equal configuration may be a link to where another experiment trained it, and then carries that
-    experiment's comparison. So the latest run that was trained here decides; without one, the sweep's
-    ``multirun.yaml``.
+    The latest sweep decides, by its ``multirun.yaml``: a question or claim that was reworded since the runs were trained
+    is then the new one. A run may also be a link to where another experiment trained it, and carries that experiment's
+    comparison; so without a sweep the latest run that was trained here decides.
 
     Args:
         runs: Runs of one directory, at least one.
     """
     here = [run for run in runs if not run.directory.is_symlink()]
-    if not here and (found := _multirun(runs)):
+    found = _multirun(runs)
+    if found and (found[1] or not here):
         return found
     latest = max(here or runs, key=lambda run: str(run.status.get("started") or ""))
     return latest.experiment, latest.config.get("comparison") or {}
