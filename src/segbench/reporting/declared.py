@@ -15,9 +15,9 @@ from segbench.reporting.collect import Run
 def declaration(runs: Sequence[Run]) -> tuple[str, dict[str, Any]]:
     """Return the experiment's name and its ``comparison`` (empty where none is declared).
 
-    The latest sweep decides, by its ``multirun.yaml``: a question or claim that was reworded since the runs were trained
-    is then the new one. A run may also be a link to where another experiment trained it, and carries that experiment's
-    comparison; so without a sweep the latest run that was trained here decides.
+    The latest sweep decides, by its ``multirun.yaml``: a question or claim that was reworded since the runs were
+    trained is then the new one. A run may also be a link to where another experiment trained it, and carries that
+    experiment's comparison; so without a sweep the latest run that was trained here decides.
 
     Args:
         runs: Runs of one directory, at least one.
