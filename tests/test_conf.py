@@ -4,6 +4,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+import yaml
 
 from segbench.config import validate
 from segbench.models import UNet
@@ -51,3 +52,16 @@ def test_the_published_comparison_uses_the_published_networks(compose):
     for path in (CONF / "experiment" / "carvana").glob("*.yaml"):
         assert compose(f"experiment=carvana/{path.stem}").model.width == 64
         assert compose(f"experiment=carvana/{path.stem}").trainer.max_epochs == 5
+
+
+def test_the_search_by_wandb_sets_keys_that_exist(compose):
+    sweep = yaml.safe_load((CONF / "wandb_sweep.yaml").read_text())
+    assert (CONF.parent / sweep["program"]).is_file()
+    assert sweep["command"][-2:] == ["${args_no_hyphens}", "logger=wandb"]
+    # What the agent makes of it: key=value without hyphens, once with every value.
+    for key, spec in sweep["parameters"].items():
+        for value in spec.get("values") or [spec["min"], spec["max"]]:
+            validate(compose(f"{key}={value}", sweep["command"][-1]))
+    from segbench.tasks.segmentation import VALIDATION_SCORES
+
+    assert sweep["metric"]["name"].removeprefix("val/") in VALIDATION_SCORES
