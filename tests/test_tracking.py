@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 import pytorch_lightning.loggers
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import segbench.train
@@ -73,6 +76,33 @@ def test_tensorboard_has_the_curves(run, tiny, tmp_path):
         assert name in scalars, name
     assert [point.step for point in events.Scalars("val/dice")] == [4, 8, 12]
     assert "predictions/truth" in events.Tags()["images"]
+
+
+def comparison(tmp_path):
+    picture = tmp_path / "curves.png"
+    Image.fromarray(np.full((4, 6, 3), 200, np.uint8)).save(picture)
+    table = pd.DataFrame({"model": ["unet", "<b>attunet</b>"], "dice": [0.9, 0.8]})
+    return "exp", "unet scores above attunet", table, [("learning curves", picture)]
+
+
+def test_a_comparison_is_mirrored_with_its_table_figures_and_answer(compose, tmp_path, offline):
+    cfg = compose("logger=wandb")
+    for _ in range(2):  # a later comparison goes on as the same run
+        tracking.log_comparison(cfg, tmp_path / "mirror", *comparison(tmp_path))
+    events = EventAccumulator(str(tmp_path / "mirror" / "tensorboard"), size_guidance={"images": 0})
+    events.Reload()
+    assert "comparison/learning curves" in events.Tags()["images"]
+    text = events.Tensors("comparison/answer/text_summary")[-1].tensor_proto.string_val[0].decode()
+    assert text == "unet scores above attunet"
+    html = events.Tensors("comparison/table/text_summary")[-1].tensor_proto.string_val[0].decode()
+    assert "<b>" not in html
+    assert "0.9" in html
+    files = sorted((tmp_path / "mirror" / "wandb").glob("offline-run-*/*.wandb"))
+    assert len({path.stem for path in files}) == 1
+    recorded = json.dumps(inspect(files[0]))
+    assert "unet scores above attunet" in recorded
+    assert "comparison/table" in recorded
+    assert "comparison/learning curves" in recorded
 
 
 IDENTITY = {"name": "run", "wandb_id": "abc", "experiment": "exp"}

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from omegaconf import DictConfig, OmegaConf
+from PIL import Image
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from segbench.errors import ConfigError
 from segbench.instantiation import build, first_line
+from segbench.runs.files import read_json, write_json
 
 log = logging.getLogger("segbench")
 
@@ -143,6 +146,44 @@ def _wandb_images(panel: dict[str, Any], class_names: Sequence[str]) -> list[Any
     return images
 
 
+def log_comparison(
+    cfg: DictConfig, folder: Path, title: str, answer: str, table: pd.DataFrame, figures: Sequence[tuple[str, Path]]
+) -> None:
+    """Mirror an experiment's comparison as a run of its own in the experiment's group; a later one replaces it.
+
+    Args:
+        cfg: The configuration of the sweep; its loggers are used.
+        folder: Where the mirror's own files lie.
+        title: The experiment's name.
+        answer: The answer in words.
+        table: The comparison as a table of text and numbers.
+        figures: Title and PNG file of each figure.
+
+    Raises:
+        SegbenchError: If a logger refuses its configuration.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known: dict[str, Any] = read_json(folder / "mirror.json") or {"wandb_id": new_wandb_id()}
+    write_json(folder / "mirror.json", known)
+    loggers = build_loggers(cfg, folder, known | {"name": f"{title} (comparison)", "experiment": title})
+    try:
+        pictures = {name: np.asarray(Image.open(path).convert("RGB")) for name, path in figures}
+        for logger in loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_text("comparison/answer", answer)
+                logger.experiment.add_text("comparison/table", table.to_html(index=False))
+                for name, picture in pictures.items():
+                    logger.experiment.add_image(f"comparison/{name}", picture, dataformats="HWC")
+            elif isinstance(logger, WandbLogger):
+                import wandb
+
+                shown = {f"comparison/{name}": wandb.Image(picture) for name, picture in pictures.items()}
+                logger.experiment.log({"comparison/table": wandb.Table(dataframe=table), **shown})
+                logger.experiment.summary["answer"] = answer
+    finally:
+        finish(loggers, {})
+
+
 def finish(loggers: Sequence[Logger], summary: dict[str, Any] | None) -> None:
     """Write the summary and close the loggers, so that the next run of this process is not merged into this one.
 
@@ -164,9 +205,9 @@ def _finish(logger: Logger, summary: dict[str, Any] | None) -> None:
     if isinstance(logger, WandbLogger):
         run = logger.experiment
         if summary is not None:
-            run.summary.update({"scores": summary["scores"], "cost": summary["cost"], "best": summary["best"]})
+            run.summary.update({key: summary[key] for key in ("scores", "cost", "best") if key in summary})
         run.finish(exit_code=0 if summary is not None else 1)
     elif summary is not None and isinstance(logger, TensorBoardLogger):
-        for split, scores in summary["scores"].items():
+        for split, scores in summary.get("scores", {}).items():
             logger.log_metrics({f"final/{split}_{name}": value for name, value in scores.items()})
     logger.finalize("success" if summary is not None else "failed")
