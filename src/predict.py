@@ -27,7 +27,8 @@ USAGE = """usage: python src/predict.py run=<run directory or checkpoint> images
   debug=true         show tracebacks
 
 Masks hold class indices: PNG for images of any size, .nii.gz with the same grid for NIfTI volumes. Images are brought
-to the size (volumes to the spacing) that the network was trained at, and the prediction back to their own."""
+to the size (volumes to the spacing) that the network was trained at, and the prediction back to their own; a network
+trained on volumes takes an image file, which tells no spacing, as it is."""
 
 
 @dataclass
@@ -77,13 +78,15 @@ def main(arguments: Sequence[str]) -> None:
         print(USAGE)
         return
     options = parse(arguments)
+    from segbench.data.pictures import name_without_suffix
     from segbench.prediction import Predictor, choose_device, predict_files
     from segbench.trainer import quiet_lightning
 
     quiet_lightning()
     run, images = Path(options.run), Path(options.images)
-    inside = run if run.is_dir() else run.parent
-    out = Path(options.out) if options.out else inside / "predictions" / (images.resolve().name.partition(".")[0])
+    inside = run if run.is_dir() else run.resolve().parent.parent
+    name = images.resolve().name if images.is_dir() else name_without_suffix(images.resolve())
+    out = Path(options.out) if options.out else inside / "predictions" / name
     predictor = Predictor.load(run, choose_device(options.accelerator), options.batch_size)
     outcome = predict_files(predictor, images, out, options.overlays)
     for line in outcome.skipped:

@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 
 from segbench.data.phantom import PhantomData
+from segbench.data.pictures import Picture, open_picture
+from segbench.data.reading import resize
 from segbench.errors import CheckpointError, ConfigError, DataError
 from segbench.prediction import Predictor, choose_device, predict_files
 
@@ -28,6 +30,18 @@ def trained(run, tiny, tmp_path_factory):
     data = PhantomData(cache_dir=folder, subjects=8, slices=2, size=[32, 32])
     data.setup()
     return folder / "run", data
+
+
+def test_a_picture_of_another_size_gives_the_pixels_that_training_had(trained, tmp_path):
+    """Resized by the same function from the same bytes, normalised by the same one."""
+    source = np.random.default_rng(0).integers(0, 256, (50, 41), np.uint8)
+    Image.fromarray(source).save(tmp_path / "a.png")
+    predictor, (_, data) = Predictor.load(trained[0], CPU), trained
+    picture = open_picture(tmp_path / "a.png", predictor.data)
+    stored, _ = resize(source[:, :, None], np.zeros((50, 41), np.uint8), (32, 32))
+    expected = data.datasets["test"].normalise(stored)
+    found = predictor.normalise(picture.inputs()[0])
+    assert torch.equal(found, expected)
 
 
 @pytest.fixture
@@ -99,8 +113,6 @@ def test_volumes_come_out_as_volumes_on_their_own_grid(trained, tmp_path):
     # Each slice is predicted as an image with the same intensities would be.
     low, high = np.percentile(voxels, (1, 99))
     scaled = (np.clip((voxels - low) / (high - low), 0, 1) * 255).astype(np.float32)
-    from segbench.data.pictures import Picture
-
     for index in (0, 4):
         pixels = scaled[:, :, index].T[None, :, :, None]
         picture = Picture(folder, pixels, predictor.data.prediction_plane((30, 40), None))
@@ -116,7 +128,7 @@ def test_bad_files_are_skipped_and_counted(trained, pictures, tmp_path):
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 2, 3), np.int16), np.eye(4)), pictures / "cine.nii.gz")
     volume(pictures, "part.nii.gz")
     (pictures / "part.nii.gz").write_bytes((pictures / "part.nii.gz").read_bytes()[:400])
-    for name in ("a_gt.nii.gz", "a_4d.nii", "Info.cfg", ".hidden.png"):
+    for name in ("case.01_gt.nii.gz", "a_4d.nii", "Info.cfg", ".hidden.png"):
         (pictures / name).write_bytes(b"")
     outcome = predict_files(Predictor.load(trained[0], CPU), pictures, tmp_path / "out", overlays=False)
     assert len(outcome.masks) == count

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 import segbench.environment
 import segbench.train
@@ -18,9 +19,12 @@ from segbench.callbacks import panels
 from segbench.data.phantom import PhantomData
 from segbench.errors import BusyError, CheckpointError, ConfigError, DataError, DivergedError, StorageError
 from segbench.losses import DiceLoss
+from segbench.models import DeepLabV3
+from segbench.reporting.collect import read_run
 from segbench.runs.checkpoint_io import VerifiedCheckpointIO, load_checkpoint
 from segbench.runs.directory import RunDirectory
 from segbench.scores import Convention, mean_score
+from segbench.train import build_data, build_task
 
 
 def status(directory):
@@ -68,8 +72,6 @@ def test_scores_are_those_of_the_best_checkpoint(finished, tiny, tmp_path):
 
 def test_validation_scores_do_not_depend_on_the_batch_size(finished, tiny, tmp_path):
     from omegaconf import OmegaConf
-
-    from segbench.train import build_task
 
     cfg, directory, summary = finished
     for batch_size in (1, 2, 7):
@@ -468,9 +470,90 @@ def test_a_final_model_trains_on_validation_images_too_and_takes_the_last_epoch(
         (["data.fit_on=train+val"], "^data.fit_on=train.val: no validation images .*; set trainer.monitor=last$"),
         (["trainer.monitor=last", "trainer.early_stopping=2"], "^trainer.early_stopping: has no score to follow"),
         (["trainer.monitor=last", "scheduler=plateau"], "^scheduler=plateau: has no score to follow"),
-        (["trainer.monitor=lost"], "^trainer.monitor=lost: no such score, did you mean last|nearest|last"),
+        (["trainer.monitor=lost"], "^trainer.monitor=lost: no such score; did you mean last"),
     ],
 )
 def test_what_follows_a_score_needs_one(run, tiny, tmp_path, overrides, message):
     with pytest.raises(ConfigError, match=message):
         run(tiny(tmp_path, *overrides), tmp_path / "run")
+
+
+def test_a_final_model_of_all_labelled_images_has_nothing_to_score(run, compose, tmp_path):
+    """cmr's official split has no test images, so fit_on=train+val leaves none."""
+    rng = np.random.default_rng(0)
+    for part, numbers in (("train", range(1, 5)), ("val", range(5, 7))):
+        for kind in ("image", "mask"):
+            (tmp_path / "cmr" / part / kind).mkdir(parents=True)
+        for number in numbers:
+            Image.fromarray(rng.integers(0, 255, (16, 16), np.uint8)).save(
+                tmp_path / f"cmr/{part}/image/cmr{number}.png"
+            )
+            Image.fromarray(rng.integers(0, 4, (16, 16), np.uint8)).save(
+                tmp_path / f"cmr/{part}/mask/cmr{number}_mask.png"
+            )
+    cfg = compose(
+        "data=cmr", f"data.root={tmp_path / 'cmr'}", "data.size=[16,16]", "model=deeplabv3", "model.width=2",
+        "model.aspp_channels=2", "data.fit_on=train+val", "trainer.monitor=last", "trainer.max_epochs=1",
+        "trainer.accelerator=cpu", f"paths.outputs={tmp_path}",
+    )  # fmt: skip
+    summary = run(cfg, tmp_path / "runs" / "final")
+    assert summary["scores"] == {}
+    assert summary["data"]["images"] == {"train": 6}
+    found = read_run(tmp_path / "runs" / "final")
+    assert (found.state, found.counts) == ("unscored", {})
+    assert "nothing to score" in found.reason
+
+
+def test_a_refused_rerun_costs_a_finished_run_nothing(run, tiny, tmp_path):
+    run(tiny(tmp_path, "trainer.max_epochs=1"), tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    with pytest.raises(ConfigError):
+        run(tiny(tmp_path, "trainer.max_epochs=1", "rerun=true", "loss=bce"), tmp_path / "run")
+    after = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    assert json.loads(after["status.json"])["state"] == "done"
+    assert {name for name in before if before[name] != after[name]} <= {"train.log", "status.json"}
+
+
+def test_pretrained_weights_are_part_of_what_a_run_is_made_of(run, tiny, tmp_path, caplog):
+    def weights(seed):
+        torch.manual_seed(seed)
+        torch.save(DeepLabV3(1, 1, width=2).encoder.state_dict(), tmp_path / "weights.pth")
+
+    network = ("model=deeplabv3", "model.width=2", "model.aspp_channels=2")
+
+    def cfg():
+        return tiny(tmp_path, *network, f"model.pretrained={tmp_path / 'weights.pth'}")
+
+    weights(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segbench.train, "_write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
+        with pytest.raises(DataError, match="stop here"):
+            run(cfg(), tmp_path / "run")
+    # Begun with these weights, it goes on with no others.
+    content = (tmp_path / "weights.pth").read_bytes()
+    weights(1)
+    with pytest.raises(CheckpointError, match="the weights that model.pretrained names changed"):
+        run(cfg(), tmp_path / "run")
+    (tmp_path / "weights.pth").write_bytes(content)
+    run(cfg(), tmp_path / "run")
+    weights(1)
+    with pytest.raises(CheckpointError, match="the weights that model.pretrained names changed"):
+        run(cfg(), tmp_path / "run")
+    caplog.clear()
+    caplog.set_level("INFO", logger="segbench")
+    run(tiny(tmp_path, *network), tmp_path / "random")
+    assert "model.pretrained=null: DeepLabV3 starts from random weights" in caplog.messages
+
+
+@pytest.mark.parametrize("name", ["unet3plus", "unetpp"])
+def test_fine_tuning_replaces_every_head(run, tiny, tmp_path, name):
+    options = [f"model={name}", "model.deep_supervision=true"] + ["model.classification=true"] * (name == "unet3plus")
+    run(tiny(tmp_path, *options, "trainer.max_epochs=1"), tmp_path / "source")
+    cfg = tiny(tmp_path, *options, "trainer.max_epochs=1", f"init_from={tmp_path / 'source'}")
+    data = build_data(cfg)
+    type(data).class_names, before = ("background", "heart"), type(data).class_names
+    try:
+        task = build_task(cfg, data)
+    finally:
+        type(data).class_names = before
+    assert task.network.head.out_channels == 1

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from segbench.data.base import SegmentationData
+from segbench.data.dataset import Normalise
 from segbench.data.nifti import encode_labels
 from segbench.data.pictures import Picture, is_picture, name_without_suffix, open_picture
 from segbench.errors import CheckpointError, ConfigError, DataError
@@ -24,10 +25,10 @@ from segbench.reporting.panels import class_colour, overlay
 from segbench.runs.checkpoint_io import BEST, load_checkpoint
 from segbench.runs.files import atomic_open, write_json
 from segbench.tasks import SegmentationTask
+from segbench.tasks.inference import predict_probabilities
 from segbench.train import build_data, build_task
 
 log = logging.getLogger("segbench")
-_AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 @dataclass
@@ -37,16 +38,14 @@ class Predictor:
     Attributes:
         task: The task, in evaluation, on its device.
         data: The data module's class with its settings; its files are not needed.
-        mean: Of each channel of images in [0, 1], (C,).
-        std: Standard deviation of each channel, (C,).
+        normalise: From pixels in the data set's stored scale to the network's.
         precision: As trained: of ``trainer.precision``.
         batch_size: Slices of a volume at a time.
     """
 
     task: SegmentationTask
     data: SegmentationData
-    mean: NDArray[np.float32]
-    std: NDArray[np.float32]
+    normalise: Normalise
     precision: str
     batch_size: int = 8
 
@@ -71,24 +70,17 @@ class Predictor:
             raise CheckpointError(f"run={run}: {path} holds no configuration; it was not written by src/run.py")
         cfg = _as_trained(known["config"])
         data = build_data(cfg)
-        task = build_task(cfg, data)
+        task = build_task(cfg, data, restored=True)
         task.load_state_dict(stored["state_dict"])
-        mean, std = (np.asarray(known[name], np.float32) for name in ("mean", "std"))
-        return cls(task.eval().to(device), data, mean, std, str(cfg.trainer.precision), batch_size)
+        mean, std = (np.asarray(known[name], np.float64) for name in ("mean", "std"))
+        normalise = Normalise(mean, std, data.scale)
+        return cls(task.eval().to(device), data, normalise, str(cfg.trainer.precision), batch_size)
 
-    @torch.inference_mode()
     def probabilities(self, picture: Picture) -> NDArray[np.float32]:
         """Return the probabilities of all classes on the file's own grid, (Z,K,H,W), background first."""
-        inputs = (picture.inputs() / self.data.scale - self.mean) / self.std
-        device = next(self.task.network.parameters()).device
-        found = []
-        for start in range(0, len(inputs), self.batch_size):
-            batch = torch.from_numpy(inputs[start : start + self.batch_size]).permute(0, 3, 1, 2).to(device)
-            dtype = _AUTOCAST.get(self.precision)
-            with torch.autocast(device.type, dtype, enabled=dtype is not None):
-                logits = self.task(batch)
-            found += list(self.task.probabilities(logits).cpu().numpy())
-        return np.stack([picture.plane.restore(part) for part in found])
+        images = torch.stack([self.normalise(part) for part in picture.inputs()])
+        found = predict_probabilities(self.task, images, self.precision, self.batch_size)
+        return np.stack([picture.plane.restore(part) for part in found.numpy()])
 
     def mask(self, picture: Picture) -> NDArray[np.uint8]:
         """Return the likeliest class of every pixel on the file's own grid, (Z,H,W)."""
@@ -159,8 +151,6 @@ def _as_trained(text: str) -> DictConfig:
     cfg = OmegaConf.create(text)
     assert isinstance(cfg, DictConfig)
     cfg.init_from = cfg.freeze = None
-    if "pretrained" in cfg.model:
-        cfg.model.pretrained = None
     return cfg
 
 
@@ -189,7 +179,7 @@ def _write_mask(folder: Path, name: str, mask: NDArray[np.uint8], picture: Pictu
 
 
 def _write_overlay(path: Path, mask: NDArray[np.uint8], picture: Picture, scale: float) -> None:
-    grey = np.clip(picture.pixels / scale, 0, 1)
+    grey = np.clip(picture.pixels.astype(np.float32) / scale, 0, 1)
     shown = np.broadcast_to(grey, (*grey.shape[:3], 3)) if grey.shape[3] == 1 else grey[..., :3]
     parts = np.stack([overlay(part, labels) for part, labels in zip(shown, mask, strict=True)])
     with atomic_open(path) as stream:

@@ -9,29 +9,32 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from omegaconf import DictConfig
+
 from segbench import environment
 from segbench.data.base import SegmentationData
 from segbench.errors import SegbenchError
+from segbench.models.pretrained import pretrained_digest
 from segbench.runs.directory import RunDirectory
 from segbench.tasks.initialise import weights_digest
 
 log = logging.getLogger("segbench")
 
 
-def find_sources(data: SegmentationData, init_from: str | None) -> dict[str, str]:
+def find_sources(data: SegmentationData, cfg: DictConfig) -> dict[str, str]:
     """Return the digests of what a run is trained on, as :meth:`RunDirectory.begin_sources` keeps them.
 
     Args:
         data: The data module; nothing of it is decoded.
-        init_from: The configuration's ``init_from``.
+        cfg: The configuration, for ``init_from`` and ``model.pretrained``.
 
     Raises:
         SegbenchError: If data or weights are not there.
     """
-    return {name: find() for name, find in _finders(data, init_from).items()}
+    return {name: find() for name, find in _finders(data, cfg).items()}
 
 
-def check_sources(run: RunDirectory, data: SegmentationData, init_from: str | None) -> None:
+def check_sources(run: RunDirectory, data: SegmentationData, cfg: DictConfig) -> None:
     """Refuse to report a finished run that was trained on other data or weights than are there now.
 
     What is no longer there cannot be compared: that is said, and the run is still good.
@@ -39,14 +42,14 @@ def check_sources(run: RunDirectory, data: SegmentationData, init_from: str | No
     Args:
         run: The finished run.
         data: The data module.
-        init_from: The configuration's ``init_from``.
+        cfg: The configuration, for ``init_from`` and ``model.pretrained``.
 
     Raises:
         DataError: If the data's files are others.
         CheckpointError: If the weights are others.
     """
     now = {}
-    for name, find in _finders(data, init_from).items():
+    for name, find in _finders(data, cfg).items():
         try:
             now[name] = find()
         except SegbenchError as error:
@@ -68,8 +71,10 @@ def find_code(run: RunDirectory, before: dict[str, Any] | None) -> dict[str, Any
     return (before or {}) | {"dirty": True}
 
 
-def _finders(data: SegmentationData, init_from: str | None) -> dict[str, Callable[[], str]]:
+def _finders(data: SegmentationData, cfg: DictConfig) -> dict[str, Callable[[], str]]:
     finders: dict[str, Callable[[], str]] = {"data_fingerprint": data.find}
-    if init_from is not None:
-        finders["init_from_sha256"] = lambda: weights_digest(init_from)
+    if cfg.init_from is not None:
+        finders["init_from_sha256"] = lambda: weights_digest(cfg.init_from)
+    if (pretrained := cfg.model.get("pretrained")) is not None:
+        finders["pretrained_sha256"] = lambda: pretrained_digest(pretrained)
     return finders

@@ -52,7 +52,7 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     try:
         with stop_signals() as stop, run.locked():
             if run.state() == "done" and not cfg.rerun:
-                sources.check_sources(run, build_data(cfg), cfg.init_from)
+                sources.check_sources(run, build_data(cfg), cfg)
                 log.info("already done, nothing to do (rerun=true trains again)")
                 print_run(run.path, console)
                 return
@@ -73,7 +73,8 @@ def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, An
     except BaseException as error:
         stop.settled = True
         refusal = as_refusal(error, run.path)
-        record_failure(run, refusal)
+        if run.state() != "done":  # else a rerun was refused before it began, and what was finished stays
+            record_failure(run, refusal)
         if refusal is error:
             raise
         raise refusal from error
@@ -84,22 +85,22 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     identity = (
         {"wandb_id": tracking.new_wandb_id()} | known | identity | {"git": sources.find_code(run, known.get("git"))}
     )
-    run.begin(identity)
-    write_text(run.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    if not cfg.rerun:
+        _begin(cfg, run, identity)
     quiet_lightning()
     check_precision(cfg)
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
 
     data = build_data(cfg)
-    task = build_task(cfg, data)
+    restored = not cfg.rerun and newest_good(run.checkpoints)[0] is not None
+    task = build_task(cfg, data, restored)
     data.setup()
     if cfg.rerun:
         # Not before parts and data are known to be good: a refusal must not cost what was finished.
         run.clear()
-        run.begin(identity)
-        write_text(run.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-    run.begin_sources(sources.find_sources(data, cfg.init_from))
+        _begin(cfg, run, identity)
+    run.begin_sources(sources.find_sources(data, cfg))
     task.loss.prepare(torch.from_numpy(data.class_pixels))
     task.extra_state = _extra_state(cfg, data)
 
@@ -111,12 +112,18 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
         tracking.finish(loggers, summary)
 
 
-def build_task(cfg: DictConfig, data: SegmentationData) -> SegmentationTask:
+def _begin(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
+    run.begin(identity)
+    write_text(run.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+
+
+def build_task(cfg: DictConfig, data: SegmentationData, restored: bool = False) -> SegmentationTask:
     """Build network, loss and task for a data module, before any file of it is read.
 
     Args:
         cfg: The whole configuration.
         data: The data module; it tells channels and classes.
+        restored: Whether a checkpoint's weights will replace the first ones, so that no pretrained ones are needed.
 
     Raises:
         ConfigError: If the parts do not fit each other.
@@ -126,7 +133,10 @@ def build_task(cfg: DictConfig, data: SegmentationData) -> SegmentationTask:
         raise ConfigError(f"activation=sigmoid: {data.name} has {data.num_classes} classes; use activation=softmax")
     outputs = 1 if sigmoid else data.num_classes
     torch.manual_seed(derive_seed(cfg.seed, "weights"))
-    network = build("model", cfg, in_channels=data.in_channels, out_channels=outputs)
+    start = {"pretrained": None} if restored and "pretrained" in cfg.model else {}
+    network = build("model", cfg, in_channels=data.in_channels, out_channels=outputs, **start)
+    if not restored and "pretrained" in cfg.model and cfg.model.pretrained is None:
+        log.info("model.pretrained=null: %s starts from random weights", type(network).__name__)
     loss = build("loss", cfg)
     try:
         loss.check(outputs)
@@ -245,10 +255,8 @@ def _write_scores(run: RunDirectory, task: SegmentationTask, data: SegmentationD
     groups = {record.id: record.group for record in data.records}
     groups |= {volume.id: volume.group for split in data.splits for volume in data.volume_slices(split)}
     frames = [table.frame(split, task.class_names, groups) for split, table in task.evaluation.items()]
-    if not frames:
-        frames = [CountsTable().frame("none", task.class_names, {})]
     with atomic_open(run.scores) as stream:
-        pd.concat(frames, ignore_index=True).to_parquet(stream)
+        pd.concat(frames or [CountsTable().frame("none", task.class_names, {})], ignore_index=True).to_parquet(stream)
 
 
 def _extra_state(cfg: DictConfig, data: SegmentationData) -> dict[str, Any]:

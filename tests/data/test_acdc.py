@@ -193,6 +193,7 @@ BAD = {
     "no image": (lambda f: image_of(f).unlink(), r"patient002_frame01.nii.gz: missing; the image of the ED frame"),
     "other labels": (lambda f: rewrite(label_of(f), np.full(SHAPE, 9, np.uint8)), r"_gt.nii.gz: labels outside the classes: 9 \(360 pixels\)"),
     "fractional labels": (lambda f: rewrite(label_of(f), np.full(SHAPE, 0.5, np.float32)), r"_gt.nii.gz: labels that are no whole numbers"),
+    "colours": (lambda f: rewrite(image_of(f), np.zeros(SHAPE, [("R", "u1"), ("G", "u1"), ("B", "u1")])), r"frame01.nii.gz: voxels of type .*; expected one number each"),
     "no voxel size": (lambda f: rewrite(image_of(f), np.ones(SHAPE, np.int16), spacing=(1.5, float("inf"), 8.0), affine=np.eye(4)), r"frame01.nii.gz: voxel size"),
 }  # fmt: skip
 
@@ -247,3 +248,32 @@ def test_fit_on_train_and_val_moves_the_validation_patients_into_training(root):
     assert torch.is_tensor(next(iter(final.eval_dataloaders()["test"]))["image"])
     with pytest.raises(ConfigError, match="^data.fit_on=all: choose train or train.val$"):
         data(root, fit_on="all")
+
+
+def test_a_bad_volume_is_one_fault_whatever_its_slices(tmp_path):
+    for number, group in enumerate(GROUPS * 2, start=1):
+        write_patient(tmp_path, number, group, shape=(4, 4, 15))
+    for number in (1, 2, 3):
+        folder = tmp_path / "training" / f"patient{number:03d}"
+        rewrite(image_of(folder), np.full((4, 4, 15), 7, np.int16))
+    with pytest.raises(DataError, match="3 files cannot be used") as refused:
+        data(tmp_path).setup()
+    assert "patient003" in str(refused.value)
+
+
+def test_a_diagnosis_of_one_patient_is_named(root):
+    info = root / "training" / "patient004" / "Info.cfg"
+    for number in (4, 5):
+        path = root / "training" / f"patient{number:03d}" / "Info.cfg"
+        path.write_text(path.read_text().replace("HCM", "DCM"))
+    with pytest.raises(DataError, match="patient006 is the only training patient of diagnosis HCM") as refused:
+        data(root).setup()
+    assert "split_by" not in str(refused.value)
+    assert info.exists()
+
+
+def test_another_diagnosis_is_another_data_set(root):
+    before = data(root).find()
+    path = root / "training" / "patient001" / "Info.cfg"
+    path.write_text(path.read_text().replace("DCM", "RV"))
+    assert data(root).find() != before

@@ -41,6 +41,17 @@ def test_a_resampled_disc_keeps_its_size_in_mm_and_its_centre():
     np.testing.assert_allclose(back.sum(axis=0), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("classes", [1, 4, 5, 9])
+@pytest.mark.parametrize("source", [(20, 12), (50, 70)])
+def test_any_number_of_classes_comes_back(classes, source):
+    probabilities = np.random.default_rng(0).random((classes, 32, 32)).astype(np.float32)
+    back = Plane(source, (32, 32), (32, 32)).restore(probabilities)
+    assert back.shape == (classes, *source)
+    for one, alone in zip(back, probabilities, strict=True):
+        method = cv2.INTER_AREA if source[0] < 32 else cv2.INTER_LINEAR
+        np.testing.assert_allclose(one, cv2.resize(alone, source[::-1], interpolation=method), rtol=1e-6)
+
+
 def test_shrinking_averages_and_growing_interpolates():
     pixels = np.random.default_rng(0).random((8, 8, 2)).astype(np.float32)
     shrunk = Plane.of((8, 8), (1, 1), 2.0, None).image(pixels)

@@ -94,12 +94,6 @@ def test_a_local_file_fills_the_backbone_and_fits_other_channels(published, chan
     torch.testing.assert_close(network(grey.expand(-1, channels, -1, -1))[-1], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_random_start_is_said_in_one_line(caplog):
-    caplog.set_level("INFO", logger="segbench")
-    DeepLabV3(1, 1, width=2, aspp_channels=2)
-    assert caplog.messages == ["model.pretrained=null: ResNet18 starts from random weights"]
-
-
 def test_weights_of_another_network_are_refused(tmp_path, published):
     other = tmp_path / "other.pth"
     torch.save(torch.nn.Conv2d(1, 1, 1).state_dict(), other)

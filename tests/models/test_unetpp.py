@@ -70,5 +70,7 @@ def test_gradient_reaches_every_weight():
 def test_impossible_numbers_are_refused():
     with pytest.raises(ValueError, match="^depth must be at least 2, got 1$"):
         UNetPlusPlus(1, 1, depth=1)
+    with pytest.raises(ValueError, match="^depth must be at least 3 for deep supervision, got 2$"):
+        UNetPlusPlus(1, 1, depth=2, deep_supervision=True)
     with pytest.raises(ValueError, match="^width must be a positive integer, got 0$"):
         UNetPlusPlus(1, 1, width=0)

@@ -148,14 +148,14 @@ def test_the_winner_is_one_row_and_no_rival_of_its_own(architectures):
 
 def test_one_seed_is_no_verdict(architectures):
     claim = only(architectures, ATTENTION, {"attunet": (99,), "unet": (20,)})
-    assert claim.verdict == "not distinguishable"
+    assert claim.verdict == "cannot be judged"
     assert claim.reason == "with one shared seed the interval is for these trained networks only"
     assert "(1 seed, 4 images" in measured(claim)
 
 
 def test_one_group_is_no_verdict(architectures):
     claim = only(architectures, ATTENTION, {"attunet": (95, 96), "unet": (80, 81)}, images=2)
-    assert claim.verdict == "not distinguishable"
+    assert claim.verdict == "cannot be judged"
     assert "one group" in claim.reason
     assert "[no interval] over unet (2 seeds, 2 images of 1 group)" in measured(claim)
 

@@ -15,6 +15,7 @@ import torch
 from segbench.errors import SegbenchError
 from segbench.reporting.panels import draw_panels
 from segbench.scores import Convention, image_scores
+from segbench.tasks.inference import predict_probabilities
 from segbench.tracking import log_panels
 
 log = logging.getLogger("segbench")
@@ -34,6 +35,11 @@ class PredictionPanels(pl.Callback):
             raise ValueError(f"images must be at least 1 and every_n_epochs at least 0, got {images}, {every_n_epochs}")
         self.images = images
         self.every_n_epochs = every_n_epochs
+        self._precision: Any = 32
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Remember the precision, so that the pictures are of the masks that are scored."""
+        self._precision = trainer.precision
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Send validation images to the loggers where it is due."""
@@ -41,7 +47,7 @@ class PredictionPanels(pl.Callback):
             data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit(datamodule=...)
             with _only_warning("validation images"):
                 images = len(data.datasets["val"])
-                panel = _predict(pl_module, data, "val", _spread(images, min(self.images, images)))
+                panel = _predict(pl_module, data, "val", _spread(images, min(self.images, images)), self._precision)
                 log_panels(trainer.loggers, _stacked(panel), data.class_names, trainer.global_step)
 
     def draw(self, task: pl.LightningModule, data: Any, split: str, path: Path, loggers: list[Any], step: int) -> None:
@@ -62,7 +68,7 @@ class PredictionPanels(pl.Callback):
             table: Any = task.evaluation[split]  # type: ignore[index]
             dice = image_scores(table.counts, "dice", Convention())
             chosen = ranked(dice, self.images)
-            panel = _predict(task, data, split, [index for index, _ in chosen])
+            panel = _predict(task, data, split, [index for index, _ in chosen], self._precision)
             scored = [table.ids[index] for index, _ in chosen]
             if scored != panel["id"]:
                 raise ValueError(f"the counts are of {', '.join(scored)}, the images {', '.join(panel['id'])}")
@@ -117,19 +123,18 @@ def _title(rank: str, image: str, dice: float) -> str:
     return "   ".join(part for part in (rank, image, score) if part)
 
 
-def _predict(task: Any, data: Any, split: str, chosen: Sequence[int]) -> dict[str, list[Any]]:
+def _predict(task: Any, data: Any, split: str, chosen: Sequence[int], precision: Any) -> dict[str, list[Any]]:
     """Predict one image after the other, as they may differ in size."""
     dataset = data.datasets[split]
     mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
-    device = next(task.network.parameters()).device
     panel: dict[str, list[Any]] = {name: [] for name in ("id", "image", "truth", "prediction")}
     was_training = task.training
     task.eval()
     # A few pictures are not worth compiling the network again for their size, or for the CPU that Lightning
     # leaves it on after a test.
-    with torch.inference_mode(), torch.compiler.set_stance("force_eager"):
+    with torch.compiler.set_stance("force_eager"):
         for item in (dataset[index] for index in chosen):
-            prediction = task.predict_classes(task(item["image"][None].to(device))).cpu()
+            prediction = predict_probabilities(task, item["image"][None], precision).argmax(dim=1)
             panel["id"].append(item["id"])
             panel["image"].append((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
             panel["truth"].append(item["mask"].numpy())

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import default_collate
 
 from segbench.data.base import SegmentationData
 from segbench.scores.counts import confusion_matrices, counts
 from segbench.tasks.evaluation import CountsTable
+from segbench.tasks.inference import predict_probabilities
 
 # Behind the name of the split whose slices they are.
 VOLUMES = "_volumes"
@@ -39,8 +39,9 @@ class VolumeScores(pl.Callback):
                 continue
             table = task.evaluation[split + VOLUMES] = CountsTable()
             for volume in volumes:
-                items = [self.data.datasets[split][position]["image"] for position in volume.positions]
-                restored = [volume.plane.restore(part) for part in self._probabilities(trainer, task, items)]
+                images = torch.stack([self.data.datasets[split][position]["image"] for position in volume.positions])
+                found = predict_probabilities(task, images, trainer.precision, self.data.batch_size)
+                restored = [volume.plane.restore(part) for part in found.numpy()]
                 prediction = torch.from_numpy(np.stack(restored).argmax(axis=1))
                 truth = torch.from_numpy(volume.truth().astype(np.int64))
                 # One image a volume: slices below each other.
@@ -48,12 +49,3 @@ class VolumeScores(pl.Callback):
                     prediction.flatten(0, 1)[None], truth.flatten(0, 1)[None], self.data.num_classes, task.ignore_index
                 )
                 table.add([volume.id], counts(confusion), volume.plane.source)
-
-    def _probabilities(self, trainer: pl.Trainer, task: Any, images: list[torch.Tensor]) -> list[np.ndarray]:
-        found: list[np.ndarray] = []
-        size = self.data.batch_size
-        for start in range(0, len(images), size):
-            batch = default_collate(images[start : start + size]).to(task.device)
-            with torch.inference_mode(), trainer.precision_plugin.forward_context():
-                found += list(task.probabilities(task(batch)).float().cpu().numpy())
-        return found

@@ -149,6 +149,12 @@ class ACDCData(SegmentationData):
             ]
             if not inside:
                 continue
+            patients = sorted({records[index].group for index in inside})
+            if len(patients) < len(fractions):
+                raise DataError(
+                    f"data.root={self.root}: {patients[0]} is the only training patient of diagnosis {group}, but one"
+                    " must train and one validate; add a patient of it or take this one out"
+                )
             seed = derive_seed(self.split_seed, group)
             parts = split_groups([records[index].group for index in inside], fractions, seed)
             for part, chosen in parts.items():
@@ -161,7 +167,13 @@ class ACDCData(SegmentationData):
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that shape the stored arrays."""
-        return super().settings() | {"spacing": self.spacing, "percentiles": self.percentiles}
+        # The diagnosis decides the split, which Info.cfg, no file of a record, tells.
+        patients = {name: [patient.part, patient.group] for name, patient in self.patients.items()}
+        return super().settings() | {
+            "spacing": self.spacing,
+            "percentiles": self.percentiles,
+            "patients": patients,
+        }
 
     def read(self, record: Record) -> Pair:
         """Return a slice: float32 (H,W,1) in 0..1, and its mask uint8 (H,W)."""

@@ -141,7 +141,8 @@ def _read_all(records: Sequence[Record], read: ReadPair) -> tuple[list[Pair], li
         except OSError as error:
             # Of a data set's own reader. Let through, it would be taken for a cache that cannot be written.
             faults.append(unreadable(error, record.image or record.id))
-    return pairs, faults
+    # A volume that is bad is so for each of its slices.
+    return pairs, list(dict.fromkeys(faults))
 
 
 def _in_memory(pairs: list[Pair]) -> Arrays:

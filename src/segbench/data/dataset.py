@@ -16,6 +16,26 @@ from segbench.data.records import Record
 from segbench.rng import derive_seed
 
 
+class Normalise:
+    """From stored pixels to what a network takes: (x / scale - mean) / std for each channel.
+
+    Args:
+        mean: Mean of each channel of images scaled to [0,1], (C,).
+        std: Standard deviation of each channel, (C,).
+        scale: Largest value of the stored images (255 for 8 bits).
+    """
+
+    def __init__(self, mean: NDArray[np.floating[Any]], std: NDArray[np.floating[Any]], scale: float) -> None:
+        # One multiplication and one addition: x * factor + offset.
+        self._factor = torch.as_tensor(1 / (scale * std), dtype=torch.float32).view(-1, 1, 1)
+        self._offset = torch.as_tensor(-mean / std, dtype=torch.float32).view(-1, 1, 1)
+
+    def __call__(self, image: NDArray[Any]) -> torch.Tensor:
+        """Return float32 (C,H,W) for an image (H,W,C)."""
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).contiguous()
+        return pixels.float().mul_(self._factor).add_(self._offset)
+
+
 class SegmentationDataset(Dataset[dict[str, Any]]):
     """One split of a data set.
 
@@ -46,9 +66,7 @@ class SegmentationDataset(Dataset[dict[str, Any]]):
     ) -> None:
         self.arrays, self.indices = arrays, list(indices)
         self.ids = [records[index].id for index in self.indices]
-        # One multiplication and one addition: (x / scale - mean) / std = x * factor + offset.
-        self._factor = torch.as_tensor(1 / (scale * std), dtype=torch.float32).view(-1, 1, 1)
-        self._offset = torch.as_tensor(-mean / std, dtype=torch.float32).view(-1, 1, 1)
+        self.normalise = Normalise(mean, std, scale)
         self.augmentation, self.seed = augmentation, seed
 
     def __len__(self) -> int:
@@ -61,9 +79,8 @@ class SegmentationDataset(Dataset[dict[str, Any]]):
         image, mask = np.array(self.arrays.images[row]), np.array(self.arrays.masks[row])
         if epoch is not None and self.augmentation is not None:
             image, mask = self.augmentation(image, mask, derive_seed(self.seed, "augment", epoch, int(index)))
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).contiguous()
         return {
-            "image": pixels.float().mul_(self._factor).add_(self._offset),
+            "image": self.normalise(image),
             "mask": torch.from_numpy(np.ascontiguousarray(mask)).long(),
             "id": self.ids[index],
         }

@@ -50,7 +50,7 @@ class Volume:
 
 
 # A truncated gzip stream is an EOFError or a zlib.error, a truncated plain file an OSError or a ValueError.
-_DAMAGE = (ImageFileError, HeaderDataError, EOFError, OSError, ValueError, zlib.error)
+_DAMAGE = (ImageFileError, HeaderDataError, EOFError, OSError, ValueError, OverflowError, MemoryError, zlib.error)
 
 
 def open_volume(path: Path) -> Volume:
@@ -63,6 +63,8 @@ def open_volume(path: Path) -> Volume:
         DataError: One line: unreadable, not three-dimensional, or without a size of its voxels.
     """
     image: Any = _load(path)
+    if image.get_data_dtype().kind not in "iufb":
+        raise DataError(f"{path}: voxels of type {image.get_data_dtype()}; expected one number each")
     if len(image.shape) != 3:
         raise DataError(f"{path}: {len(image.shape)}-D volume {image.shape}; expected one frame (x, y, slice)")
     x, y, z = (float(size) for size in image.header.get_zooms())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +31,13 @@ class Picture:
     """
 
     path: Path
-    pixels: NDArray[np.float32]
+    pixels: NDArray[Any]
     plane: Plane
     volume: nifti.Volume | None = None
 
-    def inputs(self) -> NDArray[np.float32]:
-        """Return what the network takes, (Z,h,w,C) in the data set's stored scale."""
-        return np.stack([self.plane.image(part) for part in self.pixels]).astype(np.float32)
+    def inputs(self) -> list[NDArray[Any]]:
+        """Return the images (h,w,C) that the data set would store for these slices."""
+        return [self.plane.image(part) for part in self.pixels]
 
 
 def name_without_suffix(path: Path) -> str:
@@ -52,11 +53,11 @@ def is_picture(path: Path) -> bool:
     name = path.name.lower()
     if name.startswith(".") or not name.endswith((*VOLUMES, *IMAGES)):
         return False
-    return not (name.endswith(VOLUMES) and name.partition(".")[0].endswith(("_gt", "_4d")))
+    return not (name.endswith(VOLUMES) and name_without_suffix(path).lower().endswith(("_gt", "_4d")))
 
 
 def open_picture(path: Path, data: SegmentationData) -> Picture:
-    """Read a file as the data set reads its own.
+    """Read an image file as the data set reads its own, or a volume with its intensities scaled by their percentiles.
 
     Args:
         path: An image or a NIfTI volume.
@@ -73,6 +74,8 @@ def open_picture(path: Path, data: SegmentationData) -> Picture:
         voxels = nifti.normalised(volume, data.percentiles).transpose(2, 1, 0)[..., None]
         x, y, _ = volume.spacing
         return Picture(path, voxels * data.scale, data.prediction_plane(voxels.shape[1:3], (y, x)), volume)
-    # An image file has 8 bits, whatever the largest value that the data set stores.
-    pixels = read_image(path, data.in_channels).astype(np.float32) * (data.scale / 255.0)
+    pixels: NDArray[Any] = read_image(path, data.in_channels)
+    if data.scale != 255.0:
+        # An image file has 8 bits, whatever the largest value that the data set stores.
+        pixels = pixels.astype(np.float32) * (data.scale / 255.0)
     return Picture(path, pixels[None], data.prediction_plane(pixels.shape[:2], None))

@@ -74,8 +74,10 @@ def resample(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
         return pixels
     shrinks = size[0] * size[1] < pixels.shape[0] * pixels.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized = np.asarray(cv2.resize(np.ascontiguousarray(pixels), (size[1], size[0]), interpolation=method))
-    return resized.reshape(*size, pixels.shape[2])
+    # OpenCV takes at most 4 channels at a time where it averages.
+    parts = [np.ascontiguousarray(pixels[:, :, start : start + 4]) for start in range(0, pixels.shape[2], 4)]
+    resized = [np.asarray(cv2.resize(part, (size[1], size[0]), interpolation=method)) for part in parts]
+    return np.concatenate([part.reshape(*size, -1) for part in resized], axis=2)
 
 
 def resample_labels(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ log = logging.getLogger("segbench")
 def load_pretrained(
     network: nn.Module, source: str | None, url: str, first: str, drop: Collection[str] = ("fc.weight", "fc.bias")
 ) -> None:
-    """Fill a backbone with published weights, or say that it starts from random ones.
+    """Fill a backbone with published weights; without a source it keeps its random ones.
 
     A first convolution of other than 3 channels gets the mean over the published colours, scaled so that an image
     with equal channels gives the published response.
@@ -34,7 +35,6 @@ def load_pretrained(
         CheckpointError: If the weights cannot be had or read, or are those of another network.
     """
     if source is None:
-        log.info("model.pretrained=null: %s starts from random weights", type(network).__name__)
         return
     stored = {name: value for name, value in _read(source, url).items() if name not in drop}
     expected = network.state_dict()
@@ -62,6 +62,21 @@ def load_pretrained(
             )
     network.load_state_dict(stored)
     log.info("model.pretrained: %s has the weights of %s", type(network).__name__, source)
+
+
+def pretrained_digest(source: str) -> str:
+    """Return what tells one source of weights from another: a file's SHA-256, or the name of published ones.
+
+    Raises:
+        CheckpointError: If the file cannot be read.
+    """
+    if source == "imagenet":
+        return source  # one address, whose content is checked
+    try:
+        with Path(source).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"model.pretrained={source}: {error.strerror or error}") from error
 
 
 def _read(source: str, url: str) -> Mapping[str, Tensor]:

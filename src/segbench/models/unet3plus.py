@@ -64,19 +64,21 @@ class UNet3Plus(nn.Module):
         deep_supervision: In training also return the logits of every other decoder stage and of the bottom.
         classification: Add the classification-guided module: from the bottom it tells which foreground classes are in
             the image at all (dropout, 1x1 convolution, maximum over the image), and in evaluation a class that it
-            calls absent is taken out of the logits. The paper gates in training too, where a hard gate that errs
-            leaves the segmentation without a gradient; and for one organ, here for each class.
+            calls absent loses 20 on its logit (odds times 2e-9). The paper gates in training too, where a hard gate
+            that errs leaves the segmentation without a gradient; and for one organ, here for each class.
 
     Attributes:
         stride: What height and width of the image must be divisible by.
         encoder: The contracting path with the lowest level.
         head: The last 3x3 convolution.
+        heads: Names of the parts whose sizes follow the classes.
 
     Raises:
         ValueError: If a number is not a positive integer.
     """
 
     stride = 16
+    heads = ("head", "side_heads", "presence")
 
     def __init__(
         self,

@@ -27,18 +27,22 @@ class UNetPlusPlus(nn.Module):
     Attributes:
         stride: What height and width of the image must be divisible by.
         head: The last 1x1 convolution.
+        heads: Names of the parts whose sizes follow the classes.
 
     Raises:
         ValueError: If a number is not a positive integer, or the depth is below 2.
     """
+
+    heads = ("head", "side_heads")
 
     def __init__(
         self, in_channels: int, out_channels: int, width: int = 32, depth: int = 5, deep_supervision: bool = False
     ) -> None:
         super().__init__()
         require_positive(in_channels=in_channels, out_channels=out_channels, width=width, depth=depth)
-        if depth < 2:
-            raise ValueError(f"depth must be at least 2, got {depth}")
+        least = 3 if deep_supervision else 2
+        if depth < least:
+            raise ValueError(f"depth must be at least {least}{' for deep supervision' * deep_supervision}, got {depth}")
         self.depth = depth
         self.stride = 2 ** (depth - 1)
         filters = [width * 2**level for level in range(depth)]

@@ -133,17 +133,17 @@ def _rivals(claim: Claim, winner: Row, rows: Sequence[Row]) -> tuple[list[Row], 
 
 
 def _verdict(differences: Sequence[Difference]) -> tuple[Verdict, list[str]]:
-    signs = [difference.sign for difference in differences]
-    if min(signs) < 0:
-        return "does not hold", []
-    if min(signs) > 0:
-        return "holds", []
     reasons = []
     if any(len(difference.seeds) < 2 for difference in differences):
         reasons.append("with one shared seed the interval is for these trained networks only")
     if any(isnan(difference.low) for difference in differences):
         reasons.append("one group of images decides the score, so there is no interval")
-    return "not distinguishable", reasons
+    if reasons:
+        return "cannot be judged", reasons
+    signs = [difference.sign for difference in differences]
+    if min(signs) < 0:
+        return "does not hold", []
+    return ("holds" if min(signs) > 0 else "not distinguishable"), []
 
 
 def _lacking(rows: Sequence[Row], where: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from yaml import YAMLError
 
 from segbench.reporting.counts import SplitCounts, read_counts
 
-State = Literal["done", "failed", "killed", "running", "unreadable"]
+State = Literal["done", "unscored", "failed", "killed", "running", "unreadable"]
 DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError,
     ArrowException, YAMLError, OmegaConfBaseException,
@@ -34,8 +34,8 @@ class Run:
 
     Attributes:
         directory: Where it lies. For a job that ended before it made one, where it would lie.
-        state: ``done``, ``failed``, ``killed`` (says running, but nobody holds its lock), ``running`` or
-            ``unreadable``.
+        state: ``done``, ``unscored`` (done, but all labelled images were trained on), ``failed``, ``killed`` (says
+            running, but nobody holds its lock), ``running`` or ``unreadable``.
         reason: Why it is not done, in one line; None for a done run.
         experiment: The experiment it belongs to, ``runs`` without one.
         seed: Its seed, or None where it could not be read.
@@ -102,6 +102,10 @@ def read_run(directory: Path) -> Run:
             known["counts"] = _named(directory / "scores.parquet", read_counts)
         known["curves"] = _curves(directory / "metrics.csv", strict=status["state"] == "done")
         state, reason = _state(directory, status)
+        if state == "done" and not known["counts"]:
+            if known["summary"].get("scores") != {}:
+                raise _DamagedError("scores.parquet: no rows")
+            state, reason = "unscored", "done; all labelled images were trained on, so there is nothing to score"
     except _DamagedError as damage:
         state, reason = "unreadable", str(damage)
     return Run(directory=directory, state=state, reason=reason, **known)

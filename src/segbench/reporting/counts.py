@@ -38,7 +38,7 @@ def read_counts(path: Path) -> dict[str, SplitCounts]:
     """Read ``scores.parquet``.
 
     Returns:
-        Split name to its counts.
+        Split name to its counts; empty for a final model that left no labelled image to score.
 
     Raises:
         OSError: If it cannot be read.
@@ -50,10 +50,10 @@ def read_counts(path: Path) -> dict[str, SplitCounts]:
     if missing:
         raise ValueError(f"no column {', '.join(missing)}")
     numbers = table[["height", "width", "class_index", *COUNTS]]
+    if table.empty:
+        return {}
     if not all(pd.api.types.is_integer_dtype(kind) for kind in numbers.dtypes) or (numbers < 0).to_numpy().any():
         raise ValueError("counts must be whole numbers, 0 or more")
-    if table.empty:
-        raise ValueError("no rows")
     return {str(name): _split(str(name), part) for name, part in table.groupby("split", sort=False)}
 
 

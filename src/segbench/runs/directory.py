@@ -25,6 +25,7 @@ from segbench.runs.files import read_json, sweep_temporaries, write_json
 _SOURCES: tuple[tuple[str, str, type[SegbenchError]], ...] = (
     ("data_fingerprint", "the data files", DataError),
     ("init_from_sha256", "the checkpoint that init_from names", CheckpointError),
+    ("pretrained_sha256", "the weights that model.pretrained names", CheckpointError),
 )
 
 
@@ -116,7 +117,8 @@ class RunDirectory:
 
         Args:
             sources: ``data_fingerprint``, the digest of the data files' names, sizes and times and of the settings
-                that shape them; with ``init_from`` also ``init_from_sha256``, that of the checkpoint.
+                that shape them; with ``init_from`` also ``init_from_sha256``, that of the checkpoint; likewise
+                ``pretrained_sha256``.
 
         Raises:
             DataError: If the run was begun on other files and would now go on with these.

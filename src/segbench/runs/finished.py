@@ -35,7 +35,7 @@ def done_before(directory: Path, config: DictConfig) -> bool:
     from segbench.sources import check_sources
     from segbench.train import build_data
 
-    check_sources(RunDirectory(directory), build_data(config), config.init_from)
+    check_sources(RunDirectory(directory), build_data(config), config)
     return True
 
 

@@ -50,7 +50,7 @@ class CountsTable:
     def counts(self) -> NDArray[np.int64]:
         """All counts, int64 (N,C,4)."""
         if not self._counts:
-            return np.zeros((0, 0, 4), np.int64)
+            return np.zeros((0, 1, 4), np.int64)
         return torch.cat(self._counts).cpu().numpy()
 
     @property

@@ -19,10 +19,10 @@ _PREFIX = "network."
 def load_weights(network: nn.Module, init_from: str) -> None:
     """Load a network's weights from another run.
 
-    A head of another number of classes is left at its random start, and said so; anything else must fit.
+    Heads of another number of classes are left at their random start, and said so; anything else must fit.
 
     Args:
-        network: The network to fill; its attribute ``head`` names the part that may be replaced.
+        network: The network to fill; its attribute ``heads`` (default: ``head``) names the parts that may be replaced.
         init_from: A run directory (its ``best.ckpt`` is taken), a checkpoint, or a pattern that matches one of either.
 
     Raises:
@@ -40,7 +40,8 @@ def load_weights(network: nn.Module, init_from: str) -> None:
             "set model= as in that run"
         )
     different = [name for name, value in expected.items() if value.shape != weights[name].shape]
-    outside = [name for name in different if not name.startswith("head.")]
+    heads = tuple(f"{head}." for head in getattr(network, "heads", ("head",)))
+    outside = [name for name in different if not name.startswith(heads)]
     if outside:
         name = outside[0]
         raise ConfigError(
