@@ -29,6 +29,9 @@ REFUSED = {
     "model=attnet": "model=attnet: no such choice; did you mean attunet?",
     "data=carvanna": "data=carvanna: no such choice; did you mean carvana?",
     "experiment=carvana/archtectures": "did you mean",
+    "model=unet model.pretrained=imagenet": "model.pretrained: model=unet has no such key; --cfg job prints all keys",
+    "data=cmr data.fit_o=3": "data.fit_o: data=cmr has no such key; did you mean data.fit_on?",
+    "model=unet,attunet": "model=unet,attunet: several values; add -m to sweep over them",
     "lrr=3": "lrr: no such key; did you mean optimizer.lr?",
     "optimizer.lrr=3": "optimizer.lrr: no such key; did you mean optimizer.lr?",
     "+model.witdh=3": "model.witdh: UNet has no such option; did you mean width?",
@@ -51,7 +54,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("argument", REFUSED)
 def test_a_bad_configuration_is_one_line_and_exit_code_2_before_anything_is_made(command, tmp_path, argument):
-    result = command(argument)
+    result = command(*argument.split())
     assert result.returncode == 2, result.stderr
     assert REFUSED[argument] in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from segbench import prediction
 from segbench.data.phantom import PhantomData
 from segbench.data.pictures import Picture, open_picture
 from segbench.data.reading import resize
@@ -216,3 +217,13 @@ def test_the_command_refuses_in_one_line(repository, arguments, code, message):
     assert result.returncode == code
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_volume_for_a_network_of_images_is_warned_of_once(trained, tmp_path, caplog):
+    folder = tmp_path / "volumes"
+    folder.mkdir()
+    for name in ("a.nii.gz", "b.nii.gz"):
+        volume(folder, name)
+    prediction._say_once.cache_clear()
+    predict_files(Predictor.load(trained[0], CPU), folder, tmp_path / "out", overlays=False)
+    assert caplog.messages == ["volumes: phantom has no voxel size; their slices are resized to 32x32"]

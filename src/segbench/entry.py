@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -85,11 +86,22 @@ def explain(error: Exception) -> SegbenchError:
 
 def _explain_override(error: ConfigCompositionException) -> str:
     text = f"{error} {error.__cause__ or ''}"
+    if several := re.search(r"Ambiguous value for argument '([^']*)'", text):
+        return f"{several.group(1)}: several values; add -m to sweep over them"
+    if unknown := re.search(r"override '([^']*)'", text):
+        key = unknown.group(1)
+        return f"{key}: {_owner(key)}no such key{_nearest_key(key)}"
     for argument in sys.argv[1:]:
         key = argument.lstrip("+~").partition("=")[0]
-        if "=" in argument and (f"'{key}'" in text or f"override '{key}" in text):
+        if "=" in argument and f"'{key}'" in text:
             return f"{key}: no such key{_nearest_key(key)}"
     return first_line(error)
+
+
+def _owner(key: str) -> str:
+    """Return the choice that lacks a key, where the command line makes one: a key of another network, say."""
+    chosen = [argument for argument in sys.argv[1:] if argument.startswith(f"{key.partition('.')[0]}=")]
+    return f"{chosen[-1]} has " if chosen and "." in key else ""
 
 
 def _choices(group: str) -> list[str]:
@@ -124,5 +136,7 @@ def _known_keys() -> list[str]:
 def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
     if isinstance(node, dict):
         for key, value in node.items():
+            if str(key).startswith("_"):
+                continue  # Hydra's own, nothing that people mean
             yield f"{prefix}{key}"
             yield from _dotted(value, f"{prefix}{key}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
@@ -118,8 +119,6 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
         DataError: If there is nothing to predict, or nothing could be.
     """
     files, outcome = _find(images)
-    for folder in (out / "masks", *([out / "overlays"] if overlays else [])):
-        folder.mkdir(parents=True, exist_ok=True)
     names = Counter(name_without_suffix(path) for path in files)
     console = Console(stderr=True)
     for path in track(files, "predicting", console=console, transient=True, disable=not console.is_terminal):
@@ -135,6 +134,9 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
         except OSError as error:
             outcome.skipped.append(f"{path}: cannot be read ({error.strerror or error})")
             continue
+        for folder in (out / "masks", *([out / "overlays"] if overlays else [])):
+            folder.mkdir(parents=True, exist_ok=True)
+        _say_if_foreign(picture, predictor.data)
         outcome.masks.append(_write_mask(out / "masks", name, mask, picture))
         if overlays:
             _write_overlay(out / "overlays" / f"{name}.png", mask, picture, predictor.data.scale)
@@ -144,6 +146,21 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
     classes = {str(label): name for label, name in enumerate(predictor.data.class_names)}
     write_json(out / "classes.json", {"classes": classes, "colours": colours})
     return outcome
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    log.warning(line)
+
+
+def _say_if_foreign(picture: Picture, data: SegmentationData) -> None:
+    """Warn of a picture that is brought to the network otherwise than its training images were."""
+    spaced = data.prediction_plane((64, 64), (2.0, 2.0)) != data.prediction_plane((64, 64), (1.0, 1.0))
+    if picture.volume is not None and not spaced and data.size is not None:
+        height, width = data.size
+        _say_once(f"volumes: {data.name} has no voxel size; their slices are resized to {height}x{width}")
+    elif picture.volume is None and spaced:
+        _say_once(f"images: they tell no pixel size; {data.name}'s network takes them as they are")
 
 
 def _as_trained(text: str) -> DictConfig:

@@ -145,6 +145,8 @@ def build_task(cfg: DictConfig, data: SegmentationData, restored: bool = False) 
     if cfg.init_from is not None:
         load_weights(network, cfg.init_from)
     if cfg.freeze is not None:
+        if cfg.init_from is None and not cfg.model.get("pretrained"):
+            log.warning("freeze=%s without init_from: its weights are random and stay so", cfg.freeze)
         freeze(network, cfg.freeze)
     task = SegmentationTask(
         network,

@@ -277,3 +277,14 @@ def test_another_diagnosis_is_another_data_set(root):
     path = root / "training" / "patient001" / "Info.cfg"
     path.write_text(path.read_text().replace("DCM", "RV"))
     assert data(root).find() != before
+
+
+def test_labels_outside_the_crop_are_warned_of(tmp_path, caplog):
+    for number, group in enumerate(GROUPS * 2, start=1):
+        write_patient(tmp_path, number, group)
+    data(tmp_path, size=None).setup()
+    assert not caplog.messages
+    data(tmp_path, size=[12, 4]).setup()
+    (line,) = caplog.messages
+    # Slices are 12 wide and 10 high: of 10 x 12 pixels, 10 x 4 are left.
+    assert line == "data.size=[12, 4]: 67 % of the labelled pixels lie outside the crop"

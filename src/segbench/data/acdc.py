@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from segbench.data import nifti
 from segbench.data.base import SegmentationData
 from segbench.data.cache import Pair
-from segbench.data.plane import Plane
+from segbench.data.plane import Plane, resample_labels
 from segbench.data.reading import map_labels
 from segbench.data.records import Record
 from segbench.data.splits import check_disjoint, split_groups
@@ -23,6 +24,7 @@ from segbench.data.volumes import VolumeSlices
 from segbench.errors import ConfigError, DataError
 from segbench.rng import derive_seed
 
+log = logging.getLogger("segbench")
 PHASES = ("ED", "ES")
 GROUPS = ("DCM", "HCM", "MINF", "NOR", "RV")
 
@@ -88,6 +90,7 @@ class ACDCData(SegmentationData):
         self.spacing, self.val_fraction = spacing, val_fraction
         self.percentiles = (float(percentiles[0]), float(percentiles[1]))
         self.patients: dict[str, Patient] = {}
+        self._labelled = self._kept = 0
         self.volumes: dict[str, tuple[nifti.Volume, nifti.Volume]] = {}
 
     # -- records -----------------------------------------------------------------------------------
@@ -181,8 +184,25 @@ class ACDCData(SegmentationData):
         image, mask = self._voxels(volume)
         plane = self.plane(volume)
         # The first axis of a slice is x: columns of a picture.
-        pixels, truth = image[:, :, int(index)].T, mask[:, :, int(index)].T
-        return plane.image(pixels[:, :, None]), plane.mask(truth, self.ignore_index)
+        pixels, labels = image[:, :, int(index)].T, mask[:, :, int(index)].T
+        truth = plane.mask(labels, self.ignore_index)
+        self._labelled += int((resample_labels(labels, plane.resampled) > 0).sum())
+        self._kept += int(((truth > 0) & (truth != self.ignore_index)).sum())
+        return plane.image(pixels[:, :, None]), truth
+
+    def setup(self, stage: str | None = None) -> None:
+        """Set the data up; warn of labels that the crop leaves out, when the slices are read from the files.
+
+        Raises:
+            DataError: With every fault found.
+        """
+        super().setup(stage)
+        if self._kept < self._labelled:
+            share = 100 * (1 - self._kept / self._labelled)
+            log.warning(
+                "data.size=%s: %.2g %% of the labelled pixels lie outside the crop", list(self.size or ()), share
+            )
+            self._labelled = self._kept
 
     def plane(self, volume: str) -> Plane:
         """Return how the slices of a volume become images."""
