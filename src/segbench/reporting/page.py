@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.console import Console
 
 from segbench.errors import ConfigError
-from segbench.reporting.bars import draw_bars
 from segbench.reporting.collect import Run, collect, place
-from segbench.reporting.curves import draw_curves
-from segbench.reporting.frequencies import draw_frequencies
+from segbench.reporting.figures.bars import draw_bars
+from segbench.reporting.figures.curves import draw_curves
+from segbench.reporting.figures.frequencies import draw_frequencies
 from segbench.reporting.provenance import provenance
 from segbench.reporting.render import csv_text, markdown_body, print_comparison
 from segbench.reporting.table import Comparison, compare

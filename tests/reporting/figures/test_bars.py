@@ -5,8 +5,8 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from segbench.reporting.bars import MEAN, draw_bars, run_scores, score_groups
 from segbench.reporting.collect import collect
+from segbench.reporting.figures.bars import MEAN, draw_bars, run_scores, score_groups
 from segbench.reporting.palette import COLOURS, rgb
 from segbench.reporting.table import compare
 from segbench.scores import Convention

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from segbench.reporting.legend import legend_below
+from segbench.reporting.figures.legend import legend_below
 from segbench.reporting.palette import COLOURS, ink
 from segbench.reporting.table import Comparison, Estimate, Row, derive, estimate
 from segbench.runs.files import atomic_open

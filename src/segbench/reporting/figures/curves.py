@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from segbench.reporting.legend import legend_below
+from segbench.reporting.figures.legend import legend_below
 from segbench.reporting.palette import COLOURS
 from segbench.reporting.table import Comparison, Row
 from segbench.runs.files import atomic_open

@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from segbench.reporting.collect import collect
-from segbench.reporting.curves import draw_curves, series
+from segbench.reporting.figures.curves import draw_curves, series
 from segbench.reporting.palette import CLASS_COLOURS, COLOURS, ink, rgb
 from segbench.reporting.panels import GREY, class_colour, draw_panels, overlay
 from segbench.reporting.table import compare
@@ -152,7 +152,9 @@ def test_long_names_stay_in_the_picture(architectures, tmp_path):
 
 def test_a_row_is_named_once_also_where_a_run_lacks_a_curve(architectures, tmp_path, monkeypatch):
     named = []
-    monkeypatch.setattr("segbench.reporting.curves.legend_below", lambda *values: named.extend(values[2]) or 0.0)
+    monkeypatch.setattr(
+        "segbench.reporting.figures.curves.legend_below", lambda *values: named.extend(values[2]) or 0.0
+    )
     for seed in range(3):
         architectures("unet", seed)
     other = architectures("attunet") / "metrics.csv"

@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from segbench.reporting.collect import collect
-from segbench.reporting.frequencies import MOST_PANELS, draw_frequencies, percent, training_sets
+from segbench.reporting.figures.frequencies import MOST_PANELS, draw_frequencies, percent, training_sets
 from segbench.reporting.panels import class_colour
 from segbench.reporting.table import compare
 
