@@ -12,8 +12,12 @@ from matplotlib import rc_context
 from segbench.reporting.evidence import Evidence
 from segbench.reporting.figures.bars import draw_bars
 from segbench.reporting.figures.canvas import WORDS, NothingToDrawError
+from segbench.reporting.figures.costs import draw_costs
 from segbench.reporting.figures.curves import draw_curves
+from segbench.reporting.figures.differences import draw_differences
+from segbench.reporting.figures.distributions import draw_distributions
 from segbench.reporting.figures.frequencies import draw_frequencies
+from segbench.reporting.figures.ranks import draw_ranks
 from segbench.reporting.table import Comparison
 
 __all__ = ["FIGURES", "FigureSpec", "NothingToDrawError", "draw_all"]
@@ -39,6 +43,10 @@ class FigureSpec:
 # In the order of the report.
 FIGURES: tuple[FigureSpec, ...] = (
     FigureSpec("Dice and IoU of each class", "classes.png", lambda comparison, _, path: draw_bars(comparison, path)),
+    FigureSpec("Scores of single images", "distributions.png", draw_distributions),
+    FigureSpec("Differences with their intervals", "differences.png", draw_differences),
+    FigureSpec("Probability of each rank", "ranks.png", draw_ranks),
+    FigureSpec("Score against cost", "costs.png", draw_costs),
     FigureSpec("Learning curves", "curves.png", lambda comparison, _, path: draw_curves(comparison, path)),
     FigureSpec("Class frequencies", "frequencies.png", lambda comparison, _, path: draw_frequencies(comparison, path)),
 )

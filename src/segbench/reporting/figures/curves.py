@@ -91,7 +91,7 @@ def _draw_row(axes: Axes, row: Row, key: str, index: int) -> Line2D | None:
     if not seeds:
         return None
     if len(seeds) == 1:
-        return _plot(axes, seeds[0], linewidth=1.6, label=row.label, **style)
+        return _plot(axes, seeds[0], linewidth=1.3, label=row.label, **style)
     shared = pd.concat(seeds, axis=1, join="inner")
     for line in seeds:
         # From the last shared epoch, so that the line leaves the band without a gap.
@@ -100,7 +100,7 @@ def _draw_row(axes: Axes, row: Row, key: str, index: int) -> Line2D | None:
             _plot(axes, rest, linewidth=0.6, alpha=0.5, **style)
     axes.fill_between(shared.index, shared.min(axis=1), shared.max(axis=1), color=colour(index), alpha=0.2, linewidth=0)
     label = f"{row.label} (mean of {len(seeds)})"
-    return _plot(axes, shared.mean(axis=1), linewidth=1.8, label=label, **style)
+    return _plot(axes, shared.mean(axis=1), linewidth=1.3, label=label, **style)
 
 
 def _plot(axes: Axes, line: pd.Series, **style: Any) -> Line2D:
