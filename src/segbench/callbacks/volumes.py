@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import default_collate
 
 from segbench.data.base import SegmentationData
-from segbench.scores.counts import confusion_matrices, counts
+from segbench.scores.counts import confusion_matrices
 from segbench.tasks.evaluation import CountsTable
 
 # Behind the name of the split whose slices they are.
@@ -47,7 +47,7 @@ class VolumeScores(pl.Callback):
                 confusion = confusion_matrices(
                     prediction.flatten(0, 1)[None], truth.flatten(0, 1)[None], self.data.num_classes, task.ignore_index
                 )
-                table.add([volume.id], counts(confusion), volume.plane.source)
+                table.add([volume.id], confusion, volume.plane.source)
 
     def _probabilities(self, trainer: pl.Trainer, task: Any, images: list[torch.Tensor]) -> list[np.ndarray]:
         found: list[np.ndarray] = []

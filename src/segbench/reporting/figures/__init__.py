@@ -12,6 +12,7 @@ from matplotlib import rc_context
 from segbench.reporting.evidence import Evidence
 from segbench.reporting.figures.bars import draw_bars
 from segbench.reporting.figures.canvas import WORDS, NothingToDrawError
+from segbench.reporting.figures.confusion import draw_confusion
 from segbench.reporting.figures.costs import draw_costs
 from segbench.reporting.figures.curves import draw_curves
 from segbench.reporting.figures.differences import draw_differences
@@ -47,6 +48,7 @@ FIGURES: tuple[FigureSpec, ...] = (
     FigureSpec("Differences with their intervals", "differences.png", draw_differences),
     FigureSpec("Probability of each rank", "ranks.png", draw_ranks),
     FigureSpec("Score against cost", "costs.png", draw_costs),
+    FigureSpec("Confusion of classes", "confusion.png", lambda comparison, _, path: draw_confusion(comparison, path)),
     FigureSpec("Learning curves", "curves.png", lambda comparison, _, path: draw_curves(comparison, path)),
     FigureSpec("Class frequencies", "frequencies.png", lambda comparison, _, path: draw_frequencies(comparison, path)),
 )
