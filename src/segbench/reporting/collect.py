@@ -21,11 +21,13 @@ from yaml import YAMLError
 
 from segbench.reporting.counts import SplitCounts, read_counts
 
-State = Literal["done", "failed", "killed", "running", "unreadable"]
+State = Literal["done", "failed", "killed", "running", "unreadable", "set aside"]
 DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError,
     ArrowException, YAMLError, OmegaConfBaseException,
 )  # fmt: skip
+# What a run makes before it says who it is, or what is left of one that was half deleted.
+_MARKS = frozenset((".lock", "config.yaml", "checkpoints", "scores.parquet", "summary.json"))
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,9 @@ class Run:
     Attributes:
         directory: Where it lies. For a job that ended before it made one, where it would lie.
         state: ``done``, ``failed``, ``killed`` (says running, but nobody holds its lock), ``running`` or
-            ``unreadable``.
+            ``unreadable``; ``set aside`` by a comparison that it does not belong into.
         reason: Why it is not done, in one line; None for a done run.
+        id: The hash of everything in its configuration that can change its result, seed included; empty if unknown.
         experiment: The experiment it belongs to, ``runs`` without one.
         seed: Its seed, or None where it could not be read.
         choices: Group name to choice, for example ``{"model": "unet"}``.
@@ -51,6 +54,7 @@ class Run:
     directory: Path
     state: State
     reason: str | None = None
+    id: str = ""
     experiment: str = "runs"
     seed: int | None = None
     choices: dict[str, str] = field(default_factory=dict)
@@ -139,6 +143,7 @@ def _identity(path: Path) -> dict[str, Any]:
 
     def check(_: Path) -> dict[str, Any]:
         return {
+            "id": str(value.get("id") or ""),
             "experiment": str(value["experiment"]),
             "seed": int(value["seed"]),
             "choices": {str(key): str(choice) for key, choice in value["choices"].items() if choice is not None},
@@ -225,11 +230,22 @@ def lock_is_held(path: Path) -> bool:
 
 
 def _run_directories(root: Path) -> Iterator[Path]:
+    """Yield run directories, also those beside them that were made but never got so far as to say who they are."""
+    beside: list[Path] = []
+    parents: set[Path] = set()
     for folder, children, files in os.walk(root, followlinks=True):
         if "run.json" in files or "status.json" in files:
             children.clear()
+            parents.add(Path(folder).parent)
             yield Path(folder)
+        elif not files or _MARKS & {*files, *children}:
+            beside.append(Path(folder))
         children.sort()
+    for path in beside:
+        # Something was begun here: not a folder of other folders, nor one of hidden files.
+        begun = _MARKS & {entry.name for entry in path.iterdir()} or not any(path.iterdir())
+        if path.parent in parents and begun and not path.name.startswith("."):
+            yield path
 
 
 def _sweep_files(root: Path) -> list[Path]:
@@ -249,7 +265,8 @@ def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
             known = runs.get(place(directory))
             if known is None:
                 overrides = tuple(str(item) for item in job.get("overrides") or ())
-                runs[place(directory)] = Run(directory, "failed", reason, file.parent.name, overrides=overrides)
+                lost = Run(directory, "failed", reason, experiment=file.parent.name, overrides=overrides)
+                runs[place(directory)] = lost
             elif known.state == "killed":
                 runs[place(directory)] = Run(**(vars(known) | {"reason": reason}))
     except (_DamagedError, *DAMAGE):

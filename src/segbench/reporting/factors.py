@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
@@ -30,8 +31,13 @@ def flatten(config: dict[Any, Any]) -> dict[str, Hashable]:
         if isinstance(value, dict):
             flat |= {f"{key}.{inner}": item for inner, item in flatten(value).items()}
         else:
-            flat[str(key)] = json.dumps(value) if isinstance(value, list) else value
+            flat[str(key)] = json.dumps(value) if isinstance(value, list) else _equal_to_itself(value)
     return flat
+
+
+def _equal_to_itself(value: Hashable) -> Hashable:
+    """Return numbers that are not finite as words: NaN differs from itself, and neither has a place in an order."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def factor_value(run: Run, factor: str) -> Hashable:
