@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from segbench.errors import ConfigError, SegbenchError
 from segbench.reporting.collect import Run, collect, place
 from segbench.reporting.page import write_all
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
     try:
-        runs = collect(options.directories)
+        runs = collect(options.directories, Console(stderr=True))
         empty = [path for path in options.directories if not any(inside(run, path) for run in runs)]
         for directory in empty:
             print(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>", file=sys.stderr)

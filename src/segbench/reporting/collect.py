@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pyarrow import ArrowException
+from rich.console import Console
+from rich.progress import track
 from yaml import YAMLError
 
 from segbench.reporting.counts import SplitCounts, read_counts
+from segbench.reporting.settings import flatten, load_settings, without_places
 
 State = Literal["done", "failed", "killed", "running", "unreadable", "set aside"]
 DAMAGE = (
@@ -70,18 +73,32 @@ class Run:
         """Name of the directory."""
         return self.directory.name
 
+    @cached_property
+    def settings(self) -> dict[str, Hashable]:
+        """The configuration as dotted keys to values."""
+        return flatten(self.config)
 
-def collect(paths: Iterable[Path]) -> list[Run]:
+    @cached_property
+    def comparable(self) -> dict[str, Hashable]:
+        """The settings without the run's own places and seed in their texts."""
+        return without_places(self.settings, self.config, self.seed)
+
+
+def collect(paths: Iterable[Path], console: Console | None = None) -> list[Run]:
     """Read every run directory at or below the paths, and the jobs that a sweep lost before they made one.
 
     Args:
         paths: Run directories, experiment directories, or anything above them.
+        console: Gets a progress bar if it is a terminal.
 
     Returns:
         The runs sorted by directory, each once. Empty when there is none; nothing is raised for damage.
     """
     roots = [Path(path) for path in paths]
-    runs = {place(folder): read_run(folder) for root in roots for folder in _run_directories(root)}
+    folders = list({place(folder): folder for root in roots for folder in _run_directories(root)}.values())
+    silent = console is None or not console.is_terminal
+    shown = track(folders, "reading runs", console=console, transient=True, disable=silent)
+    runs = {place(folder): read_run(folder) for folder in shown}
     for root in roots:
         for file in _sweep_files(root):
             _add_jobs(file, runs)
@@ -155,7 +172,7 @@ def _identity(path: Path) -> dict[str, Any]:
 
 def _config(path: Path) -> dict[str, Any]:
     def read(path: Path) -> dict[str, Any]:
-        value = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        value = load_settings(path)
         if not isinstance(value, dict):
             raise ValueError("not a mapping")
         lacking = [key for key in ("seed", "comparison") if key not in value]
@@ -268,7 +285,7 @@ def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
                 lost = Run(directory, "failed", reason, experiment=file.parent.name, overrides=overrides)
                 runs[place(directory)] = lost
             elif known.state == "killed":
-                runs[place(directory)] = Run(**(vars(known) | {"reason": reason}))
+                runs[place(directory)] = replace(known, reason=reason)
     except (_DamagedError, *DAMAGE):
         # The list only adds to what the directories say; without it they still speak for themselves.
         return

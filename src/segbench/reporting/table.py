@@ -221,9 +221,11 @@ def _rows(runs: Sequence[Run], known: Sequence[Run], factors: Sequence[str]) -> 
     """Gather runs by factor values; an unfinished run of other settings belongs to no row and is told apart."""
     gathered: dict[tuple[Hashable, ...], list[Run]] = {}
     strangers: dict[str, str] = {}
+    # The known runs of a row are alike but for the seed: one of each is enough to compare with.
+    alike = list({tuple(factor_value(run, factor) for factor in factors): run for run in known}.values())
     for run in runs:
         values = tuple(factor_value(run, factor) for factor in factors)
-        others = other_differences([*known, run], factors) if run.state != "done" and run.config else []
+        others = other_differences([*alike, run], factors) if run.state != "done" and run.config else []
         if others:
             strangers[run.name] = f"{run.reason} (in no row: other {', '.join(others)})"
         elif UNKNOWN not in values:
