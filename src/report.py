@@ -8,8 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from segbench.errors import ConfigError, SegbenchError
-from segbench.reporting.collect import collect
+from segbench.reporting.collect import Run, collect, place
 from segbench.reporting.page import write_all
 from segbench.reporting.terminal import terminal
 from segbench.scores.derive import Convention
@@ -43,21 +45,28 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Report on the directories of the command line; return the exit code (2: nothing to report, or refused)."""
+    """Report on the directories of the command line; return the exit code (2: refused, or a directory without runs)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
     try:
-        for directory in options.directories:
-            if not collect([directory]):
-                raise ConfigError(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>")
+        runs = collect(options.directories, Console(stderr=True))
+        empty = [path for path in options.directories if not any(inside(run, path) for run in runs)]
+        for directory in empty:
+            print(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>", file=sys.stderr)
+        if not runs:
+            return ConfigError.exit_code
         convention = Convention(options.reduction, options.background, options.empty)
         command = shlex.join(["python", "src/report.py", *given])
-        runs = collect(options.directories)
         write_all(runs, convention, options.mix, options.page, command, terminal(), options.pictures)
     except SegbenchError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    return 0
+    return ConfigError.exit_code if empty else 0
+
+
+def inside(run: Run, directory: Path) -> bool:
+    """Say whether a run lies in a directory of the command line, or is it."""
+    return place(run.directory).is_relative_to(place(directory))
 
 
 if __name__ == "__main__":

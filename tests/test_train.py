@@ -54,6 +54,7 @@ def test_scores_of_the_summary_are_those_of_the_counts(finished):
         "fp",
         "fn",
         "tn",
+        *(f"predicted_{index}" for index in range(4)),
     ]
     assert (frame[["tp", "fp", "fn", "tn"]].sum(axis=1) == 30 * 34).all()
     for split, part in frame.groupby("split"):

@@ -1,5 +1,9 @@
+import io
 import json
 import multiprocessing
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +11,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from segbench.reporting.collect import collect, lock_is_held
 
@@ -165,3 +170,23 @@ def test_the_sweep_list_adds_lost_jobs_and_reasons(make_run):
     ]
     (killed.parent / "sweep.json").write_text('{"jobs": [3')
     assert len(collect([Path(make_run.root)])) == 2
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_sees_how_far_it_is(make_run, terminal):
+    make_run()
+    stream = io.StringIO()
+    runs = collect([make_run.root], Console(file=stream, force_terminal=terminal, width=60))
+    assert len(runs) == 1
+    assert ("reading runs" in stream.getvalue()) == terminal
+
+
+@pytest.mark.slow
+def test_a_thousand_runs_are_compared_in_a_minute_and_two_gigabytes(tmp_path):
+    """In a process of its own, as memory once taken is never given back to be measured again."""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "benchmarks.report", "--runs", "1000", "--images", "500"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=280, check=True)
+    seconds, gibibytes = map(float, re.search(r"in ([\d.]+) s, ([\d.]+) GiB", done.stdout).groups())
+    assert seconds < 60
+    assert gibibytes < 2

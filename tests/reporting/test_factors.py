@@ -1,8 +1,13 @@
+import json
+import math
+
 import pytest
+from omegaconf import OmegaConf
 
 from segbench.errors import ConfigError
 from segbench.reporting.collect import collect
 from segbench.reporting.factors import factor_value, flatten, other_differences, show_value
+from segbench.reporting.settings import load_settings
 from segbench.reporting.table import compare
 
 
@@ -139,3 +144,33 @@ def test_a_run_that_tells_no_fingerprint_is_compared_with_any(architectures):
     architectures("unet", 1, fingerprint="1")
     architectures("unet", 2, state="failed", reason="stopped")
     assert [len(row.done) for row in compare(collect([architectures.root])).rows] == [2]
+
+
+def test_settings_are_read_as_omegaconf_reads_them(tmp_path):
+    text = """
+a: {b: [1, 2.5, -1e-3, .5e3, 1e5, null, yes, "no", 2026-01-02, 08, ~]}
+c: ${paths.outputs}/x
+d: ???
+e: .nan
+f: -.inf
+g: "1e-3"
+h: 12e03
+i: 1_000
+"""
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    ours, theirs = load_settings(path), OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    assert math.isnan(ours.pop("e"))
+    theirs.pop("e")
+    assert json.dumps(ours) == json.dumps(theirs)
+
+
+def test_an_unfinished_run_is_compared_with_a_run_of_each_row(architectures):
+    for model, width in (("attunet", 64), ("unet", 32)):
+        architectures(model, config={"model.width": width})
+    architectures("unet", 1, state="failed", config={"model.width": 64})
+    architectures("unet", 2, state="failed", config={"model.width": 32})
+    comparison = compare(collect([architectures.root]))
+    assert [len(row.runs) for row in comparison.rows] == [1, 2]
+    (stranger,) = [reason for _, reason in comparison.unfinished if "in no row" in reason]
+    assert "other model.width" in stranger

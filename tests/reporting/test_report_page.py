@@ -148,7 +148,8 @@ def test_runs_that_are_no_full_grid_have_a_command_each(make_run):
 def test_a_folder_without_runs_exits_2_with_one_line(swept, tmp_path, where):
     (tmp_path / "empty").mkdir()
     done = report(swept.root / "carvana/architectures", tmp_path / where)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert done.returncode == 2
+    assert "Written: " in done.stdout  # what is there is reported all the same
     assert done.stderr == f"{tmp_path / where}: no runs here; give an experiment's directory, outputs/<experiment>\n"
 
 

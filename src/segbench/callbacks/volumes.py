@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 
 from segbench.data.base import SegmentationData
-from segbench.scores.counts import confusion_matrices, counts
+from segbench.scores.counts import confusion_matrices
 from segbench.tasks.evaluation import CountsTable
 from segbench.tasks.inference import predict_probabilities
 
@@ -48,4 +48,4 @@ class VolumeScores(pl.Callback):
                 confusion = confusion_matrices(
                     prediction.flatten(0, 1)[None], truth.flatten(0, 1)[None], self.data.num_classes, task.ignore_index
                 )
-                table.add([volume.id], counts(confusion), volume.plane.source)
+                table.add([volume.id], confusion, volume.plane.source)

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pyarrow import ArrowException
+from rich.console import Console
+from rich.progress import track
 from yaml import YAMLError
 
 from segbench.reporting.counts import SplitCounts, read_counts
+from segbench.reporting.settings import flatten, load_settings, without_places
 
-State = Literal["done", "unscored", "failed", "killed", "running", "unreadable"]
+State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "set aside"]
 DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError,
     ArrowException, YAMLError, OmegaConfBaseException,
 )  # fmt: skip
+# What a run makes before it says who it is, or what is left of one that was half deleted.
+_MARKS = frozenset((".lock", "config.yaml", "checkpoints", "scores.parquet", "summary.json"))
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,10 @@ class Run:
     Attributes:
         directory: Where it lies. For a job that ended before it made one, where it would lie.
         state: ``done``, ``unscored`` (done, but all labelled images were trained on), ``failed``, ``killed`` (says
-            running, but nobody holds its lock), ``running`` or ``unreadable``.
+            running, but nobody holds its lock), ``running`` or ``unreadable``; ``set aside`` by a comparison that it
+            does not belong into.
         reason: Why it is not done, in one line; None for a done run.
+        id: The hash of everything in its configuration that can change its result, seed included; empty if unknown.
         experiment: The experiment it belongs to, ``runs`` without one.
         seed: Its seed, or None where it could not be read.
         choices: Group name to choice, for example ``{"model": "unet"}``.
@@ -51,6 +58,7 @@ class Run:
     directory: Path
     state: State
     reason: str | None = None
+    id: str = ""
     experiment: str = "runs"
     seed: int | None = None
     choices: dict[str, str] = field(default_factory=dict)
@@ -66,18 +74,32 @@ class Run:
         """Name of the directory."""
         return self.directory.name
 
+    @cached_property
+    def settings(self) -> dict[str, Hashable]:
+        """The configuration as dotted keys to values."""
+        return flatten(self.config)
 
-def collect(paths: Iterable[Path]) -> list[Run]:
+    @cached_property
+    def comparable(self) -> dict[str, Hashable]:
+        """The settings without the run's own places and seed in their texts."""
+        return without_places(self.settings, self.config, self.seed)
+
+
+def collect(paths: Iterable[Path], console: Console | None = None) -> list[Run]:
     """Read every run directory at or below the paths, and the jobs that a sweep lost before they made one.
 
     Args:
         paths: Run directories, experiment directories, or anything above them.
+        console: Gets a progress bar if it is a terminal.
 
     Returns:
         The runs sorted by directory, each once. Empty when there is none; nothing is raised for damage.
     """
     roots = [Path(path) for path in paths]
-    runs = {place(folder): read_run(folder) for root in roots for folder in _run_directories(root)}
+    folders = list({place(folder): folder for root in roots for folder in _run_directories(root)}.values())
+    silent = console is None or not console.is_terminal
+    shown = track(folders, "reading runs", console=console, transient=True, disable=silent)
+    runs = {place(folder): read_run(folder) for folder in shown}
     for root in roots:
         for file in _sweep_files(root):
             _add_jobs(file, runs)
@@ -143,6 +165,7 @@ def _identity(path: Path) -> dict[str, Any]:
 
     def check(_: Path) -> dict[str, Any]:
         return {
+            "id": str(value.get("id") or ""),
             "experiment": str(value["experiment"]),
             "seed": int(value["seed"]),
             "choices": {str(key): str(choice) for key, choice in value["choices"].items() if choice is not None},
@@ -154,7 +177,7 @@ def _identity(path: Path) -> dict[str, Any]:
 
 def _config(path: Path) -> dict[str, Any]:
     def read(path: Path) -> dict[str, Any]:
-        value = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        value = load_settings(path)
         if not isinstance(value, dict):
             raise ValueError("not a mapping")
         lacking = [key for key in ("seed", "comparison") if key not in value]
@@ -229,11 +252,22 @@ def lock_is_held(path: Path) -> bool:
 
 
 def _run_directories(root: Path) -> Iterator[Path]:
+    """Yield run directories, also those beside them that were made but never got so far as to say who they are."""
+    beside: list[Path] = []
+    parents: set[Path] = set()
     for folder, children, files in os.walk(root, followlinks=True):
         if "run.json" in files or "status.json" in files:
             children.clear()
+            parents.add(Path(folder).parent)
             yield Path(folder)
+        elif not files or _MARKS & {*files, *children}:
+            beside.append(Path(folder))
         children.sort()
+    for path in beside:
+        # Something was begun here: not a folder of other folders, nor one of hidden files.
+        begun = _MARKS & {entry.name for entry in path.iterdir()} or not any(path.iterdir())
+        if path.parent in parents and begun and not path.name.startswith("."):
+            yield path
 
 
 def _sweep_files(root: Path) -> list[Path]:
@@ -253,9 +287,10 @@ def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
             known = runs.get(place(directory))
             if known is None:
                 overrides = tuple(str(item) for item in job.get("overrides") or ())
-                runs[place(directory)] = Run(directory, "failed", reason, file.parent.name, overrides=overrides)
+                lost = Run(directory, "failed", reason, experiment=file.parent.name, overrides=overrides)
+                runs[place(directory)] = lost
             elif known.state == "killed":
-                runs[place(directory)] = Run(**(vars(known) | {"reason": reason}))
+                runs[place(directory)] = replace(known, reason=reason)
     except (_DamagedError, *DAMAGE):
         # The list only adds to what the directories say; without it they still speak for themselves.
         return

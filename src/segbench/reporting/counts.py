@@ -25,6 +25,8 @@ class SplitCounts:
         sizes: The distinct image sizes (height, width), sorted.
         class_names: The C class names, background first.
         counts: int64 (N, C, 4): tp, fp, fn, tn.
+        confusion: int64 (C, C): pixels of all images together, rows the truth, columns the prediction; None where the
+            run did not store it. Of two classes it follows from the counts.
     """
 
     ids: tuple[str, ...]
@@ -32,6 +34,7 @@ class SplitCounts:
     sizes: tuple[tuple[int, int], ...]
     class_names: tuple[str, ...]
     counts: np.ndarray
+    confusion: np.ndarray | None = None
 
 
 def read_counts(path: Path) -> dict[str, SplitCounts]:
@@ -43,7 +46,8 @@ def read_counts(path: Path) -> dict[str, SplitCounts]:
     Raises:
         OSError: If it cannot be read.
         ValueError: If columns are missing, counts are negative or not whole numbers, an image lacks a class or has it
-            twice, or the classes of an image do not count the same number of pixels.
+            twice, the classes of an image do not count the same number of pixels, or the confusion of classes does not
+            add up to the counts.
     """
     table = pd.read_parquet(path)
     missing = [column for column in COLUMNS if column not in table]
@@ -92,4 +96,22 @@ def _split(name: str, table: pd.DataFrame) -> SplitCounts:
         raise ValueError(f"{name}: the classes of an image count different numbers of pixels")
     images = table.drop_duplicates("id")
     sizes = sorted({(int(height), int(width)) for height, width in images[["height", "width"]].to_numpy()})
-    return SplitCounts(tuple(ids), tuple(images["group"]), tuple(sizes), tuple(classes["class_name"]), counts)
+    names = tuple(classes["class_name"])
+    confusion = _confusion(name, table, indices, counts)
+    return SplitCounts(tuple(ids), tuple(images["group"]), tuple(sizes), names, counts, confusion)
+
+
+def _confusion(name: str, table: pd.DataFrame, indices: np.ndarray, counts: np.ndarray) -> np.ndarray | None:
+    """Return which class was taken for which (C, C), summed over the images, if it is known."""
+    tp, fp, fn, _ = np.moveaxis(counts, 2, 0)
+    if len(indices) == 2:
+        return np.stack([[tp[:, 0], fn[:, 0]], [fn[:, 1], tp[:, 1]]]).sum(axis=2)
+    columns = [f"predicted_{index}" for index in indices]
+    if any(column not in table for column in columns):
+        return None
+    matrices = table[columns].to_numpy(np.int64).reshape(*counts.shape[:2], len(columns))
+    diagonal = matrices.diagonal(axis1=1, axis2=2)
+    rows, sums = matrices.sum(axis=2), matrices.sum(axis=1)
+    if (diagonal != tp).any() or (rows != tp + fn).any() or (sums != tp + fp).any():
+        raise ValueError(f"{name}: the confusion of classes does not add up to the counts")
+    return matrices.sum(axis=0)

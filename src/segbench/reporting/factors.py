@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from omegaconf import OmegaConf
 
 from segbench.errors import ConfigError
 from segbench.reporting.collect import Run
+from segbench.reporting.settings import flatten
 from segbench.runs.identity import IRRELEVANT
 
 UNKNOWN = "?"
@@ -21,17 +21,6 @@ FINGERPRINT = "data.fingerprint"
 _USE_OF_DATA = ("data.batch_size", "data.split", "data.split_by", "data.split_seed")
 # What names a run; and where a group is chosen whose keys cannot change a result.
 NAMES = ("name", "id", "experiment", "run_name", "experiment_name", "seed")
-
-
-def flatten(config: dict[Any, Any]) -> dict[str, Hashable]:
-    """Return dotted keys to values; lists count as one value, written as JSON."""
-    flat: dict[str, Hashable] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= {f"{key}.{inner}": item for inner, item in flatten(value).items()}
-        else:
-            flat[str(key)] = json.dumps(value) if isinstance(value, list) else value
-    return flat
 
 
 def factor_value(run: Run, factor: str) -> Hashable:
@@ -45,7 +34,7 @@ def factor_value(run: Run, factor: str) -> Hashable:
     if factor in run.choices:
         return run.choices[factor]
     if run.config:
-        flat = flatten(run.config)
+        flat = run.settings
         if factor in flat:
             return flat[factor]
         inside = {key: value for key, value in flat.items() if key.startswith(f"{factor}.")}
@@ -78,7 +67,7 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
     """
     runs = [run for run in runs if run.config]
     factors = list(factors)
-    flats = [_comparable(run) for run in runs]
+    flats = [run.comparable for run in runs]
     columns = {
         key: [flat.get(key, ABSENT) for flat in flats] for key in dict.fromkeys(key for flat in flats for key in flat)
     }
@@ -124,21 +113,6 @@ def require_comparable(runs: Sequence[Run], factors: Sequence[str], mix: bool) -
     return [*factors, *others]
 
 
-def _comparable(run: Run) -> dict[str, Hashable]:
-    """Return the flat configuration with the run's own places and seed taken out of its texts.
-
-    ``init_from`` of a fine-tuned run, for example, names an earlier run below ``paths.outputs`` by its seed.
-    """
-    places = [str(value) for value in (run.config.get("paths") or {}).values() if value]
-    flat = flatten(run.config)
-    for key, value in flat.items():
-        if isinstance(value, str):
-            for place in sorted(places, key=len, reverse=True):
-                value = f"<path>{value[len(place) :]}" if value.startswith(f"{place}/") else value
-            flat[key] = re.sub(rf"seed{run.seed}(?!\d)", "seed*", value)
-    return flat
-
-
 def _fingerprint(run: Run) -> str | None:
     value = run.summary.get("data", {}).get("fingerprint")
     return None if value is None else str(value)
@@ -148,7 +122,7 @@ def _strangers_to_the_data(runs: Sequence[Run]) -> str:
     """Name two runs that read different files by the same settings; empty where there are none."""
     first: dict[Any, Run] = {}
     for run in runs:
-        settings = {key: value for key, value in flatten(run.config).items() if key.startswith("data.")}
+        settings = {key: value for key, value in run.settings.items() if key.startswith("data.")}
         read = frozenset(item for item in settings.items() if _matters(item[0]) and item[0] not in _USE_OF_DATA)
         if _fingerprint(run) and _fingerprint(first.setdefault(read, run)) != _fingerprint(run):
             return f"{first[read].name} and {run.name} read different files by equal settings"

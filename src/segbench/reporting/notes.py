@@ -8,7 +8,10 @@ import numpy as np
 
 from segbench.reporting.claims import explanation
 from segbench.reporting.collect import Run
+from segbench.reporting.counts import derive
 from segbench.reporting.table import Comparison, Row
+
+MOST_NAMED = 5
 
 
 def convention_line(comparison: Comparison) -> str:
@@ -35,6 +38,8 @@ def notes(comparison: Comparison) -> list[str]:
         read = explanation(comparison.claims, comparison.metric, comparison.split)
         found += [_spread(comparison.rows, tested=bool(read)), *([read] if read else [])]
         found += _closest(comparison)
+        found += _one_configuration(comparison)
+        found += _without_score(comparison)
         found += _unequal_images(comparison)
         found += _unequal_circumstances(comparison.done)
     return found
@@ -71,6 +76,24 @@ def _closest(comparison: Comparison) -> list[str]:
     if best.mean - next_best.mean <= widest:
         return [f"{gap}, within the spread over seeds ({widest:.4f}): not shown to be real."]
     return [f"{gap}, more than the larger spread over seeds ({widest:.4f}); that alone is no proof."]
+
+
+def _one_configuration(comparison: Comparison) -> list[str]:
+    finished = [row.label for row in comparison.rows if row.done]
+    if len(finished) != 1:
+        return []
+    return [f"Only one configuration has finished runs ({finished[0]}): there is nothing to compare it with."]
+
+
+def _without_score(comparison: Comparison) -> list[str]:
+    """Name the runs whose counts give no finite score: they are finished, and yet in no mean."""
+    convention, name, split = comparison.convention, comparison.metric, comparison.split
+    missing = [run.name for run in comparison.done if not np.isfinite(derive(run.counts[split], name, convention))]
+    if not missing:
+        return []
+    more = f" and {len(missing) - MOST_NAMED} more" if missing[MOST_NAMED:] else ""
+    listed = ", ".join(missing[:MOST_NAMED])
+    return [f"No finite {name.replace('_', ' ')} on the {split} split, so in no mean of it: {listed}{more}."]
 
 
 def _unequal_images(comparison: Comparison) -> list[str]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from segbench.errors import ConfigError
-from segbench.reporting.bars import draw_bars
 from segbench.reporting.collect import Run, collect, place
-from segbench.reporting.curves import draw_curves
-from segbench.reporting.frequencies import draw_frequencies
+from segbench.reporting.figures.bars import draw_bars
+from segbench.reporting.figures.canvas import NothingToDrawError
+from segbench.reporting.figures.curves import draw_curves
+from segbench.reporting.figures.frequencies import draw_frequencies
 from segbench.reporting.provenance import provenance
 from segbench.reporting.render import csv_text, markdown_body, print_comparison
 from segbench.reporting.table import Comparison, compare
@@ -21,7 +23,7 @@ from segbench.runs.files import write_text
 from segbench.scores.derive import Convention
 
 # Title, file and what draws it, or says that there is nothing to draw; in the order of the report.
-FIGURES: tuple[tuple[str, str, Callable[[Comparison, Path], bool]], ...] = (
+FIGURES: tuple[tuple[str, str, Callable[[Comparison, Path], None]], ...] = (
     ("Dice and IoU of each class", "classes.png", draw_bars),
     ("learning curves", "curves.png", draw_curves),
     ("class frequencies", "frequencies.png", draw_frequencies),
@@ -75,7 +77,8 @@ def write_report(comparison: Comparison, command: str | None = None) -> list[Pat
         figures = []
         for title, name, draw in FIGURES:
             (folder / name).unlink(missing_ok=True)
-            if draw(comparison, folder / name):
+            with suppress(NothingToDrawError):
+                draw(comparison, folder / name)
                 figures.append((title, name))
         write_text(folder / "comparison.md", f"# {comparison.title}\n\n{_section(comparison, figures, command)}")
         write_text(folder / "comparison.csv", csv_text(comparison))

@@ -122,7 +122,7 @@ def markdown_body(comparison: Comparison) -> str:
     if comparison.differences:
         blocks += ["Differences from the published protocol:", _bullets(list(comparison.differences))]
     if comparison.unfinished:
-        blocks += ["Not finished, and in no mean:", _bullets(unfinished_lines(comparison))]
+        blocks += ["Not finished or set aside, and in no mean:", _bullets(unfinished_lines(comparison))]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -178,7 +178,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     for title, lines in (
         ("Published", published_lines(comparison)),
         ("Differences from the published protocol", list(comparison.differences)),
-        ("Not finished, and in no mean", unfinished_lines(comparison)),
+        ("Not finished or set aside, and in no mean", unfinished_lines(comparison)),
     ):
         if lines:
             console.print(f"{title}:", style="bold")

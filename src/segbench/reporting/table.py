@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from segbench.errors import ConfigError
+from segbench.reporting.aside import set_aside_copies, set_aside_other_data, set_aside_other_splits
 from segbench.reporting.claims import JudgedClaim, judge
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import derive
@@ -162,9 +163,14 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
     Raises:
         ConfigError: If the runs are not comparable, or the comparison names an unknown metric.
     """
+    everything = set_aside_copies(runs)
+    title, declared = declaration([run for run in runs if run.state == "done" or run.config] or runs)
+    if declared and not mix:
+        everything = set_aside_other_data(everything, declared.get("factors") or ())
+    everything = set_aside_other_splits(everything, _splits(declared.get("split")))
+    runs = [run for run in everything if run.state != "set aside"]
     done = [run for run in runs if run.state == "done"]
     known = done or [run for run in runs if run.config]
-    title, declared = declaration(known or runs)
     factors = list(declared.get("factors") or ()) if declared else other_differences(known, ())
     if declared and known:
         factors = require_comparable(known, factors, mix)
@@ -192,15 +198,22 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
         published=tuple(published),
         claims=judge(declared.get("claims") or (), rows, split, metric, convention),
         differences=tuple(str(item) for item in declared.get("differences") or ()),
-        unfinished=tuple((run, strangers.get(run.name) or str(run.reason)) for run in runs if run.state != "done"),
+        unfinished=tuple(
+            (run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"
+        ),
     )
+
+
+def _splits(wanted: str | None) -> list[str]:
+    """Return the splits that a comparison can be made on, the wanted one first."""
+    return list(dict.fromkeys(name for name in (wanted, "test", "val") if name))
 
 
 def _split(done: Sequence[Run], wanted: str | None) -> str:
     """Return the wanted split if every finished run has it, else ``test`` or ``val``, whichever they share."""
-    shared = [name for name in (wanted, "test", "val") if name and all(name in run.counts for run in done)]
+    shared = [name for name in _splits(wanted) if all(name in run.counts for run in done)]
     if not shared:
-        raise ConfigError(f"{done[0].directory.parent}: the runs share no split with scores; report them apart")
+        raise ConfigError(f"{done[0].directory.parent}: no run is scored on the split {' or '.join(_splits(wanted))}")
     return shared[0]
 
 
@@ -208,9 +221,11 @@ def _rows(runs: Sequence[Run], known: Sequence[Run], factors: Sequence[str]) -> 
     """Gather runs by factor values; an unfinished run of other settings belongs to no row and is told apart."""
     gathered: dict[tuple[Hashable, ...], list[Run]] = {}
     strangers: dict[str, str] = {}
+    # The known runs of a row are alike but for the seed: one of each is enough to compare with.
+    alike = list({tuple(factor_value(run, factor) for factor in factors): run for run in known}.values())
     for run in runs:
         values = tuple(factor_value(run, factor) for factor in factors)
-        others = other_differences([*known, run], factors) if run.state != "done" and run.config else []
+        others = other_differences([*alike, run], factors) if run.state != "done" and run.config else []
         if others:
             strangers[run.name] = f"{run.reason} (in no row: other {', '.join(others)})"
         elif UNKNOWN not in values:

@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segbench.scores import Convention, class_scores, mean_score
+from segbench.scores.counts import counts
 
 FINAL_SCORES = ("dice", "iou", "sensitivity", "specificity", "precision", "accuracy", "pixel_accuracy")
+# Confusion matrices grow with the square of the classes; of more than these only the counts are kept.
+MOST_CONFUSED = 32
 
 
 class CountsTable:
     """Counts of true/false positives/negatives per image and class, with the loss.
+
+    Which class was taken for which is kept too, for up to :data:`MOST_CONFUSED` classes.
 
     Batches are kept as tensors where they are (no wait for a GPU) and joined when somebody asks.
     """
@@ -25,24 +30,27 @@ class CountsTable:
         self.ids: list[str] = []
         self.sizes: list[tuple[int, ...]] = []
         self._counts: list[Tensor] = []
+        self._confusions: list[Tensor] = []
         self._losses: list[tuple[Tensor, int]] = []
 
     def clear(self) -> None:
         """Forget everything."""
         self.__init__()  # type: ignore[misc]  # a subclass with other arguments would break it; there is none
 
-    def add(self, ids: Sequence[str], counts: Tensor, size: tuple[int, ...], loss: Tensor | None = None) -> None:
+    def add(self, ids: Sequence[str], confusion: Tensor, size: tuple[int, ...], loss: Tensor | None = None) -> None:
         """Add a batch.
 
         Args:
             ids: The images' ids, B of them.
-            counts: int64 (B,C,4): tp, fp, fn, tn of every class.
+            confusion: int64 (B,C,C): rows are the truth, columns the prediction.
             size: Height and width in pixels at which the counts were taken.
             loss: Mean loss of the batch, if there is one.
         """
         self.ids += ids
         self.sizes += [size] * len(ids)
-        self._counts.append(counts)
+        self._counts.append(counts(confusion))
+        if confusion.shape[-1] <= MOST_CONFUSED:
+            self._confusions.append(confusion)
         if loss is not None:
             self._losses.append((loss.detach(), len(ids)))
 
@@ -54,6 +62,11 @@ class CountsTable:
         return torch.cat(self._counts).cpu().numpy()
 
     @property
+    def confusion(self) -> NDArray[np.int64] | None:
+        """All confusion matrices, int64 (N,C,C), rows the truth; None where they are not kept."""
+        return torch.cat(self._confusions).cpu().numpy() if self._confusions else None
+
+    @property
     def mean_loss(self) -> float:
         """Mean loss per image."""
         total = sum(loss.item() * images for loss, images in self._losses)
@@ -62,13 +75,16 @@ class CountsTable:
     def frame(self, split: str, class_names: Sequence[str], groups: Mapping[str, str]) -> pd.DataFrame:
         """Return one row per image and class, as stored in ``scores.parquet``.
 
+        Columns ``predicted_0``, ``predicted_1``, ...: how many pixels of the row's class were taken for each class.
+
         Args:
             split: Name of the split.
             class_names: Names in the order of the counts' classes.
             groups: Group of each image id.
         """
-        counts = self.counts
+        table, confusion = self.counts, self.confusion
         classes = len(class_names)
+        taken_for = {} if confusion is None else {f"predicted_{i}": confusion[:, :, i].ravel() for i in range(classes)}
         return pd.DataFrame(
             {
                 "split": split,
@@ -79,7 +95,8 @@ class CountsTable:
                 "class_index": np.tile(np.arange(classes), len(self.ids)),
                 "class_name": np.tile(class_names, len(self.ids)),
             }
-            | {name: counts[:, :, i].ravel() for i, name in enumerate(("tp", "fp", "fn", "tn"))}
+            | {name: table[:, :, i].ravel() for i, name in enumerate(("tp", "fp", "fn", "tn"))}
+            | taken_for
         )
 
 

@@ -16,7 +16,7 @@ from segbench.losses import SegmentationLoss
 from segbench.models import TrainingOutputs
 from segbench.rng import derive_seed
 from segbench.scores import Convention, class_scores, mean_score
-from segbench.scores.counts import confusion_matrices, counts
+from segbench.scores.counts import confusion_matrices
 from segbench.tasks.evaluation import CountsTable
 
 VALIDATION_SCORES = ("dice", "iou", "pixel_accuracy")
@@ -214,7 +214,7 @@ class SegmentationTask(pl.LightningModule):
         logits = self(batch["image"])
         mask = batch["mask"]
         confusion = confusion_matrices(self.predict_classes(logits), mask, len(self.class_names), self.ignore_index)
-        table.add(batch["id"], counts(confusion), tuple(mask.shape[-2:]), self.loss(logits, mask))
+        table.add(batch["id"], confusion, tuple(mask.shape[-2:]), self.loss(logits, mask))
 
     def _scores(self, table: CountsTable) -> dict[str, float]:
         convention = Convention()

@@ -5,8 +5,9 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from segbench.reporting.bars import MEAN, draw_bars, run_scores, score_groups
 from segbench.reporting.collect import collect
+from segbench.reporting.figures.bars import MEAN, draw_bars, run_scores, score_groups
+from segbench.reporting.figures.canvas import NothingToDrawError
 from segbench.reporting.palette import COLOURS, rgb
 from segbench.reporting.table import compare
 from segbench.scores import Convention
@@ -61,7 +62,7 @@ def test_one_class_is_its_own_mean_unless_the_background_counts(architectures):
 def test_bars_are_means_and_whiskers_sample_deviations(architectures, tmp_path, drawn):
     for seed, tp in enumerate((80, 90)):
         architectures("unet", seed, tp)
-    assert draw_bars(comparison(architectures.root), tmp_path / "classes.png")
+    draw_bars(comparison(architectures.root), tmp_path / "classes.png")
     dice = [DISC[tp][0] for tp in (80, 90)]
     assert len(drawn["bar"]) == 6  # disc, ring and mean of Dice, then of IoU
     assert drawn["bar"][0][1] == pytest.approx(np.mean(dice))
@@ -72,7 +73,7 @@ def test_bars_are_means_and_whiskers_sample_deviations(architectures, tmp_path, 
 
 def test_a_single_run_is_a_dot_without_a_whisker(architectures, tmp_path, drawn):
     architectures("unet", 0, 90)
-    assert draw_bars(comparison(architectures.root), tmp_path / "classes.png")
+    draw_bars(comparison(architectures.root), tmp_path / "classes.png")
     assert not drawn["errorbar"]
     assert [len(dots[1]) for dots in drawn["scatter"]] == [1] * 6
     assert drawn["scatter"][0][0] == pytest.approx(drawn["bar"][0][0])
@@ -82,7 +83,7 @@ def test_a_single_run_is_a_dot_without_a_whisker(architectures, tmp_path, drawn)
 def test_a_configuration_has_one_colour_in_all_figures(architectures, tmp_path):
     architectures("attunet", 0, state="failed")
     architectures("unet", 0, 90)
-    assert draw_bars(comparison(architectures.root), tmp_path / "classes.png")
+    draw_bars(comparison(architectures.root), tmp_path / "classes.png")
     pixels = np.asarray(Image.open(tmp_path / "classes.png").convert("RGB")) / 255.0
     areas = [int((np.abs(pixels - rgb(colour)).max(axis=2) < 0.01).sum()) for colour in COLOURS[:3]]
     # The first row has no finished run, but the learning curves have drawn it blue.
@@ -94,7 +95,7 @@ def test_a_class_that_no_image_has_leaves_a_gap(architectures, tmp_path, drawn):
     architectures("unet", 0, 90)
     result = comparison(architectures.root)
     result.rows[0].runs[0].counts["test"].counts[:, 2] = (0, 0, 0, 1000)
-    assert draw_bars(result, tmp_path / "classes.png")
+    draw_bars(result, tmp_path / "classes.png")
     assert len(drawn["bar"]) == 4
 
 
@@ -102,7 +103,7 @@ def test_many_configurations_with_long_names_fit(architectures, tmp_path, drawn)
     names = [f"a network of which there is much to say, variant {number}" for number in range(9)]
     for name in names:
         architectures(name, 0, 90, name=re.sub(r"\W", "", name))
-    assert draw_bars(comparison(architectures.root), tmp_path / "classes.png")
+    draw_bars(comparison(architectures.root), tmp_path / "classes.png")
     assert len(drawn["bar"]) == 9 * 6
     middles = sorted(bar[0] for bar in drawn["bar"][: 9 * 3])
     assert np.diff(middles).min() > 0.08
@@ -112,5 +113,6 @@ def test_many_configurations_with_long_names_fit(architectures, tmp_path, drawn)
 
 def test_without_a_finished_run_there_is_no_figure(architectures, tmp_path):
     architectures(state="failed")
-    assert not draw_bars(comparison(architectures.root), tmp_path / "classes.png")
+    with pytest.raises(NothingToDrawError):
+        draw_bars(comparison(architectures.root), tmp_path / "classes.png")
     assert not list(tmp_path.glob("*.png"))

@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from segbench.reporting.collect import collect
-from segbench.reporting.curves import draw_curves, series
+from segbench.reporting.figures.curves import draw_curves, series
 from segbench.reporting.palette import CLASS_COLOURS, COLOURS, ink, rgb
 from segbench.reporting.panels import GREY, class_colour, draw_panels, overlay
 from segbench.reporting.table import compare
@@ -100,10 +100,26 @@ def test_curves_have_a_colour_for_each_configuration(architectures, tmp_path):
     for model in ("attunet", "unet"):
         for seed in (0, 1):
             architectures(model, seed, 60 if model == "unet" else 90, state="done" if seed else "failed")
-    assert draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
+    draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
     used = [close(tmp_path / "curves.png", rgb(colour)) for colour in COLOURS[:4]]
     assert min(used[:2]) > 100
     assert max(used[2:]) == 0
+
+
+def test_a_band_spans_the_seeds_and_longer_runs_go_on_as_lines(architectures, tmp_path, monkeypatch):
+    bands, lines = [], []
+    monkeypatch.setattr(Axes, "fill_between", lambda axes, x, low, high, **style: bands.append((x, low, high)))
+    real = Axes.plot
+    monkeypatch.setattr(
+        Axes, "plot", lambda axes, x, y, **style: lines.append((list(x), list(y))) or real(axes, x, y, **style)
+    )
+    for seed, losses in enumerate(([3.0, 2.0, 1.0], [5.0, 4.0, 3.0, 2.5, 2.0])):
+        path = architectures("unet", seed) / "metrics.csv"
+        pd.DataFrame({"epoch": range(len(losses)), "train/loss": losses}).to_csv(path, index=False)
+    draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
+    ((epochs, low, high),) = bands
+    assert (list(epochs), list(low), list(high)) == ([0, 1, 2], [3, 2, 1], [5, 4, 3])
+    assert lines == [([2, 3, 4], [3, 2.5, 2]), ([0, 1, 2], [4, 3, 2])]
 
 
 def curves_with(architectures, tmp_path, monkeypatch, losses):
@@ -121,7 +137,7 @@ def curves_with(architectures, tmp_path, monkeypatch, losses):
         epochs = len(loss)
         table = {"epoch": range(epochs), "train/loss": [1.0] * epochs, "val/loss": loss, "val/dice": [0.5] * epochs}
         pd.DataFrame(table).to_csv(path, index=False)
-    assert draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
+    draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
     return panels
 
 
@@ -145,20 +161,22 @@ def test_long_names_stay_in_the_picture(architectures, tmp_path):
     for number in range(9):
         name = f"a network of which there is much to say, not all of it short or of interest, variant {number}"
         architectures(name, name=f"run{number}")
-    assert draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
+    draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
     pixels = np.asarray(Image.open(tmp_path / "curves.png").convert("L"))
     assert pixels[:, [0, -1]].min() == pixels[[0, -1]].min() == 255
 
 
 def test_a_row_is_named_once_also_where_a_run_lacks_a_curve(architectures, tmp_path, monkeypatch):
     named = []
-    monkeypatch.setattr("segbench.reporting.curves.legend_below", lambda *values: named.extend(values[2]) or 0.0)
+    monkeypatch.setattr(
+        "segbench.reporting.figures.curves.legend_below", lambda *values: named.extend(values[2]) or 0.0
+    )
     for seed in range(3):
         architectures("unet", seed)
     other = architectures("attunet") / "metrics.csv"
     for path in (other, architectures.root / "carvana/architectures/fake-unet-dice-seed2/metrics.csv"):
         pd.read_csv(path).drop(columns="train/loss").to_csv(path, index=False)
-    assert draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
+    draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
     assert named == ["attunet", "unet (mean of 2)"]
 
 

@@ -1,48 +1,46 @@
-"""Learning curves of all runs of an experiment: a colour for each configuration, a thin line for each seed."""
+"""Learning curves of all runs of an experiment: a colour for each configuration, a band over its seeds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from segbench.reporting.legend import legend_below
-from segbench.reporting.palette import COLOURS
+from segbench.reporting.figures.canvas import NothingToDrawError, save
+from segbench.reporting.figures.legend import legend_below
+from segbench.reporting.figures.styles import colour, dash, plain, score_name
 from segbench.reporting.table import Comparison, Row
-from segbench.runs.files import atomic_open
 
-DASHES = ("-", "--", ":", "-.")
 WIDTH_INCHES, HEIGHT_INCHES = 3.6, 2.9
-WRITTEN = {"dice": "Dice", "iou": "IoU"}
 # A loss leaps where it is this many times what nine of ten values of its curve stay below.
 LEAP = 6.0
+BAND = "lines: mean over seeds; bands: lowest to highest seed; thin lines: seeds that trained longer than others"
 
 
-def draw_curves(comparison: Comparison, path: Path) -> bool:
+def draw_curves(comparison: Comparison, path: Path) -> None:
     """Draw training loss, validation loss and the deciding metric on the validation split over the epochs.
 
     Runs that did not finish are drawn too, as far as they came.
 
     Args:
         comparison: The experiment.
-        path: The PNG to write.
+        path: The PNG to write; the SVG lies beside it.
 
-    Returns:
-        Whether there was anything to draw; without curves no file is written.
+    Raises:
+        NothingToDrawError: Without curves; no file is written.
     """
     panels = _panels(comparison)
     if not panels:
-        return False
+        raise NothingToDrawError("no run has curves")
     width = WIDTH_INCHES * len(panels)
     figure = Figure(dpi=150, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     named: dict[int, Line2D] = {}
     for column, (key, title) in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), column + 1)
@@ -50,25 +48,27 @@ def draw_curves(comparison: Comparison, path: Path) -> bool:
             line = _draw_row(axes, row, key, index)
             if line is not None:
                 named.setdefault(index, line)
-        _finish(axes, title, _cut(axes) if key.endswith("/loss") else "")
+        _finish(axes, title, _cut(axes, _curves(comparison, key)) if key.endswith("/loss") else "")
     below = 0.0
     if len(named) > 1 or comparison.factors:
         lines = [named[index] for index in sorted(named)]
-        below = legend_below(figure, lines, [str(line.get_label()) for line in lines], width)
+        several = any("(mean of" in str(line.get_label()) for line in lines)
+        below = legend_below(figure, lines, [str(line.get_label()) for line in lines], width, BAND if several else None)
     figure.set_size_inches(width, HEIGHT_INCHES + below)
-    with atomic_open(path) as stream:
-        canvas.print_png(stream)
-    return True
+    save(figure, path)
 
 
 def _panels(comparison: Comparison) -> list[tuple[str, str]]:
     """Return the metrics.csv columns to draw, with titles: only those that some run has."""
     wanted = [("train/loss", "training loss"), ("val/loss", "validation loss")]
-    name, _, label = comparison.metric.partition("_")
-    written = f"{WRITTEN[name]} {label}".strip() if name in WRITTEN else comparison.metric.replace("_", " ")
-    wanted.append((f"val/{comparison.metric}", f"validation {written}"))
+    wanted.append((f"val/{comparison.metric}", f"validation {score_name(comparison.metric)}"))
+    return [(key, title) for key, title in wanted if _curves(comparison, key)]
+
+
+def _curves(comparison: Comparison, key: str) -> list[pd.Series]:
+    """Return the curves of all runs that have one."""
     curves = [run.curves for row in comparison.rows for run in row.runs if run.curves is not None]
-    return [(key, title) for key, title in wanted if any(len(series(curve, key)) for curve in curves)]
+    return [line for curve in curves if len(line := series(curve, key))]
 
 
 def series(curves: pd.DataFrame, key: str) -> pd.Series:
@@ -79,21 +79,28 @@ def series(curves: pd.DataFrame, key: str) -> pd.Series:
 
 
 def _draw_row(axes: Axes, row: Row, key: str, index: int) -> Line2D | None:
-    """Draw each seed thin and, with two or more, their mean thick over the epochs that all of them reached.
+    """Draw the mean of the seeds over the epochs that all of them reached, in a band from the lowest to the highest.
+
+    Where some seeds went on, each of those goes on as a thin line.
 
     Returns:
         The line that names the row; None where no run has the curve.
     """
-    colour, dash = COLOURS[index % len(COLOURS)], DASHES[index // len(COLOURS) % len(DASHES)]
+    style: dict[str, Any] = {"color": colour(index), "linestyle": dash(index)}
     seeds = [line for run in row.runs if run.curves is not None and len(line := series(run.curves, key))]
     if not seeds:
         return None
     if len(seeds) == 1:
-        return _plot(axes, seeds[0], color=colour, linestyle=dash, linewidth=1.6, label=row.label)
+        return _plot(axes, seeds[0], linewidth=1.3, label=row.label, **style)
+    shared = pd.concat(seeds, axis=1, join="inner")
     for line in seeds:
-        _plot(axes, line, color=colour, linestyle=dash, linewidth=0.6, alpha=0.5)
-    mean = pd.concat(seeds, axis=1, join="inner").mean(axis=1)
-    return _plot(axes, mean, color=colour, linestyle=dash, linewidth=1.8, label=f"{row.label} (mean of {len(seeds)})")
+        # From the last shared epoch, so that the line leaves the band without a gap.
+        rest = line[line.index >= shared.index.max()] if len(shared) else line
+        if len(rest) > 1 or not len(shared):
+            _plot(axes, rest, linewidth=0.6, alpha=0.5, **style)
+    axes.fill_between(shared.index, shared.min(axis=1), shared.max(axis=1), color=colour(index), alpha=0.2, linewidth=0)
+    label = f"{row.label} (mean of {len(seeds)})"
+    return _plot(axes, shared.mean(axis=1), linewidth=1.3, label=label, **style)
 
 
 def _plot(axes: Axes, line: pd.Series, **style: Any) -> Line2D:
@@ -101,13 +108,13 @@ def _plot(axes: Axes, line: pd.Series, **style: Any) -> Line2D:
     return axes.plot(line.index, line.to_numpy(), marker="o" if len(line) <= 10 else None, markersize=3, **style)[0]
 
 
-def _cut(axes: Axes) -> str:
+def _cut(axes: Axes, lines: Sequence[pd.Series]) -> str:
     """End the axis below what leaps out of its own curve, which would flatten the others.
 
     Returns:
         Words for the title; empty where nothing is cut.
     """
-    curves = [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.get_lines()]
+    curves = [line.to_numpy(np.float64) for line in lines]
     curves = [finite for curve in curves if (finite := curve[np.isfinite(curve)]).size]
     if not curves:
         return ""
@@ -124,6 +131,4 @@ def _finish(axes: Axes, title: str, cut: str) -> None:
     axes.set_title(title + cut, fontsize=10)
     axes.set_xlabel("epoch", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(color="0.9", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
+    plain(axes)

@@ -4,7 +4,8 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from segbench.reporting.collect import collect
-from segbench.reporting.frequencies import MOST_PANELS, draw_frequencies, percent, training_sets
+from segbench.reporting.figures.canvas import NothingToDrawError
+from segbench.reporting.figures.frequencies import MOST_PANELS, draw_frequencies, percent, training_sets
 from segbench.reporting.panels import class_colour
 from segbench.reporting.table import compare
 
@@ -36,7 +37,7 @@ def draw(maker, path):
 
 def test_a_rare_foreground_is_drawn_again_enlarged_with_its_percentages(architectures, tmp_path, drawn):
     architectures("unet", 0, frequencies=RARE)
-    assert draw(architectures, tmp_path)
+    draw(architectures, tmp_path)
     assert drawn["barh"] == [pytest.approx([82, 17, 1]), pytest.approx([17, 1])]
     assert drawn["text"] == ["82.00 %", "17.00 %", "1.00 %", "17.00 %", "1.00 %"]
     pixels = np.asarray(Image.open(tmp_path / "frequencies.png").convert("RGB")) / 255.0
@@ -48,7 +49,7 @@ def test_a_rare_foreground_is_drawn_again_enlarged_with_its_percentages(architec
 @pytest.mark.parametrize("frequencies", [(0.5, 0.2, 0.3), (0.98, 0.02), (0.0, 0.3, 0.7)])
 def test_a_frequent_foreground_or_one_class_is_drawn_once(architectures, tmp_path, drawn, frequencies):
     architectures("unet", 0, frequencies=frequencies)
-    assert draw(architectures, tmp_path)
+    draw(architectures, tmp_path)
     assert drawn["barh"] == [pytest.approx([100 * share for share in frequencies])]
 
 
@@ -59,7 +60,7 @@ def test_runs_on_the_same_training_set_share_a_panel(architectures, drawn, tmp_p
     (shared,) = training_sets(compare(collect([architectures.root])))
     assert (shared.name, shared.images) == ("fake", 8)
     assert shared.users == (("attunet", 0), ("attunet", 1), ("unet", 0), ("unet", 1))
-    assert draw(architectures, tmp_path)
+    draw(architectures, tmp_path)
     assert len(drawn["barh"]) == 2
 
 
@@ -69,7 +70,7 @@ def test_each_training_set_has_a_panel_that_says_whose_it_is(architectures, tmp_
     architectures("attunet", 0, frequencies=RARE)
     for seed in range(3):
         architectures("unet", seed, frequencies=(0.6, 0.3, 0.1) if seed else RARE)
-    assert draw(architectures, tmp_path)
+    draw(architectures, tmp_path)
     assert titles == [
         "fake, training set (8 images)\nattunet; unet, seed 0",
         "fake, training set (8 images)\nunet, seeds 1, 2",
@@ -81,7 +82,7 @@ def test_what_is_too_much_is_said(architectures, tmp_path, drawn, monkeypatch):
     monkeypatch.setattr("matplotlib.figure.SubFigure.supxlabel", lambda part, words, **_: said.append(words))
     for seed in range(MOST_PANELS + 2):
         architectures("unet", seed, frequencies=(0.5, 0.2 + 0.01 * seed, 0.3 - 0.01 * seed))
-    assert draw(architectures, tmp_path)
+    draw(architectures, tmp_path)
     assert len(drawn["barh"]) == MOST_PANELS
     assert said == ["2 more training sets are not shown"]
 
@@ -91,7 +92,8 @@ def test_without_frequencies_there_is_no_figure(architectures, tmp_path, frequen
     architectures("unet", 0, frequencies=frequencies)
     architectures("unet", 1)
     architectures("unet", 2, state="failed")
-    assert not draw(architectures, tmp_path)
+    with pytest.raises(NothingToDrawError):
+        draw(architectures, tmp_path)
     assert not list(tmp_path.glob("*.png"))
 
 

@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from segbench.reporting.legend import legend_below
-from segbench.reporting.palette import COLOURS, ink
+from segbench.reporting.figures.canvas import NothingToDrawError, save
+from segbench.reporting.figures.legend import legend_below
+from segbench.reporting.figures.styles import colour, hatch, plain
+from segbench.reporting.palette import ink
 from segbench.reporting.table import Comparison, Estimate, Row, derive, estimate
-from segbench.runs.files import atomic_open
 
 SCORES = {"dice": "Dice", "iou": "IoU"}
-HATCHES = ("", "///", "...", "xxx")
 MEAN = "mean"
 GROUP = 0.84  # of the distance from one group to the next
 AXES_INCHES = 2.3
@@ -27,7 +26,7 @@ FONT = 7.5
 POINTS = 72.0
 
 
-def draw_bars(comparison: Comparison, path: Path) -> bool:
+def draw_bars(comparison: Comparison, path: Path) -> None:
     """Draw Dice and IoU of each foreground class and their mean, from 0 to 1.
 
     A bar is the mean over the finished runs of a configuration, with its sample standard deviation where there are two
@@ -35,20 +34,19 @@ def draw_bars(comparison: Comparison, path: Path) -> bool:
 
     Args:
         comparison: The experiment.
-        path: The PNG to write.
+        path: The PNG to write; the SVG lies beside it.
 
-    Returns:
-        Whether there was anything to draw; without a finished run no file is written.
+    Raises:
+        NothingToDrawError: Without a finished run; no file is written.
     """
     rows = [(index, row) for index, row in enumerate(comparison.rows) if row.done]
     groups = score_groups(comparison)
     if not rows or not groups:
-        return False
+        raise NothingToDrawError("no run is finished")
     bars = len(rows) * len(groups)
     across, down = (2, 1) if bars <= 6 else (1, 2)
     width = min(max(0.2 * bars + 1.0, 7.2), 12.0)
     figure = Figure(dpi=150, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     below = _legend(figure, comparison, rows, width)
     figure.set_size_inches(width, down * (AXES_INCHES + 0.5) + 0.3 + below)
     group_inches = (width / across - 0.5) / len(groups)
@@ -60,9 +58,7 @@ def draw_bars(comparison: Comparison, path: Path) -> bool:
                 left = group - GROUP / 2 + place * bar
                 _draw_bar(axes, left, bar, run_scores(comparison, row, score, name), index, group_inches)
         _finish(axes, groups, title, group_inches)
-    with atomic_open(path) as stream:
-        canvas.print_png(stream)
-    return True
+    save(figure, path)
 
 
 def score_groups(comparison: Comparison) -> list[str]:
@@ -93,9 +89,9 @@ def _draw_bar(axes: Axes, left: float, bar: float, values: list[float], index: i
     result = estimate(values)
     if not result.n:
         return
-    colour, hatch = _style(index)
+    paint = colour(index)
     middle, wide = left + bar / 2, bar * 0.92
-    axes.bar(middle, result.mean, wide, color=colour, hatch=hatch, edgecolor="white", linewidth=0, zorder=2)
+    axes.bar(middle, result.mean, wide, color=paint, hatch=hatch(index), edgecolor="white", linewidth=0, zorder=2)
     places = np.array([middle])
     if result.spread is not None:
         # Whisker left, dots right, so that neither hides the other; white below it shows it on a dark bar.
@@ -104,10 +100,10 @@ def _draw_bar(axes: Axes, left: float, bar: float, values: list[float], index: i
             axes.errorbar(middle - 0.28 * wide, result.mean, result.spread, zorder=4, **style)
         places = middle + wide * (0.56 * (np.arange(len(values)) + 0.5) / len(values) - 0.1)
     axes.scatter(places, values, s=9, color="white", edgecolors="0.1", linewidths=0.6, zorder=5, clip_on=False)
-    _write(axes, middle, result, values, colour, bar * group_inches)
+    _write(axes, middle, result, values, paint, bar * group_inches)
 
 
-def _write(axes: Axes, middle: float, result: Estimate, values: list[float], colour: str, bar_inches: float) -> None:
+def _write(axes: Axes, middle: float, result: Estimate, values: list[float], paint: str, bar_inches: float) -> None:
     """Write mean and spread at the foot of the bar, where no whisker is, or above one that is too short for it."""
     parts = [f"{result.mean:.3f}"] + ([] if result.spread is None else [f"± {result.spread:.3f}"])
     upright = bar_inches * POINTS >= 0.62 * FONT * max(map(len, parts))
@@ -123,8 +119,8 @@ def _write(axes: Axes, middle: float, result: Estimate, values: list[float], col
         ha="center",
         va="bottom",
         fontsize=FONT,
-        color=ink(colour) if inside else "0.1",
-        path_effects=[withStroke(linewidth=2.5, foreground=colour if inside else "white")],
+        color=ink(paint) if inside else "0.1",
+        path_effects=[withStroke(linewidth=2.5, foreground=paint if inside else "white")],
         zorder=5,
     )
 
@@ -140,11 +136,8 @@ def _finish(axes: Axes, groups: list[str], title: str, group_inches: float) -> N
     axes.set_ylim(0, 1)
     axes.set_title(title, fontsize=10)
     axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
-    axes.grid(axis="y", color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(axis="y", labelsize=8)
-    axes.tick_params(axis="x", length=0)
+    plain(axes, "y")
+    axes.tick_params(axis="x", length=0, labelsize=9)
 
 
 def _legend(figure: Figure, comparison: Comparison, rows: list[tuple[int, Row]], width: float) -> float:
@@ -152,13 +145,6 @@ def _legend(figure: Figure, comparison: Comparison, rows: list[tuple[int, Row]],
     drawn = "one run each (dot)"
     if any(len(row.done) > 1 for _, row in rows):
         drawn = "bars: mean over seeds; whiskers: ± sample standard deviation; dots: single runs"
-    styles = [_style(index) for index, _ in rows]
-    handles = [Patch(facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0) for colour, hatch in styles]
+    handles = [Patch(facecolor=colour(i), hatch=hatch(i), edgecolor="white", linewidth=0) for i, _ in rows]
     labels = [f"{row.label} (n={len(row.done)})" for _, row in rows]
     return legend_below(figure, handles, labels, width, f"{comparison.split} split; {drawn}")
-
-
-def _style(index: int) -> tuple[str, str]:
-    """Return colour and hatching of a row; colours that come again are hatched."""
-    turn, colour = divmod(index, len(COLOURS))
-    return COLOURS[colour], HATCHES[turn % len(HATCHES)]

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
+from segbench.reporting.figures.canvas import NothingToDrawError, save
 from segbench.reporting.panels import class_colour
 from segbench.reporting.table import Comparison
-from segbench.runs.files import atomic_open
 
 MOST_PANELS = 6
 BACKGROUND = (0.65, 0.65, 0.65)
@@ -38,7 +37,7 @@ class TrainingSet:
     users: tuple[tuple[str, int | None], ...]
 
 
-def draw_frequencies(comparison: Comparison, path: Path) -> bool:
+def draw_frequencies(comparison: Comparison, path: Path) -> None:
     """Draw each class's share of the pixels that have a label, a panel for each training set.
 
     The scale is linear, so that lengths can be compared; a foreground that would be short bars beside a large
@@ -46,28 +45,25 @@ def draw_frequencies(comparison: Comparison, path: Path) -> bool:
 
     Args:
         comparison: The experiment.
-        path: The PNG to write.
+        path: The PNG to write; the SVG lies beside it.
 
-    Returns:
-        Whether there was anything to draw; no file is written where no finished run tells its class frequencies.
+    Raises:
+        NothingToDrawError: Where no finished run tells its class frequencies; no file is written.
     """
     sets = training_sets(comparison)
     if not sets:
-        return False
+        raise NothingToDrawError("no finished run tells the class frequencies of its training set")
     shown = sets[:MOST_PANELS]
     heights = [len(part.frequencies) * 0.28 + 0.8 for part in shown]
     heights[-1] += 0.25 * (len(sets) > len(shown))
     figure = Figure(figsize=(7.2, sum(heights) + 0.2), dpi=150, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     parts = figure.subfigures(len(shown), 1, height_ratios=heights, squeeze=False).ravel()
     for part, data in zip(parts, shown, strict=True):
         part.suptitle(_title(data, comparison, len(sets) > 1), fontsize=9)
         _draw(part, data.frequencies)
     if len(sets) > len(shown):
         parts[-1].supxlabel(f"{len(sets) - len(shown)} more training sets are not shown", fontsize=8)
-    with atomic_open(path) as stream:
-        canvas.print_png(stream)
-    return True
+    save(figure, path)
 
 
 def training_sets(comparison: Comparison) -> list[TrainingSet]:

@@ -1,0 +1,92 @@
+"""Finished runs that a comparison does not count, each with its reason, so that one stray run does not stop a report.
+
+Everything that a user has to decide on, such as a setting that differs besides the factors, is refused elsewhere
+(:func:`segbench.reporting.factors.require_comparable`); here is only what cannot be meant.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from segbench.reporting.collect import Run
+
+
+def set_aside_copies(runs: Sequence[Run]) -> list[Run]:
+    """Count a configuration with one seed once: a copied or moved run would else be another seed.
+
+    Of the finished runs of one identity the one that lies here (is no link) and finished last counts.
+
+    Returns:
+        All runs in their order; the others of an identity with the state ``set aside``.
+    """
+    chosen: dict[str, Run] = {}
+    for run in runs:
+        if run.state == "done" and run.id:
+            chosen[run.id] = max((chosen.get(run.id, run), run), key=_rank)
+    return [
+        run if run.state != "done" or chosen.get(run.id, run) is run else _aside(run, _copy_of(run, chosen[run.id]))
+        for run in runs
+    ]
+
+
+def set_aside_other_data(runs: Sequence[Run], factors: Iterable[str]) -> list[Run]:
+    """Set runs of another data set aside, where most are of one and the data set is not what is compared.
+
+    Returns:
+        All runs in their order.
+    """
+    if any(factor == "data" or factor.startswith("data.") for factor in factors):
+        return list(runs)
+    sets = Counter(_data(run) for run in runs if run.state == "done")
+    (most, count), *others = [*sets.most_common(), ("", 0)][:2]
+    if not most or any(rival == count for _, rival in others):
+        return list(runs)
+    reason = f"of the data set {{}}, where {count} runs are of {most}"
+    return [
+        _aside(run, reason.format(_data(run))) if run.state == "done" and _data(run) != most else run for run in runs
+    ]
+
+
+def set_aside_other_splits(runs: Sequence[Run], wanted: Iterable[str]) -> list[Run]:
+    """Set runs aside that were not scored on the split that most of the others share.
+
+    Args:
+        runs: The runs.
+        wanted: Splits that would do, the best first.
+
+    Returns:
+        All runs in their order; as they are where one split is shared by all, or no run has any of them.
+    """
+    done = [run for run in runs if run.state == "done"]
+    having = {split: sum(split in run.counts for run in done) for split in wanted}
+    most = max(having, key=lambda split: having[split], default="")
+    if not having or having[most] in (0, len(done)):
+        return list(runs)
+    reason = f"not scored on the {most} split ({having[most]} runs are)"
+    return [_aside(run, reason) if run.state == "done" and most not in run.counts else run for run in runs]
+
+
+def _aside(run: Run, reason: str) -> Run:
+    return replace(run, state="set aside", reason=reason)
+
+
+def _rank(run: Run) -> tuple[bool, str]:
+    return not run.directory.is_symlink(), str(run.status.get("finished") or "")
+
+
+def _copy_of(run: Run, chosen: Run) -> str:
+    """Say which run counts, and whether it matters which."""
+    same = run.counts.keys() == chosen.counts.keys() and all(
+        np.array_equal(part.counts, chosen.counts[split].counts) for split, part in run.counts.items()
+    )
+    matters = "with equal counts" if same else "with other counts: one of them was trained or scored differently"
+    return f"the same configuration and seed as {chosen.name}, {matters}; {chosen.name} counts"
+
+
+def _data(run: Run) -> str:
+    """Return the name of a run's data set."""
+    return str(run.summary.get("data", {}).get("name") or run.choices.get("data") or "")

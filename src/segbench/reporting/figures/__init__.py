@@ -1,0 +1,94 @@
+"""The figures of a report, each from a comparison and its evidence, written as PNG and SVG."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib import rc_context
+
+from segbench.reporting.evidence import Evidence
+from segbench.reporting.figures.bars import draw_bars
+from segbench.reporting.figures.canvas import WORDS, NothingToDrawError
+from segbench.reporting.figures.confusion import draw_confusion
+from segbench.reporting.figures.costs import draw_costs
+from segbench.reporting.figures.curves import draw_curves
+from segbench.reporting.figures.differences import draw_differences
+from segbench.reporting.figures.distributions import draw_distributions
+from segbench.reporting.figures.frequencies import draw_frequencies
+from segbench.reporting.figures.ranks import draw_ranks
+from segbench.reporting.table import Comparison
+
+__all__ = ["FIGURES", "FigureSpec", "NothingToDrawError", "draw_all"]
+
+log = logging.getLogger("segbench")
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure of the report.
+
+    Attributes:
+        title: What it shows, as a heading.
+        file: Name of its PNG; the SVG is named alike.
+        draw: Writes both, or raises :class:`NothingToDrawError`.
+    """
+
+    title: str
+    file: str
+    draw: Callable[[Comparison, Evidence, Path], None]
+
+
+# In the order of the report.
+FIGURES: tuple[FigureSpec, ...] = (
+    FigureSpec("Dice and IoU of each class", "classes.png", lambda comparison, _, path: draw_bars(comparison, path)),
+    FigureSpec("Scores of single images", "distributions.png", draw_distributions),
+    FigureSpec("Differences with their intervals", "differences.png", draw_differences),
+    FigureSpec("Probability of each rank", "ranks.png", draw_ranks),
+    FigureSpec("Score against cost", "costs.png", draw_costs),
+    FigureSpec("Confusion of classes", "confusion.png", lambda comparison, _, path: draw_confusion(comparison, path)),
+    FigureSpec("Learning curves", "curves.png", lambda comparison, _, path: draw_curves(comparison, path)),
+    FigureSpec("Class frequencies", "frequencies.png", lambda comparison, _, path: draw_frequencies(comparison, path)),
+)
+
+
+def draw_all(
+    comparison: Comparison, evidence: Evidence, folder: Path, skipped: list[tuple[str, str]] | None = None
+) -> list[tuple[str, str]]:
+    """Write every figure that has something to show, as PNG and SVG, in place of those of an earlier report.
+
+    A figure that fails is skipped like one without anything to show: it must not cost the tables and the others.
+
+    Args:
+        comparison: The experiment.
+        evidence: What its runs show.
+        folder: Where the files go.
+        skipped: Gets title and reason of every figure that is not drawn; the log gets them anyway.
+
+    Returns:
+        Title and file name (PNG; the SVG has the same stem) of each figure drawn, in the order of the report.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    drawn, left_out = [], [] if skipped is None else skipped
+    for figure in FIGURES:
+        path = folder / figure.file
+        for kind in (".png", ".svg"):
+            path.with_suffix(kind).unlink(missing_ok=True)
+        try:
+            with rc_context(WORDS):
+                figure.draw(comparison, evidence, path)
+            drawn.append((figure.title, figure.file))
+        except NothingToDrawError as error:
+            left_out.append((figure.title, str(error)))
+            log.info("%s: not drawn, as %s", figure.title, error)
+        except OSError:
+            raise
+        except Exception as error:
+            line = (str(error).splitlines() or [""])[0]
+            left_out.append((figure.title, f"it failed ({type(error).__name__}: {line})"))
+            log.warning("%s: not drawn (%s: %s)", figure.title, type(error).__name__, line)
+    return drawn

@@ -1,0 +1,154 @@
+"""How far configurations lie apart, with intervals: what can be told apart and what cannot, at a glance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from segbench.reporting.evidence import Evidence, Pair
+from segbench.reporting.figures.canvas import NothingToDrawError, save
+from segbench.reporting.figures.styles import INK, colour, plain, score_name, wrapped
+from segbench.reporting.table import Comparison
+
+WIDTH = 7.2
+MOST_PAIRS = 12
+LABEL_CHARACTERS = 30
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the figure: ``above`` minus ``below`` (indices of rows) with its interval and its test."""
+
+    above: int
+    below: int
+    mean: float
+    low: float
+    high: float
+    p: float
+    probability: float
+
+
+def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> None:
+    """Draw the paired differences as a forest plot: of all pairs, or of many only those of the best configuration.
+
+    Args:
+        comparison: The experiment.
+        evidence: What its runs show: the pairs.
+        path: The PNG to write; the SVG lies beside it.
+
+    Raises:
+        NothingToDrawError: Where no two configurations can be compared.
+    """
+    shown = lines(evidence)
+    if not shown:
+        done = sum(bool(row.done) for row in comparison.rows)
+        raise NothingToDrawError(
+            "only one configuration has finished runs" if done == 1 else "no two configurations can be compared"
+        )
+    labels = [_label(comparison, line, len(evidence.pairs) > MOST_PAIRS) for line in shown]
+    inches = [0.16 + 0.155 * (label.count("\n") + 1) for label in labels]
+    middles = np.cumsum(inches) - np.array(inches) / 2
+    figure = Figure(figsize=(WIDTH, sum(inches) + 0.95), dpi=200, layout="constrained")
+    axes, words = figure.subplots(1, 2, sharey=True, width_ratios=(0.95, 1))
+    only_best = len(evidence.pairs) > MOST_PAIRS
+    for place, line in zip(middles, shown, strict=True):
+        _draw_line(axes, float(place), line, colour(line.below if only_best else line.above))
+    axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
+    axes.set_yticks(middles, labels)
+    axes.set_ylim(sum(inches), 0)
+    axes.set_xlabel(_words(comparison, evidence, shown), fontsize=8.5)
+    plain(axes, "x")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    _write(words, middles.tolist(), shown)
+    save(figure, path)
+
+
+def lines(evidence: Evidence) -> list[Line]:
+    """Return the lines of the figure.
+
+    Returns:
+        All pairs as they are, in the order of the rows. Beyond :data:`MOST_PAIRS` only the best row's, as the best
+        minus the other, the closest first.
+    """
+    if len(evidence.pairs) <= MOST_PAIRS:
+        return [_line(pair, turned=pair.difference.mean < 0) for pair in evidence.pairs]
+    best = int(np.nanargmax([mean.mean for mean in evidence.means]))
+    own = [_line(pair, turned=pair.second == best) for pair in evidence.pairs if best in (pair.first, pair.second)]
+    return sorted(own, key=lambda line: line.mean)
+
+
+def _line(pair: Pair, turned: bool) -> Line:
+    found = pair.difference
+    if not turned:
+        return Line(pair.first, pair.second, found.mean, found.low, found.high, pair.p_holm, pair.probability)
+    ends = (-found.mean, -found.high, -found.low)
+    return Line(pair.second, pair.first, *ends, pair.p_holm, 1 - pair.probability)
+
+
+def _label(comparison: Comparison, line: Line, only_best: bool) -> str:
+    above, below = (comparison.rows[index].label for index in (line.above, line.below))
+    if only_best:
+        return wrapped(below, LABEL_CHARACTERS)
+    together = f"{above} − {below}"
+    if len(together) <= LABEL_CHARACTERS:
+        return together
+    return f"{wrapped(above, LABEL_CHARACTERS, 2)}\n− {wrapped(below, LABEL_CHARACTERS - 2, 2)}"
+
+
+def _draw_line(axes: Axes, place: float, line: Line, paint: str) -> None:
+    """Draw interval and mean; hollow where chance explains the difference."""
+    if np.isfinite([line.low, line.high]).all():
+        # White below: a light colour keeps its edges where it crosses the line of no difference.
+        for shade, width in (("white", 3.6), (paint, 2.2)):
+            ends = [line.low, line.high], [place, place]
+            axes.plot(*ends, color=shade, linewidth=width, solid_capstyle="butt", zorder=3)
+    face = paint if line.p < SIGNIFICANT else "white"
+    axes.plot(line.mean, place, "o", color=face, markeredgecolor=INK, markeredgewidth=0.9, markersize=6, zorder=4)
+
+
+def _write(axes: Axes, places: list[float], shown: list[Line]) -> None:
+    """Write the figures beside the lines."""
+    digits = 4 if max(abs(line.mean) for line in shown) < 0.01 else 3
+
+    def signed(value: float) -> str:
+        return f"{value:+.{digits}f}".replace("-", "−")
+
+    columns = (("difference [95 % interval]", 0.0, "left"), ("p", 0.72, "center"), ("P(better)", 1.0, "right"))
+    table = [tuple(words for words, _, _ in columns)]
+    for line in shown:
+        known = np.isfinite([line.low, line.high]).all()
+        ends = f"{signed(line.low)}, {signed(line.high)}" if known else "no interval"
+        table.append((f"{signed(line.mean)} [{ends}]", show_p(line.p), _share(line.probability)))
+    for number, (height, cells) in enumerate(zip([-0.1, *places], table, strict=True)):
+        for (_, place, side), cell in zip(columns, cells, strict=True):
+            style: Any = {"fontsize": 7.5, "ha": side, "va": "center", "weight": "normal" if number else "bold"}
+            axes.text(place, height, cell, transform=axes.get_yaxis_transform(), **style)
+    axes.set_axis_off()
+
+
+def _words(comparison: Comparison, evidence: Evidence, shown: list[Line]) -> str:
+    """Say what is drawn."""
+    name, count = score_name(comparison.metric), len(evidence.pairs)
+    words = f"difference in {name} ({comparison.split} split)"
+    if count > MOST_PAIRS:
+        best = wrapped(comparison.rows[shown[0].above].label, 44)
+        words = f"{name} of the best,\n{best},\nminus that of the others ({comparison.split} split)"
+    return f"{words}\nintervals: each pair's own; p: after Holm over {count};\nfilled: p < {SIGNIFICANT}"
+
+
+def show_p(p: float) -> str:
+    """Return a p-value as papers print it: ``0.032``, ``< 0.001``; a dash where there is none."""
+    if not np.isfinite(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _share(probability: float) -> str:
+    return "–" if not np.isfinite(probability) else f"{100 * probability:.0f} %"

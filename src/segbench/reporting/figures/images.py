@@ -1,0 +1,62 @@
+"""Scores of single images: what distributions are drawn from and pictures are chosen by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.reporting.counts import SplitCounts
+from segbench.reporting.table import Comparison, Row
+from segbench.scores.derive import SCORES, Convention, image_scores
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ImageScores:
+    """The scores of N images.
+
+    Attributes:
+        ids: Their ids.
+        values: float64 (N,): mean over the runs that score the image; NaN where none does.
+    """
+
+    ids: tuple[str, ...]
+    values: Floats
+
+
+def image_values(counts: SplitCounts, metric: str, convention: Convention) -> Floats:
+    """Return the score of every image (N,) by the metric that decides a comparison; NaN where it has none.
+
+    Args:
+        counts: The counts of one split of one run.
+        metric: As for :func:`segbench.reporting.counts.derive`; an unknown one gives NaN everywhere.
+        convention: What background and empty classes are worth.
+    """
+    if metric == "pixel_accuracy" or metric in SCORES:
+        return image_scores(counts.counts, metric, convention)
+    for name in SCORES:
+        for index, label in enumerate(counts.class_names):
+            if metric in (f"{name}_{label}", f"{name}_{label.replace(' ', '_')}"):
+                # One class alone is its own mean, whichever it is.
+                alone = replace(convention, background=True)
+                return image_scores(counts.counts[:, index : index + 1], name, alone)
+    return np.full(len(counts.ids), np.nan)
+
+
+def row_values(comparison: Comparison, row: Row) -> ImageScores:
+    """Return the scores of a row's images on the deciding split, the mean over its finished runs."""
+    parts = [run.counts[comparison.split] for run in row.done]
+    found: dict[str, list[float]] = {}
+    for part in parts:
+        values = image_values(part, comparison.metric, comparison.convention)
+        for name, value in zip(part.ids, values.tolist(), strict=True):
+            found.setdefault(name, []).append(value)
+    table = np.full((len(found), max(map(len, found.values()), default=1)), np.nan)
+    for line, values_of_image in zip(table, found.values(), strict=True):
+        line[: len(values_of_image)] = values_of_image
+    known = np.isfinite(table)
+    with np.errstate(invalid="ignore"):
+        return ImageScores(tuple(found), np.where(known, table, 0).sum(axis=1) / known.sum(axis=1))

@@ -1,0 +1,65 @@
+"""How surely each configuration has which rank, as a heat map with the percentages in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, to_hex
+from matplotlib.figure import Figure
+
+from segbench.reporting.evidence import Evidence
+from segbench.reporting.figures.canvas import NothingToDrawError, save
+from segbench.reporting.figures.styles import INK, colour, score_name, wrapped
+from segbench.reporting.palette import BLUE, ink
+from segbench.reporting.table import Comparison
+
+SHADES = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", "#9CC9E6", BLUE, "#00324F"])
+CELL_INCHES = 0.46
+LABEL_CHARACTERS = 26
+MOST_WRITTEN = 16
+
+
+def draw_ranks(comparison: Comparison, evidence: Evidence, path: Path) -> None:
+    """Draw the probability of each rank over resampled seeds and groups, the best configuration on top.
+
+    Args:
+        comparison: The experiment.
+        evidence: What its runs show: the ranks.
+        path: The PNG to write; the SVG lies beside it.
+
+    Raises:
+        NothingToDrawError: Where fewer than two configurations have ranks.
+    """
+    known = [index for index in range(len(comparison.rows)) if np.isfinite(evidence.ranks[index]).all()]
+    if len(known) < 2:
+        raise NothingToDrawError("ranks need two configurations with scores on the same images")
+    order = sorted(known, key=lambda index: float(evidence.ranks[index] @ np.arange(len(comparison.rows))))
+    # Rows without ranks leave the last ranks empty.
+    shares = evidence.ranks[order][:, : len(order)]
+    labels = [wrapped(comparison.rows[index].label, LABEL_CHARACTERS) for index in order]
+    cell = CELL_INCHES if len(order) <= MOST_WRITTEN else 0.2
+    heights = max(cell, 0.14 * max(label.count("\n") + 1 for label in labels))
+    width = max(cell * len(order) + 0.075 * max(len(line) for label in labels for line in label.split("\n")) + 0.6, 3.4)
+    figure = Figure(figsize=(width, heights * len(order) + 1.1), dpi=200, layout="constrained")
+    axes = figure.add_subplot()
+    axes.pcolormesh(shares, cmap=SHADES, vmin=0, vmax=1, edgecolors="white")
+    for (line, column), share in np.ndenumerate(shares):
+        if len(order) <= MOST_WRITTEN:
+            words = f"{100 * share:.0f}" if share >= 0.005 else ("<1" if share > 0 else "")
+            shade = ink(to_hex(SHADES(float(share))))
+            axes.text(column + 0.5, line + 0.5, words, ha="center", va="center", fontsize=8, color=shade)
+    places = np.arange(len(order)) + 0.5
+    axes.set_yticks(places, labels, fontsize=8)
+    axes.set_xticks(places, [str(rank + 1) for rank in range(len(order))], fontsize=8)
+    # The configuration's colour of the other figures beside its name.
+    for place, index in zip(places, order, strict=True):
+        axes.scatter(-0.14, place, s=34, color=colour(index), marker="s", clip_on=False, edgecolors=INK, linewidths=0.4)
+    axes.set_xlim(0, len(order))
+    axes.set_ylim(len(order), 0)
+    axes.tick_params(length=0)
+    axes.tick_params(axis="y", pad=11)
+    axes.spines[:].set_color("0.7")
+    axes.set_xlabel(f"rank by {score_name(comparison.metric)} (1 = best)", fontsize=9)
+    axes.set_title(f"probability in %, {comparison.split} split", fontsize=8, color="0.3")
+    save(figure, path)

@@ -1,0 +1,73 @@
+"""The settings of a run as flat keys, so that runs can be compared key by key."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+# YAML 1.1 takes 1e-3 for a word; OmegaConf, which writes the files, takes it for a number.
+_FLOAT = re.compile(r"^[-+]?\d[\d_]*(?:\.[\d_]*)?[eE][-+]?\d+$")
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the fast one where it is built
+    """Reads what OmegaConf writes: its numbers, and dates as the words they are."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
+
+
+def load_settings(path: Path) -> Any:
+    """Read a configuration as OmegaConf would without resolving it, ten times as fast.
+
+    Args:
+        path: A YAML file.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is not UTF-8.
+        yaml.YAMLError: If it is not YAML.
+    """
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+
+
+def flatten(config: dict[Any, Any]) -> dict[str, Hashable]:
+    """Return dotted keys to values; lists count as one value, written as JSON."""
+    flat: dict[str, Hashable] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{inner}": item for inner, item in flatten(value).items()}
+        else:
+            flat[str(key)] = json.dumps(value) if isinstance(value, list) else _equal_to_itself(value)
+    return flat
+
+
+def without_places(flat: dict[str, Hashable], config: dict[str, Any], seed: int | None) -> dict[str, Hashable]:
+    """Return flat settings with the run's own places and seed taken out of their texts.
+
+    ``init_from`` of a fine-tuned run, for example, names an earlier run below ``paths.outputs`` by its seed.
+    """
+    places = sorted((str(value) for value in (config.get("paths") or {}).values() if value), key=len, reverse=True)
+    own_seed = re.compile(rf"seed{seed}(?!\d)")
+    result = dict(flat)
+    for key, value in flat.items():
+        if isinstance(value, str):
+            for place in places:
+                value = f"<path>{value[len(place) :]}" if value.startswith(f"{place}/") else value
+            result[key] = own_seed.sub("seed*", value)
+    return result
+
+
+def _equal_to_itself(value: Hashable) -> Hashable:
+    """Return numbers that are not finite as words: NaN differs from itself, and neither has a place in an order."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

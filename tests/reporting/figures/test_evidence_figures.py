@@ -1,0 +1,220 @@
+from dataclasses import replace
+from math import nan
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from PIL import Image
+
+from segbench.reporting.evidence import Mean
+from segbench.reporting.figures import NothingToDrawError
+from segbench.reporting.figures.costs import draw_costs, pareto_front, short
+from segbench.reporting.figures.differences import draw_differences, lines, show_p
+from segbench.reporting.figures.distributions import MOST_CONNECTED, draw_distributions
+from segbench.reporting.figures.images import image_values, row_values
+from segbench.reporting.figures.ranks import draw_ranks
+from segbench.reporting.figures.styles import MARKERS, colour, marker, score_name, wrapped
+from segbench.reporting.palette import COLOURS
+from segbench.scores import Convention, class_scores
+
+DRAW = (draw_distributions, draw_differences, draw_ranks, draw_costs)
+EIGHT = {
+    f"a network of which there is much to say, variant {number}": (70 + number, 72 + number) for number in range(8)
+}
+
+
+def words(path):
+    tree = ElementTree.parse(path.with_suffix(".svg"))
+    return [
+        text for text in ("".join(node.itertext()) for node in tree.iter("{http://www.w3.org/2000/svg}text")) if text
+    ]
+
+
+@pytest.fixture
+def spy(monkeypatch):
+    """Record what a method of Axes is called with."""
+
+    def watch(name):
+        calls, real = [], getattr(Axes, name)
+
+        def spied(axes, *values, **style):
+            calls.append((values, style))
+            return real(axes, *values, **style)
+
+        monkeypatch.setattr(Axes, name, spied)
+        return calls
+
+    return watch
+
+
+@pytest.mark.parametrize("draw", DRAW)
+def test_eight_configurations_with_long_names_stay_in_the_picture(compared, evidence, tmp_path, draw):
+    more = {name: {"cost": {"weights": 10**number}} for number, name in enumerate(EIGHT)}
+    comparison = compared(EIGHT, **more)
+    draw(comparison, evidence(comparison), tmp_path / "figure.png")
+    pixels = np.asarray(Image.open(tmp_path / "figure.png").convert("L"))
+    assert pixels[:, [0, -1]].min() == pixels[[0, -1]].min() == 255
+    assert "variant 7" in " ".join(words(tmp_path / "figure.png"))
+
+
+@pytest.mark.parametrize("draw", DRAW)
+def test_an_unfinished_configuration_is_left_out(compared, architectures, evidence, tmp_path, draw):
+    architectures("broken", 0, name="broken", state="failed", cost={"weights": 5})
+    comparison = compared(
+        {"unet": (90, 88), "zoo": (80, 79)}, unet={"cost": {"weights": 100}}, zoo={"cost": {"weights": 10}}
+    )
+    draw(comparison, evidence(comparison), tmp_path / "figure.png")
+    assert "broken" not in " ".join(words(tmp_path / "figure.png"))
+
+
+@pytest.mark.parametrize(("draw", "reason"), zip(DRAW, ["no run", "no two", "two conf", "one conf"], strict=True))
+def test_without_a_finished_run_the_reason_is_told(compared, architectures, evidence, tmp_path, draw, reason):
+    architectures("broken", 0, state="failed")
+    comparison = compared({})
+    with pytest.raises(NothingToDrawError, match=reason):
+        draw(comparison, evidence(comparison), tmp_path / "figure.png")
+    assert not list(tmp_path.glob("*.*g"))
+
+
+@pytest.mark.parametrize(("draw", "reason"), zip(DRAW[1:], ["only one", "two conf", "one conf"], strict=True))
+def test_one_configuration_alone_is_not_compared(compared, evidence, tmp_path, draw, reason):
+    comparison = compared({"unet": (90, 80)})
+    with pytest.raises(NothingToDrawError, match=reason):
+        draw(comparison, evidence(comparison), tmp_path / "figure.png")
+
+
+def test_image_scores_of_one_class_and_of_all(compared):
+    counts = compared({"unet": (90,)}).done[0].counts["test"]
+    assert image_values(counts, "dice", Convention()) == pytest.approx([0.7] * 4)
+    assert image_values(counts, "dice_disc", Convention()) == pytest.approx([0.9] * 4)
+    assert image_values(counts, "iou_background", Convention()) == pytest.approx([600 / 650] * 4)
+    assert np.isnan(image_values(counts, "hausdorff", Convention())).all()
+    assert np.mean(image_values(counts, "dice_disc", Convention())) == pytest.approx(
+        class_scores(counts.counts, "dice")[1]
+    )
+
+
+def test_an_images_score_is_the_mean_over_the_runs_that_score_it(compared):
+    comparison = compared({"unet": (90, 80)})
+    comparison.done[0].counts["test"].counts[0, 1:] = (0, 0, 0, 1000)
+    (row,) = comparison.rows
+    found = row_values(comparison, row)
+    assert found.ids == ("test0", "test1", "test2", "test3")
+    low, high = (160 / 180 + 0.5) / 2, 0.7
+    assert found.values == pytest.approx([low, *[(low + high) / 2] * 3])
+
+
+def test_the_same_images_are_connected_while_they_are_few(compared, evidence, tmp_path, spy):
+    for images in (4, MOST_CONNECTED + 2):
+        calls = spy("plot")
+        more = {name: {"images": images} for name in ("a", "b")}
+        comparison = compared({"a": (90,), "b": (80,)}, **more)
+        draw_distributions(comparison, evidence(comparison), tmp_path / "figure.png")
+        joined = [values for values, style in calls if style.get("color") == "0.75"]
+        assert len(joined) == (images == 4)
+        if joined:
+            assert joined[0][0] == pytest.approx(np.repeat([[0.7], [(160 / 180 + 0.5) / 2]], 4, axis=1))
+        for folder in (comparison.directory).iterdir():
+            for file in sorted(folder.rglob("*"), reverse=True):
+                file.rmdir() if file.is_dir() else file.unlink()
+            folder.rmdir()
+
+
+def test_all_pairs_read_as_the_better_minus_the_other(compared, evidence):
+    comparison = compared({"a": (80,), "b": (90,), "c": (70,)})
+    found = lines(evidence(comparison))
+    assert [(line.above, line.below) for line in found] == [(1, 0), (0, 2), (1, 2)]
+    assert all(line.low < line.mean < line.high and line.mean > 0 for line in found)
+    assert all(line.probability == pytest.approx(0.9) for line in found)
+
+
+def test_beyond_twelve_pairs_only_the_best_is_compared_closest_first(compared, evidence):
+    comparison = compared({name: (tp,) for name, tp in zip("abcdef", (70, 90, 80, 60, 85, 75), strict=True)})
+    found = lines(evidence(comparison))
+    assert {line.above for line in found} == {1}
+    assert [comparison.rows[line.below].label for line in found] == ["e", "c", "f", "a", "d"]
+
+
+def test_what_chance_explains_is_hollow_and_without_an_interval_there_is_no_bar(compared, evidence, tmp_path, spy):
+    comparison = compared({"a": (90,), "b": (60,), "c": (89,)})
+    known = evidence(comparison)
+    gone = replace(known.pairs[0].difference, low=nan, high=nan)
+    calls = spy("plot")
+    draw_differences(
+        comparison,
+        replace(known, pairs=(replace(known.pairs[0], difference=gone), *known.pairs[1:])),
+        tmp_path / "d.png",
+    )
+    faces = [style["color"] for values, style in calls if values[2:] == ("o",)]
+    assert faces == [COLOURS[0], "white", COLOURS[2]]
+    assert len([style for values, style in calls if style.get("linewidth") == 2.2]) == 2
+    text = words(tmp_path / "d.png")
+    assert any("[no interval]" in part for part in text)
+    assert any(f"over {len(known.pairs)}" in part for part in text)
+
+
+def test_p_values_as_papers_print_them():
+    assert [show_p(p) for p in (0.0320, 0.0001, 1.0, nan)] == ["0.032", "< 0.001", "1.000", "–"]
+
+
+def test_ranks_are_ordered_and_written_in_percent(compared, evidence, tmp_path, spy):
+    comparison = compared({"a": (80,), "b": (90,)})
+    known = replace(evidence(comparison), ranks=np.array([[0.3, 0.7], [0.7, 0.3]]))
+    calls = spy("pcolormesh")
+    draw_ranks(comparison, known, tmp_path / "ranks.png")
+    np.testing.assert_array_equal(calls[0][0][0], [[0.7, 0.3], [0.3, 0.7]])
+    text = words(tmp_path / "ranks.png")
+    assert text.index("b") < text.index("a")
+    assert text.count("70") == text.count("30") == 2
+
+
+def test_pareto_front():
+    assert pareto_front([1, 2, 3, 4], [0.5, 0.4, 0.8, 0.8]) == [0, 2]
+    assert pareto_front([2, 2, 1], [0.5, 0.6, 0.7]) == [2]
+    assert pareto_front([3, 1, 2], [0.9, 0.7, 0.8]) == [1, 2, 0]
+    assert pareto_front([], []) == []
+
+
+def test_costs_have_a_panel_for_what_differs(compared, evidence, tmp_path):
+    comparison = compared(
+        {"a": (90, 89), "b": (80, 81)}, a={"cost": {"weights": 2_000_000}}, b={"cost": {"weights": 31_000_000}}
+    )
+    draw_costs(comparison, evidence(comparison), tmp_path / "costs.png")
+    text = words(tmp_path / "costs.png")
+    assert "weights" in text
+    assert not [part for part in text if "FLOPs" in part or "minutes" in part or "ms per image" in part]
+    assert "10M" in text
+
+
+def test_one_network_with_other_losses_costs_the_same(compared, evidence, tmp_path):
+    noisy = {name: {"cost": {"predict_images_per_second": rate}} for name, rate in (("a", 4.0), ("b", 8.0))}
+    comparison = compared({"a": (90,), "b": (80,)}, **noisy)
+    with pytest.raises(NothingToDrawError, match="cost the same"):
+        draw_costs(comparison, evidence(comparison), tmp_path / "costs.png")
+
+
+def test_times_of_different_devices_are_not_compared(compared, evidence, tmp_path):
+    costs = {
+        "a": {"cost": {"weights": 10, "wall_seconds": 50, "device": "GPU"}},
+        "b": {"cost": {"weights": 100, "wall_seconds": 500}},
+    }
+    comparison = compared({"a": (90,), "b": (80,)}, **costs)
+    draw_costs(comparison, evidence(comparison), tmp_path / "costs.png")
+    assert "training (minutes)" not in words(tmp_path / "costs.png")
+
+
+def test_no_interval_is_no_bar(compared, evidence, tmp_path, spy):
+    comparison = compared({"a": (90,), "b": (80,)}, a={"cost": {"weights": 10}}, b={"cost": {"weights": 99}})
+    bars = spy("errorbar")
+    means = tuple(Mean(row.scores["dice"].mean, nan, nan) for row in comparison.rows)
+    draw_costs(comparison, replace(evidence(comparison), means=means), tmp_path / "costs.png")
+    assert not bars
+
+
+def test_words():
+    assert [short(value) for value in (999, 34_527_041, 8.3e10, 2e12)] == ["999", "34.5M", "83G", "2T"]
+    assert score_name("dice_left ventricle") == "Dice left ventricle"
+    assert score_name("pixel_accuracy") == "pixel accuracy"
+    assert wrapped("one two three four five six", 8, 2) == "one two\nthree …"
+    assert len({(colour(index), marker(index)) for index in range(8)}) == len(MARKERS) == 8
