@@ -128,7 +128,7 @@ def test_other_images_or_seeds_cannot_be_judged(architectures):
     compared(architectures, [ATTENTION], {"unet": (80, 81, 80)}, images=6)
     claim = only(architectures, ATTENTION, {"attunet": (95, 96, 95)})
     assert claim.verdict == "cannot be judged"
-    assert claim.reason == "attunet and unet: the runs are scored on different test images"
+    assert claim.reason == "attunet and unet: the runs are scored on different images"
 
 
 def test_the_winner_is_one_row_and_no_rival_of_its_own(architectures):

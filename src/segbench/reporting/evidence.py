@@ -12,7 +12,7 @@ from segbench.reporting.statistics import Difference
 
 @dataclass(frozen=True)
 class Mean:
-    """A configuration's mean score with its confidence interval (over seeds and groups); NaN ends where there is none."""
+    """A configuration's mean score with its interval over seeds and groups; NaN ends where there is none."""
 
     mean: float
     low: float

@@ -15,7 +15,11 @@ car: its images come together). Both are taken for random draws, crossed, as all
 **The interval** is symmetric, with the half width sqrt((t[S-1] a)² + (t[G-1] b)²): ``a`` the standard error of the
 mean over the S seeds' differences, ``b`` that over the G groups' differences, ``t`` Student's quantiles for their
 degrees of freedom. Limits of two sources are so combined by Howe, J. Am. Stat. Assoc. 69 (1974) 789-794 (later called
-square-and-add or MOVER). It is never narrower than the paired t interval over seeds or that over groups alone.
+square-and-add or MOVER). It is never narrower than the paired t interval over seeds or that over groups alone. Where
+each seed has its own images (a split of its own), ``b`` is taken over all groups that any seed has, each with the mean
+of the seeds that have it: that counts more than there is, never less.
+
+**The test** that belongs to it (:func:`p_value`): p is the smallest error rate whose interval leaves out 0.
 
 **Measured** on 20,000 simulated comparisons without a true difference, 3 seeds and 20 groups, for each of eight
 mixtures of seed, group and residual variance (some of it in ``tests/reporting/test_statistics.py``). The nominal 95 %
@@ -34,22 +38,20 @@ training images are outside of all of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import compress
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from segbench.reporting.collect import Run
-from segbench.reporting.counts import SplitCounts, derive
+from segbench.reporting.contributions import Layout, UnpairedError, by_seed, layout
 from segbench.scores.derive import Convention
 
 Floats = NDArray[np.float64]
-
-
-class UnpairedError(ValueError):
-    """Two configurations have nothing to be paired by; the message says why, as the end of a sentence."""
+SMALLEST_P = 1e-15
+# Below this a difference is the rounding of sums in another order.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -80,44 +82,66 @@ class Difference:
         return int(self.low > 0) - int(self.high < 0)
 
 
-def half_width(differences: Floats, confidence: float = 0.95) -> Floats:
+def standard_errors(table: Floats) -> list[tuple[Floats, int]]:
+    """Return the squared standard error of the mean over each source, and its degrees of freedom.
+
+    Args:
+        table: Contribution of each seed and group, float64 (...,S,G); NaN where a seed's images have none of the group.
+
+    Returns:
+        Over seeds, then over groups: float64 (...) and count - 1; a source that is there once is left out.
+    """
+    found = []
+    for axis in (-1, -2):
+        means = np.nanmean(table, axis=axis) if np.isnan(table).any() else table.mean(axis=axis)
+        count = means.shape[-1]
+        if count > 1:
+            found.append((means.var(axis=-1, ddof=1) / count, count - 1))
+    return found
+
+
+def half_width(table: Floats, confidence: float = 0.95) -> Floats:
     """Return half the width of the confidence interval of the mean, by the formula above.
 
     Args:
-        differences: Contribution of each seed and group, float64 (...,S,G), G at least 2; with S = 1 the interval is
-            that over groups alone.
+        table: As for :func:`standard_errors`, G at least 2; with S = 1 the interval is that over groups alone.
         confidence: Of the two-sided interval, in (0, 1).
 
     Returns:
         float64 (...), 0 or more.
     """
-    squares = np.zeros(differences.shape[:-2])
-    for axis in (-1, -2):
-        means = differences.mean(axis=axis)
-        count = means.shape[-1]
-        if count > 1:
-            squares += stdtrit(count - 1, (1 + confidence) / 2) ** 2 * means.var(axis=-1, ddof=1) / count
+    squares = np.zeros(table.shape[:-2])
+    for square, freedom in standard_errors(table):
+        squares += stdtrit(freedom, (1 + confidence) / 2) ** 2 * square
     return np.sqrt(squares)
 
 
-def contributions(counts: SplitCounts, metric: str, convention: Convention) -> Floats:
-    """Return what each group contributes to a run's score: jackknife pseudo-values (Tukey 1958).
-
-    With T the score of all G groups and T_g that without group g: G T - (G - 1) T_g. Their mean is T, exactly where T
-    is a mean over groups, and else but for the curvature of T, which falls with G.
+def p_value(mean: Floats, table: Floats) -> Floats:
+    """Return the smallest error rate at which the interval leaves out 0: the test that belongs to the interval.
 
     Args:
-        counts: The counts of one split of one run.
-        metric: As for :func:`segbench.reporting.counts.derive`.
-        convention: How counts become scores.
+        mean: The means, float64 (...).
+        table: As for :func:`standard_errors`.
 
     Returns:
-        float64 (G,), groups sorted by name; NaN for a group without which there is no score.
+        float64 (...) in [1e-15, 1], by bisection of its logarithm.
     """
-    names, group = np.unique(counts.groups, return_inverse=True)
-    whole = derive(counts, metric, convention)
-    without = [_score(counts, group != index, metric, convention) for index in range(len(names))]
-    return len(names) * whole - (len(names) - 1) * np.array(without)
+    errors = standard_errors(table)
+    low, high = np.full(np.shape(mean), np.log(SMALLEST_P)), np.zeros(np.shape(mean))
+    for _ in range(50):
+        middle = (low + high) / 2
+        squares = sum(stdtrit(freedom, np.exp(middle) / 2) ** 2 * square for square, freedom in errors)
+        excluded = np.abs(mean) > np.sqrt(squares)
+        low, high = np.where(excluded, low, middle), np.where(excluded, middle, high)
+    return np.where(np.abs(mean) < ROUNDING, 1.0, np.exp(high))
+
+
+def difference_of(found: Layout, confidence: float = 0.95) -> Difference:
+    """Return the difference of two configurations laid out together, the first minus the second."""
+    mean, table = float((found.scores[0] - found.scores[1]).mean()), found.table[0] - found.table[1]
+    known = found.known and len(found.groups) > 1
+    half = float(half_width(table, confidence)) if known else float("nan")
+    return Difference(mean, mean - half, mean + half, found.seeds, found.images, len(found.groups))
 
 
 def paired_difference(
@@ -143,62 +167,12 @@ def paired_difference(
         confidence: Of the interval; 1 - 0.05 / m where m intervals shall hold together with 95 % (Bonferroni).
 
     Raises:
-        UnpairedError: Without a shared seed that both score, or where runs are scored on different images, groups or
-            classes.
+        UnpairedError: Without a shared seed that both score, or where the runs of a seed are scored on different
+            images, groups or classes.
     """
-    sides = [_by_seed(runs, split) for runs in (first, second)]
-    shared = sorted(sides[0].keys() & sides[1].keys())
-    if not shared:
+    if not {run.seed for run in first} & {run.seed for run in second}:
         raise UnpairedError("no seed is finished by both")
-    used = [counts for side in sides for seed in shared for counts in side[seed]]
-    for thing, kinds in (
-        ("images", {(counts.ids, counts.groups) for counts in used}),
-        ("classes", {counts.class_names for counts in used}),
-    ):
-        if len(kinds) > 1:
-            raise UnpairedError(f"the runs are scored on different {split} {thing}")
-    keep = _scored(used, metric, convention)
-    seeds, means, parts = [], [], []
-    for seed in shared:
-        both = [[_part(counts, keep) for counts in side[seed]] for side in sides]
-        means_of_seed = [np.mean([derive(counts, metric, convention) for counts in side]) for side in both]
-        if np.isfinite(means_of_seed).all():
-            seeds.append(seed)
-            means.append(means_of_seed[0] - means_of_seed[1])
-            parts.append(np.subtract(*(np.mean([contributions(c, metric, convention) for c in s], 0) for s in both)))
-    if not seeds:
+    sides = [by_seed(runs, split, metric, convention) for runs in (first, second)]
+    if not sides[0].keys() & sides[1].keys():
         raise UnpairedError(f"no run has anything to score by {metric}")
-    mean, table = float(np.mean(means)), np.stack(parts)
-    known = table.shape[1] > 1 and bool(np.isfinite(table).all())
-    half = float(half_width(table, confidence)) if known else float("nan")
-    return Difference(mean, mean - half, mean + half, tuple(seeds), int(keep.sum()), table.shape[1])
-
-
-def _by_seed(runs: Sequence[Run], split: str) -> dict[int, list[SplitCounts]]:
-    found: dict[int, list[SplitCounts]] = {}
-    for run in runs:
-        if run.seed is not None:
-            found.setdefault(run.seed, []).append(run.counts[split])
-    return found
-
-
-def _scored(runs: Sequence[SplitCounts], metric: str, convention: Convention) -> NDArray[np.bool_]:
-    """Return which images (N,) belong to a group that any of the runs can score."""
-    names, group = np.unique(runs[0].groups, return_inverse=True)
-    scored = [
-        index
-        for index in range(len(names))
-        if any(np.isfinite(_score(counts, group == index, metric, convention)) for counts in runs)
-    ]
-    return np.isin(group, scored)
-
-
-def _score(counts: SplitCounts, keep: NDArray[np.bool_], metric: str, convention: Convention) -> float:
-    """Return the score over some images (N,); the names of the others are not worth the time of sorting them out."""
-    return derive(replace(counts, ids=(), groups=(), counts=counts.counts[keep]), metric, convention)
-
-
-def _part(counts: SplitCounts, keep: NDArray[np.bool_]) -> SplitCounts:
-    """Return the counts of some images."""
-    ids, groups = (tuple(compress(names, keep)) for names in (counts.ids, counts.groups))
-    return replace(counts, ids=ids, groups=groups, counts=counts.counts[keep])
+    return difference_of(layout(*sides), confidence)
