@@ -42,7 +42,7 @@ class Parts:
     loss: Floats
     scored: NDArray[np.bool_]
     images: NDArray[np.int64]
-    names: tuple[str, ...]
+    names: NDArray[np.str_]
 
     def contributions(self, keep: NDArray[np.bool_]) -> Floats:
         """Return the pseudo-values of the K groups kept, float64 (K,): with T the score, T + (K - 1) (T - T_g).
@@ -97,7 +97,7 @@ def parts(counts: SplitCounts, metric: str, convention: Convention) -> Parts:
     total = terms.sum(axis=0)
     whole, without = float(score(total)), score(total - sums)
     images = np.bincount(group, minlength=len(names))
-    return Parts(counts, whole, whole - without, np.isfinite(score(sums)), images, tuple(str(name) for name in names))
+    return Parts(counts, whole, whole - without, np.isfinite(score(sums)), images, names)
 
 
 def by_seed(runs: Iterable[Run], split: str, metric: str, convention: Convention) -> dict[int, list[Parts]]:
@@ -128,36 +128,45 @@ def layout(*sides: Side) -> Layout:
         raise UnpairedError("the runs are scored on different images")
     if len({part.counts.class_names for members in used.values() for part in members}) > 1:
         raise UnpairedError("the runs are scored on different classes")
-    scored = {seed: np.any([part.scored for part in used[seed]], axis=0) for seed in seeds}
-    # A group counts with all its images wherever any seed can score it.
-    names = sorted({name for seed in seeds for name in np.array(used[seed][0].names)[scored[seed]]})
-    keep = {seed: np.isin(used[seed][0].names, names) for seed in seeds}
+    crossed = len(set.union(*kinds.values())) == 1
+    names, keep = _scored_groups(used, crossed)
     scores = np.array([[np.mean([part.score for part in side[seed]]) for seed in seeds] for side in sides])
     table, known = np.full((len(sides), len(seeds), len(names)), np.nan), True
     for row, seed in enumerate(seeds):
-        columns = np.searchsorted(names, np.array(used[seed][0].names)[keep[seed]])
+        columns = slice(None) if crossed else np.searchsorted(names, used[seed][0].names[keep[seed]])
         for index, side in enumerate(sides):
-            table[index, row, columns] = np.mean([part.contributions(keep[seed]) for part in side[seed]], axis=0)
+            values = [part.contributions(keep[seed]) for part in side[seed]]
+            table[index, row, columns] = values[0] if len(values) == 1 else np.mean(values, axis=0)
         known = known and bool(np.isfinite(table[:, row, columns]).all())
-    return Layout(
-        tuple(seeds),
-        tuple(map(str, names)),
-        scores,
-        table,
-        _images(used, keep),
-        known,
-        len(set.union(*kinds.values())) == 1,
-    )
+    groups = tuple(names.tolist())
+    return Layout(tuple(seeds), groups, scores, table, _images(used, keep, crossed), known, crossed)
 
 
-def _images(used: Mapping[int, Sequence[Parts]], keep: Mapping[int, NDArray[np.bool_]]) -> int:
+def _scored_groups(
+    used: Mapping[int, Sequence[Parts]], crossed: bool
+) -> tuple[NDArray[np.str_], dict[int, NDArray[np.bool_]]]:
+    """Return the groups that any run can score, sorted, and where they stand among each seed's groups.
+
+    A group counts with all its images wherever any seed can score it.
+    """
+    scored = {seed: np.any([part.scored for part in members], axis=0) for seed, members in used.items()}
+    names = {seed: members[0].names for seed, members in used.items()}
+    if crossed:
+        # One comparison of names for all seeds is too many when there are a thousand pairs.
+        keep: NDArray[np.bool_] = np.any(list(scored.values()), axis=0)
+        return next(iter(names.values()))[keep], dict.fromkeys(used, keep)
+    found = np.unique(np.concatenate([names[seed][scored[seed]] for seed in used]))
+    return found, {seed: np.isin(names[seed], found) for seed in used}
+
+
+def _images(used: Mapping[int, Sequence[Parts]], keep: Mapping[int, NDArray[np.bool_]], crossed: bool) -> int:
     """Return how many different images enter."""
-    if len({members[0].counts.ids for members in used.values()}) == 1:
+    if crossed:
         seed = next(iter(used))
         return int(used[seed][0].images[keep[seed]].sum())
     found: set[str] = set()
     for seed, members in used.items():
-        kept = set(np.array(members[0].names)[keep[seed]])
+        kept = set(members[0].names[keep[seed]].tolist())
         counts = members[0].counts
         found |= {name for name, group in zip(counts.ids, counts.groups, strict=True) if group in kept}
     return len(found)
