@@ -26,7 +26,7 @@ SOURCES = ("seed", "image", "rest")
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--plan`` and what belongs to it to the report's command line."""
     group = parser.add_argument_group("planning a sweep")
-    group.add_argument("--plan", action="store_true", help="train and report nothing: print which difference between two"
+    group.add_argument("--plan", action="store_true", help="report nothing: print which difference between two"
                        " configurations would be found in 80 %% of experiments with so many seeds and images; how much"
                        " scores vary is taken from a finished experiment's directory, or --sd")  # fmt: skip
     group.add_argument("--sd", help="standard deviations of the difference between two configurations, of the same seed"
@@ -80,6 +80,11 @@ def plan(variances: Components, origin: str, seeds: Sequence[int], images: Seque
         "Where images come in groups (a patient, a car), count groups instead of images. The test is that of the report"
         " (docs/statistics.md); Holm's correction for many pairs needs more.",
     ]
+    if not variances.seed:
+        lines.append(
+            "What seeds add does not show beside the rest here, which does not make it 0; if it is more, so are these"
+            " differences."
+        )
     return [*lines, "One seed tells nothing from chance."] if 1 in seeds else lines
 
 
