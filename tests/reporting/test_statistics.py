@@ -8,8 +8,9 @@ import pytest
 from scipy import stats
 
 from segbench.reporting.collect import Run
+from segbench.reporting.contributions import UnpairedError, layout, parts
 from segbench.reporting.counts import SplitCounts, derive
-from segbench.reporting.statistics import Difference, UnpairedError, contributions, half_width, paired_difference
+from segbench.reporting.statistics import Difference, half_width, p_value, paired_difference
 from segbench.scores import Convention, image_scores
 
 DICE = Convention()
@@ -42,6 +43,10 @@ def difference(first, second, metric="dice", convention=DICE, **options) -> Diff
     return paired_difference(first, second, "test", metric, convention, **options)
 
 
+def contributions(counts: SplitCounts, metric="dice", convention=DICE) -> np.ndarray:
+    return layout({0: [parts(counts, metric, convention)]}).table[0, 0]
+
+
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 1 - 0.05 / 6])
 def test_with_one_source_it_is_the_t_interval_of_scipy(confidence):
     scores = np.random.default_rng(0).normal(0.01, 0.02, 20)
@@ -52,11 +57,26 @@ def test_with_one_source_it_is_the_t_interval_of_scipy(confidence):
 
 
 def test_two_sources_are_added_in_quadrature():
-    # By hand: seeds' means 1, 2, 3 (standard error 1/sqrt(3), t = 4.3027), groups' means 1, 3 (1, t = 12.7062).
+    # By hand: seeds' means 1, 2, 3 (standard error 1/sqrt(3), t = 4.3027), groups' means 1, 3 (1, t = 12.7062), no rest.
     assert half_width(np.array([[0.0, 2], [1, 3], [2, 4]])) == pytest.approx(np.hypot(4.30265 / 3**0.5, 12.7062), 1e-5)
+    # A rest of mean square 6 (sum of squares 12, 2 degrees of freedom), so e = 6 / (3 * 2) = b², counts once; but the
+    # interval over groups alone stays the least.
+    rest = np.array([[1.0, -1], [1, -1], [-2, 2]])
+    assert half_width(np.array([[0.0, 2], [1, 3], [2, 4]]) + rest) == pytest.approx(12.7062, 1e-5)
+    squares = 4.30265**2 * 20**2 / 3 + 12.7062**2 * (1 - 1 / 4)
+    assert half_width(np.array([[0.0, 2], [20, 22], [40, 42]]) + rest / 2) == pytest.approx(squares**0.5, 1e-5)
+
+
+def test_it_is_never_narrower_than_the_interval_over_seeds_or_over_groups():
+    tables = np.random.default_rng(8).normal(size=(500, 3, 9))
+    for axis, count in ((1, 9), (2, 3)):
+        means = tables.mean(axis=axis)
+        alone = stats.t(count - 1).ppf(0.975) * means.std(axis=1, ddof=1) / count**0.5
+        assert (half_width(tables) >= alone * (1 - 1e-9)).all()
 
 
 def test_many_seeds_and_groups_agree_with_resampling_both():
+    # The resampling counts the rest twice, so there is little of it here.
     rng = np.random.default_rng(1)
     table = 0.5 * rng.normal(size=(40, 1)) + rng.normal(size=(1, 60)) + 0.3 * rng.normal(size=(40, 60))
     seeds, groups = (rng.multinomial(count, [1 / count] * count, 20_000) / count for count in table.shape)
@@ -75,6 +95,26 @@ def test_it_covers_what_it_says_for_few_seeds(shape, by_seed, by_group, rest):
     table = table + rest * rng.normal(size=(8000, seeds, groups))
     for confidence, least in ((0.95, 0.94), (1 - 0.05 / 6, 0.985)):
         assert (np.abs(table.mean(axis=(1, 2))) <= half_width(table, confidence)).mean() > least
+
+
+@pytest.mark.parametrize("metric", ["dice", "iou_ring", "sensitivity_disc", "precision", "pixel_accuracy"])
+@pytest.mark.parametrize(
+    "convention",
+    [DICE, Convention("pooled"), Convention(empty="zero", background=True), Convention("pooled", True, "one")],
+)
+def test_contributions_are_those_of_scoring_again_without_each_group(metric, convention):
+    counts = drawn(5, ["b", "a", "a", "c", "d", "d", "e"], empty=0.4)
+    whole = derive(counts, metric, convention)
+    found = parts(counts, metric, convention)
+    assert found.score == pytest.approx(whole, abs=1e-14)
+    for index, name in enumerate("abcde"):
+        inside = np.array(counts.groups) == name
+        left, alone = (
+            derive(replace(counts, counts=counts.counts[keep]), metric, convention) for keep in (~inside, inside)
+        )
+        assert found.loss[index] == pytest.approx(whole - left, abs=1e-14)
+        assert found.scored[index] == np.isfinite(alone)
+        assert found.images[index] == inside.sum()
 
 
 def test_contributions_of_equal_groups_are_the_means_of_their_images():
@@ -143,6 +183,53 @@ def test_one_seed_distinguishes_nothing():
     assert difference(runs(better, better), runs(better, better)).sign == 0
 
 
+@pytest.mark.parametrize("shape", [(3, 20), (2, 6), (1, 30), (40, 50)])
+def test_the_p_value_is_the_error_rate_whose_interval_ends_at_zero(shape):
+    table = np.random.default_rng(4).normal(0.1, 1, (5, *shape))
+    table += np.random.default_rng(5).normal(0, 0.2, (5, shape[0], 1))
+    mean = table.mean(axis=(1, 2))
+    for each, values, p in zip(mean, table, p_value(mean, table), strict=True):
+        assert half_width(values, 1 - p) == pytest.approx(abs(each), rel=1e-5)
+    if shape[0] == 1:
+        assert p_value(mean, table) == pytest.approx(stats.ttest_1samp(table[:, 0], 0, axis=1).pvalue, rel=1e-6)
+
+
+def test_no_difference_has_p_1_and_a_certain_one_the_smallest():
+    assert p_value(np.array([0.0, 0.1]), np.stack([np.zeros((3, 4)), np.full((3, 4), 0.1)])) == pytest.approx(
+        [1, 1e-15]
+    )
+
+
+def test_seeds_may_have_a_split_each():
+    own = [drawn(seed, [f"{'abc'[seed]}{index}" for index in range(6)]) for seed in range(3)]
+    own = [replace(counts, ids=counts.groups) for counts in own]
+    better = [replace(counts, counts=np.add(counts.counts, [9, 0, 0, 0])) for counts in own]
+    found = difference(runs(*better), runs(*own))
+    assert (found.images, found.groups, found.seeds) == (18, 18, (0, 1, 2))
+    scores = [derive(a, "dice", DICE) - derive(b, "dice", DICE) for a, b in zip(better, own, strict=True)]
+    assert found.mean == pytest.approx(np.mean(scores))
+    # Each group was seen once: its contribution is all there is of it, beside the spread of the seeds' differences.
+    errors = [np.std(scores, ddof=1) / 3**0.5]
+    errors.append(
+        np.std([contributions(a) - contributions(b) for a, b in zip(better, own, strict=True)], ddof=1) / 18**0.5
+    )
+    expected = np.hypot(stats.t(2).ppf(0.975) * errors[0], stats.t(17).ppf(0.975) * errors[1])
+    assert found.high - found.mean == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_it_covers_what_it_says_when_each_seed_has_its_own_split(overlap):
+    rng, repeats, seeds, groups, pool = np.random.default_rng(6), 4000, 3, 20, 40 if overlap else 60
+    by_group = rng.normal(size=(repeats, 1, pool)) * 0.05
+    table = by_group + 0.01 * rng.normal(size=(repeats, seeds, 1)) + 0.02 * rng.normal(size=(repeats, seeds, pool))
+    for seed in range(seeds):
+        chosen = rng.permutation(pool)[:groups] if overlap else np.arange(seed * groups, (seed + 1) * groups)
+        table[:, seed, np.setdiff1d(np.arange(pool), chosen)] = np.nan
+    seen = ~np.isnan(table).all(axis=(0, 1))
+    table = table[:, :, seen]
+    assert (np.abs(np.nanmean(table, axis=(1, 2))) <= half_width(table)).mean() > 0.95
+
+
 def test_one_group_has_no_interval():
     one = [drawn(seed, ["a"] * 4) for seed in range(4)]
     found = difference(runs(*one[:2]), runs(*one[2:]))
@@ -155,11 +242,11 @@ def test_what_cannot_be_paired_is_refused():
     counts = drawn(0, list("abcd"))
     with pytest.raises(UnpairedError, match="no seed"):
         difference(runs(counts, seeds=[0]), runs(counts, seeds=[1]))
-    with pytest.raises(UnpairedError, match="different test images"):
+    with pytest.raises(UnpairedError, match="different images"):
         difference(runs(counts), runs(replace(counts, ids=("x", *counts.ids[1:]))))
-    with pytest.raises(UnpairedError, match="different test images"):
+    with pytest.raises(UnpairedError, match="different images"):
         difference(runs(counts), runs(replace(counts, groups=tuple("aacd"))))
-    with pytest.raises(UnpairedError, match="different test classes"):
+    with pytest.raises(UnpairedError, match="different classes"):
         difference(runs(counts), runs(replace(counts, class_names=("background", "disc", "rim"))))
     counts.counts[:, 1, :3] = 0
     with pytest.raises(UnpairedError, match="anything to score by dice_disc"):

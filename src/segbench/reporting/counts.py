@@ -74,10 +74,22 @@ def derive(counts: SplitCounts, metric: str, convention: Convention) -> float:
     """
     if metric == "pixel_accuracy" or metric in SCORES:
         return float(mean_score(counts.counts, metric, convention))
+    name, index = scored_class(counts, metric)
+    return float(class_scores(counts.counts, name, convention)[index])
+
+
+def scored_class(counts: SplitCounts, metric: str) -> tuple[str, int | None]:
+    """Return a metric's name in :data:`segbench.scores.derive.SCORES` and the class it is of; None for their mean.
+
+    Raises:
+        ConfigError: If there is no such metric for these classes.
+    """
+    if metric in SCORES:
+        return metric, None
     for name in SCORES:
         for index, label in enumerate(counts.class_names):
             if metric in (f"{name}_{label}", f"{name}_{label.replace(' ', '_')}"):
-                return float(class_scores(counts.counts, name, convention)[index])
+                return name, index
     raise ConfigError(
         f"comparison.metric: no score {metric!r}; there are pixel_accuracy, {', '.join(SCORES)}, <score>_<class>"
     )

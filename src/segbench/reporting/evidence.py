@@ -1,45 +1,49 @@
-"""What finished runs show: the figures between the table and the answer."""
+"""What finished runs show: the figures between the table and the answer.
+
+Each is explained in ``docs/statistics.md``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import median_low
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.reporting.statistics import Difference
+from segbench.reporting.answer import answer
+from segbench.reporting.contributions import Layout, Parts, UnpairedError, by_seed, layout
+from segbench.reporting.hypothesis_tests import Pair, compare_pairs
+from segbench.reporting.letters import letters
+from segbench.reporting.limits import limits
+from segbench.reporting.power import detectable
+from segbench.reporting.ranks import rank_probabilities
+from segbench.reporting.statistics import half_width
+from segbench.reporting.variance import Components, components
+
+if TYPE_CHECKING:
+    from segbench.reporting.table import Comparison
+
+Floats = NDArray[np.float64]
+# Pairs grow with the square of the rows, and a correction for thousands of them would leave nothing to find.
+MOST_ROWS = 50
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A configuration's mean score with its confidence interval (over seeds and groups); NaN ends where there is none."""
+    """A configuration's mean score with its interval over seeds and groups; NaN ends where there is none."""
 
     mean: float
     low: float
     high: float
 
-
-@dataclass(frozen=True)
-class Pair:
-    """Two configurations compared, ``first`` minus ``second``.
-
-    Attributes:
-        first: Index of a row.
-        second: Index of another, with first < second.
-        difference: The paired difference with its (uncorrected) 95 % interval.
-        p: Two-sided p-value of the test; NaN where there is none.
-        p_holm: The same after Holm's correction over all pairs of the comparison.
-        probability: Probability that the first scores above the second on a new image with a new seed, in [0, 1].
-        effect: Standardised effect size of the paired differences (Cohen's d_z).
-    """
-
-    first: int
-    second: int
-    difference: Difference
-    p: float
-    p_holm: float
-    probability: float
-    effect: float
+    @property
+    def interval(self) -> str:
+        """The mean with its interval as text, ``0.8785 [0.8310, 0.9260]``."""
+        return f"{self.mean:.4f}" + ("" if np.isnan(self.low) else f" [{self.low:.4f}, {self.high:.4f}]")
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Evidence:
     Attributes:
         means: One per row.
         pairs: Every pair of rows that can be compared.
-        letters: One text per row: rows that share a letter cannot be told apart.
+        letters: One text per row: rows that share a letter cannot be told apart; empty where nothing was tested.
         ranks: float64 (R,R): probability of row i to have rank j (0 = best) over resampled seeds and groups; rows of
             NaN where it cannot be said.
         best: float64 (R,): probability of being best, the first column of ``ranks``.
@@ -69,3 +73,107 @@ class Evidence:
     detectable: float
     answer: str
     limits: tuple[str, ...] = field(default=())
+
+
+_KNOWN: WeakKeyDictionary[Comparison, Evidence] = WeakKeyDictionary()
+
+
+def evidence(comparison: Comparison) -> Evidence:
+    """Return what the finished runs of a comparison show; worked out once for each comparison.
+
+    Nothing is raised for what is lacking (seeds, groups, scores): such figures are NaN or empty, and ``limits`` says
+    why. Of more than :data:`MOST_ROWS` rows the highest are compared with each other.
+    """
+    if comparison not in _KNOWN:
+        _KNOWN[comparison] = _measure(comparison)
+    return _KNOWN[comparison]
+
+
+def _measure(comparison: Comparison) -> Evidence:
+    rows = comparison.rows
+    convention = comparison.convention
+    sides = [by_seed(row.done, comparison.split, comparison.metric, convention) for row in rows]
+    alone = [_alone(side) for side in sides]
+    means = tuple(_mean(found) for found in alone)
+    order = sorted((index for index, mean in enumerate(means) if np.isfinite(mean.mean)), key=lambda i: -means[i].mean)
+    members = sorted(order[:MOST_ROWS])
+    pairs, refused, differences = compare_pairs(members, [sides[index] for index in members])
+    ranks = _ranks(alone)
+    crossed = [found.table[0] for found in alone if found is not None and found.known and found.crossed]
+    variances = components(crossed)
+    smallest = _detectable(pairs, differences)
+    return Evidence(
+        means=means,
+        pairs=pairs,
+        letters=_letters(len(rows), order[:MOST_ROWS], pairs),
+        ranks=ranks,
+        best=ranks[:, 0] if len(rows) else np.zeros(0),
+        variance=variances.shares if variances else {},
+        detectable=smallest,
+        answer=answer(comparison, order, [mean.interval for mean in means], pairs, refused, smallest),
+        limits=limits(comparison, alone, pairs, refused, order[MOST_ROWS:]),
+    )
+
+
+def difference_variances(comparison: Comparison) -> tuple[Components | None, int]:
+    """Return where the differences between rows vary, the mean over all pairs of 2 seeds and groups or more.
+
+    Returns:
+        The variances, None where no pair shows them, and the number of pairs.
+    """
+    sides = [
+        by_seed(row.done, comparison.split, comparison.metric, comparison.convention)
+        for row in comparison.rows[:MOST_ROWS]
+    ]
+    fit = [index for index, side in enumerate(sides) if side]
+    tables = compare_pairs(fit, [sides[index] for index in fit])[2]
+    return components(tables), sum(min(table.shape) > 1 for table in tables)
+
+
+def _alone(side: dict[int, list[Parts]]) -> Layout | None:
+    """Return one configuration laid out by itself; None where it has no score, or several runs of a seed differ."""
+    try:
+        return layout(side) if side else None
+    except UnpairedError:
+        return None
+
+
+def _mean(found: Layout | None) -> Mean:
+    """Return the mean over the seeds with its interval, cut off at 0 and 1, which no score goes beyond."""
+    nan = float("nan")
+    if found is None:
+        return Mean(nan, nan, nan)
+    mean = float(found.scores[0].mean())
+    half = float(half_width(found.table[0])) if found.known and len(found.groups) > 1 else nan
+    return Mean(mean, float(np.maximum(mean - half, 0)), float(np.minimum(mean + half, 1)))
+
+
+def _ranks(alone: Sequence[Layout | None]) -> Floats:
+    """Return the rank probabilities (R,R); NaN for rows that vary in nothing that is known, or have nothing beside."""
+    result = np.full((len(alone), len(alone)), np.nan)
+    fit = [
+        index
+        for index, found in enumerate(alone)
+        if found is not None and found.known and min(len(found.seeds), len(found.groups)) > 1
+    ]
+    if len(fit) > 1:
+        result[fit] = 0
+        result[np.ix_(fit, range(len(fit)))] = rank_probabilities([found for i in fit if (found := alone[i])])
+    return result
+
+
+def _letters(count: int, order: Sequence[int], pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Return each row's letters; none at all where no pair could be tested."""
+    if not any(np.isfinite(pair.p) for pair in pairs):
+        return ("",) * count
+    found = letters(order, [(pair.first, pair.second) for pair in pairs if pair.apart])
+    return tuple(found.get(index, "") for index in range(count))
+
+
+def _detectable(pairs: Sequence[Pair], differences: Sequence[Floats]) -> float:
+    """Return what the usual pair finds: the median number of seeds and of groups, the mean variances."""
+    variances, tested = components(differences), [pair.difference for pair in pairs if np.isfinite(pair.p)]
+    if variances is None or not tested:
+        return float("nan")
+    seeds, groups = (median_low(counts) for counts in ([len(d.seeds) for d in tested], [d.groups for d in tested]))
+    return detectable(variances, seeds, groups)

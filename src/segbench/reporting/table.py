@@ -102,9 +102,9 @@ class Row:
         return ", ".join(parts) or "all runs"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
-    """All that the tables, figures and notes of one experiment are drawn from.
+    """All that the tables, figures and notes of one experiment are drawn from; equal to nothing but itself.
 
     Attributes:
         directory: The experiment's directory.

@@ -52,7 +52,8 @@ class Convention:
         )
 
 
-def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
+def ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
+    """Return numerator / denominator, float64 (...); NaN, without a warning, where the denominator is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(denominator > 0, numerator / denominator, np.nan)
 
@@ -64,37 +65,37 @@ def _split(counts: Counts) -> tuple[Counts, Counts, Counts, Counts]:
 def dice(counts: Counts) -> Floats:
     """2 TP / (2 TP + FP + FN); NaN where the class is empty in both, 0 where in one."""
     tp, fp, fn, _ = _split(counts)
-    return _ratio(2 * tp, 2 * tp + fp + fn)
+    return ratio(2 * tp, 2 * tp + fp + fn)
 
 
 def iou(counts: Counts) -> Floats:
     """TP / (TP + FP + FN), the Jaccard index; NaN where the class is empty in both, 0 where in one."""
     tp, fp, fn, _ = _split(counts)
-    return _ratio(tp, tp + fp + fn)
+    return ratio(tp, tp + fp + fn)
 
 
 def sensitivity(counts: Counts) -> Floats:
     """TP / (TP + FN), also recall; NaN where the truth has nothing of the class, as then nothing could be found."""
     tp, _, fn, _ = _split(counts)
-    return _ratio(tp, tp + fn)
+    return ratio(tp, tp + fn)
 
 
 def specificity(counts: Counts) -> Floats:
     """TN / (TN + FP); NaN where the truth has nothing but the class."""
     _, fp, _, tn = _split(counts)
-    return _ratio(tn, tn + fp)
+    return ratio(tn, tn + fp)
 
 
 def precision(counts: Counts) -> Floats:
     """TP / (TP + FP); NaN where nothing of the class is predicted, unless the truth has it: then 0."""
     tp, fp, fn, _ = _split(counts)
-    return np.where((tp + fp == 0) & (fn > 0), 0.0, _ratio(tp, tp + fp))
+    return np.where((tp + fp == 0) & (fn > 0), 0.0, ratio(tp, tp + fp))
 
 
 def accuracy(counts: Counts) -> Floats:
     """(TP + TN) / all counted pixels, one class against the rest."""
     tp, fp, fn, tn = _split(counts)
-    return _ratio(tp + tn, tp + fp + fn + tn)
+    return ratio(tp + tn, tp + fp + fn + tn)
 
 
 SCORES: dict[str, Callable[[Counts], Floats]] = {
@@ -108,7 +109,7 @@ def pixel_accuracy(counts: Counts) -> Floats:
     Args:
         counts: Counts of all classes, background included.
     """
-    return _ratio(counts[..., 0].sum(axis=-1), counts[..., 0, :].sum(axis=-1))
+    return ratio(counts[..., 0].sum(axis=-1), counts[..., 0, :].sum(axis=-1))
 
 
 def class_scores(counts: Counts, name: str, convention: Convention | None = None) -> Floats:
@@ -124,8 +125,8 @@ def class_scores(counts: Counts, name: str, convention: Convention | None = None
     """
     convention = convention or Convention()
     if convention.reduction == "pooled":
-        return _fill_empty(SCORES[name](counts.sum(axis=0)), convention)
-    return _mean(_fill_empty(SCORES[name](counts), convention), axis=0)
+        return fill_empty(SCORES[name](counts.sum(axis=0)), convention)
+    return mean_present(fill_empty(SCORES[name](counts), convention), axis=0)
 
 
 def image_scores(counts: Counts, name: str, convention: Convention | None = None) -> Floats:
@@ -143,7 +144,7 @@ def image_scores(counts: Counts, name: str, convention: Convention | None = None
     if name == "pixel_accuracy":
         return pixel_accuracy(counts)
     first = 0 if convention.background else 1
-    return _mean(_fill_empty(SCORES[name](counts[:, first:]), convention), axis=1)
+    return mean_present(fill_empty(SCORES[name](counts[:, first:]), convention), axis=1)
 
 
 def mean_score(counts: Counts, name: str, convention: Convention | None = None) -> float:
@@ -157,18 +158,19 @@ def mean_score(counts: Counts, name: str, convention: Convention | None = None) 
     convention = convention or Convention()
     if name == "pixel_accuracy":
         pooled = convention.reduction == "pooled"
-        return float(pixel_accuracy(counts.sum(axis=0)) if pooled else _mean(pixel_accuracy(counts), axis=0))
+        return float(pixel_accuracy(counts.sum(axis=0)) if pooled else mean_present(pixel_accuracy(counts), axis=0))
     first = 0 if convention.background else 1
-    return float(_mean(class_scores(counts, name, convention)[first:], axis=0))
+    return float(mean_present(class_scores(counts, name, convention)[first:], axis=0))
 
 
-def _fill_empty(values: Floats, convention: Convention) -> Floats:
+def fill_empty(values: Floats, convention: Convention) -> Floats:
+    """Return scores (...) with what the convention says a class is worth where there is nothing to score (NaN)."""
     if convention.empty == "nan":
         return values
     return np.where(np.isnan(values), 1.0 if convention.empty == "one" else 0.0, values)
 
 
-def _mean(values: Floats, axis: int) -> Any:
-    """Mean over the values that are there; NaN without a warning if none is."""
+def mean_present(values: Floats, axis: int) -> Any:
+    """Return the mean along an axis over the values that are not NaN; NaN, without a warning, if none is."""
     present = ~np.isnan(values)
-    return _ratio(np.where(present, values, 0.0).sum(axis=axis), present.sum(axis=axis))
+    return ratio(np.where(present, values, 0.0).sum(axis=axis), present.sum(axis=axis))

@@ -1,0 +1,108 @@
+"""The answer to a comparison's question in one sentence, which claims no more than the tests do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, isnan
+from typing import TYPE_CHECKING
+
+from segbench.reporting.hypothesis_tests import Pair
+
+if TYPE_CHECKING:
+    from segbench.reporting.table import Comparison
+
+MOST_NAMED = 3
+
+
+def answer(
+    comparison: Comparison,
+    order: Sequence[int],
+    intervals: Sequence[str],
+    pairs: Sequence[Pair],
+    refused: Mapping[tuple[int, int], str],
+    detectable: float,
+) -> str:
+    """Return the answer.
+
+    Args:
+        comparison: What was asked.
+        order: Indices of the rows that have a score, the highest first.
+        intervals: Each row's mean with its interval, as text.
+        pairs: The pairs of rows that could be compared.
+        refused: Why the others could not, as the end of a sentence.
+        detectable: The smallest difference that would have been found with 80 % power; NaN if unknown.
+    """
+    metric, labels = comparison.metric.replace("_", " "), [row.label for row in comparison.rows]
+    if not order:
+        return "No finished run has a score: there is no answer yet."
+    leader = order[0]
+    if len(order) == 1:
+        return f"Only one configuration has a score: {labels[leader]}, {metric} {intervals[leader]}."
+    tested = [pair for pair in pairs if isfinite(pair.p)]
+    highest = f"{labels[leader]} scores highest ({metric} {intervals[leader]})"
+    if not tested:
+        return _untested(comparison, highest, pairs, refused)
+    against = {_other(pair, leader): pair for pair in tested if leader in (pair.first, pair.second)}
+    beaten = [row for row in order if row in against and against[row].apart]
+    tied = [row for row in order[1:] if row not in beaten]
+    untold = f"{listed([labels[row] for row in tied])} cannot be told from {labels[leader]}" if tied else ""
+    if beaten:
+        over = _over(against[beaten[0]], leader, labels[beaten[0]], metric, len(tested))
+        if not tied:
+            everyone = "all others, the next of them" if len(beaten) > 1 else ""
+            return f"{labels[leader]} scores above {everyone}{' ' * bool(everyone)}{over}."
+        others = f", and above {_count(len(beaten) - 1, 'other')}" if len(beaten) > 1 else ""
+        return f"{labels[leader]} scores above {over}{others}; {untold}."
+    apart = [pair for pair in tested if pair.apart]
+    if apart:
+        clearest = min(apart, key=lambda pair: pair.p)
+        better = clearest.first if clearest.difference.mean > 0 else clearest.second
+        over = _over(clearest, better, labels[_other(clearest, better)], metric, len(tested))
+        clearly = f"{_count(len(apart), 'pair')} told apart, most clearly {labels[better]} above {over}"
+        return f"{highest}, but {untold}; {clearly}."
+    found = (
+        f", {_over(against[order[1]], leader, labels[order[1]], metric, len(tested), 'above ')}"
+        if order[1] in against
+        else ""
+    )
+    power = (
+        "" if isnan(detectable) else f"; a difference of {detectable:.4f} would be found in 80 % of such experiments"
+    )
+    return f"No difference can be told from chance: {highest}{found}{power}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return ``A``, ``A and B``, ``A, B and C`` or ``A, B, C and 4 others``."""
+    shown = [*names[:MOST_NAMED], f"{len(names) - MOST_NAMED} others"] if len(names) > MOST_NAMED + 1 else list(names)
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _untested(
+    comparison: Comparison, highest: str, pairs: Sequence[Pair], refused: Mapping[tuple[int, int], str]
+) -> str:
+    if any(len(pair.difference.seeds) == 1 for pair in pairs):
+        seeds = {run.seed for run in comparison.done}
+        lead = "One seed" if len(seeds) == 1 else "One shared seed"
+        return f"{lead}: {highest}, but what another seed would change is unknown, so nothing is told from chance."
+    if pairs:
+        return f"One group of images decides: {highest}, but what other images would change is unknown."
+    return f"Nothing could be tested: {highest}, but {'; '.join(sorted(set(refused.values())))}."
+
+
+def _over(pair: Pair, better: int, other: str, metric: str, family: int, lead: str = "") -> str:
+    """Return ``B by 0.0120 [0.0040, 0.0200] in dice (p = 0.004 after Holm's correction for 21 pairs)``."""
+    sign, found = (1 if pair.first == better else -1), pair.difference
+    low, high = sorted((sign * found.low, sign * found.high))
+    p = "p < 0.001" if pair.p_holm < 0.001 else f"p = {pair.p_holm:.3f}"
+    corrected = f" after Holm's correction for {family} pairs" if family > 1 else ""
+    figures = f"{sign * found.mean:.4f} [{low:.4f}, {high:.4f}]"
+    amount = f"{figures} {lead}{other}" if lead else f"{other} by {figures} in {metric}"
+    return f"{amount} ({p}{corrected})"
+
+
+def _other(pair: Pair, row: int) -> int:
+    return pair.second if pair.first == row else pair.first
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" + "s" * (number != 1)

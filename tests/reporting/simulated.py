@@ -1,0 +1,71 @@
+"""Comparisons of networks that were never trained: scores by seed and image, drawn at random, as runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from segbench.reporting.collect import Run
+from segbench.reporting.counts import SplitCounts, derive
+from segbench.reporting.table import Comparison, Row, estimate
+from segbench.scores import Convention
+
+PIXELS = 1_000_000
+
+
+def layouts(rng, repeats: int, shape: tuple[int, int], seed: float, image: float, rest: float) -> np.ndarray:
+    """Draw (repeats,S,G) normal differences with these standard deviations by source and mean 0."""
+    seeds, groups = shape
+    table = seed * rng.normal(size=(repeats, seeds, 1)) + image * rng.normal(size=(repeats, 1, groups))
+    return table + rest * rng.normal(size=(repeats, seeds, groups))
+
+
+def counts(scores: np.ndarray, names: Sequence[str] | None = None, groups: Sequence[str] | None = None) -> SplitCounts:
+    """Counts whose Dice is exactly that of each image (N,), to six digits; NaN for an image without the class."""
+    empty = np.isnan(scores)
+    tp = np.where(empty, 0, np.round(np.clip(np.nan_to_num(scores), 0, 1) * PIXELS)).astype(np.int64)
+    wrong = np.where(empty, 0, PIXELS - tp)
+    zero = np.zeros_like(tp)
+    table = np.stack([np.stack([zero, wrong, wrong, tp], -1), np.stack([tp, wrong, wrong, zero], -1)], 1)
+    ids = tuple(names) if names is not None else tuple(f"i{index:03d}" for index in range(len(scores)))
+    return SplitCounts(ids, tuple(groups) if groups is not None else ids, ((1000, 2000),), ("background", "car"), table)
+
+
+def comparison(rows: dict[str, dict[int, SplitCounts]], split: str = "test", **more) -> Comparison:
+    """Return the comparison of rows, each seed to its counts (none: its run failed); ``more``: convention, unfinished, config, metric."""
+    convention, metric = more.get("convention", Convention()), more.get("metric", "dice")
+    found = []
+    for name, seeds in rows.items():
+        runs = tuple(
+            Run(
+                Path(f"{name}-{seed}"),
+                "done",
+                seed=seed,
+                choices={"model": name},
+                config=more.get("config", {}),
+                counts={split: part},
+            )
+            for seed, part in seeds.items()
+        ) or (Run(Path(f"{name}-lost"), "failed", "lost", choices={"model": name}),)
+        row = Row(("model",), (name,), runs)
+        found.append(
+            replace(row, scores={metric: estimate([derive(part, metric, convention) for part in seeds.values()])})
+        )
+    return Comparison(
+        Path("nowhere"), "fake", "", ("model",), metric, split, split, convention, ("car",), tuple(found),
+        (), (), (), tuple(more.get("unfinished", ())),
+    )  # fmt: skip
+
+
+def networks(rng, means: Sequence[float], shape=(3, 20), seed=0.01, image=0.05, rest=0.02, shared=0.1) -> Comparison:
+    """Return networks m0, m1, ... with these mean scores, on images that are harder or easier for all of them."""
+    seeds, images = shape
+    easy = shared * rng.normal(size=images)
+    rows = {}
+    for index, mean in enumerate(means):
+        table = mean + easy + layouts(rng, 1, shape, seed, image, rest)[0]
+        rows[f"m{index}"] = {number: counts(scores) for number, scores in enumerate(table)}
+    return comparison(rows)
