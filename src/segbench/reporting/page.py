@@ -62,7 +62,7 @@ def report_experiment(directory: Path, run_directories: Sequence[Path] | None, c
 
 
 def write_report(comparison: Comparison, command: str | None = None) -> list[Path]:
-    """Write ``comparison.md``, ``comparison.csv`` and :data:`FIGURES` into the experiment's directory.
+    """Write ``table.md``, ``table.csv`` and :data:`FIGURES` into the experiment's directory.
 
     Returns:
         The files written; a figure without anything to show is none of them.
@@ -77,11 +77,11 @@ def write_report(comparison: Comparison, command: str | None = None) -> list[Pat
             (folder / name).unlink(missing_ok=True)
             if draw(comparison, folder / name):
                 figures.append((title, name))
-        write_text(folder / "comparison.md", f"# {comparison.title}\n\n{_section(comparison, figures, command)}")
-        write_text(folder / "comparison.csv", csv_text(comparison))
+        write_text(folder / "table.md", f"# {comparison.title}\n\n{_section(comparison, figures, command)}")
+        write_text(folder / "table.csv", csv_text(comparison))
     except OSError as error:
         raise ConfigError(f"paths.outputs: cannot write the report into {folder}: {error.strerror or error}") from error
-    return [folder / name for name in ("comparison.md", "comparison.csv", *(name for _, name in figures))]
+    return [folder / name for name in ("table.md", "table.csv", *(name for _, name in figures))]
 
 
 def update_page(page: Path, comparison: Comparison, command: str, pictures: bool = False) -> None:
