@@ -1,4 +1,4 @@
-"""Reports on disk: each experiment's own Markdown, CSV and figures, and the results pages that gather them."""
+"""Reports on disk: tables (Markdown, CSV, LaTeX) and figures of each experiment, and results pages that gather them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from segbench.reporting.bars import draw_bars
 from segbench.reporting.collect import Run, collect, place
 from segbench.reporting.curves import draw_curves
 from segbench.reporting.frequencies import draw_frequencies
+from segbench.reporting.latex import latex_table
 from segbench.reporting.provenance import provenance
 from segbench.reporting.render import csv_text, markdown_body, print_comparison
 from segbench.reporting.table import Comparison, compare
@@ -26,6 +27,8 @@ FIGURES: tuple[tuple[str, str, Callable[[Comparison, Path], bool]], ...] = (
     ("learning curves", "curves.png", draw_curves),
     ("class frequencies", "frequencies.png", draw_frequencies),
 )
+# The same table for reading, for further work and for a paper.
+TABLES = ("table.md", "table.csv", "table.tex")
 PANELS = Path("figures") / "predictions.png"
 MOST_PANELS = 6
 
@@ -62,7 +65,7 @@ def report_experiment(directory: Path, run_directories: Sequence[Path] | None, c
 
 
 def write_report(comparison: Comparison, command: str | None = None) -> list[Path]:
-    """Write ``table.md``, ``table.csv`` and :data:`FIGURES` into the experiment's directory.
+    """Write :data:`TABLES` and :data:`FIGURES` into the experiment's directory.
 
     Returns:
         The files written; a figure without anything to show is none of them.
@@ -79,9 +82,10 @@ def write_report(comparison: Comparison, command: str | None = None) -> list[Pat
                 figures.append((title, name))
         write_text(folder / "table.md", f"# {comparison.title}\n\n{_section(comparison, figures, command)}")
         write_text(folder / "table.csv", csv_text(comparison))
+        write_text(folder / "table.tex", latex_table(comparison))
     except OSError as error:
         raise ConfigError(f"paths.outputs: cannot write the report into {folder}: {error.strerror or error}") from error
-    return [folder / name for name in ("table.md", "table.csv", *(name for _, name in figures))]
+    return [folder / name for name in (*TABLES, *(name for _, name in figures))]
 
 
 def update_page(page: Path, comparison: Comparison, command: str, pictures: bool = False) -> None:
