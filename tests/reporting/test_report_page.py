@@ -65,7 +65,7 @@ def test_without_curves_and_scores_there_is_no_figure(architectures):
     for name in ("curves.png", "classes.png", "frequencies.png"):
         (folder / name).write_bytes(b"of an earlier report")
     written = write_report(compare(collect([folder])))
-    assert [path.name for path in written] == ["table.md", "table.csv", "table.tex"]
+    assert [path.name for path in written] == ["index.html", "table.md", "table.csv", "table.tex"]
     assert not list(folder.glob("*.png"))
 
 

@@ -1,4 +1,4 @@
-"""Reports on disk: tables (Markdown, CSV, LaTeX) and figures of each experiment, and results pages that gather them."""
+"""Reports on disk: each experiment's tables, figures and HTML page, and the results pages that gather them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from segbench.errors import ConfigError
 from segbench.reporting.bars import draw_bars
 from segbench.reporting.collect import Run, collect, place
 from segbench.reporting.curves import draw_curves
+from segbench.reporting.evidence import Evidence
 from segbench.reporting.frequencies import draw_frequencies
+from segbench.reporting.html import html_page
 from segbench.reporting.latex import latex_table
 from segbench.reporting.provenance import provenance
 from segbench.reporting.render import csv_text, markdown_body, print_comparison
@@ -29,6 +31,7 @@ FIGURES: tuple[tuple[str, str, Callable[[Comparison, Path], bool]], ...] = (
 )
 # The same table for reading, for further work and for a paper.
 TABLES = ("table.md", "table.csv", "table.tex")
+PAGE = "index.html"
 PANELS = Path("figures") / "predictions.png"
 MOST_PANELS = 6
 
@@ -65,7 +68,7 @@ def report_experiment(directory: Path, run_directories: Sequence[Path] | None, c
 
 
 def write_report(comparison: Comparison, command: str | None = None) -> list[Path]:
-    """Write :data:`TABLES` and :data:`FIGURES` into the experiment's directory.
+    """Write :data:`FIGURES`, :data:`TABLES` and :data:`PAGE` into the experiment's directory.
 
     Returns:
         The files written; a figure without anything to show is none of them.
@@ -82,10 +85,17 @@ def write_report(comparison: Comparison, command: str | None = None) -> list[Pat
                 figures.append((title, name))
         write_text(folder / "table.md", f"# {comparison.title}\n\n{_section(comparison, figures, command)}")
         write_text(folder / "table.csv", csv_text(comparison))
-        write_text(folder / "table.tex", latex_table(comparison))
+        found = evidence_of(comparison)
+        write_text(folder / "table.tex", latex_table(comparison, found))
+        write_text(folder / PAGE, html_page(comparison, figures, found, command))
     except OSError as error:
         raise ConfigError(f"paths.outputs: cannot write the report into {folder}: {error.strerror or error}") from error
-    return [folder / name for name in (*TABLES, *(name for _, name in figures))]
+    return [folder / name for name in (PAGE, *TABLES, *(name for _, name in figures))]
+
+
+def evidence_of(comparison: Comparison) -> Evidence | None:
+    """Return the statistics that the page and the LaTeX table show; None where there are none."""
+    return None
 
 
 def update_page(page: Path, comparison: Comparison, command: str, pictures: bool = False) -> None:
