@@ -14,7 +14,7 @@ from PIL import Image
 from segbench.reporting import collect
 from segbench.reporting.evidence import Evidence, Mean, Pair
 from segbench.reporting.html import html_page
-from segbench.reporting.html.document import code_spans
+from segbench.reporting.html.document import origin_view
 from segbench.reporting.html.pictures import data_uri, gallery, split_panels
 from segbench.reporting.html.runs import differing_settings, log_tail, run_views
 from segbench.reporting.html.scores import pair_table, score_table
@@ -252,9 +252,39 @@ def test_the_end_of_a_log_is_clean_and_short(tmp_path):
     assert log_tail(tmp_path / "missing.log") == ""
 
 
-def test_commands_are_set_as_code_and_escaped():
-    assert code_spans("by `a <b>` & c") == "by <code>a &lt;b&gt;</code> &amp; c"
-    assert code_spans("one ` only") == "one ` only"
+def test_commands_are_taken_from_their_line():
+    assert origin_view("Made by: `a <b>`; `c; d`") == ("Made by:", ["a <b>", "c; d"])
+    assert origin_view("Seeds: 0, 1.") == ("Seeds: 0, 1.", [])
+
+
+def test_many_commands_are_folded_away(comparison, monkeypatch):
+    monkeypatch.setattr("segbench.reporting.provenance.sweep_commands", lambda *_: [f"python {n}" for n in range(9)])
+    page = Page(html_page(comparison))
+    assert "Made by: 9 commands python 0" in page.text
+
+
+def test_a_slider_holds_no_more_runs_than_a_hand_can_choose(comparison, monkeypatch):
+    monkeypatch.setattr("segbench.reporting.html.pictures.MOST_RUNS", 3)
+    found = gallery(comparison, ())
+    assert len(found.panels) == 3
+    assert "Predictions of 1 runs are left out" in found.left_out[0]
+
+
+def test_logs_of_many_runs_are_shorter_but_for_those_that_failed(comparison, monkeypatch):
+    failed = next(run.directory for row in comparison.rows for run in row.runs if run.state == "failed")
+    (failed / "train.log").write_text("".join(f"epoch {epoch}\n" for epoch in range(30)))
+    lengths = {run.state: len(run.log.splitlines()) for run in run_views(comparison)}
+    assert lengths == {"done": 12, "failed": 12}
+    monkeypatch.setattr("segbench.reporting.html.runs.MANY_RUNS", 4)
+    assert {run.state: len(run.log.splitlines()) for run in run_views(comparison)} == {"done": 3, "failed": 12}
+
+
+def test_settings_of_another_choice_are_no_difference_of_their_own(architectures):
+    architectures("unet", 0)
+    architectures("attunet", 0, config={"model.gates": 4})
+    runs = collect([architectures.root])
+    keys = [[setting.key for setting in settings] for settings in differing_settings(runs)]
+    assert keys == [["model", "model._target_", "model.gates"], ["model", "model._target_"]]
 
 
 def test_templates_are_package_data(repository):

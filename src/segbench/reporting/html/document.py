@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from segbench.reporting.evidence import Evidence
 from segbench.reporting.html.pictures import BUDGET, gallery
@@ -65,7 +64,7 @@ def html_page(
         runs=runs,
         unfinished=[run for run in runs if run.state != "done"],
         notes=notes(comparison)[1:],
-        provenance=provenance(comparison.done, comparison.title, command),
+        provenance=[origin_view(line) for line in provenance(comparison.done, comparison.title, command)],
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         style=Markup(style),  # noqa: S704 - the package's own files
         script=Markup(script),  # noqa: S704
@@ -85,15 +84,11 @@ def plain_answer(comparison: Comparison) -> str:
     return f"{best.label} scores highest ({score}); whether that is more than chance was not tested."
 
 
-def code_spans(text: str) -> Markup:
-    """Return text with ``code`` between backticks set as code; all of it is escaped."""
-    parts = text.split("`")
-    if len(parts) % 2 == 0:
-        return escape(text)
-    set_parts = [
-        Markup("<code>{}</code>").format(part) if index % 2 else escape(part) for index, part in enumerate(parts)
-    ]
-    return Markup("").join(set_parts)
+def origin_view(line: str) -> tuple[str, list[str]]:
+    """Return a line of provenance without the commands at its end (between backticks), and these commands."""
+    text, mark, rest = line.partition("`")
+    commands = rest.removesuffix("`").split("`; `") if mark else []
+    return text.rstrip(), commands
 
 
 def _facts(comparison: Comparison, evidence: Evidence | None) -> list[tuple[str, str]]:
@@ -129,13 +124,10 @@ def _text(name: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
+    return Environment(
         loader=PackageLoader(str(__package__), "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Any] = {"code_spans": code_spans}
-    environment.filters.update(filters)
-    return environment

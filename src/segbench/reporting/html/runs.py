@@ -18,6 +18,9 @@ from segbench.runs.identity import IRRELEVANT
 LOG = "train.log"
 LOG_LINES = 12
 LOG_WIDTH = 240
+# With more runs than this the logs of finished ones are cut to their end, or they would be most of the page.
+MANY_RUNS = 200
+FEW_LINES = 3
 _TAIL_BYTES = 16_384
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -57,6 +60,11 @@ class RunView:
     settings: tuple[Setting, ...]
     log: str
 
+    @property
+    def last_words(self) -> str:
+        """The very end of the log."""
+        return "\n".join(self.log.splitlines()[-FEW_LINES:])
+
 
 def run_views(comparison: Comparison) -> list[RunView]:
     """Return all runs: row by row and by seed, at the end those that belong to no row."""
@@ -81,7 +89,9 @@ def run_views(comparison: Comparison) -> list[RunView]:
                 score,
                 NOTHING if seconds is None else duration(seconds),
                 differing,
-                log_tail(run.directory / LOG),
+                log_tail(
+                    run.directory / LOG, FEW_LINES if run.state == "done" and len(placed) > MANY_RUNS else LOG_LINES
+                ),
             )
         )
     return views
@@ -90,26 +100,28 @@ def run_views(comparison: Comparison) -> list[RunView]:
 def differing_settings(runs: Sequence[Run]) -> list[tuple[Setting, ...]]:
     """Return for each run the choices and keys in which the runs differ, with its own value of each.
 
-    Keys that cannot change a result (places, printing, logging) are left out, as are names. A run whose configuration
-    could not be read is shown by the overrides that started it.
+    Keys that cannot change a result (places, printing, logging) are left out, as are names, and keys that a run lacks
+    because it has another choice of their group. A run whose configuration could not be read is shown by the overrides
+    that started it.
     """
     flats = [_settings(run) if run.config else None for run in runs]
     known = [flat for flat in flats if flat is not None]
     keys = dict.fromkeys(key for flat in known for key in flat)
     counts = {key: Counter(_typed(flat.get(key, ABSENT)) for flat in known) for key in keys}
     varying = [key for key, values in counts.items() if len(values) > 1]
+    chosen = {group for run in runs for group in run.choices if group in varying}
     found = []
     for run, flat in zip(runs, flats, strict=True):
         if flat is None:
             pairs = [text.partition("=") for text in run.overrides]
             found.append(tuple(Setting(key, value, 0) for key, _, value in pairs))
             continue
-        values = [(key, flat.get(key, ABSENT)) for key in varying]
+        values = [(key, flat.get(key, ABSENT)) for key in varying if key in flat or key.partition(".")[0] not in chosen]
         found.append(tuple(Setting(key, show_value(value), counts[key][_typed(value)] - 1) for key, value in values))
     return found
 
 
-def log_tail(path: Path) -> str:
+def log_tail(path: Path, count: int = LOG_LINES) -> str:
     """Return the last lines of a log, without control characters and cut to a readable width; empty if unreadable."""
     try:
         with path.open("rb") as stream:
@@ -121,7 +133,7 @@ def log_tail(path: Path) -> str:
     lines = [_CONTROL.sub("", line.rpartition("\r")[2]).rstrip() for line in re.split(r"\r?\n", text)]
     # The first line after a jump into the middle of the file is rarely whole.
     lines = [line for line in lines[1 if start else 0 :] if line]
-    return "\n".join(line if len(line) <= LOG_WIDTH else f"{line[: LOG_WIDTH - 1]}…" for line in lines[-LOG_LINES:])
+    return "\n".join(line if len(line) <= LOG_WIDTH else f"{line[: LOG_WIDTH - 1]}…" for line in lines[-count:])
 
 
 def _by_seed(run: Run) -> tuple[bool, int, str]:
