@@ -172,7 +172,11 @@ def test_the_strip_spans_all_scores_and_leaves_out_what_is_missing(comparison):
         (Mean(NAN, NAN, NAN),) * 2, (), ("", ""), np.full((2, 2), NAN), np.full(2, NAN), {}, NAN, "None."
     )
     assert [strip.interval for strip in strips(comparison, unknown)[0]] == [None, None]
-    assert not re.search(r"\bnan\b", Page(html_page(comparison, (), unknown)).text)
+    text = Page(html_page(comparison, (), unknown)).text
+    assert not re.search(r"\bnan\b", text)
+    # Where nothing was tested, no letter may be explained.
+    assert "share a letter" not in text
+    assert "share a letter" in Page(html_page(comparison, (), evidence_for(2))).text
 
 
 def test_panels_are_cut_into_their_images_with_their_titles(comparison):

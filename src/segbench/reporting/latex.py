@@ -101,7 +101,7 @@ def _published(row: Row) -> str:
 
 def _caption(comparison: Comparison, evidence: Evidence | None) -> str:
     parts = [comparison.question, evidence.answer if evidence is not None else "", convention_line(comparison)]
-    if evidence is not None:
+    if evidence is not None and any(evidence.letters):
         parts.append("Rows that share a letter (group) cannot be told apart.")
     return " ".join(escape(part) for part in parts if part)
 

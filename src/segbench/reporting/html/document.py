@@ -52,6 +52,7 @@ def html_page(
         metric=comparison.metric.replace("_", " "),
         answer=evidence.answer if evidence is not None else plain_answer(comparison),
         evidence=evidence,
+        letters=evidence is not None and any(evidence.letters),
         facts=_facts(comparison, evidence),
         table=score_table(comparison, evidence),
         convention=convention_line(comparison),

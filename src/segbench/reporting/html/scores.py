@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from segbench.reporting.claims import JudgedClaim, measured
 from segbench.reporting.evidence import Evidence, Pair
 from segbench.reporting.factors import show_value
@@ -124,7 +126,7 @@ def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTabl
         Column("P(higher)", down=True, hint="probability that it scores higher on a new image with a new seed"),
         Column("effect size", down=True, hint="mean of the paired differences by their standard deviation"),
     )  # fmt: skip
-    ordered = sorted(evidence.pairs, key=lambda pair: -abs(pair.difference.mean))
+    ordered = sorted(evidence.pairs, key=lambda pair: -np.nan_to_num(abs(pair.difference.mean), nan=-1.0))
     lines = [Line(tuple(_pair_cells(comparison, pair)), top=pair.p_holm < 0.05) for pair in ordered[:MOST_PAIRS]]
     return SortableTable(columns, tuple(lines), 2), max(0, len(ordered) - MOST_PAIRS)
 
