@@ -205,6 +205,21 @@ def test_sliders_choose_image_and_run(visit):
     assert shown.locator("img").evaluate("image => image.complete && image.naturalWidth") == 200
 
 
+def test_every_configuration_of_a_seed_stands_beside_the_chosen_one(visit):
+    page = visit()
+    shown = page.locator(".panel:visible")
+    page.get_by_label("every configuration").check()
+    assert [panel.get_attribute("data-run") for panel in shown.all()] == ["0", "2", "4"]
+    page.locator("#run").press("ArrowRight")
+    page.locator("#image").press("End")
+    places = [(panel.get_attribute("data-run"), panel.get_attribute("data-image")) for panel in shown.all()]
+    assert places == [("1", "1"), ("3", "1"), ("5", "1")]
+    assert page.locator(".panel.chosen").get_attribute("data-run") == "1"
+    page.get_by_label("every configuration").uncheck()
+    assert shown.count() == 1
+    assert page.locator(".panel.chosen").count() == 0
+
+
 @pytest.mark.parametrize("device", ["light", "dark"])
 def test_colours_follow_the_device_and_the_button(visit, device):
     page = visit(color_scheme=device)
@@ -248,6 +263,9 @@ def test_paper_has_no_controls_and_is_white(visit):
     assert page.locator(".tools:visible, nav:visible, #theme:visible").count() == 0
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.locator("#scores-table").is_visible()
+    # The width of a landscape A4 sheet within its margins, in CSS pixels.
+    page.set_viewport_size({"width": 1016, "height": 688})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1016
 
 
 def test_readers_of_the_structure_find_their_way(visit):

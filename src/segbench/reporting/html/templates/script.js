@@ -87,14 +87,22 @@
     const viewer = document.getElementById("viewer");
     if (!viewer) return;
     const panels = all(".panel", viewer);
-    const [image, run] = ["image", "run"].map((id) => document.getElementById(id));
+    const [image, run, every] = ["image", "run", "every-run"].map((id) => document.getElementById(id));
+    const runs = new Map();
+    panels.forEach((panel) => runs.set(panel.dataset.run, [...(runs.get(panel.dataset.run) ?? []), panel]));
+    // A run may show fewer images than another: its last one stands in.
+    const at = (those) => those[Math.min(image ? Number(image.value) : 0, those.length - 1)];
     const show = () => {
-      const wantedRun = run ? run.value : "0";
-      const those = panels.filter((panel) => panel.dataset.run === wantedRun);
-      // A run may show fewer images than another.
-      const place = Math.min(image ? Number(image.value) : 0, those.length - 1);
-      panels.forEach((panel) => { panel.hidden = panel !== those[place]; });
-      const name = those[place].dataset.name;
+      const those = runs.get(run ? run.value : "0");
+      const chosen = at(those);
+      const beside = every?.checked ? [...runs.values()].map(at).filter((p) => p.dataset.seed === chosen.dataset.seed) : [];
+      panels.forEach((panel) => {
+        panel.hidden = panel !== chosen && !beside.includes(panel);
+        panel.classList.toggle("chosen", beside.length > 1 && panel === chosen);
+      });
+      viewer.classList.toggle("many", beside.length > 1);
+      const place = those.indexOf(chosen);
+      const name = chosen.dataset.name;
       if (run) {
         document.getElementById("run-name").textContent = name;
         run.setAttribute("aria-valuetext", name);
@@ -105,7 +113,7 @@
         image.setAttribute("aria-valuetext", text);
       }
     };
-    [image, run].forEach((slider) => slider?.addEventListener("input", show));
+    [image, run, every].forEach((control) => control?.addEventListener("input", show));
     show();
   }
 
