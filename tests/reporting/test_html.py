@@ -193,6 +193,23 @@ def test_panels_are_cut_into_their_images_with_their_titles(comparison):
     assert found.panels[1].pictures[2].title == "worst test1 Dice 0.9"
 
 
+def test_white_parts_of_an_image_do_not_cut_it(tmp_path):
+    image = np.zeros((96, 96), np.uint8)
+    image[:20] = image[52:56] = 255
+    mask = np.zeros((96, 96), int)
+    draw_panels(
+        [image] * 2, [mask] * 2, [mask] * 2, ("background", "disc"), tmp_path / "p.png", ["first_1", "second_2"]
+    )
+    images, _ = split_panels(tmp_path / "p.png")
+    assert len(images) == 2
+    # Each starts with its caption: ink in the first rows, at the left only.
+    for part in images:
+        ink = (np.asarray(part) < 255).any(axis=2)
+        assert ink[2, :80].any()
+        assert not ink[:8, 100:].any()
+        assert np.flatnonzero(ink[:, 100:].any(axis=1))[0] > 9
+
+
 def test_a_picture_that_cannot_be_cut_is_shown_as_it_is(comparison):
     path = comparison.done[0].directory / "figures" / "predictions.png"
     Image.fromarray(np.full((30, 40), 255, np.uint8)).save(path)

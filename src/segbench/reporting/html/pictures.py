@@ -24,7 +24,7 @@ LARGEST_DRAWING = 500_000
 PANELS = Path("figures") / "predictions.png"
 # Rows of pixels: captions are lower, images higher.
 _LEAST_IMAGE = 40
-_CAPTION_GAP = 14
+_LINE_GAP = 3
 
 
 class Budget:
@@ -132,14 +132,24 @@ def split_panels(path: Path) -> tuple[list[Image.Image], Image.Image | None]:
         whole = opened.convert("RGB")
     inked = (np.asarray(whole) < 255).any(axis=(1, 2))
     edges = np.flatnonzero(np.diff(np.concatenate([[False], inked, [False]]).astype(np.int8)))
-    bands = [(int(top), int(bottom)) for top, bottom in edges.reshape(-1, 2)]
+    bands: list[tuple[int, int]] = []
+    for top, bottom in edges.reshape(-1, 2).tolist():
+        lines = bands and max(bottom - top, bands[-1][1] - bands[-1][0]) < _LEAST_IMAGE
+        if lines and top - bands[-1][1] <= _LINE_GAP:
+            # An underscore lies apart from the letters of its line.
+            bands[-1] = (bands[-1][0], bottom)
+        else:
+            bands.append((top, bottom))
     cuts: list[tuple[int, int]] = []
-    for index, (top, bottom) in enumerate(bands):
+    for above, (top, bottom) in zip([None, *bands], bands, strict=False):
         if bottom - top < _LEAST_IMAGE:
             continue
-        above = bands[index - 1] if index else (0, 0)
-        captioned = index and above[1] - above[0] < _LEAST_IMAGE and top - above[1] <= _CAPTION_GAP
-        cuts.append((above[0] if captioned else top, bottom))
+        if cuts and above is not None and above[1] == cuts[-1][1]:
+            # No caption between: a white stripe inside one image.
+            cuts[-1] = (cuts[-1][0], bottom)
+        else:
+            # An image that is white at its top begins above its first ink, so the caption may be far away.
+            cuts.append((above[0] if above is not None else top, bottom))
     if not cuts:
         return [whole], None
     below = [band for band in bands if band[0] > cuts[-1][1]]
