@@ -28,8 +28,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     result = argparse.ArgumentParser(
         prog="python src/report.py",
-        description="Compare finished runs: tables on the terminal; comparison.md, comparison.csv and figures in the"
-        " experiment's directory. Nothing is trained again: every score is derived from the runs' counts.",
+        description="Compare finished runs: tables on the terminal; a page (index.html), tables (table.md, table.csv,"
+        " table.tex) and figures in the experiment's directory. Nothing is trained again: every score is derived from"
+        " the runs' counts.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

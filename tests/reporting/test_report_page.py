@@ -39,11 +39,11 @@ def test_a_sweep_ends_with_table_csv_and_curves(swept):
     stream = io.StringIO()
     report_experiment(folder, None, Console(file=stream, width=200))
     assert "Is attention worth its weights?" in stream.getvalue()
-    assert "finished" in (folder / "comparison.md").read_text()
-    assert (folder / "comparison.csv").read_text().startswith("model,finished,started,seeds")
+    assert "finished" in (folder / "table.md").read_text()
+    assert (folder / "table.csv").read_text().startswith("model,finished,started,seeds")
     for name in ("curves.png", "classes.png", "frequencies.png"):
         assert np.asarray(Image.open(folder / name)).std() > 0
-        assert f"]({name})" in (folder / "comparison.md").read_text()
+        assert f"]({name})" in (folder / "table.md").read_text()
     assert not list(folder.glob(".*"))
 
 
@@ -52,7 +52,7 @@ def test_a_sweep_reports_its_own_runs_only(swept):
     swept("unet", 7, config={"trainer.max_epochs": 1})
     stream = io.StringIO()
     report_experiment(folder, [path for path in folder.iterdir() if path.name[-1] in "01"], Console(file=stream))
-    assert "seeds 0, 1." in (folder / "comparison.md").read_text()
+    assert "seeds 0, 1." in (folder / "table.md").read_text()
     with pytest.raises(ConfigError, match="max_epochs"):
         report_experiment(folder, None, Console(file=stream))
     with pytest.raises(ConfigError, match="no runs here"):
@@ -65,7 +65,7 @@ def test_without_curves_and_scores_there_is_no_figure(architectures):
     for name in ("curves.png", "classes.png", "frequencies.png"):
         (folder / name).write_bytes(b"of an earlier report")
     written = write_report(compare(collect([folder])))
-    assert [path.name for path in written] == ["comparison.md", "comparison.csv"]
+    assert [path.name for path in written] == ["index.html", "table.md", "table.csv", "table.tex"]
     assert not list(folder.glob("*.png"))
 
 
@@ -159,14 +159,14 @@ def test_mixed_runs_exit_2_and_are_reported_with_mix(swept):
     assert refused.returncode == 2
     assert "optimizer.lr" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
-    assert not (swept.root / "carvana/architectures/comparison.md").exists()
+    assert not (swept.root / "carvana/architectures/table.md").exists()
     assert report(swept.root, "--mix", env={**os.environ, "COLUMNS": "60"}).returncode == 0
-    assert "| unet | 0.01 | 1 of 1 |" in (swept.root / "carvana/architectures/comparison.md").read_text()
+    assert "| unet | 0.01 | 1 of 1 |" in (swept.root / "carvana/architectures/table.md").read_text()
 
 
 def test_the_convention_can_change_without_training_again(swept):
     assert report(swept.root, "--reduction", "pooled", "--background", "--empty", "one").returncode == 0
-    text = (swept.root / "carvana/architectures/comparison.md").read_text()
+    text = (swept.root / "carvana/architectures/table.md").read_text()
     assert "pooled" in text
     assert "with background" in text
 
@@ -194,7 +194,7 @@ def test_runs_linked_from_another_experiment_do_not_bring_its_question(architect
     linked = [folder / f"fake-unet-dice-seed{seed}" for seed in (0, 1)]
     stream = io.StringIO()
     report_experiment(folder, None if not all_linked else linked, Console(file=stream, width=200))
-    text = (folder / "comparison.md").read_text()
+    text = (folder / "table.md").read_text()
     assert text.startswith("# carvana/learning_rate\n\nWhich rate?\n\n**")
     assert "\n\n| optimizer.lr |" in text
     assert "| 0.001 | 2 of 2 |" in text

@@ -1,33 +1,29 @@
-"""Reports on disk: each experiment's own Markdown, CSV and figures, and the results pages that gather them."""
+"""Reports on disk: each experiment's tables, figures and HTML page, and the results pages that gather them."""
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from segbench.errors import ConfigError
 from segbench.reporting.collect import Run, collect, place
-from segbench.reporting.figures.bars import draw_bars
-from segbench.reporting.figures.canvas import NothingToDrawError
-from segbench.reporting.figures.curves import draw_curves
-from segbench.reporting.figures.frequencies import draw_frequencies
+from segbench.reporting.evidence import evidence
+from segbench.reporting.figures import FIGURES, draw_all
+from segbench.reporting.html import html_page
+from segbench.reporting.latex import latex_table
 from segbench.reporting.provenance import provenance
 from segbench.reporting.render import csv_text, markdown_body, print_comparison
 from segbench.reporting.table import Comparison, compare
 from segbench.runs.files import write_text
 from segbench.scores.derive import Convention
 
-# Title, file and what draws it, or says that there is nothing to draw; in the order of the report.
-FIGURES: tuple[tuple[str, str, Callable[[Comparison, Path], None]], ...] = (
-    ("Dice and IoU of each class", "classes.png", draw_bars),
-    ("learning curves", "curves.png", draw_curves),
-    ("class frequencies", "frequencies.png", draw_frequencies),
-)
+# The same table for reading, for further work and for a paper.
+TABLES = ("table.md", "table.csv", "table.tex")
+PAGE = "index.html"
 PANELS = Path("figures") / "predictions.png"
 MOST_PANELS = 6
 
@@ -64,7 +60,7 @@ def report_experiment(directory: Path, run_directories: Sequence[Path] | None, c
 
 
 def write_report(comparison: Comparison, command: str | None = None) -> list[Path]:
-    """Write ``comparison.md``, ``comparison.csv`` and :data:`FIGURES` into the experiment's directory.
+    """Write the figures, :data:`TABLES` and :data:`PAGE` into the experiment's directory.
 
     Returns:
         The files written; a figure without anything to show is none of them.
@@ -74,17 +70,15 @@ def write_report(comparison: Comparison, command: str | None = None) -> list[Pat
     """
     folder = comparison.directory
     try:
-        figures = []
-        for title, name, draw in FIGURES:
-            (folder / name).unlink(missing_ok=True)
-            with suppress(NothingToDrawError):
-                draw(comparison, folder / name)
-                figures.append((title, name))
-        write_text(folder / "comparison.md", f"# {comparison.title}\n\n{_section(comparison, figures, command)}")
-        write_text(folder / "comparison.csv", csv_text(comparison))
+        found = evidence(comparison)
+        figures = draw_all(comparison, found, folder)
+        write_text(folder / "table.md", f"# {comparison.title}\n\n{_section(comparison, figures, command)}")
+        write_text(folder / "table.csv", csv_text(comparison))
+        write_text(folder / "table.tex", latex_table(comparison, found))
+        write_text(folder / PAGE, html_page(comparison, figures, found, command))
     except OSError as error:
         raise ConfigError(f"paths.outputs: cannot write the report into {folder}: {error.strerror or error}") from error
-    return [folder / name for name in ("comparison.md", "comparison.csv", *(name for _, name in figures))]
+    return [folder / name for name in (PAGE, *TABLES, *(name for _, name in figures))]
 
 
 def update_page(page: Path, comparison: Comparison, command: str, pictures: bool = False) -> None:
@@ -149,7 +143,7 @@ def _copy_figures(comparison: Comparison, page: Path, pictures: bool) -> list[tu
     folder = page.parent / page.stem
     folder.mkdir(parents=True, exist_ok=True)
     stem = comparison.title.removeprefix(f"{page.stem}/").replace("/", "-")
-    sources = [(title, comparison.directory / name, f"{stem}-{name}") for title, name, _ in FIGURES]
+    sources = [(spec.title, comparison.directory / spec.file, f"{stem}-{spec.file}") for spec in FIGURES]
     for row in [row for row in comparison.rows if row.done and pictures][:MOST_PANELS]:
         name = re.sub(r"[^A-Za-z0-9.]+", "-", row.label).strip("-") or "run"
         title = f"predictions, {row.label}, seed {row.done[0].seed}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ GREY = (0.55, 0.55, 0.55)
 OPACITY = 0.5
 CELL_INCHES = 2.3
 TITLES = ("image", "truth", "prediction")
+# Where the PNG carries its row titles as a JSON list, for pages that show the rows apart.
+TITLES_KEY = "Row titles"
 
 
 def draw_panels(
@@ -61,7 +64,7 @@ def draw_panels(
     ignored = any((np.asarray(truth) == IGNORE).any() for truth in truths)
     _legend(figure, class_names, ignored)
     with atomic_open(path) as stream:
-        canvas.print_png(stream)
+        canvas.print_png(stream, metadata={TITLES_KEY: json.dumps([str(title) for title in titles])})
 
 
 def overlay(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:

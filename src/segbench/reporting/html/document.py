@@ -1,0 +1,134 @@
+"""The page itself: everything a comparison says, put into the template with its style and script inside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from segbench.reporting.evidence import Evidence
+from segbench.reporting.html.pictures import BUDGET, gallery
+from segbench.reporting.html.runs import run_views
+from segbench.reporting.html.scores import claim_views, pair_table, score_table
+from segbench.reporting.html.strip import WIDTH
+from segbench.reporting.notes import convention_line, notes
+from segbench.reporting.provenance import provenance
+from segbench.reporting.render import published_lines
+from segbench.reporting.table import Comparison
+
+
+def html_page(
+    comparison: Comparison,
+    figures: Sequence[tuple[str, str]] = (),
+    evidence: Evidence | None = None,
+    command: str | None = None,
+    budget: int = BUDGET,
+) -> str:
+    """Return one experiment as a self-contained HTML page.
+
+    Nothing is fetched: style, script and pictures are inside, and a content security policy forbids everything else,
+    also a script that some text should have brought past the escaping.
+
+    Args:
+        comparison: The experiment.
+        figures: Title and file name of the figures in its directory, in the order of the page.
+        evidence: Its statistics; None leaves out the columns and sentences that need them.
+        command: The command that makes the report.
+        budget: How many characters pictures may take together.
+    """
+    environment = _environment()
+    style, script = (_text(name) for name in ("style.css", "script.js"))
+    runs = run_views(comparison)
+    pairs, more_pairs = pair_table(comparison, evidence) if evidence is not None else (None, 0)
+    return environment.get_template("index.html.j2").render(
+        comparison=comparison,
+        metric=comparison.metric.replace("_", " "),
+        answer=evidence.answer if evidence is not None else plain_answer(comparison),
+        evidence=evidence,
+        letters=evidence is not None and any(evidence.letters),
+        facts=_facts(comparison, evidence),
+        table=score_table(comparison, evidence),
+        convention=convention_line(comparison),
+        strip_width=WIDTH,
+        pairs=pairs,
+        more_pairs=more_pairs,
+        claims=claim_views(comparison.claims),
+        gallery=gallery(comparison, figures, budget),
+        published=published_lines(comparison),
+        runs=runs,
+        unfinished=[run for run in runs if run.state != "done"],
+        notes=notes(comparison)[1:],
+        provenance=[origin_view(line) for line in provenance(comparison.done, comparison.title, command)],
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        style=Markup(style),  # noqa: S704 - the package's own files
+        script=Markup(script),  # noqa: S704
+        policy=_policy(style, script),
+    )
+
+
+def plain_answer(comparison: Comparison) -> str:
+    """Return the sentence on top where there are no statistics: what scores highest, and that it proves nothing."""
+    scored = [row for row in comparison.rows if row.scores and math.isfinite(row.scores[comparison.metric].mean)]
+    if not scored:
+        return "No run has finished with a score, so there is nothing to compare yet."
+    best = max(scored, key=lambda row: row.scores[comparison.metric].mean)
+    score = f"{comparison.metric.replace('_', ' ')} {best.scores[comparison.metric].mean:.4f}"
+    if len(scored) == 1:
+        return f"{best.label} reaches {score}; there is no other configuration to compare it with."
+    return f"{best.label} scores highest ({score}); whether that is more than chance was not tested."
+
+
+def origin_view(line: str) -> tuple[str, list[str]]:
+    """Return a line of provenance without the commands at its end (between backticks), and these commands."""
+    text, mark, rest = line.partition("`")
+    commands = rest.removesuffix("`").split("`; `") if mark else []
+    return text.rstrip(), commands
+
+
+def _facts(comparison: Comparison, evidence: Evidence | None) -> list[tuple[str, str]]:
+    """Return what the reader wants to know before any figure: how much was compared."""
+    runs = sum(len(row.runs) for row in comparison.rows)
+    strangers = len(comparison.unfinished) - sum(len(row.runs) - len(row.done) for row in comparison.rows)
+    counts = [run.counts[comparison.split] for run in comparison.done]
+    facts = [
+        ("configurations", str(len(comparison.rows))),
+        ("runs finished", f"{len(comparison.done)} of {runs + max(0, strangers)}"),
+        ("seeds", str(len({run.seed for run in comparison.done}))),
+    ]
+    if counts:
+        facts.append((f"images ({comparison.split} split)", str(max(len(part.ids) for part in counts))))
+        facts.append(("groups of images", str(max(len(set(part.groups)) for part in counts))))
+    if evidence is not None and math.isfinite(evidence.detectable):
+        facts.append(("smallest detectable difference", f"{evidence.detectable:.4f}"))
+    return facts
+
+
+def _policy(style: str, script: str) -> str:
+    """Return the content security policy that allows this style and this script, pictures inside, nothing else."""
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}';"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+def _text(name: str) -> str:
+    return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader(str(__package__), "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

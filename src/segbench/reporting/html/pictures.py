@@ -1,0 +1,199 @@
+"""Pictures inside the page: figures and prediction panels as data URIs, as many as a page of sensible size holds."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from segbench.reporting.panels import TITLES_KEY
+from segbench.reporting.table import Comparison
+
+# A page that is opened from a mail or on a phone: all its pictures together, in characters of text.
+BUDGET = 12_000_000
+# A slider over more runs than this cannot be set by hand, and a thousand pictures take minutes to cut.
+MOST_RUNS = 48
+# Beyond this a drawing is so rich that its pixels are smaller and quicker to show.
+LARGEST_DRAWING = 500_000
+PANELS = Path("figures") / "predictions.png"
+# Rows of pixels: captions are lower, images higher.
+_LEAST_IMAGE = 40
+_LINE_GAP = 3
+
+
+class Budget:
+    """Counts down the characters that a page's pictures may still take."""
+
+    def __init__(self, size: int = BUDGET) -> None:
+        self.left = size
+
+    def take(self, uris: Sequence[str]) -> bool:
+        """Take all of these, or none if they do not fit."""
+        size = sum(map(len, uris))
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture: what it shows (empty where only the picture says it), and itself as a data URI."""
+
+    title: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class RunPanels:
+    """A run's prediction panels, one picture for each image, and the legend of the classes (empty where unknown)."""
+
+    row: str
+    seed: str
+    pictures: tuple[Picture, ...]
+    legend: str = ""
+
+
+@dataclass
+class Gallery:
+    """What goes into the page, and in words what does not."""
+
+    figures: list[Picture] = field(default_factory=list)
+    panels: list[RunPanels] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def images(self) -> int:
+        """The largest number of images that a run shows."""
+        return max((len(panels.pictures) for panels in self.panels), default=0)
+
+
+def gallery(comparison: Comparison, figures: Sequence[tuple[str, str]], budget: int = BUDGET) -> Gallery:
+    """Collect a page's pictures: all figures first, then panels, the first seed of every row before the second.
+
+    Args:
+        comparison: The experiment.
+        figures: Title and file name, inside the experiment's directory, of the figures that the report wrote.
+        budget: How many characters they may take together.
+    """
+    found, room = Gallery(), Budget(budget)
+    for title, name in figures:
+        uri = _figure(comparison.directory / name)
+        if uri and room.take([uri]):
+            found.figures.append(Picture(title, uri))
+        elif uri:
+            found.left_out.append(f"The figure {name} is too large for this page; it lies beside it.")
+    seeds = max((len(row.done) for row in comparison.rows), default=0)
+    order = [(row, row.done[turn]) for turn in range(seeds) for row in comparison.rows if turn < len(row.done)]
+    missing = 0
+    for row, run in order:
+        path = run.directory / PANELS
+        # Cut pictures take about the space of the whole; what will hardly fit is not worth the time of cutting it.
+        if path.exists() and (len(found.panels) == MOST_RUNS or path.stat().st_size > room.left):
+            missing += 1
+            continue
+        panels = _panels(path, row.label, str(run.seed))
+        if panels is None:
+            continue
+        if room.take([panels.legend, *(picture.uri for picture in panels.pictures)]):
+            found.panels.append(panels)
+        else:
+            missing += 1
+    if missing:
+        found.left_out.append(
+            f"Predictions of {missing} runs are left out to keep this page small; each run's are in its directory,"
+            f" {PANELS}."
+        )
+    labels = {row.label: index for index, row in enumerate(comparison.rows)}
+    found.panels.sort(key=lambda panels: labels[panels.row])
+    return found
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Return a file's content as a data URI."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def split_panels(path: Path) -> tuple[list[Image.Image], Image.Image | None]:
+    """Cut a picture of :func:`segbench.reporting.panels.draw_panels` into its images, each with the caption above it.
+
+    The cuts are where whole rows of pixels are white. A picture that cannot be cut so is returned as one.
+
+    Returns:
+        The images from top to bottom, and the legend below them if there is one.
+    """
+    with Image.open(path) as opened:
+        whole = opened.convert("RGB")
+    inked = (np.asarray(whole) < 255).any(axis=(1, 2))
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], inked, [False]]).astype(np.int8)))
+    bands: list[tuple[int, int]] = []
+    for top, bottom in edges.reshape(-1, 2).tolist():
+        lines = bands and max(bottom - top, bands[-1][1] - bands[-1][0]) < _LEAST_IMAGE
+        if lines and top - bands[-1][1] <= _LINE_GAP:
+            # An underscore lies apart from the letters of its line.
+            bands[-1] = (bands[-1][0], bottom)
+        else:
+            bands.append((top, bottom))
+    cuts: list[tuple[int, int]] = []
+    for above, (top, bottom) in zip([None, *bands], bands, strict=False):
+        if bottom - top < _LEAST_IMAGE:
+            continue
+        if cuts and above is not None and above[1] == cuts[-1][1]:
+            # No caption between: a white stripe inside one image.
+            cuts[-1] = (cuts[-1][0], bottom)
+        else:
+            # An image that is white at its top begins above its first ink, so the caption may be far away.
+            cuts.append((above[0] if above is not None else top, bottom))
+    if not cuts:
+        return [whole], None
+    below = [band for band in bands if band[0] > cuts[-1][1]]
+    legend = whole.crop((0, below[0][0] - 2, whole.width, below[-1][1] + 2)) if below else None
+    return [whole.crop((0, max(0, top - 2), whole.width, bottom)) for top, bottom in cuts], legend
+
+
+def _figure(path: Path) -> str:
+    """Return a figure as a data URI, drawn (SVG) rather than in pixels; empty where there is none."""
+    for file, kind in ((path.with_suffix(".svg"), "svg+xml"), (path.with_suffix(".png"), "png")):
+        try:
+            content = file.read_bytes()
+        except OSError:
+            continue
+        if kind == "png" or len(content) <= LARGEST_DRAWING or not path.with_suffix(".png").exists():
+            return data_uri(content, kind)
+    return ""
+
+
+def _panels(path: Path, row: str, seed: str) -> RunPanels | None:
+    try:
+        images, legend = split_panels(path)
+        titles = _titles(path)
+    except (OSError, ValueError, SyntaxError):
+        # Pillow raises any of these for a damaged file; a picture is not worth the page.
+        return None
+    if len(titles) != len(images):
+        titles = [""] * len(images)
+    pictures = tuple(Picture(title, _png(image)) for title, image in zip(titles, images, strict=True))
+    return RunPanels(row, seed, pictures, _png(legend) if legend is not None else "")
+
+
+def _titles(path: Path) -> list[str]:
+    """Return the images' titles that the picture carries in its text; none in pictures of older runs."""
+    with Image.open(path) as opened:
+        opened.load()
+        try:
+            titles = json.loads(opened.info.get(TITLES_KEY, "[]"))
+        except ValueError:
+            return []
+    return [" ".join(str(title).split()) for title in titles] if isinstance(titles, list) else []
+
+
+def _png(image: Image.Image) -> str:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return data_uri(stream.getvalue(), "png")

@@ -1,0 +1,244 @@
+"""The page's tables as cells that a template can set and a script can sort: configurations, pairs and claims."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from segbench.reporting.claims import JudgedClaim, measured
+from segbench.reporting.evidence import Evidence, Pair
+from segbench.reporting.factors import show_value
+from segbench.reporting.html.strip import Strip, strips
+from segbench.reporting.render import NOTHING, cost_cells, score_names
+from segbench.reporting.table import COSTS, Comparison, Estimate, Row
+
+MOST_PAIRS = 200
+SHORT_NAME = 18
+# Sign beside the word, for readers who do not see the colour.
+VERDICTS = {"holds": ("yes", "✓"), "does not hold": ("no", "✗"), "not distinguishable": ("open", "≈")}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column.
+
+    Attributes:
+        title: Its head.
+        kind: ``text``, ``number`` or ``strip`` (drawn, and not sorted by).
+        group: Name of the group of columns that is shown and hidden together; empty for those that always stand.
+        down: Whether the first click sorts from high to low.
+        hint: What the column says, for who points at its head.
+    """
+
+    title: str
+    kind: str = "number"
+    group: str = ""
+    down: bool = False
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell shows, a smaller addition to it, and the key it is sorted by (empty: always last)."""
+
+    text: str
+    key: str = ""
+    small: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table; ``top`` marks those that no other is shown to beat."""
+
+    cells: tuple[Cell, ...]
+    strip: Strip | None = None
+    top: bool = False
+
+
+@dataclass(frozen=True)
+class SortableTable:
+    """Columns and lines; ``sorted_by`` is the index of the column that the lines are sorted by, from high to low."""
+
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    sorted_by: int | None = None
+    scale: tuple[str, str] = ("", "")
+
+    @property
+    def short(self) -> bool:
+        """Whether the names in the first column are short enough for a phone to keep each on one line."""
+        return all(len(line.cells[0].text) <= SHORT_NAME for line in self.lines)
+
+    @property
+    def groups(self) -> list[str]:
+        """Names of the groups of columns, in order."""
+        return list(dict.fromkeys(column.group for column in self.columns if column.group))
+
+
+def score_table(comparison: Comparison, evidence: Evidence | None) -> SortableTable:
+    """Return the table of configurations, the highest score first."""
+    names = score_names(comparison)
+    metric = comparison.metric
+    drawn, scale = strips(comparison, evidence)
+    published = any(row.published for row in comparison.rows)
+    columns = _factor_columns(comparison)
+    position = len(columns)
+    columns += [Column(name.replace("_", " "), down=True, hint="mean and standard deviation over seeds")
+                for name in names[:1]]  # fmt: skip
+    columns += [Column("seeds and interval", "strip")] if drawn else []
+    if evidence is not None:
+        columns += [
+            Column("95 % interval", down=True, hint="of the mean, for other seeds and other groups of images"),
+            Column("group", "text", hint="rows that share a letter cannot be told apart"),
+            Column("P(best)", down=True, hint="probability of being the best of these configurations"),
+        ]
+    columns += [Column(name.replace("_", " "), down=True, group=_group(name, comparison)) for name in names[1:]]
+    columns += [Column("published", down=True, group="published"), Column("ours − published", down=True,
+                group="published")] if published else []  # fmt: skip
+    costs = _costs(comparison)
+    columns += [column for column, _ in costs]
+    columns.append(Column("runs", hint="finished, of those started"))
+    order = sorted(range(len(comparison.rows)), key=lambda index: _descending(comparison.rows[index], metric))
+    lines = []
+    for index in order:
+        row = comparison.rows[index]
+        cells = [Cell(show_value(value), _key(value)) for value in row.values] or [Cell("all runs")]
+        cells += [_estimate(row.scores[name]) for name in names[:1]]
+        cells += [Cell("")] if drawn else []
+        cells += _evidence_cells(evidence, index) if evidence is not None else []
+        cells += [_estimate(row.scores[name]) for name in names[1:]]
+        cells += _published_cells(row) if published else []
+        cells += [texts[index] for _, texts in costs]
+        cells.append(Cell(f"{len(row.done)} of {len(row.runs)}", str(len(row.done))))
+        lines.append(Line(tuple(cells), drawn[index] if drawn else None, _is_top(evidence, order[0], index)))
+    return SortableTable(tuple(columns), tuple(lines), position if names else None, scale)
+
+
+def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTable, int]:
+    """Return the table of pairs, the one that scores higher first, and how many pairs were left out of it."""
+    columns = (
+        Column("higher", "text"), Column("lower", "text"), Column("difference", down=True),
+        Column("95 % interval", down=True, hint="of the difference; not corrected for the number of pairs"),
+        Column("p"), Column("p (Holm)", hint="corrected for all pairs of this comparison"),
+        Column("P(higher)", down=True, hint="probability that it scores higher on a new image with a new seed"),
+        Column("effect size", down=True, hint="mean of the paired differences by their standard deviation"),
+    )  # fmt: skip
+    ordered = sorted(evidence.pairs, key=lambda pair: -np.nan_to_num(abs(pair.difference.mean), nan=-1.0))
+    lines = [Line(tuple(_pair_cells(comparison, pair)), top=pair.p_holm < 0.05) for pair in ordered[:MOST_PAIRS]]
+    return SortableTable(columns, tuple(lines), 2), max(0, len(ordered) - MOST_PAIRS)
+
+
+def claim_views(claims: Sequence[JudgedClaim]) -> list[dict[str, str]]:
+    """Return each claim's text, verdict, its tone and sign, reason, and what was measured."""
+    views = []
+    for claim in claims:
+        tone, sign = VERDICTS.get(claim.verdict, ("none", "?"))
+        view = {"text": claim.text, "verdict": str(claim.verdict), "tone": tone, "sign": sign}
+        views.append(view | {"reason": claim.reason, "measured": measured(claim)})
+    return views
+
+
+def show_interval(low: float, high: float, form: str = ".4f") -> str:
+    """Return ``[0.8123, 0.9012]``, or a dash where there is none."""
+    return f"[{low:{form}}, {high:{form}}]" if math.isfinite(low) and math.isfinite(high) else NOTHING
+
+
+def show_p(p: float) -> str:
+    """Return a p-value as papers print it."""
+    if not math.isfinite(p):
+        return NOTHING
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _factor_columns(comparison: Comparison) -> list[Column]:
+    columns = []
+    for index, factor in enumerate(comparison.factors):
+        numbers = all(isinstance(row.values[index], int | float) for row in comparison.rows)
+        columns.append(Column(factor, "number" if numbers else "text"))
+    return columns or [Column("configuration", "text")]
+
+
+def _group(name: str, comparison: Comparison) -> str:
+    return "classes" if name.partition("_")[2] in comparison.classes else "other scores"
+
+
+def _descending(row: Row, metric: str) -> float:
+    mean = row.scores[metric].mean if row.scores else math.nan
+    return -mean if math.isfinite(mean) else math.inf
+
+
+def _is_top(evidence: Evidence | None, first: int, index: int) -> bool:
+    """Say whether a row shares a letter with the highest one; without letters nothing is said."""
+    return evidence is not None and bool(set(evidence.letters[first]) & set(evidence.letters[index]))
+
+
+def _estimate(value: Estimate) -> Cell:
+    if not value.n:
+        return Cell(NOTHING)
+    return Cell(f"{value.mean:.4f}", repr(value.mean), "" if value.spread is None else f"± {value.spread:.4f}")
+
+
+def _evidence_cells(evidence: Evidence, index: int) -> list[Cell]:
+    mean, best = evidence.means[index], float(evidence.best[index])
+    return [
+        Cell(show_interval(mean.low, mean.high), _number_key(mean.low)),
+        Cell(evidence.letters[index] or NOTHING, evidence.letters[index]),
+        Cell(f"{best:.0%}" if math.isfinite(best) else NOTHING, _number_key(best)),
+    ]
+
+
+def _published_cells(row: Row) -> list[Cell]:
+    if row.published is None:
+        return [Cell(NOTHING), Cell(NOTHING)]
+    difference = row.published.difference
+    shown = Cell(f"{difference:+.4f}", repr(difference)) if math.isfinite(difference) else Cell(NOTHING)
+    return [Cell(f"{row.published.value:g}", repr(row.published.value)), shown]
+
+
+def _costs(comparison: Comparison) -> list[tuple[Column, list[Cell]]]:
+    """Return the cost columns that have anything to show, each with one cell for each row."""
+    if not comparison.done:
+        return []
+    header, rows = cost_cells(comparison)
+    start = len(header) - len(COSTS) - 1
+    found = []
+    for offset, key in enumerate(COSTS):
+        cells = [
+            Cell(cells[start + offset], _number_key(row.costs[key].mean))
+            for row, cells in zip(comparison.rows, rows, strict=True)
+        ]
+        if any(cell.key for cell in cells):
+            found.append((Column(header[start + offset], group="cost"), cells))
+    return found
+
+
+def _pair_cells(comparison: Comparison, pair: Pair) -> list[Cell]:
+    labels = [comparison.rows[index].label for index in (pair.first, pair.second)]
+    # The pair is turned so that the difference is positive, which is easier to read down a column.
+    turned = pair.difference.mean < 0
+    sign = -1 if turned else 1
+    low, high = sorted((sign * pair.difference.low, sign * pair.difference.high))
+    mean, above = abs(pair.difference.mean), 1 - pair.probability if turned else pair.probability
+    show: Callable[[float, str], Cell] = lambda value, form: (  # noqa: E731
+        Cell(f"{value:{form}}", repr(value)) if math.isfinite(value) else Cell(NOTHING)
+    )
+    return [
+        *(Cell(label, label) for label in (reversed(labels) if turned else labels)),
+        show(mean, "+.4f"),
+        Cell(show_interval(low, high, "+.4f"), _number_key(low)),
+        Cell(show_p(pair.p), _number_key(pair.p)),
+        Cell(show_p(pair.p_holm), _number_key(pair.p_holm)),
+        show(above, ".0%"),
+        show(sign * pair.effect, "+.2f"),
+    ]
+
+
+def _key(value: object) -> str:
+    return repr(value) if isinstance(value, int | float) and not isinstance(value, bool) else show_value(value)
+
+
+def _number_key(value: float) -> str:
+    return repr(float(value)) if math.isfinite(value) else ""

@@ -1,0 +1,315 @@
+"""The page as text: what it holds, and that nothing in it points outside. How it behaves: test_html_browser.py."""
+
+import json
+import math
+import re
+import shutil
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segbench.reporting import collect
+from segbench.reporting.evidence import Evidence, Mean, Pair
+from segbench.reporting.html import html_page
+from segbench.reporting.html.document import origin_view
+from segbench.reporting.html.pictures import data_uri, gallery, split_panels
+from segbench.reporting.html.runs import differing_settings, log_tail, run_views
+from segbench.reporting.html.scores import pair_table, score_table
+from segbench.reporting.html.strip import MARGIN, WIDTH, strips
+from segbench.reporting.page import write_report
+from segbench.reporting.panels import draw_panels
+from segbench.reporting.statistics import Difference
+from segbench.reporting.table import compare
+
+NAN = math.nan
+
+
+class Page(HTMLParser):
+    """Collects elements with their attributes, and the text outside of style and script."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self._silent = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._silent = tag in ("style", "script")
+
+    def handle_endtag(self, tag):
+        self._silent = False
+
+    def handle_data(self, data):
+        self.words += "" if self._silent else data
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words.split())
+
+
+def evidence_for(rows: int) -> Evidence:
+    """The first row below the second, by 0.02; the third, if there is one, between them."""
+    means = tuple(Mean(0.8 + 0.01 * index, 0.7, 0.9) for index in range(rows))
+    pair = Pair(0, 1, Difference(-0.02, -0.05, 0.01, (0, 1), 4, 2), 0.04, 0.12, 0.3, -0.5)
+    best = np.linspace(0.2, 0.8, rows)
+    letters = ("b", "a", "ab")[:rows]
+    variance = {"seed": 0.25, "image": 0.5, "rest": 0.25}
+    limits = ("Two seeds are few.",)
+    return Evidence(means, (pair,), letters, np.tile(best, (rows, 1)), best, variance, 0.0123, "B beats A.", limits)
+
+
+@pytest.fixture(scope="module")
+def drawn_panels(tmp_path_factory):
+    """Prediction panels of three images, as two runs leave them."""
+    rng, paths = np.random.default_rng(0), []
+    for seed in (0, 1):
+        images = [rng.integers(0, 200, (24, 30), dtype=np.uint8) for _ in range(3)]
+        masks = [np.pad(np.full((8, 8), 1), ((8, 8), (11, 11))) for _ in range(3)]
+        titles = [f"{rank}   test{seed}   Dice 0.9" for rank in ("best", "median", "worst")]
+        paths.append(tmp_path_factory.mktemp("panels") / "predictions.png")
+        draw_panels(images, masks, masks, ("background", "disc"), paths[-1], titles)
+    return paths
+
+
+@pytest.fixture
+def swept(architectures, drawn_panels):
+    """Two networks with two seeds each, panels and logs, and a run that failed."""
+    for model, tp in (("unet", 80), ("attunet", 90)):
+        for seed in (0, 1):
+            folder = architectures(model, seed, tp + seed)
+            shutil.copyfile(drawn_panels[seed], folder / "figures" / "predictions.png")
+            (folder / "train.log").write_text("".join(f"epoch {epoch}\n" for epoch in range(30)))
+    architectures("unet", 2, state="failed", reason="val/loss is not finite")
+    return architectures
+
+
+@pytest.fixture
+def comparison(swept):
+    return compare(collect([swept.root]))
+
+
+def test_the_report_writes_a_page_that_points_nowhere(comparison):
+    path = comparison.directory / "index.html"
+    assert path in write_report(comparison)
+    page = Page(path.read_text())
+    assert [tag for tag, _ in page.elements].count("script") == 1
+    assert not {"link", "iframe", "object", "embed", "base"} & {
+        tag for tag, a in page.elements if a.get("rel") != "icon"
+    }
+    for tag, attributes in page.elements:
+        target = attributes.get("src") or attributes.get("href") or ""
+        assert tag != "img" or target.startswith("data:image/"), tag
+        assert target.startswith(("data:", "#")) or target in ("", "table.csv", "table.md", "table.tex"), target
+        # The policy allows no styles and handlers on elements, so one that crept in would silently do nothing.
+        assert not [name for name in attributes if name == "style" or name.startswith("on")]
+    policy = next(a["content"] for tag, a in page.elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert "unsafe" not in policy
+
+
+def test_the_answer_stands_on_top_and_everything_else_is_there(comparison):
+    text = Page(html_page(comparison, (), evidence_for(2), "python src/report.py here")).text
+    parts = ["B beats A.", "Question Is attention worth its weights?", "Two seeds are few.", "0.0123", "Table 1.",
+             "25% comes from seed, 50% comes from image and 25% comes from what neither explains.", "Table 2.",
+             "report X, table 1", "12 cars instead of 318", "val/loss is not finite", "Conventions and notes",
+             "python src/report.py here"]  # fmt: skip
+    assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
+
+
+def test_without_evidence_nothing_is_claimed(comparison):
+    text = Page(html_page(comparison)).text
+    assert re.search(
+        r"attunet scores highest \(dice 0\.70\d\d\); whether that is more than chance was not tested\.", text
+    )
+    assert "P(best)" not in text
+    assert "95 % interval" not in text
+
+
+@pytest.mark.parametrize(
+    ("done", "answer"), [(0, "No run has finished with a score"), (1, "there is no other configuration to compare")]
+)
+def test_one_row_or_none_still_makes_a_page(make_run, done, answer):
+    make_run("unet", 0, state="done" if done else "failed", reason=None if done else "out of memory")
+    text = Page(html_page(compare(collect([make_run.root])))).text
+    assert answer in text
+    assert done or "out of memory" in text
+
+
+def test_the_highest_row_comes_first_with_what_it_cannot_be_told_from(architectures):
+    for model, tp in (("a", 70), ("b", 90), ("c", 80)):
+        architectures(model, 0, tp)
+    table = score_table(compare(collect([architectures.root])), evidence_for(3))
+    assert [line.cells[0].text for line in table.lines] == ["b", "c", "a"]
+    assert [line.top for line in table.lines] == [True, True, False]
+    assert all(len(line.cells) == len(table.columns) for line in table.lines)
+    assert table.groups == ["classes", "other scores", "cost"]
+    shown = dict(zip((column.title for column in table.columns), table.lines[0].cells, strict=True))
+    assert (shown["P(best)"].text, shown["group"].text) == ("50%", "a")
+    assert (shown["dice disc"].text, shown["weights"].text) == ("0.9000", "34,527,041")
+
+
+def test_a_pair_is_turned_so_that_its_difference_is_positive(comparison):
+    table, more = pair_table(comparison, evidence_for(2))
+    texts = [cell.text for cell in table.lines[0].cells]
+    assert texts == ["unet", "attunet", "+0.0200", "[-0.0100, +0.0500]", "0.040", "0.120", "70%", "+0.50"]
+    assert (more, table.lines[0].top) == (0, False)
+
+
+def test_the_strip_spans_all_scores_and_leaves_out_what_is_missing(comparison):
+    drawn, scale = strips(comparison, None)
+    places = [place for strip in drawn for place in (*strip.seeds, strip.published) if place is not None]
+    assert (min(places), max(places)) == (MARGIN, WIDTH - MARGIN)
+    # attunet comes first by name; the published 0.75 belongs to unet, and lies above all scores.
+    assert drawn[0].published is None
+    assert drawn[1].published == WIDTH - MARGIN
+    assert scale[1] == "0.750"
+    unknown = Evidence(
+        (Mean(NAN, NAN, NAN),) * 2, (), ("", ""), np.full((2, 2), NAN), np.full(2, NAN), {}, NAN, "None."
+    )
+    assert [strip.interval for strip in strips(comparison, unknown)[0]] == [None, None]
+    text = Page(html_page(comparison, (), unknown)).text
+    assert not re.search(r"\bnan\b", text)
+    # Where nothing was tested, no letter may be explained.
+    assert "share a letter" not in text
+    assert "share a letter" in Page(html_page(comparison, (), evidence_for(2))).text
+
+
+def test_panels_are_cut_into_their_images_with_their_titles(comparison):
+    path = comparison.done[0].directory / "figures" / "predictions.png"
+    images, legend = split_panels(path)
+    assert len(images) == 3
+    assert len({image.size for image in images}) == 1
+    assert legend is not None
+    assert legend.height < 40
+    found = gallery(comparison, ())
+    assert [(panels.row, panels.seed) for panels in found.panels] == [
+        ("attunet", "0"), ("attunet", "1"), ("unet", "0"), ("unet", "1"),
+    ]  # fmt: skip
+    assert found.panels[1].pictures[2].title == "worst test1 Dice 0.9"
+
+
+def test_white_parts_of_an_image_do_not_cut_it(tmp_path):
+    image = np.zeros((96, 96), np.uint8)
+    image[:20] = image[52:56] = 255
+    mask = np.zeros((96, 96), int)
+    draw_panels(
+        [image] * 2, [mask] * 2, [mask] * 2, ("background", "disc"), tmp_path / "p.png", ["first_1", "second_2"]
+    )
+    images, _ = split_panels(tmp_path / "p.png")
+    assert len(images) == 2
+    # Each starts with its caption: ink in the first rows, at the left only.
+    for part in images:
+        ink = (np.asarray(part) < 255).any(axis=2)
+        assert ink[2, :80].any()
+        assert not ink[:8, 100:].any()
+        assert np.flatnonzero(ink[:, 100:].any(axis=1))[0] > 9
+
+
+def test_a_picture_that_cannot_be_cut_is_shown_as_it_is(comparison):
+    path = comparison.done[0].directory / "figures" / "predictions.png"
+    Image.fromarray(np.full((30, 40), 255, np.uint8)).save(path)
+    assert [image.size for image in split_panels(path)[0]] == [(40, 30)]
+    path.write_bytes(b"damaged")
+    assert len(gallery(comparison, ()).panels) == 3
+
+
+def test_what_does_not_fit_is_left_out_and_said(comparison):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (99, 99), np.uint8)).save(
+        comparison.directory / "big.png"
+    )
+    sizes = [sum(len(picture.uri) for picture in panels.pictures) for panels in gallery(comparison, ()).panels]
+    found = gallery(comparison, [("noise", "big.png")], budget=3 * max(sizes))
+    # The first seed of both rows comes before the second seed of any.
+    assert {panels.row for panels in found.panels} == {"attunet", "unet"}
+    assert "Predictions of 2 runs are left out" in " ".join(found.left_out)
+    found = gallery(comparison, [("noise", "big.png")], budget=10)
+    assert (found.figures, found.panels) == ([], [])
+    assert "The figure big.png is too large for this page" in found.left_out[0]
+    assert "big.png is too large" in Page(html_page(comparison, [("noise", "big.png")], budget=10)).text
+
+
+def test_a_drawing_is_preferred_to_its_pixels(comparison):
+    (comparison.directory / "curves.png").write_bytes(b"pixels")
+    (comparison.directory / "curves.svg").write_bytes(b"<svg/>")
+    found = gallery(comparison, [("curves", "curves.png"), ("none", "none.png")])
+    assert [picture.uri for picture in found.figures] == [data_uri(b"<svg/>", "svg+xml")]
+    (comparison.directory / "curves.svg").write_bytes(b"<svg/>" * 400_000)
+    found = gallery(comparison, [("curves", "curves.png")])
+    assert [picture.uri for picture in found.figures] == [data_uri(b"pixels", "png")]
+
+
+def test_settings_tell_runs_apart(comparison):
+    runs = [run for row in comparison.rows for run in row.runs]
+    first = {setting.key: (setting.value, setting.shared) for setting in differing_settings(runs)[0]}
+    assert first == {
+        "seed": ("0", 1), "model": ("attunet", 1), "model._target_": ("fake.attunet", 1), "trainer.seed": ("0", 1),
+    }  # fmt: skip
+
+
+def test_a_run_without_configuration_shows_what_started_it(swept):
+    folder = swept.root / "carvana/architectures"
+    job = {"directory": "lost", "exit_code": 1, "reason": "no space", "overrides": ["model=unet", "seed=9"]}
+    (folder / "sweep.json").write_text(json.dumps({"jobs": [job]}))
+    run = next(run for run in run_views(compare(collect([folder]))) if run.name == "lost")
+    assert [(setting.key, setting.value) for setting in run.settings] == [("model", "unet"), ("seed", "9")]
+    assert (run.state, run.reason, run.log) == ("failed", "no space", "")
+
+
+def test_the_end_of_a_log_is_clean_and_short(tmp_path):
+    log = tmp_path / "train.log"
+    lines = [f"line {index}" for index in range(5000)]
+    log.write_bytes(
+        "\n".join([*lines, "\x1b[31mred\x1b[0m", "10%\r20%\r100%", "\x00bad \xff", "x" * 999]).encode("latin-1")
+    )
+    shown = log_tail(log).splitlines()
+    assert shown[0] == "line 4992"
+    assert shown[-4:-1] == ["red", "100%", "bad �"]
+    assert (len(shown), len(shown[-1]), shown[-1][-1]) == (12, 240, "…")
+    assert log_tail(tmp_path / "missing.log") == ""
+
+
+def test_commands_are_taken_from_their_line():
+    assert origin_view("Made by: `a <b>`; `c; d`") == ("Made by:", ["a <b>", "c; d"])
+    assert origin_view("Seeds: 0, 1.") == ("Seeds: 0, 1.", [])
+
+
+def test_many_commands_are_folded_away(comparison, monkeypatch):
+    monkeypatch.setattr("segbench.reporting.provenance.sweep_commands", lambda *_: [f"python {n}" for n in range(9)])
+    page = Page(html_page(comparison))
+    assert "Made by: 9 commands python 0" in page.text
+
+
+def test_a_slider_holds_no_more_runs_than_a_hand_can_choose(comparison, monkeypatch):
+    monkeypatch.setattr("segbench.reporting.html.pictures.MOST_RUNS", 3)
+    found = gallery(comparison, ())
+    assert len(found.panels) == 3
+    assert "Predictions of 1 runs are left out" in found.left_out[0]
+
+
+def test_logs_of_many_runs_are_shorter_but_for_those_that_failed(comparison, monkeypatch):
+    failed = next(run.directory for row in comparison.rows for run in row.runs if run.state == "failed")
+    (failed / "train.log").write_text("".join(f"epoch {epoch}\n" for epoch in range(30)))
+    lengths = {run.state: len(run.log.splitlines()) for run in run_views(comparison)}
+    assert lengths == {"done": 12, "failed": 12}
+    monkeypatch.setattr("segbench.reporting.html.runs.MANY_RUNS", 4)
+    assert {run.state: len(run.log.splitlines()) for run in run_views(comparison)} == {"done": 3, "failed": 12}
+
+
+def test_settings_of_another_choice_are_no_difference_of_their_own(architectures):
+    architectures("unet", 0)
+    architectures("attunet", 0, config={"model.gates": 4})
+    runs = collect([architectures.root])
+    keys = [[setting.key for setting in settings] for settings in differing_settings(runs)]
+    assert keys == [["model", "model._target_", "model.gates"], ["model", "model._target_"]]
+
+
+def test_templates_are_package_data(repository):
+    found = {entry.name for entry in (files("segbench.reporting.html") / "templates").iterdir()}
+    assert {"index.html.j2", "style.css", "script.js"} <= found
+    declared = (repository / "pyproject.toml").read_text()
+    assert re.search(r'"segbench.reporting.html" = \["templates/\*"\]', declared)
