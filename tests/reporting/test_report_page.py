@@ -194,7 +194,8 @@ def test_runs_linked_from_another_experiment_do_not_bring_its_question(architect
     stream = io.StringIO()
     report_experiment(folder, None if not all_linked else linked, Console(file=stream, width=200))
     text = (folder / "comparison.md").read_text()
-    assert text.startswith("# carvana/learning_rate\n\nWhich rate?\n\n| optimizer.lr |")
+    assert text.startswith("# carvana/learning_rate\n\nWhich rate?\n\n**")
+    assert "\n\n| optimizer.lr |" in text
     assert "| 0.001 | 2 of 2 |" in text
     assert ("| 0.01 | 2 of 2 |" in text) == (not all_linked)
     rates = "model=unet" if all_linked else "model=unet optimizer.lr=0.001,0.01"

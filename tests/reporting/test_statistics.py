@@ -57,11 +57,26 @@ def test_with_one_source_it_is_the_t_interval_of_scipy(confidence):
 
 
 def test_two_sources_are_added_in_quadrature():
-    # By hand: seeds' means 1, 2, 3 (standard error 1/sqrt(3), t = 4.3027), groups' means 1, 3 (1, t = 12.7062).
+    # By hand: seeds' means 1, 2, 3 (standard error 1/sqrt(3), t = 4.3027), groups' means 1, 3 (1, t = 12.7062), no rest.
     assert half_width(np.array([[0.0, 2], [1, 3], [2, 4]])) == pytest.approx(np.hypot(4.30265 / 3**0.5, 12.7062), 1e-5)
+    # A rest of mean square 6 (sum of squares 12, 2 degrees of freedom), so e = 6 / (3 * 2) = b², counts once; but the
+    # interval over groups alone stays the least.
+    rest = np.array([[1.0, -1], [1, -1], [-2, 2]])
+    assert half_width(np.array([[0.0, 2], [1, 3], [2, 4]]) + rest) == pytest.approx(12.7062, 1e-5)
+    squares = 4.30265**2 * 20**2 / 3 + 12.7062**2 * (1 - 1 / 4)
+    assert half_width(np.array([[0.0, 2], [20, 22], [40, 42]]) + rest / 2) == pytest.approx(squares**0.5, 1e-5)
+
+
+def test_it_is_never_narrower_than_the_interval_over_seeds_or_over_groups():
+    tables = np.random.default_rng(8).normal(size=(500, 3, 9))
+    for axis, count in ((1, 9), (2, 3)):
+        means = tables.mean(axis=axis)
+        alone = stats.t(count - 1).ppf(0.975) * means.std(axis=1, ddof=1) / count**0.5
+        assert (half_width(tables) >= alone * (1 - 1e-9)).all()
 
 
 def test_many_seeds_and_groups_agree_with_resampling_both():
+    # The resampling counts the rest twice, so there is little of it here.
     rng = np.random.default_rng(1)
     table = 0.5 * rng.normal(size=(40, 1)) + rng.normal(size=(1, 60)) + 0.3 * rng.normal(size=(40, 60))
     seeds, groups = (rng.multinomial(count, [1 / count] * count, 20_000) / count for count in table.shape)

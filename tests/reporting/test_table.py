@@ -7,8 +7,9 @@ from rich.console import Console
 
 from segbench.errors import ConfigError
 from segbench.reporting.collect import collect
+from segbench.reporting.evidence import evidence
 from segbench.reporting.notes import notes
-from segbench.reporting.render import csv_text, duration, markdown_body, print_comparison, score_cells
+from segbench.reporting.render import csv_text, duration, markdown_body, print_comparison, score_cells, show_probability
 from segbench.reporting.table import compare, estimate
 from segbench.scores import Convention
 
@@ -89,16 +90,50 @@ def test_one_seed_has_no_spread_and_says_so(architectures):
 @pytest.mark.parametrize(
     ("attention", "plain", "said"),
     [
-        ((91, 80), (90, 80), "within the spread over seeds"),
-        ((99, 98), (80, 79), "more than the larger spread"),
-        ((99, 98), (80,), "without a spread for both"),
+        ((91, 80), (90, 80), "No difference can be told from chance: attunet scores highest"),
+        ((99, 98), (80, 79), "attunet scores above unet by 0.0098 ["),
+        ((99, 98), (80,), "One shared seed: attunet scores highest"),
     ],
 )
-def test_differences_within_the_spread_are_not_called_real(architectures, attention, plain, said):
+def test_the_answer_stands_on_top(architectures, attention, plain, said):
     for model, tps in (("attunet", attention), ("unet", plain)):
         for seed, tp in enumerate(tps):
             architectures(model, seed, tp)
-    assert any(said in line for line in notes(compared(architectures)))
+    comparison = compared(architectures)
+    assert markdown_body(comparison).startswith(f"Is attention worth its weights?\n\n**{said}")
+    lines = printed(comparison).splitlines()
+    assert lines[1].startswith("carvana/architectures")
+    assert lines[2].startswith(said)
+
+
+def test_what_the_tests_say_has_columns_where_there_is_any(architectures):
+    for model, tps in (("attunet", (95, 96)), ("unet", (80, 81))):
+        for seed, tp in enumerate(tps):
+            architectures(model, seed, tp)
+    found = evidence(compared(architectures))
+    header, (attunet, unet) = score_cells(compared(architectures))
+    assert header[:7] == ["model", "finished", "dice", "95 % interval", "letters", "P(best)", "dice disc"]
+    interval = f"{found.means[0].low:.4f} to {found.means[0].high:.4f}"
+    assert attunet[3:6] == [interval, "a", ">0.99"]
+    assert unet[4:6] == ["b", "<0.01"]
+    said = " ".join(notes(compared(architectures)))
+    assert "rows that share one cannot be told apart" in said
+    assert "1 told apart" in said
+    architectures("fcn", 0, state="failed", reason="disk full")
+    header, cells = score_cells(compared(architectures))
+    assert cells[1][3:6] == ["–", "–", "–"]
+
+
+def test_no_probability_is_shown_as_certain():
+    assert [show_probability(value) for value in (0, 0.654, 1)] == ["<0.01", "0.65", ">0.99"]
+
+
+def test_one_seed_has_an_interval_over_images_and_no_letters(architectures):
+    for model in ("attunet", "unet"):
+        architectures(model, 0)
+    header, _ = score_cells(compared(architectures))
+    assert header[2:5] == ["dice", "95 % interval", "dice disc"]
+    assert "One seed: intervals are over groups of images" in " ".join(notes(compared(architectures)))
 
 
 def test_unfinished_runs_are_counted_and_listed_but_score_nothing(architectures):
@@ -139,6 +174,8 @@ def test_csv_is_unrounded(architectures):
     assert float(line["dice_mean"]) == pytest.approx((DICE_90 + DICE_80) / 2, rel=1e-15)
     assert float(line["dice_std"]) == pytest.approx(statistics.stdev([DICE_90, DICE_80]), rel=1e-12)
     assert (line["model"], line["dice_n"], line["seeds"], line["finished"]) == ("unet", "2", "0 1", "2")
+    assert (line["letters"], line["p_best"]) == ("", "")
+    assert 0 <= float(line["low"]) < float(line["dice_mean"]) < float(line["high"]) <= 1
     assert (line["weights"], line["device"]) == ("34527041.0", "Fake CPU, 32-true")
 
 

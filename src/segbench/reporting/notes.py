@@ -8,6 +8,7 @@ import numpy as np
 
 from segbench.reporting.claims import explanation
 from segbench.reporting.collect import Run
+from segbench.reporting.evidence import Evidence, evidence
 from segbench.reporting.table import Comparison, Row
 
 
@@ -33,44 +34,48 @@ def notes(comparison: Comparison) -> list[str]:
         )
     if comparison.done:
         read = explanation(comparison.claims, comparison.metric, comparison.split)
-        found += [_spread(comparison.rows, tested=bool(read)), *([read] if read else [])]
-        found += _closest(comparison)
+        figures = evidence(comparison)
+        found += [_spread(comparison.rows), *_tests(figures), *([read] if read else []), *figures.limits]
         found += _unequal_images(comparison)
         found += _unequal_circumstances(comparison.done)
     return found
 
 
-def _spread(rows: Sequence[Row], tested: bool) -> str:
+def _spread(rows: Sequence[Row]) -> str:
     if not any(len(row.done) > 1 for row in rows):
         return "One seed for each row: there is no spread, and no difference here is shown to be more than chance."
     single = [row.label for row in rows if len(row.done) == 1]
-    unproven = (
-        "Only the claims were tested: no other difference is shown to be real"
-        if tested
-        else "No statistical test was made: a difference within this spread is not shown to be real"
-    )
     text = (
-        f"Values are mean ± sample standard deviation over seeds (n = number of runs). {unproven}, and the spread is"
-        " no confidence interval."
+        "Values are mean ± sample standard deviation over seeds (n = number of runs); the spread is no confidence"
+        " interval."
     )
     return text + (f" No spread with one seed: {', '.join(single)}." if single else "")
 
 
-def _closest(comparison: Comparison) -> list[str]:
-    """Compare the two best rows with their spread, in words that claim no more than that."""
-    name = comparison.metric
-    scored = [(row.label, row.scores[name]) for row in comparison.rows if row.scores[name].n]
-    if len(scored) < 2:
-        return []
-    (first, best), (second, next_best) = sorted(scored, key=lambda item: -item[1].mean)[:2]
-    gap = f"The two highest rows, {first} and {second}, differ by {best.mean - next_best.mean:.4f} in {name}"
-    spreads = [part.spread for part in (best, next_best) if part.spread is not None]
-    if len(spreads) < 2:
-        return [f"{gap}; without a spread for both, this is not shown to be real."]
-    widest = max(spreads)
-    if best.mean - next_best.mean <= widest:
-        return [f"{gap}, within the spread over seeds ({widest:.4f}): not shown to be real."]
-    return [f"{gap}, more than the larger spread over seeds ({widest:.4f}); that alone is no proof."]
+def _tests(found: Evidence) -> list[str]:
+    """Say how to read the columns of the tests, and what they show of the scores' variance and of what is missed."""
+    said = []
+    family = sum(np.isfinite(pair.p) for pair in found.pairs)
+    if any(np.isfinite(mean.low) for mean in found.means):
+        said.append("95 % interval: of the mean, for other seeds and other groups of images.")
+    if family:
+        apart = sum(pair.apart for pair in found.pairs)
+        corrected = f", Holm's correction for {family} pairs" if family > 1 else ""
+        said.append(
+            "Letters: rows that share one cannot be told apart (test of the paired difference over seeds and groups,"
+            f" 5 %{corrected}; {apart} told apart), which does not make them equal."
+        )
+    if np.isfinite(found.best).any():
+        said.append("P(best): how often the row is the highest over resampled seeds and groups.")
+    if found.variance:
+        shares = ", ".join(f"{source} {share:.0%}" for source, share in found.variance.items())
+        said.append(f"Variance of a score by source: {shares}.")
+    if np.isfinite(found.detectable):
+        said.append(
+            f"Smallest true difference that a pair of these runs finds with 80 % power at 5 %, uncorrected:"
+            f" {found.detectable:.4f}."
+        )
+    return [" ".join(said)] if said else []
 
 
 def _unequal_images(comparison: Comparison) -> list[str]:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from segbench.reporting.claims import measured
+from segbench.reporting.evidence import Evidence, evidence
 from segbench.reporting.factors import show_value
 from segbench.reporting.notes import notes
 from segbench.reporting.table import COSTS, Comparison, Estimate, Row
@@ -33,16 +34,35 @@ def score_cells(comparison: Comparison) -> Cells:
     """Return header and rows of the score table: the deciding metric first, published figures last."""
     published = any(row.published for row in comparison.rows)
     names = score_names(comparison)
-    header = [*_factor_titles(comparison), "finished", *(name.replace("_", " ") for name in names)]
+    titles, figures = _evidence_cells(evidence(comparison))
+    shown = [name.replace("_", " ") for name in names]
+    header = [*_factor_titles(comparison), "finished", *shown[:1], *titles, *shown[1:]]
     header += ["published", "difference"] if published else []
     rows = []
-    for row in comparison.rows:
+    for row, found in zip(comparison.rows, figures, strict=True):
         cells = [*_factor_cells(comparison, row), f"{len(row.done)} of {len(row.runs)}"]
-        cells += [show_estimate(row.scores[name], with_n=name == comparison.metric) for name in names]
+        scores = [show_estimate(row.scores[name], with_n=name == comparison.metric) for name in names]
+        cells += [*scores[:1], *found, *scores[1:]]
         if published:
             cells += _published_cells(row)
         rows.append(cells)
     return header, rows
+
+
+def show_probability(value: float) -> str:
+    """Return ``0.65``, or ``<0.01`` and ``>0.99`` where two digits would claim certainty."""
+    return "<0.01" if value < 0.01 else ">0.99" if value > 0.99 else f"{value:.2f}"
+
+
+def _evidence_cells(found: Evidence) -> Cells:
+    """Return titles and cells of what the tests say about each row: only those of which any row has one."""
+    columns = {
+        "95 % interval": ["" if math.isnan(mean.low) else f"{mean.low:.4f} to {mean.high:.4f}" for mean in found.means],
+        "letters": list(found.letters),
+        "P(best)": ["" if math.isnan(best) else show_probability(best) for best in found.best],
+    }
+    kept = {title: [cell or NOTHING for cell in cells] for title, cells in columns.items() if any(cells)}
+    return list(kept), [[cells[index] for cells in kept.values()] for index in range(len(found.means))]
 
 
 def claim_cells(comparison: Comparison) -> Cells:
@@ -109,8 +129,9 @@ def markdown_table(cells: Cells, words: int = 1) -> str:
 
 
 def markdown_body(comparison: Comparison) -> str:
-    """Return question, tables, claims, notes, published figures and unfinished runs as Markdown, without a heading."""
+    """Return question, answer, tables, claims, notes, published figures and unfinished runs as Markdown, unheaded."""
     blocks = [comparison.question] if comparison.question else []
+    blocks += [f"**{evidence(comparison).answer}**"]
     words = len(comparison.factors) or 1
     blocks += [markdown_table(score_cells(comparison), words + 1)]
     blocks += [markdown_table(claim_cells(comparison), 3)] if comparison.claims else []
@@ -144,14 +165,18 @@ def unfinished_lines(comparison: Comparison) -> list[str]:
 
 
 def csv_text(comparison: Comparison) -> str:
-    """Return the comparison as CSV, unrounded: for each score mean, standard deviation and n; empty = none."""
+    """Return the comparison as CSV, unrounded: for each score mean, standard deviation and n; empty = none.
+
+    ``low``, ``high``, ``letters`` and ``p_best`` are of the deciding metric (``docs/statistics.md``).
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     scores = list(comparison.rows[0].scores) if comparison.rows else []
     spread = [f"{name}_{part}" for name in scores for part in ("mean", "std", "n")]
     header = [*comparison.factors, "finished", "started", "seeds", "split", "convention", *spread]
-    writer.writerow([*header, *COSTS, "device", "published", "difference"])
-    for row in comparison.rows:
+    writer.writerow([*header, *COSTS, "device", "published", "difference", "low", "high", "letters", "p_best"])
+    found = evidence(comparison)
+    for row, mean, letters, best in zip(comparison.rows, found.means, found.letters, found.best, strict=True):
         line: list[object] = [*(show_value(value) for value in row.values), len(row.done), len(row.runs)]
         line += [" ".join(str(run.seed) for run in row.done), comparison.split, comparison.convention.describe()]
         for name in scores:
@@ -159,6 +184,7 @@ def csv_text(comparison: Comparison) -> str:
         line += [_plain(row.costs[key].mean) for key in COSTS]
         entry = row.published
         line += ["; ".join(devices(row)), entry.value if entry else "", _plain(entry.difference if entry else None)]
+        line += [_plain(mean.low), _plain(mean.high), letters, _plain(float(best))]
         writer.writerow(line)
     return stream.getvalue()
 
@@ -167,6 +193,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print the tables and everything that has to be said with them."""
     console.print()
     console.print(f"[bold]{escape(comparison.title)}[/bold]  {escape(comparison.question)}")
+    console.print(evidence(comparison).answer, style="bold", markup=False, highlight=False)
     words = len(comparison.factors) or 1
     _print_table(console, score_cells(comparison), words + 1)
     if comparison.claims:
