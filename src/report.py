@@ -11,13 +11,15 @@ from pathlib import Path
 from segbench.errors import ConfigError, SegbenchError
 from segbench.reporting.collect import collect
 from segbench.reporting.page import write_all
+from segbench.reporting.plan import add_plan_options, print_plan
 from segbench.reporting.terminal import terminal
 from segbench.scores.derive import Convention
 
 EXAMPLES = """examples:
   python src/report.py outputs/carvana/architectures
   python src/report.py outputs/carvana/* --page results/carvana.md
-  python src/report.py outputs/runs --reduction pooled"""
+  python src/report.py outputs/runs --reduction pooled
+  python src/report.py --plan outputs/carvana/architectures --seeds 3,5,10 --images 50,100"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    result.add_argument("directories", nargs="+", type=Path, help="experiment or run directories")
+    result.add_argument("directories", nargs="*", type=Path, help="experiment or run directories")
     result.add_argument("--page", type=Path, help="results page (Markdown) that gets a section for each experiment")
     result.add_argument("--pictures", action="store_true", help="copy prediction panels beside the page as well; they"
                         " show images of the data set, so only for data that may be passed on")  # fmt: skip
@@ -39,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--background", action="store_true", help="count the background as a class")
     result.add_argument("--empty", choices=["nan", "one", "zero"], default="nan", help="score of a class that neither"
                         " truth nor prediction contains: left out (nan, default), 1 or 0")  # fmt: skip
+    add_plan_options(result)
     return result
 
 
@@ -46,11 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Report on the directories of the command line; return the exit code (2: nothing to report, or refused)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
+    if not options.directories and not options.plan:
+        parser().error("give an experiment's directory, outputs/<experiment>")
     try:
         for directory in options.directories:
             if not collect([directory]):
                 raise ConfigError(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>")
         convention = Convention(options.reduction, options.background, options.empty)
+        if options.plan:
+            print_plan(options, convention, terminal())
+            return 0
         command = shlex.join(["python", "src/report.py", *given])
         runs = collect(options.directories)
         write_all(runs, convention, options.mix, options.page, command, terminal(), options.pictures)

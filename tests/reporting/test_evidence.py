@@ -1,5 +1,6 @@
 """The figures of a whole comparison: consistent with each other, and there or told to be missing, whatever the runs."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -152,6 +153,18 @@ def test_scores_that_are_not_there():
     partly[3] = np.nan
     found = evidence(comparison({name: {seed: counts(partly + seed / 100) for seed in range(2)} for name in "ab"}))
     assert found.pairs[0].difference.groups == 19
+
+
+def test_runs_of_one_seed_on_different_images():
+    compared = networks(rng(), [0.6, 0.7, 0.8])
+    row = compared.rows[0]
+    other = replace(row.runs[0], counts={"test": counts(scores(), [f"x{index}" for index in range(20)])})
+    found = evidence(replace(compared, rows=(replace(row, runs=(*row.runs, other)), *compared.rows[1:])))
+    assert [(pair.first, pair.second) for pair in found.pairs] == [(1, 2)]
+    assert "m0: several runs of one seed are scored on different images; it is not compared." in said(found)
+    # Twice the same images: their mean.
+    twice = replace(row, runs=(*row.runs, row.runs[0]))
+    assert len(evidence(replace(compared, rows=(twice, *compared.rows[1:]))).pairs) == 3
 
 
 def test_nothing_finished():

@@ -133,7 +133,12 @@ def test_one_seed_has_an_interval_over_images_and_no_letters(architectures):
         architectures(model, 0)
     header, _ = score_cells(compared(architectures))
     assert header[2:5] == ["dice", "95 % interval", "dice disc"]
-    assert "One seed: intervals are over groups of images" in " ".join(notes(compared(architectures)))
+    said = " ".join(notes(compared(architectures)))
+    assert "One seed: intervals are over groups of images" in said
+    assert "95 % interval: of the mean, for other groups of images." in said
+    architectures("unet", 1)
+    said = " ".join(notes(compared(architectures)))
+    assert "for other seeds and other groups of images, with one seed for other groups alone." in said
 
 
 def test_unfinished_runs_are_counted_and_listed_but_score_nothing(architectures):

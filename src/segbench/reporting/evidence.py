@@ -22,7 +22,7 @@ from segbench.reporting.limits import limits
 from segbench.reporting.power import detectable
 from segbench.reporting.ranks import rank_probabilities
 from segbench.reporting.statistics import half_width
-from segbench.reporting.variance import components
+from segbench.reporting.variance import Components, components
 
 if TYPE_CHECKING:
     from segbench.reporting.table import Comparison
@@ -113,6 +113,21 @@ def _measure(comparison: Comparison) -> Evidence:
         answer=answer(comparison, order, [mean.interval for mean in means], pairs, refused, smallest),
         limits=limits(comparison, alone, pairs, refused, order[MOST_ROWS:]),
     )
+
+
+def difference_variances(comparison: Comparison) -> tuple[Components | None, int]:
+    """Return where the differences between rows vary, the mean over all pairs of 2 seeds and groups or more.
+
+    Returns:
+        The variances, None where no pair shows them, and the number of pairs.
+    """
+    sides = [
+        by_seed(row.done, comparison.split, comparison.metric, comparison.convention)
+        for row in comparison.rows[:MOST_ROWS]
+    ]
+    fit = [index for index, side in enumerate(sides) if side]
+    tables = compare_pairs(fit, [sides[index] for index in fit])[2]
+    return components(tables), sum(min(table.shape) > 1 for table in tables)
 
 
 def _alone(side: dict[int, list[Parts]]) -> Layout | None:

@@ -88,6 +88,9 @@ def _missing(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str
     scores = sum(row.scores[comparison.metric].n for row in comparison.rows)
     if lost := len(comparison.done) - scores:
         found.append(f"{lost} finished {'run has' if lost == 1 else 'runs have'} no score by {comparison.metric}.")
+    for row, laid in zip(comparison.rows, alone, strict=True):
+        if laid is None and row.scores[comparison.metric].n:
+            found.append(f"{row.label}: several runs of one seed are scored on different images; it is not compared.")
     kept = [set(row.seeds) for row in alone if row is not None]
     if kept and any(seeds != kept[0] for seeds in kept):
         found.append("Rows have different seeds; pairs are compared by those that both have.")

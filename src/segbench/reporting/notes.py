@@ -35,7 +35,12 @@ def notes(comparison: Comparison) -> list[str]:
     if comparison.done:
         read = explanation(comparison.claims, comparison.metric, comparison.split)
         figures = evidence(comparison)
-        found += [_spread(comparison.rows), *_tests(figures), *([read] if read else []), *figures.limits]
+        found += [
+            _spread(comparison.rows),
+            *_tests(comparison.rows, figures),
+            *([read] if read else []),
+            *figures.limits,
+        ]
         found += _unequal_images(comparison)
         found += _unequal_circumstances(comparison.done)
     return found
@@ -52,12 +57,15 @@ def _spread(rows: Sequence[Row]) -> str:
     return text + (f" No spread with one seed: {', '.join(single)}." if single else "")
 
 
-def _tests(found: Evidence) -> list[str]:
+def _tests(rows: Sequence[Row], found: Evidence) -> list[str]:
     """Say how to read the columns of the tests, and what they show of the scores' variance and of what is missed."""
     said = []
     family = sum(np.isfinite(pair.p) for pair in found.pairs)
     if any(np.isfinite(mean.low) for mean in found.means):
-        said.append("95 % interval: of the mean, for other seeds and other groups of images.")
+        seeds = [len({run.seed for run in row.done}) for row in rows if row.done]
+        scope = "other groups of images" if max(seeds) == 1 else "other seeds and other groups of images"
+        single = ", with one seed for other groups alone" if min(seeds) < 2 <= max(seeds) else ""
+        said.append(f"95 % interval: of the mean, for {scope}{single}.")
     if family:
         apart = sum(pair.apart for pair in found.pairs)
         corrected = f", Holm's correction for {family} pairs" if family > 1 else ""
