@@ -65,6 +65,7 @@ def test_with_one_source_of_variance_it_rejects_in_just_5_percent(shape):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_1000_experiments_without_a_difference(shape):
     print(f"\n{shape[0]} seeds x {shape[1]} images")
