@@ -69,6 +69,8 @@ def test_the_answer_where_nothing_is_told_apart_says_what_would_have_been():
     assert found.answer.startswith("No difference can be told from chance: m")
     assert found.answer.endswith(f"a difference of {found.detectable:.4f} would be found in 80 % of such experiments.")
     assert found.letters == ("a", "a")
+    # The difference is that of one test; three pairs are corrected for.
+    assert "between two of them, uncorrected, would be found" in evidence(networks(rng(2), [0.7] * 3)).answer
 
 
 def test_the_answer_where_only_others_are_told_apart():

@@ -65,9 +65,9 @@ def answer(
         if order[1] in against
         else ""
     )
-    power = (
-        "" if isnan(detectable) else f"; a difference of {detectable:.4f} would be found in 80 % of such experiments"
-    )
+    alone = "between two of them, uncorrected, " if len(tested) > 1 else ""
+    power = f"; a difference of {detectable:.4f} {alone}would be found in 80 % of such experiments"
+    power = "" if isnan(detectable) else power
     return f"No difference can be told from chance: {highest}{found}{power}."
 
 
