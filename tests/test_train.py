@@ -20,10 +20,13 @@ from segbench.data.phantom import PhantomData
 from segbench.errors import BusyError, CheckpointError, ConfigError, DataError, DivergedError, StorageError
 from segbench.losses import DiceLoss
 from segbench.models import DeepLabV3
+from segbench.reporting.archive import Archive, images_name
 from segbench.reporting.collect import read_run
 from segbench.runs.checkpoint_io import VerifiedCheckpointIO, load_checkpoint
 from segbench.runs.directory import RunDirectory
+from segbench.runs.identity import run_id
 from segbench.scores import Convention, mean_score
+from segbench.scores.counts import confusion_matrices
 from segbench.train import build_data, build_task
 
 
@@ -60,6 +63,31 @@ def test_scores_of_the_summary_are_those_of_the_counts(finished):
     for split, part in frame.groupby("split"):
         counts = part[["tp", "fp", "fn", "tn"]].to_numpy().reshape(-1, 4, 4)
         assert summary["scores"][split]["dice"] == pytest.approx(mean_score(counts, "dice", Convention()), nan_ok=True)
+
+
+def test_stored_predictions_and_truths_give_the_counts_again(finished):
+    _, directory, summary = finished
+    kept = Archive.open(directory / "predictions.zip")
+    images = Archive.open(directory.parent / images_name("test", summary["data"]["fingerprint"]))
+    frame = pd.read_parquet(directory / "scores.parquet").query("split == 'test'")
+    assert set(kept.ids) == set(images.ids) == set(frame["id"])
+    for name, part in frame.groupby("id"):
+        prediction, truth = (torch.from_numpy(mask.astype(np.int64)) for mask in (kept.mask(name), images.mask(name)))
+        confusion = confusion_matrices(prediction[None], truth[None], 4)
+        columns = [f"predicted_{index}" for index in range(4)]
+        assert part.sort_values("class_index")[columns].to_numpy().tolist() == confusion[0].tolist()
+        assert images.image(name).shape == (30, 34)
+
+
+def test_predictions_are_not_kept_where_they_are_not_wanted(run, tiny, tmp_path):
+    run(tiny(tmp_path, "callbacks.predictions.megabytes=0"), tmp_path / "run")
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert not list(tmp_path.rglob("*.zip"))
+
+
+def test_keeping_predictions_does_not_make_another_run(tiny, tmp_path):
+    assert run_id(tiny(tmp_path)) == run_id(tiny(tmp_path, "callbacks.predictions.megabytes=0"))
+    assert run_id(tiny(tmp_path)) == run_id(tiny(tmp_path, "~callbacks.predictions"))
 
 
 def test_scores_are_those_of_the_best_checkpoint(finished, tiny, tmp_path):

@@ -236,6 +236,9 @@ def _fit_and_evaluate(
         "seed": cfg.seed,
     }
     write_json(run.summary, summary)
+    for item in extra.values():
+        if loaders and isinstance(item, callbacks.StoredPredictions):
+            item.write(run.path, data, list(loaders)[-1])
     panels = [item for item in extra.values() if isinstance(item, callbacks.PredictionPanels)]
     for panel in panels if loaders else []:
         panel.draw(task, data, list(loaders)[-1], run.figures / "predictions.png", loggers, trainer.global_step)

@@ -66,7 +66,7 @@ def test_a_finished_experiment_is_the_pilot_and_stays_as_it_is(report, architect
     code, out, err = report("--plan", folder, "--images", "4", "--seeds", "2")
     assert (code, err) == (0, "")
     assert "carvana/architectures, dice on test: 1 pair of configurations, 2 seeds; itself uncertain" in out
-    assert not (folder / "comparison.md").exists()
+    assert not (folder / "table.md").exists()
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_an_empty_directory_does_not_stop_the_others(pair, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert report.main([str(tmp_path / "empty"), str(pair.root / "carvana/architectures")]) == 2
     assert "empty: no runs here" in capsys.readouterr().err
-    assert (pair.root / "carvana/architectures/comparison.md").exists()
+    assert (pair.root / "carvana/architectures/table.md").exists()
 
 
 def test_all_of_it_at_once(pair):

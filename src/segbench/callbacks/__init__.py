@@ -4,6 +4,7 @@ from segbench.callbacks.checkpoints import LAST_EPOCH, RunCheckpoints
 from segbench.callbacks.cost import CostMeter
 from segbench.callbacks.curves import Curves
 from segbench.callbacks.panels import PredictionPanels
+from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
 from segbench.callbacks.stopping import ResumableEarlyStopping
 from segbench.callbacks.volumes import VolumeScores
@@ -15,6 +16,7 @@ __all__ = [
     "PredictionPanels",
     "ResumableEarlyStopping",
     "RunCheckpoints",
+    "StoredPredictions",
     "TerminalBar",
     "VolumeScores",
 ]

@@ -62,7 +62,7 @@ def draw_panels(
             title, (0.5, 1), (0, 16), xycoords="axes fraction", textcoords="offset points", ha="center", weight="bold"
         )
     ignored = any((np.asarray(truth) == IGNORE).any() for truth in truths)
-    _legend(figure, class_names, ignored)
+    class_legend(figure, class_names, ignored)
     with atomic_open(path) as stream:
         canvas.print_png(stream, metadata={TITLES_KEY: json.dumps([str(title) for title in titles])})
 
@@ -135,7 +135,8 @@ def _draw_row(axes: Sequence[Axes], picture: np.ndarray, truth: np.ndarray, pred
         part.set_axis_off()
 
 
-def _legend(figure: Figure, class_names: Sequence[str], ignored: bool) -> None:
+def class_legend(figure: Figure, class_names: Sequence[str], ignored: bool) -> None:
+    """Name the foreground classes below a figure, and what is not counted if there is any."""
     handles = [Patch(facecolor=class_colour(index), label=name) for index, name in enumerate(class_names) if index]
     if ignored:
         handles.append(Patch(facecolor=GREY, hatch="////", label="not counted"))

@@ -1,8 +1,9 @@
 """The run directory: the interface between training and reporting.
 
 It holds ``run.json`` (who this run is), ``config.yaml`` (resolved), ``status.json`` (running, done or failed
-with the reason), ``metrics.csv``, ``scores.parquet``, ``summary.json``, ``checkpoints/``, ``figures/`` and
-``train.log``. A ``status.json`` that says running while nobody holds ``.lock`` belongs to a killed run.
+with the reason), ``metrics.csv``, ``scores.parquet``, ``summary.json``, ``predictions.zip`` (where it is small),
+``checkpoints/``, ``figures/`` and ``train.log``. A ``status.json`` that says running while nobody
+holds ``.lock`` belongs to a killed run.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ IRRELEVANT = (
     "trainer.checkpoint_minutes",
     "trainer.checkpoint_every_n_steps",
     "callbacks.panels",
+    "callbacks.predictions",
     "callbacks.cost",
 )
 # A whole number here is a count and any other a share: 1 is one batch, 1.0 all of them.

@@ -177,9 +177,13 @@ class SegmentationTask(pl.LightningModule):
         for table in self.evaluation.values():
             table.clear()
 
-    def test_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Add the batch's counts to the split of its loader (``evaluation`` names the splits in order)."""
-        self._evaluate(batch, list(self.evaluation.values())[dataloader_idx])
+    def test_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """Add the batch's counts to the split of its loader (``evaluation`` names the splits in order).
+
+        Returns:
+            The predicted class indices (B,H,W), for callbacks.
+        """
+        return self._evaluate(batch, list(self.evaluation.values())[dataloader_idx])
 
     def metric_names(self) -> list[str]:
         """Return what can be monitored."""
@@ -210,11 +214,12 @@ class SegmentationTask(pl.LightningModule):
         present = torch.stack([(mask == index).flatten(1).any(dim=1) for index in range(1, len(self.class_names))], 1)
         return loss + functional.binary_cross_entropy_with_logits(outputs.presence.float(), present.float())
 
-    def _evaluate(self, batch: dict[str, Any], table: CountsTable) -> None:
+    def _evaluate(self, batch: dict[str, Any], table: CountsTable) -> Tensor:
         logits = self(batch["image"])
-        mask = batch["mask"]
-        confusion = confusion_matrices(self.predict_classes(logits), mask, len(self.class_names), self.ignore_index)
+        mask, prediction = batch["mask"], self.predict_classes(logits)
+        confusion = confusion_matrices(prediction, mask, len(self.class_names), self.ignore_index)
         table.add(batch["id"], confusion, tuple(mask.shape[-2:]), self.loss(logits, mask))
+        return prediction
 
     def _scores(self, table: CountsTable) -> dict[str, float]:
         convention = Convention()

@@ -17,6 +17,7 @@ from segbench.reporting.figures.costs import draw_costs
 from segbench.reporting.figures.curves import draw_curves
 from segbench.reporting.figures.differences import draw_differences
 from segbench.reporting.figures.distributions import draw_distributions
+from segbench.reporting.figures.examples import draw_examples
 from segbench.reporting.figures.frequencies import draw_frequencies
 from segbench.reporting.figures.ranks import draw_ranks
 from segbench.reporting.table import Comparison
@@ -34,11 +35,13 @@ class FigureSpec:
         title: What it shows, as a heading.
         file: Name of its PNG; the SVG is named alike.
         draw: Writes both, or raises :class:`NothingToDrawError`.
+        shows_data: Whether it holds images of the data set, which may not be passed on with every data set.
     """
 
     title: str
     file: str
     draw: Callable[[Comparison, Evidence, Path], None]
+    shows_data: bool = False
 
 
 # In the order of the report.
@@ -49,6 +52,7 @@ FIGURES: tuple[FigureSpec, ...] = (
     FigureSpec("Probability of each rank", "ranks.png", draw_ranks),
     FigureSpec("Score against cost", "costs.png", draw_costs),
     FigureSpec("Confusion of classes", "confusion.png", lambda comparison, _, path: draw_confusion(comparison, path)),
+    FigureSpec("Predictions", "panels.png", lambda comparison, _, path: draw_examples(comparison, path), True),
     FigureSpec("Learning curves", "curves.png", lambda comparison, _, path: draw_curves(comparison, path)),
     FigureSpec("Class frequencies", "frequencies.png", lambda comparison, _, path: draw_frequencies(comparison, path)),
 )

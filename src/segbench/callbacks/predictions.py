@@ -1,0 +1,94 @@
+"""What the network made of the scored split, kept for pictures that compare configurations."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from segbench.errors import SegbenchError
+from segbench.reporting.archive import PREDICTIONS, ArchiveWriter, images_name
+
+log = logging.getLogger("segbench")
+MEGABYTE = 2**20
+
+
+class StoredPredictions(pl.Callback):
+    """Keeps the predictions of the last scored split in the run, and its images, once, beside the runs.
+
+    Which image is the best or the most disputed is known only when all runs of a comparison are there; to predict again
+    then would need the weights, the data and the time.
+
+    Args:
+        megabytes: Most that the predictions of a run, and the images of an experiment, may take; beyond it they are not
+            kept, and 0 keeps none.
+        side: Longer sides of images are reduced to this many pixels; masks are kept as they are.
+    """
+
+    def __init__(self, megabytes: float = 64, side: int = 512) -> None:
+        if megabytes < 0 or side < 16:
+            raise ValueError(f"megabytes must be at least 0 and side at least 16, got {megabytes}, {side}")
+        self.megabytes = megabytes
+        self.side = side
+        self._writer = ArchiveWriter(0)
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin anew."""
+        self._writer = ArchiveWriter(self.megabytes * MEGABYTE)
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Take the predictions of a batch of the last split."""
+        last = len(pl_module.evaluation) - 1  # type: ignore[arg-type]  # the task's tables, one a loader
+        if dataloader_idx == last and self.megabytes and not self._writer.full:
+            for name, prediction in zip(batch["id"], outputs.to(torch.uint8).cpu().numpy(), strict=True):
+                self._writer.add(name, prediction)
+
+    def write(self, run: Path, data: Any, split: str) -> None:
+        """Write both files; what fails is only warned of, as pictures are not worth a run.
+
+        Args:
+            run: The run directory.
+            data: The data module, set up.
+            split: The split that was predicted.
+        """
+        try:
+            (run / PREDICTIONS).unlink(missing_ok=True)
+            if not self._writer.write(run / PREDICTIONS, split=split, class_names=list(data.class_names)):
+                if self._writer.full:
+                    log.info("%s: not kept, as more than %g MB", PREDICTIONS, self.megabytes)
+                return
+            images = run.parent / images_name(split, data.fingerprint)
+            if not images.exists() and data.in_channels in (1, 3):
+                self._write_images(images, data, split)
+        except SegbenchError:
+            raise
+        except Exception as error:
+            log.warning("%s: not kept (%s: %s)", PREDICTIONS, type(error).__name__, error)
+
+    def _write_images(self, path: Path, data: Any, split: str) -> None:
+        writer = ArchiveWriter(self.megabytes * MEGABYTE)
+        mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
+        dataset = data.datasets[split]
+        for item in (dataset[index] for index in range(len(dataset))):
+            scaled = (item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy()
+            image = (255 * scaled).round().astype(np.uint8)
+            shrink = self.side / max(image.shape[:2])
+            if shrink < 1:
+                size = tuple(max(round(length * shrink), 1) for length in image.shape[1::-1])
+                image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1)
+            writer.add(item["id"], item["mask"].numpy(), image)
+        if not writer.write(path, split=split) and writer.full:
+            log.info("%s: not kept, as more than %g MB", path.name, self.megabytes)

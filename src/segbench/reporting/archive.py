@@ -1,0 +1,135 @@
+"""Pictures of a scored split in one file: a run's predictions, and beside the runs the images with their truth.
+
+A zip of PNG (class indices) and JPEG (images) with an ``about.json``: anything can open it, one picture is read without
+the others, and it is small. It lies in ``outputs/`` with the runs, which is never committed, so that a report made long
+after, without the data set, can still show what the networks saw.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.runs.files import atomic_open
+
+PREDICTIONS = "predictions.zip"
+ABOUT = "about.json"
+# Quality of images: they are looked at, not trained on.
+JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
+# The same bytes for the same pictures, whenever they are written.
+LONG_AGO = (1980, 1, 1, 0, 0, 0)
+
+
+def images_name(split: str, fingerprint: str) -> str:
+    """Return the name of the file that holds a split's images, beside the runs that were scored on them."""
+    return f"images-{split}-{fingerprint[:8]}.zip"
+
+
+class ArchiveWriter:
+    """Gathers pictures, compressed one by one, until they are too many.
+
+    Args:
+        limit: Most bytes; with more, nothing is kept at all, as half a split would hide its worst image.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.full = False
+        self.ids: list[str] = []
+        self._parts: list[tuple[str, bytes]] = []
+        self._size = 0
+
+    def add(self, name: str, mask: NDArray[Any], image: NDArray[Any] | None = None) -> None:
+        """Add one picture.
+
+        Args:
+            name: The image's id.
+            mask: Class indices (H,W), below 256.
+            image: uint8 (H,W,1) or (H,W,3), if it is to be kept too.
+        """
+        if self.full:
+            return
+        self._put(f"{len(self.ids)}.png", mask.astype(np.uint8), [])
+        if image is not None:
+            self._put(f"{len(self.ids)}.jpg", image[..., ::-1] if image.shape[2] == 3 else image, JPEG)
+        self.ids.append(name)
+        if self._size > self.limit:
+            self.full = True
+            self._parts.clear()
+
+    def write(self, path: Path, **about: Any) -> bool:
+        """Write the file; return whether there was anything to write."""
+        if self.full or not self.ids:
+            return False
+        listed = json.dumps(about | {"ids": self.ids}).encode()
+        with atomic_open(path) as stream, zipfile.ZipFile(stream, "w") as archive:
+            for name, data in [(ABOUT, listed), *self._parts]:
+                archive.writestr(zipfile.ZipInfo(name, LONG_AGO), data)
+        return True
+
+    def _put(self, name: str, picture: NDArray[Any], options: list[int]) -> None:
+        fine, data = cv2.imencode(Path(name).suffix, np.ascontiguousarray(picture), options)
+        if not fine:
+            raise ValueError(f"{name}: cannot be encoded")
+        self._parts.append((name, data.tobytes()))
+        self._size += len(self._parts[-1][1])
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that :class:`ArchiveWriter` wrote.
+
+    Attributes:
+        path: The file.
+        split: The split of the pictures.
+        ids: Ids of the images, in the order of the pictures.
+    """
+
+    path: Path
+    split: str
+    ids: tuple[str, ...]
+
+    @classmethod
+    def open(cls, path: Path) -> Archive | None:
+        """Return the archive; None where there is none or it is damaged."""
+        try:
+            with zipfile.ZipFile(path) as stream:
+                about = json.loads(stream.read(ABOUT))
+            return cls(path, str(about["split"]), tuple(map(str, about["ids"])))
+        except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile):
+            return None
+
+    def mask(self, name: str) -> NDArray[np.uint8]:
+        """Return the class indices (H,W) of an image.
+
+        Raises:
+            ValueError: If the archive lacks it, or it is damaged.
+        """
+        return self._read(name, ".png")
+
+    def image(self, name: str) -> NDArray[np.uint8]:
+        """Return an image, uint8 (H,W) or (H,W,3).
+
+        Raises:
+            ValueError: If the archive lacks it, or it is damaged.
+        """
+        found = self._read(name, ".jpg")
+        return found[..., ::-1] if found.ndim == 3 else found
+
+    def _read(self, name: str, kind: str) -> NDArray[np.uint8]:
+        try:
+            with zipfile.ZipFile(self.path) as stream:
+                data = np.frombuffer(stream.read(f"{self.ids.index(name)}{kind}"), np.uint8)
+        except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{self.path.name}: no picture of {name}") from error
+        picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        if picture is None:
+            raise ValueError(f"{self.path.name}: the picture of {name} is damaged")
+        return np.asarray(picture, np.uint8)

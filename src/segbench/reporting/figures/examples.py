@@ -1,0 +1,177 @@
+"""What the configurations make of the same images: the best, the median, the worst and the most disputed one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from segbench.reporting.archive import PREDICTIONS, Archive, images_name
+from segbench.reporting.collect import Run
+from segbench.reporting.figures.canvas import NothingToDrawError, save
+from segbench.reporting.figures.images import image_values, row_values
+from segbench.reporting.figures.styles import colour, score_name, wrapped
+from segbench.reporting.panels import IGNORE, class_legend, overlay
+from segbench.reporting.table import Comparison, Row
+
+MOST_COLUMNS = 8
+# Of a picture in pixels: as many as can be told apart at the width of a page.
+SIDE = 320
+WIDTH = 7.2
+LEAST_CELL = 1.0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A configuration in the figure: its row, the run whose predictions are shown, and its file."""
+
+    index: int
+    row: Row
+    run: Run
+    archive: Archive
+
+
+def draw_examples(comparison: Comparison, path: Path) -> None:
+    """Draw image, truth and each configuration's prediction, a line for each of four images.
+
+    The images are chosen by their mean score over configurations and seeds; the most disputed one is that on which the
+    configurations' scores lie farthest apart. Predictions are those of one seed, the same for all if they share one.
+    Of more than :data:`MOST_COLUMNS` configurations those with the highest scores are shown.
+
+    Args:
+        comparison: The experiment.
+        path: The PNG to write; the SVG lies beside it.
+
+    Raises:
+        NothingToDrawError: Where predictions or images were not kept, or the runs are scored on different images.
+    """
+    shown = _shown(comparison)
+    images = _images(comparison, shown[0].run)
+    chosen = _choose(comparison, [part.row for part in shown], images, shown)
+    across = 2 + len(shown)
+    cell = max(WIDTH / across, LEAST_CELL)
+    first = _shrunk(images.image(chosen[0][1]))
+    line_inches = cell * first.shape[0] / first.shape[1] + 0.2
+    figure = Figure(figsize=(cell * across, len(chosen) * line_inches + 0.9), dpi=150, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02, wspace=0.01)  # type: ignore[union-attr, call-arg]
+    grid = figure.subplots(len(chosen), across, squeeze=False)
+    size = 7.5 if len(shown) <= 5 else 6.5
+    titles = ["image", "truth", *(wrapped(part.row.label, int(cell * 12), 4) for part in shown)]
+    ignored = False
+    for number, (line, (rank, name)) in enumerate(zip(grid, chosen, strict=True)):
+        truth, values = images.mask(name), [_score(comparison, part, name) for part in shown]
+        ignored |= bool((truth == IGNORE).any())
+        masks = [truth, *(np.where(truth == IGNORE, IGNORE, part.archive.mask(name)) for part in shown)]
+        _draw_line(line, images.image(name), masks)
+        line[0].set_ylabel(rank, fontsize=size + 1, fontweight="bold")
+        line[0].set_xlabel(_end(name, int(cell * 14)), fontsize=size - 0.5)
+        for axes, value in zip(line[2:], values, strict=True):
+            axes.set_xlabel(f"{value:.3f}" if np.isfinite(value) else "no score", fontsize=size)
+        if number == 0:
+            for axes, title in zip(line, titles, strict=True):
+                axes.set_title(title, fontsize=size, fontweight="bold" if title in ("image", "truth") else None)
+        for axes, part in zip(line[2:], shown, strict=True):
+            axes.spines[:].set(color=colour(part.index), linewidth=1.5)
+    names = shown[0].run.counts[comparison.split].class_names
+    class_legend(figure, names, ignored)
+    seeds = sorted({part.run.seed for part in shown if part.run.seed is not None})
+    which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    words = f"{score_name(comparison.metric)} below the predictions; {comparison.split} split, {which}"
+    figure.suptitle(words, fontsize=8, color="0.3")
+    save(figure, path)
+
+
+def _shown(comparison: Comparison) -> list[Shown]:
+    """Return the configurations to show, by the one seed of which all have predictions, or each by its first."""
+    rows = [(index, row) for index, row in enumerate(comparison.rows) if row.done]
+    if not rows:
+        raise NothingToDrawError("no run is finished")
+    kept = {index: _archives(comparison, row) for index, row in rows}
+    rows = [(index, row) for index, row in rows if kept[index]]
+    if not rows:
+        raise NothingToDrawError("no finished run kept its predictions of this split")
+    if len(rows) > MOST_COLUMNS:
+        best = sorted(rows, key=lambda item: -np.nan_to_num(item[1].scores[comparison.metric].mean, nan=-1))
+        rows = sorted(best[:MOST_COLUMNS], key=lambda item: item[0])
+    shared = set.intersection(*({run.seed for run, _ in kept[index]} for index, _ in rows))
+    wanted = min((seed for seed in shared if seed is not None), default=None)
+    found = []
+    for index, row in rows:
+        run, archive = next((item for item in kept[index] if item[0].seed == wanted), kept[index][0])
+        found.append(Shown(index, row, run, archive))
+    return found
+
+
+def _archives(comparison: Comparison, row: Row) -> list[tuple[Run, Archive]]:
+    """Return the row's runs that kept predictions of the deciding split, by seed."""
+    opened = [(run, Archive.open(run.directory / PREDICTIONS)) for run in row.done]
+    return [(run, archive) for run, archive in opened if archive is not None and archive.split == comparison.split]
+
+
+def _images(comparison: Comparison, run: Run) -> Archive:
+    """Return the images of a run's split, which lie beside it, also where it is a link to another experiment's run."""
+    fingerprint = str(run.summary.get("data", {}).get("fingerprint") or "")
+    name = images_name(comparison.split, fingerprint)
+    for folder in (run.directory.parent, run.directory.resolve().parent):
+        found = Archive.open(folder / name)
+        if found is not None:
+            return found
+    raise NothingToDrawError(f"the images were not kept beside the runs ({name})")
+
+
+def _choose(comparison: Comparison, rows: list[Row], images: Archive, shown: list[Shown]) -> list[tuple[str, str]]:
+    """Return rank in words and id of the images to show."""
+    scores = [row_values(comparison, row) for row in rows]
+    drawable = set(images.ids).intersection(*(part.archive.ids for part in shown))
+    ids = [name for name in scores[0].ids if all(name in part.ids for part in scores) and name in drawable]
+    table = np.array([[dict(zip(part.ids, part.values, strict=True))[name] for name in ids] for part in scores])
+    if not len(ids) or not np.isfinite(table).all(axis=0).any():
+        raise NothingToDrawError("no image is scored and kept by all configurations")
+    known = np.flatnonzero(np.isfinite(table).all(axis=0))
+    order = known[np.argsort(-table[:, known].mean(axis=0), kind="stable")]
+    picks = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
+    spread = np.ptp(table, axis=0)
+    rest = [index for index in known if index not in picks.values()]
+    if rest and len(rows) > 1:
+        picks["most disputed"] = max(rest, key=lambda index: spread[index])
+    unique = {int(index): rank for rank, index in reversed(picks.items())}
+    return [(rank, ids[index]) for index, rank in reversed(unique.items())]
+
+
+def _score(comparison: Comparison, part: Shown, name: str) -> float:
+    """Return what the shown prediction itself scores."""
+    counts = part.run.counts[comparison.split]
+    return float(image_values(counts, comparison.metric, comparison.convention)[counts.ids.index(name)])
+
+
+def _draw_line(axes: list[Axes], image: NDArray[np.uint8], masks: list[NDArray[np.uint8]]) -> None:
+    picture = _shrunk(image) / 255.0
+    picture = np.repeat(picture.reshape(*picture.shape[:2], -1), 3, axis=2)[..., :3] if picture.ndim == 2 else picture
+    size = (picture.shape[1], picture.shape[0])
+    axes[0].imshow(picture, interpolation="nearest")
+    for part, mask in zip(axes[1:], masks, strict=True):
+        small = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        part.imshow(overlay(picture, small), interpolation="nearest")
+    for part in axes:
+        part.set_xticks([])
+        part.set_yticks([])
+        part.spines[:].set_visible(True)
+        part.spines[:].set(color="0.7", linewidth=0.5)
+
+
+def _shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    factor = SIDE / max(image.shape[:2])
+    if factor >= 1:
+        return image
+    size = [max(round(length * factor), 1) for length in image.shape[1::-1]]
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _end(name: str, characters: int) -> str:
+    """Return an id, of a long one the end, where ids differ."""
+    return name if len(name) <= characters else f"…{name[-characters + 1 :]}"
