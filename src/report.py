@@ -14,6 +14,7 @@ from segbench.errors import ConfigError, SegbenchError
 from segbench.reporting.collect import Run, collect, place
 from segbench.reporting.page import write_all
 from segbench.reporting.plan import add_plan_options, print_plan
+from segbench.reporting.results import has_pages, rebuild
 from segbench.reporting.terminal import terminal
 from segbench.scores.derive import Convention
 
@@ -21,6 +22,7 @@ EXAMPLES = """examples:
   python src/report.py outputs/carvana/architectures
   python src/report.py outputs/carvana/* --page results/carvana.md
   python src/report.py outputs/runs --reduction pooled
+  python src/report.py results
   python src/report.py --plan outputs/carvana/architectures --seeds 3,5,10 --images 50,100"""
 
 
@@ -34,7 +36,8 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    result.add_argument("directories", nargs="*", type=Path, help="experiment or run directories")
+    result.add_argument("directories", nargs="*", type=Path, help="experiment or run directories; or a folder of"
+                        " results pages: all are made again, with an overview")  # fmt: skip
     result.add_argument("--page", type=Path, help="results page (Markdown) that gets a section for each experiment")
     result.add_argument("--pictures", action="store_true", help="copy prediction panels beside the page as well; they"
                         " show images of the data set, so only for data that may be passed on")  # fmt: skip
@@ -55,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.directories and not options.plan:
         parser().error("give an experiment's directory, outputs/<experiment>")
     try:
+        if len(options.directories) == 1 and has_pages(options.directories[0]):
+            return rebuild(options.directories[0], main, lambda line: print(line, file=sys.stderr))
         runs = collect(options.directories, Console(stderr=True))
         empty = [path for path in options.directories if not any(inside(run, path) for run in runs)]
         for directory in empty:

@@ -139,6 +139,7 @@ def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_t
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "runs" / name).is_symlink()
     assert [job["skipped"] for job in jobs_of(tmp_path)] == [True]
+    assert list((tmp_path / "runs" / "comparison" / "tensorboard").glob("events.*"))
     assert statuses(tmp_path)[name]["attempts"] == 1
     assert name in result.stdout or "1 of 1" in result.stdout
 

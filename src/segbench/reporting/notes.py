@@ -10,6 +10,7 @@ from segbench.reporting.claims import explanation
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import derive
 from segbench.reporting.evidence import Evidence, evidence
+from segbench.reporting.factors import flatten, show_value
 from segbench.reporting.table import Comparison, Row
 
 MOST_NAMED = 5
@@ -35,6 +36,7 @@ def notes(comparison: Comparison) -> list[str]:
         found.append(
             f"The comparison asks for the {missing} split; not every run has one, so the {used} split is used."
         )
+    found += _training(comparison)
     if comparison.done:
         read = explanation(comparison.claims, comparison.metric, comparison.split)
         figures = evidence(comparison)
@@ -48,6 +50,30 @@ def notes(comparison: Comparison) -> list[str]:
         found += _unequal_images(comparison)
         found += _unequal_circumstances(comparison.done)
     return found
+
+
+def _training(comparison: Comparison) -> list[str]:
+    """Say how long the runs were trained and which epoch is scored; nothing where no configuration tells."""
+    flats = [flatten(run.config) for run in comparison.done if run.config.get("trainer")]
+    known = {
+        key: sorted({show_value(flat[key]) for flat in flats if flat.get(key) is not None}, key=_numerically)
+        for key in ("trainer.max_epochs", "data.batch_size", "trainer.early_stopping", "trainer.monitor")
+    }
+    if not known["trainer.max_epochs"] or not known["trainer.monitor"]:
+        return []
+    text = f"Trained for {' or '.join(known['trainer.max_epochs'])} epochs"
+    if patience := known["trainer.early_stopping"]:
+        text += f" at most (stopped after {' or '.join(patience)} without a better score)"
+    if known["data.batch_size"]:
+        text += f" in batches of {' or '.join(known['data.batch_size'])}"
+    monitors = [
+        "the last epoch" if name == "last" else f"the best epoch by {name}" for name in known["trainer.monitor"]
+    ]
+    return [f"{text}; scored at {' or '.join(monitors)}."]
+
+
+def _numerically(text: str) -> tuple[float, str]:
+    return (float(text), "") if text.replace(".", "").isdigit() else (0.0, text)
 
 
 def _spread(rows: Sequence[Row]) -> str:
@@ -102,8 +128,9 @@ def _without_score(comparison: Comparison) -> list[str]:
 
 
 def _unequal_images(comparison: Comparison) -> list[str]:
-    images = {run.counts[comparison.split].ids for run in comparison.done}
-    if len(images) < 2:
+    # Seeds may have splits of their own, as long as all rows have the same one for a seed.
+    images = {(run.seed, run.counts[comparison.split].ids) for run in comparison.done}
+    if len(images) == len({run.seed for run in comparison.done}):
         return []
     return [f"The runs are scored on different {comparison.split} images, so part of a difference may come from them."]
 

@@ -36,13 +36,18 @@ def experiments(runs: Sequence[Run]) -> dict[Path, list[Run]]:
     return gathered
 
 
-def report_experiment(directory: Path, run_directories: Sequence[Path] | None, console: Console) -> None:
+def report_experiment(
+    directory: Path, run_directories: Sequence[Path] | None, console: Console
+) -> tuple[Comparison, list[Path]]:
     """Compare the runs of one experiment: print the tables and write them and the figures into its directory.
 
     Args:
         directory: The experiment's directory.
         run_directories: The runs to compare, those of one sweep for example; None = all in the directory.
         console: Where the tables are printed.
+
+    Returns:
+        The comparison and the files written.
 
     Raises:
         ConfigError: If there are no runs, they are not comparable, or the directory cannot be written.
@@ -57,6 +62,7 @@ def report_experiment(directory: Path, run_directories: Sequence[Path] | None, c
     print_comparison(comparison, console)
     written = write_report(comparison)
     console.print(f"Written: {', '.join(str(path) for path in written)}", markup=False, highlight=False, soft_wrap=True)
+    return comparison, written
 
 
 def write_report(comparison: Comparison, command: str | None = None) -> list[Path]:

@@ -31,21 +31,28 @@ def show_estimate(value: Estimate, with_n: bool = True) -> str:
 
 
 def score_cells(comparison: Comparison) -> Cells:
-    """Return header and rows of the score table: the deciding metric first, published figures last."""
+    """Return header and rows of the score table: the deciding metric, what the tests say of it, published figures."""
     published = any(row.published for row in comparison.rows)
-    names = score_names(comparison)
+    names = score_names(comparison)[:1]
     titles, figures = _evidence_cells(evidence(comparison))
-    shown = [name.replace("_", " ") for name in names]
-    header = [*_factor_titles(comparison), "finished", *shown[:1], *titles, *shown[1:]]
+    header = [*_factor_titles(comparison), "finished", *(name.replace("_", " ") for name in names), *titles]
     header += ["published", "difference"] if published else []
     rows = []
     for row, found in zip(comparison.rows, figures, strict=True):
         cells = [*_factor_cells(comparison, row), f"{len(row.done)} of {len(row.runs)}"]
-        scores = [show_estimate(row.scores[name], with_n=name == comparison.metric) for name in names]
-        cells += [*scores[:1], *found, *scores[1:]]
-        if published:
-            cells += _published_cells(row)
-        rows.append(cells)
+        cells += [*(show_estimate(row.scores[name]) for name in names), *found]
+        rows.append(cells + (_published_cells(row) if published else []))
+    return header, rows
+
+
+def other_score_cells(comparison: Comparison) -> Cells:
+    """Return header and rows of the table beside it: the score of each class, and the other scores."""
+    names = score_names(comparison)[1:]
+    header = [*_factor_titles(comparison), *(name.replace("_", " ") for name in names)]
+    rows = [
+        [*_factor_cells(comparison, row), *(show_estimate(row.scores[name], with_n=False) for name in names)]
+        for row in comparison.rows
+    ]
     return header, rows
 
 
@@ -133,7 +140,7 @@ def markdown_body(comparison: Comparison) -> str:
     blocks = [comparison.question] if comparison.question else []
     blocks += [f"**{evidence(comparison).answer}**"]
     words = len(comparison.factors) or 1
-    blocks += [markdown_table(score_cells(comparison), words + 1)]
+    blocks += [markdown_table(score_cells(comparison), words + 1), markdown_table(other_score_cells(comparison), words)]
     blocks += [markdown_table(claim_cells(comparison), 3)] if comparison.claims else []
     blocks += [_bullets(notes(comparison))]
     if comparison.done:
@@ -196,6 +203,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(evidence(comparison).answer, style="bold", markup=False, highlight=False)
     words = len(comparison.factors) or 1
     _print_table(console, score_cells(comparison), words + 1)
+    _print_table(console, other_score_cells(comparison), words)
     if comparison.claims:
         _print_table(console, claim_cells(comparison), 3)
     for line in notes(comparison):

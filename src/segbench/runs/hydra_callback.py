@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from segbench.config import validate
 from segbench.entry import refuse
 from segbench.errors import SegbenchError, StorageError
 from segbench.runs.files import read_json
+
+log = logging.getLogger("segbench")
 
 
 class RunnerCallback(Callback):
@@ -54,9 +57,31 @@ class RunnerCallback(Callback):
         if sweep is None:
             return
         try:
-            report_experiment(directory, [directory / job["directory"] for job in sweep["jobs"]], terminal())
+            runs = [directory / job["directory"] for job in sweep["jobs"]]
+            comparison, written = report_experiment(directory, runs, terminal())
+            _mirror(config, directory, comparison, written)
         except SegbenchError as error:
             raise SystemExit(refuse(error)) from None
         failed = [job for job in sweep["jobs"] if job["exit_code"]]
         if failed:
             raise SystemExit(1)
+
+
+def _mirror(config: DictConfig, directory: Path, comparison: Any, written: list[Path]) -> None:
+    """Send the comparison to the loggers of the sweep; a mirror that fails costs nothing but a line."""
+    # Not above: it brings torch and Lightning, which a sweep's own process has no other use for.
+    import pandas as pd
+
+    from segbench.reporting.evidence import evidence
+    from segbench.reporting.render import score_cells
+    from segbench.tracking import log_comparison
+
+    header, rows = score_cells(comparison)
+    figures = [(path.stem, path) for path in written if path.suffix == ".png"]
+    table = pd.DataFrame(rows, columns=header)
+    cfg = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    answer = evidence(comparison).answer
+    try:
+        log_comparison(cfg, directory / "comparison", comparison.title, answer, table, figures)
+    except Exception as error:
+        log.warning("the comparison is not in the loggers: %s", (str(error).splitlines() or [type(error).__name__])[0])

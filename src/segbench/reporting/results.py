@@ -1,0 +1,144 @@
+"""A folder of results pages: each made again where its runs are, and one overview of all experiments and claims."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segbench.errors import ConfigError
+from segbench.runs.files import write_text
+
+OVERVIEW = "README.md"
+_SECTION = re.compile(
+    r"^<!-- begin (?P<title>.+?) -->$\n(?P<body>.*?)^<!-- end (?P=title) -->$", re.DOTALL | re.MULTILINE
+)
+_COMMAND = re.compile(r"^- Reported by: `python src/report\.py (?P<arguments>.+)`$", re.MULTILINE)
+_CLAIMS = re.compile(r"^\| claim \| verdict \|.*?\n\|[-| :]+\|\n(?P<rows>(?:\|.*\n?)+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One experiment on a results page.
+
+    Attributes:
+        page: The page.
+        title: The experiment.
+        question: What it asks.
+        answer: What its runs say, in one sentence; empty on a page from before answers were given.
+        claims: The report's words, the verdict and what was measured, for each claim.
+        arguments: Of the command that made the section; empty where it does not say.
+    """
+
+    page: Path
+    title: str
+    question: str
+    answer: str
+    claims: tuple[tuple[str, ...], ...]
+    arguments: tuple[str, ...]
+
+
+def has_pages(folder: Path) -> bool:
+    """Say whether a folder holds results pages."""
+    return folder.is_dir() and any(sections(page) for page in _pages(folder))
+
+
+def sections(page: Path) -> list[Section]:
+    """Return the experiments of a results page.
+
+    Raises:
+        ConfigError: If it cannot be read.
+    """
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{page}: cannot be read: {error}") from error
+    return [_section(page, match) for match in _SECTION.finditer(text)]
+
+
+def rebuild(folder: Path, report: Callable[[Sequence[str]], int], say: Callable[[str], None]) -> int:
+    """Make every section of a folder's pages again and write the overview.
+
+    A section whose runs are not here stays as it is, and that is said.
+
+    Args:
+        folder: The folder of the pages.
+        report: Runs ``report.py`` with arguments and returns its exit code.
+        say: Takes one line of news.
+
+    Returns:
+        The worst exit code of the reports.
+    """
+    worst = 0
+    commands = dict.fromkeys((section.arguments, section.page) for page in _pages(folder) for section in sections(page))
+    for arguments, page in commands:
+        missing = [path for path in _directories(arguments) if not path.is_dir()]
+        if not arguments or missing:
+            lacking = f"{missing[0]} is not here" if missing else "it does not say how it was made"
+            say(f"{page}: a section stays as it is: {lacking}")
+            continue
+        worst = max(worst, report(arguments))
+    write_text(folder / OVERVIEW, overview(folder))
+    say(f"Written: {folder / OVERVIEW}")
+    return worst
+
+
+def overview(folder: Path) -> str:
+    """Return the overview of a folder's pages as Markdown: every experiment with its answer, every claim."""
+    found = [section for page in _pages(folder) for section in sections(page)]
+    lines = [
+        "# Results",
+        "",
+        "Every experiment with its answer; made by `python src/report.py " + folder.name + "`.",
+        "",
+    ]
+    lines += ["| experiment | question | answer |", "| --- | --- | --- |"]
+    lines += [f"| {_link(section)} | {section.question} | {section.answer or '–'} |" for section in found]
+    claimed = [(section, claim) for section in found for claim in section.claims]
+    if claimed:
+        lines += ["", "## Claims of the reports", ""]
+        lines += ["| claim | verdict | measured | experiment |", "| --- | --- | --- | --- |"]
+        lines += [f"| {' | '.join(claim)} | {_link(section)} |" for section, claim in claimed]
+    return "\n".join(lines) + "\n"
+
+
+def _pages(folder: Path) -> list[Path]:
+    return sorted(page for page in folder.glob("*.md") if page.name != OVERVIEW)
+
+
+def _section(page: Path, match: re.Match[str]) -> Section:
+    title, body = match.group("title"), match.group("body")
+    paragraphs = [part.strip() for part in body.split("\n\n")]
+    # A heading, the question, the answer in bold, the table.
+    words = [part for part in paragraphs if part and not part.startswith(("#", "|", "-", "!"))]
+    answers = [part[2:-2] for part in words if part.startswith("**") and part.endswith("**")]
+    questions = [part for part in words if not part.startswith("**")]
+    claims = _CLAIMS.search(body)
+    rows = claims.group("rows").splitlines() if claims else []
+    command = _COMMAND.search(body)
+    return Section(
+        page,
+        title,
+        questions[0] if questions and questions[0].endswith("?") else "",
+        answers[0] if answers else "",
+        tuple(tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip())[1:-1]) for row in rows),
+        tuple(shlex.split(command.group("arguments"))) if command else (),
+    )
+
+
+def _directories(arguments: Sequence[str]) -> list[Path]:
+    """Return the directories among the arguments of a report: those before and between its options."""
+    found, skip = [], False
+    for argument in arguments:
+        if not skip and not argument.startswith("-"):
+            found.append(Path(argument))
+        skip = argument in ("--page", "--reduction", "--empty")
+    return found
+
+
+def _link(section: Section) -> str:
+    # GitHub's anchors: lower case, without punctuation.
+    anchor = re.sub(r"[^\w\- ]", "", section.title.lower()).replace(" ", "-")
+    return f"[{section.title}]({section.page.name}#{anchor})"

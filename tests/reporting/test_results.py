@@ -1,0 +1,49 @@
+"""The folder of results pages and its overview."""
+
+import report
+
+
+def made(architectures, tmp_path):
+    """A page with one experiment, made by the command."""
+    architectures.comparison["claims"] = [
+        {"text": "Attention is better", "better": {"model": "attunet"}, "than": [{"model": "unet"}]}
+    ]
+    for seed in range(3):
+        architectures("unet", seed, tp=90 + seed)
+        folder = architectures("attunet", seed, tp=70 + seed).parent
+    page = tmp_path / "results" / "carvana.md"
+    page.parent.mkdir()
+    assert report.main([str(folder), "--page", str(page)]) == 0
+    return folder, page
+
+
+def test_the_overview_has_every_experiment_answer_and_claim(architectures, tmp_path, capsys):
+    folder, page = made(architectures, tmp_path)
+    page.write_text(page.read_text() + "\nWritten by hand.\n")
+    before = page.read_text()
+    assert report.main([str(page.parent)]) == 0
+    assert page.read_text() == before  # made again, what people wrote stays
+    text = (page.parent / "README.md").read_text()
+    link = "[carvana/architectures](carvana.md#carvanaarchitectures)"
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {link} |")]
+    assert architectures.comparison["question"] in line
+    assert "unet scores above attunet" in line
+    (claim,) = [line for line in text.splitlines() if line.startswith("| Attention is better |")]
+    assert "does not hold" in claim
+    assert claim.endswith(f"| {link} |")
+
+
+def test_a_section_without_its_runs_stays_and_is_said(architectures, tmp_path, capsys):
+    folder, page = made(architectures, tmp_path)
+    folder.rename(tmp_path / "gone")
+    before = page.read_text()
+    assert report.main([str(page.parent)]) == 0
+    assert page.read_text() == before
+    assert f"a section stays as it is: {folder} is not here" in capsys.readouterr().err
+    assert "Attention is better" in (page.parent / "README.md").read_text()
+
+
+def test_a_folder_without_pages_is_none(tmp_path, capsys):
+    (tmp_path / "notes.md").write_text("# Notes")
+    assert report.main([str(tmp_path)]) == 2
+    assert "no runs here" in capsys.readouterr().err
