@@ -2,7 +2,8 @@
 
 It holds ``run.json`` (who this run is), ``config.yaml`` (resolved), ``status.json`` (running, done or failed
 with the reason), ``metrics.csv``, ``scores.parquet``, ``summary.json``, ``predictions.zip`` (where it is small),
-``checkpoints/``, ``figures/`` and ``train.log``. A ``status.json`` that says running while nobody holds ``.lock`` belongs to a killed run.
+``checkpoints/``, ``figures/`` and ``train.log``. A ``status.json`` that says running while nobody holds ``.lock``
+belongs to a killed run.
 """
 
 from __future__ import annotations
