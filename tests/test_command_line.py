@@ -74,7 +74,7 @@ def test_one_command_trains_and_shows_where_the_results_are(command, tmp_path):
     tiny = ["data.subjects=8", "data.slices=2", "data.size=[32,32]", "model.width=2", "trainer.max_epochs=2"]
     result = command("model=attunet", "loss=dice", *tiny)
     assert result.returncode == 0, result.stderr
-    (directory,) = (tmp_path / "outputs" / "runs").iterdir()
+    (directory,) = (path for path in (tmp_path / "outputs" / "runs").iterdir() if path.is_dir())
     assert re.fullmatch(r"phantom-attunet-dice-seed0-[0-9a-f]{10}", directory.name)
     assert str(directory) in result.stdout.replace("\n", "")
     assert "left ventricle" in result.stdout
@@ -86,6 +86,7 @@ def test_one_command_trains_and_shows_where_the_results_are(command, tmp_path):
         "scores.parquet",
         "summary.json",
         "train.log",
+        "predictions.zip",
     ):
         assert (directory / name).stat().st_size > 0, name
     assert (directory / "figures" / "predictions.png").read_bytes()[:4] == b"\x89PNG"

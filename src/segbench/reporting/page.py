@@ -149,7 +149,11 @@ def _copy_figures(comparison: Comparison, page: Path, pictures: bool) -> list[tu
     folder = page.parent / page.stem
     folder.mkdir(parents=True, exist_ok=True)
     stem = comparison.title.removeprefix(f"{page.stem}/").replace("/", "-")
-    sources = [(spec.title, comparison.directory / spec.file, f"{stem}-{spec.file}") for spec in FIGURES]
+    sources = [
+        (spec.title, comparison.directory / spec.file, f"{stem}-{spec.file}")
+        for spec in FIGURES
+        if pictures or not spec.shows_data
+    ]
     for row in [row for row in comparison.rows if row.done and pictures][:MOST_PANELS]:
         name = re.sub(r"[^A-Za-z0-9.]+", "-", row.label).strip("-") or "run"
         title = f"predictions, {row.label}, seed {row.done[0].seed}"
