@@ -58,6 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.directories and not options.plan:
         parser().error("give an experiment's directory, outputs/<experiment>")
     try:
+        convention = Convention(options.reduction, options.background, options.empty)
+        if options.plan:
+            print_plan(options, convention, terminal())
+            return 0
         if len(options.directories) == 1 and has_pages(options.directories[0]):
             return rebuild(options.directories[0], main, lambda line: print(line, file=sys.stderr))
         runs = collect(options.directories, Console(stderr=True))
@@ -66,10 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>", file=sys.stderr)
         if not runs:
             return ConfigError.exit_code
-        convention = Convention(options.reduction, options.background, options.empty)
-        if options.plan:
-            print_plan(options, convention, terminal())
-            return 0
         command = shlex.join(["python", "src/report.py", *given])
         write_all(runs, convention, options.mix, options.page, command, terminal(), options.pictures)
     except SegbenchError as error:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from segbench.reporting import collect
-from segbench.reporting.evidence import Evidence, Mean
+from segbench.reporting.evidence import Evidence, Mean, evidence
 from segbench.reporting.latex import escape, latex_table
 from segbench.reporting.page import write_report
 from segbench.reporting.table import compare
@@ -57,7 +57,7 @@ def test_intervals_letters_and_the_answer_stand_where_there_is_evidence(comparis
 def test_the_report_writes_it(comparison):
     path = comparison.directory / "table.tex"
     assert path in write_report(comparison)
-    assert path.read_text() == latex_table(comparison)
+    assert path.read_text() == latex_table(comparison, evidence(comparison))
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
