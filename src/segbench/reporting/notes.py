@@ -21,9 +21,10 @@ def convention_line(comparison: Comparison) -> str:
     parts = [f"Scores: {comparison.convention.describe()}", f"{comparison.split} split"]
     counts = [run.counts[comparison.split] for run in comparison.done]
     if counts:
-        parts.append(f"{_range(len(part.ids) for part in counts)} images")
+        kind = "volumes" if comparison.split.endswith("_volumes") else "images"
+        parts.append(_number(_range(len(part.ids) for part in counts), kind))
         parts.append(f"resolution {_resolution({size for part in counts for size in part.sizes})}")
-        parts.append(f"{_range(len(set(part.groups)) for part in counts)} groups")
+        parts.append(_number(_range(len(set(part.groups)) for part in counts), "groups"))
     parts.append(f"seeds {_seeds(comparison.done)}")
     return "; ".join(parts) + "."
 
@@ -153,6 +154,10 @@ def _unequal_circumstances(done: Sequence[Run]) -> list[str]:
 
 def _seeds(runs: Iterable[Run]) -> str:
     return ", ".join(str(seed) for seed in sorted({run.seed for run in runs if run.seed is not None})) or "none"
+
+
+def _number(count: str, things: str) -> str:
+    return f"{count} {things.removesuffix('s') if count == '1' else things}"
 
 
 def _range(numbers: Iterable[int]) -> str:
