@@ -250,3 +250,20 @@ def test_of_many_rows_the_highest_are_compared():
     assert found.letters[:5] == ("",) * 5
     assert all(found.letters[5:])
     assert f"Pairs are tested among the {MOST_ROWS} highest rows only." in said(found)
+
+
+def test_a_leader_that_loses_on_the_shared_seeds_is_not_said_to_win():
+    easy = scores(images=60, spread=0.001)
+    rows = {
+        "lucky": {seed: counts(easy - 0.01 + 0.0005 * rng(seed).normal(size=60)) for seed in range(3)},
+        "steady": {seed: counts(easy + 0.0005 * rng(9 + seed).normal(size=60)) for seed in range(3)},
+        "apart": {7: counts(easy - 0.3)},
+    }
+    rows["lucky"][3] = counts(easy + 0.2)
+    answer = evidence(comparison(rows)).answer
+    assert answer.startswith("lucky scores highest")
+    assert "but on the seeds that both have steady scores above lucky by 0.0" in answer
+    del rows["lucky"][3]
+    answer = evidence(comparison(rows)).answer
+    assert answer.startswith("steady scores above lucky by 0.0")
+    assert "apart could not be compared with steady" in answer

@@ -11,6 +11,9 @@ from rich.console import Console
 import report
 from segbench.errors import ConfigError
 from segbench.reporting.collect import collect
+from segbench.reporting.evidence import evidence
+from segbench.reporting.html import html_page
+from segbench.reporting.latex import latex_table
 from segbench.reporting.notes import notes
 from segbench.reporting.render import csv_text, markdown_body, print_comparison
 from segbench.reporting.table import compare
@@ -26,6 +29,9 @@ def reported(maker, **options):
     comparison = compare(collect([maker.root]), **options)
     print_comparison(comparison, Console(quiet=True))
     csv_text(comparison)
+    found = evidence(comparison)
+    latex_table(comparison, found)
+    assert html_page(comparison, [], found, "")
     return comparison, markdown_body(comparison)
 
 

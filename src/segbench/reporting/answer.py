@@ -43,12 +43,21 @@ def answer(
     if not tested:
         return _untested(comparison, highest, pairs, refused)
     against = {_other(pair, leader): pair for pair in tested if leader in (pair.first, pair.second)}
+    above = [row for row in order[1:] if row in against and against[row].apart and _sign(against[row], leader) < 0]
+    if above:
+        # The leader's mean is over other seeds than the test's, which sees those alone that both have.
+        over = _over(against[above[0]], above[0], labels[leader], metric, len(tested))
+        return f"{highest}, but on the seeds that both have {labels[above[0]]} scores above {over}."
     beaten = [row for row in order if row in against and against[row].apart]
-    tied = [row for row in order[1:] if row not in beaten]
+    tied = [row for row in order[1:] if row in against and row not in beaten]
+    aside = [row for row in order[1:] if row not in against]
     untold = f"{listed([labels[row] for row in tied])} cannot be told from {labels[leader]}" if tied else ""
+    if aside:
+        not_compared = f"{listed([labels[row] for row in aside])} could not be compared with {labels[leader]}"
+        untold = f"{untold}; {not_compared}" if untold else not_compared
     if beaten:
         over = _over(against[beaten[0]], leader, labels[beaten[0]], metric, len(tested))
-        if not tied:
+        if not untold:
             everyone = "all others, the next of them" if len(beaten) > 1 else ""
             return f"{labels[leader]} scores above {everyone}{' ' * bool(everyone)}{over}."
         others = f", and above {_count(len(beaten) - 1, 'other')}" if len(beaten) > 1 else ""
@@ -59,7 +68,7 @@ def answer(
         better = clearest.first if clearest.difference.mean > 0 else clearest.second
         over = _over(clearest, better, labels[_other(clearest, better)], metric, len(tested))
         clearly = f"{_count(len(apart), 'pair')} told apart, most clearly {labels[better]} above {over}"
-        return f"{highest}, but {untold}; {clearly}."
+        return f"{highest}{', but ' * bool(untold)}{untold}; {clearly}."
     found = (
         f", {_over(against[order[1]], leader, labels[order[1]], metric, len(tested), 'above ')}"
         if order[1] in against
@@ -98,6 +107,12 @@ def _over(pair: Pair, better: int, other: str, metric: str, family: int, lead: s
     figures = f"{sign * found.mean:.4f} [{low:.4f}, {high:.4f}]"
     amount = f"{figures} {lead}{other}" if lead else f"{other} by {figures} in {metric}"
     return f"{amount} ({p}{corrected})"
+
+
+def _sign(pair: Pair, row: int) -> int:
+    """Return 1 where a row is above the other of its pair, -1 where below."""
+    mean = pair.difference.mean if pair.first == row else -pair.difference.mean
+    return 1 if mean > 0 else -1
 
 
 def _other(pair: Pair, row: int) -> int:

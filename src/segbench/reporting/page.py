@@ -155,10 +155,19 @@ def _copy_figures(comparison: Comparison, page: Path, pictures: bool) -> list[tu
         if pictures or not spec.shows_data
     ]
     for row in [row for row in comparison.rows if row.done and pictures][:MOST_PANELS]:
-        name = re.sub(r"[^A-Za-z0-9.]+", "-", row.label).strip("-") or "run"
+        name = _plain(row.label)
         title = f"predictions, {row.label}, seed {row.done[0].seed}"
         sources.append((title, row.done[0].directory / PANELS, f"{stem}-{name}.png"))
+    # Of an earlier page, that had pictures perhaps: what is shown no more must not lie there to be committed.
+    names = [spec.file for spec in FIGURES] + [f"{_plain(row.label)}.png" for row in comparison.rows]
+    for name in names:
+        (folder / f"{stem}-{name}").unlink(missing_ok=True)
     found = [(title, source, name) for title, source, name in sources if source.exists()]
     for _, source, name in found:
         shutil.copyfile(source, folder / name)
     return [(title, f"{folder.name}/{name}") for title, _, name in found]
+
+
+def _plain(label: str) -> str:
+    """Return a row's label as part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", label).strip("-") or "run"

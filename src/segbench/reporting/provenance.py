@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shlex
@@ -93,7 +94,8 @@ def _setting(run: Run, key: str) -> str:
 def _time(runs: Sequence[Run]) -> str:
     started = sorted(str(run.status["started"]) for run in runs if run.status.get("started"))
     finished = sorted(str(run.status["finished"]) for run in runs if run.status.get("finished"))
-    seconds = sum(run.summary.get("cost", {}).get("wall_seconds") or 0 for run in runs)
+    times = [run.summary.get("cost", {}).get("wall_seconds") or 0.0 for run in runs]
+    seconds = sum(value for value in times if math.isfinite(value))
     between = f"{started[0]} to {finished[-1]}" if started and finished else "unknown"
     return f"{between}; {duration(seconds)} of training in {len(runs)} runs"
 

@@ -118,7 +118,9 @@ def score_names(comparison: Comparison) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as ``42 s``, ``4 min 12 s`` or ``3 h 05 min``."""
+    """Return seconds as ``42 s``, ``4 min 12 s`` or ``3 h 05 min``; a dash where they are not finite."""
+    if not math.isfinite(seconds):
+        return NOTHING
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
@@ -160,6 +162,11 @@ def published_lines(comparison: Comparison) -> list[str]:
     for entry in comparison.published:
         where = ", ".join(f"{key}={show_value(value)}" for key, value in entry.where.items())
         ours = f"ours {show_estimate(entry.ours)}, difference {entry.difference:+.4f}" if entry.ours.n else "ours: none"
+        if entry.row is not None and entry.metric == comparison.metric:
+            mean = evidence(comparison).means[entry.row]
+            if math.isfinite(mean.low):
+                side = "inside" if mean.low <= entry.value <= mean.high else "outside"
+                ours += f"; {side} our 95 % interval {mean.low:.4f} to {mean.high:.4f}"
         lines.append(
             f"{where}: {entry.metric} {entry.value:g}; {ours}" + (f" ({entry.source})" if entry.source else "")
         )

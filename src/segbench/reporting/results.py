@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +42,14 @@ class Section:
 
 
 def has_pages(folder: Path) -> bool:
-    """Say whether a folder holds results pages."""
-    return folder.is_dir() and any(sections(page) for page in _pages(folder))
+    """Say whether a folder holds results pages; one that cannot be read is none."""
+    if not folder.is_dir():
+        return False
+    for page in _pages(folder):
+        with suppress(ConfigError):
+            if sections(page):
+                return True
+    return False
 
 
 def sections(page: Path) -> list[Section]:

@@ -56,13 +56,18 @@ class RunnerCallback(Callback):
         sweep = read_json(directory / "sweep.json")
         if sweep is None:
             return
+        failed = any(job["exit_code"] for job in sweep["jobs"])
         try:
             runs = [directory / job["directory"] for job in sweep["jobs"]]
             comparison, written = report_experiment(directory, runs, terminal())
             _mirror(config, directory, comparison, written)
         except SegbenchError as error:
             raise SystemExit(refuse(error)) from None
-        failed = [job for job in sweep["jobs"] if job["exit_code"]]
+        except Exception:
+            if not failed:
+                raise
+            # Hydra swallows what a callback raises, and the sweep would end with 0.
+            traceback.print_exc()
         if failed:
             raise SystemExit(1)
 
@@ -73,15 +78,18 @@ def _mirror(config: DictConfig, directory: Path, comparison: Any, written: list[
     import pandas as pd
 
     from segbench.reporting.evidence import evidence
+    from segbench.reporting.figures import FIGURES
     from segbench.reporting.render import score_cells
     from segbench.tracking import log_comparison
 
-    header, rows = score_cells(comparison)
-    figures = [(path.stem, path) for path in written if path.suffix == ".png"]
-    table = pd.DataFrame(rows, columns=header)
-    cfg = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    answer = evidence(comparison).answer
     try:
+        header, rows = score_cells(comparison)
+        # Images of the data set go nowhere unasked; each run mirrors its own pictures.
+        private = {spec.file for spec in FIGURES if spec.shows_data}
+        figures = [(path.stem, path) for path in written if path.suffix == ".png" and path.name not in private]
+        table = pd.DataFrame(rows, columns=header)
+        cfg = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        answer = evidence(comparison).answer
         log_comparison(cfg, directory / "comparison", comparison.title, answer, table, figures)
     except Exception as error:
         log.warning("the comparison is not in the loggers: %s", (str(error).splitlines() or [type(error).__name__])[0])

@@ -26,6 +26,10 @@ FONT = 7.5
 POINTS = 72.0
 
 
+# More bars a class are neither legible nor quickly drawn.
+MOST_ROWS = 24
+
+
 def draw_bars(comparison: Comparison, path: Path) -> None:
     """Draw Dice and IoU of each foreground class and their mean, from 0 to 1.
 
@@ -40,6 +44,8 @@ def draw_bars(comparison: Comparison, path: Path) -> None:
         NothingToDrawError: Without a finished run; no file is written.
     """
     rows = [(index, row) for index, row in enumerate(comparison.rows) if row.done]
+    if len(rows) > MOST_ROWS:
+        raise NothingToDrawError(f"{len(rows)} configurations are more than bars can show ({MOST_ROWS})")
     groups = score_groups(comparison)
     if not rows or not groups:
         raise NothingToDrawError("no run is finished")

@@ -24,6 +24,9 @@ MOST_WRITTEN = 8
 BEND = 0.5
 
 
+MOST_ROWS = 24
+
+
 def draw_confusion(comparison: Comparison, path: Path) -> None:
     """Draw the share of each true class's pixels that was taken for each class, all images and seeds together.
 
@@ -36,6 +39,8 @@ def draw_confusion(comparison: Comparison, path: Path) -> None:
     """
     rows = [(index, row, confusion(comparison, row)) for index, row in enumerate(comparison.rows)]
     found = [(index, row, matrix) for index, row, matrix in rows if matrix is not None]
+    if len(found) > MOST_ROWS:
+        raise NothingToDrawError(f"{len(found)} configurations are more than matrices can show ({MOST_ROWS})")
     if not found:
         done = bool(comparison.done)
         raise NothingToDrawError(

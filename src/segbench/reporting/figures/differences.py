@@ -140,7 +140,8 @@ def _words(comparison: Comparison, evidence: Evidence, shown: list[Line]) -> str
     if count > MOST_PAIRS:
         best = wrapped(comparison.rows[shown[0].above].label, 44)
         words = f"{name} of the best,\n{best},\nminus that of the others ({comparison.split} split)"
-    return f"{words}\nintervals: each pair's own; p: after Holm over {count};\nfilled: p < {SIGNIFICANT}"
+    tested = sum(np.isfinite(pair.p) for pair in evidence.pairs)
+    return f"{words}\nintervals: each pair's own; p: after Holm over {tested};\nfilled: p < {SIGNIFICANT}"
 
 
 def show_p(p: float) -> str:

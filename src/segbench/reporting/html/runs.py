@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
@@ -76,8 +77,10 @@ def run_views(comparison: Comparison) -> list[RunView]:
     views = []
     for (run, label), differing in zip(placed, settings, strict=True):
         score = NOTHING
-        if comparison.split in run.counts:
-            score = f"{derive(run.counts[comparison.split], comparison.metric, comparison.convention):.4f}"
+        # What was set aside may have other classes, and then no such score.
+        if run.state == "done" and comparison.split in run.counts:
+            value = derive(run.counts[comparison.split], comparison.metric, comparison.convention)
+            score = f"{value:.4f}" if math.isfinite(value) else NOTHING
         seconds = run.summary.get("cost", {}).get("wall_seconds")
         views.append(
             RunView(

@@ -12,7 +12,7 @@ from segbench.reporting.claims import JudgedClaim, measured
 from segbench.reporting.evidence import Evidence, Pair
 from segbench.reporting.factors import show_value
 from segbench.reporting.html.strip import Strip, strips
-from segbench.reporting.render import NOTHING, cost_cells, score_names
+from segbench.reporting.render import NOTHING, cost_cells, score_names, show_probability
 from segbench.reporting.table import COSTS, Comparison, Estimate, Row
 
 MOST_PAIRS = 200
@@ -186,7 +186,7 @@ def _evidence_cells(evidence: Evidence, index: int) -> list[Cell]:
     return [
         Cell(show_interval(mean.low, mean.high), _number_key(mean.low)),
         Cell(evidence.letters[index] or NOTHING, evidence.letters[index]),
-        Cell(f"{best:.0%}" if math.isfinite(best) else NOTHING, _number_key(best)),
+        Cell(show_probability(best) if math.isfinite(best) else NOTHING, _number_key(best)),
     ]
 
 
