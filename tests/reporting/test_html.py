@@ -150,7 +150,7 @@ def test_the_highest_row_comes_first_with_what_it_cannot_be_told_from(architectu
     assert all(len(line.cells) == len(table.columns) for line in table.lines)
     assert table.groups == ["classes", "other scores", "cost"]
     shown = dict(zip((column.title for column in table.columns), table.lines[0].cells, strict=True))
-    assert (shown["P(best)"].text, shown["group"].text) == ("0.50", "a")
+    assert (shown["P(best)"].text, shown["letters"].text) == ("0.50", "a")
     assert (shown["dice disc"].text, shown["weights"].text) == ("0.9000", "34,527,041")
 
 

@@ -163,10 +163,11 @@ def _ranks(alone: Sequence[Layout | None]) -> Floats:
 
 
 def _letters(count: int, order: Sequence[int], pairs: Sequence[Pair]) -> tuple[str, ...]:
-    """Return each row's letters; none at all where no pair could be tested."""
-    if not any(np.isfinite(pair.p) for pair in pairs):
-        return ("",) * count
-    found = letters(order, [(pair.first, pair.second) for pair in pairs if pair.apart])
+    """Return each row's letters; none for a row of which no pair could be tested."""
+    tested = {row for pair in pairs if np.isfinite(pair.p) for row in (pair.first, pair.second)}
+    found = letters(
+        [row for row in order if row in tested], [(pair.first, pair.second) for pair in pairs if pair.apart]
+    )
     return tuple(found.get(index, "") for index in range(count))
 
 

@@ -41,6 +41,8 @@ def latex_table(comparison: Comparison, evidence: Evidence | None = None) -> str
     lines.append(r"\midrule")
     for index, row in enumerate(comparison.rows):
         cells = [escape(show_value(value)) for value in row.values] or ["all runs"]
+        # After a line's end LaTeX would take a bracket or a star for its own.
+        cells[0] = f"{{}}{cells[0]}" if cells[0].startswith(("[", "*")) else cells[0]
         for name in names:
             cells.append(_estimate(row.scores[name], bold=name == comparison.metric and index == best))
             if evidence is not None and name == comparison.metric:
@@ -71,7 +73,7 @@ def latex_table(comparison: Comparison, evidence: Evidence | None = None) -> str
 
 def _score_titles(names: list[str], evidence: Evidence | None) -> list[str]:
     shown = [name.replace("_", " ") for name in names]
-    return [*shown[:1], *(["95 % interval", "group"] if evidence is not None and shown else []), *shown[1:]]
+    return [*shown[:1], *(["95 % interval", "letters"] if evidence is not None and shown else []), *shown[1:]]
 
 
 def _highest(comparison: Comparison) -> int | None:

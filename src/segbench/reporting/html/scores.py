@@ -92,7 +92,7 @@ def score_table(comparison: Comparison, evidence: Evidence | None) -> SortableTa
     if evidence is not None:
         columns += [
             Column("95 % interval", down=True, hint="of the mean, for other seeds and other groups of images"),
-            Column("group", "text", hint="rows that share a letter cannot be told apart"),
+            Column("letters", "text", hint="rows that share a letter cannot be told apart"),
             Column("P(best)", down=True, hint="probability of being the best of these configurations"),
         ]
     columns += [Column(name.replace("_", " "), down=True, group=_group(name, comparison)) for name in names[1:]]
