@@ -2,6 +2,7 @@ import math
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,3 +67,10 @@ def test_latex_sets_it(comparison, tmp_path):
     (tmp_path / "page.tex").write_text(page % latex_table(comparison, figures(2)))
     done = subprocess.run(["pdflatex", "-halt-on-error", "page.tex"], cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout.decode()[-1000:]
+
+
+def test_a_cell_that_begins_with_a_bracket_is_no_option_of_the_line_before(comparison):
+    rows = tuple(replace(row, values=("[32, 64]",)) for row in comparison.rows)
+    lines = [line.strip() for line in latex_table(replace(comparison, rows=rows)).splitlines()]
+    assert [line for line in lines if "[32, 64]" in line]
+    assert not [line for line in lines if line.startswith("[")]
