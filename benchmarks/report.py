@@ -1,4 +1,4 @@
-"""How long a report of many runs takes to read and compare, and in how much memory, on runs that were never trained.
+"""How long a report of many runs takes, and how much memory, on runs that were never trained.
 
 ``python -m benchmarks.report`` writes them below a temporary folder; ``--runs``, ``--images`` and ``--configurations``
 change their number, ``--profile`` says where the time goes.
@@ -21,6 +21,7 @@ import pandas as pd
 import yaml
 
 from segbench.reporting.collect import collect
+from segbench.reporting.page import write_report
 from segbench.reporting.table import Comparison, compare
 
 CLASSES = ("background", "right ventricle", "myocardium", "left ventricle")
@@ -108,16 +109,18 @@ def _scores(random: np.random.Generator, hardness: np.ndarray, quality: float) -
     return pd.DataFrame(table | {f"predicted_{label}": confusion[:, :, label].ravel() for label in range(classes)})
 
 
-def measure(folder: Path) -> tuple[Comparison, float, float]:
-    """Collect and compare the runs of a folder.
+def measure(folder: Path) -> tuple[Comparison, float, float, float]:
+    """Report on the runs of a folder: collect, compare, and write tables, figures and page.
 
     Returns:
-        The comparison, seconds of wall time, and the peak memory of this process in GiB.
+        The comparison, seconds until it was there, seconds in all, and the peak memory of this process in GiB.
     """
     started = time.perf_counter()
     comparison = compare(collect([folder]))
+    compared = time.perf_counter() - started
+    write_report(comparison)
     seconds = time.perf_counter() - started
-    return comparison, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return comparison, compared, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def main() -> None:
@@ -133,11 +136,11 @@ def main() -> None:
         write_runs(Path(folder) / "report", options.runs, options.images, options.configurations, options.failed)
         profile = cProfile.Profile() if options.profile else None
         with profile or nullcontext():
-            comparison, seconds, gibibytes = measure(Path(folder))
+            comparison, compared, seconds, gibibytes = measure(Path(folder))
         if profile:
             pstats.Stats(profile).sort_stats("cumulative").print_stats(45)
     print(f"{len(comparison.done)} finished runs of {options.images} images and {len(comparison.unfinished)} failed:")
-    print(f"read and compared in {seconds:.1f} s, {gibibytes:.2f} GiB at most")
+    print(f"read and compared in {compared:.1f} s, reported in {seconds:.1f} s, {gibibytes:.2f} GiB at most")
 
 
 if __name__ == "__main__":
