@@ -14,6 +14,7 @@ from segbench.reporting.collect import Run, collect, place
 from segbench.reporting.evidence import evidence
 from segbench.reporting.figures import FIGURES, draw_all
 from segbench.reporting.html import html_page
+from segbench.reporting.html.pictures import PANELS
 from segbench.reporting.latex import latex_table
 from segbench.reporting.provenance import provenance
 from segbench.reporting.render import csv_text, markdown_body, print_comparison
@@ -24,7 +25,6 @@ from segbench.scores.derive import Convention
 # The same table for reading, for further work and for a paper.
 TABLES = ("table.md", "table.csv", "table.tex")
 PAGE = "index.html"
-PANELS = Path("figures") / "predictions.png"
 MOST_PANELS = 6
 
 

@@ -61,6 +61,13 @@ def show_probability(value: float) -> str:
     return "<0.01" if value < 0.01 else ">0.99" if value > 0.99 else f"{value:.2f}"
 
 
+def show_p(p: float) -> str:
+    """Return a p-value as papers print it: ``0.032``, ``< 0.001``; a dash where there is none."""
+    if not math.isfinite(p):
+        return NOTHING
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def _evidence_cells(found: Evidence) -> Cells:
     """Return titles and cells of what the tests say about each row: only those of which any row has one."""
     columns = {

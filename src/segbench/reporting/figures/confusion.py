@@ -11,6 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from segbench.reporting.figures.bars import MOST_ROWS
 from segbench.reporting.figures.canvas import NothingToDrawError, save
 from segbench.reporting.figures.ranks import SHADES
 from segbench.reporting.figures.styles import colour, wrapped
@@ -22,9 +23,6 @@ ACROSS = 4
 MOST_WRITTEN = 8
 # The shade of a share: small confusions, which matter, would else look like none.
 BEND = 0.5
-
-
-MOST_ROWS = 24
 
 
 def draw_confusion(comparison: Comparison, path: Path) -> None:

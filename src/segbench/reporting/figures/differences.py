@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from segbench.reporting.evidence import Evidence, Pair
 from segbench.reporting.figures.canvas import NothingToDrawError, save
 from segbench.reporting.figures.styles import INK, colour, plain, score_name, wrapped
+from segbench.reporting.hypothesis_tests import LEVEL
+from segbench.reporting.render import show_p
 from segbench.reporting.table import Comparison
 
 WIDTH = 7.2
 MOST_PAIRS = 12
 LABEL_CHARACTERS = 30
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _draw_line(axes: Axes, place: float, line: Line, paint: str) -> None:
         for shade, width in (("white", 3.6), (paint, 2.2)):
             ends = [line.low, line.high], [place, place]
             axes.plot(*ends, color=shade, linewidth=width, solid_capstyle="butt", zorder=3)
-    face = paint if line.p < SIGNIFICANT else "white"
+    face = paint if line.p < LEVEL else "white"
     axes.plot(line.mean, place, "o", color=face, markeredgecolor=INK, markeredgewidth=0.9, markersize=6, zorder=4)
 
 
@@ -141,14 +142,7 @@ def _words(comparison: Comparison, evidence: Evidence, shown: list[Line]) -> str
         best = wrapped(comparison.rows[shown[0].above].label, 44)
         words = f"{name} of the best,\n{best},\nminus that of the others ({comparison.split} split)"
     tested = sum(np.isfinite(pair.p) for pair in evidence.pairs)
-    return f"{words}\nintervals: each pair's own; p: after Holm over {tested};\nfilled: p < {SIGNIFICANT}"
-
-
-def show_p(p: float) -> str:
-    """Return a p-value as papers print it: ``0.032``, ``< 0.001``; a dash where there is none."""
-    if not np.isfinite(p):
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return f"{words}\nintervals: each pair's own; p: after Holm over {tested};\nfilled: p < {LEVEL}"
 
 
 def _share(probability: float) -> str:

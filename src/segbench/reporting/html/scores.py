@@ -12,7 +12,7 @@ from segbench.reporting.claims import JudgedClaim, measured
 from segbench.reporting.evidence import Evidence, Pair
 from segbench.reporting.factors import show_value
 from segbench.reporting.html.strip import Strip, strips
-from segbench.reporting.render import NOTHING, cost_cells, score_names, show_probability
+from segbench.reporting.render import NOTHING, cost_cells, score_names, show_p, show_probability
 from segbench.reporting.table import COSTS, Comparison, Estimate, Row
 
 MOST_PAIRS = 200
@@ -144,13 +144,6 @@ def claim_views(claims: Sequence[JudgedClaim]) -> list[dict[str, str]]:
 def show_interval(low: float, high: float, form: str = ".4f") -> str:
     """Return ``[0.8123, 0.9012]``, or a dash where there is none."""
     return f"[{low:{form}}, {high:{form}}]" if math.isfinite(low) and math.isfinite(high) else NOTHING
-
-
-def show_p(p: float) -> str:
-    """Return a p-value as papers print it."""
-    if not math.isfinite(p):
-        return NOTHING
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _factor_columns(comparison: Comparison) -> list[Column]:
