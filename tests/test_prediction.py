@@ -65,7 +65,7 @@ def test_masks_are_those_that_the_run_was_scored_by(trained, pictures, tmp_path)
     for index in data.splits["test"]:
         name = data.records[index].id
         mask = np.asarray(Image.open(tmp_path / "out" / "masks" / f"{name.replace('/', '_')}.png"))
-        truth = np.asarray(data.datasets["test"].arrays.masks[index])
+        truth = np.asarray(data.datasets["test"].arrays.targets[index])
         row = scores[(scores["id"] == name) & (scores["split"] == "test")].sort_values("class_index")
         for label in range(4):
             assert ((mask == label) & (truth == label)).sum() == row["tp"].iloc[label]

@@ -72,6 +72,8 @@ class Predictor:
         cfg = _as_trained(known["config"])
         data = build_data(cfg)
         task = build_task(cfg, data, restored=True)
+        if not (isinstance(task, SegmentationTask) and isinstance(data, SegmentationData)):
+            raise ConfigError(f"run={run}: a classifier; masks can be predicted by segmentation networks only")
         task.load_state_dict(stored["state_dict"])
         mean, std = (np.asarray(known[name], np.float64) for name in ("mean", "std"))
         normalise = Normalise(mean, std, data.scale)

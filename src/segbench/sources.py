@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from segbench import environment
-from segbench.data.base import SegmentationData
+from segbench.data.base import ImageData
 from segbench.errors import SegbenchError
 from segbench.models.pretrained import pretrained_digest
 from segbench.runs.directory import RunDirectory
@@ -21,7 +21,7 @@ from segbench.tasks.initialise import weights_digest
 log = logging.getLogger("segbench")
 
 
-def find_sources(data: SegmentationData, cfg: DictConfig) -> dict[str, str]:
+def find_sources(data: ImageData, cfg: DictConfig) -> dict[str, str]:
     """Return the digests of what a run is trained on, as :meth:`RunDirectory.begin_sources` keeps them.
 
     Args:
@@ -34,7 +34,7 @@ def find_sources(data: SegmentationData, cfg: DictConfig) -> dict[str, str]:
     return {name: find() for name, find in _finders(data, cfg).items()}
 
 
-def check_sources(run: RunDirectory, data: SegmentationData, cfg: DictConfig) -> None:
+def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
     """Refuse to report a finished run that was trained on other data or weights than are there now.
 
     What is no longer there cannot be compared: that is said, and the run is still good.
@@ -71,7 +71,7 @@ def find_code(run: RunDirectory, before: dict[str, Any] | None) -> dict[str, Any
     return (before or {}) | {"dirty": True}
 
 
-def _finders(data: SegmentationData, cfg: DictConfig) -> dict[str, Callable[[], str]]:
+def _finders(data: ImageData, cfg: DictConfig) -> dict[str, Callable[[], str]]:
     finders: dict[str, Callable[[], str]] = {"data_fingerprint": data.find}
     if cfg.init_from is not None:
         finders["init_from_sha256"] = lambda: weights_digest(cfg.init_from)

@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 import torch
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from segbench import callbacks, environment, sources, tracking
 from segbench.config import validate
-from segbench.data.base import SegmentationData
+from segbench.data.base import ImageData, SegmentationData
 from segbench.errors import CheckpointError, ConfigError, InterruptedRun
 from segbench.instantiation import build
 from segbench.reporting.single import print_run
@@ -28,12 +29,13 @@ from segbench.runs.files import atomic_open, write_json, write_text
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
 from segbench.scores import Convention
 from segbench.suggest import nearest
-from segbench.tasks import SegmentationTask
-from segbench.tasks.evaluation import CountsTable, final_scores
+from segbench.tasks import ClassificationTask, SegmentationTask
+from segbench.tasks.base import Task
 from segbench.tasks.initialise import freeze, load_weights
 from segbench.trainer import build_trainer, check_precision, quiet_lightning
 
 log = logging.getLogger("segbench")
+_TASKS: dict[str, type[Task[Any]]] = {"segmentation": SegmentationTask, "classification": ClassificationTask}
 
 
 def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
@@ -117,7 +119,7 @@ def _begin(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None
     write_text(run.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
 
 
-def build_task(cfg: DictConfig, data: SegmentationData, restored: bool = False) -> SegmentationTask:
+def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task[Any]:
     """Build network, loss and task for a data module, before any file of it is read.
 
     Args:
@@ -128,10 +130,8 @@ def build_task(cfg: DictConfig, data: SegmentationData, restored: bool = False) 
     Raises:
         ConfigError: If the parts do not fit each other.
     """
-    sigmoid = cfg.activation == "sigmoid" or (cfg.activation == "auto" and data.num_classes == 2)
-    if sigmoid and data.num_classes != 2:
-        raise ConfigError(f"activation=sigmoid: {data.name} has {data.num_classes} classes; use activation=softmax")
-    outputs = 1 if sigmoid else data.num_classes
+    _check_kinds(cfg, data)
+    outputs = _count_outputs(cfg, data)
     torch.manual_seed(derive_seed(cfg.seed, "weights"))
     start = {"pretrained": None} if restored and "pretrained" in cfg.model else {}
     network = build("model", cfg, in_channels=data.in_channels, out_channels=outputs, **start)
@@ -148,7 +148,7 @@ def build_task(cfg: DictConfig, data: SegmentationData, restored: bool = False) 
         if cfg.init_from is None and not cfg.model.get("pretrained"):
             log.warning("freeze=%s without init_from: its weights are random and stay so", cfg.freeze)
         freeze(network, cfg.freeze)
-    task = SegmentationTask(
+    task = _TASKS[data.task](
         network,
         loss,
         optimizer=build("optimizer", cfg, _partial_=True),
@@ -161,6 +161,31 @@ def build_task(cfg: DictConfig, data: SegmentationData, restored: bool = False) 
     )
     _check_monitor(cfg, [*task.metric_names(), callbacks.LAST_EPOCH])
     return task
+
+
+def _check_kinds(cfg: DictConfig, data: ImageData) -> None:
+    """Refuse a classifier for data with masks, a loss of masks for labels, and the like, before anything is built."""
+    network, loss = get_class(cfg.model["_target_"]), get_class(cfg.loss["_target_"])
+    kind = getattr(network, "task", "segmentation")
+    if kind != data.task:
+        fitting = "mnist_cnn" if data.task == "classification" else "unet"
+        raise ConfigError(
+            f"model: {network.__name__} is for {kind}, data={data.name} for {data.task}; choose another (model={fitting})"
+        )
+    if data.task not in getattr(loss, "tasks", ()):
+        raise ConfigError(f"loss: {loss.__name__} is not for {data.task} (data={data.name}); use loss=ce")
+
+
+def _count_outputs(cfg: DictConfig, data: ImageData) -> int:
+    """Return K, the channels of the logits."""
+    if data.task == "classification":
+        if cfg.activation == "sigmoid":
+            raise ConfigError(f"activation=sigmoid: {data.name} is for classification; use activation=softmax")
+        return data.num_classes
+    sigmoid = cfg.activation == "sigmoid" or (cfg.activation == "auto" and data.num_classes == 2)
+    if sigmoid and data.num_classes != 2:
+        raise ConfigError(f"activation=sigmoid: {data.name} has {data.num_classes} classes; use activation=softmax")
+    return 1 if sigmoid else data.num_classes
 
 
 def _check_monitor(cfg: DictConfig, names: list[str]) -> None:
@@ -178,14 +203,14 @@ def _check_monitor(cfg: DictConfig, names: list[str]) -> None:
         raise ConfigError("scheduler=plateau: has no score to follow with trainer.monitor=last; choose another")
 
 
-def build_data(cfg: DictConfig) -> SegmentationData:
+def build_data(cfg: DictConfig) -> ImageData:
     """Build the data module of a configuration; no file of it is read."""
     augmentation = build("augmentation", cfg)
     return build("data", cfg, augmentation=augmentation, seed=cfg.seed, cache_dir=Path(cfg.paths.cache))
 
 
 def _fit_and_evaluate(
-    cfg: DictConfig, run: RunDirectory, data: SegmentationData, task: SegmentationTask, loggers: list[Any]
+    cfg: DictConfig, run: RunDirectory, data: ImageData, task: Task[Any], loggers: list[Any]
 ) -> dict[str, Any]:
     cost = callbacks.CostMeter()
     cost.measure_network(task, torch.zeros(1, data.in_channels, *data.datasets["train"][0]["image"].shape[-2:]))
@@ -218,14 +243,14 @@ def _fit_and_evaluate(
 
     task.load_state_dict(checkpoints.load_best())
     loaders = data.eval_dataloaders()
-    task.evaluation = {split: CountsTable() for split in loaders}
+    task.evaluation = {split: task.new_table() for split in loaders}
     if loaders:
         trainer.test(task, dataloaders=list(loaders.values()), verbose=False)
     else:
         log.info("all labelled images were trained on, so there is nothing to score; predict with src/predict.py")
     _write_scores(run, task, data)
     summary = {
-        "scores": {split: final_scores(table, task.class_names) for split, table in task.evaluation.items()},
+        "scores": {split: task.final_scores(table) for split, table in task.evaluation.items()},
         "convention": Convention().describe(),
         "best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1},
         "epochs": trainer.current_epoch,
@@ -256,15 +281,17 @@ def _resume_point(run: RunDirectory) -> Path | None:
     return path
 
 
-def _write_scores(run: RunDirectory, task: SegmentationTask, data: SegmentationData) -> None:
+def _write_scores(run: RunDirectory, task: Task[Any], data: ImageData) -> None:
     groups = {record.id: record.group for record in data.records}
-    groups |= {volume.id: volume.group for split in data.splits for volume in data.volume_slices(split)}
-    frames = [table.frame(split, task.class_names, groups) for split, table in task.evaluation.items()]
+    if isinstance(data, SegmentationData):
+        groups |= {volume.id: volume.group for split in data.splits for volume in data.volume_slices(split)}
+    tables = task.evaluation or {"none": task.new_table()}
+    frames = [table.frame(split, task.class_names, groups) for split, table in tables.items()]
     with atomic_open(run.scores) as stream:
-        pd.concat(frames or [CountsTable().frame("none", task.class_names, {})], ignore_index=True).to_parquet(stream)
+        pd.concat(frames, ignore_index=True).to_parquet(stream)
 
 
-def _extra_state(cfg: DictConfig, data: SegmentationData) -> dict[str, Any]:
+def _extra_state(cfg: DictConfig, data: ImageData) -> dict[str, Any]:
     return {
         "config": OmegaConf.to_yaml(cfg, resolve=True),
         "in_channels": data.in_channels,

@@ -16,7 +16,7 @@ from segbench.errors import ConfigError
 def arrays_of(module):
     module.setup()
     arrays = module.datasets["train"].arrays
-    return np.array(arrays.images), np.array(arrays.masks)
+    return np.array(arrays.images), np.array(arrays.targets)
 
 
 def counted(module, monkeypatch):

@@ -28,7 +28,7 @@ def test_carvana_masks_are_their_palette_indices(carvana):
     record = carvana.records[0]
     stored = np.asarray(Image.open(record.mask))
     assert Image.open(record.mask).mode == "P"
-    share = carvana.datasets["train"].arrays.masks[0].mean()
+    share = carvana.datasets["train"].arrays.targets[0].mean()
     assert share == pytest.approx(stored.mean(), abs=0.005)
     assert 0.08 < share < 0.28
 

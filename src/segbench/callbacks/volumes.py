@@ -8,7 +8,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from segbench.data.base import SegmentationData
+from segbench.data.base import ImageData, SegmentationData
 from segbench.scores.counts import confusion_matrices
 from segbench.tasks.evaluation import CountsTable
 from segbench.tasks.inference import predict_probabilities
@@ -27,12 +27,14 @@ class VolumeScores(pl.Callback):
         data: The data module, set up.
     """
 
-    def __init__(self, data: SegmentationData) -> None:
+    def __init__(self, data: ImageData) -> None:
         self.data = data
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the volumes of every split that was scored by slices."""
         task: Any = pl_module
+        if not isinstance(self.data, SegmentationData):
+            return
         for split in list(task.evaluation):
             volumes = self.data.volume_slices(split)
             if not volumes:

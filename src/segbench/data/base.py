@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -15,22 +15,27 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from segbench.augmentation import Augmentation
+from segbench.data import resident
 from segbench.data.cache import Arrays, Pair, fingerprint, load_arrays
-from segbench.data.dataset import SegmentationDataset
+from segbench.data.dataset import ImageDataset, SegmentationDataset
 from segbench.data.loader import ReplayLoader, progress_of
 from segbench.data.plane import Plane
 from segbench.data.reading import check_same_size, read_image, read_mask, resize
 from segbench.data.records import Record, refuse, refusing_unreadable
+from segbench.data.resident import ResidentLoader, ResidentTensors
 from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.volumes import VolumeSlices
 from segbench.errors import ConfigError, DataError
 
 IGNORE_INDEX = 255
+# Values of which mean and deviation are taken at once.
+_VALUES_AT_ONCE = 2**22
 
 
-class SegmentationData(pl.LightningDataModule):
-    """A data set with its splits. A new one overrides :meth:`find_records`, and names its classes.
+class ImageData(pl.LightningDataModule):
+    """A data set with its splits, whatever is learnt from its images.
 
+    :class:`SegmentationData` and :class:`segbench.data.classification.ClassificationData` are what data sets derive from.
     Nothing is read before :meth:`setup`.
 
     Args:
@@ -41,27 +46,28 @@ class SegmentationData(pl.LightningDataModule):
         num_workers: Worker processes that load them; the batches are the same bits for any number.
         split_by: ``group`` keeps cars, patients and the like together; ``image`` does not.
         fit_on: ``train``, or ``train+val`` for a final model: nothing is then left to choose an epoch by.
+        resident: Whether the images lie as one tensor on the training device: True, False, or ``auto`` for as soon as
+            :func:`segbench.data.resident.fits` says so. The batches are the same bits.
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
         augmentation: Applied to training images.
         seed: The run's seed (order and augmentation).
 
     Attributes:
-        class_names: All classes, background first.
+        task: What is learnt: ``segmentation`` or ``classification``.
+        class_names: All classes; of a segmentation, background first.
         in_channels: Channels of the images.
-        label_map: From the value stored in a mask to the class index.
         records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint: Known after :meth:`setup`.
     """
 
     name: str
+    task: ClassVar[str]
     class_names: ClassVar[tuple[str, ...]]
     in_channels: ClassVar[int]
-    label_map: ClassVar[Mapping[int, int]]
+    dataset_class: ClassVar[type[ImageDataset]]
     ignore_index: ClassVar[int] = IGNORE_INDEX
     fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
     # Largest value of the stored images.
     scale: ClassVar[float] = 255.0
-    # Of a volume's intensities: what becomes 0 and the largest value.
-    percentiles: tuple[float, float] = (1.0, 99.0)
 
     def __init__(
         self,
@@ -72,6 +78,7 @@ class SegmentationData(pl.LightningDataModule):
         num_workers: int = 0,
         split_by: str = "group",
         fit_on: str = "train",
+        resident: bool | Literal["auto"] = "auto",
         split_seed: int = 0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
@@ -81,7 +88,7 @@ class SegmentationData(pl.LightningDataModule):
             raise ConfigError(f"data.split_by={split_by}: choose group or image")
         if fit_on not in ("train", "train+val"):
             raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
-        self.fit_on = fit_on
+        self.fit_on, self.resident = fit_on, resident
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
         self.size = None if size is None else (int(size[0]), int(size[1]))
@@ -90,12 +97,13 @@ class SegmentationData(pl.LightningDataModule):
         self.augmentation, self.seed = augmentation, seed
         self.records: list[Record] = []
         self.splits: dict[str, list[int]] = {}
-        self.datasets: dict[str, SegmentationDataset] = {}
+        self.datasets: dict[str, ImageDataset] = {}
         self.fingerprint = ""
+        self._tensors: dict[str, ResidentTensors] = {}
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, background included."""
+        """Number of classes, of a segmentation with background."""
         return len(self.class_names)
 
     # -- what a data set defines -------------------------------------------------------------------
@@ -120,18 +128,13 @@ class SegmentationData(pl.LightningDataModule):
         check_disjoint(groups, splits)
         return splits
 
+    @abstractmethod
     def read(self, record: Record) -> Pair:
-        """Return a record as it is stored: image (H,W,C) and mask uint8 (H,W).
+        """Return a record as it is stored: image (H,W,C), and what is to be learnt of it as an array of uint8.
 
         Raises:
             DataError: If a file is bad.
         """
-        assert record.image is not None
-        assert record.mask is not None
-        image = read_image(record.image, self.in_channels)
-        mask = read_mask(record.mask, self.label_map)
-        check_same_size(image, mask, record.mask)
-        return resize(image, mask, self.size)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that shape the stored arrays, plain values."""
@@ -139,20 +142,7 @@ class SegmentationData(pl.LightningDataModule):
             "class": type(self).__name__,
             "size": self.size,
             "channels": self.in_channels,
-            "labels": {str(key): value for key, value in self.label_map.items()},
         }
-
-    # -- what a prediction needs to know -----------------------------------------------------------
-
-    def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
-        """Return how a picture becomes an image like those trained on, and how predictions come back.
-
-        Args:
-            source: Height and width in pixels.
-            spacing: Height and width of a pixel in mm, where the file tells.
-        """
-        size = self.size or source
-        return Plane(source, size, size)
 
     # -- finding -----------------------------------------------------------------------------------
 
@@ -194,7 +184,7 @@ class SegmentationData(pl.LightningDataModule):
         self.splits = self.split(records)
         if self.fit_on == "train+val":
             self.splits["train"] = sorted([*self.splits["train"], *self.splits.pop("val")])
-        arrays, faults = load_arrays(records, self.fingerprint, self.cache_dir, self.read)
+        arrays, faults = self.load(records)
         refuse(faults, self.root)
         sizes = {image.shape[:2] for image in arrays.images} if isinstance(arrays.images, list) else {}
         if sizes and self.batch_size > 1:
@@ -204,7 +194,7 @@ class SegmentationData(pl.LightningDataModule):
             )
         self._measure(arrays)
         for split, indices in self.splits.items():
-            self.datasets[split] = SegmentationDataset(
+            self.datasets[split] = self.dataset_class(
                 arrays,
                 indices,
                 records,
@@ -215,11 +205,16 @@ class SegmentationData(pl.LightningDataModule):
                 seed=self.seed,
             )
 
-    def train_dataloader(self) -> ReplayLoader:
+    def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
+        """Return the arrays of the records, through the cache, and one line for each file that cannot be used."""
+        return load_arrays(records, self.fingerprint, self.cache_dir, self.read)
+
+    def train_dataloader(self) -> ReplayLoader | ResidentLoader:
         """Return the training batches; they follow the counters of the trainer this module is attached to."""
         assert self.trainer is not None
         trainer = self.trainer
-
+        if self._resident():
+            return ResidentLoader(self._on_device("train"), self.batch_size, self.seed, lambda: progress_of(trainer))
         return ReplayLoader(
             self.datasets["train"],
             self.batch_size,
@@ -230,17 +225,13 @@ class SegmentationData(pl.LightningDataModule):
             pin_memory=trainer.strategy.root_device.type == "cuda",
         )
 
-    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
+    def val_dataloader(self) -> Any:
         """Return the validation batches, in order; nothing where they are trained on."""
         return self._in_order("val") if "val" in self.splits else []
 
-    def eval_dataloaders(self) -> dict[str, DataLoader[Any]]:
+    def eval_dataloaders(self) -> dict[str, Any]:
         """Return the batches of every split that is scored at the end: ``val``, and ``test`` where it has labels."""
         return {split: self._in_order(split) for split in ("val", "test") if self.splits.get(split)}
-
-    def volume_slices(self, split: str) -> list[VolumeSlices]:
-        """Return the volumes that a split's images are slices of, to score them whole; nothing for other data."""
-        return []
 
     def summary(self) -> dict[str, Any]:
         """Return the sizes of the splits and the share of pixels of each class in the training set."""
@@ -256,7 +247,9 @@ class SegmentationData(pl.LightningDataModule):
 
     # -- helpers -----------------------------------------------------------------------------------
 
-    def _in_order(self, split: str) -> DataLoader[Any]:
+    def _in_order(self, split: str) -> Any:
+        if self._resident():
+            return ResidentLoader(self._on_device(split), self.batch_size)
         return DataLoader(
             self.datasets[split],
             batch_size=self.batch_size,
@@ -264,25 +257,120 @@ class SegmentationData(pl.LightningDataModule):
             worker_init_fn=limit_worker_threads if self.num_workers else None,
         )
 
+    def _resident(self) -> bool:
+        """Decide, once, whether the data lies on the training device.
+
+        Raises:
+            ConfigError: If that is asked for and cannot be.
+        """
+        if self.resident is False:
+            return False
+        obstacle = resident.obstacle(self.datasets, self.num_workers)
+        if self.resident is True and obstacle:
+            raise ConfigError(f"data.resident=true: {obstacle}; use data.resident=auto")
+        return obstacle is None
+
+    def _on_device(self, split: str) -> ResidentTensors:
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        if split not in self._tensors or self._tensors[split].device != device:
+            self._tensors[split] = self.datasets[split].tensors(device)
+        return self._tensors[split]
+
+    def _check_classes(self, counted: NDArray[np.int64]) -> None:
+        """Refuse training labels of which nothing can be learnt.
+
+        Args:
+            counted: How often each class occurs in the training set, int64 (C,).
+
+        Raises:
+            DataError: With the mend.
+        """
+        if np.count_nonzero(counted) < 2:
+            raise DataError(f"data.root={self.root}: all training labels are of one class; there is nothing to learn")
+
     def _measure(self, arrays: Arrays) -> None:
         """Compute the training set's mean and deviation a channel (of [0,1]) and its class frequencies."""
         pixels = 0
         total, squares = np.zeros(self.in_channels), np.zeros(self.in_channels)
         histogram = np.zeros(256, dtype=np.int64)
-        for index in self.splits["train"]:
-            image = np.asarray(arrays.images[index], dtype=np.float64) / self.scale
-            total += image.sum(axis=(0, 1))
-            squares += np.square(image).sum(axis=(0, 1))
-            pixels += image.shape[0] * image.shape[1]
-            histogram += np.bincount(np.asarray(arrays.masks[index]).ravel(), minlength=256)
+        for images, targets in _parts(arrays, self.splits["train"]):
+            scaled = images.astype(np.float64) / self.scale
+            total += scaled.sum(axis=(0, 1, 2))
+            squares += np.square(scaled).sum(axis=(0, 1, 2))
+            pixels += scaled[..., 0].size
+            histogram += np.bincount(targets.ravel(), minlength=256)
         self.mean: NDArray[np.float64] = total / pixels
         # A constant channel has no deviation to divide by.
         self.std: NDArray[np.float64] = np.sqrt(np.maximum(squares / pixels - self.mean**2, 1e-6))
         counted = histogram[: self.num_classes]
-        if counted[1:].sum() == 0:
-            raise DataError(f"data.root={self.root}: all training masks are background only; there is nothing to learn")
+        self._check_classes(counted)
         self.class_pixels: NDArray[np.int64] = counted
         self.class_frequencies: NDArray[np.float64] = counted / counted.sum()
+
+
+class SegmentationData(ImageData):
+    """Images with a class for every pixel. A new data set overrides :meth:`find_records`, and names its classes.
+
+    Attributes:
+        label_map: From the value stored in a mask to the class index.
+    """
+
+    task = "segmentation"
+    dataset_class = SegmentationDataset
+    label_map: ClassVar[Mapping[int, int]]
+    # Of a volume's intensities: what becomes 0 and the largest value.
+    percentiles: tuple[float, float] = (1.0, 99.0)
+
+    def read(self, record: Record) -> Pair:
+        """Return a record as it is stored: image (H,W,C) and mask uint8 (H,W).
+
+        Raises:
+            DataError: If a file is bad.
+        """
+        assert record.image is not None
+        assert record.mask is not None
+        image = read_image(record.image, self.in_channels)
+        mask = read_mask(record.mask, self.label_map)
+        check_same_size(image, mask, record.mask)
+        return resize(image, mask, self.size)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what shapes the arrays."""
+        return super().settings() | {"labels": {str(key): value for key, value in self.label_map.items()}}
+
+    # -- what a prediction needs to know -----------------------------------------------------------
+
+    def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
+        """Return how a picture becomes an image like those trained on, and how predictions come back.
+
+        Args:
+            source: Height and width in pixels.
+            spacing: Height and width of a pixel in mm, where the file tells.
+        """
+        size = self.size or source
+        return Plane(source, size, size)
+
+    def volume_slices(self, split: str) -> list[VolumeSlices]:
+        """Return the volumes that a split's images are slices of, to score them whole; nothing for other data."""
+        return []
+
+    # -- helpers -----------------------------------------------------------------------------------
+
+    def _check_classes(self, counted: NDArray[np.int64]) -> None:
+        if counted[1:].sum() == 0:
+            raise DataError(f"data.root={self.root}: all training masks are background only; there is nothing to learn")
+
+
+def _parts(arrays: Arrays, indices: Sequence[int]) -> Iterator[tuple[NDArray[Any], NDArray[np.uint8]]]:
+    """Yield some images (n,H,W,C) with their targets at a time, few enough for the memory: one, where sizes differ."""
+    several = isinstance(arrays.images, list)
+    step = 1 if several else max(_VALUES_AT_ONCE // int(np.prod(arrays.images.shape[1:])), 1)
+    for start in range(0, len(indices), step):
+        part = list(indices[start : start + step])
+        if several:
+            yield arrays.images[part[0]][None], arrays.targets[part[0]][None]
+        else:
+            yield np.asarray(arrays.images[part]), np.asarray(arrays.targets[part])
 
 
 def limit_worker_threads(worker: int) -> None:

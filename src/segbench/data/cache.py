@@ -36,13 +36,15 @@ ReadPair = Callable[[Record], Pair]
 
 @dataclass
 class Arrays:
-    """Images (N,H,W,C) and masks uint8 (N,H,W) in the order of the records, memory-mapped where there is a cache.
+    """Images (N,H,W,C) and targets in the order of the records, memory-mapped where there is a cache.
+
+    Targets are masks uint8 (N,H,W), or labels uint8 (N,).
 
     Images of several sizes (``data.size=null``) are held as lists of arrays.
     """
 
     images: Any
-    masks: Any
+    targets: Any
     folder: Path | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -52,7 +54,7 @@ class Arrays:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if self.folder:
-            self.images, self.masks = _open_maps(self.folder)
+            self.images, self.targets = _open_maps(self.folder)
 
 
 def fingerprint(records: Sequence[Record], settings: dict[str, Any]) -> str:
@@ -115,7 +117,7 @@ def _build(records: Sequence[Record], folder: Path, read: ReadPair) -> tuple[Arr
     temporary.mkdir()
     try:
         arrays = _in_memory(pairs)
-        for name, array in (("images", arrays.images), ("masks", arrays.masks)):
+        for name, array in (("images", arrays.images), ("masks", arrays.targets)):
             with (temporary / f"{name}.npy").open("wb") as stream:
                 np.save(stream, array, allow_pickle=False)
                 stream.flush()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,7 +14,11 @@ from torch.utils.data import Dataset
 from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays
 from segbench.data.records import Record
+from segbench.data.resident import ResidentTensors
 from segbench.rng import derive_seed
+
+# Images normalised at once: enough for speed, few enough not to hold a second copy of all.
+_AT_ONCE = 4096
 
 
 class Normalise:
@@ -31,13 +36,13 @@ class Normalise:
         self._offset = torch.as_tensor(-mean / std, dtype=torch.float32).view(-1, 1, 1)
 
     def __call__(self, image: NDArray[Any]) -> torch.Tensor:
-        """Return float32 (C,H,W) for an image (H,W,C)."""
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).contiguous()
+        """Return float32 (...,C,H,W) for images (...,H,W,C)."""
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).movedim(-1, -3).contiguous()
         return pixels.float().mul_(self._factor).add_(self._offset)
 
 
-class SegmentationDataset(Dataset[dict[str, Any]]):
-    """One split of a data set.
+class ImageDataset(Dataset[dict[str, Any]]):
+    """One split of a data set: images with what is to be learnt of them.
 
     ``dataset[index]`` is an item as it is; ``dataset[epoch, index]`` is augmented by the seed (seed, "augment",
     epoch, index), so it is the same in any worker.
@@ -51,7 +56,12 @@ class SegmentationDataset(Dataset[dict[str, Any]]):
         scale: Largest value of the stored images (255 for 8 bits).
         augmentation: Applied to augmented items; None leaves them as they are.
         seed: The run's seed.
+
+    Attributes:
+        target: Key of what is to be learnt in an item and a batch: ``mask`` or ``label``.
     """
+
+    target: ClassVar[str]
 
     def __init__(
         self,
@@ -73,14 +83,56 @@ class SegmentationDataset(Dataset[dict[str, Any]]):
         return len(self.indices)
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
-        """Return ``image`` float32 (C,H,W), ``mask`` int64 (H,W) and ``id``."""
+        """Return ``image`` float32 (C,H,W), ``mask`` int64 (H,W) or ``label`` int64 (), and ``id``."""
         epoch, index = (None, key) if isinstance(key, int | np.integer) else key
         row = self.indices[index]
-        image, mask = np.array(self.arrays.images[row]), np.array(self.arrays.masks[row])
+        image, target = np.array(self.arrays.images[row]), np.array(self.arrays.targets[row])
         if epoch is not None and self.augmentation is not None:
-            image, mask = self.augmentation(image, mask, derive_seed(self.seed, "augment", epoch, int(index)))
+            image, target = self.augment(image, target, derive_seed(self.seed, "augment", epoch, int(index)))
         return {
             "image": self.normalise(image),
-            "mask": torch.from_numpy(np.ascontiguousarray(mask)).long(),
+            self.target: torch.from_numpy(np.ascontiguousarray(target)).long(),
             "id": self.ids[index],
         }
+
+    @abstractmethod
+    def augment(
+        self, image: NDArray[Any], target: NDArray[np.uint8], seed: int
+    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Return image and target as the augmentation makes them."""
+
+    def tensors(self, device: torch.device) -> ResidentTensors:
+        """Return all items, as they are, on a device."""
+        images = self.arrays.images
+        image = torch.empty(len(self), images.shape[3], *images.shape[1:3], device=device)
+        for start in range(0, len(self), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            image[part] = self.normalise(images[self.indices[part]])
+        target = torch.from_numpy(np.asarray(self.arrays.targets[self.indices])).long()
+        return ResidentTensors(image, target.to(device), np.array(self.ids, dtype=object), self.target)
+
+
+class SegmentationDataset(ImageDataset):
+    """Images with their masks."""
+
+    target = "mask"
+
+    def augment(
+        self, image: NDArray[Any], target: NDArray[np.uint8], seed: int
+    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Return image and mask, moved alike."""
+        assert self.augmentation is not None
+        return self.augmentation(image, target, seed)
+
+
+class ClassificationDataset(ImageDataset):
+    """Images with their labels."""
+
+    target = "label"
+
+    def augment(
+        self, image: NDArray[Any], target: NDArray[np.uint8], seed: int
+    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Return the image, augmented; its label stays."""
+        assert self.augmentation is not None
+        return self.augmentation(image, np.zeros(image.shape[:2], np.uint8), seed)[0], target

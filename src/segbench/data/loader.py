@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from segbench.rng import generator
@@ -31,20 +33,40 @@ def progress_of(trainer: pl.Trainer) -> tuple[int, int]:
     return loop.epoch_progress.current.processed, loop.epoch_loop.batch_progress.current.ready
 
 
-class _Batches:
-    """Batch sampler for one epoch from one batch on."""
+class EpochOrder:
+    """The shuffled order of an epoch, cut into batches: a function of (seed, epoch).
+
+    Args:
+        length: Number of samples.
+        batch_size: Samples a batch; the last may be smaller.
+        seed: The run's seed.
+    """
 
     def __init__(self, length: int, batch_size: int, seed: int) -> None:
         self._length, self._batch_size, self._seed = length, batch_size, seed
-        self.epoch, self.start = 0, 0
 
     def __len__(self) -> int:
         return -(-self._length // self._batch_size)
 
+    def batches(self, epoch: int, start: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the sample numbers of each batch of an epoch, from batch ``start`` on."""
+        order = generator(self._seed, "order", epoch).permutation(self._length)
+        for batch in range(start, len(self)):
+            yield order[batch * self._batch_size : (batch + 1) * self._batch_size]
+
+
+class _Batches:
+    """Batch sampler for one epoch from one batch on."""
+
+    def __init__(self, order: EpochOrder) -> None:
+        self._order = order
+        self.epoch, self.start = 0, 0
+
+    def __len__(self) -> int:
+        return len(self._order)
+
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = generator(self._seed, "order", self.epoch).permutation(self._length)
-        for batch in range(self.start, len(self)):
-            indices = order[batch * self._batch_size : (batch + 1) * self._batch_size]
+        for indices in self._order.batches(self.epoch, self.start):
             yield [(self.epoch, int(index)) for index in indices]
 
 
@@ -71,7 +93,7 @@ class ReplayLoader:
         worker_init: Callable[[int], None] | None = None,
         pin_memory: bool = False,
     ) -> None:
-        self._batches = _Batches(len(dataset), batch_size, seed)  # type: ignore[arg-type]  # Dataset declares no __len__
+        self._batches = _Batches(EpochOrder(len(dataset), batch_size, seed))  # type: ignore[arg-type]  # Dataset declares no __len__
         self._position = position
         self._loader = DataLoader(
             dataset,

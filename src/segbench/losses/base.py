@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,12 @@ class SegmentationLoss(nn.Module):
     Label 255 counts nowhere: it adds nothing to the value and its pixels get no gradient. K = 1 means one
     foreground class with a sigmoid (labels 0 and 1), K > 1 a softmax over all classes. Computed in float32
     under autocast too.
+
+    Attributes:
+        tasks: What it can be used for; a loss for ``classification`` takes logits (B,K) and labels (B,) as well.
     """
+
+    tasks: ClassVar[tuple[str, ...]] = ("segmentation",)
 
     def check(self, out_channels: int) -> None:
         """Refuse a network whose logits this loss cannot serve.

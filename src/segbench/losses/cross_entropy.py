@@ -29,8 +29,10 @@ class BinaryCrossEntropy(SegmentationLoss):
 class CrossEntropy(SegmentationLoss):
     """Cross entropy of a softmax, -log p of the true class, mean over the pixels not ignored.
 
-    In nats, 0 or more; ln K for equal logits.
+    In nats, 0 or more; ln K for equal logits. Of classified images, the mean over the batch.
     """
+
+    tasks = ("segmentation", "classification")
 
     def check(self, out_channels: int) -> None:
         """Refuse a single logit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,24 +19,59 @@ FINAL_SCORES = ("dice", "iou", "sensitivity", "specificity", "precision", "accur
 MOST_CONFUSED = 32
 
 
-class CountsTable:
-    """Counts of true/false positives/negatives per image and class, with the loss.
-
-    Which class was taken for which is kept too, for up to :data:`MOST_CONFUSED` classes.
+class EvaluationTable:
+    """What is known of each image of a split, gathered batch by batch, with the loss.
 
     Batches are kept as tensors where they are (no wait for a GPU) and joined when somebody asks.
     """
 
     def __init__(self) -> None:
         self.ids: list[str] = []
-        self.sizes: list[tuple[int, ...]] = []
-        self._counts: list[Tensor] = []
-        self._confusions: list[Tensor] = []
         self._losses: list[tuple[Tensor, int]] = []
 
     def clear(self) -> None:
         """Forget everything."""
         self.__init__()  # type: ignore[misc]  # a subclass with other arguments would break it; there is none
+
+    def add_loss(self, ids: Sequence[str], loss: Tensor | None) -> None:
+        """Take note of a batch.
+
+        Args:
+            ids: The images' ids, B of them.
+            loss: Mean loss of the batch, if there is one.
+        """
+        self.ids += ids
+        if loss is not None:
+            self._losses.append((loss.detach(), len(ids)))
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean loss per image."""
+        total = sum(loss.item() * images for loss, images in self._losses)
+        return total / max(len(self.ids), 1)
+
+    @abstractmethod
+    def frame(self, split: str, class_names: Sequence[str], groups: Mapping[str, str]) -> pd.DataFrame:
+        """Return the rows of ``scores.parquet``.
+
+        Args:
+            split: Name of the split.
+            class_names: Names of all classes, in their order.
+            groups: Group of each image id.
+        """
+
+
+class CountsTable(EvaluationTable):
+    """Counts of true/false positives/negatives per image and class, with the loss.
+
+    Which class was taken for which is kept too, for up to :data:`MOST_CONFUSED` classes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[tuple[int, ...]] = []
+        self._counts: list[Tensor] = []
+        self._confusions: list[Tensor] = []
 
     def add(self, ids: Sequence[str], confusion: Tensor, size: tuple[int, ...], loss: Tensor | None = None) -> None:
         """Add a batch.
@@ -46,13 +82,11 @@ class CountsTable:
             size: Height and width in pixels at which the counts were taken.
             loss: Mean loss of the batch, if there is one.
         """
-        self.ids += ids
+        self.add_loss(ids, loss)
         self.sizes += [size] * len(ids)
         self._counts.append(counts(confusion))
         if confusion.shape[-1] <= MOST_CONFUSED:
             self._confusions.append(confusion)
-        if loss is not None:
-            self._losses.append((loss.detach(), len(ids)))
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -65,12 +99,6 @@ class CountsTable:
     def confusion(self) -> NDArray[np.int64] | None:
         """All confusion matrices, int64 (N,C,C), rows the truth; None where they are not kept."""
         return torch.cat(self._confusions).cpu().numpy() if self._confusions else None
-
-    @property
-    def mean_loss(self) -> float:
-        """Mean loss per image."""
-        total = sum(loss.item() * images for loss, images in self._losses)
-        return total / max(len(self.ids), 1)
 
     def frame(self, split: str, class_names: Sequence[str], groups: Mapping[str, str]) -> pd.DataFrame:
         """Return one row per image and class, as stored in ``scores.parquet``.

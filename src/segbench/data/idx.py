@@ -1,0 +1,65 @@
+"""The idx format of MNIST, packed by gzip."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.errors import DataError
+
+# Two zero bytes, then 8 for unsigned bytes, then the number of dimensions.
+_UNSIGNED_BYTES = b"\0\0\x08"
+_MOST_DIMENSIONS = 4
+
+
+def read_idx_shape(path: Path) -> tuple[int, ...]:
+    """Return the shape that an idx file's head tells, without unpacking the rest.
+
+    Raises:
+        DataError: If it is no idx file of unsigned bytes, or cannot be read.
+    """
+    with _unpacking(path) as stream:
+        return _shape(path, stream)
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Return the values of an idx file, in the shape that its head tells.
+
+    Raises:
+        DataError: If it is no idx file of unsigned bytes, is cut off or holds more than it says, or cannot be read.
+    """
+    with _unpacking(path) as stream:
+        shape = _shape(path, stream)
+        values = stream.read()
+    if len(values) != math.prod(shape):
+        raise DataError(f"{path}: {len(values)} values where its head tells {shape}; get the file again")
+    return np.frombuffer(values, np.uint8).reshape(shape)
+
+
+def _shape(path: Path, stream: gzip.GzipFile) -> tuple[int, ...]:
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:3] != _UNSIGNED_BYTES or not 1 <= magic[3] <= _MOST_DIMENSIONS:
+        raise DataError(f"{path}: wrong magic number {magic.hex()}: not an idx file of unsigned bytes")
+    sizes = stream.read(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise DataError(f"{path}: cut off within its head; get the file again")
+    return struct.unpack(f">{magic[3]}I", sizes)
+
+
+@contextmanager
+def _unpacking(path: Path) -> Iterator[gzip.GzipFile]:
+    try:
+        with gzip.open(path) as stream:
+            yield stream
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: cut off or damaged ({error}); get the file again") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -1,0 +1,117 @@
+"""MNIST: 70,000 handwritten digits in the four official idx files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.data.cache import Arrays, Pair
+from segbench.data.classification import ClassificationData
+from segbench.data.download import RemoteFile, fetch
+from segbench.data.idx import read_idx, read_idx_shape
+from segbench.data.records import Record
+from segbench.errors import ConfigError, DataError
+from segbench.rng import generator
+
+_MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist"
+# md5 of the unpacked file: archives of one file differ with the program that packed them.
+_MD5 = {
+    "train-images-idx3-ubyte.gz": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte.gz": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte.gz": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte.gz": "27ae3e4e09519cfbb04c329615203637",
+}
+_PARTS = {"train": "train", "test": "t10k"}
+
+
+class MNISTData(ClassificationData):
+    """Grey 28x28 images of the digits 0 to 9: LeCun et al., "Gradient-Based Learning Applied to Document Recognition".
+
+    ``{train,t10k}-images-idx3-ubyte.gz`` and ``{train,t10k}-labels-idx1-ubyte.gz``; files that are absent are fetched.
+    The 10,000 test images are the official ones; validation images are drawn from the 60,000 others. Who wrote a digit
+    is not known, so every image is a group.
+
+    Args:
+        val_images: Validation images, drawn by ``split_seed``.
+        url: Folder on the web from which absent files are fetched.
+        **options: See :class:`segbench.data.base.ImageData`.
+    """
+
+    name = "mnist"
+    class_names = tuple("0123456789")
+    in_channels = 1
+
+    def __init__(self, *, val_images: int = 5000, url: str = _MIRROR, **options: Any) -> None:
+        super().__init__(**options)
+        if self.size not in (None, (28, 28)):
+            raise ConfigError(f"data.size={list(self.size)}: MNIST is read as it is; use data.size=null")
+        if val_images < 1:
+            raise ConfigError(f"data.val_images={val_images}: must be at least 1")
+        self.val_images, self.url = val_images, url
+
+    def find_records(self) -> tuple[list[Record], list[str]]:
+        """Name the images, by the counts in the files' heads; fetches files that are absent.
+
+        Raises:
+            DataError: If a file is absent and cannot be fetched, or is no idx file of images or of labels.
+        """
+        assert self.root is not None
+        fetch([RemoteFile(f"{self.url}/{name}", self.root / name, md5) for name, md5 in _MD5.items()])
+        records, faults = [], []
+        for split, part in _PARTS.items():
+            images, labels = (read_idx_shape(path) for path in self._files(part))
+            if images[1:] != (28, 28) or len(labels) != 1:
+                faults.append(
+                    f"{self._files(part)[0]}: {images} and {labels} values, not images of 28x28 with a label each"
+                )
+            elif images[0] != labels[0]:
+                faults.append(
+                    f"{self._files(part)[0]}: {images[0]} images, but {labels[0]} labels in {self._files(part)[1].name}"
+                )
+            else:
+                records += [Record(name, name) for name in (f"{split}/{index:05d}" for index in range(images[0]))]
+        return records, faults
+
+    def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
+        """Return the official test images, and training and validation images by ``split_seed``."""
+        train = sum(record.id.startswith("train/") for record in records)
+        if self.val_images >= train:
+            raise ConfigError(f"data.val_images={self.val_images}: leaves none of the {train} images to train on")
+        order = generator(self.split_seed, "split").permutation(train)
+        val, rest = order[: self.val_images], order[self.val_images :]
+        return {"train": np.sort(rest).tolist(), "val": np.sort(val).tolist(), "test": [*range(train, len(records))]}
+
+    def settings(self) -> dict[str, Any]:
+        """Return what shapes the arrays: the files themselves, as no record is a file of its own."""
+        assert self.root is not None
+        stats = {name: (self.root / name).stat() for name in _MD5}
+        return super().settings() | {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+
+    def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
+        """Unpack the files; that is faster than a cache of them would be."""
+        images: list[NDArray[np.uint8]] = []
+        labels: list[NDArray[np.uint8]] = []
+        faults = []
+        for part in _PARTS.values():
+            for path, found in zip(self._files(part), (images, labels), strict=True):
+                try:
+                    found.append(read_idx(path))
+                except DataError as error:
+                    faults.append(str(error))
+        if not faults and (largest := max(int(array.max()) for array in labels)) >= self.num_classes:
+            faults.append(f"data.root={self.root}: a label is {largest}; digits are 0 to 9")
+        if faults:
+            return Arrays([], []), faults
+        return Arrays(np.concatenate(images)[..., None], np.concatenate(labels)), []
+
+    def read(self, record: Record) -> Pair:
+        """Not used: the images lie in one file, see :meth:`load`."""
+        raise NotImplementedError
+
+    def _files(self, part: str) -> tuple[Path, Path]:
+        assert self.root is not None
+        return self.root / f"{part}-images-idx3-ubyte.gz", self.root / f"{part}-labels-idx1-ubyte.gz"

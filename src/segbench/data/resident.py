@@ -1,0 +1,111 @@
+"""Small data as one tensor on the training device: batches are cut from it, and no image is touched in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segbench.data.loader import EpochOrder, Position
+
+if TYPE_CHECKING:
+    from segbench.data.dataset import ImageDataset
+
+# Most bytes that all splits together may take, as float32.
+MOST_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class ResidentTensors:
+    """A split, normalised, on a device.
+
+    Attributes:
+        image: float32 (N,C,H,W).
+        target: int64 (N,) or (N,H,W).
+        ids: The N ids, as objects.
+        key: The target's name in a batch: ``label`` or ``mask``.
+    """
+
+    image: Tensor
+    target: Tensor
+    ids: NDArray[np.object_]
+    key: str
+
+    @property
+    def device(self) -> torch.device:
+        """The device."""
+        return self.image.device
+
+    def batch(self, indices: NDArray[np.int64] | slice) -> dict[str, Any]:
+        """Return a batch, as a DataLoader would.
+
+        Args:
+            indices: Positions in the split.
+        """
+        where = indices if isinstance(indices, slice) else torch.from_numpy(indices).to(self.device)
+        return {"image": self.image[where], self.key: self.target[where], "id": self.ids[indices].tolist()}
+
+
+class ResidentLoader:
+    """Batches of resident tensors, in order, or shuffled by (seed, epoch) and beginning anywhere.
+
+    The batches are those of :class:`segbench.data.loader.ReplayLoader` to the bit.
+
+    Args:
+        tensors: The split.
+        batch_size: Images a batch; the last may be smaller.
+        seed: The run's seed; None keeps the order of the split.
+        position: Returns (epoch, batch) at which to go on, asked once at the first batch of every epoch.
+    """
+
+    def __init__(
+        self, tensors: ResidentTensors, batch_size: int, seed: int | None = None, position: Position = lambda: (0, 0)
+    ) -> None:
+        self._tensors, self._position = tensors, position
+        self._batch_size = batch_size
+        self._order = None if seed is None else EpochOrder(len(tensors.ids), batch_size, seed)
+
+    def __len__(self) -> int:
+        return -(-len(self._tensors.ids) // self._batch_size)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        # A generator: the position is read at the first batch, after the trainer has restored its counters.
+        if self._order is None:
+            for batch in range(len(self)):
+                yield self._tensors.batch(slice(batch * self._batch_size, (batch + 1) * self._batch_size))
+            return
+        epoch, start = self._position()
+        for indices in self._order.batches(epoch, start):
+            yield self._tensors.batch(indices)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: the position belongs to the trainer. Tells Lightning that resuming is safe."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Do nothing, for the same reason."""
+
+
+def obstacle(datasets: Mapping[str, ImageDataset], num_workers: int) -> str | None:
+    """Return why data cannot lie on the device, or None.
+
+    Args:
+        datasets: All splits.
+        num_workers: Worker processes, which would have nothing to do.
+    """
+    if any(dataset.augmentation is not None and dataset.augmentation.transforms for dataset in datasets.values()):
+        return "augmentation works image by image"
+    if any(isinstance(dataset.arrays.images, list) for dataset in datasets.values()):
+        return "the images have several sizes"
+    if num_workers:
+        return f"data.num_workers={num_workers} loads image by image"
+    images = next(iter(datasets.values())).arrays.images
+    needed = 4 * sum(len(dataset) for dataset in datasets.values()) * int(np.prod(images.shape[1:]))
+    if needed > MOST_BYTES:
+        return f"the images take {needed / 2**20:.0f} MiB, more than {MOST_BYTES // 2**20}"
+    return None

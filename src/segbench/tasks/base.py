@@ -1,0 +1,197 @@
+"""What the tasks share: training by a loss, evaluation into a table, and what a checkpoint needs."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Self, TypeVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from segbench.errors import DivergedError
+from segbench.losses import SegmentationLoss
+from segbench.rng import derive_seed
+from segbench.tasks.evaluation import EvaluationTable
+
+TableT = TypeVar("TableT", bound=EvaluationTable)
+# Weight of the newest step in the running loss that the progress bar shows.
+_NEWEST = 0.05
+
+
+class Task(pl.LightningModule, Generic[TableT]):
+    """Trains a network by a loss and evaluates it into tables, from which every score derives.
+
+    Args:
+        network: The network.
+        loss: Callable ``(logits, target[, weight]) -> scalar``.
+        optimizer: Function from parameters to an optimiser.
+        scheduler: Function from an optimiser to a learning-rate schedule stepped once an epoch, or None.
+        class_names: Names of all classes.
+        seed: The run's seed; every step seeds torch with (seed, epoch, batch).
+        ignore_index: Label that counts nowhere.
+        channels_last: Whether to feed the network NHWC memory.
+        monitor: Score that a plateau schedule follows.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: SegmentationLoss,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        scheduler: Callable[..., Any] | None,
+        class_names: Sequence[str],
+        seed: int = 0,
+        ignore_index: int = 255,
+        channels_last: bool = False,
+        monitor: str = "val/loss",
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.class_names = tuple(class_names)
+        self.seed = seed
+        self.ignore_index = ignore_index
+        self.monitor = monitor
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.network.to(memory_format=self.memory_format)  # type: ignore[call-overload]  # missing from its annotations
+        self.validation = self.new_table()
+        self.evaluation: dict[str, TableT] = {}
+        self.extra_state: dict[str, Any] = {}
+        self.running_loss: float | None = None
+        self._make_optimizer, self._make_scheduler = optimizer, scheduler
+        self._loss_sum, self._loss_images = 0.0, 0
+
+    # -- what a task defines -----------------------------------------------------------------------
+
+    @abstractmethod
+    def new_table(self) -> TableT:
+        """Return an empty table for a split's evaluation."""
+
+    @abstractmethod
+    def batch_loss(self, batch: dict[str, Any]) -> Tensor:
+        """Return the training loss of a batch, a scalar."""
+
+    @abstractmethod
+    def evaluate(self, batch: dict[str, Any], table: TableT) -> Tensor:
+        """Add a batch to a table and return the predicted class indices."""
+
+    @abstractmethod
+    def validation_scores(self, table: TableT) -> dict[str, float]:
+        """Return what is logged after each epoch: the values of :meth:`metric_names`."""
+
+    @abstractmethod
+    def final_scores(self, table: TableT) -> dict[str, float]:
+        """Return the scores of a split for ``summary.json``."""
+
+    @abstractmethod
+    def metric_names(self) -> list[str]:
+        """Return what can be monitored."""
+
+    @staticmethod
+    @abstractmethod
+    def probabilities(logits: Tensor) -> Tensor:
+        """Return probabilities of all classes, float32, from logits."""
+
+    # -- batches -----------------------------------------------------------------------------------
+
+    def transfer_batch_to_device(self, batch: dict[str, Any], device: torch.device, dataloader_idx: int) -> Any:
+        """Leave resident batches as they are; going through their ids costs a small network as much as a layer."""
+        if batch["image"].device == device:
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    # -- training ----------------------------------------------------------------------------------
+
+    def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Seed whatever the step draws (dropout and the like) by (seed, epoch, batch)."""
+        torch.manual_seed(derive_seed(self.seed, "step", self.current_epoch, batch_idx))
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """Return the batch's loss.
+
+        Raises:
+            DivergedError: If the loss is not finite; names the step, the learning rate and the images.
+        """
+        loss = self.batch_loss(batch)
+        value = loss.item()
+        if not math.isfinite(value):
+            rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]  # a list only where several are
+            raise DivergedError(
+                f"loss is {value} at step {self.global_step} (epoch {self.current_epoch}), learning rate {rate:g}, "
+                f"images {', '.join(batch['id'])}; lower optimizer.lr or look at these images"
+            )
+        images = len(batch["image"])
+        self._loss_sum += value * images
+        self._loss_images += images
+        self.running_loss = (
+            value if self.running_loss is None else self.running_loss + _NEWEST * (value - self.running_loss)
+        )
+        return loss
+
+    @property
+    def train_loss(self) -> float:
+        """Mean training loss per image since the epoch began."""
+        return self._loss_sum / max(self._loss_images, 1)
+
+    def reset_train_loss(self) -> None:
+        """Begin the mean of a new epoch."""
+        self._loss_sum, self._loss_images = 0.0, 0
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training; a frozen part stays in evaluation, so that its batch-norm statistics stay too."""
+        super().train(mode)
+        for module in self.network.modules():
+            if getattr(module, "frozen", False):
+                module.eval()
+        return self
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser over the weights that are not frozen, and the schedule if there is one."""
+        optimizer = self._make_optimizer([weight for weight in self.network.parameters() if weight.requires_grad])
+        if self._make_scheduler is None:
+            return optimizer
+        schedule = self._make_scheduler(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": self.monitor}}
+
+    # -- validation and test -----------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin new counts."""
+        self.validation = self.new_table()
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Add the batch's counts and loss."""
+        self.evaluate(batch, self.validation)
+
+    def on_validation_epoch_end(self) -> None:
+        """Make the loss and the scores known, from counts, so that they do not depend on the batch size."""
+        self.log_dict(self.validation_scores(self.validation), logger=False)
+
+    def on_test_start(self) -> None:
+        """Begin new counts for every split that is evaluated."""
+        for table in self.evaluation.values():
+            table.clear()
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """Add the batch's counts to the split of its loader (``evaluation`` names the splits in order).
+
+        Returns:
+            The predicted class indices, (B,H,W) or (B,), for callbacks.
+        """
+        return self.evaluate(batch, list(self.evaluation.values())[dataloader_idx])
+
+    # -- checkpoints -------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what is needed to go on exactly and to predict without the data: plain types only."""
+        checkpoint["segbench"] = self.extra_state | {
+            "class_names": list(self.class_names),
+            "train_loss": [self._loss_sum, self._loss_images, self.running_loss],
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the running means up again."""
+        self._loss_sum, self._loss_images, self.running_loss = checkpoint["segbench"]["train_loss"]

@@ -1,0 +1,121 @@
+"""The classification task: a network that names one class an image, and what it made of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segbench.scores.labels import label_scores
+from segbench.tasks.base import Task
+from segbench.tasks.evaluation import EvaluationTable
+
+VALIDATION_SCORES = ("accuracy", "f1")
+
+
+class LabelsTable(EvaluationTable):
+    """Truth, prediction and probabilities of each image, with the loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._truth: list[Tensor] = []
+        self._probabilities: list[Tensor] = []
+
+    def add(self, ids: Sequence[str], truth: Tensor, probabilities: Tensor, loss: Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            ids: The images' ids, B of them.
+            truth: Class indices int64 (B,).
+            probabilities: float32 (B,K); the largest is the prediction.
+            loss: Mean loss of the batch.
+        """
+        self.add_loss(ids, loss)
+        self._truth.append(truth)
+        self._probabilities.append(probabilities)
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """True classes, int64 (N,)."""
+        return torch.cat(self._truth).cpu().numpy() if self._truth else np.zeros(0, np.int64)
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Probabilities of all classes, float32 (N,K)."""
+        return torch.cat(self._probabilities).cpu().numpy() if self._probabilities else np.zeros((0, 1), np.float32)
+
+    def frame(self, split: str, class_names: Sequence[str], groups: Mapping[str, str]) -> pd.DataFrame:
+        """Return one row per image, as stored in ``scores.parquet``.
+
+        Columns ``truth`` and ``prediction`` hold class names (categories in the order of the classes), ``probability``
+        that of the prediction.
+
+        Args:
+            split: Name of the split.
+            class_names: Names in the order of the classes.
+            groups: Group of each image id.
+        """
+        probabilities = self.probabilities
+        prediction = probabilities.argmax(axis=1)
+        names = pd.Index(class_names)
+        return pd.DataFrame(
+            {
+                "split": pd.Categorical([split] * len(self.ids)),
+                "id": self.ids,
+                "group": [groups[image] for image in self.ids],
+                "truth": pd.Categorical.from_codes(self.truth, names),
+                "prediction": pd.Categorical.from_codes(prediction, names),
+                "probability": probabilities.max(axis=1),
+            }
+        )
+
+
+class ClassificationTask(Task[LabelsTable]):
+    """Trains and evaluates any network that maps (B,C,H,W) images to (B,K) logits, K classes of a softmax.
+
+    Args: see :class:`segbench.tasks.base.Task`.
+    """
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits (B,K) for images (B,C,H,W)."""
+        logits: Tensor = self.network(image.contiguous(memory_format=self.memory_format))
+        return logits
+
+    @staticmethod
+    def probabilities(logits: Tensor) -> Tensor:
+        """Return probabilities of all classes, float32 (B,K)."""
+        return logits.float().softmax(dim=1)
+
+    def new_table(self) -> LabelsTable:
+        """Return an empty table of labels."""
+        return LabelsTable()
+
+    def batch_loss(self, batch: dict[str, Any]) -> Tensor:
+        """Return the batch's loss."""
+        loss: Tensor = self.loss(self(batch["image"]), batch["label"], batch.get("weight"))
+        return loss
+
+    def evaluate(self, batch: dict[str, Any], table: LabelsTable) -> Tensor:
+        """Add the batch's labels, probabilities and loss; returns class indices (B,)."""
+        logits = self(batch["image"])
+        probabilities = self.probabilities(logits)
+        table.add(batch["id"], batch["label"], probabilities, self.loss(logits, batch["label"]))
+        return probabilities.argmax(dim=1)
+
+    def validation_scores(self, table: LabelsTable) -> dict[str, float]:
+        """Return loss, accuracy and F1 (the mean over classes)."""
+        scores = self.final_scores(table)
+        return {"val/loss": table.mean_loss} | {f"val/{name}": scores[name] for name in VALIDATION_SCORES}
+
+    def final_scores(self, table: LabelsTable) -> dict[str, float]:
+        """Return accuracy, F1 and each class's F1."""
+        return label_scores(table.truth, table.probabilities.argmax(axis=1), self.class_names)
+
+    def metric_names(self) -> list[str]:
+        """Return what can be monitored."""
+        return [f"val/{name}" for name in ("loss", *VALIDATION_SCORES)]
