@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-# Where files lie, what is printed or logged, and on which device a run happens do not make it another run.
+# Where files lie and come from, what is printed or logged, and on which device a run happens do not make it another run.
 IRRELEVANT = (
     "hydra",
     "paths",
@@ -18,6 +18,8 @@ IRRELEVANT = (
     "debug",
     "data.root",
     "data.num_workers",
+    "data.resident",
+    "data.url",
     "trainer.accelerator",
     "trainer.threads",
     "trainer.progress",
