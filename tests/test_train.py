@@ -335,6 +335,15 @@ BAD_COMBINATIONS = {
     "trainer.precision=16-mixed": "trainer.precision=16-mixed: needs a GPU; use trainer.precision=bf16-mixed",
     "loss.smooth=0": "loss.smooth=0: must be positive",
 }
+# Without a file there: what does not fit is refused before any data is looked for.
+BAD_CLASSIFICATIONS = {
+    "data=carvana model=mnist_cnn": "MnistCNN is for classification, data=carvana for segmentation; use model=unet",
+    "model=unet loss=ce": "UNet is for segmentation, data=mnist for classification; use model=mnist_cnn",
+    "model=mnist_cnn loss=dice": "loss: DiceLoss is not for classification (data=mnist); use loss=ce",
+    "model=mnist_cnn loss=focal": "loss: FocalLoss is not for classification (data=mnist); use loss=ce",
+    "model=mnist_cnn loss=ce activation=sigmoid": "mnist is for classification; use activation=softmax",
+    "model=mnist_cnn loss=ce trainer.monitor=val/dice": "trainer.monitor=val/dice: no such score",
+}
 
 
 @pytest.mark.parametrize("override", BAD_COMBINATIONS)
@@ -347,6 +356,18 @@ def test_parts_that_do_not_fit_are_refused_before_data_is_read(run, tiny, tmp_pa
     assert "\n" not in str(refusal.value)
     if override != "trainer.accelerator=gpu":
         assert not (tmp_path / ".cache").exists()
+
+
+@pytest.mark.parametrize("overrides", BAD_CLASSIFICATIONS)
+def test_classifications_that_do_not_fit_are_refused_before_data_is_read(run, compose, tmp_path, overrides):
+    cfg = compose(
+        *(overrides if "data=" in overrides else f"data=mnist {overrides}").split(), f"data.root={tmp_path}/none"
+    )
+    with pytest.raises(ConfigError) as refusal:
+        run(cfg, tmp_path / "run")
+    assert BAD_CLASSIFICATIONS[overrides] in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert not (tmp_path / "none").exists()
 
 
 def test_the_summary_is_safe_before_pictures_are_drawn(run, finished, tmp_path, monkeypatch):

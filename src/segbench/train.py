@@ -170,7 +170,7 @@ def _check_kinds(cfg: DictConfig, data: ImageData) -> None:
     if kind != data.task:
         fitting = "mnist_cnn" if data.task == "classification" else "unet"
         raise ConfigError(
-            f"model: {network.__name__} is for {kind}, data={data.name} for {data.task}; choose another (model={fitting})"
+            f"model: {network.__name__} is for {kind}, data={data.name} for {data.task}; use model={fitting}"
         )
     if data.task not in getattr(loss, "tasks", ()):
         raise ConfigError(f"loss: {loss.__name__} is not for {data.task} (data={data.name}); use loss=ce")

@@ -35,7 +35,7 @@ def test_the_loss_averages_over_side_outputs_and_adds_the_presence_of_classes():
     mask[0, :4] = 1
     mask[1, :2] = 255
     task, loss = task_of(SideNetwork(outputs)), CEDice()
-    found = task._loss({"image": torch.zeros(2, 1, 11, 13), "mask": mask})
+    found = task.batch_loss({"image": torch.zeros(2, 1, 11, 13), "mask": mask})
     parts = [loss(part[..., :11, :13], mask) for part in (outputs.logits, *outputs.side_logits)]
     presence = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
     expected = sum(parts) / 3 + functional.binary_cross_entropy(torch.sigmoid(outputs.presence), presence)
@@ -47,5 +47,5 @@ def test_networks_with_side_outputs_take_any_image_size():
     for network in (UNet3Plus(1, 3, 2, deep_supervision=True, classification=True), UNetPlusPlus(1, 3, 2)):
         task = task_of(network)
         batch = {"image": torch.randn(2, 1, 19, 37), "mask": torch.randint(0, 3, (2, 19, 37))}
-        task._loss(batch).backward()
+        task.batch_loss(batch).backward()
         assert task.eval()(batch["image"]).shape == (2, 3, 19, 37)

@@ -35,7 +35,7 @@ _VALUES_AT_ONCE = 2**22
 class ImageData(pl.LightningDataModule):
     """A data set with its splits, whatever is learnt from its images.
 
-    :class:`SegmentationData` and :class:`segbench.data.classification.ClassificationData` are what data sets derive from.
+    Data sets derive from :class:`SegmentationData` or :class:`segbench.data.classification.ClassificationData`.
     Nothing is read before :meth:`setup`.
 
     Args:
@@ -232,6 +232,12 @@ class ImageData(pl.LightningDataModule):
     def eval_dataloaders(self) -> dict[str, Any]:
         """Return the batches of every split that is scored at the end: ``val``, and ``test`` where it has labels."""
         return {split: self._in_order(split) for split in ("val", "test") if self.splits.get(split)}
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Leave resident batches as they are; going through their ids costs a small network as much as a layer."""
+        if batch["image"].device == device:
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def summary(self) -> dict[str, Any]:
         """Return the sizes of the splits and the share of pixels of each class in the training set."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -63,15 +64,12 @@ class MNISTData(ClassificationData):
         fetch([RemoteFile(f"{self.url}/{name}", self.root / name, md5) for name, md5 in _MD5.items()])
         records, faults = [], []
         for split, part in _PARTS.items():
-            images, labels = (read_idx_shape(path) for path in self._files(part))
-            if images[1:] != (28, 28) or len(labels) != 1:
-                faults.append(
-                    f"{self._files(part)[0]}: {images} and {labels} values, not images of 28x28 with a label each"
-                )
-            elif images[0] != labels[0]:
-                faults.append(
-                    f"{self._files(part)[0]}: {images[0]} images, but {labels[0]} labels in {self._files(part)[1].name}"
-                )
+            files = self._files(part)
+            images, labels = (read_idx_shape(path) for path in files)
+            if images[1:] != (28, 28):
+                faults.append(f"{files[0]}: values of shape {images}, not images of 28x28")
+            elif labels[1:] or labels[0] != images[0]:
+                faults.append(f"{files[0]}: {images[0]} images, but {math.prod(labels)} labels in {files[1].name}")
             else:
                 records += [Record(name, name) for name in (f"{split}/{index:05d}" for index in range(images[0]))]
         return records, faults

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-# Where files lie and come from, what is printed or logged, and on which device a run happens do not make it another run.
+# Where files lie and come from, what is printed or logged, and on which device a run happens do not make another run.
 IRRELEVANT = (
     "hydra",
     "paths",

@@ -32,7 +32,7 @@ def label_counts(truth: NDArray[np.int64], prediction: NDArray[np.int64], num_cl
 def label_scores(
     truth: NDArray[np.int64], prediction: NDArray[np.int64], class_names: Sequence[str]
 ) -> dict[str, float]:
-    """Return ``accuracy`` (share of images named right), ``f1`` (mean of the classes' F1) and each class's ``f1_<name>``.
+    """Return ``accuracy`` (share of images named right), ``f1`` (mean over classes) and each class's ``f1_<name>``.
 
     F1 is the Dice coefficient of the counts of all images: 2 TP / (2 TP + FP + FN).
 

@@ -95,14 +95,6 @@ class Task(pl.LightningModule, Generic[TableT]):
     def probabilities(logits: Tensor) -> Tensor:
         """Return probabilities of all classes, float32, from logits."""
 
-    # -- batches -----------------------------------------------------------------------------------
-
-    def transfer_batch_to_device(self, batch: dict[str, Any], device: torch.device, dataloader_idx: int) -> Any:
-        """Leave resident batches as they are; going through their ids costs a small network as much as a layer."""
-        if batch["image"].device == device:
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
     # -- training ----------------------------------------------------------------------------------
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:

@@ -21,9 +21,10 @@ class SegmentationTask(Task[CountsTable]):
     """Trains and evaluates any network that maps (B,C,H,W) images to (B,K,H,W) logits.
 
     K = 1 is a sigmoid over one foreground class, K > 1 a softmax; ``class_names`` has background first (2 for binary
-    data). The network's attribute ``stride`` (default 1) is what image sides must be divisible by; images are padded and
-    logits cropped here, once, for every network. In training it may return :class:`segbench.models.TrainingOutputs`: the
-    loss is then the mean over its logits, plus the binary cross entropy of which classes are present.
+    data). The network's attribute ``stride`` (default 1) is what image sides must be divisible by; images are padded
+    and logits cropped here, once, for every network. In training it may return
+    :class:`segbench.models.TrainingOutputs`: the loss is then the mean over its logits, plus the binary cross entropy
+    of which classes are present.
 
     Args: see :class:`segbench.tasks.base.Task`.
     """

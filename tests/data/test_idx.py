@@ -1,0 +1,49 @@
+"""idx files: what is written is read, and whatever is wrong with one is said with its name."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from segbench.data.idx import read_idx, read_idx_shape
+from segbench.errors import DataError
+
+
+def pack(path, values, magic=None, cut=None):
+    content = (magic or b"\0\0\x08" + bytes([values.ndim])) + struct.pack(f">{values.ndim}I", *values.shape)
+    content += values.tobytes()
+    path.write_bytes(gzip.compress(content[:cut]))
+    return path
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 28, 28), (2, 3, 4, 5)])
+def test_values_and_shape_come_back(tmp_path, shape):
+    values = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    path = pack(tmp_path / "x.gz", values)
+    assert read_idx_shape(path) == shape
+    np.testing.assert_array_equal(read_idx(path), values)
+
+
+GOOD = np.zeros((4, 3), np.uint8)
+CASES = {
+    "wrong magic number": (lambda p: pack(p, GOOD, magic=b"\0\0\x0d\x02"), "wrong magic number 00000d02"),
+    "no head": (lambda p: p.write_bytes(gzip.compress(b"\0\0")), "wrong magic number 0000"),
+    "cut within the head": (lambda p: pack(p, GOOD, cut=9), "cut off within its head"),
+    "too few values": (lambda p: pack(p, GOOD, cut=-1), "11 values where its head tells (4, 3)"),
+    "not gzip": (lambda p: p.write_bytes(b"<html>"), "cut off or damaged"),
+    "truncated archive": (lambda p: p.write_bytes(pack(p, GOOD).read_bytes()[:-9]), "cut off or damaged"),
+    "absent": (lambda p: None, "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_bad_file_is_refused_by_name(tmp_path, case):
+    harm, expected = CASES[case]
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    harm(path)
+    with pytest.raises(DataError) as refusal:
+        read_idx(path)
+    assert str(path) in str(refusal.value)
+    assert expected in str(refusal.value)
+    assert "\n" not in str(refusal.value)
