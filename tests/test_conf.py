@@ -39,6 +39,11 @@ def test_an_experiment_asks_a_question_and_sweeps_its_factors(compose, path):
     assert cfg.comparison.question.endswith("?")
     for figure in cfg.comparison.published:
         assert set(figure["where"]) <= swept
+    # A name that is swept by no job would leave a figure without a row, a claim unjudged.
+    named = [figure["where"] for figure in cfg.comparison.published]
+    named += [where for claim in cfg.comparison.claims for where in (claim["better"], *claim.get("than", ()))]
+    for key, value in (item for where in named for item in where.items() if isinstance(item[1], str)):
+        assert value in str(cfg.hydra.sweeper.params[key]).split(","), (key, value)
 
 
 def test_the_quick_width_of_the_configuration_is_said_to_be_quick(compose):

@@ -12,8 +12,14 @@ def monitor_mode(monitor: str) -> str:
     return "min" if "loss" in monitor else "max"
 
 
+def share(count: float, part: float) -> float:
+    """Return a part of a count: 2.0 for 10 epochs and 0.2."""
+    return count * part
+
+
 def register() -> None:
-    """Make ``${run_name:}``, ``${experiment_name:}`` and ``${monitor_mode:...}`` usable in the configuration."""
+    """Make ``${run_name:}``, ``${experiment_name:}``, ``${monitor_mode:...}`` and ``${share:...}`` usable."""
     OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_), replace=True)
     OmegaConf.register_new_resolver("experiment_name", lambda *, _root_: experiment_name(_root_), replace=True)
     OmegaConf.register_new_resolver("monitor_mode", monitor_mode, replace=True)
+    OmegaConf.register_new_resolver("share", share, replace=True)

@@ -173,7 +173,7 @@ def test_dropout_comes_after_the_hidden_layer_s_activation_and_scales_what_is_le
 @pytest.mark.parametrize("network", NETWORKS)
 def test_weights_are_drawn_as_the_option_says(network):
     torch.manual_seed(0)
-    made = network(1, 10)
+    made = network(1, 10, init="he")
     layer = made.body[0] if network is MnistFF else made.hidden[0]
     assert layer.weight.std().item() == pytest.approx(math.sqrt(2 / layer.in_features), rel=0.03)
     assert not layer.bias.any()

@@ -106,7 +106,7 @@ class MnistCNN(nn.Module):
         batch_norm: bool = False,
         pool_first: bool = False,
         size: int = 28,
-        init: Init = "he",
+        init: Init = "torch",
     ) -> None:
         super().__init__()
         require_positive(in_channels=in_channels, out_channels=out_channels, hidden=hidden, size=size)

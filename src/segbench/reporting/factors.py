@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from segbench.errors import ConfigError
 from segbench.reporting.collect import Run
 from segbench.reporting.settings import flatten
+from segbench.reporting.variants import VARIANT
 from segbench.runs.identity import IRRELEVANT
 
 UNKNOWN = "?"
@@ -56,8 +57,9 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
     """Return what differs between the runs besides the factors and the seed.
 
     A key is accounted for when it is a factor; when it lies in a group that is a factor and that group's choice alone
-    decides it (``model.width`` under ``model``, unless one network was trained in two widths); when it repeats the
-    seed; or when it cannot change a result (``segbench.runs.identity.IRRELEVANT``).
+    decides it (``model.width`` under ``model``, unless one network was trained in two widths); when a variant that is a
+    factor decides it, whatever its group; when it repeats the seed; or when it cannot change a result
+    (``segbench.runs.identity.IRRELEVANT``).
 
     Data settings are only names for files, so the files' fingerprint is compared too, among runs of equal settings.
 
@@ -80,8 +82,12 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
     groups = {
         group: [run.choices.get(group) for run in runs] for run in runs for group in run.choices if _matters(group)
     }
+    variants = _variants_told_apart(groups, differing, factors)
+    if VARIANT in (*factors, *variants):
+        decided = {key for key, values in differing.items() if _decided(groups.get(VARIANT, ()), values)}
+        differing = {key: values for key, values in differing.items() if key not in decided}
     found = [group for group, names in groups.items() if group not in factors and _differs(names)]
-    found = [group for group in found if any(key.startswith(f"{group}.") for key in differing)]
+    found = [group for group in found if any(key.startswith(f"{group}.") for key in differing)] + variants
     for key, values in differing.items():
         above = [factor for factor in (*factors, *found) if key.startswith(f"{factor}.")]
         if key not in factors and not any(_decided(groups.get(group, []), values) for group in above):
@@ -140,6 +146,20 @@ def _differs(values: Iterable[Any]) -> bool:
 def _repeats_seed(key: str, values: Sequence[Any], runs: Sequence[Run]) -> bool:
     named = "seed" in key.rpartition(".")[2]
     return named and all(value == run.seed for value, run in zip(values, runs, strict=True))
+
+
+def _variants_told_apart(
+    groups: dict[str, list[str | None]], differing: dict[str, list[Hashable]], factors: Sequence[str]
+) -> list[str]:
+    """Return the variant where every run has one, no factor names it, and it decides what differs besides factors.
+
+    Where some runs have none it is what a link was called elsewhere, and the keys say more.
+    """
+    names = groups.get(VARIANT, [])
+    if VARIANT in factors or None in names or not _differs(names):
+        return []
+    open_keys = [key for key in differing if not any(f"{key}.".startswith(f"{factor}.") for factor in factors)]
+    return [VARIANT] if any(_decided(names, differing[key]) for key in open_keys) else []
 
 
 def _decided(choices: Sequence[Any], values: Sequence[Any]) -> bool:

@@ -23,6 +23,7 @@ from segbench.reporting.factors import (
     require_comparable,
     show_value,
 )
+from segbench.reporting.variants import name_variants
 from segbench.scores.derive import SCORES, Convention
 
 COSTS = (
@@ -163,7 +164,7 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
     Raises:
         ConfigError: If the runs are not comparable, or the comparison names an unknown metric.
     """
-    everything = set_aside_copies(runs)
+    everything = set_aside_copies(name_variants(runs))
     title, declared = declaration([run for run in runs if run.state == "done" or run.config] or runs)
     if declared and not mix:
         everything = set_aside_other_data(everything, declared.get("factors") or ())

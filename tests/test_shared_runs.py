@@ -1,0 +1,40 @@
+"""What several experiments ask for is one run, trained once."""
+
+from itertools import product
+
+import pytest
+from hydra import compose as with_hydra
+from hydra import initialize_config_dir
+
+from segbench.config import validate
+from segbench.runs.identity import run_id
+
+
+def jobs(repository, experiment):
+    """Return the identity of each job of an experiment's first seed, by its overrides."""
+    with initialize_config_dir(str(repository / "conf"), version_base="1.3"):
+        start = [f"experiment={experiment}"]
+        params = with_hydra("config", start, return_hydra_config=True).hydra.sweeper.params
+        grid = [[f"{key}={value}" for value in str(params[key]).split(",")] for key in params if key != "seed"]
+        found = {}
+        for job in product(*grid):
+            cfg = with_hydra("config", [*start, *job])
+            validate(cfg)
+            found[job] = run_id(cfg)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("experiments", "shared"),
+    [
+        (("digits/cnn", "digits/architectures", "digits/pool_order", "digits/optimizer"), 1),
+        (("digits/numpy", "digits/architectures"), 1),
+        (("glands/base", "glands/architectures"), 1),
+        (("glands/skips", "glands/architectures"), 1),
+        (("glands/regularisation", "glands/architectures"), 0),
+    ],
+)
+def test_what_experiments_share_is_one_run_and_so_trained_once(repository, experiments, shared):
+    identities = [jobs(repository, experiment) for experiment in experiments]
+    assert all(len(set(found.values())) == len(found) for found in identities)
+    assert len(set.intersection(*(set(found.values()) for found in identities))) == shared
