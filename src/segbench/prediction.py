@@ -22,7 +22,7 @@ from segbench.data.dataset import Normalise
 from segbench.data.nifti import encode_labels
 from segbench.data.pictures import Picture, is_picture, name_without_suffix, open_picture
 from segbench.errors import CheckpointError, ConfigError, DataError
-from segbench.reporting.panels import class_colour, overlay
+from segbench.reporting.panels import as_picture, class_colour, overlay
 from segbench.runs.checkpoint_io import BEST, load_checkpoint
 from segbench.runs.files import atomic_open, write_json
 from segbench.tasks import SegmentationTask
@@ -197,7 +197,7 @@ def _write_mask(folder: Path, name: str, mask: NDArray[np.uint8], picture: Pictu
 
 def _write_overlay(path: Path, mask: NDArray[np.uint8], picture: Picture, scale: float) -> None:
     grey = np.clip(picture.pixels.astype(np.float32) / scale, 0, 1)
-    shown = np.broadcast_to(grey, (*grey.shape[:3], 3)) if grey.shape[3] == 1 else grey[..., :3]
+    shown = np.broadcast_to(grey, (*grey.shape[:3], 3)) if grey.shape[3] == 1 else as_picture(grey)
     parts = np.stack([overlay(part, labels) for part, labels in zip(shown, mask, strict=True)])
     with atomic_open(path) as stream:
         Image.fromarray((_montage(parts) * 255).round().astype(np.uint8)).save(stream, format="PNG")

@@ -7,6 +7,7 @@ from PIL import Image
 from segbench.data.acdc import GROUPS, ACDCData
 from segbench.data.carvana import CarvanaData
 from segbench.data.cmr import CMRData
+from segbench.data.glas128 import Glas128Data
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +63,11 @@ def test_acdc_patients_frames_and_grids(real_data, tmp_path):
             for label in (1, 2, 3):
                 overlap = ((restored == label) & (truth == label)).sum()
                 assert 2 * overlap / ((restored == label).sum() + (truth == label).sum()) > 0.93, volume.id
+
+
+def test_glas128_is_the_course_s_split(real_data, tmp_path):
+    module = Glas128Data(root=str(real_data / "glas128"), size=[128, 128], cache_dir=tmp_path)
+    module.setup()
+    assert module.summary()["images"] == {"train": 68, "val": 17, "test": 60}
+    assert module.datasets["test"][0]["image"].shape == (2, 128, 128)
+    assert 0.3 < module.class_frequencies[1] < 0.7

@@ -128,7 +128,7 @@ class SegmentationData(pl.LightningDataModule):
         """
         assert record.image is not None
         assert record.mask is not None
-        image = read_image(record.image, self.in_channels)
+        image = self.read_picture(record.image)
         mask = read_mask(record.mask, self.label_map)
         check_same_size(image, mask, record.mask)
         return resize(image, mask, self.size)
@@ -143,6 +143,14 @@ class SegmentationData(pl.LightningDataModule):
         }
 
     # -- what a prediction needs to know -----------------------------------------------------------
+
+    def read_picture(self, path: Path) -> NDArray[Any]:
+        """Return an image file's pixels (H,W,C) as this data set takes them, with the file's own size.
+
+        Raises:
+            DataError: If the file is bad.
+        """
+        return read_image(path, self.in_channels)
 
     def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
         """Return how a picture becomes an image like those trained on, and how predictions come back.
