@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair, fingerprint, load_arrays
 from segbench.data.dataset import SegmentationDataset
-from segbench.data.loader import ReplayLoader, progress_of
+from segbench.data.loader import BatchSize, ReplayLoader, images_per_batch, progress_of
 from segbench.data.plane import Plane
 from segbench.data.reading import check_same_size, read_image, read_mask, resize
 from segbench.data.records import Record, refuse, refusing_unreadable
@@ -37,7 +37,7 @@ class SegmentationData(pl.LightningDataModule):
         cache_dir: Folder of the decoded arrays.
         root: Folder of the data set.
         size: Height and width to which images are resized, or None to keep theirs.
-        batch_size: Images a batch.
+        batch_size: Images a batch; ``all`` makes one batch of each split (full-batch training).
         num_workers: Worker processes that load them; the batches are the same bits for any number.
         split_by: ``group`` keeps cars, patients and the like together; ``image`` does not.
         fit_on: ``train``, or ``train+val`` for a final model: nothing is then left to choose an epoch by.
@@ -68,7 +68,7 @@ class SegmentationData(pl.LightningDataModule):
         cache_dir: Path,
         root: str | None = None,
         size: Sequence[int] | None = None,
-        batch_size: int = 4,
+        batch_size: BatchSize = 4,
         num_workers: int = 0,
         split_by: str = "group",
         fit_on: str = "train",
@@ -205,7 +205,7 @@ class SegmentationData(pl.LightningDataModule):
         arrays, faults = load_arrays(records, self.fingerprint, self.cache_dir, self.read)
         refuse(faults, self.root)
         sizes = {image.shape[:2] for image in arrays.images} if isinstance(arrays.images, list) else {}
-        if sizes and self.batch_size > 1:
+        if sizes and self.batch_size != 1:
             raise ConfigError(
                 f"data.size=null: the images have {len(sizes)} sizes and make no batch; "
                 f"set data.size, or data.batch_size=1 (now {self.batch_size})"
@@ -230,7 +230,7 @@ class SegmentationData(pl.LightningDataModule):
 
         return ReplayLoader(
             self.datasets["train"],
-            self.batch_size,
+            images_per_batch(self.batch_size, self.datasets["train"]),
             self.seed,
             lambda: progress_of(trainer),
             num_workers=self.num_workers,
@@ -267,7 +267,7 @@ class SegmentationData(pl.LightningDataModule):
     def _in_order(self, split: str) -> DataLoader[Any]:
         return DataLoader(
             self.datasets[split],
-            batch_size=self.batch_size,
+            batch_size=images_per_batch(self.batch_size, self.datasets[split]),
             num_workers=self.num_workers,
             worker_init_fn=limit_worker_threads if self.num_workers else None,
         )
