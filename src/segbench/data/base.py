@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair, fingerprint, load_arrays
-from segbench.data.dataset import SegmentationDataset
+from segbench.data.dataset import SegmentationDataset, training_samples
 from segbench.data.loader import BatchSize, ReplayLoader, images_per_batch, progress_of
 from segbench.data.plane import Plane
 from segbench.data.reading import check_same_size, read_image, read_mask, resize
@@ -42,7 +42,7 @@ class SegmentationData(pl.LightningDataModule):
         split_by: ``group`` keeps cars, patients and the like together; ``image`` does not.
         fit_on: ``train``, or ``train+val`` for a final model: nothing is then left to choose an epoch by.
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
-        augmentation: Applied to training images.
+        augmentation: Applied to training images, after the split.
         seed: The run's seed (order and augmentation).
 
     Attributes:
@@ -277,12 +277,12 @@ class SegmentationData(pl.LightningDataModule):
         pixels = 0
         total, squares = np.zeros(self.in_channels), np.zeros(self.in_channels)
         histogram = np.zeros(256, dtype=np.int64)
-        for index in self.splits["train"]:
-            image = np.asarray(arrays.images[index], dtype=np.float64) / self.scale
+        for stored, mask in training_samples(arrays, self.splits["train"], self.augmentation):
+            image = np.asarray(stored, dtype=np.float64) / self.scale
             total += image.sum(axis=(0, 1))
             squares += np.square(image).sum(axis=(0, 1))
             pixels += image.shape[0] * image.shape[1]
-            histogram += np.bincount(np.asarray(arrays.masks[index]).ravel(), minlength=256)
+            histogram += np.bincount(mask.ravel(), minlength=256)
         self.mean: NDArray[np.float64] = total / pixels
         # A constant channel has no deviation to divide by.
         self.std: NDArray[np.float64] = np.sqrt(np.maximum(squares / pixels - self.mean**2, 1e-6))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from segbench.augmentation import Augmentation
-from segbench.data.cache import Arrays
+from segbench.data.cache import Arrays, Pair
 from segbench.data.records import Record
 from segbench.rng import derive_seed
 
@@ -40,7 +40,8 @@ class SegmentationDataset(Dataset[dict[str, Any]]):
     """One split of a data set.
 
     ``dataset[index]`` is an item as it is; ``dataset[epoch, index]`` is augmented by the seed (seed, "augment",
-    epoch, index), so it is the same in any worker.
+    epoch, index), so it is the same in any worker. Where the augmentation makes copies, they follow the images: first
+    copy of every image, then the second, each under the image's id and the copy's name.
 
     Args:
         arrays: Arrays of all records.
@@ -49,7 +50,7 @@ class SegmentationDataset(Dataset[dict[str, Any]]):
         mean: Mean of each channel of images scaled to [0,1], (C,).
         std: Standard deviation of each channel, (C,).
         scale: Largest value of the stored images (255 for 8 bits).
-        augmentation: Applied to augmented items; None leaves them as they are.
+        augmentation: Its copies become items, and it is applied to augmented items; None leaves them as they are.
         seed: The run's seed.
     """
 
@@ -65,18 +66,24 @@ class SegmentationDataset(Dataset[dict[str, Any]]):
         seed: int = 0,
     ) -> None:
         self.arrays, self.indices = arrays, list(indices)
-        self.ids = [records[index].id for index in self.indices]
+        self.copies = augmentation.copies if augmentation is not None else ()
+        ids = [records[index].id for index in self.indices]
+        self.ids = ids + [f"{name} {copy.name}" for copy in self.copies for name in ids]
         self.normalise = Normalise(mean, std, scale)
         self.augmentation, self.seed = augmentation, seed
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.ids)
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
         """Return ``image`` float32 (C,H,W), ``mask`` int64 (H,W) and ``id``."""
         epoch, index = (None, key) if isinstance(key, int | np.integer) else key
-        row = self.indices[index]
+        # A range counts from the end too, and refuses what is outside.
+        number, place = divmod(range(len(self))[index], len(self.indices))
+        row = self.indices[place]
         image, mask = np.array(self.arrays.images[row]), np.array(self.arrays.masks[row])
+        if number:
+            image, mask = self.copies[number - 1](image, mask)
         if epoch is not None and self.augmentation is not None:
             image, mask = self.augmentation(image, mask, derive_seed(self.seed, "augment", epoch, int(index)))
         return {
@@ -84,3 +91,17 @@ class SegmentationDataset(Dataset[dict[str, Any]]):
             "mask": torch.from_numpy(np.ascontiguousarray(mask)).long(),
             "id": self.ids[index],
         }
+
+
+def training_samples(arrays: Arrays, indices: Sequence[int], augmentation: Augmentation | None) -> Iterator[Pair]:
+    """Yield image and mask of every training sample as stored, each image followed by its copies.
+
+    Args:
+        arrays: Arrays of all records.
+        indices: The training records.
+        augmentation: What makes the copies, if there is one.
+    """
+    for index in indices:
+        image, mask = np.asarray(arrays.images[index]), np.asarray(arrays.masks[index])
+        yield image, mask
+        yield from (copy(image, mask) for copy in (augmentation.copies if augmentation is not None else ()))
