@@ -73,6 +73,9 @@ class Predictor:
         data = build_data(cfg)
         task = build_task(cfg, data, restored=True)
         task.load_state_dict(stored["state_dict"])
+        # What the data module has learned of its training images; Lightning keeps it under the class's name.
+        if learned := stored.get(type(data).__qualname__):
+            data.load_state_dict(learned)
         mean, std = (np.asarray(known[name], np.float64) for name in ("mean", "std"))
         normalise = Normalise(mean, std, data.scale)
         return cls(task.eval().to(device), data, normalise, str(cfg.trainer.precision), batch_size)

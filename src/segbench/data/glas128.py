@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segbench.data.base import SegmentationData
+from segbench.data.objects import ObjectData
 from segbench.data.records import Record, find_files, pair
 from segbench.data.splits import split_official
 from segbench.errors import ConfigError, DataError
@@ -15,7 +16,7 @@ PARTS = ("Train", "Test")
 _EXPECTED = "Train and Test, each with image_NN.png and label_NN.png"
 
 
-class Glas128Data(SegmentationData):
+class Glas128Data(ObjectData, SegmentationData):
     """H&E images of colon glands, 128x128, as two stains; a course's version of the GlaS challenge (MICCAI 2015).
 
     ``{Train,Test}/image_NN.png`` (RGB: haematoxylin, eosin, and an empty third channel, which is not read) and
@@ -23,7 +24,8 @@ class Glas128Data(SegmentationData):
     2017; ``data=glas`` reads them.
 
     The names tell no patient, so every image is its own group: images of one patient may stand on both sides of the
-    official split (in the original some do), and intervals take them for independent.
+    official split (in the original some do), and intervals take them for independent. Nor do the labels tell one gland
+    from the next: objects are connected components.
 
     Args:
         val_fraction: Share of ``Train`` that validates, drawn by ``split_seed``; at least one image. ``Test`` is the
