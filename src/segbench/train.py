@@ -205,7 +205,7 @@ def _fit_and_evaluate(
         loggers,
         [
             *(cost, callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps)),
-            *(*extra.values(), callbacks.VolumeScores(data), checkpoints),
+            *(*extra.values(), callbacks.VolumeScores(data), callbacks.ObjectScores(data), checkpoints),
         ],
     )
     resume_from = _resume_point(run)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segbench.scores import Convention, class_scores, mean_score
+from segbench.scores.columns import COLUMN_SCORES
 from segbench.scores.counts import counts
 
 FINAL_SCORES = ("dice", "iou", "sensitivity", "specificity", "precision", "accuracy", "pixel_accuracy")
@@ -32,6 +33,7 @@ class CountsTable:
         self._counts: list[Tensor] = []
         self._confusions: list[Tensor] = []
         self._losses: list[tuple[Tensor, int]] = []
+        self._columns: list[dict[str, NDArray[np.float64]]] = []
 
     def clear(self) -> None:
         """Forget everything."""
@@ -53,6 +55,20 @@ class CountsTable:
             self._confusions.append(confusion)
         if loss is not None:
             self._losses.append((loss.detach(), len(ids)))
+
+    def add_columns(self, columns: Mapping[str, NDArray[np.float64]]) -> None:
+        """Add further columns of the batch that was added last (:mod:`segbench.scores.columns`).
+
+        Args:
+            columns: Name to values (B,C) of its images; NaN for the background.
+        """
+        self._columns.append(dict(columns))
+
+    @property
+    def columns(self) -> dict[str, NDArray[np.float64]]:
+        """All further columns, float64 (N,C) each; none where the data has no objects."""
+        names = self._columns[0] if self._columns else {}
+        return {name: np.concatenate([part[name] for part in self._columns]) for name in names}
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -76,6 +92,7 @@ class CountsTable:
         """Return one row per image and class, as stored in ``scores.parquet``.
 
         Columns ``predicted_0``, ``predicted_1``, ...: how many pixels of the row's class were taken for each class.
+        Then those that were added by :meth:`add_columns`.
 
         Args:
             split: Name of the split.
@@ -97,11 +114,12 @@ class CountsTable:
             }
             | {name: table[:, :, i].ravel() for i, name in enumerate(("tp", "fp", "fn", "tn"))}
             | taken_for
+            | {name: values.ravel() for name, values in self.columns.items()}
         )
 
 
 def final_scores(table: CountsTable, class_names: Sequence[str]) -> dict[str, float]:
-    """Return the mean over classes of every score, and every class's own Dice and IoU.
+    """Return the mean over classes of every score, object scores where there are any, and each class's Dice and IoU.
 
     Args:
         table: The counts of a split.
@@ -109,6 +127,11 @@ def final_scores(table: CountsTable, class_names: Sequence[str]) -> dict[str, fl
     """
     convention = Convention()
     scores = {name: float(mean_score(table.counts, name, convention)) for name in FINAL_SCORES}
+    columns = table.columns
+    for name, score in COLUMN_SCORES.items():
+        if all(column in columns for column in score.columns):
+            terms = np.stack([columns[column] for column in score.columns], axis=-1)
+            scores[name] = float(mean_score(terms, name, convention))
     for name in ("dice", "iou"):
         values = class_scores(table.counts, name, convention)
         scores |= {f"{name}_{label}": float(values[i]) for i, label in enumerate(class_names) if i > 0}
