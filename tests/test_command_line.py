@@ -43,6 +43,8 @@ REFUSED = {
     "trainer.max_epochs=0": "trainer.max_epochs=0: should be greater than 0",
     "trainer.max_epochs=1.5": "trainer.max_epochs=1.5: should be a valid integer",
     "data.batch_size=0": "data.batch_size=0: should be greater than 0",
+    "data.batch_size=al": "data.batch_size=al: should be a whole number of images, or the word all",
+    "data.batch_size=1.5": "data.batch_size=1.5: should be a whole number of images, or the word all",
     "data.size=[96]": "data.size=[96]: list should have at least 2 items",
     "model.width=wide": "model.width=wide: should be a valid integer",
     "seed=-1": "seed=-1: should be greater than or equal to 0",

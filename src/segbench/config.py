@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+from pydantic_core import PydanticCustomError
 
 from segbench.errors import ConfigError
 from segbench.suggest import nearest
@@ -23,6 +24,18 @@ PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
+
+
+def _batch_size(value: Any) -> Any:
+    """Refuse in one message what is neither; of a union pydantic would tell two faults."""
+    if value == "all" or (type(value) is int and value > 0):
+        return value
+    if type(value) is int:
+        raise PydanticCustomError("batch_size", "should be greater than 0, or the word all")
+    raise PydanticCustomError("batch_size", "should be a whole number of images, or the word all")
+
+
+BatchSize = Annotated[Any, AfterValidator(_batch_size)]
 
 
 class _Closed(BaseModel):
@@ -41,7 +54,7 @@ class DataConfig(_Component):
 
     root: str | None = None
     size: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None = None
-    batch_size: PositiveInt = 1
+    batch_size: BatchSize = 1
     num_workers: NonNegativeInt = 0
     split_seed: NonNegativeInt = 0
 

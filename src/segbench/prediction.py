@@ -17,12 +17,12 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from segbench.data.base import SegmentationData
 from segbench.data.dataset import Normalise
 from segbench.data.nifti import encode_labels
 from segbench.data.pictures import Picture, is_picture, name_without_suffix, open_picture
+from segbench.data.segmentation import SegmentationData
 from segbench.errors import CheckpointError, ConfigError, DataError
-from segbench.reporting.panels import class_colour, overlay
+from segbench.reporting.panels import as_picture, class_colour, overlay
 from segbench.runs.checkpoint_io import BEST, load_checkpoint
 from segbench.runs.files import atomic_open, write_json
 from segbench.tasks import SegmentationTask
@@ -75,6 +75,9 @@ class Predictor:
         if not (isinstance(task, SegmentationTask) and isinstance(data, SegmentationData)):
             raise ConfigError(f"run={run}: a classifier; masks can be predicted by segmentation networks only")
         task.load_state_dict(stored["state_dict"])
+        # What the data module has learned of its training images; Lightning keeps it under the class's name.
+        if learned := stored.get(type(data).__qualname__):
+            data.load_state_dict(learned)
         mean, std = (np.asarray(known[name], np.float64) for name in ("mean", "std"))
         normalise = Normalise(mean, std, data.scale)
         return cls(task.eval().to(device), data, normalise, str(cfg.trainer.precision), batch_size)
@@ -199,7 +202,7 @@ def _write_mask(folder: Path, name: str, mask: NDArray[np.uint8], picture: Pictu
 
 def _write_overlay(path: Path, mask: NDArray[np.uint8], picture: Picture, scale: float) -> None:
     grey = np.clip(picture.pixels.astype(np.float32) / scale, 0, 1)
-    shown = np.broadcast_to(grey, (*grey.shape[:3], 3)) if grey.shape[3] == 1 else grey[..., :3]
+    shown = np.broadcast_to(grey, (*grey.shape[:3], 3)) if grey.shape[3] == 1 else as_picture(grey)
     parts = np.stack([overlay(part, labels) for part, labels in zip(shown, mask, strict=True)])
     with atomic_open(path) as stream:
         Image.fromarray((_montage(parts) * 255).round().astype(np.uint8)).save(stream, format="PNG")

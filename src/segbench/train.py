@@ -15,7 +15,8 @@ from pytorch_lightning.loggers import Logger
 
 from segbench import callbacks, environment, sources, tracking
 from segbench.config import validate
-from segbench.data.base import ImageData, SegmentationData
+from segbench.data.base import ImageData
+from segbench.data.segmentation import SegmentationData
 from segbench.errors import CheckpointError, ConfigError, InterruptedRun
 from segbench.instantiation import build
 from segbench.reporting.single import print_run
@@ -230,7 +231,7 @@ def _fit_and_evaluate(
         loggers,
         [
             *(cost, callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps)),
-            *(*extra.values(), callbacks.VolumeScores(data), checkpoints),
+            *(*extra.values(), callbacks.VolumeScores(data), callbacks.ObjectScores(data), checkpoints),
         ],
     )
     resume_from = _resume_point(run)

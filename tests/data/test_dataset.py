@@ -81,3 +81,19 @@ def test_ids_must_be_unique(carvana, monkeypatch):
     monkeypatch.setattr(module, "find_records", lambda: ([records[0], *records], []))
     with pytest.raises(DataError, match="not unique"):
         module.setup()
+
+
+def test_all_images_of_a_split_make_one_batch(carvana):
+    from types import SimpleNamespace
+
+    module = carvana(batch_size="all", split_by="image")
+    module.setup()
+    device, epochs = SimpleNamespace(root_device=torch.device("cpu")), SimpleNamespace(current=SimpleNamespace())
+    epochs.current.processed = epochs.current.ready = 0
+    loop = SimpleNamespace(epoch_progress=epochs, epoch_loop=SimpleNamespace(batch_progress=epochs))
+    module.trainer = SimpleNamespace(strategy=device, fit_loop=loop)
+    batches = list(module.train_dataloader())
+    assert [len(batch["id"]) for batch in batches] == [len(module.splits["train"])]
+    assert len(set(batches[0]["id"])) == len(module.splits["train"])
+    for split, loader in module.eval_dataloaders().items():
+        assert [len(batch["id"]) for batch in loader] == [len(module.splits[split])]

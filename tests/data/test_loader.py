@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
-from segbench.data.loader import ReplayLoader
+from segbench.data.loader import ReplayLoader, images_per_batch
 
 
 class Echo(Dataset):
@@ -45,6 +45,15 @@ def test_workers_do_not_change_the_order_and_the_position_is_asked_for_late():
     iterator = iter(loader)
     now[:] = [2, 1]
     assert [(batch["epoch"].tolist(), batch["index"].tolist()) for batch in iterator] == expected
+
+
+def test_all_images_make_one_batch_however_many_they_are():
+    for length in (1, 5, 40):
+        loader = ReplayLoader(Echo(length), images_per_batch("all", Echo(length)), 0, lambda: (1, 0))
+        found = list(loader)
+        assert len(found) == len(loader) == 1
+        assert sorted(found[0]["index"].tolist()) == list(range(length))
+    assert images_per_batch(3, Echo(40)) == 3
 
 
 def test_the_length_is_that_of_a_whole_epoch():

@@ -7,6 +7,9 @@ from PIL import Image
 from segbench.data.acdc import GROUPS, ACDCData
 from segbench.data.carvana import CarvanaData
 from segbench.data.cmr import CMRData
+from segbench.data.glas import GlasData
+from segbench.data.glas128 import Glas128Data
+from segbench.data.stains import measure_stains, stain_channels
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +65,43 @@ def test_acdc_patients_frames_and_grids(real_data, tmp_path):
             for label in (1, 2, 3):
                 overlap = ((restored == label) & (truth == label)).sum()
                 assert 2 * overlap / ((restored == label).sum() + (truth == label).sum()) > 0.93, volume.id
+
+
+def test_glas128_is_the_course_s_split(real_data, tmp_path):
+    module = Glas128Data(root=str(real_data / "glas128"), size=[128, 128], cache_dir=tmp_path)
+    module.setup()
+    assert module.summary()["images"] == {"train": 68, "val": 17, "test": 60}
+    assert module.datasets["test"][0]["image"].shape == (2, 128, 128)
+    assert 0.3 < module.class_frequencies[1] < 0.7
+
+
+def test_glas_has_16_patients_and_most_are_on_both_sides_of_the_official_split(real_data, tmp_path, caplog):
+    module = GlasData(root=str(real_data / "glas"), size=[64, 96], cache_dir=tmp_path)
+    module.setup()
+    images = module.summary()["images"]
+    assert images["train"] + images["val"] == 36
+    assert images["test"] == 28
+    assert "64 of Grade.csv's 165 images are here" in caplog.text
+    assert "are in train and in test; data.split=patient keeps them apart" in caplog.text
+    assert {record.id: record.group for record in module.records}["testA_1"] == "4"
+    for record in module.records[::9]:
+        assert module.instances(record).max() == len(np.unique(np.asarray(Image.open(record.mask)))) - 1
+    parted = GlasData(root=str(real_data / "glas"), size=[64, 96], cache_dir=tmp_path, split="patient")
+    parted.setup()
+    groups = [{parted.records[index].group for index in chosen} for chosen in parted.splits.values()]
+    assert sum(map(len, groups)) == len(set.union(*groups))
+
+
+def test_glas128_is_glas_with_its_stains_unmixed(real_data):
+    """The ranges that glas128 was made with, 0 to 0.0908 and 0 to 0.1078, are of all 85 training images; here are 36."""
+
+    def small(path):
+        return np.asarray(Image.open(path).resize((128, 128), Image.Resampling.BILINEAR))
+
+    ranges = measure_stains(small(path) for path in sorted((real_data / "glas").glob("train_*[0-9].bmp")))
+    assert ranges[:, 0] == pytest.approx([0, 0], abs=1e-3)
+    assert ranges[:, 1] == pytest.approx([0.0908, 0.1078], rel=0.15)
+    image = small(real_data / "glas" / "testA_1.bmp")
+    ours = stain_channels(image, [[0, 0.0908], [0, 0.1078]]).astype(int)
+    theirs = np.asarray(Image.open(real_data / "glas128" / "Test" / "image_01.png"))[..., :2].astype(int)
+    assert np.abs(ours - theirs).max() <= 1

@@ -1,4 +1,4 @@
-"""Augmentation whose randomness is the sample's seed and nothing else."""
+"""Augmentation: copies of training images, and changes whose randomness is the sample's seed and nothing else."""
 
 from __future__ import annotations
 
@@ -14,18 +14,32 @@ import albumentations
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.augmentation.copies import Copy
+from segbench.errors import ConfigError
+
 
 class Augmentation:
-    """A sequence of albumentations transforms applied to image and mask together.
+    """Copies of the training images, and albumentations transforms applied to image and mask together.
+
+    Copies are samples of their own: with two copies the training set is 3 times as large, and so is an epoch. They are
+    made of training images only, hence after the split, and every sample, copy or not, passes the transforms.
 
     An unseeded ``Compose`` draws the same numbers in every worker and in every epoch (albumentations 2.0.8), and
     global seeds do not reach it. Here it is seeded anew for every sample.
 
     Args:
         transforms: Transforms of albumentations; they must keep the size. None leaves images as they are.
+        copies: What is added to the training set for each of its images; none by default.
+
+    Raises:
+        ConfigError: If two copies have the same name.
     """
 
-    def __init__(self, transforms: Sequence[Any] = ()) -> None:
+    def __init__(self, transforms: Sequence[Any] = (), copies: Sequence[Copy] = ()) -> None:
+        names = [copy.name for copy in copies]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"augmentation.copies: {', '.join(names)}: two are the same; name each once")
+        self.copies = tuple(copies)
         self.transforms = list(transforms)
         self._compose = albumentations.Compose(self.transforms) if self.transforms else None
 

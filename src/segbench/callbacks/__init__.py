@@ -3,6 +3,7 @@
 from segbench.callbacks.checkpoints import LAST_EPOCH, RunCheckpoints
 from segbench.callbacks.cost import CostMeter
 from segbench.callbacks.curves import Curves
+from segbench.callbacks.objects import ObjectScores
 from segbench.callbacks.panels import PredictionPanels
 from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
@@ -13,6 +14,7 @@ __all__ = [
     "LAST_EPOCH",
     "CostMeter",
     "Curves",
+    "ObjectScores",
     "PredictionPanels",
     "ResumableEarlyStopping",
     "RunCheckpoints",

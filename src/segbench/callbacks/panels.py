@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 
 from segbench.errors import SegbenchError
-from segbench.reporting.panels import draw_panels
+from segbench.reporting.panels import as_picture, draw_panels
 from segbench.scores import Convention, image_scores
 from segbench.tasks.inference import predict_probabilities
 from segbench.tracking import log_panels
@@ -136,7 +136,7 @@ def _predict(task: Any, data: Any, split: str, chosen: Sequence[int], precision:
         for item in (dataset[index] for index in chosen):
             prediction = predict_probabilities(task, item["image"][None], precision).argmax(dim=1)
             panel["id"].append(item["id"])
-            panel["image"].append((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
+            panel["image"].append(as_picture((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy()))
             panel["truth"].append(item["mask"].numpy())
             panel["prediction"].append(prediction[0].numpy())
     task.train(was_training)

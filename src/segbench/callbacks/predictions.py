@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 
 from segbench.errors import SegbenchError
 from segbench.reporting.archive import PREDICTIONS, ArchiveWriter, images_name
+from segbench.reporting.panels import as_picture
 
 log = logging.getLogger("segbench")
 MEGABYTE = 2**20
@@ -71,7 +73,7 @@ class StoredPredictions(pl.Callback):
                     log.info("%s: not kept, as more than %g MB", PREDICTIONS, self.megabytes)
                 return
             images = run.parent / images_name(split, data.fingerprint)
-            if not images.exists() and data.in_channels in (1, 3):
+            if not images.exists() and data.in_channels in (1, 2, 3):
                 self._write_images(images, data, split)
         except SegbenchError:
             raise
@@ -83,12 +85,12 @@ class StoredPredictions(pl.Callback):
         mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
         dataset = data.datasets[split]
         for item in (dataset[index] for index in range(len(dataset))):
-            scaled = (item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy()
-            image = (255 * scaled).round().astype(np.uint8)
+            scaled = as_picture((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
+            image: NDArray[Any] = (255 * scaled).round().astype(np.uint8)
             shrink = self.side / max(image.shape[:2])
             if shrink < 1:
                 size = tuple(max(round(length * shrink), 1) for length in image.shape[1::-1])
-                image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1)
+                image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA)).reshape(size[1], size[0], -1)
             writer.add(item["id"], item["mask"].numpy(), image)
         if not writer.write(path, split=split) and writer.full:
             log.info("%s: not kept, as more than %g MB", path.name, self.megabytes)

@@ -8,7 +8,9 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from segbench.data.base import ImageData, SegmentationData
+from segbench.data.base import ImageData
+from segbench.data.loader import images_per_batch
+from segbench.data.segmentation import SegmentationData
 from segbench.scores.counts import confusion_matrices
 from segbench.tasks.evaluation import CountsTable
 from segbench.tasks.inference import predict_probabilities
@@ -42,7 +44,8 @@ class VolumeScores(pl.Callback):
             table = task.evaluation[split + VOLUMES] = CountsTable()
             for volume in volumes:
                 images = torch.stack([self.data.datasets[split][position]["image"] for position in volume.positions])
-                found = predict_probabilities(task, images, trainer.precision, self.data.batch_size)
+                together = images_per_batch(self.data.batch_size, self.data.datasets[split])
+                found = predict_probabilities(task, images, trainer.precision, together)
                 restored = [volume.plane.restore(part) for part in found.numpy()]
                 prediction = torch.from_numpy(np.stack(restored).argmax(axis=1))
                 truth = torch.from_numpy(volume.truth().astype(np.int64))

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data import nifti
-from segbench.data.base import SegmentationData
 from segbench.data.cache import Pair
 from segbench.data.plane import Plane, resample_labels
 from segbench.data.reading import map_labels
 from segbench.data.records import Record
+from segbench.data.segmentation import SegmentationData
 from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.volumes import VolumeSlices
 from segbench.errors import ConfigError, DataError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -17,19 +17,15 @@ from torch.utils.data import DataLoader
 from segbench.augmentation import Augmentation
 from segbench.data import resident
 from segbench.data.cache import Arrays, Pair, fingerprint, load_arrays
-from segbench.data.dataset import ImageDataset, SegmentationDataset
-from segbench.data.loader import ReplayLoader, progress_of
-from segbench.data.plane import Plane
-from segbench.data.reading import check_same_size, read_image, read_mask, resize
+from segbench.data.dataset import ImageDataset
+from segbench.data.loader import BatchSize, ReplayLoader, images_per_batch, progress_of
+from segbench.data.measure import measure, training_stacks
 from segbench.data.records import Record, refuse, refusing_unreadable
 from segbench.data.resident import ResidentLoader, ResidentTensors
 from segbench.data.splits import check_disjoint, split_groups
-from segbench.data.volumes import VolumeSlices
 from segbench.errors import ConfigError, DataError
 
 IGNORE_INDEX = 255
-# Values of which mean and deviation are taken at once.
-_VALUES_AT_ONCE = 2**22
 
 
 class ImageData(pl.LightningDataModule):
@@ -42,14 +38,14 @@ class ImageData(pl.LightningDataModule):
         cache_dir: Folder of the decoded arrays.
         root: Folder of the data set.
         size: Height and width to which images are resized, or None to keep theirs.
-        batch_size: Images a batch.
+        batch_size: Images a batch; ``all`` makes one batch of each split (full-batch training).
         num_workers: Worker processes that load them; the batches are the same bits for any number.
         split_by: ``group`` keeps cars, patients and the like together; ``image`` does not.
         fit_on: ``train``, or ``train+val`` for a final model: nothing is then left to choose an epoch by.
         resident: Whether the images lie as one tensor on the training device: True, False, or ``auto`` for as soon as
             :func:`segbench.data.resident.fits` says so. The batches are the same bits.
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
-        augmentation: Applied to training images.
+        augmentation: Applied to training images, after the split.
         seed: The run's seed (order and augmentation).
 
     Attributes:
@@ -74,7 +70,7 @@ class ImageData(pl.LightningDataModule):
         cache_dir: Path,
         root: str | None = None,
         size: Sequence[int] | None = None,
-        batch_size: int = 4,
+        batch_size: BatchSize = 4,
         num_workers: int = 0,
         split_by: str = "group",
         fit_on: str = "train",
@@ -187,7 +183,7 @@ class ImageData(pl.LightningDataModule):
         arrays, faults = self.load(records)
         refuse(faults, self.root)
         sizes = {image.shape[:2] for image in arrays.images} if isinstance(arrays.images, list) else {}
-        if sizes and self.batch_size > 1:
+        if sizes and self.batch_size != 1:
             raise ConfigError(
                 f"data.size=null: the images have {len(sizes)} sizes and make no batch; "
                 f"set data.size, or data.batch_size=1 (now {self.batch_size})"
@@ -214,10 +210,11 @@ class ImageData(pl.LightningDataModule):
         assert self.trainer is not None
         trainer = self.trainer
         if self._resident():
-            return ResidentLoader(self._on_device("train"), self.batch_size, self.seed, lambda: progress_of(trainer))
+            size = images_per_batch(self.batch_size, self.datasets["train"])
+            return ResidentLoader(self._on_device("train"), size, self.seed, lambda: progress_of(trainer))
         return ReplayLoader(
             self.datasets["train"],
-            self.batch_size,
+            images_per_batch(self.batch_size, self.datasets["train"]),
             self.seed,
             lambda: progress_of(trainer),
             num_workers=self.num_workers,
@@ -255,10 +252,10 @@ class ImageData(pl.LightningDataModule):
 
     def _in_order(self, split: str) -> Any:
         if self._resident():
-            return ResidentLoader(self._on_device(split), self.batch_size)
+            return ResidentLoader(self._on_device(split), images_per_batch(self.batch_size, self.datasets[split]))
         return DataLoader(
             self.datasets[split],
-            batch_size=self.batch_size,
+            batch_size=images_per_batch(self.batch_size, self.datasets[split]),
             num_workers=self.num_workers,
             worker_init_fn=limit_worker_threads if self.num_workers else None,
         )
@@ -296,87 +293,11 @@ class ImageData(pl.LightningDataModule):
 
     def _measure(self, arrays: Arrays) -> None:
         """Compute the training set's mean and deviation a channel (of [0,1]) and its class frequencies."""
-        pixels = 0
-        total, squares = np.zeros(self.in_channels), np.zeros(self.in_channels)
-        histogram = np.zeros(256, dtype=np.int64)
-        for images, targets in _parts(arrays, self.splits["train"]):
-            scaled = images.astype(np.float64) / self.scale
-            total += scaled.sum(axis=(0, 1, 2))
-            squares += np.square(scaled).sum(axis=(0, 1, 2))
-            pixels += scaled[..., 0].size
-            histogram += np.bincount(targets.ravel(), minlength=256)
-        self.mean: NDArray[np.float64] = total / pixels
-        # A constant channel has no deviation to divide by.
-        self.std: NDArray[np.float64] = np.sqrt(np.maximum(squares / pixels - self.mean**2, 1e-6))
-        counted = histogram[: self.num_classes]
-        self._check_classes(counted)
-        self.class_pixels: NDArray[np.int64] = counted
-        self.class_frequencies: NDArray[np.float64] = counted / counted.sum()
-
-
-class SegmentationData(ImageData):
-    """Images with a class for every pixel. A new data set overrides :meth:`find_records`, and names its classes.
-
-    Attributes:
-        label_map: From the value stored in a mask to the class index.
-    """
-
-    task = "segmentation"
-    dataset_class = SegmentationDataset
-    label_map: ClassVar[Mapping[int, int]]
-    # Of a volume's intensities: what becomes 0 and the largest value.
-    percentiles: tuple[float, float] = (1.0, 99.0)
-
-    def read(self, record: Record) -> Pair:
-        """Return a record as it is stored: image (H,W,C) and mask uint8 (H,W).
-
-        Raises:
-            DataError: If a file is bad.
-        """
-        assert record.image is not None
-        assert record.mask is not None
-        image = read_image(record.image, self.in_channels)
-        mask = read_mask(record.mask, self.label_map)
-        check_same_size(image, mask, record.mask)
-        return resize(image, mask, self.size)
-
-    def settings(self) -> dict[str, Any]:
-        """Return what shapes the arrays."""
-        return super().settings() | {"labels": {str(key): value for key, value in self.label_map.items()}}
-
-    # -- what a prediction needs to know -----------------------------------------------------------
-
-    def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
-        """Return how a picture becomes an image like those trained on, and how predictions come back.
-
-        Args:
-            source: Height and width in pixels.
-            spacing: Height and width of a pixel in mm, where the file tells.
-        """
-        size = self.size or source
-        return Plane(source, size, size)
-
-    def volume_slices(self, split: str) -> list[VolumeSlices]:
-        """Return the volumes that a split's images are slices of, to score them whole; nothing for other data."""
-        return []
-
-    # -- helpers -----------------------------------------------------------------------------------
-
-    def _check_classes(self, counted: NDArray[np.int64]) -> None:
-        if counted[1:].sum() == 0:
-            raise DataError(f"data.root={self.root}: all training masks are background only; there is nothing to learn")
-
-
-def _parts(arrays: Arrays, indices: Sequence[int]) -> Iterator[tuple[NDArray[Any], NDArray[np.uint8]]]:
-    """Yield some images (n,H,W,C) with their targets at a time, few enough for the memory: one, where sizes differ."""
-    several = isinstance(arrays.images, list)
-    step = 1 if several else max(_VALUES_AT_ONCE // int(np.prod(arrays.images.shape[1:])), 1)
-    for start in range(0, len(indices), step):
-        part = list(indices[start : start + step])
-        if several:
-            yield arrays.images[part[0]][None], arrays.targets[part[0]][None]
-        else:
-            yield np.asarray(arrays.images[part]), np.asarray(arrays.targets[part])
+        stacks = training_stacks(arrays, self.splits["train"], self.augmentation, self.dataset_class)
+        self.mean, self.std, histogram = measure(stacks, self.in_channels, self.scale)
+        self.class_pixels: NDArray[np.int64] = histogram[: self.num_classes]
+        self._check_classes(self.class_pixels)
+        self.class_frequencies: NDArray[np.float64] = self.class_pixels / self.class_pixels.sum()
 
 
 def limit_worker_threads(worker: int) -> None:

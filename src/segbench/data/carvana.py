@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segbench.data.base import SegmentationData
 from segbench.data.records import Record, find_files, pair
+from segbench.data.segmentation import SegmentationData
 from segbench.errors import DataError
 
 _HOW_TO_GET_IT = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from segbench.data.base import SegmentationData
 from segbench.data.records import Record, find_files, pair
+from segbench.data.segmentation import SegmentationData
 from segbench.errors import ConfigError, DataError
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,13 +14,14 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from segbench.augmentation import Augmentation
-from segbench.data.cache import Arrays
+from segbench.data.cache import Arrays, Pair
 from segbench.data.records import Record
 from segbench.data.resident import ResidentTensors
 from segbench.rng import derive_seed
 
 # Images normalised at once: enough for speed, few enough not to hold a second copy of all.
 _AT_ONCE = 4096
+Move = Callable[[NDArray[Any], NDArray[np.uint8]], Pair]
 
 
 class Normalise:
@@ -45,7 +48,8 @@ class ImageDataset(Dataset[dict[str, Any]]):
     """One split of a data set: images with what is to be learnt of them.
 
     ``dataset[index]`` is an item as it is; ``dataset[epoch, index]`` is augmented by the seed (seed, "augment",
-    epoch, index), so it is the same in any worker.
+    epoch, index), so it is the same in any worker. Where the augmentation makes copies, they follow the images: first
+    copy of every image, then the second, each under the image's id and the copy's name.
 
     Args:
         arrays: Arrays of all records.
@@ -54,7 +58,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
         mean: Mean of each channel of images scaled to [0,1], (C,).
         std: Standard deviation of each channel, (C,).
         scale: Largest value of the stored images (255 for 8 bits).
-        augmentation: Applied to augmented items; None leaves them as they are.
+        augmentation: Its copies become items, and it is applied to augmented items; None leaves them as they are.
         seed: The run's seed.
 
     Attributes:
@@ -75,41 +79,57 @@ class ImageDataset(Dataset[dict[str, Any]]):
         seed: int = 0,
     ) -> None:
         self.arrays, self.indices = arrays, list(indices)
-        self.ids = [records[index].id for index in self.indices]
+        self.copies = augmentation.copies if augmentation is not None else ()
+        ids = [records[index].id for index in self.indices]
+        self.ids = ids + [f"{name} {copy.name}" for copy in self.copies for name in ids]
         self.normalise = Normalise(mean, std, scale)
         self.augmentation, self.seed = augmentation, seed
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.ids)
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
         """Return ``image`` float32 (C,H,W), ``mask`` int64 (H,W) or ``label`` int64 (), and ``id``."""
         epoch, index = (None, key) if isinstance(key, int | np.integer) else key
-        row = self.indices[index]
+        # A range counts from the end too, and refuses what is outside.
+        number, place = divmod(range(len(self))[index], len(self.indices))
+        row = self.indices[place]
         image, target = np.array(self.arrays.images[row]), np.array(self.arrays.targets[row])
+        if number:
+            image, target = self.moved(self.copies[number - 1], image, target)
         if epoch is not None and self.augmentation is not None:
-            image, target = self.augment(image, target, derive_seed(self.seed, "augment", epoch, int(index)))
+            drawn = partial(self.augmentation, seed=derive_seed(self.seed, "augment", epoch, int(index)))
+            image, target = self.moved(drawn, image, target)
         return {
             "image": self.normalise(image),
             self.target: torch.from_numpy(np.ascontiguousarray(target)).long(),
             "id": self.ids[index],
         }
 
+    @staticmethod
     @abstractmethod
-    def augment(
-        self, image: NDArray[Any], target: NDArray[np.uint8], seed: int
-    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """Return image and target as the augmentation makes them."""
+    def moved(move: Move, image: NDArray[Any], target: NDArray[np.uint8]) -> Pair:
+        """Return image and target as ``move``, a function of image and mask, makes them."""
 
     def tensors(self, device: torch.device) -> ResidentTensors:
         """Return all items, as they are, on a device."""
-        images = self.arrays.images
-        image = torch.empty(len(self), images.shape[3], *images.shape[1:3], device=device)
-        for start in range(0, len(self), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            image[part] = self.normalise(images[self.indices[part]])
-        target = torch.from_numpy(np.asarray(self.arrays.targets[self.indices])).long()
-        return ResidentTensors(image, target.to(device), np.array(self.ids, dtype=object), self.target)
+        image = torch.empty(len(self), *self[0]["image"].shape, device=device)
+        target = []
+        for number, start in product(range(1 + len(self.copies)), range(0, len(self.indices), _AT_ONCE)):
+            rows = self.indices[start : start + _AT_ONCE]
+            images, targets = self.arrays.images[rows], np.asarray(self.arrays.targets[rows])
+            if number:
+                images, targets = self.moved_stack(self.copies[number - 1], images, targets)
+            first = number * len(self.indices) + start
+            image[first : first + len(rows)] = self.normalise(images)
+            target.append(torch.from_numpy(targets).long())
+        return ResidentTensors(image, torch.cat(target).to(device), np.array(self.ids, dtype=object), self.target)
+
+    @classmethod
+    def moved_stack(cls, move: Move, images: NDArray[Any], targets: NDArray[np.uint8]) -> Pair:
+        """Return stacks of images (N,H,W,C) and targets (N,...), each moved."""
+        pairs = [cls.moved(move, image, target) for image, target in zip(images, targets, strict=True)]
+        return np.stack([image for image, _ in pairs]), np.stack([target for _, target in pairs])
 
 
 class SegmentationDataset(ImageDataset):
@@ -117,12 +137,10 @@ class SegmentationDataset(ImageDataset):
 
     target = "mask"
 
-    def augment(
-        self, image: NDArray[Any], target: NDArray[np.uint8], seed: int
-    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    @staticmethod
+    def moved(move: Move, image: NDArray[Any], target: NDArray[np.uint8]) -> Pair:
         """Return image and mask, moved alike."""
-        assert self.augmentation is not None
-        return self.augmentation(image, target, seed)
+        return move(image, target)
 
 
 class ClassificationDataset(ImageDataset):
@@ -130,9 +148,7 @@ class ClassificationDataset(ImageDataset):
 
     target = "label"
 
-    def augment(
-        self, image: NDArray[Any], target: NDArray[np.uint8], seed: int
-    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """Return the image, augmented; its label stays."""
-        assert self.augmentation is not None
-        return self.augmentation(image, np.zeros(image.shape[:2], np.uint8), seed)[0], target
+    @staticmethod
+    def moved(move: Move, image: NDArray[Any], target: NDArray[np.uint8]) -> Pair:
+        """Return the image, moved; its label stays."""
+        return move(image, np.zeros(image.shape[:2], np.uint8))[0], target

@@ -8,7 +8,7 @@ random state either and any number of them gives the same bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -18,6 +18,13 @@ from torch.utils.data import DataLoader, Dataset
 from segbench.rng import generator
 
 Position = Callable[[], tuple[int, int]]
+# ``all``: a data set is one batch.
+BatchSize = int | Literal["all"]
+
+
+def images_per_batch(batch_size: BatchSize, dataset: Dataset[Any]) -> int:
+    """Return how many images a batch of a data set holds; never more than there are where all are asked for."""
+    return len(dataset) if batch_size == "all" else batch_size  # type: ignore[arg-type]  # Dataset declares no __len__
 
 
 def progress_of(trainer: pl.Trainer) -> tuple[int, int]:

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.data.base import SegmentationData
 from segbench.data.cache import Pair
 from segbench.data.records import Record
+from segbench.data.segmentation import SegmentationData
 from segbench.rng import generator
 
 BACKGROUND, RIGHT_VENTRICLE, MYOCARDIUM, LEFT_VENTRICLE = range(4)

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data import nifti
-from segbench.data.base import SegmentationData
 from segbench.data.plane import Plane
-from segbench.data.reading import read_image
+from segbench.data.segmentation import SegmentationData
 from segbench.errors import DataError
 
 VOLUMES = (".nii.gz", ".nii")
@@ -74,7 +73,7 @@ def open_picture(path: Path, data: SegmentationData) -> Picture:
         voxels = nifti.normalised(volume, data.percentiles).transpose(2, 1, 0)[..., None]
         x, y, _ = volume.spacing
         return Picture(path, voxels * data.scale, data.prediction_plane(voxels.shape[1:3], (y, x)), volume)
-    pixels: NDArray[Any] = read_image(path, data.in_channels)
+    pixels = data.read_picture(path)
     if data.scale != 255.0:
         # An image file has 8 bits, whatever the largest value that the data set stores.
         pixels = pixels.astype(np.float32) * (data.scale / 255.0)

@@ -28,20 +28,23 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
 
     Args:
         path: The file.
-        channels: 1 for grey, 3 for RGB.
+        channels: 1 for grey, 3 for RGB, 2 for two stains: the first two channels of an RGB image whose third is empty.
 
     Returns:
         uint8 (H,W,channels).
 
     Raises:
-        DataError: One line: unreadable, truncated, more than 8 bits, several frames, or too large.
+        DataError: One line: unreadable, truncated, more than 8 bits, several frames, too large, or not two stains.
     """
     with _open(path) as image:
         if image.mode not in _IMAGE_MODES:
             raise DataError(f"{path}: {image.mode} image; this data set reads 8-bit images")
         image = ImageOps.exif_transpose(image)
         converted = image.convert("L" if channels == 1 else "RGB")
-        return np.asarray(converted).reshape(converted.height, converted.width, channels)
+        pixels = np.asarray(converted).reshape(converted.height, converted.width, -1)
+        if channels == 2 and (image.mode not in ("RGB", "RGBA") or pixels[..., 2].any()):
+            raise DataError(f"{path}: expected two stains, the first two channels of an RGB image whose third is empty")
+        return pixels[..., :channels]
 
 
 def read_mask(path: Path, label_map: Mapping[int, int]) -> NDArray[np.uint8]:

@@ -46,6 +46,29 @@ def split_groups(groups: Sequence[str], fractions: Mapping[str, float], seed: in
     return parts
 
 
+def split_official(groups: Sequence[str], test: Sequence[bool], val_fraction: float, seed: int) -> dict[str, list[int]]:
+    """Keep an official test split, and draw validation groups from the rest.
+
+    Args:
+        groups: The group of each record.
+        test: Whether a record is officially one of the test split.
+        val_fraction: Share of the other groups that validate, in (0, 1); at least one does.
+        seed: Seed of that draw.
+
+    Returns:
+        Indices of ``train``, ``val`` and, where there are any, ``test``, ascending.
+
+    Raises:
+        DataError: If fewer than two groups are left to train and validate.
+    """
+    rest = [index for index, official in enumerate(test) if not official]
+    fractions = {"train": 1 - val_fraction, "val": val_fraction}
+    parts = split_groups([groups[index] for index in rest], fractions, seed)
+    splits = {part: [rest[index] for index in chosen] for part, chosen in parts.items()}
+    official_test = [index for index, official in enumerate(test) if official]
+    return splits | ({"test": official_test} if official_test else {})
+
+
 def check_disjoint(groups: Sequence[str], splits: Mapping[str, Sequence[int]]) -> None:
     """Refuse splits that share a group.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import SplitCounts, scored_class
-from segbench.scores.derive import SCORES, Convention, fill_empty, mean_present, pixel_accuracy, ratio
+from segbench.scores.derive import Convention, first_class, mean_present, pixel_accuracy, ratio, score_values
 
 Floats = NDArray[np.float64]
 
@@ -176,17 +176,18 @@ def _additive(
     counts: SplitCounts, metric: str, convention: Convention
 ) -> tuple[NDArray[Any], Callable[[NDArray[Any]], Floats]]:
     """Return what adds up over images, (N,...), and the score of such sums, (...,C,K) to (...)."""
-    values, pooled = counts.counts, convention.reduction == "pooled"
+    pooled = convention.reduction == "pooled"
     if metric == "pixel_accuracy":
+        values = counts.counts
         if pooled:
             return values, pixel_accuracy
         return _with_number(pixel_accuracy(values)[:, None]), _mean_of_means
     name, index = scored_class(counts, metric)
-    first = 0 if convention.background else 1
-    values = values[:, first:] if index is None else values[:, [index]]
+    values = counts.values(name)
+    values = values[:, first_class(name, convention) :] if index is None else values[:, [index]]
     if pooled:
-        return values, lambda sums: mean_present(fill_empty(SCORES[name](sums), convention), axis=-1)
-    return _with_number(fill_empty(SCORES[name](values), convention)), _mean_of_means
+        return values, lambda sums: mean_present(score_values(sums, name, convention), axis=-1)
+    return _with_number(score_values(values, name, convention)), _mean_of_means
 
 
 def _with_number(scores: Floats) -> Floats:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from segbench.errors import ConfigError
+from segbench.scores.columns import COLUMN_SCORES, SCORE_COLUMNS
 from segbench.scores.derive import SCORES, Convention, class_scores, mean_score
 
 COUNTS = ["tp", "fp", "fn", "tn"]
@@ -27,6 +28,8 @@ class SplitCounts:
         counts: int64 (N, C, 4): tp, fp, fn, tn.
         confusion: int64 (C, C): pixels of all images together, rows the truth, columns the prediction; None where the
             run did not store it. Of two classes it follows from the counts.
+        columns: Further columns that scores are made of, float64 (N, C) each, NaN for the background
+            (:mod:`segbench.scores.columns`); none for data without objects.
     """
 
     ids: tuple[str, ...]
@@ -35,6 +38,26 @@ class SplitCounts:
     class_names: tuple[str, ...]
     counts: np.ndarray
     confusion: np.ndarray | None = None
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def values(self, name: str) -> np.ndarray:
+        """Return what a score is made of, (N, C, K): the counts, or the columns it names.
+
+        Args:
+            name: ``pixel_accuracy``, or a key of ``SCORES`` or ``COLUMN_SCORES``.
+
+        Raises:
+            ConfigError: If the run has not stored these columns.
+        """
+        if name not in COLUMN_SCORES:
+            return self.counts
+        wanted = COLUMN_SCORES[name].columns
+        if missing := [column for column in wanted if column not in self.columns]:
+            raise ConfigError(
+                f"comparison.metric: no {name}, as a run's scores have no column {missing[0]}; only data whose images"
+                " are scored object by object has (glas, glas128)"
+            )
+        return np.stack([self.columns[column] for column in wanted], axis=-1)
 
 
 def read_counts(path: Path) -> dict[str, SplitCounts]:
@@ -47,7 +70,7 @@ def read_counts(path: Path) -> dict[str, SplitCounts]:
         OSError: If it cannot be read.
         ValueError: If columns are missing, counts are negative or not whole numbers, an image lacks a class or has it
             twice, the classes of an image do not count the same number of pixels, or the confusion of classes does not
-            add up to the counts.
+            add up to the counts, or further columns are negative or not finite.
     """
     table = pd.read_parquet(path)
     missing = [column for column in COLUMNS if column not in table]
@@ -66,32 +89,36 @@ def derive(counts: SplitCounts, metric: str, convention: Convention) -> float:
 
     Args:
         counts: The counts of one split of one run.
-        metric: ``pixel_accuracy``, a name of :data:`segbench.scores.derive.SCORES`, or ``<name>_<class>``.
+        metric: ``pixel_accuracy``, a name of :data:`segbench.scores.derive.SCORES` or
+            :data:`segbench.scores.columns.COLUMN_SCORES`, or ``<name>_<class>``.
         convention: Reduction over images, background, empty classes.
 
     Raises:
         ConfigError: If there is no such metric for these classes.
     """
-    if metric == "pixel_accuracy" or metric in SCORES:
-        return float(mean_score(counts.counts, metric, convention))
-    name, index = scored_class(counts, metric)
-    return float(class_scores(counts.counts, name, convention)[index])
+    name, index = ("pixel_accuracy", None) if metric == "pixel_accuracy" else scored_class(counts, metric)
+    if index is None:
+        return float(mean_score(counts.values(name), name, convention))
+    return float(class_scores(counts.values(name), name, convention)[index])
 
 
 def scored_class(counts: SplitCounts, metric: str) -> tuple[str, int | None]:
-    """Return a metric's name in :data:`segbench.scores.derive.SCORES` and the class it is of; None for their mean.
+    """Return a metric's name in ``SCORES`` or ``COLUMN_SCORES`` and the class it is of; None for their mean.
 
     Raises:
         ConfigError: If there is no such metric for these classes.
     """
-    if metric in SCORES:
+    names = (*SCORES, *COLUMN_SCORES)
+    if metric in names:
         return metric, None
-    for name in SCORES:
-        for index, label in enumerate(counts.class_names):
+    for name in names:
+        # Background has no objects.
+        labels = list(enumerate(counts.class_names))[name in COLUMN_SCORES :]
+        for index, label in labels:
             if metric in (f"{name}_{label}", f"{name}_{label.replace(' ', '_')}"):
                 return name, index
     raise ConfigError(
-        f"comparison.metric: no score {metric!r}; there are pixel_accuracy, {', '.join(SCORES)}, <score>_<class>"
+        f"comparison.metric: no score {metric!r}; there are pixel_accuracy, {', '.join(names)}, <score>_<class>"
     )
 
 
@@ -110,7 +137,21 @@ def _split(name: str, table: pd.DataFrame) -> SplitCounts:
     sizes = sorted({(int(height), int(width)) for height, width in images[["height", "width"]].to_numpy()})
     names = tuple(classes["class_name"])
     confusion = _confusion(name, table, indices, counts)
-    return SplitCounts(tuple(ids), tuple(images["group"]), tuple(sizes), names, counts, confusion)
+    columns = _columns(name, table, len(indices))
+    return SplitCounts(tuple(ids), tuple(images["group"]), tuple(sizes), names, counts, confusion, columns)
+
+
+def _columns(name: str, table: pd.DataFrame, classes: int) -> dict[str, np.ndarray]:
+    """Return the further columns that a run has stored, (N, C) each."""
+    found = {
+        column: table[column].to_numpy(np.float64).reshape(-1, classes) for column in SCORE_COLUMNS if column in table
+    }
+    # A split that was not scored by objects, of whole volumes say, stands in a table with one that was.
+    found = {column: values for column, values in found.items() if not np.isnan(values).all()}
+    for column, values in found.items():
+        if not np.isfinite(values[:, 1:]).all() or (values[:, 1:] < 0).any():
+            raise ValueError(f"{name}: {column} must be finite numbers, 0 or more")
+    return found
 
 
 def _confusion(name: str, table: pd.DataFrame, indices: np.ndarray, counts: np.ndarray) -> np.ndarray | None:

@@ -66,7 +66,8 @@ def _training(comparison: Comparison) -> list[str]:
     if patience := known["trainer.early_stopping"]:
         text += f" at most (stopped after {' or '.join(patience)} without a better score)"
     if known["data.batch_size"]:
-        text += f" in batches of {' or '.join(known['data.batch_size'])}"
+        sizes = ["all images" if size == "all" else size for size in known["data.batch_size"]]
+        text += f" in batches of {' or '.join(sizes)}"
     monitors = [
         "the last epoch" if name == "last" else f"the best epoch by {name}" for name in known["trainer.monitor"]
     ]

@@ -35,7 +35,7 @@ def draw_panels(
     """Draw a grid of image | truth | prediction and write it as PNG.
 
     Args:
-        images: N arrays (H, W, C) or (H, W), C = 1 or 3; float in [0, 1] or uint8. Sizes may differ.
+        images: N arrays (H, W, C) or (H, W), C = 1, 2 or 3; float in [0, 1] or uint8. Sizes may differ.
         truths: N integer masks (H, W) with class indices; label 255 (ignored) is hatched grey.
         predictions: N integer masks (H, W) with class indices.
         class_names: Names of the classes, background (index 0, left transparent) first.
@@ -97,10 +97,17 @@ def class_colour(label: int) -> tuple[float, float, float]:
     return red, green, blue
 
 
+def as_picture(image: np.ndarray) -> np.ndarray:
+    """Return an image (..., C) as it can be shown, C = 1 or 3: two channels (stains) become red and green."""
+    if image.shape[-1] != 2:
+        return image
+    return np.concatenate([image, np.zeros_like(image[..., :1])], axis=-1)
+
+
 def _as_rgb(image: np.ndarray) -> np.ndarray:
     array = np.asarray(image)
     scaled = array / 255.0 if array.dtype == np.uint8 else np.clip(array.astype(np.float64), 0.0, 1.0)
-    scaled = scaled[..., None] if scaled.ndim == 2 else scaled
+    scaled = scaled[..., None] if scaled.ndim == 2 else as_picture(scaled)
     return np.repeat(scaled, 3, axis=2) if scaled.shape[2] == 1 else scaled[..., :3]
 
 

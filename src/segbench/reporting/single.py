@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from segbench.runs.files import read_json
 from segbench.scores import Convention, class_scores, mean_score
+from segbench.scores.columns import COLUMN_SCORES
 
 _SCORES = ("dice", "iou", "sensitivity", "specificity", "precision")
 
@@ -44,6 +46,8 @@ def print_run(directory: Path, console: Console) -> None:
         sizes = sorted({f"{height}x{width}" for height, width in zip(part["height"], part["width"], strict=True)})
         size = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} for one,"
         accuracy = mean_score(counts, "pixel_accuracy", convention)
+        if objects := _object_scores(summary, str(split)):
+            console.print(f"objects: {objects}", soft_wrap=True)
         console.print(f"pixel accuracy {_figure(accuracy)}; {convention.describe()}; at {size} pixels", soft_wrap=True)
     if cost := summary.get("cost"):
         console.print(
@@ -57,6 +61,15 @@ def print_run(directory: Path, console: Console) -> None:
     picture = directory / "figures" / "predictions.png"
     if picture.exists():
         console.print(f"picture:       {picture}", soft_wrap=True, highlight=False)
+
+
+def _object_scores(summary: dict[str, Any], split: str) -> str:
+    """Return the scores of objects in words; empty for data without."""
+    scores = summary.get("scores", {}).get(split, {})
+    found = [(name, score.unit) for name, score in COLUMN_SCORES.items() if name in scores]
+    return ", ".join(
+        f"{name.removeprefix('object_').capitalize()} {_figure(scores[name])} {unit}".rstrip() for name, unit in found
+    )
 
 
 def _figure(value: float | None, digits: int = 4) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.errors import ConfigError
+from segbench.scores.columns import COLUMN_SCORES
 from segbench.suggest import nearest
 
 Floats = NDArray[np.float64]
@@ -103,6 +104,27 @@ SCORES: dict[str, Callable[[Counts], Floats]] = {
 }
 
 
+def score_values(values: Any, name: str, convention: Convention) -> Floats:
+    """Return one score of counts or columns, (...,K) to (...), with what the convention says of nothing to score.
+
+    Args:
+        values: Counts (...,4) for a key of :data:`SCORES`, or the columns of a key of
+            :data:`segbench.scores.columns.COLUMN_SCORES`, in their order.
+        name: The key.
+        convention: How.
+    """
+    if name in SCORES:
+        return fill_empty(SCORES[name](values), convention)
+    score = COLUMN_SCORES[name]
+    # Of two empty sets a distance is 0, its best and its least value.
+    return fill_empty(score.score(values), convention, 0.0 if score.lower_is_better else 1.0)
+
+
+def first_class(name: str, convention: Convention) -> int:
+    """Return the first class of the mean over classes; background has no further columns, as it has no objects."""
+    return 0 if convention.background and name not in COLUMN_SCORES else 1
+
+
 def pixel_accuracy(counts: Counts) -> Floats:
     """Share of counted pixels whose class is right: (...,C,4) to (...).
 
@@ -112,12 +134,12 @@ def pixel_accuracy(counts: Counts) -> Floats:
     return ratio(counts[..., 0].sum(axis=-1), counts[..., 0, :].sum(axis=-1))
 
 
-def class_scores(counts: Counts, name: str, convention: Convention | None = None) -> Floats:
+def class_scores(counts: NDArray[Any], name: str, convention: Convention | None = None) -> Floats:
     """Return the score of each class over a set of images.
 
     Args:
-        counts: int64 (N,C,4).
-        name: A key of :data:`SCORES`.
+        counts: int64 (N,C,4), or for a score of further columns those, float64 (N,C,K).
+        name: A key of :data:`SCORES` or of :data:`segbench.scores.columns.COLUMN_SCORES`.
         convention: How; its ``background`` plays no role here.
 
     Returns:
@@ -125,16 +147,16 @@ def class_scores(counts: Counts, name: str, convention: Convention | None = None
     """
     convention = convention or Convention()
     if convention.reduction == "pooled":
-        return fill_empty(SCORES[name](counts.sum(axis=0)), convention)
-    return mean_present(fill_empty(SCORES[name](counts), convention), axis=0)
+        return score_values(counts.sum(axis=0), name, convention)
+    return mean_present(score_values(counts, name, convention), axis=0)
 
 
-def image_scores(counts: Counts, name: str, convention: Convention | None = None) -> Floats:
+def image_scores(counts: NDArray[Any], name: str, convention: Convention | None = None) -> Floats:
     """Return the score of each image, the mean over its classes.
 
     Args:
-        counts: int64 (N,C,4).
-        name: A key of :data:`SCORES`, or ``pixel_accuracy``.
+        counts: As for :func:`class_scores`.
+        name: As for :func:`class_scores`, or ``pixel_accuracy``.
         convention: How.
 
     Returns:
@@ -143,31 +165,35 @@ def image_scores(counts: Counts, name: str, convention: Convention | None = None
     convention = convention or Convention()
     if name == "pixel_accuracy":
         return pixel_accuracy(counts)
-    first = 0 if convention.background else 1
-    return mean_present(fill_empty(SCORES[name](counts[:, first:]), convention), axis=1)
+    return mean_present(score_values(counts[:, first_class(name, convention) :], name, convention), axis=1)
 
 
-def mean_score(counts: Counts, name: str, convention: Convention | None = None) -> float:
+def mean_score(counts: NDArray[Any], name: str, convention: Convention | None = None) -> float:
     """Return one number for a set of images: the mean over classes of :func:`class_scores`.
 
     Args:
-        counts: int64 (N,C,4).
-        name: A key of :data:`SCORES`, or ``pixel_accuracy`` (which has no classes).
+        counts: As for :func:`class_scores`.
+        name: As for :func:`class_scores`, or ``pixel_accuracy`` (which has no classes).
         convention: How.
     """
     convention = convention or Convention()
     if name == "pixel_accuracy":
         pooled = convention.reduction == "pooled"
         return float(pixel_accuracy(counts.sum(axis=0)) if pooled else mean_present(pixel_accuracy(counts), axis=0))
-    first = 0 if convention.background else 1
-    return float(mean_present(class_scores(counts, name, convention)[first:], axis=0))
+    return float(mean_present(class_scores(counts, name, convention)[first_class(name, convention) :], axis=0))
 
 
-def fill_empty(values: Floats, convention: Convention) -> Floats:
-    """Return scores (...) with what the convention says a class is worth where there is nothing to score (NaN)."""
+def fill_empty(values: Floats, convention: Convention, best: float = 1.0) -> Floats:
+    """Return scores (...) with what the convention says a class is worth where there is nothing to score (NaN).
+
+    Args:
+        values: The scores.
+        convention: How.
+        best: What ``empty: one`` stands for: the value of a perfect prediction.
+    """
     if convention.empty == "nan":
         return values
-    return np.where(np.isnan(values), 1.0 if convention.empty == "one" else 0.0, values)
+    return np.where(np.isnan(values), best if convention.empty == "one" else 0.0, values)
 
 
 def mean_present(values: Floats, axis: int) -> Any:

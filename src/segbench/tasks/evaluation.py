@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segbench.scores import Convention, class_scores, mean_score
+from segbench.scores.columns import COLUMN_SCORES
 from segbench.scores.counts import counts
 
 FINAL_SCORES = ("dice", "iou", "sensitivity", "specificity", "precision", "accuracy", "pixel_accuracy")
@@ -28,6 +29,7 @@ class EvaluationTable:
     def __init__(self) -> None:
         self.ids: list[str] = []
         self._losses: list[tuple[Tensor, int]] = []
+        self._columns: list[dict[str, NDArray[np.float64]]] = []
 
     def clear(self) -> None:
         """Forget everything."""
@@ -88,6 +90,20 @@ class CountsTable(EvaluationTable):
         if confusion.shape[-1] <= MOST_CONFUSED:
             self._confusions.append(confusion)
 
+    def add_columns(self, columns: Mapping[str, NDArray[np.float64]]) -> None:
+        """Add further columns of the batch that was added last (:mod:`segbench.scores.columns`).
+
+        Args:
+            columns: Name to values (B,C) of its images; NaN for the background.
+        """
+        self._columns.append(dict(columns))
+
+    @property
+    def columns(self) -> dict[str, NDArray[np.float64]]:
+        """All further columns, float64 (N,C) each; none where the data has no objects."""
+        names = self._columns[0] if self._columns else {}
+        return {name: np.concatenate([part[name] for part in self._columns]) for name in names}
+
     @property
     def counts(self) -> NDArray[np.int64]:
         """All counts, int64 (N,C,4)."""
@@ -104,6 +120,7 @@ class CountsTable(EvaluationTable):
         """Return one row per image and class, as stored in ``scores.parquet``.
 
         Columns ``predicted_0``, ``predicted_1``, ...: how many pixels of the row's class were taken for each class.
+        Then those that were added by :meth:`add_columns`.
 
         Args:
             split: Name of the split.
@@ -125,11 +142,12 @@ class CountsTable(EvaluationTable):
             }
             | {name: table[:, :, i].ravel() for i, name in enumerate(("tp", "fp", "fn", "tn"))}
             | taken_for
+            | {name: values.ravel() for name, values in self.columns.items()}
         )
 
 
 def final_scores(table: CountsTable, class_names: Sequence[str]) -> dict[str, float]:
-    """Return the mean over classes of every score, and every class's own Dice and IoU.
+    """Return the mean over classes of every score, object scores where there are any, and each class's Dice and IoU.
 
     Args:
         table: The counts of a split.
@@ -137,6 +155,11 @@ def final_scores(table: CountsTable, class_names: Sequence[str]) -> dict[str, fl
     """
     convention = Convention()
     scores = {name: float(mean_score(table.counts, name, convention)) for name in FINAL_SCORES}
+    columns = table.columns
+    for name, score in COLUMN_SCORES.items():
+        if all(column in columns for column in score.columns):
+            terms = np.stack([columns[column] for column in score.columns], axis=-1)
+            scores[name] = float(mean_score(terms, name, convention))
     for name in ("dice", "iou"):
         values = class_scores(table.counts, name, convention)
         scores |= {f"{name}_{label}": float(values[i]) for i, label in enumerate(class_names) if i > 0}

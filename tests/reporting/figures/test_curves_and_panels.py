@@ -8,7 +8,7 @@ from PIL import Image
 from segbench.reporting.collect import collect
 from segbench.reporting.figures.curves import draw_curves, series
 from segbench.reporting.palette import CLASS_COLOURS, COLOURS, ink, rgb
-from segbench.reporting.panels import GREY, class_colour, draw_panels, overlay
+from segbench.reporting.panels import GREY, as_picture, class_colour, draw_panels, overlay
 from segbench.reporting.table import compare
 
 
@@ -184,3 +184,16 @@ def test_series_leaves_out_epochs_without_a_value():
     curves = pd.DataFrame({"epoch": [1, 2, 3], "val/loss": [0.5, np.nan, 0.25]})
     assert series(curves, "val/loss").to_dict() == {1: 0.5, 3: 0.25}
     assert series(curves, "val/dice").empty
+
+
+def test_two_stains_are_shown_as_red_and_green(tmp_path):
+    stains = np.random.default_rng(0).random((6, 8, 2))
+    shown = as_picture(stains)
+    assert shown.shape == (6, 8, 3)
+    assert np.array_equal(shown[..., :2], stains)
+    assert not shown[..., 2].any()
+    for channels in (1, 3):
+        assert as_picture(np.ones((6, 8, channels))).shape == (6, 8, channels)
+    mask = np.zeros((6, 8), int)
+    draw_panels([stains], [mask], [mask], ["background", "gland"], tmp_path / "panels.png", ["one"])
+    assert (tmp_path / "panels.png").stat().st_size

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.reporting.counts import SplitCounts
+from segbench.errors import ConfigError
+from segbench.reporting.counts import SplitCounts, scored_class
 from segbench.reporting.table import Comparison, Row
-from segbench.scores.derive import SCORES, Convention, image_scores
+from segbench.scores.derive import Convention, image_scores, score_values
 
 Floats = NDArray[np.float64]
 
@@ -35,15 +36,12 @@ def image_values(counts: SplitCounts, metric: str, convention: Convention) -> Fl
         metric: As for :func:`segbench.reporting.counts.derive`; an unknown one gives NaN everywhere.
         convention: What background and empty classes are worth.
     """
-    if metric == "pixel_accuracy" or metric in SCORES:
-        return image_scores(counts.counts, metric, convention)
-    for name in SCORES:
-        for index, label in enumerate(counts.class_names):
-            if metric in (f"{name}_{label}", f"{name}_{label.replace(' ', '_')}"):
-                # One class alone is its own mean, whichever it is.
-                alone = replace(convention, background=True)
-                return image_scores(counts.counts[:, index : index + 1], name, alone)
-    return np.full(len(counts.ids), np.nan)
+    try:
+        name, index = ("pixel_accuracy", None) if metric == "pixel_accuracy" else scored_class(counts, metric)
+        values = counts.values(name)
+    except ConfigError:
+        return np.full(len(counts.ids), np.nan)
+    return image_scores(values, name, convention) if index is None else score_values(values[:, index], name, convention)
 
 
 def row_values(comparison: Comparison, row: Row) -> ImageScores:

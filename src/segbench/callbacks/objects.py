@@ -1,0 +1,63 @@
+"""Object scores of the final evaluation, for data whose foreground is made of objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from numpy.typing import NDArray
+
+from segbench.data.base import ImageData
+from segbench.data.objects import ObjectData
+from segbench.scores.objects import OBJECT_COLUMNS, components, object_terms
+
+
+class ObjectScores(pl.Callback):
+    """Adds the columns of object scores to the images of the final evaluation; does nothing for other data.
+
+    Truth objects are the data set's instances, or else connected components; predicted ones are connected components of
+    the predicted class. What is labelled to be ignored belongs to no object. Not in every validation: they cost more
+    than counts of pixels do, and nothing is chosen by them.
+
+    Args:
+        data: The data module, set up.
+    """
+
+    def __init__(self, data: ImageData) -> None:
+        self.data = data
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Add the columns of a batch to the split that it is of."""
+        if not isinstance(self.data, ObjectData):
+            return
+        task: Any = pl_module
+        table = list(task.evaluation.values())[dataloader_idx]
+        records = {record.id: record for record in self.data.records}
+        masks, predictions = batch["mask"].cpu().numpy(), outputs.cpu().numpy()
+        found = np.stack(
+            [
+                self._terms(mask, prediction, self.data.instances(records[name]))
+                for name, mask, prediction in zip(batch["id"], masks, predictions, strict=True)
+            ]
+        )
+        table.add_columns({column: found[:, :, index] for index, column in enumerate(OBJECT_COLUMNS)})
+
+    def _terms(
+        self, mask: NDArray[Any], prediction: NDArray[Any], instances: NDArray[Any] | None
+    ) -> NDArray[np.float64]:
+        """Return the terms of every class of an image, (C,K); NaN for the background."""
+        terms = np.full((self.data.num_classes, len(OBJECT_COLUMNS)), np.nan)
+        for index in range(1, self.data.num_classes):
+            inside = mask == index
+            truth = components(inside) if instances is None else np.where(inside, instances, 0)
+            terms[index] = object_terms(truth, components((prediction == index) & (mask != self.data.ignore_index)))
+        return terms

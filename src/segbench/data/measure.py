@@ -1,0 +1,68 @@
+"""What is measured of a training set before it is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.augmentation import Augmentation
+from segbench.data.cache import Arrays, Pair
+from segbench.data.dataset import ImageDataset
+
+# Values held at once.
+_VALUES = 2**22
+# A constant channel has no deviation to divide by.
+_LEAST_VARIANCE = 1e-6
+
+
+def measure(
+    stacks: Iterable[Pair], channels: int, scale: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Measure images and targets.
+
+    Args:
+        stacks: Images (n,H,W,C) with their targets uint8 (n,...).
+        channels: C.
+        scale: Largest value of the stored images.
+
+    Returns:
+        Mean and standard deviation of each channel of images scaled to [0,1], float64 (C,), and how often each value
+        occurs in the targets, int64 (256,).
+    """
+    pixels = 0
+    total, squares = np.zeros(channels), np.zeros(channels)
+    histogram = np.zeros(256, dtype=np.int64)
+    for images, targets in stacks:
+        scaled = images.astype(np.float64) / scale
+        total += scaled.sum(axis=(0, 1, 2))
+        squares += np.square(scaled).sum(axis=(0, 1, 2))
+        pixels += scaled[..., 0].size
+        histogram += np.bincount(targets.ravel(), minlength=256)
+    mean = total / pixels
+    return mean, np.sqrt(np.maximum(squares / pixels - mean**2, _LEAST_VARIANCE)), histogram
+
+
+def training_stacks(
+    arrays: Arrays, indices: Sequence[int], augmentation: Augmentation | None, dataset_class: type[ImageDataset]
+) -> Iterator[Pair]:
+    """Yield training images (n,H,W,C) with their targets, few enough for the memory, and then the copies of these.
+
+    Args:
+        arrays: Arrays of all records; where sizes differ, images come one by one.
+        indices: The training records.
+        augmentation: What makes the copies, if there is one.
+        dataset_class: Knows how a target moves with its image.
+    """
+    several = isinstance(arrays.images, list)
+    step = 1 if several else max(_VALUES // int(np.prod(arrays.images.shape[1:])), 1)
+    for start in range(0, len(indices), step):
+        rows = list(indices[start : start + step])
+        if several:
+            images, targets = arrays.images[rows[0]][None], arrays.targets[rows[0]][None]
+        else:
+            images, targets = np.asarray(arrays.images[rows]), np.asarray(arrays.targets[rows])
+        yield images, targets
+        for copy in augmentation.copies if augmentation is not None else ():
+            yield dataset_class.moved_stack(copy, images, targets)

@@ -1,0 +1,80 @@
+"""The base of data modules whose images have a class for every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.data.base import ImageData
+from segbench.data.cache import Pair
+from segbench.data.dataset import SegmentationDataset
+from segbench.data.plane import Plane
+from segbench.data.reading import check_same_size, read_image, read_mask, resize
+from segbench.data.records import Record
+from segbench.data.volumes import VolumeSlices
+from segbench.errors import DataError
+
+
+class SegmentationData(ImageData):
+    """Images with a class for every pixel. A new data set overrides :meth:`find_records`, and names its classes.
+
+    Attributes:
+        label_map: From the value stored in a mask to the class index.
+    """
+
+    task = "segmentation"
+    dataset_class = SegmentationDataset
+    label_map: ClassVar[Mapping[int, int]]
+    # Of a volume's intensities: what becomes 0 and the largest value.
+    percentiles: tuple[float, float] = (1.0, 99.0)
+
+    def read(self, record: Record) -> Pair:
+        """Return a record as it is stored: image (H,W,C) and mask uint8 (H,W).
+
+        Raises:
+            DataError: If a file is bad.
+        """
+        assert record.image is not None
+        assert record.mask is not None
+        image = self.read_picture(record.image)
+        mask = read_mask(record.mask, self.label_map)
+        check_same_size(image, mask, record.mask)
+        return resize(image, mask, self.size)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what shapes the arrays."""
+        return super().settings() | {"labels": {str(key): value for key, value in self.label_map.items()}}
+
+    # -- what a prediction needs to know -----------------------------------------------------------
+
+    def read_picture(self, path: Path) -> NDArray[Any]:
+        """Return an image file's pixels (H,W,C) as this data set takes them, with the file's own size.
+
+        Raises:
+            DataError: If the file is bad.
+        """
+        return read_image(path, self.in_channels)
+
+    def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
+        """Return how a picture becomes an image like those trained on, and how predictions come back.
+
+        Args:
+            source: Height and width in pixels.
+            spacing: Height and width of a pixel in mm, where the file tells.
+        """
+        size = self.size or source
+        return Plane(source, size, size)
+
+    def volume_slices(self, split: str) -> list[VolumeSlices]:
+        """Return the volumes that a split's images are slices of, to score them whole; nothing for other data."""
+        return []
+
+    # -- helpers -----------------------------------------------------------------------------------
+
+    def _check_classes(self, counted: NDArray[np.int64]) -> None:
+        if counted[1:].sum() == 0:
+            raise DataError(f"data.root={self.root}: all training masks are background only; there is nothing to learn")

@@ -1,0 +1,75 @@
+"""Scores from further columns beside the counts of pixels: objects found, and how well.
+
+A column holds what adds up over images, as counts do, so each score follows from sums: of one image's columns the
+image's score, of their sums over all images the pooled one. A new score is an entry here and a function that fills its
+columns (:mod:`segbench.scores.objects` is one); what stores, checks, averages and compares them reads this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ColumnScore:
+    """A score of one class from columns that add up over images.
+
+    Attributes:
+        columns: Names of the K columns that it is made of.
+        score: From them, (...,K), to the score, (...); NaN where there is nothing to score.
+        lower_is_better: Whether it is a distance, 0 at best and without an upper end, rather than a share of 0 to 1.
+        unit: Of a distance.
+    """
+
+    columns: tuple[str, ...]
+    score: Callable[[Floats], Floats]
+    lower_is_better: bool = False
+    unit: str = ""
+
+
+def _share(numerator: Floats, denominator: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(denominator > 0, numerator / denominator, np.nan)
+
+
+def object_f1(terms: Floats) -> Floats:
+    """2 TP / (2 TP + FP + FN) in objects, the harmonic mean of precision and recall; NaN without any object."""
+    tp, fp, fn = np.moveaxis(terms, -1, 0)
+    return _share(2 * tp, 2 * tp + fp + fn)
+
+
+def both_sides(terms: Floats) -> Floats:
+    """Mean of the area-weighted means over truth and over predicted objects; of one side alone if the other is empty.
+
+    Args:
+        terms: (...,4): areas of the truth and of the predicted objects, then area times value summed over each.
+    """
+    sides = _share(terms[..., 2:], terms[..., :2])
+    known = ~np.isnan(sides)
+    return _share(np.where(known, sides, 0.0).sum(axis=-1), known.sum(axis=-1))
+
+
+_AREAS = ("object_area_truth", "object_area_predicted")
+COLUMN_SCORES: dict[str, ColumnScore] = {
+    "object_f1": ColumnScore(("object_tp", "object_fp", "object_fn"), object_f1),
+    "object_dice": ColumnScore((*_AREAS, "object_dice_truth", "object_dice_predicted"), both_sides),
+    "object_hausdorff": ColumnScore(
+        (*_AREAS, "object_hausdorff_truth", "object_hausdorff_predicted"), both_sides, lower_is_better=True, unit="px"
+    ),
+}
+# Every column, each once.
+SCORE_COLUMNS = tuple(dict.fromkeys(column for score in COLUMN_SCORES.values() for column in score.columns))
+
+
+def lower_is_better(metric: str) -> bool:
+    """Say whether of two values of a metric, a score's name or ``<score>_<class>``, the lower one is better."""
+    return any(
+        score.lower_is_better and (metric == name or metric.startswith(f"{name}_"))
+        for name, score in COLUMN_SCORES.items()
+    )
