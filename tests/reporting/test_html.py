@@ -14,7 +14,6 @@ from PIL import Image
 from segbench.reporting import collect
 from segbench.reporting.evidence import Evidence, Mean, Pair
 from segbench.reporting.html import html_page
-from segbench.reporting.html.document import origin_view
 from segbench.reporting.html.pictures import data_uri, gallery, split_panels
 from segbench.reporting.html.runs import differing_settings, log_tail, run_views
 from segbench.reporting.html.scores import pair_table, score_table
@@ -272,11 +271,6 @@ def test_the_end_of_a_log_is_clean_and_short(tmp_path):
     assert shown[-4:-1] == ["red", "100%", "bad �"]
     assert (len(shown), len(shown[-1]), shown[-1][-1]) == (12, 240, "…")
     assert log_tail(tmp_path / "missing.log") == ""
-
-
-def test_commands_are_taken_from_their_line():
-    assert origin_view("Made by: `a <b>`; `c; d`") == ("Made by:", ["a <b>", "c; d"])
-    assert origin_view("Seeds: 0, 1.") == ("Seeds: 0, 1.", [])
 
 
 def test_many_commands_are_folded_away(comparison, monkeypatch):

@@ -1,5 +1,8 @@
 """The folder of results pages and its overview."""
 
+import re
+from urllib.parse import unquote
+
 import report
 
 
@@ -31,6 +34,31 @@ def test_the_overview_has_every_experiment_answer_and_claim(architectures, tmp_p
     (claim,) = [line for line in text.splitlines() if line.startswith("| Attention is better |")]
     assert "does not hold" in claim
     assert claim.endswith(f"| {link} |")
+
+
+def test_no_name_breaks_a_page_or_its_overview(architectures, tmp_path, capsys):
+    evil = "Is <b>a | b</b> *better*\n\n# by `far`\n<!-- end carvana/architectures -->?"
+    claim = {"text": f"| {evil} |", "better": {"model": "attunet"}, "than": [{"model": "unet"}]}
+    architectures.comparison |= {"question": evil, "claims": [claim], "differences": [evil]}
+    for model in ("unet", "attunet"):
+        for seed in range(2):
+            folder = architectures(model, seed, tp=90 - seed).parent
+    architectures("unet", 2, state="failed", reason=evil)
+    page = tmp_path / "my results (new)" / "carvana *1*.md"
+    page.parent.mkdir()
+    assert report.main([str(folder), "--page", str(page)]) == 0
+    before = page.read_text()
+    assert report.main([str(page.parent)]) == 0
+    assert page.read_text() == before
+    lines = before.splitlines()
+    assert [line for line in lines if line.startswith("#")] == [r"# Results: carvana \*1\*", "## carvana/architectures"]
+    assert sum(line.startswith("<!--") for line in lines) == 2
+    links = re.findall(r"\]\((.*?)\)", before)
+    assert "carvana%20%2A1%2A/carvana-architectures-curves.png" in links
+    assert all((page.parent / unquote(link)).is_file() for link in links)
+    overview = [line for line in (page.parent / "README.md").read_text().splitlines() if line.startswith("|")]
+    assert [len(re.findall(r"(?<!\\)\|", line)) for line in overview] == [4, 4, 4, 5, 5, 5]
+    assert "(carvana%20%2A1%2A.md#carvanaarchitectures)" in overview[2]
 
 
 def test_a_section_without_its_runs_stays_and_is_said(architectures, tmp_path, capsys):

@@ -15,6 +15,7 @@ from rich.table import Table
 from segbench.reporting.claims import measured
 from segbench.reporting.evidence import Evidence, evidence
 from segbench.reporting.factors import show_value
+from segbench.reporting.markdown import markdown_list, markdown_table, markdown_text
 from segbench.reporting.notes import notes
 from segbench.reporting.table import COSTS, Comparison, Estimate, Row
 
@@ -136,30 +137,22 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def markdown_table(cells: Cells, words: int = 1) -> str:
-    """Return a Markdown table; the first ``words`` columns hold words, the others are set flush right."""
-    header, rows = cells
-    rule = ["---" if index < words else "---:" for index in range(len(header))]
-    lines = [header, rule, *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
 def markdown_body(comparison: Comparison) -> str:
     """Return question, answer, tables, claims, notes, published figures and unfinished runs as Markdown, unheaded."""
-    blocks = [comparison.question] if comparison.question else []
-    blocks += [f"**{evidence(comparison).answer}**"]
+    blocks = [markdown_text(comparison.question)] if comparison.question else []
+    blocks += [f"**{markdown_text(evidence(comparison).answer)}**"]
     words = len(comparison.factors) or 1
     blocks += [markdown_table(score_cells(comparison), words + 1), markdown_table(other_score_cells(comparison), words)]
     blocks += [markdown_table(claim_cells(comparison), 3)] if comparison.claims else []
-    blocks += [_bullets(notes(comparison))]
+    blocks += [markdown_list(notes(comparison))]
     if comparison.done:
         blocks += ["Cost (means over the runs):", markdown_table(cost_cells(comparison), words)]
     if comparison.published:
-        blocks += ["Published figures:", _bullets(published_lines(comparison))]
+        blocks += ["Published figures:", markdown_list(published_lines(comparison))]
     if comparison.differences:
-        blocks += ["Differences from the published protocol:", _bullets(list(comparison.differences))]
+        blocks += ["Differences from the published protocol:", markdown_list(comparison.differences)]
     if comparison.unfinished:
-        blocks += ["Not finished or set aside, and in no mean:", _bullets(unfinished_lines(comparison))]
+        blocks += ["Not finished or set aside, and in no mean:", markdown_list(unfinished_lines(comparison))]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -265,10 +258,6 @@ def _published_cells(row: Row) -> list[str]:
 
 def _state(state: str, reason: str) -> str:
     return reason if reason.startswith((state, "still")) else f"{state}: {reason}"
-
-
-def _bullets(lines: list[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
 
 
 def _short(value: float) -> str:

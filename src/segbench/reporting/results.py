@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.errors import ConfigError
+from segbench.reporting.markdown import inside_cell, markdown_code, markdown_link
 from segbench.runs.files import write_text
 
 OVERVIEW = "README.md"
 _SECTION = re.compile(
     r"^<!-- begin (?P<title>.+?) -->$\n(?P<body>.*?)^<!-- end (?P=title) -->$", re.DOTALL | re.MULTILINE
 )
-_COMMAND = re.compile(r"^- Reported by: `python src/report\.py (?P<arguments>.+)`$", re.MULTILINE)
+_COMMAND = re.compile(
+    r"^- Reported by: (?P<fence>`+) ?python src/report\.py (?P<arguments>.+?) ?(?P=fence)$", re.MULTILINE
+)
 _CLAIMS = re.compile(r"^\| claim \| verdict \|.*?\n\|[-| :]+\|\n(?P<rows>(?:\|.*\n?)+)", re.MULTILINE)
 
 
@@ -27,9 +30,9 @@ class Section:
     Attributes:
         page: The page.
         title: The experiment.
-        question: What it asks.
-        answer: What its runs say, in one sentence; empty on a page from before answers were given.
-        claims: The report's words, the verdict and what was measured, for each claim.
+        question: What it asks, Markdown.
+        answer: What its runs say, in one sentence of Markdown; empty on a page from before answers were given.
+        claims: The report's words, the verdict and what was measured, for each claim, Markdown.
         arguments: Of the command that made the section; empty where it does not say.
     """
 
@@ -95,19 +98,15 @@ def rebuild(folder: Path, report: Callable[[Sequence[str]], int], say: Callable[
 def overview(folder: Path) -> str:
     """Return the overview of a folder's pages as Markdown: every experiment with its answer, every claim."""
     found = [section for page in _pages(folder) for section in sections(page)]
-    lines = [
-        "# Results",
-        "",
-        "Every experiment with its answer; made by `python src/report.py " + folder.name + "`.",
-        "",
-    ]
+    command = markdown_code(shlex.join(["python", "src/report.py", folder.name]))
+    lines = ["# Results", "", f"Every experiment with its answer; made by {command}.", ""]
     lines += ["| experiment | question | answer |", "| --- | --- | --- |"]
-    lines += [f"| {_link(section)} | {section.question} | {section.answer or '–'} |" for section in found]
+    lines += [_line(_link(section), section.question, section.answer or "–") for section in found]
     claimed = [(section, claim) for section in found for claim in section.claims]
     if claimed:
         lines += ["", "## Claims of the reports", ""]
         lines += ["| claim | verdict | measured | experiment |", "| --- | --- | --- | --- |"]
-        lines += [f"| {' | '.join(claim)} | {_link(section)} |" for section, claim in claimed]
+        lines += [_line(*claim, _link(section)) for section, claim in claimed]
     return "\n".join(lines) + "\n"
 
 
@@ -148,4 +147,9 @@ def _directories(arguments: Sequence[str]) -> list[Path]:
 def _link(section: Section) -> str:
     # GitHub's anchors: lower case, without punctuation.
     anchor = re.sub(r"[^\w\- ]", "", section.title.lower()).replace(" ", "-")
-    return f"[{section.title}]({section.page.name}#{anchor})"
+    return markdown_link(section.title, section.page.name, anchor)
+
+
+def _line(*cells: str) -> str:
+    """Return a line of a table; a page that was written by hand may hold anything."""
+    return f"| {' | '.join(map(inside_cell, cells))} |"

@@ -65,7 +65,7 @@ def html_page(
         runs=runs,
         unfinished=[run for run in runs if run.state != "done"],
         notes=notes(comparison)[1:],
-        provenance=[origin_view(line) for line in provenance(comparison.done, comparison.title, command)],
+        provenance=provenance(comparison.done, comparison.title, command),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         style=Markup(style),  # noqa: S704 - the package's own files
         script=Markup(script),  # noqa: S704
@@ -83,13 +83,6 @@ def plain_answer(comparison: Comparison) -> str:
     if len(scored) == 1:
         return f"{best.label} reaches {score}; there is no other configuration to compare it with."
     return f"{best.label} scores highest ({score}); whether that is more than chance was not tested."
-
-
-def origin_view(line: str) -> tuple[str, list[str]]:
-    """Return a line of provenance without the commands at its end (between backticks), and these commands."""
-    text, mark, rest = line.partition("`")
-    commands = rest.removesuffix("`").split("`; `") if mark else []
-    return text.rstrip(), commands
 
 
 def _facts(comparison: Comparison, evidence: Evidence | None) -> list[tuple[str, str]]:
