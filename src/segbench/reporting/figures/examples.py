@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +49,11 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
         path: The PNG to write; the SVG lies beside it.
 
     Raises:
-        NothingToDrawError: Where predictions or images were not kept, or the runs are scored on different images.
+        NothingToDrawError: Where predictions or images were not kept, or the runs are scored on different images or at
+            different sizes.
     """
     shown = _shown(comparison)
-    images = _images(comparison, shown[0].run)
+    images = _images(comparison, shown)
     chosen = _choose(comparison, [part.row for part in shown], images, shown)
     across = 2 + len(shown)
     cell = max(WIDTH / across, LEAST_CELL)
@@ -66,8 +68,7 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
     for number, (line, (rank, name)) in enumerate(zip(grid, chosen, strict=True)):
         truth, values = images.mask(name), [_score(comparison, part, name) for part in shown]
         ignored |= bool((truth == IGNORE).any())
-        masks = [truth, *(np.where(truth == IGNORE, IGNORE, part.archive.mask(name)) for part in shown)]
-        _draw_line(line, images.image(name), masks)
+        _draw_line(line, images.image(name), _masks(truth, shown, name))
         line[0].set_ylabel(rank, fontsize=size + 1, fontweight="bold")
         line[0].set_xlabel(_end(name, int(cell * 14)), fontsize=size - 0.5)
         for axes, value in zip(line[2:], values, strict=True):
@@ -113,15 +114,30 @@ def _archives(comparison: Comparison, row: Row) -> list[tuple[Run, Archive]]:
     return [(run, archive) for run, archive in opened if archive is not None and archive.split == comparison.split]
 
 
-def _images(comparison: Comparison, run: Run) -> Archive:
-    """Return the images of a run's split, which lie beside it, also where it is a link to another experiment's run."""
-    fingerprint = str(run.summary.get("data", {}).get("fingerprint") or "")
-    name = images_name(comparison.split, fingerprint)
-    for folder in (run.directory.parent, run.directory.resolve().parent):
-        found = Archive.open(folder / name)
-        if found is not None:
-            return found
+def _images(comparison: Comparison, shown: Sequence[Shown]) -> Archive:
+    """Return the images of the first run that has them.
+
+    They lie beside the run, also where it is a link to another experiment's. Whichever run they are of, the images that
+    all runs share are among them, and no others are drawn.
+    """
+    for part in shown:
+        fingerprint = str(part.run.summary.get("data", {}).get("fingerprint") or "")
+        name = images_name(comparison.split, fingerprint, part.archive.ids)
+        for folder in (part.run.directory.parent, part.run.directory.resolve().parent):
+            found = Archive.open(folder / name)
+            if found is not None:
+                return found
     raise NothingToDrawError(f"the images were not kept beside the runs ({name})")
+
+
+def _masks(truth: NDArray[np.uint8], shown: Sequence[Shown], name: str) -> list[NDArray[np.uint8]]:
+    """Return an image's truth and its predictions, without what counts nowhere."""
+    masks = [part.archive.mask(name) for part in shown]
+    for part, mask in zip(shown, masks, strict=True):
+        if mask.shape != truth.shape:
+            sizes = [f"{width}x{height}" for height, width in (mask.shape, truth.shape)]
+            raise NothingToDrawError(f"{part.row.label} predicts {name} at {sizes[0]}, where the truth is {sizes[1]}")
+    return [truth, *(np.where(truth == IGNORE, IGNORE, mask) for mask in masks)]
 
 
 def _choose(comparison: Comparison, rows: list[Row], images: Archive, shown: list[Shown]) -> list[tuple[str, str]]:
