@@ -147,7 +147,7 @@ def test_one_seed_has_an_interval_over_images_and_no_letters(architectures):
     assert "95 % interval: of the mean, for other groups of images." in said
     architectures("unet", 1)
     said = " ".join(notes(compared(architectures)))
-    assert "for other seeds and other groups of images, with one seed for other groups alone." in said
+    assert "for other seeds and other groups of images, with one seed for other groups of images alone." in said
 
 
 def test_unfinished_runs_are_counted_and_listed_but_score_nothing(architectures):

@@ -94,7 +94,7 @@ def _untested(
         lead = "One seed" if len(seeds) == 1 else "One shared seed"
         return f"{lead}: {highest}, but what another seed would change is unknown, so nothing is told from chance."
     if pairs:
-        return f"One group of images decides: {highest}, but what other images would change is unknown."
+        return f"One {comparison.single_unit} decides: {highest}, but what other images would change is unknown."
     return f"Nothing could be tested: {highest}, but {'; '.join(sorted(set(refused.values())))}."
 
 

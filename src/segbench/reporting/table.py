@@ -143,6 +143,23 @@ class Comparison:
         """All finished runs."""
         return [run for row in self.rows for run in row.done]
 
+    @property
+    def images(self) -> str:
+        """What is scored, in words: ``images`` or ``volumes``."""
+        return "volumes" if self.split.endswith("_volumes") else "images"
+
+    @property
+    def unit(self) -> str:
+        """What would be drawn again besides the seed: ``images``, or ``groups of images`` where some come together."""
+        counts = [run.counts[self.split] for run in self.done]
+        alone = all(len(set(part.groups)) == len(part.ids) for part in counts)
+        return self.images if alone else f"groups of {self.images}"
+
+    @property
+    def single_unit(self) -> str:
+        """One of :attr:`unit`."""
+        return self.unit.replace("groups", "group") if self.unit != self.images else self.images.removesuffix("s")
+
 
 def estimate(values: Sequence[float | None]) -> Estimate:
     """Return mean and sample standard deviation of the finite values."""

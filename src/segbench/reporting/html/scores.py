@@ -78,7 +78,7 @@ class SortableTable:
         return list(dict.fromkeys(column.group for column in self.columns if column.group))
 
 
-def score_table(comparison: Comparison, evidence: Evidence | None) -> SortableTable:
+def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
     """Return the table of configurations, the highest score first."""
     names = score_names(comparison)
     metric = comparison.metric
@@ -89,12 +89,11 @@ def score_table(comparison: Comparison, evidence: Evidence | None) -> SortableTa
     columns += [Column(name.replace("_", " "), down=True, hint="mean and standard deviation over seeds")
                 for name in names[:1]]  # fmt: skip
     columns += [Column("seeds and interval", "strip")] if drawn else []
-    if evidence is not None:
-        columns += [
-            Column("95 % interval", down=True, hint="of the mean, for other seeds and other groups of images"),
-            Column("letters", "text", hint="rows that share a letter cannot be told apart"),
-            Column("P(best)", down=True, hint="probability of being the best of these configurations"),
-        ]
+    columns += [
+        Column("95 % interval", down=True, hint=f"of the mean, for other seeds and other {comparison.unit}"),
+        Column("letters", "text", hint="rows that share a letter cannot be told apart"),
+        Column("P(best)", down=True, hint="probability of being the best of these configurations"),
+    ]
     columns += [Column(name.replace("_", " "), down=True, group=_group(name, comparison)) for name in names[1:]]
     columns += [Column("published", down=True, group="published"), Column("ours − published", down=True,
                 group="published")] if published else []  # fmt: skip
@@ -108,7 +107,7 @@ def score_table(comparison: Comparison, evidence: Evidence | None) -> SortableTa
         cells = [Cell(show_value(value), _key(value)) for value in row.values] or [Cell("all runs")]
         cells += [_estimate(row.scores[name]) for name in names[:1]]
         cells += [Cell("")] if drawn else []
-        cells += _evidence_cells(evidence, index) if evidence is not None else []
+        cells += _evidence_cells(evidence, index)
         cells += [_estimate(row.scores[name]) for name in names[1:]]
         cells += _published_cells(row) if published else []
         cells += [texts[index] for _, texts in costs]
@@ -163,9 +162,9 @@ def _descending(row: Row, metric: str) -> float:
     return -mean if math.isfinite(mean) else math.inf
 
 
-def _is_top(evidence: Evidence | None, first: int, index: int) -> bool:
+def _is_top(evidence: Evidence, first: int, index: int) -> bool:
     """Say whether a row shares a letter with the highest one; without letters nothing is said."""
-    return evidence is not None and bool(set(evidence.letters[first]) & set(evidence.letters[index]))
+    return bool(set(evidence.letters[first]) & set(evidence.letters[index]))
 
 
 def _estimate(value: Estimate) -> Cell:
