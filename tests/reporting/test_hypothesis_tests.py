@@ -90,6 +90,7 @@ def test_all_pairs_that_can_be_compared():
     assert clear.difference.mean == pytest.approx(0.1, abs=0.01)
     # One test: there is nothing to correct for.
     assert (clear.p_holm, clear.probability) == (clear.p, 1)
+    assert (clear.cases, single.cases) == (90, 30)
     assert clear.p < 0.01
     assert clear.effect == pytest.approx(effect_size(np.subtract(better, worse)), rel=1e-4)
     for pair in (single, same):

@@ -32,9 +32,10 @@ class Pair:
         difference: The paired difference with its (uncorrected) 95 % interval.
         p: Two-sided p-value of the test; NaN where there is none (one shared seed, one group).
         p_holm: The same after Holm's correction over all pairs of the comparison.
-        probability: Probability that the first scores above the second on a new image with a new seed, in [0, 1];
-            NaN where contributions are unknown.
+        probability: Share of (seed, group) pairs in which the first scores higher, in [0, 1], a tie counting half: with
+            several seeds and groups an estimate of that for new ones. NaN where contributions are unknown.
         effect: Standardised effect size of the paired differences (Cohen's d_z); NaN where they do not vary.
+        cases: Number of (seed, group) pairs.
     """
 
     first: int
@@ -44,6 +45,7 @@ class Pair:
     p_holm: float
     probability: float
     effect: float
+    cases: int = 0
 
     @property
     def apart(self) -> bool:
@@ -123,4 +125,5 @@ def _pair(first: int, second: int, both: Layout) -> Pair:
         p_holm=nan,
         probability=probability_above(table),
         effect=effect_size(table),
+        cases=int(np.isfinite(table).sum()),
     )

@@ -21,6 +21,8 @@ from segbench.reporting.table import COSTS, Comparison, Estimate, Row
 
 Cells = tuple[list[str], list[list[str]]]
 NOTHING = "–"
+# The same name in tables and figures: in how many (seed, group) pairs a row scores higher than another.
+HIGHER = "P(higher)"
 
 
 def show_estimate(value: Estimate, with_n: bool = True) -> str:
@@ -60,6 +62,23 @@ def other_score_cells(comparison: Comparison) -> Cells:
 def show_probability(value: float) -> str:
     """Return ``0.65``, or ``<0.01`` and ``>0.99`` where two digits would claim certainty."""
     return "<0.01" if value < 0.01 else ">0.99" if value > 0.99 else f"{value:.2f}"
+
+
+def show_higher(probability: float, cases: int, seeds: int) -> str:
+    """Return the share of (seed, group) pairs in which a row is higher, ``65%``; a dash where it is not known.
+
+    All pairs or none are no certainty, and one seed says nothing of others: there the pairs are counted, ``60 of 60``.
+
+    Args:
+        probability: The share.
+        cases: Number of pairs.
+        seeds: Number of seeds among them.
+    """
+    if not math.isfinite(probability):
+        return NOTHING
+    if cases and (seeds == 1 or probability in (0, 1)):
+        return f"{probability * cases:g} of {cases}"
+    return "<1%" if probability < 0.01 else ">99%" if probability > 0.99 else f"{probability:.0%}"
 
 
 def show_p(p: float) -> str:

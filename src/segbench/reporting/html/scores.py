@@ -12,7 +12,7 @@ from segbench.reporting.claims import JudgedClaim, measured
 from segbench.reporting.evidence import Evidence, Pair
 from segbench.reporting.factors import show_value
 from segbench.reporting.html.strip import Strip, strips
-from segbench.reporting.render import NOTHING, cost_cells, score_names, show_p, show_probability
+from segbench.reporting.render import HIGHER, NOTHING, cost_cells, score_names, show_higher, show_p, show_probability
 from segbench.reporting.table import COSTS, Comparison, Estimate, Row
 
 MOST_PAIRS = 200
@@ -122,7 +122,8 @@ def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTabl
         Column("higher", "text"), Column("lower", "text"), Column("difference", down=True),
         Column("95 % interval", down=True, hint="of the difference; not corrected for the number of pairs"),
         Column("p"), Column("p (Holm)", hint="corrected for all pairs of this comparison"),
-        Column("P(higher)", down=True, hint="probability that it scores higher on a new image with a new seed"),
+        Column(HIGHER, down=True, hint=f"share of seeds and {comparison.unit} in which it scores higher; where it is"
+               " all, or there is one seed, they are counted: that is no certainty for others"),
         Column("effect size", down=True, hint="mean of the paired differences by their standard deviation"),
     )  # fmt: skip
     ordered = sorted(evidence.pairs, key=lambda pair: -np.nan_to_num(abs(pair.difference.mean), nan=-1.0))
@@ -223,7 +224,7 @@ def _pair_cells(comparison: Comparison, pair: Pair) -> list[Cell]:
         Cell(show_interval(low, high, "+.4f"), _number_key(low)),
         Cell(show_p(pair.p), _number_key(pair.p)),
         Cell(show_p(pair.p_holm), _number_key(pair.p_holm)),
-        show(above, ".0%"),
+        Cell(show_higher(above, pair.cases, len(pair.difference.seeds)), _number_key(above)),
         show(sign * pair.effect, "+.2f"),
     ]
 
