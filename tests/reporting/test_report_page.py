@@ -11,6 +11,7 @@ import yaml
 from PIL import Image
 from rich.console import Console
 
+from report import main
 from segbench.errors import ConfigError
 from segbench.reporting import collect, report_experiment
 from segbench.reporting.page import update_page, write_report
@@ -163,6 +164,22 @@ def test_mixed_runs_exit_2_and_are_reported_with_mix(swept):
     assert not (swept.root / "carvana/architectures/table.md").exists()
     assert report(swept.root, "--mix", env={**os.environ, "COLUMNS": "60"}).returncode == 0
     assert "| unet | 0.01 | 1 of 1 |" in (swept.root / "carvana/architectures/table.md").read_text()
+
+
+def test_an_experiment_that_is_refused_does_not_stop_the_others(swept, tmp_path, capsys):
+    for name, lr in (("mixed", 0.01), ("split", 0.001)):
+        for seed, rate in ((0, 0.001), (1, lr)):
+            swept("unet", seed, experiment=f"carvana/{name}", config={"optimizer.lr": rate})
+    folders = [swept.root / "carvana" / name for name in ("architectures", "mixed", "split")]
+    assert main([*map(str, folders), "--page", str(tmp_path / "page.md")]) == 2
+    assert [(folder / "table.md").exists() for folder in folders] == [True, False, True]
+    text = (tmp_path / "page.md").read_text()
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## carvana/architectures",
+        "## carvana/split",
+    ]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{folders[1]}: the runs differ in optimizer.lr (0.001: fake-unet-dice-seed0 / 0.01: ")
 
 
 def test_the_convention_can_change_without_training_again(swept):

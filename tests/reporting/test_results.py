@@ -71,6 +71,19 @@ def test_a_section_without_its_runs_stays_and_is_said(architectures, tmp_path, c
     assert "Attention is better" in (page.parent / "README.md").read_text()
 
 
+def test_a_page_that_cannot_be_read_costs_the_others_nothing(architectures, tmp_path, capsys):
+    _, page = made(architectures, tmp_path)
+    damaged = page.parent / "broken.md"
+    damaged.write_bytes(b"\xff\xfe\x00 no text")
+    page.write_text(page.read_text().replace("| unet |", "| touched |"))
+    assert report.main([str(page.parent)]) == 2
+    assert "| touched |" not in page.read_text()  # made again
+    assert f"{damaged}: cannot be read" in capsys.readouterr().err
+    overview = (page.parent / "README.md").read_text()
+    assert "Attention is better" in overview
+    assert "Cannot be read, so its experiments are missing here: `broken.md`." in overview
+
+
 def test_a_folder_without_pages_is_none(tmp_path, capsys):
     (tmp_path / "notes.md").write_text("# Notes")
     assert report.main([str(tmp_path)]) == 2

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from segbench.errors import ConfigError
+from segbench.errors import ConfigError, SegbenchError
 from segbench.reporting.collect import Run, collect, place
 from segbench.reporting.evidence import evidence
 from segbench.reporting.figures import FIGURES, draw_all
@@ -124,20 +124,38 @@ def write_all(
     command: str,
     console: Console,
     pictures: bool = False,
-) -> None:
-    """Report each experiment among the runs; all are compared before anything is written.
+    say: Callable[[str], None] = print,
+) -> int:
+    """Report each experiment among the runs; one that is refused costs the others nothing.
 
-    Raises:
-        ConfigError: As :func:`segbench.reporting.table.compare`, :func:`write_report` and :func:`update_page`.
+    Args:
+        runs: Runs of any number of experiments.
+        convention: How counts become scores.
+        mix: As for :func:`segbench.reporting.table.compare`.
+        page: Results page that gets a section for each experiment; None for none.
+        command: The command that makes the report.
+        console: Where the tables are printed.
+        pictures: As for :func:`update_page`.
+        say: Takes one line for each experiment that is refused.
+
+    Returns:
+        The worst exit code: 0 where all were reported.
     """
-    comparisons = [compare(members, convention, mix) for members in experiments(runs).values()]
-    for comparison in comparisons:
-        print_comparison(comparison, console)
-        written = write_report(comparison, command)
-        if page is not None:
-            update_page(page, comparison, command, pictures)
-            written.append(page)
+    worst = 0
+    for members in experiments(runs).values():
+        try:
+            comparison = compare(members, convention, mix)
+            print_comparison(comparison, console)
+            written = write_report(comparison, command)
+            if page is not None:
+                update_page(page, comparison, command, pictures)
+                written.append(page)
+        except SegbenchError as error:
+            say(str(error))
+            worst = max(worst, error.exit_code)
+            continue
         console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
+    return worst
 
 
 def _section(comparison: Comparison, figures: Sequence[tuple[str, str]], command: str | None) -> str:

@@ -55,7 +55,7 @@ def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> 
     labels = [_label(comparison, line, len(evidence.pairs) > MOST_PAIRS) for line in shown]
     inches = [0.16 + 0.155 * (label.count("\n") + 1) for label in labels]
     middles = np.cumsum(inches) - np.array(inches) / 2
-    figure = Figure(figsize=(WIDTH, sum(inches) + 0.95), dpi=200, layout="constrained")
+    figure = Figure(figsize=(WIDTH, sum(inches) + 1.1), dpi=200, layout="constrained")
     axes, words = figure.subplots(1, 2, sharey=True, width_ratios=(0.95, 1))
     only_best = len(evidence.pairs) > MOST_PAIRS
     for place, line in zip(middles, shown, strict=True):
