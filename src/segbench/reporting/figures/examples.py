@@ -60,6 +60,7 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
     first = _shrunk(images.image(chosen[0][1]))
     line_inches = cell * first.shape[0] / first.shape[1] + 0.2
     figure = Figure(figsize=(cell * across, len(chosen) * line_inches + 0.9), dpi=150, layout="constrained")
+    # The type is that of any layout; this one is constrained, which has these.
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02, wspace=0.01)  # type: ignore[union-attr, call-arg]
     grid = figure.subplots(len(chosen), across, squeeze=False)
     size = 7.5 if len(shown) <= 5 else 6.5
