@@ -82,7 +82,9 @@ def address(architectures):
     comparison = compare(collect([architectures.root]))
     Image.fromarray(np.zeros((30, 900), np.uint8)).save(comparison.directory / "wide.png")
     path = comparison.directory / "index.html"
-    path.write_text(html_page(comparison, [(f"wide {QUOTES}", "wide.png")], evidence(3), f"python `{EVIL}`"))
+    Image.fromarray(np.zeros((96, 288), np.uint8)).save(comparison.directory / "panels.png")
+    drawn = [(f"wide {QUOTES}", "wide.png"), ("Predictions", "panels.png")]
+    path.write_text(html_page(comparison, drawn, evidence(3), f"python `{EVIL}`"))
     return path.as_uri()
 
 
@@ -124,7 +126,7 @@ def test_names_are_text_and_nothing_else(visit):
     assert "<b>run0\"'-seed0" in page.locator(".run-name").all_inner_texts()
     assert page.locator(".run pre").first.inner_text().startswith(f"</pre>{EVIL}")
     assert "<img src=x onerror=alert(2)>" in page.locator("#unfinished").inner_text()
-    assert page.locator("#figures img").get_attribute("alt") == f"wide {QUOTES}"
+    assert page.locator("#figures img").first.get_attribute("alt") == f"wide {QUOTES}"
 
 
 def test_a_click_sorts_and_says_so(visit):
@@ -218,6 +220,13 @@ def test_every_configuration_of_a_seed_stands_beside_the_chosen_one(visit):
     page.get_by_label("every configuration").uncheck()
     assert shown.count() == 1
     assert page.locator(".panel.chosen").count() == 0
+
+
+def test_pictures_of_images_are_shown_larger_than_they_came(visit):
+    widths = (
+        visit().locator("#figures img").evaluate_all("images => images.map((i) => i.getBoundingClientRect().width)")
+    )
+    assert widths[0] < 700 < widths[1]
 
 
 @pytest.mark.parametrize("device", ["light", "dark"])

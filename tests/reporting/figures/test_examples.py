@@ -1,6 +1,11 @@
+import base64
+import io
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from segbench.reporting.archive import PREDICTIONS, ArchiveWriter, images_name
 from segbench.reporting.collect import collect
@@ -55,6 +60,17 @@ def test_best_median_worst_and_most_disputed(architectures, tmp_path, lines):
     assert [rank for rank in ("best", "median", "worst", "most disputed") if f">{rank}<" in text]
     assert places[0] < places[1]
     assert f"{(180 / 200 + 0.5) / 2:.3f}" in text
+
+
+def test_the_drawing_holds_the_pixels_as_they_are(architectures, tmp_path):
+    run(architectures, "attunet", (90, 70, 80, 20))
+    draw_examples(compare(collect([architectures.root])), tmp_path / "panels.png")
+    pictures = re.findall(r"<image [^>]*>", (tmp_path / "panels.svg").read_text())
+    assert len(pictures) == 3 * 3  # with one configuration none is disputed
+    for picture in pictures:
+        data = base64.b64decode(re.search(r"base64,\s*([^\"]+)", picture)[1])
+        assert Image.open(io.BytesIO(data)).size == (50, 20)
+        assert "image-rendering:pixelated" in picture.replace(" ", "")
 
 
 def test_one_seed_is_shown_of_all_where_they_share_one(architectures, tmp_path):

@@ -170,10 +170,12 @@ def _draw_line(axes: list[Axes], image: NDArray[np.uint8], masks: list[NDArray[n
     picture = _shrunk(image) / 255.0
     picture = np.repeat(picture.reshape(*picture.shape[:2], -1), 3, axis=2)[..., :3] if picture.ndim == 2 else picture
     size = (picture.shape[1], picture.shape[0])
-    axes[0].imshow(picture, interpolation="nearest")
+    # The drawing then holds the pixels as they are, which a page shows as squares at any size; else they would be
+    # drawn at 72 a inch, about as small as they came.
+    axes[0].imshow(picture, interpolation="none")
     for part, mask in zip(axes[1:], masks, strict=True):
         small = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-        part.imshow(overlay(picture, small), interpolation="nearest")
+        part.imshow(overlay(picture, small), interpolation="none")
     for part in axes:
         part.set_xticks([])
         part.set_yticks([])
