@@ -52,7 +52,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Report on the directories of the command line; return the exit code (2: refused, or a directory without runs)."""
+    """Report on the directories of the command line; return the exit code.
+
+    One that is refused (2) or has no runs (2) is named, and the others are reported all the same.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
     if not options.directories and not options.plan:
@@ -63,19 +66,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print_plan(options, convention, terminal())
             return 0
         if len(options.directories) == 1 and has_pages(options.directories[0]):
-            return rebuild(options.directories[0], main, lambda line: print(line, file=sys.stderr))
+            return rebuild(options.directories[0], main, complain)
         runs = collect(options.directories, Console(stderr=True))
         empty = [path for path in options.directories if not any(inside(run, path) for run in runs)]
         for directory in empty:
-            print(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>", file=sys.stderr)
+            complain(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>")
         if not runs:
             return ConfigError.exit_code
         command = shlex.join(["python", "src/report.py", *given])
-        write_all(runs, convention, options.mix, options.page, command, terminal(), options.pictures)
+        worst = write_all(runs, convention, options.mix, options.page, command, terminal(), options.pictures, complain)
     except SegbenchError as error:
-        print(error, file=sys.stderr)
+        complain(str(error))
         return error.exit_code
-    return ConfigError.exit_code if empty else 0
+    return max(worst, ConfigError.exit_code if empty else 0)
+
+
+def complain(line: str) -> None:
+    """Print one line where errors go."""
+    print(line, file=sys.stderr)
 
 
 def inside(run: Run, directory: Path) -> bool:

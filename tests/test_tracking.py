@@ -91,7 +91,8 @@ def test_a_comparison_is_mirrored_with_its_table_figures_and_answer(compose, tmp
         tracking.log_comparison(cfg, tmp_path / "mirror", *comparison(tmp_path))
     events = EventAccumulator(str(tmp_path / "mirror" / "tensorboard"), size_guidance={"images": 0})
     events.Reload()
-    assert "comparison/learning curves" in events.Tags()["images"]
+    assert [event.step for event in events.Images("comparison/learning curves")] == [0, 1]
+    assert [event.step for event in events.Tensors("comparison/answer/text_summary")] == [0, 1]
     text = events.Tensors("comparison/answer/text_summary")[-1].tensor_proto.string_val[0].decode()
     assert text == "unet scores above attunet"
     html = events.Tensors("comparison/table/text_summary")[-1].tensor_proto.string_val[0].decode()

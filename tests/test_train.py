@@ -68,7 +68,7 @@ def test_scores_of_the_summary_are_those_of_the_counts(finished):
 def test_stored_predictions_and_truths_give_the_counts_again(finished):
     _, directory, summary = finished
     kept = Archive.open(directory / "predictions.zip")
-    images = Archive.open(directory.parent / images_name("test", summary["data"]["fingerprint"]))
+    images = Archive.open(directory.parent / images_name("test", summary["data"]["fingerprint"], kept.ids))
     frame = pd.read_parquet(directory / "scores.parquet").query("split == 'test'")
     assert set(kept.ids) == set(images.ids) == set(frame["id"])
     for name, part in frame.groupby("id"):

@@ -45,7 +45,7 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
             else:
                 loggers.append(_build_wandb(cfg, directory, identity))
         for logger in loggers:
-            logger.log_hyperparams(plain)  # type: ignore[arg-type]
+            logger.log_hyperparams(plain)  # type: ignore[arg-type]  # keys are text: the configuration's are
     except BaseException:
         finish(loggers, None)
         raise
@@ -75,7 +75,7 @@ def _build_wandb(cfg: DictConfig, directory: Path, identity: dict[str, Any]) -> 
     logger = build("logger.wandb", cfg, **_wandb_options(directory, identity, offline=True))
     mode = os.environ.get("WANDB_MODE")
     try:
-        _ = logger.experiment  # type: ignore[attr-defined]
+        _ = logger.experiment  # type: ignore[attr-defined]  # W&B's loggers have it, Logger does not say so
     except wandb.errors.Error as error:
         raise ConfigError(f"logger.wandb: {first_line(error)}") from error
     finally:
@@ -149,7 +149,10 @@ def _wandb_images(panel: dict[str, Any], class_names: Sequence[str]) -> list[Any
 def log_comparison(
     cfg: DictConfig, folder: Path, title: str, answer: str, table: pd.DataFrame, figures: Sequence[tuple[str, Path]]
 ) -> None:
-    """Mirror an experiment's comparison as a run of its own in the experiment's group; a later one replaces it.
+    """Mirror an experiment's comparison as a run of its own in the experiment's group.
+
+    A later comparison of the experiment goes on as the same run. W&B shows the latest table, figures and answer and
+    keeps the former ones in its history; TensorBoard keeps them all, each as one step (0, 1, ...), and shows the last.
 
     Args:
         cfg: The configuration of the sweep; its loggers are used.
@@ -164,16 +167,17 @@ def log_comparison(
     """
     folder.mkdir(parents=True, exist_ok=True)
     known: dict[str, Any] = read_json(folder / "mirror.json") or {"wandb_id": new_wandb_id()}
-    write_json(folder / "mirror.json", known)
+    step = int(known.get("comparisons", 0))
+    write_json(folder / "mirror.json", known | {"comparisons": step + 1})
     loggers = build_loggers(cfg, folder, known | {"name": f"{title} (comparison)", "experiment": title})
     try:
         pictures = {name: np.asarray(Image.open(path).convert("RGB")) for name, path in figures}
         for logger in loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_text("comparison/answer", answer)
-                logger.experiment.add_text("comparison/table", table.to_html(index=False))
+                logger.experiment.add_text("comparison/answer", answer, step)
+                logger.experiment.add_text("comparison/table", table.to_html(index=False), step)
                 for name, picture in pictures.items():
-                    logger.experiment.add_image(f"comparison/{name}", picture, dataformats="HWC")
+                    logger.experiment.add_image(f"comparison/{name}", picture, step, dataformats="HWC")
             elif isinstance(logger, WandbLogger):
                 import wandb
 

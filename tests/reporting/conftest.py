@@ -97,15 +97,9 @@ class Maker:
         path.write_text(json.dumps(value))
 
 
-@pytest.fixture
-def make_run(tmp_path: Path) -> Maker:
-    return Maker(tmp_path / "outputs")
-
-
-@pytest.fixture
-def architectures(make_run: Maker) -> Maker:
-    """A comparison of networks with a published figure for one of them."""
-    make_run.comparison = {
+def asking(maker: Maker) -> Maker:
+    """Return the maker with a comparison of networks and a published figure for one of them."""
+    maker.comparison = {
         "question": "Is attention worth its weights?",
         "factors": ["model"],
         "metric": "dice",
@@ -114,4 +108,21 @@ def architectures(make_run: Maker) -> Maker:
         "claims": [],
         "differences": ["12 cars instead of 318"],
     }
-    return make_run
+    return maker
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Maker:
+    return Maker(tmp_path / "outputs")
+
+
+@pytest.fixture
+def architectures(make_run: Maker) -> Maker:
+    """A comparison of networks with a published figure for one of them."""
+    return asking(make_run)
+
+
+@pytest.fixture(scope="module")
+def shared_architectures(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    """The same, for tests of one file that only read."""
+    return asking(Maker(tmp_path_factory.mktemp("shared") / "outputs"))

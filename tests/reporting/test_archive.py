@@ -53,5 +53,12 @@ def test_a_picture_that_is_not_there_is_named(tmp_path):
         Archive.open(tmp_path / "p.zip").mask("other")
 
 
-def test_names_tell_split_and_data_apart():
-    assert len({images_name(split, data) for split in ("val", "test") for data in ("aaaabbbbcc", "ccccddddee")}) == 4
+def test_names_tell_split_data_and_images_apart():
+    names = {
+        images_name(split, data, ids)
+        for split in ("val", "test")
+        for data in ("aaaabbbbcc", "ccccddddee")
+        for ids in (("a", "b"), ("a",), ("ab",))
+    }
+    assert len(names) == 12
+    assert images_name("test", "aaaabbbb", ["b", "a"]) == images_name("test", "aaaabbbb", ["a", "b"])

@@ -16,13 +16,30 @@ def test_differing_keys_are_refused_by_name(architectures):
     architectures("attunet", config={"optimizer.lr": 0.01, "trainer.max_epochs": 9})
     runs = collect([architectures.root])
     with pytest.raises(
-        ConfigError, match=r"differ in optimizer\.lr, trainer\.max_epochs besides model and seed"
+        ConfigError,
+        match=r"differ in optimizer\.lr, trainer\.max_epochs \(.*\); besides model and seed they must be alike",
     ) as caught:
         compare(runs)
     assert "\n" not in str(caught.value)
+    assert "(0.01, 9: fake-attunet-dice-seed0 / 0.001, 5: fake-unet-dice-seed0)" in str(caught.value)
     mixed = compare(runs, mix=True)
     assert mixed.factors == ("model", "optimizer.lr", "trainer.max_epochs")
     assert [row.values for row in mixed.rows] == [("attunet", 0.01, 9), ("unet", 0.001, 5)]
+
+
+def test_a_refusal_says_which_runs_have_which_value(architectures):
+    for seed in range(12):
+        architectures("unet", seed, choices={"loss": "focal" if seed == 3 else "dice"},
+                      config={"loss": {"gamma": 2 if seed == 3 else 1}, "optimizer.lr": 0.01 if seed > 9 else 0.001})  # fmt: skip
+    with pytest.raises(ConfigError) as caught:
+        compare(collect([architectures.root]))
+    said = str(caught.value)
+    names = [f"fake-unet-dice-seed{seed}" for seed in range(12)]
+    assert f"focal: {names[3]})" in said
+    assert f"0.01: {names[10]} and {names[11]}" in said
+    # Of many runs eight are named.
+    assert f"(dice: {names[0]}, {names[1]}, {names[10]}," in said
+    assert "and 3 others / focal" in said
 
 
 def test_a_group_accounts_only_for_what_its_choice_decides(architectures):
@@ -30,7 +47,7 @@ def test_a_group_accounts_only_for_what_its_choice_decides(architectures):
     architectures("attunet", 0, config={"model.width": 32})
     assert [row.values for row in compare(collect([architectures.root])).rows] == [("attunet",), ("unet",)]
     architectures("unet", 1, config={"model.width": 16})
-    with pytest.raises(ConfigError, match=r"differ in model\.width besides"):
+    with pytest.raises(ConfigError, match=r"differ in model\.width \("):
         compare(collect([architectures.root]))
 
 

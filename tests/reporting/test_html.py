@@ -8,17 +8,18 @@ from html.parser import HTMLParser
 from importlib.resources import files
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from segbench.reporting import collect
-from segbench.reporting.evidence import Evidence, Mean, Pair
+from segbench.reporting.evidence import Evidence, Mean, Pair, evidence
 from segbench.reporting.html import html_page
-from segbench.reporting.html.document import origin_view
 from segbench.reporting.html.pictures import data_uri, gallery, split_panels
 from segbench.reporting.html.runs import differing_settings, log_tail, run_views
 from segbench.reporting.html.scores import pair_table, score_table
 from segbench.reporting.html.strip import MARGIN, WIDTH, strips
+from segbench.reporting.notes import notes
 from segbench.reporting.page import write_report
 from segbench.reporting.panels import draw_panels
 from segbench.reporting.statistics import Difference
@@ -115,28 +116,38 @@ def test_the_report_writes_a_page_that_points_nowhere(comparison):
 def test_the_answer_stands_on_top_and_everything_else_is_there(comparison):
     text = Page(html_page(comparison, (), evidence_for(2), "python src/report.py here")).text
     parts = ["B beats A.", "Question Is attention worth its weights?", "Two seeds are few.", "0.0123", "Table 1.",
-             "25% comes from seed, 50% comes from image and 25% comes from what neither explains.", "Table 2.",
+             "25% comes from the seed, 50% comes from the group of images and 25% comes from what neither explains.", "Table 2.",
              "report X, table 1", "12 cars instead of 318", "val/loss is not finite", "Conventions and notes",
              "python src/report.py here"]  # fmt: skip
     assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
 
 
-def test_without_evidence_nothing_is_claimed(comparison):
-    text = Page(html_page(comparison)).text
-    assert re.search(
-        r"attunet scores highest \(dice 0\.70\d\d\); whether that is more than chance was not tested\.", text
-    )
-    scores = text[text.index("Table 1.") : text.index("The same table")]
-    assert "P(best)" not in scores
-    assert "95 % interval" not in scores
+def test_limits_stand_once(comparison):
+    found = evidence(comparison)
+    assert found.limits
+    text = Page(html_page(comparison, (), found)).text
+    assert [text.count(limit) for limit in found.limits] == [1] * len(found.limits)
+    assert all(limit in notes(comparison) for limit in found.limits)
+
+
+def test_names_keep_their_letters(architectures):
+    architectures.comparison["metric"] = "dice_RV"
+    for seed in (0, 1):
+        path = architectures("unet", seed) / "scores.parquet"
+        frame = pd.read_parquet(path)
+        frame["class_name"] = frame["class_name"].replace("disc", "RV")
+        frame.to_parquet(path, index=False)
+    found = compare(collect([architectures.root]))
+    assert "Table 1. Dice RV of every configuration" in Page(html_page(found, (), evidence(found))).text
 
 
 @pytest.mark.parametrize(
-    ("done", "answer"), [(0, "No run has finished with a score"), (1, "there is no other configuration to compare")]
+    ("done", "answer"), [(0, "No finished run has a score"), (1, "Only one configuration has a score")]
 )
 def test_one_row_or_none_still_makes_a_page(make_run, done, answer):
     make_run("unet", 0, state="done" if done else "failed", reason=None if done else "out of memory")
-    text = Page(html_page(compare(collect([make_run.root])))).text
+    comparison = compare(collect([make_run.root]))
+    text = Page(html_page(comparison, (), evidence(comparison))).text
     assert answer in text
     assert done or "out of memory" in text
 
@@ -162,17 +173,18 @@ def test_a_pair_is_turned_so_that_its_difference_is_positive(comparison):
 
 
 def test_the_strip_spans_all_scores_and_leaves_out_what_is_missing(comparison):
-    drawn, scale = strips(comparison, None)
+    unknown = Evidence(
+        (Mean(NAN, NAN, NAN),) * 2, (), ("", ""), np.full((2, 2), NAN), np.full(2, NAN), {}, NAN, "None."
+    )
+    drawn, scale = strips(comparison, unknown)
     places = [place for strip in drawn for place in (*strip.seeds, strip.published) if place is not None]
     assert (min(places), max(places)) == (MARGIN, WIDTH - MARGIN)
     # attunet comes first by name; the published 0.75 belongs to unet, and lies above all scores.
     assert drawn[0].published is None
     assert drawn[1].published == WIDTH - MARGIN
     assert scale[1] == "0.750"
-    unknown = Evidence(
-        (Mean(NAN, NAN, NAN),) * 2, (), ("", ""), np.full((2, 2), NAN), np.full(2, NAN), {}, NAN, "None."
-    )
-    assert [strip.interval for strip in strips(comparison, unknown)[0]] == [None, None]
+    assert [strip.interval for strip in drawn] == [None, None]
+    assert None not in [strip.interval for strip in strips(comparison, evidence_for(2))[0]]
     text = Page(html_page(comparison, (), unknown)).text
     assert not re.search(r"\bnan\b", text)
     # Where nothing was tested, no letter may be explained.
@@ -231,7 +243,9 @@ def test_what_does_not_fit_is_left_out_and_said(comparison):
     found = gallery(comparison, [("noise", "big.png")], budget=10)
     assert (found.figures, found.panels) == ([], [])
     assert "The figure big.png is too large for this page" in found.left_out[0]
-    assert "big.png is too large" in Page(html_page(comparison, [("noise", "big.png")], budget=10)).text
+    assert (
+        "big.png is too large" in Page(html_page(comparison, [("noise", "big.png")], evidence_for(2), budget=10)).text
+    )
 
 
 def test_a_drawing_is_preferred_to_its_pixels(comparison):
@@ -274,14 +288,9 @@ def test_the_end_of_a_log_is_clean_and_short(tmp_path):
     assert log_tail(tmp_path / "missing.log") == ""
 
 
-def test_commands_are_taken_from_their_line():
-    assert origin_view("Made by: `a <b>`; `c; d`") == ("Made by:", ["a <b>", "c; d"])
-    assert origin_view("Seeds: 0, 1.") == ("Seeds: 0, 1.", [])
-
-
 def test_many_commands_are_folded_away(comparison, monkeypatch):
     monkeypatch.setattr("segbench.reporting.provenance.sweep_commands", lambda *_: [f"python {n}" for n in range(9)])
-    page = Page(html_page(comparison))
+    page = Page(html_page(comparison, (), evidence_for(2)))
     assert "Made by: 9 commands python 0" in page.text
 
 

@@ -65,9 +65,10 @@ def evidence(rows):
     return Evidence(means, pairs, ("a",) * rows, np.tile(best, (rows, 1)), best, {"seed": 1.0}, 0.02, answer, (EVIL,))
 
 
-@pytest.fixture
-def address(architectures):
-    """The address of a page whose every name tries to be markup."""
+@pytest.fixture(scope="module")
+def address(shared_architectures):
+    """The address of a page whose every name tries to be markup; made once, and only read."""
+    architectures = shared_architectures
     architectures.comparison |= {"question": EVIL, "differences": [QUOTES], "claims": [f"claim {EVIL}"]}
     models = [(EVIL, 70), (QUOTES, 90), ("middle" * 8, 80)]
     for index, (model, tp) in enumerate(models):
@@ -82,7 +83,9 @@ def address(architectures):
     comparison = compare(collect([architectures.root]))
     Image.fromarray(np.zeros((30, 900), np.uint8)).save(comparison.directory / "wide.png")
     path = comparison.directory / "index.html"
-    path.write_text(html_page(comparison, [(f"wide {QUOTES}", "wide.png")], evidence(3), f"python `{EVIL}`"))
+    Image.fromarray(np.zeros((96, 288), np.uint8)).save(comparison.directory / "panels.png")
+    drawn = [(f"wide {QUOTES}", "wide.png"), ("Predictions", "panels.png")]
+    path.write_text(html_page(comparison, drawn, evidence(3), f"python `{EVIL}`"))
     return path.as_uri()
 
 
@@ -124,7 +127,7 @@ def test_names_are_text_and_nothing_else(visit):
     assert "<b>run0\"'-seed0" in page.locator(".run-name").all_inner_texts()
     assert page.locator(".run pre").first.inner_text().startswith(f"</pre>{EVIL}")
     assert "<img src=x onerror=alert(2)>" in page.locator("#unfinished").inner_text()
-    assert page.locator("#figures img").get_attribute("alt") == f"wide {QUOTES}"
+    assert page.locator("#figures img").first.get_attribute("alt") == f"wide {QUOTES}"
 
 
 def test_a_click_sorts_and_says_so(visit):
@@ -220,6 +223,13 @@ def test_every_configuration_of_a_seed_stands_beside_the_chosen_one(visit):
     assert page.locator(".panel.chosen").count() == 0
 
 
+def test_pictures_of_images_are_shown_larger_than_they_came(visit):
+    widths = (
+        visit().locator("#figures img").evaluate_all("images => images.map((i) => i.getBoundingClientRect().width)")
+    )
+    assert widths[0] < 700 < widths[1]
+
+
 @pytest.mark.parametrize("device", ["light", "dark"])
 def test_colours_follow_the_device_and_the_button(visit, device):
     page = visit(color_scheme=device)
@@ -283,15 +293,17 @@ def test_readers_of_the_structure_find_their_way(visit):
     assert set(links) <= set(ids)
 
 
-def test_a_script_that_got_past_the_escaping_would_not_run(browser, address):
-    path = Path(unquote(urlparse(address).path))
+def test_a_script_that_got_past_the_escaping_would_not_run(browser, address, tmp_path):
     evil = "<script>window.evil = 1</script><img src=x onerror='window.evil = 2'><img src='http://192.0.2.1/x.png'>"
-    path.write_text(path.read_text().replace("<main>", f"<main>{evil}"))
+    clean = Path(unquote(urlparse(address).path)).read_text()
+    (tmp_path / "evil.html").write_text(clean.replace("<main>", f"<main>{evil}"))
+    address = (tmp_path / "evil.html").as_uri()
     context = browser.new_context()
     page, answered = context.new_page(), []
     page.on("requestfinished", lambda request: answered.append(request.url))
     page.on("response", lambda response: answered.append(response.url))
     page.goto(address)
+    assert page.locator("img[src=x]").count() == 1
     assert page.evaluate("window.evil") is None
     assert {url for url in answered if not url.startswith("data:")} == {address}
     context.close()

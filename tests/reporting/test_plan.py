@@ -51,6 +51,15 @@ def test_a_plan_by_a_pilot_agrees_with_its_report():
     assert difference_variances(networks(np.random.default_rng(0), [0.6, 0.7], shape=(1, 30))) == (None, 0)
 
 
+def test_of_many_rows_a_plan_goes_by_the_highest_as_the_report_does(monkeypatch):
+    monkeypatch.setattr("segbench.reporting.evidence.MOST_ROWS", 2)
+    # By name the first two are others, and all three pairs vary differently.
+    pilot = networks(np.random.default_rng(0), [0.5, 0.7, 0.65], shape=(3, 30))
+    variances, pairs = difference_variances(pilot)
+    assert pairs == 1
+    assert detectable(variances, 3, 30) == pytest.approx(evidence(pilot).detectable)
+
+
 def test_standard_deviations_on_the_command_line(report):
     code, out, err = report("--plan", "--sd", SD, "--seeds", "3,10", "--images", "50")
     assert (code, err) == (0, "")

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from PIL import Image
 from rich.console import Console
 
+from report import main
 from segbench.errors import ConfigError
 from segbench.reporting import collect, report_experiment
 from segbench.reporting.page import update_page, write_report
@@ -28,10 +30,30 @@ def swept(architectures):
     return architectures
 
 
-def report(*arguments, **options):
-    script = Path(__file__).parents[2] / "src" / "report.py"
-    command = [sys.executable, str(script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+@pytest.fixture
+def report(capfd):
+    """Run the command line in this process, which need not load everything each time: exit code, stdout, stderr."""
+
+    def run(*arguments):
+        capfd.readouterr()
+        code = main(list(map(str, arguments)))
+        return Done(code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Leave the figures out, which are most of a report's time, where a test is about something else."""
+    monkeypatch.setattr("segbench.reporting.page.draw_all", lambda *_: [])
+
+
+class Done(NamedTuple):
+    """What a command left."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 def test_a_sweep_ends_with_table_csv_and_curves(swept):
@@ -47,6 +69,7 @@ def test_a_sweep_ends_with_table_csv_and_curves(swept):
     assert not list(folder.glob(".*"))
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_sweep_reports_its_own_runs_only(swept):
     folder = swept.root / "carvana/architectures"
     swept("unet", 7, config={"trainer.max_epochs": 1})
@@ -69,6 +92,7 @@ def test_without_curves_and_scores_there_is_no_figure(architectures):
     assert not list(folder.glob("*.png"))
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_an_unwritable_directory_is_one_line(swept, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -107,7 +131,7 @@ def test_page_sections_are_replaced_and_the_rest_stays(swept, tmp_path):
     assert all((page.parent / picture).is_file() for picture in pictures)
 
 
-def test_images_of_the_data_set_are_copied_only_when_asked_for(swept, tmp_path):
+def test_images_of_the_data_set_are_copied_only_when_asked_for(swept, tmp_path, report):
     page = tmp_path / "carvana.md"
     assert report(swept.root / "carvana/architectures", "--page", page).returncode == 0
     names = {path.name for path in (tmp_path / "carvana").iterdir()}
@@ -117,7 +141,7 @@ def test_images_of_the_data_set_are_copied_only_when_asked_for(swept, tmp_path):
     assert (tmp_path / "carvana" / "architectures-unet.png").is_file()
 
 
-def test_the_page_says_where_the_numbers_come_from(swept, tmp_path):
+def test_the_page_says_where_the_numbers_come_from(swept, tmp_path, report):
     page = tmp_path / "carvana.md"
     done = report(swept.root / "carvana/architectures", "--page", page)
     assert done.returncode == 0, done.stderr
@@ -145,8 +169,9 @@ def test_runs_that_are_no_full_grid_have_a_command_each(make_run):
     ]
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("where", ["empty", "missing"])
-def test_a_folder_without_runs_exits_2_with_one_line(swept, tmp_path, where):
+def test_a_folder_without_runs_exits_2_with_one_line(swept, tmp_path, where, report):
     (tmp_path / "empty").mkdir()
     done = report(swept.root / "carvana/architectures", tmp_path / where)
     assert done.returncode == 2
@@ -154,24 +179,56 @@ def test_a_folder_without_runs_exits_2_with_one_line(swept, tmp_path, where):
     assert done.stderr == f"{tmp_path / where}: no runs here; give an experiment's directory, outputs/<experiment>\n"
 
 
-def test_mixed_runs_exit_2_and_are_reported_with_mix(swept):
+@pytest.mark.usefixtures("no_figures")
+def test_mixed_runs_exit_2_and_are_reported_with_mix(swept, report):
     swept("unet", 2, config={"optimizer.lr": 0.01})
     refused = report(swept.root)
     assert refused.returncode == 2
     assert "optimizer.lr" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     assert not (swept.root / "carvana/architectures/table.md").exists()
-    assert report(swept.root, "--mix", env={**os.environ, "COLUMNS": "60"}).returncode == 0
+    assert report(swept.root, "--mix").returncode == 0
     assert "| unet | 0.01 | 1 of 1 |" in (swept.root / "carvana/architectures/table.md").read_text()
 
 
-def test_the_convention_can_change_without_training_again(swept):
+@pytest.mark.usefixtures("no_figures")
+def test_an_experiment_that_is_refused_does_not_stop_the_others(swept, tmp_path, capsys):
+    for name, lr in (("mixed", 0.01), ("split", 0.001)):
+        for seed, rate in ((0, 0.001), (1, lr)):
+            swept("unet", seed, experiment=f"carvana/{name}", config={"optimizer.lr": rate})
+    folders = [swept.root / "carvana" / name for name in ("architectures", "mixed", "split")]
+    assert main([*map(str, folders), "--page", str(tmp_path / "page.md")]) == 2
+    assert [(folder / "table.md").exists() for folder in folders] == [True, False, True]
+    text = (tmp_path / "page.md").read_text()
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## carvana/architectures",
+        "## carvana/split",
+    ]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{folders[1]}: the runs differ in optimizer.lr (0.001: fake-unet-dice-seed0 / 0.01: ")
+
+
+def test_the_script_is_a_program_of_its_own(swept, tmp_path):
+    script = Path(__file__).parents[2] / "src" / "report.py"
+    command = [sys.executable, str(script), str(swept.root), str(tmp_path / "missing")]
+    narrow = {**os.environ, "COLUMNS": "60"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=narrow)
+    assert done.returncode == 2
+    assert "Written: " in done.stdout
+    assert (
+        done.stderr == f"{tmp_path / 'missing'}: no runs here; give an experiment's directory, outputs/<experiment>\n"
+    )
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_convention_can_change_without_training_again(swept, report):
     assert report(swept.root, "--reduction", "pooled", "--background", "--empty", "one").returncode == 0
     text = (swept.root / "carvana/architectures/table.md").read_text()
     assert "pooled" in text
     assert "with background" in text
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("all_linked", [False, True])
 def test_runs_linked_from_another_experiment_do_not_bring_its_question(architectures, all_linked):
     for seed in (0, 1):

@@ -6,6 +6,7 @@ import shutil
 
 import pandas as pd
 import pytest
+import yaml
 from rich.console import Console
 
 import report
@@ -66,7 +67,7 @@ def test_a_run_of_another_data_set_is_set_aside(pair):
 def test_halves_of_two_data_sets_are_refused_not_guessed(architectures):
     for seed, name in enumerate(("one", "other")):
         architectures("unet", seed, choices={"data": name}, config={"data.size": [seed, 9]})
-    with pytest.raises(ConfigError, match="differ in data besides"):
+    with pytest.raises(ConfigError, match=r"differ in data \("):
         compare(collect([architectures.root]))
 
 
@@ -115,6 +116,33 @@ def test_runs_without_the_split_of_the_others_are_set_aside(pair):
     comparison, text = reported(pair)
     assert (comparison.split, done(comparison)) == ("test", [2, 2])
     assert f"- {folder.name}: set aside: not scored on the test split (4 runs are)" in text
+
+
+def renamed(folder, old="ring", new="rim"):
+    frame = pd.read_parquet(folder / "scores.parquet")
+    frame["class_name"] = frame["class_name"].replace(old, new)
+    frame.to_parquet(folder / "scores.parquet", index=False)
+    return folder
+
+
+def test_a_run_of_other_classes_is_set_aside(pair):
+    folder = renamed(pair("unet", 2, config={"optimizer.lr": 0.01}))
+    comparison, text = reported(pair)
+    assert (comparison.classes, done(comparison)) == (("disc", "ring"), [2, 2])
+    reason = "has the classes background, disc, rim, where 4 runs have background, disc, ring"
+    assert f"- {folder.name}: set aside: {reason}" in text
+
+
+def test_runs_without_the_class_that_is_asked_for_are_set_aside(pair):
+    pair.comparison["metric"] = "dice_rim"
+    pair.comparison["factors"] = ["data"]
+    folders = [renamed(pair("unet", seed, choices={"data": "rims"}, name=f"rims{seed}")) for seed in (0, 1)]
+    # The latest sweep asks for the rim, which the others lack.
+    multirun = {"hydra": {"runtime": {"choices": {"experiment": "carvana/architectures"}}}}
+    (folders[0].parent / "multirun.yaml").write_text(yaml.safe_dump(multirun | {"comparison": pair.comparison}))
+    comparison, text = reported(pair)
+    assert done(comparison) == [2]
+    assert text.count("set aside: has the classes background, disc, ring, where 2 runs have") == 4
 
 
 def test_scores_that_are_not_finite_are_in_no_mean_and_named(pair):

@@ -6,11 +6,12 @@ The figures of docs/statistics.md: ``python -m pytest -m slow -s tests/reporting
 import numpy as np
 import pytest
 from scipy import stats
-from simulated import layouts, networks
+from simulated import layouts, networks, sign_flips
 
 from segbench.reporting.evidence import evidence
-from segbench.reporting.hypothesis_tests import sign_flips
+from segbench.reporting.power import POWER, detectable
 from segbench.reporting.statistics import half_width, p_value
+from segbench.reporting.variance import Components
 
 # Standard deviations of a paired difference by seed, image and rest; the first as in the cardiac experiments.
 MIXTURES = {
@@ -23,6 +24,9 @@ MIXTURES = {
     "rest alone": (0.0, 0.0, 0.04),
 }
 SHAPES = [(3, 20), (3, 50), (2, 20), (5, 50)]
+# Of these the test should reject just 5 %; of the others less, but a test that never rejects would be of no use.
+ONE_SOURCE = ("seeds alone", "images alone")
+LEAST = 0.003
 
 
 def bootstrap_rejects(table: np.ndarray, rng: np.random.Generator, draws: int = 1000) -> bool:
@@ -52,7 +56,7 @@ def test_it_does_not_reject_more_often_than_it_says(shape, deviations):
     tables = layouts(np.random.default_rng(0), 4000, shape, *deviations)
     means = tables.mean(axis=(1, 2))
     rejected = p_value(means, tables) < 0.05
-    assert rejected.mean() < 0.065
+    assert LEAST < rejected.mean() < 0.065
     # The test and the interval say the same.
     assert (rejected == (np.abs(means) > half_width(tables))).all()
 
@@ -64,6 +68,18 @@ def test_with_one_source_of_variance_it_rejects_in_just_5_percent(shape):
         assert (p_value(tables.mean(axis=(1, 2)), tables) < 0.05).mean() == pytest.approx(0.05, abs=0.01)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_difference_that_is_called_detectable_is_found_with_its_sign(shape):
+    for name, (seed, image, rest) in MIXTURES.items():
+        true = detectable(Components(seed**2, image**2, rest**2), *shape)
+        tables = true + layouts(np.random.default_rng(2), 2000, shape, seed, image, rest)
+        means = tables.mean(axis=(1, 2))
+        rejected = p_value(means, tables) < 0.05
+        print(f"{shape[0]} seeds x {shape[1]} images, {name:28} {true:.4f} found in {rejected.mean():.1%}")
+        assert rejected.mean() == pytest.approx(POWER, abs=0.04), name
+        assert (rejected & (means < 0)).mean() <= 0.002, name
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("shape", SHAPES)
@@ -72,9 +88,41 @@ def test_1000_experiments_without_a_difference(shape):
     for name, deviations in MIXTURES.items():
         found = rejections(shape, deviations)
         print(f"{name:28}" + "".join(f"{method} {share:6.1%}  " for method, share in found.items()))
-        # 5 % + 1.5 %, and 95 % - 2 %: never above, but far below where several sources vary.
-        assert found["ours"] <= 0.065
+        # 5 % + 1.5 %: never above, but far below where several sources vary.
+        assert (0.035 if name in ONE_SOURCE else LEAST) <= found["ours"] <= 0.065
         assert found["interval"] == found["ours"]
+
+
+def coverage(tables: np.ndarray, true: float = 0.0) -> float:
+    """Share of experiments whose interval holds the true difference."""
+    return float((np.abs(tables.mean(axis=(1, 2)) - true) <= half_width(tables)).mean())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("shape", "heavy"), [((3, 20), False), ((2, 20), False), ((5, 50), False), ((3, 20), True)])
+def test_coverage_of_20000_experiments(shape, heavy):
+    rng = np.random.default_rng(3)
+    found = []
+    for seed, image, rest in MIXTURES.values():
+        draw = (lambda size: rng.standard_t(3, size)) if heavy else (lambda size: rng.normal(size=size))
+        parts = [(seed, (shape[0], 1)), (image, (1, shape[1])), (rest, shape)]
+        found.append(coverage(sum(deviation * draw((20_000, *size)) for deviation, size in parts)))
+    print(f"\n{shape[0]} seeds x {shape[1]} images{', t(3)' * heavy}: covered {min(found):.1%} to {max(found):.1%}")
+    assert min(found) >= 0.94
+    # Most where several sources vary: docs/statistics.md says up to 99 %.
+    assert max(found) <= 0.995
+
+
+@pytest.mark.slow
+def test_skewed_groups_and_rare_failures_are_covered_less_as_the_docs_say():
+    rng = np.random.default_rng(4)
+    seeds = 0.001 * rng.normal(size=(20_000, 3, 1))
+    skewed = coverage(seeds + rng.exponential(size=(20_000, 1, 20)), 1.0)
+    rare = coverage(seeds + (rng.random((20_000, 1, 20)) < 0.05), 0.05)
+    print(f"\nskewed groups: covered {skewed:.1%}; a failure in one group of twenty: {rare:.1%}")
+    assert 0.90 <= skewed <= 0.93
+    assert 0.6 <= rare <= 0.68
 
 
 @pytest.mark.slow
@@ -96,8 +144,37 @@ def test_1000_whole_experiments_of_four_equal_networks(images, seed, image, rest
         f" after Holm {np.mean(family):.1%}, difference covered {np.mean(covered):.1%}, mean covered"
         f" {np.mean(means):.1%}, P(best) above 95 % {np.mean(sure):.1%}, mean P(best) {np.mean(best):.3f}"
     )
-    assert np.mean(pairs) <= 0.065
-    assert np.mean(family) <= 0.065
-    assert np.mean(covered) >= 0.93
-    assert np.mean(means) >= 0.93
+    assert 0.01 <= np.mean(pairs) <= 0.065
+    assert LEAST <= np.mean(family) <= 0.065
+    assert 0.93 <= np.mean(covered) <= 0.99
+    assert 0.93 <= np.mean(means) <= 0.99
     assert np.mean(best) == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("times", "single", "family"), [(1, 0.76, 0.1), (2, 0.95, 0.7)])
+def test_1000_whole_experiments_with_one_network_above_three_equal_ones(times, single, family):
+    shape, deviations = (3, 50), (0.014, 0.02, 0.014)
+    # The difference of two networks varies twice as much as each of them.
+    true = times * detectable(Components(*(2 * deviation**2 for deviation in deviations)), *shape)
+    told, apart, wrong, covered, alarm = [], [], [], [], []
+    for number in range(1000):
+        drawn = networks(np.random.default_rng(number), [0.5 + true, *[0.5] * 3], shape, *deviations)
+        pairs = evidence(drawn).pairs
+        own = [pair for pair in pairs if pair.first == 0]
+        told += [pair.p < 0.05 for pair in own]
+        apart += [pair.apart for pair in own]
+        wrong += [pair.p < 0.05 and pair.difference.mean < 0 for pair in own]
+        covered += [pair.difference.low <= true <= pair.difference.high for pair in own]
+        alarm.append(any(pair.apart for pair in pairs if pair.first != 0))
+    print(
+        f"\n{shape[0]} seeds x {shape[1]} images, standard deviations {deviations}, one network {true:.3f} above three:"
+        f" rejected {np.mean(told):.1%}, after Holm {np.mean(apart):.1%}, with the wrong sign {np.mean(wrong):.2%},"
+        f" difference covered {np.mean(covered):.1%}, any two of the equal ones told apart {np.mean(alarm):.1%}"
+    )
+    assert np.mean(told) >= single
+    assert np.mean(apart) >= family
+    assert np.mean(wrong) <= 0.002
+    assert 0.93 <= np.mean(covered) <= 0.99
+    assert LEAST <= np.mean(alarm) <= 0.065

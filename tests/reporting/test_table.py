@@ -1,5 +1,6 @@
 import csv
 import io
+import math
 import statistics
 
 import pytest
@@ -16,6 +17,7 @@ from segbench.reporting.render import (
     other_score_cells,
     print_comparison,
     score_cells,
+    show_higher,
     show_probability,
 )
 from segbench.reporting.table import compare, estimate
@@ -136,6 +138,15 @@ def test_no_probability_is_shown_as_certain():
     assert [show_probability(value) for value in (0, 0.654, 1)] == ["<0.01", "0.65", ">0.99"]
 
 
+@pytest.mark.parametrize(
+    ("share", "cases", "seeds", "shown"),
+    [(0.654, 60, 3, "65%"), (1.0, 60, 3, "60 of 60"), (0.0, 60, 3, "0 of 60"), (0.999, 1000, 3, ">99%"),
+     (0.001, 1000, 3, "<1%"), (0.5, 21, 1, "10.5 of 21"), (1.0, 20, 1, "20 of 20"), (math.nan, 0, 3, "–")],
+)  # fmt: skip
+def test_no_share_is_shown_as_certain_and_one_seed_is_counted(share, cases, seeds, shown):
+    assert show_higher(share, cases, seeds) == shown
+
+
 def test_one_seed_has_an_interval_over_images_and_no_letters(architectures):
     for model in ("attunet", "unet"):
         architectures(model, 0)
@@ -147,7 +158,7 @@ def test_one_seed_has_an_interval_over_images_and_no_letters(architectures):
     assert "95 % interval: of the mean, for other groups of images." in said
     architectures("unet", 1)
     said = " ".join(notes(compared(architectures)))
-    assert "for other seeds and other groups of images, with one seed for other groups alone." in said
+    assert "for other seeds and other groups of images, with one seed for other groups of images alone." in said
 
 
 def test_unfinished_runs_are_counted_and_listed_but_score_nothing(architectures):

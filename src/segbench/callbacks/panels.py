@@ -65,7 +65,7 @@ class PredictionPanels(pl.Callback):
             step: The step they are logged at.
         """
         with _only_warning(path):
-            table: Any = task.evaluation[split]  # type: ignore[index]
+            table: Any = task.evaluation[split]  # type: ignore[index]  # Module knows no tables
             dice = image_scores(table.counts, "dice", Convention())
             chosen = ranked(dice, self.images)
             panel = _predict(task, data, split, [index for index, _ in chosen], self._precision)

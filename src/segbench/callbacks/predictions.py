@@ -72,7 +72,7 @@ class StoredPredictions(pl.Callback):
                 if self._writer.full:
                     log.info("%s: not kept, as more than %g MB", PREDICTIONS, self.megabytes)
                 return
-            images = run.parent / images_name(split, data.fingerprint)
+            images = run.parent / images_name(split, data.fingerprint, self._writer.ids)
             if not images.exists() and data.in_channels in (1, 2, 3):
                 self._write_images(images, data, split)
         except SegbenchError:

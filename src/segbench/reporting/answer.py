@@ -80,9 +80,9 @@ def answer(
     return f"No difference can be told from chance: {highest}{found}{power}."
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return ``A``, ``A and B``, ``A, B and C`` or ``A, B, C and 4 others``."""
-    shown = [*names[:MOST_NAMED], f"{len(names) - MOST_NAMED} others"] if len(names) > MOST_NAMED + 1 else list(names)
+def listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
+    """Return ``A``, ``A and B``, ``A, B and C`` or, of more than ``most`` + 1, ``A, B, C and 4 others``."""
+    shown = [*names[:most], f"{len(names) - most} others"] if len(names) > most + 1 else list(names)
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
@@ -94,7 +94,7 @@ def _untested(
         lead = "One seed" if len(seeds) == 1 else "One shared seed"
         return f"{lead}: {highest}, but what another seed would change is unknown, so nothing is told from chance."
     if pairs:
-        return f"One group of images decides: {highest}, but what other images would change is unknown."
+        return f"One {comparison.single_unit} decides: {highest}, but what other images would change is unknown."
     return f"Nothing could be tested: {highest}, but {'; '.join(sorted(set(refused.values())))}."
 
 

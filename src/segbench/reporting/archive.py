@@ -7,8 +7,10 @@ after, without the data set, can still show what the networks saw.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,13 @@ JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
-def images_name(split: str, fingerprint: str) -> str:
-    """Return the name of the file that holds a split's images, beside the runs that were scored on them."""
-    return f"images-{split}-{fingerprint[:8]}.zip"
+def images_name(split: str, fingerprint: str, ids: Iterable[str]) -> str:
+    """Return the name of the file that holds a split's images, beside the runs that were scored on them.
+
+    Runs of one data set may have splits of their own, for each seed say: the images are part of the name.
+    """
+    members = hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
+    return f"images-{split}-{fingerprint[:8]}-{members[:8]}.zip"
 
 
 class ArchiveWriter:

@@ -12,7 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from segbench.errors import ConfigError
 from segbench.reporting.collect import Run
+from segbench.reporting.counts import scored_class
 
 
 def set_aside_copies(runs: Sequence[Run]) -> list[Run]:
@@ -68,6 +70,46 @@ def set_aside_other_splits(runs: Sequence[Run], wanted: Iterable[str]) -> list[R
         return list(runs)
     reason = f"not scored on the {most} split ({having[most]} runs are)"
     return [_aside(run, reason) if run.state == "done" and most not in run.counts else run for run in runs]
+
+
+def set_aside_other_classes(runs: Sequence[Run], metric: str, factors: Iterable[str]) -> list[Run]:
+    """Set runs aside whose classes are not those of the others, so that no score means the same for both.
+
+    Those that the metric cannot score where it scores others, as it is of a class that they lack; and, unless data sets
+    are compared, those of other class names than most runs have.
+
+    Returns:
+        All runs in their order; as they are where as many runs have other names.
+    """
+    done = [run for run in runs if run.state == "done"]
+    sets = Counter(_classes(run) for run in done)
+    scored = {names for names in sets if _scores(next(run for run in done if _classes(run) == names), metric)}
+    kept = scored or set(sets)
+    if not any(factor == "data" or factor.startswith("data.") for factor in factors):
+        (most, count), *others = [*Counter({names: sets[names] for names in kept}).most_common(), ((), 0)][:2]
+        kept = {most} if not any(rival == count for _, rival in others) else kept
+    reason = "has the classes {}, where {} runs have {}"
+    usual = max(kept, key=lambda names: sets[names], default=())
+    return [
+        _aside(run, reason.format(", ".join(_classes(run)), sets[usual], ", ".join(usual)))
+        if run.state == "done" and _classes(run) not in kept
+        else run
+        for run in runs
+    ]
+
+
+def _classes(run: Run) -> tuple[str, ...]:
+    """Return the class names of a finished run, which are those of all its splits."""
+    return next(iter(run.counts.values())).class_names
+
+
+def _scores(run: Run, metric: str) -> bool:
+    """Say whether a run's counts have such a metric."""
+    try:
+        scored_class(next(iter(run.counts.values())), metric)
+    except ConfigError:
+        return metric == "pixel_accuracy"
+    return True
 
 
 def _aside(run: Run, reason: str) -> Run:

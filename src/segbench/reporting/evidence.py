@@ -95,7 +95,7 @@ def _measure(comparison: Comparison) -> Evidence:
     sides = [by_seed(row.done, comparison.split, comparison.metric, convention) for row in rows]
     alone = [_alone(side) for side in sides]
     means = tuple(_mean(found) for found in alone)
-    order = sorted((index for index, mean in enumerate(means) if np.isfinite(mean.mean)), key=lambda i: -means[i].mean)
+    order = _descending([mean.mean for mean in means])
     members = sorted(order[:MOST_ROWS])
     pairs, refused, differences = compare_pairs(members, [sides[index] for index in members])
     ranks = _ranks(alone)
@@ -118,16 +118,20 @@ def _measure(comparison: Comparison) -> Evidence:
 def difference_variances(comparison: Comparison) -> tuple[Components | None, int]:
     """Return where the differences between rows vary, the mean over all pairs of 2 seeds and groups or more.
 
+    Of more than :data:`MOST_ROWS` rows the highest are taken, the same whose pairs :func:`evidence` tests.
+
     Returns:
         The variances, None where no pair shows them, and the number of pairs.
     """
-    sides = [
-        by_seed(row.done, comparison.split, comparison.metric, comparison.convention)
-        for row in comparison.rows[:MOST_ROWS]
-    ]
-    fit = [index for index, side in enumerate(sides) if side]
+    sides = [by_seed(row.done, comparison.split, comparison.metric, comparison.convention) for row in comparison.rows]
+    fit = sorted(_descending([_mean(_alone(side)).mean for side in sides])[:MOST_ROWS])
     tables = compare_pairs(fit, [sides[index] for index in fit])[2]
     return components(tables), sum(min(table.shape) > 1 for table in tables)
+
+
+def _descending(means: Sequence[float]) -> list[int]:
+    """Return the indices of the rows that have a mean, the highest first."""
+    return sorted((index for index, mean in enumerate(means) if np.isfinite(mean)), key=lambda index: -means[index])
 
 
 def _alone(side: dict[int, list[Parts]]) -> Layout | None:

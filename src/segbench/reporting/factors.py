@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from segbench.errors import ConfigError
+from segbench.reporting.answer import listed
 from segbench.reporting.collect import Run
 from segbench.reporting.settings import flatten
 from segbench.reporting.variants import VARIANT
@@ -20,6 +21,8 @@ ABSENT = "–"
 FINGERPRINT = "data.fingerprint"
 # What says how the data is used, not what is read.
 _USE_OF_DATA = ("data.batch_size", "data.split", "data.split_by", "data.split_seed")
+# Of the runs that share a value, in a refusal.
+MOST_NAMED = 8
 # What names a run; and where a group is chosen whose keys cannot change a result.
 NAMES = ("name", "id", "experiment", "run_name", "experiment_name", "seed")
 
@@ -106,17 +109,41 @@ def require_comparable(runs: Sequence[Run], factors: Sequence[str], mix: bool) -
         mix: Take whatever else differs as further factors instead of refusing it.
 
     Raises:
-        ConfigError: If something besides factors and seed differs and ``mix`` is false; the keys are named.
+        ConfigError: If something besides factors and seed differs and ``mix`` is false; the keys are named, and which
+            runs have which values.
     """
     others = other_differences(runs, factors)
     if others and not mix:
-        if FINGERPRINT in others:
-            others[others.index(FINGERPRINT)] += f" ({_strangers_to_the_data(runs)})"
         raise ConfigError(
-            f"{runs[0].directory.parent}: the runs differ in {', '.join(others)} besides {', '.join(factors)} and seed;"
-            " name the run directories to compare, or give --mix to make these differences rows of the table"
+            f"{runs[0].directory.parent}: the runs differ in {'; in '.join(_who_has_what(runs, others))}; besides"
+            f" {', '.join(factors)} and seed they must be alike: name the run directories to compare, or give --mix to"
+            " make these differences rows of the table"
         )
     return [*factors, *others]
+
+
+def _who_has_what(runs: Sequence[Run], keys: Sequence[str]) -> list[str]:
+    """Return ``optimizer.lr (0.001: run a, run b / 0.01: run c)``; keys that part the runs alike stand together."""
+    runs = [run for run in runs if run.config]
+    parted: dict[tuple[tuple[int, ...], ...], list[str]] = {}
+    for key in keys:
+        if key != FINGERPRINT:
+            members: dict[tuple[bool, Hashable], list[int]] = {}
+            for index, run in enumerate(runs):
+                value = _value(run, key)
+                members.setdefault((type(value) is bool, value), []).append(index)
+            parted.setdefault(tuple(map(tuple, members.values())), []).append(key)
+    found = []
+    for groups, together in parted.items():
+        values = [", ".join(show_value(_value(runs[having[0]], key)) for key in together) for having in groups]
+        names = [listed([runs[index].name for index in having], MOST_NAMED) for having in groups]
+        shown = " / ".join(f"{value}: {name}" for value, name in zip(values, names, strict=True))
+        found.append(f"{', '.join(together)} ({shown})")
+    return [*found, f"{FINGERPRINT} ({_strangers_to_the_data(runs)})"] if FINGERPRINT in keys else found
+
+
+def _value(run: Run, key: str) -> Hashable:
+    return run.choices[key] if key in run.choices else run.comparable.get(key, ABSENT)
 
 
 def _fingerprint(run: Run) -> str | None:

@@ -1,9 +1,9 @@
 """All pairs of an experiment's rows: difference, test, correction for their number, and how large the difference is.
 
 The p-value is that of the interval (:func:`segbench.reporting.statistics.p_value`), which takes seeds and groups of
-images for random. The usual tests over images, Wilcoxon's or the sign flips below, take the trained networks as given:
-they answer whether these networks differ on other images, and where seeds differ they call equal configurations
-different far too often. So their p-value stands apart, by its own name.
+images for random. The usual tests over images, Wilcoxon's or sign flips, take the trained networks as given: they
+answer whether these networks differ on other images, and where seeds differ they call equal configurations different
+far too often (``tests/reporting/test_simulations.py``). So there is none.
 """
 
 from __future__ import annotations
@@ -20,10 +20,6 @@ from segbench.reporting.statistics import ROUNDING, Difference, difference_of, p
 
 Floats = NDArray[np.float64]
 LEVEL = 0.05
-FLIPS = 10_000
-# Up to so many groups all patterns of signs are gone through: 2 ** 12 of them.
-EXACT_GROUPS = 12
-_BLOCK = 1000
 
 
 @dataclass(frozen=True)
@@ -36,11 +32,10 @@ class Pair:
         difference: The paired difference with its (uncorrected) 95 % interval.
         p: Two-sided p-value of the test; NaN where there is none (one shared seed, one group).
         p_holm: The same after Holm's correction over all pairs of the comparison.
-        probability: Probability that the first scores above the second on a new image with a new seed, in [0, 1];
-            NaN where contributions are unknown.
+        probability: Share of (seed, group) pairs in which the first scores higher, in [0, 1], a tie counting half: with
+            several seeds and groups an estimate of that for new ones. NaN where contributions are unknown.
         effect: Standardised effect size of the paired differences (Cohen's d_z); NaN where they do not vary.
-        p_images: Two-sided p-value over groups of images alone, for these trained networks and no others (sign flips);
-            NaN where there is one group.
+        cases: Number of (seed, group) pairs.
     """
 
     first: int
@@ -50,7 +45,7 @@ class Pair:
     p_holm: float
     probability: float
     effect: float
-    p_images: float = float("nan")
+    cases: int = 0
 
     @property
     def apart(self) -> bool:
@@ -79,11 +74,8 @@ def compare_pairs(
         except UnpairedError as error:
             refused[first, second] = str(error)
     pairs = [_pair(*names, both) for names, both in zip(found, layouts, strict=True)]
-    corrected, by_images = holm(np.array([pair.p for pair in pairs])), _by_images(layouts)
-    pairs = [
-        replace(pair, p_holm=float(p), p_images=alone)
-        for pair, p, alone in zip(pairs, corrected, by_images, strict=True)
-    ]
+    corrected = holm(np.array([pair.p for pair in pairs]))
+    pairs = [replace(pair, p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
     return tuple(pairs), refused, [both.table[0] - both.table[1] for both in layouts if both.known and both.crossed]
 
 
@@ -104,34 +96,6 @@ def holm(p: Floats) -> Floats:
     factors = len(order) - np.arange(len(order))
     result[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1)
     return result
-
-
-def sign_flips(contributions: Floats) -> Floats:
-    """Return the two-sided p-value of a sign-flip permutation test of the mean of independent differences.
-
-    If neither is better, each difference could as well have had the other sign. The share of all 2^G patterns of signs
-    whose mean is as far from 0 as the one found; above 12 groups that of 10,000 random patterns and the one found
-    (B. Phipson and G. Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010) 39), the same in every report.
-
-    Args:
-        contributions: Of each group, float64 (...,G).
-
-    Returns:
-        float64 (...).
-    """
-    count = contributions.shape[-1]
-    patterns = 2**count if count <= EXACT_GROUPS else FLIPS + 1
-    reached, rng = np.zeros(contributions.shape[:-1]), np.random.default_rng(0)
-    found = np.abs(contributions.sum(axis=-1)) - count * ROUNDING
-    for start in range(0, patterns, _BLOCK):
-        size = min(_BLOCK, patterns - start)
-        if count <= EXACT_GROUPS:
-            bits = np.arange(start, start + size)[:, None] >> np.arange(count) & 1
-        else:
-            bits = rng.integers(0, 2, (size, count), dtype=np.int8)
-            bits[: start == 0] = 0
-        reached += (np.abs(contributions @ (1.0 - 2 * bits).T) >= found[..., None]).sum(axis=-1)
-    return reached / patterns
 
 
 def probability_above(table: Floats) -> float:
@@ -161,18 +125,5 @@ def _pair(first: int, second: int, both: Layout) -> Pair:
         p_holm=nan,
         probability=probability_above(table),
         effect=effect_size(table),
+        cases=int(np.isfinite(table).sum()),
     )
-
-
-def _by_images(layouts: Sequence[Layout]) -> list[float]:
-    """Return the p-value of each pair over its groups; equally many groups go through the patterns together."""
-    result = [float("nan")] * len(layouts)
-    gathered: dict[int, list[int]] = {}
-    for index, both in enumerate(layouts):
-        if both.known and len(both.groups) > 1:
-            gathered.setdefault(len(both.groups), []).append(index)
-    for members in gathered.values():
-        means = np.stack([np.nanmean(layouts[index].table[0] - layouts[index].table[1], axis=0) for index in members])
-        for index, p in zip(members, sign_flips(means), strict=True):
-            result[index] = float(p)
-    return result

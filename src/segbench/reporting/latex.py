@@ -22,19 +22,19 @@ def escape(text: str) -> str:
     return "".join(_SPECIAL.get(sign, sign) for sign in " ".join(text.split()))
 
 
-def latex_table(comparison: Comparison, evidence: Evidence | None = None) -> str:
+def latex_table(comparison: Comparison, evidence: Evidence) -> str:
     """Return a comparison as a floating table (packages: booktabs).
 
     One line for each row: the factors' values, the deciding score as mean ± standard deviation over seeds, with its
-    interval and letters where there is evidence, then classes and further scores, weights and the published figure.
+    interval and letters, then classes and further scores, weights and the published figure.
 
     Args:
         comparison: What to set.
-        evidence: Its figures, rows in the same order; None leaves the interval and the letters out.
+        evidence: Its figures, rows in the same order.
     """
     names = score_names(comparison)
     published = any(row.published for row in comparison.rows)
-    titles = [*(comparison.factors or ("configuration",)), *_score_titles(names, evidence), "weights"]
+    titles = [*(comparison.factors or ("configuration",)), *_score_titles(names), "weights"]
     titles += ["published"] if published else []
     best = _highest(comparison)
     lines = [_line([rf"\textbf{{{escape(title)}}}" for title in titles])]
@@ -45,7 +45,7 @@ def latex_table(comparison: Comparison, evidence: Evidence | None = None) -> str
         cells[0] = f"{{}}{cells[0]}" if cells[0].startswith(("[", "*")) else cells[0]
         for name in names:
             cells.append(_estimate(row.scores[name], bold=name == comparison.metric and index == best))
-            if evidence is not None and name == comparison.metric:
+            if name == comparison.metric:
                 cells += [_interval(evidence, index), escape(evidence.letters[index]) or "--"]
         weights = row.costs["weights"]
         cells.append(f"{weights.mean:,.0f}" if weights.n else "--")
@@ -71,9 +71,9 @@ def latex_table(comparison: Comparison, evidence: Evidence | None = None) -> str
     )
 
 
-def _score_titles(names: list[str], evidence: Evidence | None) -> list[str]:
+def _score_titles(names: list[str]) -> list[str]:
     shown = [name.replace("_", " ") for name in names]
-    return [*shown[:1], *(["95 % interval", "letters"] if evidence is not None and shown else []), *shown[1:]]
+    return [*shown[:1], *(["95 % interval", "letters"] if shown else []), *shown[1:]]
 
 
 def _highest(comparison: Comparison) -> int | None:
@@ -101,9 +101,9 @@ def _published(row: Row) -> str:
     return f"{row.published.value:g}" if row.published else escape(NOTHING)
 
 
-def _caption(comparison: Comparison, evidence: Evidence | None) -> str:
-    parts = [comparison.question, evidence.answer if evidence is not None else "", convention_line(comparison)]
-    if evidence is not None and any(evidence.letters):
+def _caption(comparison: Comparison, evidence: Evidence) -> str:
+    parts = [comparison.question, evidence.answer, convention_line(comparison)]
+    if any(evidence.letters):
         parts.append("Rows that share a letter (group) cannot be told apart.")
     return " ".join(escape(part) for part in parts if part)
 

@@ -56,8 +56,8 @@ def _amount(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str]
         found.append("One configuration: there is nothing to compare it with.")
     if len(single) == len(rows):
         found.append(
-            "One seed: intervals are over groups of images, for these trained networks; another seed could reverse any"
-            " difference, so none is tested."
+            f"One seed: intervals are over {comparison.unit}, for these trained networks; another seed could reverse"
+            " any difference, so none is tested."
         )
     elif single:
         found.append(f"One seed only: {listed(single)}; told from no other row.")
@@ -66,14 +66,17 @@ def _amount(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str]
         found.append(f"{seeds} seeds do not show whether seeds vary normally, as the intervals take for granted.")
     groups = min(len(row.groups) for row in rows)
     if groups == 1:
-        found.append("One group of images: no interval and no test can say what other images would change.")
+        found.append(
+            f"One {comparison.single_unit}: no interval and no test can say what other {comparison.images} would"
+            " change."
+        )
     elif groups < FEW_GROUPS:
         found.append(
-            f"{groups} groups of images, fewer than {FEW_GROUPS}: rare failures may not be among them, and then no"
+            f"{groups} {comparison.unit}, fewer than {FEW_GROUPS}: rare failures may not be among them, and then no"
             " interval knows of them."
         )
     if groups > 1 and any(not row.known for row in rows):
-        found.append("One group alone has something to score for a class, so there is no interval.")
+        found.append(f"One {comparison.single_unit} alone has something to score for a class, so there is no interval.")
     return found
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from segbench.reporting.answer import listed
 from segbench.reporting.claims import explanation
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import derive
@@ -21,16 +22,21 @@ def convention_line(comparison: Comparison) -> str:
     parts = [f"Scores: {comparison.convention.describe()}", f"{comparison.split} split"]
     counts = [run.counts[comparison.split] for run in comparison.done]
     if counts:
-        kind = "volumes" if comparison.split.endswith("_volumes") else "images"
-        parts.append(_number(_range(len(part.ids) for part in counts), kind))
+        parts.append(_number(_range(len(part.ids) for part in counts), comparison.images))
         parts.append(f"resolution {_resolution({size for part in counts for size in part.sizes})}")
-        parts.append(_number(_range(len(set(part.groups)) for part in counts), "groups"))
+        if comparison.unit != comparison.images:
+            parts.append(_number(_range(len(set(part.groups)) for part in counts), "groups"))
     parts.append(f"seeds {_seeds(comparison.done)}")
     return "; ".join(parts) + "."
 
 
-def notes(comparison: Comparison) -> list[str]:
-    """Return the sentences under the table, the convention line first."""
+def notes(comparison: Comparison, with_limits: bool = True) -> list[str]:
+    """Return the sentences under the table, the convention line first.
+
+    Args:
+        comparison: The comparison.
+        with_limits: Whether what cannot be concluded is among them; a page may say it elsewhere.
+    """
     found = [convention_line(comparison)]
     if comparison.wanted_split != comparison.split:
         missing, used = comparison.wanted_split, comparison.split
@@ -39,13 +45,13 @@ def notes(comparison: Comparison) -> list[str]:
         )
     found += _training(comparison)
     if comparison.done:
-        read = explanation(comparison.claims, comparison.metric, comparison.split)
+        read = explanation(comparison.claims, comparison.metric, comparison.split, comparison.unit)
         figures = evidence(comparison)
         found += [
             _spread(comparison.rows),
-            *_tests(comparison.rows, figures),
+            *_tests(comparison, figures),
             *([read] if read else []),
-            *figures.limits,
+            *(figures.limits if with_limits else ()),
         ]
         found += _without_score(comparison)
         found += _unequal_images(comparison)
@@ -89,27 +95,44 @@ def _spread(rows: Sequence[Row]) -> str:
     return text + (f" No spread with one seed: {', '.join(single)}." if single else "")
 
 
-def _tests(rows: Sequence[Row], found: Evidence) -> list[str]:
+def variance_line(shares: Mapping[str, float], unit: str) -> str:
+    """Say how much of a score's variance comes from where; empty where it is not known.
+
+    An estimate that is cut off at 0 is no evidence of nothing, so that source is said not to show.
+
+    Args:
+        shares: As in :class:`segbench.reporting.evidence.Evidence`.
+        unit: What varies besides the seed, ``image`` or ``group of images``.
+    """
+    names = {"seed": "the seed", "image": f"the {unit}", "rest": "what neither explains"}
+    seen = [f"{share:.0%} comes from {names[source]}" for source, share in shares.items() if share > 0]
+    hidden = [names[source] for source, share in shares.items() if share == 0 and source != "rest"]
+    if not seen:
+        return ""
+    text = f"Of the variance of a single score, {listed(seen)}"
+    return f"{text}; what comes from {' and '.join(hidden)} does not show beside it." if hidden else f"{text}."
+
+
+def _tests(comparison: Comparison, found: Evidence) -> list[str]:
     """Say how to read the columns of the tests, and what they show of the scores' variance and of what is missed."""
-    said = []
+    said, rows, unit = [], comparison.rows, comparison.unit
     family = sum(np.isfinite(pair.p) for pair in found.pairs)
     if any(np.isfinite(mean.low) for mean in found.means):
         seeds = [len({run.seed for run in row.done}) for row in rows if row.done]
-        scope = "other groups of images" if max(seeds) == 1 else "other seeds and other groups of images"
-        single = ", with one seed for other groups alone" if min(seeds) < 2 <= max(seeds) else ""
+        scope = f"other {unit}" if max(seeds) == 1 else f"other seeds and other {unit}"
+        single = f", with one seed for other {unit} alone" if min(seeds) < 2 <= max(seeds) else ""
         said.append(f"95 % interval: of the mean, for {scope}{single}.")
     if family:
         apart = sum(pair.apart for pair in found.pairs)
         corrected = f", Holm's correction for {family} pairs" if family > 1 else ""
         said.append(
-            "Letters: rows that share one cannot be told apart (test of the paired difference over seeds and groups,"
-            f" 5 %{corrected}; {apart} told apart), which does not make them equal."
+            "Letters: rows that share one cannot be told apart (test of the paired difference over seeds and"
+            f" {unit}, 5 %{corrected}; {apart} told apart), which does not make them equal."
         )
     if np.isfinite(found.best).any():
-        said.append("P(best): how often the row is the highest over resampled seeds and groups.")
-    if found.variance:
-        shares = ", ".join(f"{source} {share:.0%}" for source, share in found.variance.items())
-        said.append(f"Variance of a score by source: {shares}.")
+        said.append(f"P(best): how often the row is the highest over resampled seeds and {unit}.")
+    if variance := variance_line(found.variance, comparison.single_unit):
+        said.append(variance)
     if np.isfinite(found.detectable):
         said.append(
             f"Smallest true difference that a pair of these runs finds with 80 % power at 5 %, uncorrected:"

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from segbench.errors import ConfigError
+from segbench.errors import ConfigError, SegbenchError
 from segbench.reporting.collect import Run, collect, place
 from segbench.reporting.evidence import evidence
 from segbench.reporting.figures import FIGURES, draw_all
 from segbench.reporting.html import html_page
 from segbench.reporting.html.pictures import PANELS
 from segbench.reporting.latex import latex_table
-from segbench.reporting.provenance import provenance
+from segbench.reporting.markdown import markdown_code, markdown_link, markdown_text
+from segbench.reporting.provenance import Origin, provenance
 from segbench.reporting.render import csv_text, markdown_body, print_comparison
 from segbench.reporting.table import Comparison, compare
 from segbench.runs.files import write_text
@@ -78,7 +79,9 @@ def write_report(comparison: Comparison, command: str | None = None) -> list[Pat
     try:
         found = evidence(comparison)
         figures = draw_all(comparison, found, folder)
-        write_text(folder / "table.md", f"# {comparison.title}\n\n{_section(comparison, figures, command)}")
+        write_text(
+            folder / "table.md", f"# {markdown_text(comparison.title)}\n\n{_section(comparison, figures, command)}"
+        )
         write_text(folder / "table.csv", csv_text(comparison))
         write_text(folder / "table.tex", latex_table(comparison, found))
         write_text(folder / PAGE, html_page(comparison, figures, found, command))
@@ -104,8 +107,8 @@ def update_page(page: Path, comparison: Comparison, command: str, pictures: bool
     begin, end = (f"<!-- {edge} {comparison.title} -->" for edge in ("begin", "end"))
     try:
         body = _section(comparison, _copy_figures(comparison, page, pictures), command)
-        section = f"{begin}\n## {comparison.title}\n\n{body}{end}\n"
-        text = page.read_text(encoding="utf-8") if page.exists() else f"# Results: {page.stem}\n"
+        section = f"{begin}\n## {markdown_text(comparison.title)}\n\n{body}{end}\n"
+        text = page.read_text(encoding="utf-8") if page.exists() else f"# Results: {markdown_text(page.stem)}\n"
         former = re.compile(rf"^{re.escape(begin)}$.*?^{re.escape(end)}\n?", re.DOTALL | re.MULTILINE)
         appended = f"{text.rstrip()}\n\n{section}"
         write_text(page, former.sub(lambda _: section, text, count=1) if former.search(text) else appended)
@@ -121,27 +124,51 @@ def write_all(
     command: str,
     console: Console,
     pictures: bool = False,
-) -> None:
-    """Report each experiment among the runs; all are compared before anything is written.
+    say: Callable[[str], None] = print,
+) -> int:
+    """Report each experiment among the runs; one that is refused costs the others nothing.
 
-    Raises:
-        ConfigError: As :func:`segbench.reporting.table.compare`, :func:`write_report` and :func:`update_page`.
+    Args:
+        runs: Runs of any number of experiments.
+        convention: How counts become scores.
+        mix: As for :func:`segbench.reporting.table.compare`.
+        page: Results page that gets a section for each experiment; None for none.
+        command: The command that makes the report.
+        console: Where the tables are printed.
+        pictures: As for :func:`update_page`.
+        say: Takes one line for each experiment that is refused.
+
+    Returns:
+        The worst exit code: 0 where all were reported.
     """
-    comparisons = [compare(members, convention, mix) for members in experiments(runs).values()]
-    for comparison in comparisons:
-        print_comparison(comparison, console)
-        written = write_report(comparison, command)
-        if page is not None:
-            update_page(page, comparison, command, pictures)
-            written.append(page)
+    worst = 0
+    for members in experiments(runs).values():
+        try:
+            comparison = compare(members, convention, mix)
+            print_comparison(comparison, console)
+            written = write_report(comparison, command)
+            if page is not None:
+                update_page(page, comparison, command, pictures)
+                written.append(page)
+        except SegbenchError as error:
+            say(str(error))
+            worst = max(worst, error.exit_code)
+            continue
         console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
+    return worst
 
 
 def _section(comparison: Comparison, figures: Sequence[tuple[str, str]], command: str | None) -> str:
     """Return tables, figures and provenance as Markdown; figures are (title, path relative to the page)."""
-    pictures = [f"{title[0].upper()}{title[1:]}:\n\n![{title}]({path})" for title, path in figures]
-    origin = "\n".join(f"- {line}" for line in provenance(comparison.done, comparison.title, command))
+    pictures = [
+        f"{markdown_text(title[0].upper() + title[1:])}:\n\n!{markdown_link(title, path)}" for title, path in figures
+    ]
+    origin = "\n".join(_origin(line) for line in provenance(comparison.done, comparison.title, command))
     return "\n\n".join(part for part in (markdown_body(comparison).rstrip(), *pictures, origin) if part) + "\n"
+
+
+def _origin(line: Origin) -> str:
+    return " ".join(["-", markdown_text(line.text), "; ".join(map(markdown_code, line.commands))]).rstrip()
 
 
 def _copy_figures(comparison: Comparison, page: Path, pictures: bool) -> list[tuple[str, str]]:

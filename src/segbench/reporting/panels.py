@@ -121,7 +121,7 @@ def _figure(pictures: Sequence[np.ndarray]) -> tuple[Figure, FigureCanvasAgg]:
     ratio = float(np.mean([picture.shape[0] / picture.shape[1] for picture in pictures]))
     height = len(pictures) * (CELL_INCHES * ratio + 0.23) + 0.75
     figure = Figure(figsize=(3 * CELL_INCHES + 0.2, height), dpi=110, layout="constrained")
-    # Room for the rows' titles, which the layout does not see.
+    # Room for the rows' titles, which the layout does not see. The type is that of any layout, which has none.
     figure.get_layout_engine().set(h_pad=0.11)  # type: ignore[union-attr, call-arg]
     return figure, FigureCanvasAgg(figure)
 

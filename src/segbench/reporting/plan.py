@@ -12,8 +12,9 @@ from rich.console import Console
 from segbench.errors import ConfigError
 from segbench.reporting.collect import collect
 from segbench.reporting.evidence import difference_variances
+from segbench.reporting.markdown import markdown_table
 from segbench.reporting.power import detectable
-from segbench.reporting.render import NOTHING, markdown_table
+from segbench.reporting.render import NOTHING
 from segbench.reporting.table import compare
 from segbench.reporting.variance import Components
 from segbench.scores.derive import Convention

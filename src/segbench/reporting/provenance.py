@@ -8,6 +8,7 @@ import platform
 import shlex
 import socket
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -16,7 +17,15 @@ from segbench.reporting.factors import factor_value
 from segbench.reporting.render import duration
 
 
-def provenance(runs: Sequence[Run], experiment: str, report_command: str | None = None) -> list[str]:
+@dataclass(frozen=True)
+class Origin:
+    """A line of provenance: words, and the commands that they are about."""
+
+    text: str
+    commands: tuple[str, ...] = ()
+
+
+def provenance(runs: Sequence[Run], experiment: str, report_command: str | None = None) -> list[Origin]:
     """Return lines that say how the runs were made.
 
     Args:
@@ -25,22 +34,22 @@ def provenance(runs: Sequence[Run], experiment: str, report_command: str | None 
         report_command: The command that made the report, if one did.
 
     Returns:
-        Lines of Markdown without bullets: machine, time, versions, seeds, commands.
+        Machine, time, versions, seeds, commands; nothing without runs.
     """
     if not runs:
         return []
     seeds = sorted({run.seed for run in runs if run.seed is not None})
     lines = [
-        f"Machine: {machine(runs)}.",
-        f"Time: {_time(runs)}.",
-        f"Code: {_commits(runs)}; {_versions(runs)}.",
-        f"Seeds: {', '.join(map(str, seeds))}.",
-        "Made by: " + "; ".join(f"`{command}`" for command in sweep_commands(runs, experiment)),
+        Origin(f"Machine: {machine(runs)}."),
+        Origin(f"Time: {_time(runs)}."),
+        Origin(f"Code: {_commits(runs)}; {_versions(runs)}."),
+        Origin(f"Seeds: {', '.join(map(str, seeds))}."),
+        Origin("Made by:", tuple(sweep_commands(runs, experiment))),
     ]
     if others := sorted({run.experiment for run in runs} - {experiment}):
         shared = sum(run.experiment != experiment for run in runs)
-        lines.append(f"Shared: {shared} runs of equal configuration were trained by {', '.join(others)}.")
-    return [*lines, f"Reported by: `{report_command}`"] if report_command else lines
+        lines.append(Origin(f"Shared: {shared} runs of equal configuration were trained by {', '.join(others)}."))
+    return [*lines, Origin("Reported by:", (report_command,))] if report_command else lines
 
 
 def machine(runs: Sequence[Run]) -> str:

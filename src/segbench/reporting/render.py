@@ -15,11 +15,14 @@ from rich.table import Table
 from segbench.reporting.claims import measured
 from segbench.reporting.evidence import Evidence, evidence
 from segbench.reporting.factors import show_value
+from segbench.reporting.markdown import markdown_list, markdown_table, markdown_text
 from segbench.reporting.notes import notes
 from segbench.reporting.table import COSTS, Comparison, Estimate, Row
 
 Cells = tuple[list[str], list[list[str]]]
 NOTHING = "–"
+# The same name in tables and figures: in how many (seed, group) pairs a row scores higher than another.
+HIGHER = "P(higher)"
 
 
 def show_estimate(value: Estimate, with_n: bool = True) -> str:
@@ -59,6 +62,23 @@ def other_score_cells(comparison: Comparison) -> Cells:
 def show_probability(value: float) -> str:
     """Return ``0.65``, or ``<0.01`` and ``>0.99`` where two digits would claim certainty."""
     return "<0.01" if value < 0.01 else ">0.99" if value > 0.99 else f"{value:.2f}"
+
+
+def show_higher(probability: float, cases: int, seeds: int) -> str:
+    """Return the share of (seed, group) pairs in which a row is higher, ``65%``; a dash where it is not known.
+
+    All pairs or none are no certainty, and one seed says nothing of others: there the pairs are counted, ``60 of 60``.
+
+    Args:
+        probability: The share.
+        cases: Number of pairs.
+        seeds: Number of seeds among them.
+    """
+    if not math.isfinite(probability):
+        return NOTHING
+    if cases and (seeds == 1 or probability in (0, 1)):
+        return f"{probability * cases:g} of {cases}"
+    return "<1%" if probability < 0.01 else ">99%" if probability > 0.99 else f"{probability:.0%}"
 
 
 def show_p(p: float) -> str:
@@ -136,30 +156,22 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def markdown_table(cells: Cells, words: int = 1) -> str:
-    """Return a Markdown table; the first ``words`` columns hold words, the others are set flush right."""
-    header, rows = cells
-    rule = ["---" if index < words else "---:" for index in range(len(header))]
-    lines = [header, rule, *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
 def markdown_body(comparison: Comparison) -> str:
     """Return question, answer, tables, claims, notes, published figures and unfinished runs as Markdown, unheaded."""
-    blocks = [comparison.question] if comparison.question else []
-    blocks += [f"**{evidence(comparison).answer}**"]
+    blocks = [markdown_text(comparison.question)] if comparison.question else []
+    blocks += [f"**{markdown_text(evidence(comparison).answer)}**"]
     words = len(comparison.factors) or 1
     blocks += [markdown_table(score_cells(comparison), words + 1), markdown_table(other_score_cells(comparison), words)]
     blocks += [markdown_table(claim_cells(comparison), 3)] if comparison.claims else []
-    blocks += [_bullets(notes(comparison))]
+    blocks += [markdown_list(notes(comparison))]
     if comparison.done:
         blocks += ["Cost (means over the runs):", markdown_table(cost_cells(comparison), words)]
     if comparison.published:
-        blocks += ["Published figures:", _bullets(published_lines(comparison))]
+        blocks += ["Published figures:", markdown_list(published_lines(comparison))]
     if comparison.differences:
-        blocks += ["Differences from the published protocol:", _bullets(list(comparison.differences))]
+        blocks += ["Differences from the published protocol:", markdown_list(comparison.differences)]
     if comparison.unfinished:
-        blocks += ["Not finished or set aside, and in no mean:", _bullets(unfinished_lines(comparison))]
+        blocks += ["Not finished or set aside, and in no mean:", markdown_list(unfinished_lines(comparison))]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -265,10 +277,6 @@ def _published_cells(row: Row) -> list[str]:
 
 def _state(state: str, reason: str) -> str:
     return reason if reason.startswith((state, "still")) else f"{state}: {reason}"
-
-
-def _bullets(lines: list[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
 
 
 def _short(value: float) -> str:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.errors import ConfigError
+from segbench.reporting.markdown import inside_cell, markdown_code, markdown_link
 from segbench.runs.files import write_text
 
 OVERVIEW = "README.md"
 _SECTION = re.compile(
     r"^<!-- begin (?P<title>.+?) -->$\n(?P<body>.*?)^<!-- end (?P=title) -->$", re.DOTALL | re.MULTILINE
 )
-_COMMAND = re.compile(r"^- Reported by: `python src/report\.py (?P<arguments>.+)`$", re.MULTILINE)
+_COMMAND = re.compile(
+    r"^- Reported by: (?P<fence>`+) ?python src/report\.py (?P<arguments>.+?) ?(?P=fence)$", re.MULTILINE
+)
 _CLAIMS = re.compile(r"^\| claim \| verdict \|.*?\n\|[-| :]+\|\n(?P<rows>(?:\|.*\n?)+)", re.MULTILINE)
 
 
@@ -27,9 +29,9 @@ class Section:
     Attributes:
         page: The page.
         title: The experiment.
-        question: What it asks.
-        answer: What its runs say, in one sentence; empty on a page from before answers were given.
-        claims: The report's words, the verdict and what was measured, for each claim.
+        question: What it asks, Markdown.
+        answer: What its runs say, in one sentence of Markdown; empty on a page from before answers were given.
+        claims: The report's words, the verdict and what was measured, for each claim, Markdown.
         arguments: Of the command that made the section; empty where it does not say.
     """
 
@@ -43,13 +45,7 @@ class Section:
 
 def has_pages(folder: Path) -> bool:
     """Say whether a folder holds results pages; one that cannot be read is none."""
-    if not folder.is_dir():
-        return False
-    for page in _pages(folder):
-        with suppress(ConfigError):
-            if sections(page):
-                return True
-    return False
+    return folder.is_dir() and bool(_all_sections(folder)[0])
 
 
 def sections(page: Path) -> list[Section]:
@@ -68,7 +64,7 @@ def sections(page: Path) -> list[Section]:
 def rebuild(folder: Path, report: Callable[[Sequence[str]], int], say: Callable[[str], None]) -> int:
     """Make every section of a folder's pages again and write the overview.
 
-    A section whose runs are not here stays as it is, and that is said.
+    A section whose runs are not here stays as it is, and that is said; so does a page that cannot be read.
 
     Args:
         folder: The folder of the pages.
@@ -76,11 +72,13 @@ def rebuild(folder: Path, report: Callable[[Sequence[str]], int], say: Callable[
         say: Takes one line of news.
 
     Returns:
-        The worst exit code of the reports.
+        The worst exit code of the reports; not 0 either where a page cannot be read.
     """
-    worst = 0
-    commands = dict.fromkeys((section.arguments, section.page) for page in _pages(folder) for section in sections(page))
-    for arguments, page in commands:
+    found, unread = _all_sections(folder)
+    for error in unread.values():
+        say(str(error))
+    worst = max((error.exit_code for error in unread.values()), default=0)
+    for arguments, page in dict.fromkeys((section.arguments, section.page) for section in found):
         missing = [path for path in _directories(arguments) if not path.is_dir()]
         if not arguments or missing:
             lacking = f"{missing[0]} is not here" if missing else "it does not say how it was made"
@@ -94,21 +92,32 @@ def rebuild(folder: Path, report: Callable[[Sequence[str]], int], say: Callable[
 
 def overview(folder: Path) -> str:
     """Return the overview of a folder's pages as Markdown: every experiment with its answer, every claim."""
-    found = [section for page in _pages(folder) for section in sections(page)]
-    lines = [
-        "# Results",
-        "",
-        "Every experiment with its answer; made by `python src/report.py " + folder.name + "`.",
-        "",
-    ]
+    found, unread = _all_sections(folder)
+    command = markdown_code(shlex.join(["python", "src/report.py", folder.name]))
+    lines = ["# Results", "", f"Every experiment with its answer; made by {command}.", ""]
     lines += ["| experiment | question | answer |", "| --- | --- | --- |"]
-    lines += [f"| {_link(section)} | {section.question} | {section.answer or '–'} |" for section in found]
+    lines += [_line(_link(section), section.question, section.answer or "–") for section in found]
+    if unread:
+        names = ", ".join(markdown_code(page.name) for page in unread)
+        lines += ["", f"Cannot be read, so its experiments are missing here: {names}."]
     claimed = [(section, claim) for section in found for claim in section.claims]
     if claimed:
         lines += ["", "## Claims of the reports", ""]
         lines += ["| claim | verdict | measured | experiment |", "| --- | --- | --- | --- |"]
-        lines += [f"| {' | '.join(claim)} | {_link(section)} |" for section, claim in claimed]
+        lines += [_line(*claim, _link(section)) for section, claim in claimed]
     return "\n".join(lines) + "\n"
+
+
+def _all_sections(folder: Path) -> tuple[list[Section], dict[Path, ConfigError]]:
+    """Return the sections of all pages, and the pages that cannot be read with the reason."""
+    found: list[Section] = []
+    unread: dict[Path, ConfigError] = {}
+    for page in _pages(folder):
+        try:
+            found += sections(page)
+        except ConfigError as error:
+            unread[page] = error
+    return found, unread
 
 
 def _pages(folder: Path) -> list[Path]:
@@ -148,4 +157,9 @@ def _directories(arguments: Sequence[str]) -> list[Path]:
 def _link(section: Section) -> str:
     # GitHub's anchors: lower case, without punctuation.
     anchor = re.sub(r"[^\w\- ]", "", section.title.lower()).replace(" ", "-")
-    return f"[{section.title}]({section.page.name}#{anchor})"
+    return markdown_link(section.title, section.page.name, anchor)
+
+
+def _line(*cells: str) -> str:
+    """Return a line of a table; a page that was written by hand may hold anything."""
+    return f"| {' | '.join(map(inside_cell, cells))} |"

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from segbench.errors import ConfigError
-from segbench.reporting.aside import set_aside_copies, set_aside_other_data, set_aside_other_splits
+from segbench.reporting.aside import (
+    set_aside_copies,
+    set_aside_other_classes,
+    set_aside_other_data,
+    set_aside_other_splits,
+)
 from segbench.reporting.claims import JudgedClaim, judge
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import derive
@@ -144,6 +149,23 @@ class Comparison:
         """All finished runs."""
         return [run for row in self.rows for run in row.done]
 
+    @property
+    def images(self) -> str:
+        """What is scored, in words: ``images`` or ``volumes``."""
+        return "volumes" if self.split.endswith("_volumes") else "images"
+
+    @property
+    def unit(self) -> str:
+        """What would be drawn again besides the seed: ``images``, or ``groups of images`` where some come together."""
+        counts = [run.counts[self.split] for run in self.done]
+        alone = all(len(set(part.groups)) == len(part.ids) for part in counts)
+        return self.images if alone else f"groups of {self.images}"
+
+    @property
+    def single_unit(self) -> str:
+        """One of :attr:`unit`."""
+        return self.unit.replace("groups", "group") if self.unit != self.images else self.images.removesuffix("s")
+
 
 def estimate(values: Sequence[float | None]) -> Estimate:
     """Return mean and sample standard deviation of the finite values."""
@@ -169,6 +191,8 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
     if declared and not mix:
         everything = set_aside_other_data(everything, declared.get("factors") or ())
     everything = set_aside_other_splits(everything, _splits(declared.get("split")))
+    metric = str(declared.get("metric") or "dice")
+    everything = set_aside_other_classes(everything, metric, [] if not declared else declared.get("factors") or ())
     runs = [run for run in everything if run.state != "set aside"]
     done = [run for run in runs if run.state == "done"]
     known = done or [run for run in runs if run.config]
@@ -176,7 +200,6 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
     if declared and known:
         factors = require_comparable(known, factors, mix)
     split = _split(done, declared.get("split"))
-    metric = str(declared.get("metric") or "dice")
     convention = convention or Convention()
     classes = tuple(dict.fromkeys(name for run in done for name in run.counts[split].class_names[1:]))
     rows, strangers = _rows(runs, known, factors)

@@ -84,3 +84,12 @@ def test_a_full_disk_is_not_hidden(compared, evidence, tmp_path, monkeypatch):
     comparison = compared({"unet": (90,)})
     with pytest.raises(OSError, match="No space"):
         draw_all(comparison, evidence(comparison), tmp_path)
+
+
+def test_every_figure_is_explained(repository):
+    text = (repository / "docs" / "figures.md").read_text()
+    for spec in FIGURES:
+        assert f"\n## {spec.title}\n" in text, spec.title
+    for section in text.split("\n## ")[1:-1]:
+        said = " ".join(section.split())
+        assert all(part in said for part in ("*Shows*", "*Read*", "*It cannot show*")), section.splitlines()[0]

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from segbench.reporting.evidence import Mean
+from segbench.reporting.evidence import evidence as measured
 from segbench.reporting.figures import NothingToDrawError
 from segbench.reporting.figures.costs import draw_costs, pareto_front, short
 from segbench.reporting.figures.differences import draw_differences, lines
@@ -127,7 +128,7 @@ def test_all_pairs_read_as_the_better_minus_the_other(compared, evidence):
     found = lines(evidence(comparison))
     assert [(line.above, line.below) for line in found] == [(1, 0), (0, 2), (1, 2)]
     assert all(line.low < line.mean < line.high and line.mean > 0 for line in found)
-    assert all(line.probability == pytest.approx(0.9) for line in found)
+    assert [line.higher for line in found] == ["90%"] * 3
 
 
 def test_beyond_twelve_pairs_only_the_best_is_compared_closest_first(compared, evidence):
@@ -135,6 +136,30 @@ def test_beyond_twelve_pairs_only_the_best_is_compared_closest_first(compared, e
     found = lines(evidence(comparison))
     assert {line.above for line in found} == {1}
     assert [comparison.rows[line.below].label for line in found] == ["e", "c", "f", "a", "d"]
+
+
+def test_where_the_best_has_no_pair_the_highest_that_has_is_compared(compared, evidence, tmp_path):
+    comparison = compared({name: (tp,) for name, tp in zip("abcdefg", (70, 90, 80, 60, 85, 75, 65), strict=True)})
+    known = evidence(comparison)
+    left = tuple(pair for pair in known.pairs if 1 not in (pair.first, pair.second))
+    found = lines(replace(known, pairs=left))
+    assert {comparison.rows[line.above].label for line in found} == {"e"}
+    assert len(found) == 5
+    draw_differences(comparison, replace(known, pairs=left), tmp_path / "d.png")
+    assert "Dice of the highest that can be compared," in words(tmp_path / "d.png")
+    draw_differences(comparison, known, tmp_path / "d.png")
+    assert "Dice of the best," in words(tmp_path / "d.png")
+
+
+def test_nothing_tested_is_said(compared, evidence, tmp_path):
+    comparison = compared({"a": (90,), "b": (60,)})
+    known = evidence(comparison)
+    pair = replace(known.pairs[0], p=nan, p_holm=nan, cases=4, probability=1.0)
+    draw_differences(comparison, replace(known, pairs=(pair,)), tmp_path / "d.png")
+    text = words(tmp_path / "d.png")
+    assert any("nothing could be tested" in part for part in text)
+    assert "4 of 4" in text
+    assert not any("after Holm" in part for part in text)
 
 
 def test_what_chance_explains_is_hollow_and_without_an_interval_there_is_no_bar(compared, evidence, tmp_path, spy):
@@ -157,6 +182,16 @@ def test_what_chance_explains_is_hollow_and_without_an_interval_there_is_no_bar(
 
 def test_p_values_as_papers_print_them():
     assert [show_p(p) for p in (0.0320, 0.0001, 1.0, nan)] == ["0.032", "< 0.001", "1.000", "–"]
+
+
+def test_ranks_of_one_seed_are_refused_by_their_reason(compared, architectures, tmp_path):
+    comparison = compared({"a": (80,), "b": (90,)})
+    with pytest.raises(NothingToDrawError, match="ranks need two seeds of each configuration"):
+        draw_ranks(comparison, measured(comparison), tmp_path / "ranks.png")
+    architectures("a", 1, name="a-1")
+    architectures("b", 1, name="b-1")
+    comparison = compared({})
+    draw_ranks(comparison, measured(comparison), tmp_path / "ranks.png")
 
 
 def test_ranks_are_ordered_and_written_in_percent(compared, evidence, tmp_path, spy):

@@ -1,6 +1,11 @@
+import base64
+import io
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from segbench.reporting.archive import PREDICTIONS, ArchiveWriter, images_name
 from segbench.reporting.collect import collect
@@ -12,23 +17,24 @@ IDS = tuple(f"test{number}" for number in range(4))
 FINGERPRINT = "0123456789abcdef"
 
 
-def run(maker, model, tps, seed=0, keep=True, split="test"):
-    """Write a run with the given true positives of the disc in each image, and its predictions."""
+def run(maker, model, tps, seed=0, keep=True, split="test", ids=IDS, size=(20, 50)):
+    """Write a run with the given true positives of the disc in each image (named ``ids``), and its predictions."""
     folder = maker(model, seed, name=f"{model}-{seed}", fingerprint=FINGERPRINT)
     frame = pd.read_parquet(folder / "scores.parquet")
     disc = frame["class_index"] == 1
     frame.loc[disc, "tp"] = [tps[int(name[-1])] for name in frame.loc[disc, "id"]]
     frame.loc[disc, "tn"] = 1000 - frame.loc[disc, ["tp", "fp", "fn"]].sum(axis=1)
+    frame["id"] = frame["id"].replace(dict(zip(IDS, ids, strict=True)))
     frame.to_parquet(folder / "scores.parquet", index=False)
     writer = ArchiveWriter(2**20)
-    for name in IDS:
-        writer.add(name, np.ones((20, 50), np.uint8))
+    for name in ids:
+        writer.add(name, np.ones(size, np.uint8))
     if keep:
         writer.write(folder / PREDICTIONS, split=split)
     writer = ArchiveWriter(2**20)
-    for name in IDS:
+    for name in ids:
         writer.add(name, np.zeros((20, 50), np.uint8), np.full((20, 50, 1), 90, np.uint8))
-    writer.write(folder.parent / images_name("test", FINGERPRINT), split="test")
+    writer.write(folder.parent / images_name("test", FINGERPRINT, ids), split="test")
     return folder
 
 
@@ -56,6 +62,17 @@ def test_best_median_worst_and_most_disputed(architectures, tmp_path, lines):
     assert f"{(180 / 200 + 0.5) / 2:.3f}" in text
 
 
+def test_the_drawing_holds_the_pixels_as_they_are(architectures, tmp_path):
+    run(architectures, "attunet", (90, 70, 80, 20))
+    draw_examples(compare(collect([architectures.root])), tmp_path / "panels.png")
+    pictures = re.findall(r"<image [^>]*>", (tmp_path / "panels.svg").read_text())
+    assert len(pictures) == 3 * 3  # with one configuration none is disputed
+    for picture in pictures:
+        data = base64.b64decode(re.search(r"base64,\s*([^\"]+)", picture)[1])
+        assert Image.open(io.BytesIO(data)).size == (50, 20)
+        assert "image-rendering:pixelated" in picture.replace(" ", "")
+
+
 def test_one_seed_is_shown_of_all_where_they_share_one(architectures, tmp_path):
     for model, seeds in (("attunet", (0, 1)), ("unet", (1, 2))):
         for seed in seeds:
@@ -71,13 +88,33 @@ def test_a_configuration_without_predictions_is_left_out(architectures, tmp_path
     assert lines == [2, 2, 2]
 
 
+def test_a_split_for_each_seed_is_shown_by_its_own_images(architectures, tmp_path, lines):
+    for seed, ids in ((1, IDS), (0, ("own0", "own1", "own2", "own3"))):
+        for model in ("attunet", "unet"):
+            run(architectures, model, (90, 80, 70, 60), seed, ids=ids)
+    draw_examples(compare(collect([architectures.root])), tmp_path / "panels.png")
+    text = (tmp_path / "panels.svg").read_text()
+    assert lines == [3, 3, 3, 3]
+    assert "test split, seed 0<" in text
+    assert all(f">own{number}<" in text for number in range(4))
+    assert ">test0<" not in text
+
+
+def test_masks_of_another_size_are_no_picture(architectures, tmp_path):
+    run(architectures, "attunet", (90, 80, 70, 60))
+    run(architectures, "unet", (90, 80, 70, 60), size=(10, 25))
+    with pytest.raises(NothingToDrawError, match="unet predicts test0 at 25x10, where the truth is 50x20"):
+        draw_examples(compare(collect([architectures.root])), tmp_path / "panels.png")
+    assert not list(tmp_path.glob("panels*"))
+
+
 def test_without_pictures_the_reason_is_told(architectures, tmp_path):
     folder = run(architectures, "unet", (90, 80, 70, 60), split="val")
     comparison = compare(collect([architectures.root]))
     with pytest.raises(NothingToDrawError, match="kept its predictions of this split"):
         draw_examples(comparison, tmp_path / "panels.png")
     run(architectures, "attunet", (90, 80, 70, 60))
-    (folder.parent / images_name("test", FINGERPRINT)).unlink()
+    (folder.parent / images_name("test", FINGERPRINT, IDS)).unlink()
     comparison = compare(collect([architectures.root]))
     with pytest.raises(NothingToDrawError, match="images were not kept beside the runs"):
         draw_examples(comparison, tmp_path / "panels.png")

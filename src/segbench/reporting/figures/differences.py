@@ -14,7 +14,7 @@ from segbench.reporting.evidence import Evidence, Pair
 from segbench.reporting.figures.canvas import NothingToDrawError, save
 from segbench.reporting.figures.styles import INK, colour, plain, score_name, wrapped
 from segbench.reporting.hypothesis_tests import LEVEL
-from segbench.reporting.render import show_p
+from segbench.reporting.render import HIGHER, show_higher, show_p
 from segbench.reporting.table import Comparison
 
 WIDTH = 7.2
@@ -32,7 +32,7 @@ class Line:
     low: float
     high: float
     p: float
-    probability: float
+    higher: str
 
 
 def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> None:
@@ -55,7 +55,7 @@ def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> 
     labels = [_label(comparison, line, len(evidence.pairs) > MOST_PAIRS) for line in shown]
     inches = [0.16 + 0.155 * (label.count("\n") + 1) for label in labels]
     middles = np.cumsum(inches) - np.array(inches) / 2
-    figure = Figure(figsize=(WIDTH, sum(inches) + 0.95), dpi=200, layout="constrained")
+    figure = Figure(figsize=(WIDTH, sum(inches) + 1.1), dpi=200, layout="constrained")
     axes, words = figure.subplots(1, 2, sharey=True, width_ratios=(0.95, 1))
     only_best = len(evidence.pairs) > MOST_PAIRS
     for place, line in zip(middles, shown, strict=True):
@@ -80,17 +80,24 @@ def lines(evidence: Evidence) -> list[Line]:
     """
     if len(evidence.pairs) <= MOST_PAIRS:
         return [_line(pair, turned=pair.difference.mean < 0) for pair in evidence.pairs]
-    best = int(np.nanargmax([mean.mean for mean in evidence.means]))
+    best = highest(evidence)
     own = [_line(pair, turned=pair.second == best) for pair in evidence.pairs if best in (pair.first, pair.second)]
     return sorted(own, key=lambda line: line.mean)
 
 
+def highest(evidence: Evidence) -> int:
+    """Return the row with the highest mean of those that can be compared with any."""
+    compared = {index for pair in evidence.pairs for index in (pair.first, pair.second)}
+    return max(sorted(compared), key=lambda index: float(np.nan_to_num(evidence.means[index].mean, nan=-1)))
+
+
 def _line(pair: Pair, turned: bool) -> Line:
-    found = pair.difference
+    found, count = pair.difference, len(pair.difference.seeds)
     if not turned:
-        return Line(pair.first, pair.second, found.mean, found.low, found.high, pair.p_holm, pair.probability)
-    ends = (-found.mean, -found.high, -found.low)
-    return Line(pair.second, pair.first, *ends, pair.p_holm, 1 - pair.probability)
+        higher = show_higher(pair.probability, pair.cases, count)
+        return Line(pair.first, pair.second, found.mean, found.low, found.high, pair.p_holm, higher)
+    ends, higher = (-found.mean, -found.high, -found.low), show_higher(1 - pair.probability, pair.cases, count)
+    return Line(pair.second, pair.first, *ends, pair.p_holm, higher)
 
 
 def _label(comparison: Comparison, line: Line, only_best: bool) -> str:
@@ -121,12 +128,12 @@ def _write(axes: Axes, places: list[float], shown: list[Line]) -> None:
     def signed(value: float) -> str:
         return f"{value:+.{digits}f}".replace("-", "−")
 
-    columns = (("difference [95 % interval]", 0.0, "left"), ("p", 0.72, "center"), ("P(better)", 1.0, "right"))
+    columns = (("difference [95 % interval]", 0.0, "left"), ("p", 0.72, "center"), (HIGHER, 1.0, "right"))
     table = [tuple(words for words, _, _ in columns)]
     for line in shown:
         known = np.isfinite([line.low, line.high]).all()
         ends = f"{signed(line.low)}, {signed(line.high)}" if known else "no interval"
-        table.append((f"{signed(line.mean)} [{ends}]", show_p(line.p), _share(line.probability)))
+        table.append((f"{signed(line.mean)} [{ends}]", show_p(line.p), line.higher))
     for number, (height, cells) in enumerate(zip([-0.1, *places], table, strict=True)):
         for (_, place, side), cell in zip(columns, cells, strict=True):
             style: Any = {"fontsize": 7.5, "ha": side, "va": "center", "weight": "normal" if number else "bold"}
@@ -140,10 +147,9 @@ def _words(comparison: Comparison, evidence: Evidence, shown: list[Line]) -> str
     words = f"difference in {name} ({comparison.split} split)"
     if count > MOST_PAIRS:
         best = wrapped(comparison.rows[shown[0].above].label, 44)
-        words = f"{name} of the best,\n{best},\nminus that of the others ({comparison.split} split)"
+        is_best = evidence.means[shown[0].above].mean == np.nanmax([mean.mean for mean in evidence.means])
+        which = "the best" if is_best else "the highest that can be compared"
+        words = f"{name} of {which},\n{best},\nminus that of the others ({comparison.split} split)"
     tested = sum(np.isfinite(pair.p) for pair in evidence.pairs)
-    return f"{words}\nintervals: each pair's own; p: after Holm over {tested};\nfilled: p < {LEVEL}"
-
-
-def _share(probability: float) -> str:
-    return "–" if not np.isfinite(probability) else f"{100 * probability:.0f} %"
+    test = f"p: after Holm over {tested};\nfilled: p < {LEVEL}" if tested else "nothing could be tested"
+    return f"{words}\nintervals: each pair's own; {test};\n{HIGHER}: share of seeds and {comparison.unit}"

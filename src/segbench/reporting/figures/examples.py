@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,16 +49,18 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
         path: The PNG to write; the SVG lies beside it.
 
     Raises:
-        NothingToDrawError: Where predictions or images were not kept, or the runs are scored on different images.
+        NothingToDrawError: Where predictions or images were not kept, or the runs are scored on different images or at
+            different sizes.
     """
     shown = _shown(comparison)
-    images = _images(comparison, shown[0].run)
+    images = _images(comparison, shown)
     chosen = _choose(comparison, [part.row for part in shown], images, shown)
     across = 2 + len(shown)
     cell = max(WIDTH / across, LEAST_CELL)
     first = _shrunk(images.image(chosen[0][1]))
     line_inches = cell * first.shape[0] / first.shape[1] + 0.2
     figure = Figure(figsize=(cell * across, len(chosen) * line_inches + 0.9), dpi=150, layout="constrained")
+    # The type is that of any layout; this one is constrained, which has these.
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02, wspace=0.01)  # type: ignore[union-attr, call-arg]
     grid = figure.subplots(len(chosen), across, squeeze=False)
     size = 7.5 if len(shown) <= 5 else 6.5
@@ -66,8 +69,7 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
     for number, (line, (rank, name)) in enumerate(zip(grid, chosen, strict=True)):
         truth, values = images.mask(name), [_score(comparison, part, name) for part in shown]
         ignored |= bool((truth == IGNORE).any())
-        masks = [truth, *(np.where(truth == IGNORE, IGNORE, part.archive.mask(name)) for part in shown)]
-        _draw_line(line, images.image(name), masks)
+        _draw_line(line, images.image(name), _masks(truth, shown, name))
         line[0].set_ylabel(rank, fontsize=size + 1, fontweight="bold")
         line[0].set_xlabel(_end(name, int(cell * 14)), fontsize=size - 0.5)
         for axes, value in zip(line[2:], values, strict=True):
@@ -113,15 +115,30 @@ def _archives(comparison: Comparison, row: Row) -> list[tuple[Run, Archive]]:
     return [(run, archive) for run, archive in opened if archive is not None and archive.split == comparison.split]
 
 
-def _images(comparison: Comparison, run: Run) -> Archive:
-    """Return the images of a run's split, which lie beside it, also where it is a link to another experiment's run."""
-    fingerprint = str(run.summary.get("data", {}).get("fingerprint") or "")
-    name = images_name(comparison.split, fingerprint)
-    for folder in (run.directory.parent, run.directory.resolve().parent):
-        found = Archive.open(folder / name)
-        if found is not None:
-            return found
+def _images(comparison: Comparison, shown: Sequence[Shown]) -> Archive:
+    """Return the images of the first run that has them.
+
+    They lie beside the run, also where it is a link to another experiment's. Whichever run they are of, the images that
+    all runs share are among them, and no others are drawn.
+    """
+    for part in shown:
+        fingerprint = str(part.run.summary.get("data", {}).get("fingerprint") or "")
+        name = images_name(comparison.split, fingerprint, part.archive.ids)
+        for folder in (part.run.directory.parent, part.run.directory.resolve().parent):
+            found = Archive.open(folder / name)
+            if found is not None:
+                return found
     raise NothingToDrawError(f"the images were not kept beside the runs ({name})")
+
+
+def _masks(truth: NDArray[np.uint8], shown: Sequence[Shown], name: str) -> list[NDArray[np.uint8]]:
+    """Return an image's truth and its predictions, without what counts nowhere."""
+    masks = [part.archive.mask(name) for part in shown]
+    for part, mask in zip(shown, masks, strict=True):
+        if mask.shape != truth.shape:
+            sizes = [f"{width}x{height}" for height, width in (mask.shape, truth.shape)]
+            raise NothingToDrawError(f"{part.row.label} predicts {name} at {sizes[0]}, where the truth is {sizes[1]}")
+    return [truth, *(np.where(truth == IGNORE, IGNORE, mask) for mask in masks)]
 
 
 def _choose(comparison: Comparison, rows: list[Row], images: Archive, shown: list[Shown]) -> list[tuple[str, str]]:
@@ -153,10 +170,12 @@ def _draw_line(axes: list[Axes], image: NDArray[np.uint8], masks: list[NDArray[n
     picture = _shrunk(image) / 255.0
     picture = np.repeat(picture.reshape(*picture.shape[:2], -1), 3, axis=2)[..., :3] if picture.ndim == 2 else picture
     size = (picture.shape[1], picture.shape[0])
-    axes[0].imshow(picture, interpolation="nearest")
+    # The drawing then holds the pixels as they are, which a page shows as squares at any size; else they would be
+    # drawn at 72 a inch, about as small as they came.
+    axes[0].imshow(picture, interpolation="none")
     for part, mask in zip(axes[1:], masks, strict=True):
         small = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-        part.imshow(overlay(picture, small), interpolation="nearest")
+        part.imshow(overlay(picture, small), interpolation="none")
     for part in axes:
         part.set_xticks([])
         part.set_yticks([])

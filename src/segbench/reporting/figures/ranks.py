@@ -33,6 +33,10 @@ def draw_ranks(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     """
     known = [index for index in range(len(comparison.rows)) if np.isfinite(evidence.ranks[index]).all()]
     if len(known) < 2:
+        done = [len({run.seed for run in row.done}) for row in comparison.rows if row.done]
+        if len(done) > 1 and sum(seeds > 1 for seeds in done) < 2:
+            raise NothingToDrawError("ranks need two seeds of each configuration: with one, what others would change is"
+                                     " unknown")  # fmt: skip
         raise NothingToDrawError("ranks need two configurations with scores on the same images")
     order = sorted(known, key=lambda index: float(evidence.ranks[index] @ np.arange(len(comparison.rows))))
     # Rows without ranks leave the last ranks empty.

@@ -50,7 +50,7 @@ def wrapped(label: str, characters: int, lines: int = 3) -> str:
 
 def plain(axes: Axes, grid: str = "both") -> None:
     """Give axes the look of all figures: no box, a faint grid behind the marks, small figures on the ticks."""
-    axes.grid(axis=grid, **GRID)  # type: ignore[arg-type]
+    axes.grid(axis=grid, **GRID)  # type: ignore[arg-type]  # a str, of those it takes
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)

@@ -18,7 +18,7 @@ from segbench.reporting.html.pictures import BUDGET, gallery
 from segbench.reporting.html.runs import run_views
 from segbench.reporting.html.scores import claim_views, pair_table, score_table
 from segbench.reporting.html.strip import WIDTH
-from segbench.reporting.notes import convention_line, notes
+from segbench.reporting.notes import convention_line, notes, variance_line
 from segbench.reporting.provenance import provenance
 from segbench.reporting.render import published_lines
 from segbench.reporting.table import Comparison
@@ -26,8 +26,8 @@ from segbench.reporting.table import Comparison
 
 def html_page(
     comparison: Comparison,
-    figures: Sequence[tuple[str, str]] = (),
-    evidence: Evidence | None = None,
+    figures: Sequence[tuple[str, str]],
+    evidence: Evidence,
     command: str | None = None,
     budget: int = BUDGET,
 ) -> str:
@@ -39,20 +39,21 @@ def html_page(
     Args:
         comparison: The experiment.
         figures: Title and file name of the figures in its directory, in the order of the page.
-        evidence: Its statistics; None leaves out the columns and sentences that need them.
+        evidence: Its statistics.
         command: The command that makes the report.
         budget: How many characters pictures may take together.
     """
     environment = _environment()
     style, script = (_text(name) for name in ("style.css", "script.js"))
     runs = run_views(comparison)
-    pairs, more_pairs = pair_table(comparison, evidence) if evidence is not None else (None, 0)
+    pairs, more_pairs = pair_table(comparison, evidence)
     return environment.get_template("index.html.j2").render(
         comparison=comparison,
         metric=comparison.metric.replace("_", " "),
-        answer=evidence.answer if evidence is not None else plain_answer(comparison),
-        evidence=evidence,
-        letters=evidence is not None and any(evidence.letters),
+        answer=evidence.answer,
+        limits=evidence.limits,
+        letters=any(evidence.letters),
+        variance=variance_line(evidence.variance, comparison.single_unit),
         facts=_facts(comparison, evidence),
         table=score_table(comparison, evidence),
         convention=convention_line(comparison),
@@ -64,8 +65,8 @@ def html_page(
         published=published_lines(comparison),
         runs=runs,
         unfinished=[run for run in runs if run.state != "done"],
-        notes=notes(comparison)[1:],
-        provenance=[origin_view(line) for line in provenance(comparison.done, comparison.title, command)],
+        notes=notes(comparison, with_limits=False)[1:],
+        provenance=provenance(comparison.done, comparison.title, command),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         style=Markup(style),  # noqa: S704 - the package's own files
         script=Markup(script),  # noqa: S704
@@ -73,26 +74,7 @@ def html_page(
     )
 
 
-def plain_answer(comparison: Comparison) -> str:
-    """Return the sentence on top where there are no statistics: what scores highest, and that it proves nothing."""
-    scored = [row for row in comparison.rows if row.scores and math.isfinite(row.scores[comparison.metric].mean)]
-    if not scored:
-        return "No run has finished with a score, so there is nothing to compare yet."
-    best = max(scored, key=lambda row: row.scores[comparison.metric].mean)
-    score = f"{comparison.metric.replace('_', ' ')} {best.scores[comparison.metric].mean:.4f}"
-    if len(scored) == 1:
-        return f"{best.label} reaches {score}; there is no other configuration to compare it with."
-    return f"{best.label} scores highest ({score}); whether that is more than chance was not tested."
-
-
-def origin_view(line: str) -> tuple[str, list[str]]:
-    """Return a line of provenance without the commands at its end (between backticks), and these commands."""
-    text, mark, rest = line.partition("`")
-    commands = rest.removesuffix("`").split("`; `") if mark else []
-    return text.rstrip(), commands
-
-
-def _facts(comparison: Comparison, evidence: Evidence | None) -> list[tuple[str, str]]:
+def _facts(comparison: Comparison, evidence: Evidence) -> list[tuple[str, str]]:
     """Return what the reader wants to know before any figure: how much was compared."""
     runs = sum(len(row.runs) for row in comparison.rows)
     strangers = len(comparison.unfinished) - sum(len(row.runs) - len(row.done) for row in comparison.rows)
@@ -103,9 +85,10 @@ def _facts(comparison: Comparison, evidence: Evidence | None) -> list[tuple[str,
         ("seeds", str(len({run.seed for run in comparison.done}))),
     ]
     if counts:
-        facts.append((f"images ({comparison.split} split)", str(max(len(part.ids) for part in counts))))
-        facts.append(("groups of images", str(max(len(set(part.groups)) for part in counts))))
-    if evidence is not None and math.isfinite(evidence.detectable):
+        facts.append((f"{comparison.images} ({comparison.split} split)", str(max(len(part.ids) for part in counts))))
+        if comparison.unit != comparison.images:
+            facts.append((comparison.unit, str(max(len(set(part.groups)) for part in counts))))
+    if math.isfinite(evidence.detectable):
         facts.append(("smallest detectable difference", f"{evidence.detectable:.4f}"))
     return facts
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from segbench.reporting.figures import FIGURES
 from segbench.reporting.panels import TITLES_KEY
 from segbench.reporting.table import Comparison
 
@@ -21,6 +22,8 @@ BUDGET = 12_000_000
 MOST_RUNS = 48
 # Beyond this a drawing is so rich that its pixels are smaller and quicker to show.
 LARGEST_DRAWING = 500_000
+# Figures that hold images of the data set: across the page, as each image is a small part of them.
+IMAGES = frozenset(spec.file for spec in FIGURES if spec.shows_data)
 PANELS = Path("figures") / "predictions.png"
 # Rows of pixels: captions are lower, images higher.
 _LEAST_IMAGE = 40
@@ -44,10 +47,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: what it shows (empty where only the picture says it), and itself as a data URI."""
+    """A picture: what it shows (empty where only the picture says it), itself as a data URI, whether it wants width."""
 
     title: str
     uri: str
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def gallery(comparison: Comparison, figures: Sequence[tuple[str, str]], budget: 
     for title, name in figures:
         uri = _figure(comparison.directory / name)
         if uri and room.take([uri]):
-            found.figures.append(Picture(title, uri))
+            found.figures.append(Picture(title, uri, wide=name in IMAGES))
         elif uri:
             found.left_out.append(f"The figure {name} is too large for this page; it lies beside it.")
     seeds = max((len(row.done) for row in comparison.rows), default=0)

@@ -12,7 +12,7 @@ from segbench.reporting.claims import JudgedClaim, measured
 from segbench.reporting.evidence import Evidence, Pair
 from segbench.reporting.factors import show_value
 from segbench.reporting.html.strip import Strip, strips
-from segbench.reporting.render import NOTHING, cost_cells, score_names, show_p, show_probability
+from segbench.reporting.render import HIGHER, NOTHING, cost_cells, score_names, show_higher, show_p, show_probability
 from segbench.reporting.table import COSTS, Comparison, Estimate, Row
 
 MOST_PAIRS = 200
@@ -78,7 +78,7 @@ class SortableTable:
         return list(dict.fromkeys(column.group for column in self.columns if column.group))
 
 
-def score_table(comparison: Comparison, evidence: Evidence | None) -> SortableTable:
+def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
     """Return the table of configurations, the highest score first."""
     names = score_names(comparison)
     metric = comparison.metric
@@ -89,12 +89,11 @@ def score_table(comparison: Comparison, evidence: Evidence | None) -> SortableTa
     columns += [Column(name.replace("_", " "), down=True, hint="mean and standard deviation over seeds")
                 for name in names[:1]]  # fmt: skip
     columns += [Column("seeds and interval", "strip")] if drawn else []
-    if evidence is not None:
-        columns += [
-            Column("95 % interval", down=True, hint="of the mean, for other seeds and other groups of images"),
-            Column("letters", "text", hint="rows that share a letter cannot be told apart"),
-            Column("P(best)", down=True, hint="probability of being the best of these configurations"),
-        ]
+    columns += [
+        Column("95 % interval", down=True, hint=f"of the mean, for other seeds and other {comparison.unit}"),
+        Column("letters", "text", hint="rows that share a letter cannot be told apart"),
+        Column("P(best)", down=True, hint="probability of being the best of these configurations"),
+    ]
     columns += [Column(name.replace("_", " "), down=True, group=_group(name, comparison)) for name in names[1:]]
     columns += [Column("published", down=True, group="published"), Column("ours − published", down=True,
                 group="published")] if published else []  # fmt: skip
@@ -108,7 +107,7 @@ def score_table(comparison: Comparison, evidence: Evidence | None) -> SortableTa
         cells = [Cell(show_value(value), _key(value)) for value in row.values] or [Cell("all runs")]
         cells += [_estimate(row.scores[name]) for name in names[:1]]
         cells += [Cell("")] if drawn else []
-        cells += _evidence_cells(evidence, index) if evidence is not None else []
+        cells += _evidence_cells(evidence, index)
         cells += [_estimate(row.scores[name]) for name in names[1:]]
         cells += _published_cells(row) if published else []
         cells += [texts[index] for _, texts in costs]
@@ -123,7 +122,8 @@ def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTabl
         Column("higher", "text"), Column("lower", "text"), Column("difference", down=True),
         Column("95 % interval", down=True, hint="of the difference; not corrected for the number of pairs"),
         Column("p"), Column("p (Holm)", hint="corrected for all pairs of this comparison"),
-        Column("P(higher)", down=True, hint="probability that it scores higher on a new image with a new seed"),
+        Column(HIGHER, down=True, hint=f"share of seeds and {comparison.unit} in which it scores higher; where it is"
+               " all, or there is one seed, they are counted: that is no certainty for others"),
         Column("effect size", down=True, hint="mean of the paired differences by their standard deviation"),
     )  # fmt: skip
     ordered = sorted(evidence.pairs, key=lambda pair: -np.nan_to_num(abs(pair.difference.mean), nan=-1.0))
@@ -163,9 +163,9 @@ def _descending(row: Row, metric: str) -> float:
     return -mean if math.isfinite(mean) else math.inf
 
 
-def _is_top(evidence: Evidence | None, first: int, index: int) -> bool:
+def _is_top(evidence: Evidence, first: int, index: int) -> bool:
     """Say whether a row shares a letter with the highest one; without letters nothing is said."""
-    return evidence is not None and bool(set(evidence.letters[first]) & set(evidence.letters[index]))
+    return bool(set(evidence.letters[first]) & set(evidence.letters[index]))
 
 
 def _estimate(value: Estimate) -> Cell:
@@ -224,7 +224,7 @@ def _pair_cells(comparison: Comparison, pair: Pair) -> list[Cell]:
         Cell(show_interval(low, high, "+.4f"), _number_key(low)),
         Cell(show_p(pair.p), _number_key(pair.p)),
         Cell(show_p(pair.p_holm), _number_key(pair.p_holm)),
-        show(above, ".0%"),
+        Cell(show_higher(above, pair.cases, len(pair.difference.seeds)), _number_key(above)),
         show(sign * pair.effect, "+.2f"),
     ]
 

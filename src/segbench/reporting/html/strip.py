@@ -23,16 +23,12 @@ class Strip:
     published: float | None
 
 
-def strips(comparison: Comparison, evidence: Evidence | None) -> tuple[list[Strip], tuple[str, str]]:
+def strips(comparison: Comparison, evidence: Evidence) -> tuple[list[Strip], tuple[str, str]]:
     """Return a strip for each row and the ends of their common axis in words; none where no run has a score."""
     metric, split = comparison.metric, comparison.split
     seeds = [[derive(run.counts[split], metric, comparison.convention) for run in row.done] for row in comparison.rows]
     means = [row.scores[metric].mean for row in comparison.rows]
-    ends = (
-        [(mean.low, mean.high) for mean in evidence.means]
-        if evidence is not None
-        else [(math.nan, math.nan)] * len(comparison.rows)
-    )
+    ends = [(mean.low, mean.high) for mean in evidence.means]
     published = [row.published.value if row.published else math.nan for row in comparison.rows]
     known = [value for part in (*seeds, *ends, means, published) for value in part if math.isfinite(value)]
     if not known:
