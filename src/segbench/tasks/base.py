@@ -140,9 +140,13 @@ class Task(pl.LightningModule, Generic[TableT]):
                 module.eval()
         return self
 
+    def make_optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimiser of these weights."""
+        return self._make_optimizer(weights)
+
     def configure_optimizers(self) -> Any:
         """Return the optimiser over the weights that are not frozen, and the schedule if there is one."""
-        optimizer = self._make_optimizer([weight for weight in self.network.parameters() if weight.requires_grad])
+        optimizer = self.make_optimizer([weight for weight in self.network.parameters() if weight.requires_grad])
         if self._make_scheduler is None:
             return optimizer
         schedule = self._make_scheduler(optimizer)
