@@ -203,7 +203,7 @@ def _fit_and_evaluate(
     loaders = data.eval_dataloaders()
     task.evaluation = {split: task.new_table() for split in loaders}
     if loaders:
-        trainer.test(task, dataloaders=list(loaders.values()), verbose=False)
+        trainer.test(task, datamodule=data, verbose=False)
     else:
         log.info("all labelled images were trained on, so there is nothing to score; predict with src/predict.py")
     _write_scores(run, task, data)
