@@ -107,6 +107,7 @@ def quiet_lightning() -> None:
         ".*LeafSpec.*",
         ".*isinstance\\(treespec.*",
         ".*Checkpoint directory.*",
+        ".*no `val_dataloader`.*",
         ".*mps.*",
         ".*Total length of `list` across ranks is zero.*",
     ):
