@@ -15,12 +15,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from segbench import callbacks
 from segbench.data.loader import ReplayLoader, progress_of
-from segbench.losses import CrossEntropy, DiceLoss, SegmentationLoss
+from segbench.losses import DiceLoss, SegmentationLoss
 from segbench.models import UNet
 from segbench.tasks import SegmentationTask
 
@@ -43,25 +43,6 @@ class Generated(Dataset[dict[str, Any]]):
         return {"image": self.images[index], "mask": self.masks[index], "id": str(index)}
 
 
-class SmallCNN(nn.Module):
-    """The classifier of 21,688 weights for 28x28 images; its 10 logits are one pixel of 10 classes here."""
-
-    stride = 1
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            *(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.Flatten()),
-            *(nn.Linear(1568, 10), nn.ReLU(), nn.Linear(10, 10), nn.Unflatten(1, (10, 1, 1))),
-        )
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return logits (B,10,1,1) for images (B,1,28,28)."""
-        return self.layers(image)
-
-
 class TurnTaking(pl.Callback):
     """After every step of the trainer, takes one step of each rival and notes all times."""
 
@@ -69,6 +50,10 @@ class TurnTaking(pl.Callback):
         self.rivals = rivals
         self.seconds: dict[str, list[float]] = {"segbench": [], **{name: [] for name in rivals}}
         self._since = time.perf_counter()
+
+    def add(self, name: str, step: Callable[[], None]) -> None:
+        """Let another rival take turns, before training begins."""
+        self.rivals[name], self.seconds[name] = step, []
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Note the trainer's time since the rivals finished, then let them step."""
@@ -169,9 +154,3 @@ def unet(folder: Path, steps: int = 7) -> dict[str, float]:
     """Time the U-Net of 34.5 M weights at 224x224, batch 4."""
     data = Generated(64, 3, 224, 2, 224)
     return compare(UNet(3, 1), DiceLoss(), data, 4, steps + _WARM_UP, folder, bf16=True)
-
-
-def small_cnn(folder: Path, steps: int = 600) -> dict[str, float]:
-    """Time the CNN of 21,688 weights at 28x28, batch 100."""
-    data = Generated(10_000, 1, 28, 10, 1)
-    return compare(SmallCNN(), CrossEntropy(), data, 100, steps + _WARM_UP, folder)

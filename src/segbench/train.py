@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 import torch
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from segbench import callbacks, environment, sources, tracking
+from segbench.combinations import check_by_hand, check_kinds, check_monitor, count_outputs, task_class
 from segbench.config import validate
 from segbench.data.base import ImageData
 from segbench.data.segmentation import SegmentationData
@@ -29,14 +29,11 @@ from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import atomic_open, write_json, write_text
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
 from segbench.scores import Convention
-from segbench.suggest import nearest
-from segbench.tasks import ClassificationTask, SegmentationTask
 from segbench.tasks.base import Task
 from segbench.tasks.initialise import freeze, load_weights
 from segbench.trainer import build_trainer, check_precision, quiet_lightning
 
 log = logging.getLogger("segbench")
-_TASKS: dict[str, type[Task[Any]]] = {"segmentation": SegmentationTask, "classification": ClassificationTask}
 
 
 def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
@@ -131,8 +128,9 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task
     Raises:
         ConfigError: If the parts do not fit each other.
     """
-    _check_kinds(cfg, data)
-    outputs = _count_outputs(cfg, data)
+    check_kinds(cfg, data)
+    check_by_hand(cfg)
+    outputs = count_outputs(cfg, data)
     torch.manual_seed(derive_seed(cfg.seed, "weights"))
     start = {"pretrained": None} if restored and "pretrained" in cfg.model else {}
     network = build("model", cfg, in_channels=data.in_channels, out_channels=outputs, **start)
@@ -149,7 +147,7 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task
         if cfg.init_from is None and not cfg.model.get("pretrained"):
             log.warning("freeze=%s without init_from: its weights are random and stay so", cfg.freeze)
         freeze(network, cfg.freeze)
-    task = _TASKS[data.task](
+    task = task_class(cfg, data)(
         network,
         loss,
         optimizer=build("optimizer", cfg, _partial_=True),
@@ -160,48 +158,8 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task
         channels_last=cfg.trainer.channels_last,
         monitor=cfg.trainer.monitor,
     )
-    _check_monitor(cfg, [*task.metric_names(), callbacks.LAST_EPOCH])
+    check_monitor(cfg, [*task.metric_names(), callbacks.LAST_EPOCH])
     return task
-
-
-def _check_kinds(cfg: DictConfig, data: ImageData) -> None:
-    """Refuse a classifier for data with masks, a loss of masks for labels, and the like, before anything is built."""
-    network, loss = get_class(cfg.model["_target_"]), get_class(cfg.loss["_target_"])
-    kind = getattr(network, "task", "segmentation")
-    if kind != data.task:
-        fitting = "mnist_cnn" if data.task == "classification" else "unet"
-        raise ConfigError(
-            f"model: {network.__name__} is for {kind}, data={data.name} for {data.task}; use model={fitting}"
-        )
-    if data.task not in getattr(loss, "tasks", ()):
-        raise ConfigError(f"loss: {loss.__name__} is not for {data.task} (data={data.name}); use loss=ce")
-
-
-def _count_outputs(cfg: DictConfig, data: ImageData) -> int:
-    """Return K, the channels of the logits."""
-    if data.task == "classification":
-        if cfg.activation == "sigmoid":
-            raise ConfigError(f"activation=sigmoid: {data.name} is for classification; use activation=softmax")
-        return data.num_classes
-    sigmoid = cfg.activation == "sigmoid" or (cfg.activation == "auto" and data.num_classes == 2)
-    if sigmoid and data.num_classes != 2:
-        raise ConfigError(f"activation=sigmoid: {data.name} has {data.num_classes} classes; use activation=softmax")
-    return 1 if sigmoid else data.num_classes
-
-
-def _check_monitor(cfg: DictConfig, names: list[str]) -> None:
-    """Refuse a monitor that does not exist, and what would follow a score where none is monitored."""
-    monitor = cfg.trainer.monitor
-    if monitor not in names:
-        raise ConfigError(f"trainer.monitor={monitor}: no such score{nearest(monitor, names)}")
-    if monitor != callbacks.LAST_EPOCH:
-        if cfg.data.get("fit_on", "train") != "train":
-            raise ConfigError("data.fit_on=train+val: no validation images are left to score; set trainer.monitor=last")
-        return
-    if cfg.trainer.early_stopping is not None:
-        raise ConfigError("trainer.early_stopping: has no score to follow with trainer.monitor=last; set it to null")
-    if cfg.scheduler is not None and cfg.scheduler["_target_"].endswith("ReduceLROnPlateau"):
-        raise ConfigError("scheduler=plateau: has no score to follow with trainer.monitor=last; choose another")
 
 
 def build_data(cfg: DictConfig) -> ImageData:
@@ -246,7 +204,7 @@ def _fit_and_evaluate(
     loaders = data.eval_dataloaders()
     task.evaluation = {split: task.new_table() for split in loaders}
     if loaders:
-        trainer.test(task, dataloaders=list(loaders.values()), verbose=False)
+        trainer.test(task, datamodule=data, verbose=False)
     else:
         log.info("all labelled images were trained on, so there is nothing to score; predict with src/predict.py")
     _write_scores(run, task, data)

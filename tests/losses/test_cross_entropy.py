@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 from torch.nn import functional
 
-from segbench.losses import BinaryCrossEntropy, CrossEntropy
+from segbench.losses import BinaryCrossEntropy, CrossEntropy, SegmentationLoss
 
 
 def example(k, seed=0, ignored=0.25):
@@ -221,3 +221,23 @@ def test_cross_entropy_refuses_a_single_logit():
     with pytest.raises(ValueError, match="the network has 1; use loss=bce or activation=softmax"):
         CrossEntropy().check(1)
     BinaryCrossEntropy().check(1)
+
+
+@pytest.mark.parametrize("images", [1, 7, 100])
+def test_classified_images_get_the_gradient_of_the_general_case_to_the_bit(images):
+    torch.manual_seed(images)
+    logits, label = 3 * torch.randn(images, 10), torch.randint(0, 10, (images,))
+    gradients, values = [], []
+    for forward in (CrossEntropy.forward, SegmentationLoss.forward):
+        leaf = logits.clone().requires_grad_()
+        value = forward(CrossEntropy(), leaf, label)
+        value.backward()
+        gradients.append(leaf.grad)
+        values.append(value.item())
+    assert torch.equal(*gradients)
+    assert values[0] == pytest.approx(values[1], rel=1e-6)
+
+
+def test_a_label_of_a_classified_image_that_is_no_class_is_an_error():
+    with pytest.raises(IndexError):
+        CrossEntropy()(torch.zeros(2, 10), torch.tensor([3, 255]))

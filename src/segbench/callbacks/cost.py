@@ -105,6 +105,8 @@ class CostMeter(pl.Callback):
         Args:
             task: The task, before training.
             image: One image (1,C,H,W).
+
+        A network that computes outside torch counts itself, by a method ``count_flops()``.
         """
         weights = list(task.parameters())
         self.weights = sum(weight.numel() for weight in weights)
@@ -113,7 +115,8 @@ class CostMeter(pl.Callback):
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             task(image)
         task.train()
-        self.flops = counter.get_total_flops()
+        own = getattr(task.network, "count_flops", None)
+        self.flops = counter.get_total_flops() if own is None else own()
 
     def report(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """Return the costs as they stand in ``summary.json``."""

@@ -230,6 +230,10 @@ class ImageData(pl.LightningDataModule):
         """Return the batches of every split that is scored at the end: ``val``, and ``test`` where it has labels."""
         return {split: self._in_order(split) for split in ("val", "test") if self.splits.get(split)}
 
+    def test_dataloader(self) -> list[Any]:
+        """Return the batches of :meth:`eval_dataloaders`, in its order."""
+        return list(self.eval_dataloaders().values())
+
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Leave resident batches as they are; going through their ids costs a small network as much as a layer."""
         if batch["image"].device == device:

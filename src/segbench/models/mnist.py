@@ -62,7 +62,7 @@ class MnistFF(nn.Module):
         Raises:
             ConfigError: If the images have another size.
         """
-        _require_size(image, self.size)
+        require_size(image, self.size)
         return self.head(self.body(image.flatten(start_dim=1)))
 
 
@@ -133,11 +133,16 @@ class MnistCNN(nn.Module):
         Raises:
             ConfigError: If the images have another size.
         """
-        _require_size(image, self.size)
+        require_size(image, self.size)
         return self.head(self.hidden(self.encoder(image).flatten(start_dim=1)))
 
 
-def _require_size(image: Tensor, size: int) -> None:
+def require_size(image: Tensor, size: int) -> None:
+    """Refuse images (B,C,H,W) that do not have the height and width ``size``.
+
+    Raises:
+        ConfigError: Says what to set.
+    """
     height, width = image.shape[-2:]
     if (height, width) != (size, size):
         raise ConfigError(

@@ -64,6 +64,13 @@ class Task(pl.LightningModule, Generic[TableT]):
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
         self._loss_sum, self._loss_images = 0.0, 0
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute: Lightning notes its current hook 45 times a step, past torch's search for modules."""
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     # -- what a task defines -----------------------------------------------------------------------
 
     @abstractmethod
@@ -99,7 +106,12 @@ class Task(pl.LightningModule, Generic[TableT]):
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Seed whatever the step draws (dropout and the like) by (seed, epoch, batch)."""
-        torch.manual_seed(derive_seed(self.seed, "step", self.current_epoch, batch_idx))
+        seed = derive_seed(self.seed, "step", self.current_epoch, batch_idx)
+        # Not torch.manual_seed: for every kind of device that is not there it formats the stack, to tell later who
+        # asked, which takes as long as a small network's step.
+        torch.default_generator.manual_seed(seed)
+        if self.device.type != "cpu":
+            torch.get_device_module(self.device).manual_seed(seed)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the batch's loss.
@@ -140,9 +152,13 @@ class Task(pl.LightningModule, Generic[TableT]):
                 module.eval()
         return self
 
+    def make_optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimiser of these weights."""
+        return self._make_optimizer(weights)
+
     def configure_optimizers(self) -> Any:
         """Return the optimiser over the weights that are not frozen, and the schedule if there is one."""
-        optimizer = self._make_optimizer([weight for weight in self.network.parameters() if weight.requires_grad])
+        optimizer = self.make_optimizer([weight for weight in self.network.parameters() if weight.requires_grad])
         if self._make_scheduler is None:
             return optimizer
         schedule = self._make_scheduler(optimizer)

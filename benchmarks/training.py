@@ -1,0 +1,98 @@
+"""A training as the command line sets it up, for benchmarks: project's configuration, callbacks, loggers and all."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra import compose, initialize_config_dir
+
+from segbench import callbacks, tracking
+from segbench.data.base import ImageData
+from segbench.instantiation import build
+from segbench.resolvers import monitor_mode, register
+from segbench.tasks.base import Task
+from segbench.train import build_data, build_task
+from segbench.trainer import build_trainer
+
+_CONF = Path(__file__).resolve().parent.parent / "conf"
+
+
+class EpochClock(pl.Callback):
+    """Notes the seconds of each epoch's training, without validation, and the validation accuracy after it."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.accuracy: list[float] = []
+        self._since = 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._since = time.perf_counter()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock: validation comes after the last step."""
+        self._stop()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock where there was no validation."""
+        if "val/accuracy" in trainer.callback_metrics:
+            self.accuracy.append(float(trainer.callback_metrics["val/accuracy"]))
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._since:
+            self.seconds.append(time.perf_counter() - self._since)
+        self._since = 0.0
+
+
+@dataclass
+class Training:
+    """What :func:`prepare` has built."""
+
+    trainer: pl.Trainer
+    task: Task[Any]
+    data: ImageData
+
+    def fit(self) -> None:
+        """Train."""
+        self.trainer.fit(self.task, datamodule=self.data)
+
+
+def prepare(
+    folder: Path, *overrides: str, data: ImageData | None = None, also: tuple[pl.Callback, ...] = ()
+) -> Training:
+    """Build a training on one thread of the processor.
+
+    Args:
+        folder: Where its files go.
+        *overrides: As on the command line.
+        data: A data module of the same configuration that is set up already, so that it is read once.
+        also: Further callbacks, called last.
+    """
+    register()
+    settings = ["trainer.accelerator=cpu", "trainer.threads=1", "trainer.progress=lines", f"paths.outputs={folder}"]
+    with initialize_config_dir(str(_CONF), version_base="1.3"):
+        cfg = compose("config", [*settings, *overrides])
+    data = build_data(cfg) if data is None else data
+    task = build_task(cfg, data)
+    data.setup()
+    checkpoints = folder / "checkpoints"
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    monitor, minutes = cfg.trainer.monitor, cfg.trainer.checkpoint_minutes
+    trainer = build_trainer(
+        cfg,
+        tracking.build_loggers(cfg, folder, {}),
+        [
+            callbacks.CostMeter(),
+            callbacks.Curves(folder / "metrics.csv", cfg.trainer.log_every_n_steps),
+            *(build(f"callbacks.{name}", cfg) for name in cfg.callbacks),
+            callbacks.VolumeScores(data),
+            callbacks.RunCheckpoints(checkpoints, monitor, monitor_mode(monitor), minutes=minutes),
+            *also,
+        ],
+    )
+    return Training(trainer, task, data)
