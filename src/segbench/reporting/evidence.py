@@ -82,7 +82,7 @@ def evidence(comparison: Comparison) -> Evidence:
     """Return what the finished runs of a comparison show; worked out once for each comparison.
 
     Nothing is raised for what is lacking (seeds, groups, scores): such figures are NaN or empty, and ``limits`` says
-    why. Of more than :data:`MOST_ROWS` rows the highest are compared with each other.
+    why. Of more than :data:`MOST_ROWS` rows the best are compared with each other.
     """
     if comparison not in _KNOWN:
         _KNOWN[comparison] = _measure(comparison)
@@ -94,11 +94,13 @@ def _measure(comparison: Comparison) -> Evidence:
     convention = comparison.convention
     sides = [by_seed(row.done, comparison.split, comparison.metric, convention) for row in rows]
     alone = [_alone(side) for side in sides]
-    means = tuple(_mean(found) for found in alone)
-    order = sorted((index for index, mean in enumerate(means) if np.isfinite(mean.mean)), key=lambda i: -means[i].mean)
+    direction = comparison.direction
+    means = tuple(_mean(found, np.inf if direction < 0 else 1.0) for found in alone)
+    scored = [index for index, mean in enumerate(means) if np.isfinite(mean.mean)]
+    order = sorted(scored, key=lambda index: -direction * means[index].mean)
     members = sorted(order[:MOST_ROWS])
     pairs, refused, differences = compare_pairs(members, [sides[index] for index in members])
-    ranks = _ranks(alone)
+    ranks = _ranks(alone, direction)
     crossed = [found.table[0] for found in alone if found is not None and found.known and found.crossed]
     variances = components(crossed)
     smallest = _detectable(pairs, differences)
@@ -138,17 +140,17 @@ def _alone(side: dict[int, list[Parts]]) -> Layout | None:
         return None
 
 
-def _mean(found: Layout | None) -> Mean:
-    """Return the mean over the seeds with its interval, cut off at 0 and 1, which no score goes beyond."""
+def _mean(found: Layout | None, most: float = 1.0) -> Mean:
+    """Return the mean over the seeds with its interval, cut off at 0 and at the most that the score can be."""
     nan = float("nan")
     if found is None:
         return Mean(nan, nan, nan)
     mean = float(found.scores[0].mean())
     half = float(half_width(found.table[0])) if found.known and len(found.groups) > 1 else nan
-    return Mean(mean, float(np.maximum(mean - half, 0)), float(np.minimum(mean + half, 1)))
+    return Mean(mean, float(np.maximum(mean - half, 0)), float(np.minimum(mean + half, most)))
 
 
-def _ranks(alone: Sequence[Layout | None]) -> Floats:
+def _ranks(alone: Sequence[Layout | None], direction: int) -> Floats:
     """Return the rank probabilities (R,R); NaN for rows that vary in nothing that is known, or have nothing beside."""
     result = np.full((len(alone), len(alone)), np.nan)
     fit = [
@@ -158,7 +160,9 @@ def _ranks(alone: Sequence[Layout | None]) -> Floats:
     ]
     if len(fit) > 1:
         result[fit] = 0
-        result[np.ix_(fit, range(len(fit)))] = rank_probabilities([found for i in fit if (found := alone[i])])
+        result[np.ix_(fit, range(len(fit)))] = rank_probabilities(
+            [found for i in fit if (found := alone[i])], direction=direction
+        )
     return result
 
 

@@ -42,7 +42,7 @@ def limits(
         more = f" (and {len(refused) - 1} other pairs)" if len(refused) > 1 else ""
         found.append(f"Not compared: {labels[first]} and {labels[second]}{more}, as {reason}.")
     if beyond:
-        found.append(f"Pairs are tested among the {len(comparison.rows) - len(beyond)} highest rows only.")
+        found.append(f"Pairs are tested among the {len(comparison.rows) - len(beyond)} best rows only.")
     return tuple(found)
 
 

@@ -42,8 +42,9 @@ def notes(comparison: Comparison) -> list[str]:
         read = explanation(comparison.claims, comparison.metric, comparison.split)
         figures = evidence(comparison)
         found += [
+            *_distance(comparison),
             _spread(comparison.rows),
-            *_tests(comparison.rows, figures),
+            *_tests(comparison.rows, figures, comparison.direction),
             *([read] if read else []),
             *figures.limits,
         ]
@@ -89,7 +90,18 @@ def _spread(rows: Sequence[Row]) -> str:
     return text + (f" No spread with one seed: {', '.join(single)}." if single else "")
 
 
-def _tests(rows: Sequence[Row], found: Evidence) -> list[str]:
+def _distance(comparison: Comparison) -> list[str]:
+    """Say how to read a metric that is a distance."""
+    if comparison.direction > 0:
+        return []
+    name = comparison.metric.replace("_", " ")
+    return [
+        f"{name.capitalize()} is a distance in pixels: lower is better. An image where truth or prediction alone is"
+        " empty counts with its diagonal, the largest distance there is."
+    ]
+
+
+def _tests(rows: Sequence[Row], found: Evidence, direction: int) -> list[str]:
     """Say how to read the columns of the tests, and what they show of the scores' variance and of what is missed."""
     said = []
     family = sum(np.isfinite(pair.p) for pair in found.pairs)
@@ -106,7 +118,8 @@ def _tests(rows: Sequence[Row], found: Evidence) -> list[str]:
             f" 5 %{corrected}; {apart} told apart), which does not make them equal."
         )
     if np.isfinite(found.best).any():
-        said.append("P(best): how often the row is the highest over resampled seeds and groups.")
+        top = "highest" if direction > 0 else "lowest"
+        said.append(f"P(best): how often the row is the {top} over resampled seeds and groups.")
     if found.variance:
         shares = ", ".join(f"{source} {share:.0%}" for source, share in found.variance.items())
         said.append(f"Variance of a score by source: {shares}.")

@@ -23,6 +23,7 @@ from segbench.reporting.factors import (
     require_comparable,
     show_value,
 )
+from segbench.scores.columns import COLUMN_SCORES, lower_is_better
 from segbench.scores.derive import SCORES, Convention
 
 COSTS = (
@@ -139,6 +140,11 @@ class Comparison:
     unfinished: tuple[tuple[Run, str], ...]
 
     @property
+    def direction(self) -> int:
+        """1 where of two values of the deciding metric the higher one is better, -1 where the lower one is."""
+        return -1 if lower_is_better(self.metric) else 1
+
+    @property
     def done(self) -> list[Run]:
         """All finished runs."""
         return [run for row in self.rows for run in row.done]
@@ -241,7 +247,7 @@ def _order(value: Hashable) -> tuple[int, float, str]:
 
 
 def _score(row: Row, metric: str, split: str, convention: Convention, classes: Sequence[str]) -> Row:
-    base = next((name for name in SCORES if metric == name), "dice")
+    base = next((name for name in (*SCORES, *COLUMN_SCORES) if metric == name), "dice")
     scores = {
         name: estimate([derive(run.counts[split], name, convention) for run in row.done])
         for name in dict.fromkeys((metric, "dice", "iou", "pixel_accuracy"))

@@ -46,7 +46,7 @@ def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> 
     Raises:
         NothingToDrawError: Where no two configurations can be compared.
     """
-    shown = lines(evidence)
+    shown = lines(evidence, comparison.direction)
     if not shown:
         done = sum(bool(row.done) for row in comparison.rows)
         raise NothingToDrawError(
@@ -67,12 +67,16 @@ def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> 
     plain(axes, "x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    _write(words, middles.tolist(), shown)
+    _write(words, middles.tolist(), shown, "P(better)" if comparison.direction > 0 else "P(higher)")
     save(figure, path)
 
 
-def lines(evidence: Evidence) -> list[Line]:
+def lines(evidence: Evidence, direction: int = 1) -> list[Line]:
     """Return the lines of the figure.
+
+    Args:
+        evidence: What the runs show.
+        direction: 1 where the higher score is the better one, -1 where the lower is.
 
     Returns:
         All pairs as they are, in the order of the rows. Beyond :data:`MOST_PAIRS` only the best row's, as the best
@@ -80,9 +84,9 @@ def lines(evidence: Evidence) -> list[Line]:
     """
     if len(evidence.pairs) <= MOST_PAIRS:
         return [_line(pair, turned=pair.difference.mean < 0) for pair in evidence.pairs]
-    best = int(np.nanargmax([mean.mean for mean in evidence.means]))
+    best = int(np.nanargmax([direction * mean.mean for mean in evidence.means]))
     own = [_line(pair, turned=pair.second == best) for pair in evidence.pairs if best in (pair.first, pair.second)]
-    return sorted(own, key=lambda line: line.mean)
+    return sorted(own, key=lambda line: direction * line.mean)
 
 
 def _line(pair: Pair, turned: bool) -> Line:
@@ -114,14 +118,14 @@ def _draw_line(axes: Axes, place: float, line: Line, paint: str) -> None:
     axes.plot(line.mean, place, "o", color=face, markeredgecolor=INK, markeredgewidth=0.9, markersize=6, zorder=4)
 
 
-def _write(axes: Axes, places: list[float], shown: list[Line]) -> None:
-    """Write the figures beside the lines."""
+def _write(axes: Axes, places: list[float], shown: list[Line], probability: str) -> None:
+    """Write the figures beside the lines; ``probability`` is what that of being above is called."""
     digits = 4 if max(abs(line.mean) for line in shown) < 0.01 else 3
 
     def signed(value: float) -> str:
         return f"{value:+.{digits}f}".replace("-", "−")
 
-    columns = (("difference [95 % interval]", 0.0, "left"), ("p", 0.72, "center"), ("P(better)", 1.0, "right"))
+    columns = (("difference [95 % interval]", 0.0, "left"), ("p", 0.72, "center"), (probability, 1.0, "right"))
     table = [tuple(words for words, _, _ in columns)]
     for line in shown:
         known = np.isfinite([line.low, line.high]).all()

@@ -74,15 +74,16 @@ def html_page(
 
 
 def plain_answer(comparison: Comparison) -> str:
-    """Return the sentence on top where there are no statistics: what scores highest, and that it proves nothing."""
+    """Return the sentence on top where there are no statistics: what scores best, and that it proves nothing."""
     scored = [row for row in comparison.rows if row.scores and math.isfinite(row.scores[comparison.metric].mean)]
     if not scored:
         return "No run has finished with a score, so there is nothing to compare yet."
-    best = max(scored, key=lambda row: row.scores[comparison.metric].mean)
+    best = max(scored, key=lambda row: comparison.direction * row.scores[comparison.metric].mean)
     score = f"{comparison.metric.replace('_', ' ')} {best.scores[comparison.metric].mean:.4f}"
     if len(scored) == 1:
         return f"{best.label} reaches {score}; there is no other configuration to compare it with."
-    return f"{best.label} scores highest ({score}); whether that is more than chance was not tested."
+    top = "highest" if comparison.direction > 0 else "lowest, the best"
+    return f"{best.label} scores {top} ({score}); whether that is more than chance was not tested."
 
 
 def origin_view(line: str) -> tuple[str, list[str]]:
