@@ -185,9 +185,9 @@ def explanation(claims: Sequence[JudgedClaim], metric: str, split: str) -> str:
     return (
         f"Claims: mean difference in {metric} ({split} split{turned}) over equal seeds and the same images, with the"
         " 95 % confidence interval for other seeds and other groups of images; several rivals of a claim are corrected"
-        " for (Bonferroni), several claims are not. A claim holds if every interval lies above 0 and does not hold if"
-        " one lies below; few seeds make wide intervals, so not distinguishable does not mean equal. The intervals do not"
-        " cover what was chosen on the same images, such as the best epoch, nor other training images."
+        " for (Bonferroni), several claims are not. A claim holds if every interval lies above 0 and does not hold"
+        " if one lies below; few seeds make wide intervals, so not distinguishable does not mean equal. The intervals"
+        " do not cover what was chosen on the same images, such as the best epoch, nor other training images."
     )
 
 
