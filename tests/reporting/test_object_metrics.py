@@ -9,6 +9,7 @@ import simulated
 
 from segbench.errors import ConfigError
 from segbench.reporting.claims import judge, measured
+from segbench.reporting.collect import collect
 from segbench.reporting.contributions import parts
 from segbench.reporting.counts import derive, read_counts
 from segbench.reporting.evidence import evidence
@@ -19,7 +20,8 @@ from segbench.reporting.html.document import plain_answer
 from segbench.reporting.html.scores import score_table
 from segbench.reporting.latex import latex_table
 from segbench.reporting.notes import notes
-from segbench.reporting.table import COSTS, Estimate
+from segbench.reporting.render import markdown_body, score_names
+from segbench.reporting.table import COSTS, Estimate, compare
 from segbench.scores.derive import Convention
 from segbench.scores.objects import OBJECT_COLUMNS
 
@@ -135,6 +137,22 @@ def test_figures_take_the_lowest_for_the_best(lower):
     # The closest first.
     assert [line.below for line in shown] == [4, 0, 3, 5, 2]
     assert pareto_front([1, 2, 3], [-9.0, -5.0, -7.0]) == [0, 1]
+
+
+def test_tables_show_scores_of_objects_where_all_runs_have_them(make_run, drawn):
+    for seed in (0, 1):
+        make_run("unet", seed, tp=80 + seed)
+        path = make_run.root / "carvana/architectures" / f"fake-unet-dice-seed{seed}" / "scores.parquet"
+        table = pd.read_parquet(path)
+        for column in OBJECT_COLUMNS:
+            table[column] = np.where(table["class_index"] > 0, 2.0 + seed, np.nan)
+        table.to_parquet(path)
+    found = compare(collect([make_run.root]))
+    assert score_names(found)[-3:] == ["object_f1", "object_dice", "object_hausdorff"]
+    assert found.rows[0].scores["object_f1"].mean == pytest.approx(0.5)
+    assert "| object hausdorff |" in markdown_body(found)
+    make_run("unet", 2)
+    assert not [name for name in score_names(compare(collect([make_run.root]))) if name.startswith("object")]
 
 
 # -- from columns to scores -------------------------------------------------------------------------
