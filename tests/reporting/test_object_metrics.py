@@ -16,6 +16,7 @@ from segbench.reporting.evidence import evidence
 from segbench.reporting.figures.costs import pareto_front
 from segbench.reporting.figures.differences import lines
 from segbench.reporting.figures.images import image_values
+from segbench.reporting.figures.styles import score_name
 from segbench.reporting.html.document import plain_answer
 from segbench.reporting.html.scores import score_table
 from segbench.reporting.latex import latex_table
@@ -136,6 +137,8 @@ def test_figures_take_the_lowest_for_the_best(lower):
     assert all(line.mean < 0 for line in shown)
     # The closest first.
     assert [line.below for line in shown] == [4, 0, 3, 5, 2]
+    assert score_name("object_hausdorff") == "object Hausdorff distance in px"
+    assert score_name("object_f1_gland") == "object F1 gland"
     assert pareto_front([1, 2, 3], [-9.0, -5.0, -7.0]) == [0, 1]
 
 

@@ -107,7 +107,8 @@ def _images(comparison: Comparison, rows: Sequence[Layout]) -> list[str]:
         )
     if comparison.split.startswith("val") and any(_chosen(run.config) for run in comparison.done):
         found.append(
-            f"The best epoch was chosen on the {comparison.split} images that are scored: the scores are too high, and"
+            f"The best epoch was chosen on the {comparison.split} images that are scored: the scores are too"
+            f" {'high' if comparison.direction > 0 else 'low, hence too good'}, and"
             " no interval covers that."
         )
     return found
