@@ -131,6 +131,23 @@ def test_killed_runs_end_with_the_same_bits(reference, tmp_path, kill_and_resume
     assert resumes >= 6
 
 
+@pytest.mark.parametrize("batch_size", ["5", "all"])
+def test_copies_of_the_training_images_come_again_too(tiny, tmp_path, finish, kill_and_resume, batch_size):
+    overrides = ["augmentation=quarter_turns", f"data.batch_size={batch_size}", "trainer.max_epochs=8"]
+    flips = "augmentation.transforms=[{_target_: albumentations.HorizontalFlip, p: 0.5}]"
+    cfg = tiny(tmp_path, *OVERRIDES, *overrides, flips)
+    finish(cfg, tmp_path / "whole")
+    begin = time.monotonic()
+    finish(cfg, tmp_path / "again")
+    seconds = time.monotonic() - begin
+    resumes = 0
+    for share in (0.6, 0.85):
+        directory = tmp_path / f"killed{share}"
+        resumes += kill_and_resume(cfg, directory, share * seconds)
+        assert same(final_state(directory), final_state(tmp_path / "whole"))
+    assert resumes
+
+
 @pytest.mark.parametrize("broken", ["order", "step"])
 def test_the_comparison_notices_what_a_resume_forgets(reference, tmp_path, monkeypatch, kill_and_resume, broken):
     cfg, expected, seconds = reference

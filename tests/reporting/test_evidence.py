@@ -250,7 +250,7 @@ def test_of_many_rows_the_highest_are_compared():
     assert len(found.pairs) == len(list(combinations(range(MOST_ROWS), 2)))
     assert found.letters[:5] == ("",) * 5
     assert all(found.letters[5:])
-    assert f"Pairs are tested among the {MOST_ROWS} highest rows only." in said(found)
+    assert f"Pairs are tested among the {MOST_ROWS} best rows only." in said(found)
 
 
 def test_a_leader_that_loses_on_the_shared_seeds_is_not_said_to_win():

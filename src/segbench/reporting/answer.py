@@ -7,6 +7,7 @@ from math import isfinite, isnan
 from typing import TYPE_CHECKING
 
 from segbench.reporting.hypothesis_tests import Pair
+from segbench.scores.columns import lower_is_better
 
 if TYPE_CHECKING:
     from segbench.reporting.table import Comparison
@@ -26,7 +27,7 @@ def answer(
 
     Args:
         comparison: What was asked.
-        order: Indices of the rows that have a score, the highest first.
+        order: Indices of the rows that have a score, the best first.
         intervals: Each row's mean with its interval, as text.
         pairs: The pairs of rows that could be compared.
         refused: Why the others could not, as the end of a sentence.
@@ -35,19 +36,21 @@ def answer(
     metric, labels = comparison.metric.replace("_", " "), [row.label for row in comparison.rows]
     if not order:
         return "No finished run has a score: there is no answer yet."
-    leader = order[0]
+    leader, direction = order[0], comparison.direction
+    top, above = ("highest", "above") if direction > 0 else ("lowest (the best)", "below")
     if len(order) == 1:
         return f"Only one configuration has a score: {labels[leader]}, {metric} {intervals[leader]}."
     tested = [pair for pair in pairs if isfinite(pair.p)]
-    highest = f"{labels[leader]} scores highest ({metric} {intervals[leader]})"
+    highest = f"{labels[leader]} scores {top} ({metric} {intervals[leader]})"
     if not tested:
         return _untested(comparison, highest, pairs, refused)
     against = {_other(pair, leader): pair for pair in tested if leader in (pair.first, pair.second)}
-    above = [row for row in order[1:] if row in against and against[row].apart and _sign(against[row], leader) < 0]
-    if above:
+    apart_from = [row for row in order[1:] if row in against and against[row].apart]
+    better = [row for row in apart_from if direction * _sign(against[row], leader) < 0]
+    if better:
         # The leader's mean is over other seeds than the test's, which sees those alone that both have.
-        over = _over(against[above[0]], above[0], labels[leader], metric, len(tested))
-        return f"{highest}, but on the seeds that both have {labels[above[0]]} scores above {over}."
+        over = _over(against[better[0]], better[0], labels[leader], metric, len(tested))
+        return f"{highest}, but on the seeds that both have {labels[better[0]]} scores {above} {over}."
     beaten = [row for row in order if row in against and against[row].apart]
     tied = [row for row in order[1:] if row in against and row not in beaten]
     aside = [row for row in order[1:] if row not in against]
@@ -59,18 +62,18 @@ def answer(
         over = _over(against[beaten[0]], leader, labels[beaten[0]], metric, len(tested))
         if not untold:
             everyone = "all others, the next of them" if len(beaten) > 1 else ""
-            return f"{labels[leader]} scores above {everyone}{' ' * bool(everyone)}{over}."
-        others = f", and above {_count(len(beaten) - 1, 'other')}" if len(beaten) > 1 else ""
-        return f"{labels[leader]} scores above {over}{others}; {untold}."
+            return f"{labels[leader]} scores {above} {everyone}{' ' * bool(everyone)}{over}."
+        others = f", and {above} {_count(len(beaten) - 1, 'other')}" if len(beaten) > 1 else ""
+        return f"{labels[leader]} scores {above} {over}{others}; {untold}."
     apart = [pair for pair in tested if pair.apart]
     if apart:
         clearest = min(apart, key=lambda pair: pair.p)
-        better = clearest.first if clearest.difference.mean > 0 else clearest.second
-        over = _over(clearest, better, labels[_other(clearest, better)], metric, len(tested))
-        clearly = f"{_count(len(apart), 'pair')} told apart, most clearly {labels[better]} above {over}"
+        winner = clearest.first if direction * clearest.difference.mean > 0 else clearest.second
+        over = _over(clearest, winner, labels[_other(clearest, winner)], metric, len(tested))
+        clearly = f"{_count(len(apart), 'pair')} told apart, most clearly {labels[winner]} {above} {over}"
         return f"{highest}{', but ' * bool(untold)}{untold}; {clearly}."
     found = (
-        f", {_over(against[order[1]], leader, labels[order[1]], metric, len(tested), 'above ')}"
+        f", {_over(against[order[1]], leader, labels[order[1]], metric, len(tested), f'{above} ')}"
         if order[1] in against
         else ""
     )
@@ -99,8 +102,12 @@ def _untested(
 
 
 def _over(pair: Pair, better: int, other: str, metric: str, family: int, lead: str = "") -> str:
-    """Return ``B by 0.0120 [0.0040, 0.0200] in dice (p = 0.004 after Holm's correction for 21 pairs)``."""
+    """Return ``B by 0.0120 [0.0040, 0.0200] in dice (p = 0.004 after Holm's correction for 21 pairs)``.
+
+    The figures say by how much the better one is better, so they are positive also where lower is better.
+    """
     sign, found = (1 if pair.first == better else -1), pair.difference
+    sign *= -1 if lower_is_better(metric.replace(" ", "_")) else 1
     low, high = sorted((sign * found.low, sign * found.high))
     p = "p < 0.001" if pair.p_holm < 0.001 else f"p = {pair.p_holm:.3f}"
     corrected = f" after Holm's correction for {family} pairs" if family > 1 else ""

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from segbench.config import Claim
 from segbench.reporting.factors import factor_value, show_value
 from segbench.reporting.statistics import Difference, UnpairedError, paired_difference
+from segbench.scores.columns import lower_is_better
 from segbench.scores.derive import Convention
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ MOST_SHOWN = 3
 
 @dataclass(frozen=True)
 class Rival:
-    """A configuration that a claim says is beaten; ``difference`` is the winner's score minus this one's."""
+    """A configuration that a claim says is beaten; ``difference`` is the winner's score minus this one's.
+
+    Of a metric that is better when lower it is this one's minus the winner's, so that it is how much the winner gains.
+    """
 
     label: str
     difference: Difference
@@ -51,6 +55,7 @@ class JudgedClaim:
         rivals: Those it is said to beat that could be compared, by label in the order of the rows.
         by: Least and largest gain that the report gives, in units of the score, if it does.
         confidence: Of each rival's interval; 0 where none was to be computed.
+        lower_is_better: Whether the winner is said to score lower, by a metric that is a distance.
     """
 
     text: str
@@ -60,6 +65,7 @@ class JudgedClaim:
     rivals: tuple[Rival, ...] = ()
     by: tuple[float, float] | None = None
     confidence: float = 0.0
+    lower_is_better: bool = False
 
     @property
     def tested(self) -> bool:
@@ -103,7 +109,8 @@ def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention:
     found, reasons = [], [f"no finished run of {', '.join(missing)}"] if missing else []
     for rival in rivals:
         try:
-            difference = paired_difference(winner.done, rival.done, split, metric, convention, confidence)
+            sides = (rival.done, winner.done) if lower_is_better(metric) else (winner.done, rival.done)
+            difference = paired_difference(*sides, split, metric, convention, confidence)
             found.append(Rival(rival.label, difference))
         except UnpairedError as error:
             reasons.append(f"{winner.label} and {rival.label}: {error}")
@@ -111,7 +118,8 @@ def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention:
         verdict: Verdict = "cannot be judged"
     else:
         verdict, reasons = _verdict([rival.difference for rival in found])
-    return JudgedClaim(claim.text, verdict, "; ".join(reasons), winner.label, tuple(found), by, confidence)
+    reason, lower = "; ".join(reasons), lower_is_better(metric)
+    return JudgedClaim(claim.text, verdict, reason, winner.label, tuple(found), by, confidence, lower)
 
 
 def _fitting(rows: Sequence[Row], where: dict[str, Any]) -> list[Row]:
@@ -163,7 +171,8 @@ def measured(claim: JudgedClaim) -> str:
         level = f"; each interval {claim.confidence:.1%}" if len(claim.rivals) > 1 else ""
         return "; ".join(_figures(claim, rival) for rival in claim.rivals) + level
     signs = [rival.difference.sign for rival in claim.rivals]
-    count = f"of {len(signs)} rivals {claim.winner} is above {signs.count(1)} and below {signs.count(-1)}"
+    better, worse = ("below", "above") if claim.lower_is_better else ("above", "below")
+    count = f"of {len(signs)} rivals {claim.winner} is {better} {signs.count(1)} and {worse} {signs.count(-1)}"
     text = f"{count}, not distinguishable from {signs.count(0)}; strongest: {_figures(claim, claim.strongest)};"
     return f"{text} each interval {claim.confidence:.1%}"
 
@@ -172,9 +181,10 @@ def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: st
     """Return the sentences that say how to read the verdicts; empty where no claim was tested."""
     if not any(claim.tested for claim in claims):
         return ""
+    turned = ", rival minus winner, as lower is better" if lower_is_better(metric) else ""
     return (
-        f"Claims: mean difference in {metric} ({split} split) over equal seeds and the same images, with the 95 %"
-        f" confidence interval for other seeds and other {unit}; several rivals of a claim are corrected for"
+        f"Claims: mean difference in {metric} ({split} split{turned}) over equal seeds and the same images, with the"
+        f" 95 % confidence interval for other seeds and other {unit}; several rivals of a claim are corrected for"
         " (Bonferroni), several claims are not. A claim holds if every interval lies above 0 and does not hold if one"
         " lies below; few seeds make wide intervals, so not distinguishable does not mean equal. The intervals do not"
         " cover what was chosen on the same images, such as the best epoch, nor other training images."

@@ -40,6 +40,10 @@ class SplitCounts:
     confusion: np.ndarray | None = None
     columns: dict[str, np.ndarray] = field(default_factory=dict)
 
+    def has(self, name: str) -> bool:
+        """Say whether a key of ``COLUMN_SCORES`` can be derived."""
+        return all(column in self.columns for column in COLUMN_SCORES[name].columns)
+
     def values(self, name: str) -> np.ndarray:
         """Return what a score is made of, (N, C, K): the counts, or the columns it names.
 

@@ -82,7 +82,7 @@ def evidence(comparison: Comparison) -> Evidence:
     """Return what the finished runs of a comparison show; worked out once for each comparison.
 
     Nothing is raised for what is lacking (seeds, groups, scores): such figures are NaN or empty, and ``limits`` says
-    why. Of more than :data:`MOST_ROWS` rows the highest are compared with each other.
+    why. Of more than :data:`MOST_ROWS` rows the best are compared with each other.
     """
     if comparison not in _KNOWN:
         _KNOWN[comparison] = _measure(comparison)
@@ -94,11 +94,12 @@ def _measure(comparison: Comparison) -> Evidence:
     convention = comparison.convention
     sides = [by_seed(row.done, comparison.split, comparison.metric, convention) for row in rows]
     alone = [_alone(side) for side in sides]
-    means = tuple(_mean(found) for found in alone)
-    order = _descending([mean.mean for mean in means])
+    direction = comparison.direction
+    means = tuple(_mean(found, np.inf if direction < 0 else 1.0) for found in alone)
+    order = _best_first(means, direction)
     members = sorted(order[:MOST_ROWS])
     pairs, refused, differences = compare_pairs(members, [sides[index] for index in members])
-    ranks = _ranks(alone)
+    ranks = _ranks(alone, direction)
     crossed = [found.table[0] for found in alone if found is not None and found.known and found.crossed]
     variances = components(crossed)
     smallest = _detectable(pairs, differences)
@@ -118,20 +119,21 @@ def _measure(comparison: Comparison) -> Evidence:
 def difference_variances(comparison: Comparison) -> tuple[Components | None, int]:
     """Return where the differences between rows vary, the mean over all pairs of 2 seeds and groups or more.
 
-    Of more than :data:`MOST_ROWS` rows the highest are taken, the same whose pairs :func:`evidence` tests.
+    Of more than :data:`MOST_ROWS` rows the best are taken, the same whose pairs :func:`evidence` tests.
 
     Returns:
         The variances, None where no pair shows them, and the number of pairs.
     """
     sides = [by_seed(row.done, comparison.split, comparison.metric, comparison.convention) for row in comparison.rows]
-    fit = sorted(_descending([_mean(_alone(side)).mean for side in sides])[:MOST_ROWS])
+    fit = sorted(_best_first([_mean(_alone(side)) for side in sides], comparison.direction)[:MOST_ROWS])
     tables = compare_pairs(fit, [sides[index] for index in fit])[2]
     return components(tables), sum(min(table.shape) > 1 for table in tables)
 
 
-def _descending(means: Sequence[float]) -> list[int]:
-    """Return the indices of the rows that have a mean, the highest first."""
-    return sorted((index for index, mean in enumerate(means) if np.isfinite(mean)), key=lambda index: -means[index])
+def _best_first(means: Sequence[Mean], direction: int) -> list[int]:
+    """Return the indices of the rows that have a mean, the best first."""
+    scored = [index for index, mean in enumerate(means) if np.isfinite(mean.mean)]
+    return sorted(scored, key=lambda index: -direction * means[index].mean)
 
 
 def _alone(side: dict[int, list[Parts]]) -> Layout | None:
@@ -142,17 +144,17 @@ def _alone(side: dict[int, list[Parts]]) -> Layout | None:
         return None
 
 
-def _mean(found: Layout | None) -> Mean:
-    """Return the mean over the seeds with its interval, cut off at 0 and 1, which no score goes beyond."""
+def _mean(found: Layout | None, most: float = 1.0) -> Mean:
+    """Return the mean over the seeds with its interval, cut off at 0 and at the most that the score can be."""
     nan = float("nan")
     if found is None:
         return Mean(nan, nan, nan)
     mean = float(found.scores[0].mean())
     half = float(half_width(found.table[0])) if found.known and len(found.groups) > 1 else nan
-    return Mean(mean, float(np.maximum(mean - half, 0)), float(np.minimum(mean + half, 1)))
+    return Mean(mean, float(np.maximum(mean - half, 0)), float(np.minimum(mean + half, most)))
 
 
-def _ranks(alone: Sequence[Layout | None]) -> Floats:
+def _ranks(alone: Sequence[Layout | None], direction: int) -> Floats:
     """Return the rank probabilities (R,R); NaN for rows that vary in nothing that is known, or have nothing beside."""
     result = np.full((len(alone), len(alone)), np.nan)
     fit = [
@@ -162,7 +164,9 @@ def _ranks(alone: Sequence[Layout | None]) -> Floats:
     ]
     if len(fit) > 1:
         result[fit] = 0
-        result[np.ix_(fit, range(len(fit)))] = rank_probabilities([found for i in fit if (found := alone[i])])
+        result[np.ix_(fit, range(len(fit)))] = rank_probabilities(
+            [found for i in fit if (found := alone[i])], direction=direction
+        )
     return result
 
 

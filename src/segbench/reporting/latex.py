@@ -1,4 +1,4 @@
-"""A comparison as a LaTeX table that a paper can include: booktabs rules, the highest score in bold."""
+"""A comparison as a LaTeX table that a paper can include: booktabs rules, the best score in bold."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
     published = any(row.published for row in comparison.rows)
     titles = [*(comparison.factors or ("configuration",)), *_score_titles(names), "weights"]
     titles += ["published"] if published else []
-    best = _highest(comparison)
+    best = _best(comparison)
     lines = [_line([rf"\textbf{{{escape(title)}}}" for title in titles])]
     lines.append(r"\midrule")
     for index, row in enumerate(comparison.rows):
@@ -76,9 +76,10 @@ def _score_titles(names: list[str]) -> list[str]:
     return [*shown[:1], *(["95 % interval", "letters"] if shown else []), *shown[1:]]
 
 
-def _highest(comparison: Comparison) -> int | None:
-    """Return the row of the highest mean; bold for a single row would say nothing."""
-    means = [row.scores[comparison.metric].mean if row.scores else math.nan for row in comparison.rows]
+def _best(comparison: Comparison) -> int | None:
+    """Return the row of the best mean; bold for a single row would say nothing."""
+    direction = comparison.direction
+    means = [direction * row.scores[comparison.metric].mean if row.scores else math.nan for row in comparison.rows]
     known = [mean for mean in means if math.isfinite(mean)]
     return means.index(max(known)) if len(known) > 1 else None
 

@@ -42,7 +42,7 @@ def limits(
         more = f" (and {len(refused) - 1} other pairs)" if len(refused) > 1 else ""
         found.append(f"Not compared: {labels[first]} and {labels[second]}{more}, as {reason}.")
     if beyond:
-        found.append(f"Pairs are tested among the {len(comparison.rows) - len(beyond)} highest rows only.")
+        found.append(f"Pairs are tested among the {len(comparison.rows) - len(beyond)} best rows only.")
     return tuple(found)
 
 
@@ -110,7 +110,8 @@ def _images(comparison: Comparison, rows: Sequence[Layout]) -> list[str]:
         )
     if comparison.split.startswith("val") and any(_chosen(run.config) for run in comparison.done):
         found.append(
-            f"The best epoch was chosen on the {comparison.split} images that are scored: the scores are too high, and"
+            f"The best epoch was chosen on the {comparison.split} images that are scored: the scores are too"
+            f" {'high' if comparison.direction > 0 else 'low, hence too good'}, and"
             " no interval covers that."
         )
     return found

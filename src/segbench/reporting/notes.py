@@ -48,6 +48,7 @@ def notes(comparison: Comparison, with_limits: bool = True) -> list[str]:
         read = explanation(comparison.claims, comparison.metric, comparison.split, comparison.unit)
         figures = evidence(comparison)
         found += [
+            *_distance(comparison),
             _spread(comparison.rows),
             *_tests(comparison, figures),
             *([read] if read else []),
@@ -113,6 +114,17 @@ def variance_line(shares: Mapping[str, float], unit: str) -> str:
     return f"{text}; what comes from {' and '.join(hidden)} does not show beside it." if hidden else f"{text}."
 
 
+def _distance(comparison: Comparison) -> list[str]:
+    """Say how to read a metric that is a distance."""
+    if comparison.direction > 0:
+        return []
+    name = comparison.metric.replace("_", " ")
+    return [
+        f"{name.capitalize()} is a distance in pixels: lower is better. An image where truth or prediction alone is"
+        " empty counts with its diagonal, the largest distance there is."
+    ]
+
+
 def _tests(comparison: Comparison, found: Evidence) -> list[str]:
     """Say how to read the columns of the tests, and what they show of the scores' variance and of what is missed."""
     said, rows, unit = [], comparison.rows, comparison.unit
@@ -130,7 +142,8 @@ def _tests(comparison: Comparison, found: Evidence) -> list[str]:
             f" {unit}, 5 %{corrected}; {apart} told apart), which does not make them equal."
         )
     if np.isfinite(found.best).any():
-        said.append(f"P(best): how often the row is the highest over resampled seeds and {unit}.")
+        top = "highest" if comparison.direction > 0 else "lowest"
+        said.append(f"P(best): how often the row is the {top} over resampled seeds and {unit}.")
     if variance := variance_line(found.variance, comparison.single_unit):
         said.append(variance)
     if np.isfinite(found.detectable):

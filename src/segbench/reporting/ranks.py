@@ -22,12 +22,13 @@ DRAWS = 10_000
 _BLOCK = 1_000
 
 
-def rank_probabilities(rows: Sequence[Layout], draws: int = DRAWS) -> Floats:
+def rank_probabilities(rows: Sequence[Layout], draws: int = DRAWS, direction: int = 1) -> Floats:
     """Return how likely each of R rows has each rank.
 
     Args:
         rows: The rows, each alone, with 2 seeds and 2 groups or more, all known.
         draws: Number of draws, always the same ones.
+        direction: 1 where the highest is the best, -1 where the lowest is.
 
     Returns:
         float64 (R,R): row i's probability of rank j (0 = best); rows and columns add up to 1.
@@ -48,7 +49,7 @@ def rank_probabilities(rows: Sequence[Layout], draws: int = DRAWS) -> Floats:
             values += drawn * np.stack([scales[pair[source]] for pair in freedoms])
         # Equal rows take turns: what differs by rounding only is put in random order.
         values = np.round(values / ROUNDING) * ROUNDING + 0.1 * ROUNDING * rng.random(values.shape)
-        ranks = np.argsort(np.argsort(-values, axis=0), axis=0)
+        ranks = np.argsort(np.argsort(-direction * values, axis=0), axis=0)
         for row, found in enumerate(ranks):
             counts[row] += np.bincount(found, minlength=len(rows))
     return counts / draws

@@ -18,6 +18,7 @@ from segbench.reporting.factors import show_value
 from segbench.reporting.markdown import markdown_list, markdown_table, markdown_text
 from segbench.reporting.notes import notes
 from segbench.reporting.table import COSTS, Comparison, Estimate, Row
+from segbench.scores.columns import COLUMN_SCORES
 
 Cells = tuple[list[str], list[list[str]]]
 NOTHING = "–"
@@ -139,7 +140,7 @@ def score_names(comparison: Comparison) -> list[str]:
         return []
     available = list(comparison.rows[0].scores)
     single = len(comparison.classes) == 1
-    base = [name for name in available if name in (comparison.metric, "dice", "iou", "pixel_accuracy")]
+    base = [name for name in available if name in (comparison.metric, "dice", "iou", "pixel_accuracy", *COLUMN_SCORES)]
     classes = [] if single else [name for name in available if name not in base]
     return [base[0], *classes, *base[1:]]
 

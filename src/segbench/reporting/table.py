@@ -19,7 +19,7 @@ from segbench.reporting.aside import (
 )
 from segbench.reporting.claims import JudgedClaim, judge
 from segbench.reporting.collect import Run
-from segbench.reporting.counts import derive
+from segbench.reporting.counts import SplitCounts, derive
 from segbench.reporting.declared import declaration
 from segbench.reporting.factors import (
     UNKNOWN,
@@ -29,6 +29,7 @@ from segbench.reporting.factors import (
     show_value,
 )
 from segbench.reporting.variants import name_variants
+from segbench.scores.columns import COLUMN_SCORES, lower_is_better
 from segbench.scores.derive import SCORES, Convention
 
 COSTS = (
@@ -145,6 +146,11 @@ class Comparison:
     unfinished: tuple[tuple[Run, str], ...]
 
     @property
+    def direction(self) -> int:
+        """1 where of two values of the deciding metric the higher one is better, -1 where the lower one is."""
+        return -1 if lower_is_better(self.metric) else 1
+
+    @property
     def done(self) -> list[Run]:
         """All finished runs."""
         return [run for row in self.rows for run in row.done]
@@ -203,7 +209,8 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
     convention = convention or Convention()
     classes = tuple(dict.fromkeys(name for run in done for name in run.counts[split].class_names[1:]))
     rows, strangers = _rows(runs, known, factors)
-    rows = [_score(row, metric, split, convention, classes) for row in rows]
+    shown = _shown(metric, [run.counts[split] for run in done])
+    rows = [_score(row, shown, split, convention, classes) for row in rows]
     published = [_published(entry, rows, metric, split, convention) for entry in declared.get("published") or ()]
     for index, row in enumerate(rows):
         fitting = [entry for entry in published if entry.row == index and entry.metric == metric]
@@ -264,12 +271,15 @@ def _order(value: Hashable) -> tuple[int, float, str]:
     return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
 
 
-def _score(row: Row, metric: str, split: str, convention: Convention, classes: Sequence[str]) -> Row:
-    base = next((name for name in SCORES if metric == name), "dice")
-    scores = {
-        name: estimate([derive(run.counts[split], name, convention) for run in row.done])
-        for name in dict.fromkeys((metric, "dice", "iou", "pixel_accuracy"))
-    }
+def _shown(metric: str, counts: Sequence[SplitCounts]) -> list[str]:
+    """Return the metrics that every row gets, the deciding one first: those of objects where all runs have them."""
+    objects = [name for name in COLUMN_SCORES if counts and all(part.has(name) for part in counts)]
+    return list(dict.fromkeys((metric, "dice", "iou", "pixel_accuracy", *objects)))
+
+
+def _score(row: Row, shown: Sequence[str], split: str, convention: Convention, classes: Sequence[str]) -> Row:
+    base = next((name for name in (*SCORES, *COLUMN_SCORES) if shown[0] == name), "dice")
+    scores = {name: estimate([derive(run.counts[split], name, convention) for run in row.done]) for name in shown}
     for label in classes:
         having = [run.counts[split] for run in row.done if label in run.counts[split].class_names]
         scores[f"{base}_{label}"] = estimate([derive(counts, f"{base}_{label}", convention) for counts in having])

@@ -21,12 +21,14 @@ class ColumnScore:
     """A score of one class from columns that add up over images.
 
     Attributes:
+        title: What figures call it.
         columns: Names of the K columns that it is made of.
         score: From them, (...,K), to the score, (...); NaN where there is nothing to score.
         lower_is_better: Whether it is a distance, 0 at best and without an upper end, rather than a share of 0 to 1.
         unit: Of a distance.
     """
 
+    title: str
     columns: tuple[str, ...]
     score: Callable[[Floats], Floats]
     lower_is_better: bool = False
@@ -57,10 +59,14 @@ def both_sides(terms: Floats) -> Floats:
 
 _AREAS = ("object_area_truth", "object_area_predicted")
 COLUMN_SCORES: dict[str, ColumnScore] = {
-    "object_f1": ColumnScore(("object_tp", "object_fp", "object_fn"), object_f1),
-    "object_dice": ColumnScore((*_AREAS, "object_dice_truth", "object_dice_predicted"), both_sides),
+    "object_f1": ColumnScore("object F1", ("object_tp", "object_fp", "object_fn"), object_f1),
+    "object_dice": ColumnScore("object Dice", (*_AREAS, "object_dice_truth", "object_dice_predicted"), both_sides),
     "object_hausdorff": ColumnScore(
-        (*_AREAS, "object_hausdorff_truth", "object_hausdorff_predicted"), both_sides, lower_is_better=True, unit="px"
+        "object Hausdorff distance in px",
+        (*_AREAS, "object_hausdorff_truth", "object_hausdorff_predicted"),
+        both_sides,
+        lower_is_better=True,
+        unit="px",
     ),
 }
 # Every column, each once.

@@ -77,7 +77,7 @@ def draw_costs(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     grid = figure.subplots(1, len(costs), squeeze=False, sharey=True)[0]
     for axes, cost in zip(grid, costs, strict=True):
         points = [(index, found) for index, row in rows if (found := cost.of(row)).n]
-        _draw(axes, points, evidence)
+        _draw(axes, points, evidence, comparison.direction)
         axes.set_xlabel(cost.title, fontsize=8.5)
     grid[0].set_ylabel(f"{score_name(comparison.metric)} ({comparison.split} split)", fontsize=8.5)
     handles = [
@@ -126,9 +126,9 @@ def _differs(rows: Sequence[Row], cost: Cost) -> bool:
     return len(values) > 1 and max(values) > max(SAME * min(values), min(values) + noise)
 
 
-def _draw(axes: Axes, points: Sequence[tuple[int, Estimate]], evidence: Evidence) -> None:
+def _draw(axes: Axes, points: Sequence[tuple[int, Estimate]], evidence: Evidence, direction: int) -> None:
     scores = [evidence.means[index].mean for index, _ in points]
-    front = pareto_front([cost.mean for _, cost in points], scores)
+    front = pareto_front([cost.mean for _, cost in points], [direction * score for score in scores])
     # A step: between two of them, the cheaper one's score is what that cost buys.
     ends = [points[i][1].mean for i in front], [scores[i] for i in front]
     axes.step(*ends, where="post", color="0.55", linewidth=1.1, zorder=2)

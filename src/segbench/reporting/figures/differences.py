@@ -46,7 +46,7 @@ def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> 
     Raises:
         NothingToDrawError: Where no two configurations can be compared.
     """
-    shown = lines(evidence)
+    shown = lines(evidence, comparison.direction)
     if not shown:
         done = sum(bool(row.done) for row in comparison.rows)
         raise NothingToDrawError(
@@ -71,8 +71,12 @@ def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> 
     save(figure, path)
 
 
-def lines(evidence: Evidence) -> list[Line]:
+def lines(evidence: Evidence, direction: int = 1) -> list[Line]:
     """Return the lines of the figure.
+
+    Args:
+        evidence: What the runs show.
+        direction: 1 where the higher score is the better one, -1 where the lower is.
 
     Returns:
         All pairs as they are, in the order of the rows. Beyond :data:`MOST_PAIRS` only the best row's, as the best
@@ -80,15 +84,20 @@ def lines(evidence: Evidence) -> list[Line]:
     """
     if len(evidence.pairs) <= MOST_PAIRS:
         return [_line(pair, turned=pair.difference.mean < 0) for pair in evidence.pairs]
-    best = highest(evidence)
+    best = best_compared(evidence, direction)
     own = [_line(pair, turned=pair.second == best) for pair in evidence.pairs if best in (pair.first, pair.second)]
-    return sorted(own, key=lambda line: line.mean)
+    return sorted(own, key=lambda line: direction * line.mean)
 
 
-def highest(evidence: Evidence) -> int:
-    """Return the row with the highest mean of those that can be compared with any."""
+def best_compared(evidence: Evidence, direction: int = 1) -> int:
+    """Return the row with the best mean of those that can be compared with any."""
     compared = {index for pair in evidence.pairs for index in (pair.first, pair.second)}
-    return max(sorted(compared), key=lambda index: float(np.nan_to_num(evidence.means[index].mean, nan=-1)))
+    return max(sorted(compared), key=lambda index: _worth(evidence, index, direction))
+
+
+def _worth(evidence: Evidence, index: int, direction: int) -> float:
+    mean = evidence.means[index].mean
+    return direction * mean if np.isfinite(mean) else -np.inf
 
 
 def _line(pair: Pair, turned: bool) -> Line:
@@ -147,8 +156,8 @@ def _words(comparison: Comparison, evidence: Evidence, shown: list[Line]) -> str
     words = f"difference in {name} ({comparison.split} split)"
     if count > MOST_PAIRS:
         best = wrapped(comparison.rows[shown[0].above].label, 44)
-        is_best = evidence.means[shown[0].above].mean == np.nanmax([mean.mean for mean in evidence.means])
-        which = "the best" if is_best else "the highest that can be compared"
+        worth = [_worth(evidence, index, comparison.direction) for index in range(len(evidence.means))]
+        which = "the best" if worth[shown[0].above] == max(worth) else "the best that can be compared"
         words = f"{name} of {which},\n{best},\nminus that of the others ({comparison.split} split)"
     tested = sum(np.isfinite(pair.p) for pair in evidence.pairs)
     test = f"p: after Holm over {tested};\nfilled: p < {LEVEL}" if tested else "nothing could be tested"

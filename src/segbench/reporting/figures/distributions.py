@@ -47,7 +47,7 @@ def draw_distributions(comparison: Comparison, evidence: Evidence, path: Path) -
     if connected:
         _connect(axes, scores)
     for place, ((index, _), part) in enumerate(zip(rows, scores, strict=True)):
-        _draw_row(axes, place, index, part.values[np.isfinite(part.values)], connected)
+        _draw_row(axes, place, index, part.values[np.isfinite(part.values)], connected, comparison.direction)
         mean = evidence.means[index]
         if np.isfinite(mean.mean):
             ends = (
@@ -78,7 +78,7 @@ def _connect(axes: Axes, scores: list[ImageScores]) -> None:
         axes.plot(ends, [[place + 0.12], [place + 1.12]] * np.ones(ends.shape), color="0.75", linewidth=0.5, zorder=1)
 
 
-def _draw_row(axes: Axes, place: int, index: int, values: Floats, connected: bool) -> None:
+def _draw_row(axes: Axes, place: int, index: int, values: Floats, connected: bool, direction: int) -> None:
     """Draw one configuration: density above its line, points on or below it, the median as a stroke."""
     if not values.size:
         return
@@ -91,7 +91,8 @@ def _draw_row(axes: Axes, place: int, index: int, values: Floats, connected: boo
         )
     median = float(np.median(values))
     axes.plot([median, median], [place - 0.5, place - 0.02], color=INK, linewidth=1.2, zorder=5)
-    shown = np.sort(values) if values.size <= MOST_POINTS else np.sort(values)[:WORST_SHOWN]
+    worst_first = np.sort(direction * values) * direction
+    shown = worst_first if values.size <= MOST_POINTS else worst_first[:WORST_SHOWN]
     # Spread by the golden ratio: even, and the same each time.
     spread = np.zeros(shown.size) if connected else (np.arange(shown.size) * 0.618034 % 1 - 0.5) * 0.2
     size = 9 if values.size <= 100 else 4

@@ -42,7 +42,7 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
 
     The images are chosen by their mean score over configurations and seeds; the most disputed one is that on which the
     configurations' scores lie farthest apart. Predictions are those of one seed, the same for all if they share one.
-    Of more than :data:`MOST_COLUMNS` configurations those with the highest scores are shown.
+    Of more than :data:`MOST_COLUMNS` configurations those with the best scores are shown.
 
     Args:
         comparison: The experiment.
@@ -98,7 +98,8 @@ def _shown(comparison: Comparison) -> list[Shown]:
     if not rows:
         raise NothingToDrawError("no finished run kept its predictions of this split")
     if len(rows) > MOST_COLUMNS:
-        best = sorted(rows, key=lambda item: -np.nan_to_num(item[1].scores[comparison.metric].mean, nan=-1))
+        gains = {index: comparison.direction * row.scores[comparison.metric].mean for index, row in rows}
+        best = sorted(rows, key=lambda item: -np.nan_to_num(gains[item[0]], nan=-np.inf))
         rows = sorted(best[:MOST_COLUMNS], key=lambda item: item[0])
     shared = set.intersection(*({run.seed for run, _ in kept[index]} for index, _ in rows))
     wanted = min((seed for seed in shared if seed is not None), default=None)
@@ -150,7 +151,7 @@ def _choose(comparison: Comparison, rows: list[Row], images: Archive, shown: lis
     if not len(ids) or not np.isfinite(table).all(axis=0).any():
         raise NothingToDrawError("no image is scored and kept by all configurations")
     known = np.flatnonzero(np.isfinite(table).all(axis=0))
-    order = known[np.argsort(-table[:, known].mean(axis=0), kind="stable")]
+    order = known[np.argsort(-comparison.direction * table[:, known].mean(axis=0), kind="stable")]
     picks = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
     spread = np.ptp(table, axis=0)
     rest = [index for index in known if index not in picks.values()]

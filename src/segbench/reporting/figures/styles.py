@@ -7,6 +7,7 @@ import textwrap
 from matplotlib.axes import Axes
 
 from segbench.reporting.palette import COLOURS
+from segbench.scores.columns import COLUMN_SCORES
 
 HATCHES = ("", "///", "...", "xxx")
 DASHES = ("-", "--", ":", "-.")
@@ -39,6 +40,9 @@ def marker(index: int) -> str:
 
 def score_name(metric: str) -> str:
     """Return a metric as figures write it: ``dice_left ventricle`` as ``Dice left ventricle``."""
+    for name, score in COLUMN_SCORES.items():
+        if metric == name or metric.startswith(f"{name}_"):
+            return f"{score.title} {metric[len(name) + 1 :]}".strip()
     name, _, label = metric.partition("_")
     return f"{SCORE_NAMES[name]} {label}".strip() if name in SCORE_NAMES else metric.replace("_", " ")
 

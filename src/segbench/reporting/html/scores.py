@@ -79,9 +79,8 @@ class SortableTable:
 
 
 def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
-    """Return the table of configurations, the highest score first."""
+    """Return the table of configurations, the best score first."""
     names = score_names(comparison)
-    metric = comparison.metric
     drawn, scale = strips(comparison, evidence)
     published = any(row.published for row in comparison.rows)
     columns = _factor_columns(comparison)
@@ -100,7 +99,7 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
     costs = _costs(comparison)
     columns += [column for column, _ in costs]
     columns.append(Column("runs", hint="finished, of those started"))
-    order = sorted(range(len(comparison.rows)), key=lambda index: _descending(comparison.rows[index], metric))
+    order = sorted(range(len(comparison.rows)), key=lambda index: _from_the_best(comparison, index))
     lines = []
     for index in order:
         row = comparison.rows[index]
@@ -158,13 +157,14 @@ def _group(name: str, comparison: Comparison) -> str:
     return "classes" if name.partition("_")[2] in comparison.classes else "other scores"
 
 
-def _descending(row: Row, metric: str) -> float:
-    mean = row.scores[metric].mean if row.scores else math.nan
-    return -mean if math.isfinite(mean) else math.inf
+def _from_the_best(comparison: Comparison, index: int) -> float:
+    row = comparison.rows[index]
+    mean = row.scores[comparison.metric].mean if row.scores else math.nan
+    return -comparison.direction * mean if math.isfinite(mean) else math.inf
 
 
 def _is_top(evidence: Evidence, first: int, index: int) -> bool:
-    """Say whether a row shares a letter with the highest one; without letters nothing is said."""
+    """Say whether a row shares a letter with the best one; without letters nothing is said."""
     return bool(set(evidence.letters[first]) & set(evidence.letters[index]))
 
 

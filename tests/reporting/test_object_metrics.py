@@ -1,0 +1,265 @@
+"""Scores of objects decide comparisons as scores of pixels do; of a distance the lower one is better."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import simulated
+
+from segbench.errors import ConfigError
+from segbench.reporting.claims import judge, measured
+from segbench.reporting.collect import collect
+from segbench.reporting.contributions import parts
+from segbench.reporting.counts import derive, read_counts
+from segbench.reporting.evidence import evidence
+from segbench.reporting.figures.costs import pareto_front
+from segbench.reporting.figures.differences import lines
+from segbench.reporting.figures.images import image_values
+from segbench.reporting.figures.styles import score_name
+from segbench.reporting.html.document import plain_answer
+from segbench.reporting.html.scores import score_table
+from segbench.reporting.latex import latex_table
+from segbench.reporting.notes import notes
+from segbench.reporting.render import markdown_body, score_names
+from segbench.reporting.table import COSTS, Estimate, compare
+from segbench.scores.derive import Convention
+from segbench.scores.objects import OBJECT_COLUMNS
+
+LONGEST = 500.0
+
+
+def with_columns(part, **columns):
+    """Counts with further columns of the foreground class, 0 where not given."""
+    zero = np.zeros(len(part.ids))
+    found = {name: np.asarray(columns.get(name, zero), float) for name in OBJECT_COLUMNS}
+    nothing = np.full(len(part.ids), np.nan)
+    return replace(part, columns={name: np.stack([nothing, values], 1) for name, values in found.items()})
+
+
+def distances(values, **more):
+    """Counts whose object Hausdorff distance is that of each image, and whose Dice is what is left of the longest."""
+    values = np.asarray(values, float)
+    area = np.full(len(values), 1000.0)
+    sides = dict.fromkeys(("object_hausdorff_truth", "object_hausdorff_predicted"), values * area)
+    return with_columns(
+        simulated.counts(1 - values / LONGEST, **more), object_area_truth=area, object_area_predicted=area, **sides
+    )
+
+
+def compared(metric, means=(60.0, 30.0, 90.0), seeds=3, images=12, spread=6.0):
+    rng = np.random.default_rng(4)
+    hard = 15 * rng.normal(size=images)
+    rows = {}
+    for index, mean in enumerate(means):
+        table = mean + hard + spread * rng.normal(size=(seeds, images)) + 2 * rng.normal(size=(seeds, 1))
+        rows[f"m{index}"] = {seed: distances(np.round(values.clip(1), 3)) for seed, values in enumerate(table)}
+    found = simulated.comparison(rows, metric=metric)
+    costs = dict.fromkeys(COSTS, Estimate(1.0, None, 1))
+    return replace(found, rows=tuple(replace(row, costs=costs) for row in found.rows))
+
+
+@pytest.fixture(scope="module")
+def lower():
+    return compared("object_hausdorff")
+
+
+@pytest.fixture(scope="module")
+def higher():
+    """The same, told by a score that is the higher the shorter the distance."""
+    return compared("dice")
+
+
+def test_everything_but_the_sign_is_that_of_the_mirrored_score(lower, higher):
+    one, two = evidence(lower), evidence(higher)
+    assert one.letters == two.letters
+    assert one.letters[1] < one.letters[0] < one.letters[2]
+    assert one.ranks == pytest.approx(two.ranks, abs=1e-3)
+    assert one.best.argmax() == 1
+    for mean, mirrored in zip(one.means, two.means, strict=True):
+        ends = (mirrored.mean, mirrored.high, mirrored.low)
+        assert (mean.mean, mean.low, mean.high) == pytest.approx(tuple(LONGEST * (1 - end) for end in ends), abs=1e-3)
+    for pair, mirrored in zip(one.pairs, two.pairs, strict=True):
+        assert pair.p == pytest.approx(mirrored.p, rel=1e-3)
+        assert pair.difference.mean == pytest.approx(-LONGEST * mirrored.difference.mean, abs=1e-3)
+        assert pair.probability == pytest.approx(1 - mirrored.probability)
+
+
+def test_the_answer_names_the_lowest_as_the_best(lower, higher):
+    assert evidence(higher).answer.startswith("m1 scores above all others, the next of them m0 by 0.0")
+    answer = evidence(lower).answer
+    assert answer.startswith("m1 scores below all others, the next of them m0 by ")
+    by = float(answer.partition(" by ")[2].split()[0])
+    assert by == pytest.approx(evidence(lower).means[0].mean - evidence(lower).means[1].mean, abs=1e-4)
+    alike = compared("object_hausdorff", means=(30.0, 30.2, 30.1))
+    assert "scores lowest (the best) (object hausdorff " in evidence(alike).answer
+
+
+def test_an_interval_of_a_distance_is_not_cut_at_1(lower):
+    assert all(mean.high > mean.mean > mean.low > 1 for mean in evidence(lower).means)
+
+
+def test_tables_set_the_lowest_first_and_in_bold(lower):
+    table = score_table(lower, evidence(lower))
+    assert [line.cells[0].text for line in table.lines] == ["m1", "m0", "m2"]
+    assert [line.top for line in table.lines] == [True, False, False]
+    assert plain_answer(lower).startswith("m1 scores lowest, the best (object hausdorff ")
+    bold = [line for line in latex_table(lower).splitlines() if line.count("textbf") == 1]
+    assert len(bold) == 1
+    assert "m1" in bold[0]
+
+
+def test_notes_say_how_to_read_it(lower, higher):
+    said = " ".join(notes(lower))
+    assert "Object hausdorff is a distance in pixels: lower is better." in said
+    assert "how often the row is the lowest" in said
+    assert "lower is better" not in " ".join(notes(higher))
+
+
+@pytest.mark.parametrize(
+    ("better", "than", "verdict"), [("m1", "m0", "holds"), ("m2", "m1", "does not hold"), ("m1", None, "holds")]
+)
+def test_claims_are_judged_the_other_way_round(lower, higher, better, than, verdict):
+    entry = {"text": "x", "better": {"model": better}, "than": [{"model": than}] if than else [], "by": [0.001, 1.0]}
+    (low,) = judge([entry], lower.rows, "test", "object_hausdorff", Convention())
+    (high,) = judge([entry], higher.rows, "test", "dice", Convention())
+    assert low.verdict == high.verdict == verdict
+    for one, two in zip(low.rivals, high.rivals, strict=True):
+        assert one.difference.mean == pytest.approx(LONGEST * two.difference.mean, abs=1e-3)
+    assert low.strongest.label == high.strongest.label
+    assert ("+" in measured(low)) is (verdict == "holds")
+
+
+def test_figures_take_the_lowest_for_the_best(lower):
+    many = compared("object_hausdorff", means=(60.0, 30.0, 90.0, 70.0, 50.0, 80.0))
+    shown = lines(evidence(many), many.direction)
+    assert {line.above for line in shown} == {1}
+    assert all(line.mean < 0 for line in shown)
+    # The closest first.
+    assert [line.below for line in shown] == [4, 0, 3, 5, 2]
+    assert score_name("object_hausdorff") == "object Hausdorff distance in px"
+    assert score_name("object_f1_gland") == "object F1 gland"
+    assert pareto_front([1, 2, 3], [-9.0, -5.0, -7.0]) == [0, 1]
+
+
+def test_tables_show_scores_of_objects_where_all_runs_have_them(make_run, drawn):
+    for seed in (0, 1):
+        make_run("unet", seed, tp=80 + seed)
+        path = make_run.root / "carvana/architectures" / f"fake-unet-dice-seed{seed}" / "scores.parquet"
+        table = pd.read_parquet(path)
+        for column in OBJECT_COLUMNS:
+            table[column] = np.where(table["class_index"] > 0, 2.0 + seed, np.nan)
+        table.to_parquet(path)
+    found = compare(collect([make_run.root]))
+    assert score_names(found)[-3:] == ["object_f1", "object_dice", "object_hausdorff"]
+    assert found.rows[0].scores["object_f1"].mean == pytest.approx(0.5)
+    assert "| object hausdorff |" in markdown_body(found)
+    make_run("unet", 2)
+    assert not [name for name in score_names(compare(collect([make_run.root]))) if name.startswith("object")]
+
+
+# -- from columns to scores -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Random terms of 9 images in 5 groups, with images that lack one side and one that lacks both."""
+    rng = np.random.default_rng(2)
+    terms = {name: rng.integers(0, 6, 9).astype(float) for name in ("object_tp", "object_fp", "object_fn")}
+    for side in ("truth", "predicted"):
+        area = rng.integers(50, 400, 9) * np.array([1, 1, 1, 1, 1, side == "truth", side != "truth", 0, 1])
+        terms |= {f"object_area_{side}": area, f"object_dice_{side}": area * rng.random(9)}
+        terms |= {f"object_hausdorff_{side}": area * 40 * rng.random(9)}
+    for name in ("object_tp", "object_fp", "object_fn"):
+        terms[name][7] = 0
+    groups = ["a", "a", "b", "c", "c", "d", "e", "e", "e"]
+    return with_columns(simulated.counts(np.full(9, 0.5), groups=groups), **terms)
+
+
+def by_hand(part, metric, pooled):
+    rows = {name: part.columns[name][:, 1] for name in OBJECT_COLUMNS}
+
+    def one(keep):
+        t = {name: values[keep].sum() for name, values in rows.items()}
+        if metric == "object_f1":
+            total = 2 * t["object_tp"] + t["object_fp"] + t["object_fn"]
+            return 2 * t["object_tp"] / total if total else np.nan
+        sides = [
+            t[f"{metric}_{side}"] / t[f"object_area_{side}"]
+            for side in ("truth", "predicted")
+            if t[f"object_area_{side}"]
+        ]
+        return np.mean(sides) if sides else np.nan
+
+    count = len(part.ids)
+    return lambda keep: one(np.array(keep)) if pooled else np.nanmean([one(np.array([i])) for i in keep if i < count])
+
+
+@pytest.mark.parametrize("reduction", ["per_image", "pooled"])
+@pytest.mark.parametrize("metric", ["object_f1", "object_dice", "object_hausdorff"])
+def test_scores_and_what_each_group_adds(drawn, metric, reduction):
+    convention = Convention(reduction=reduction)
+    score = by_hand(drawn, metric, reduction == "pooled")
+    everything = list(range(9))
+    assert derive(drawn, metric, convention) == pytest.approx(score(everything))
+    assert derive(drawn, f"{metric}_car", convention) == pytest.approx(score(everything))
+    assert derive(drawn, metric, replace(convention, background=True)) == pytest.approx(score(everything))
+    found = parts(drawn, metric, convention)
+    assert found.score == pytest.approx(score(everything))
+    for name, loss in zip(found.names, found.loss, strict=True):
+        rest = [index for index in everything if drawn.groups[index] != name]
+        assert loss == pytest.approx(score(everything) - score(rest))
+    values = image_values(drawn, metric, convention)
+    assert np.nanmean(values) == pytest.approx(derive(drawn, metric, Convention()))
+    assert np.isnan(values).tolist() == [index == 7 for index in everything]
+
+
+def test_what_an_image_without_objects_is_worth(drawn):
+    for metric, best in (("object_f1", 1.0), ("object_dice", 1.0), ("object_hausdorff", 0.0)):
+        for empty, worth in (("one", best), ("zero", 0.0)):
+            convention = Convention(empty=empty)
+            assert image_values(drawn, metric, convention)[7] == worth
+            assert image_values(drawn, f"{metric}_car", convention)[7] == worth
+            assert derive(drawn, metric, convention) == pytest.approx(
+                (8 * derive(drawn, metric, Convention()) + worth) / 9
+            )
+
+
+def test_runs_without_objects_are_refused_in_one_line(drawn):
+    plain = replace(drawn, columns={})
+    with pytest.raises(ConfigError, match="comparison.metric: no object_dice, .* no column object_area_truth"):
+        derive(plain, "object_dice", Convention())
+    assert np.isnan(image_values(plain, "object_dice", Convention())).all()
+    assert derive(plain, "dice", Convention()) == derive(drawn, "dice", Convention())
+    for metric in ("object_dise", "object_dice_background"):
+        with pytest.raises(ConfigError, match=f"no score '{metric}'; .* object_f1, object_dice, object_hausdorff"):
+            derive(drawn, metric, Convention())
+
+
+def stored(part, path, **changes):
+    rows = []
+    for index, name in enumerate(part.ids):
+        for label, kind in enumerate(part.class_names):
+            row = {"split": "test", "id": name, "group": part.groups[index], "height": 9, "width": 9}
+            row |= {"class_index": label, "class_name": kind}
+            row |= dict(zip(("tp", "fp", "fn", "tn"), part.counts[index, label].tolist(), strict=True))
+            rows.append(row | {column: values[index, label] for column, values in part.columns.items()})
+    table = pd.DataFrame(rows)
+    for column, value in changes.items():
+        table.loc[table.index[3], column] = value
+    table.sample(frac=1, random_state=1).to_parquet(path)
+    return path
+
+
+def test_columns_come_back_from_the_file(drawn, tmp_path):
+    found = read_counts(stored(drawn, tmp_path / "scores.parquet"))["test"]
+    assert set(found.columns) == set(OBJECT_COLUMNS)
+    for column, values in drawn.columns.items():
+        assert np.array_equal(found.columns[column], values, equal_nan=True)
+
+
+@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
+def test_columns_that_make_no_sense_are_refused(drawn, tmp_path, value):
+    path = stored(drawn, tmp_path / "scores.parquet", object_dice_truth=value)
+    with pytest.raises(ValueError, match="test: object_dice_truth must be finite numbers, 0 or more"):
+        read_counts(path)
