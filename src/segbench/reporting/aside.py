@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from segbench.reporting.collect import Run
+from segbench.reporting.counts import same_scores
 
 
 def set_aside_copies(runs: Sequence[Run]) -> list[Run]:
@@ -51,6 +50,18 @@ def set_aside_other_data(runs: Sequence[Run], factors: Iterable[str]) -> list[Ru
     ]
 
 
+def set_aside_other_tasks(runs: Sequence[Run]) -> list[Run]:
+    """Set classifications aside among segmentations or the other way round, whichever are fewer: they share no score.
+
+    Returns:
+        All runs in their order.
+    """
+    tasks = Counter(run.task for run in runs if run.state == "done")
+    most = max(sorted(tasks), key=lambda task: tasks[task], default="")
+    reason = f"a {{}}, where {tasks[most]} finished runs are of another kind ({most}): they share no score"
+    return [_aside(run, reason.format(run.task)) if run.state == "done" and run.task != most else run for run in runs]
+
+
 def set_aside_other_splits(runs: Sequence[Run], wanted: Iterable[str]) -> list[Run]:
     """Set runs aside that were not scored on the split that most of the others share.
 
@@ -81,7 +92,7 @@ def _rank(run: Run) -> tuple[bool, str]:
 def _copy_of(run: Run, chosen: Run) -> str:
     """Say which run counts, and whether it matters which."""
     same = run.counts.keys() == chosen.counts.keys() and all(
-        np.array_equal(part.counts, chosen.counts[split].counts) for split, part in run.counts.items()
+        same_scores(part, chosen.counts[split]) for split, part in run.counts.items()
     )
     matters = "with equal counts" if same else "with other counts: one of them was trained or scored differently"
     return f"the same configuration and seed as {chosen.name}, {matters}; {chosen.name} counts"

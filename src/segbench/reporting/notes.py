@@ -8,7 +8,7 @@ import numpy as np
 
 from segbench.reporting.claims import explanation
 from segbench.reporting.collect import Run
-from segbench.reporting.counts import derive
+from segbench.reporting.counts import SplitCounts, derive
 from segbench.reporting.evidence import Evidence, evidence
 from segbench.reporting.factors import flatten, show_value
 from segbench.reporting.table import Comparison, Row
@@ -23,7 +23,8 @@ def convention_line(comparison: Comparison) -> str:
     if counts:
         kind = "volumes" if comparison.split.endswith("_volumes") else "images"
         parts.append(_number(_range(len(part.ids) for part in counts), kind))
-        parts.append(f"resolution {_resolution({size for part in counts for size in part.sizes})}")
+        if sizes := {size for part in counts if isinstance(part, SplitCounts) for size in part.sizes}:
+            parts.append(f"resolution {_resolution(sizes)}")
         parts.append(_number(_range(len(set(part.groups)) for part in counts), "groups"))
     parts.append(f"seeds {_seeds(comparison.done)}")
     return "; ".join(parts) + "."

@@ -20,6 +20,8 @@ from segbench.reporting.table import COSTS, Comparison, Estimate, Row
 
 Cells = tuple[list[str], list[list[str]]]
 NOTHING = "–"
+# Not of one class.
+WHOLE_SCORES = ("accuracy", "f1", "dice", "iou", "pixel_accuracy")
 
 
 def show_estimate(value: Estimate, with_n: bool = True) -> str:
@@ -118,8 +120,8 @@ def score_names(comparison: Comparison) -> list[str]:
     if not comparison.rows:
         return []
     available = list(comparison.rows[0].scores)
-    single = len(comparison.classes) == 1
-    base = [name for name in available if name in (comparison.metric, "dice", "iou", "pixel_accuracy")]
+    single = len(comparison.classes) == 1 and comparison.task == "segmentation"
+    base = [name for name in available if name in (comparison.metric, *WHOLE_SCORES)]
     classes = [] if single else [name for name in available if name not in base]
     return [base[0], *classes, *base[1:]]
 

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from segbench.errors import ConfigError
-from segbench.reporting.aside import set_aside_copies, set_aside_other_data, set_aside_other_splits
+from segbench.reporting.aside import (
+    set_aside_copies,
+    set_aside_other_data,
+    set_aside_other_splits,
+    set_aside_other_tasks,
+)
 from segbench.reporting.claims import JudgedClaim, judge
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import derive
@@ -24,6 +29,7 @@ from segbench.reporting.factors import (
     show_value,
 )
 from segbench.scores.derive import SCORES, Convention
+from segbench.scores.labels import ACCURACY, CLASS_SCORES, LABEL_CONVENTION
 
 COSTS = (
     "weights",
@@ -121,6 +127,7 @@ class Comparison:
         claims: The declared claims, judged by the rows.
         differences: Stated differences from the published protocol.
         unfinished: Runs that count in no mean, each with its reason.
+        task: ``segmentation`` or ``classification``.
     """
 
     directory: Path
@@ -137,6 +144,7 @@ class Comparison:
     claims: tuple[JudgedClaim, ...]
     differences: tuple[str, ...]
     unfinished: tuple[tuple[Run, str], ...]
+    task: str = "segmentation"
 
     @property
     def done(self) -> list[Run]:
@@ -157,13 +165,15 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
 
     Args:
         runs: Runs of one experiment directory.
-        convention: How counts become scores; by default the mean over images, without background.
+        convention: How counts become scores; by default the mean over images, without background. A classification has
+            one convention only.
         mix: Allow differences besides factors and seed; they become factors too.
 
     Raises:
-        ConfigError: If the runs are not comparable, or the comparison names an unknown metric.
+        ConfigError: If the runs are not comparable, the comparison names an unknown metric, or a convention is given to
+            a classification.
     """
-    everything = set_aside_copies(runs)
+    everything = set_aside_other_tasks(set_aside_copies(runs))
     title, declared = declaration([run for run in runs if run.state == "done" or run.config] or runs)
     if declared and not mix:
         everything = set_aside_other_data(everything, declared.get("factors") or ())
@@ -175,9 +185,11 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
     if declared and known:
         factors = require_comparable(known, factors, mix)
     split = _split(done, declared.get("split"))
-    metric = str(declared.get("metric") or "dice")
-    convention = convention or Convention()
-    classes = tuple(dict.fromkeys(name for run in done for name in run.counts[split].class_names[1:]))
+    task = next((run.task for run in done), "segmentation")
+    convention = _convention(task, convention, runs[0].directory.parent)
+    metric = str(declared.get("metric") or (ACCURACY if task == "classification" else "dice"))
+    first = 0 if task == "classification" else 1
+    classes = tuple(dict.fromkeys(name for run in done for name in run.counts[split].class_names[first:]))
     rows, strangers = _rows(runs, known, factors)
     rows = [_score(row, metric, split, convention, classes) for row in rows]
     published = [_published(entry, rows, metric, split, convention) for entry in declared.get("published") or ()]
@@ -201,7 +213,20 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
         unfinished=tuple(
             (run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"
         ),
+        task=task,
     )
+
+
+def _convention(task: str, wanted: Convention | None, directory: Path) -> Convention:
+    """Return how the scores of a task come about; what would play no role is refused."""
+    if task != "classification":
+        return wanted or Convention()
+    if wanted not in (None, Convention(), LABEL_CONVENTION):
+        raise ConfigError(
+            f"{directory}: --reduction, --background and --empty are for segmentations and these are classifications;"
+            " leave them out"
+        )
+    return LABEL_CONVENTION
 
 
 def _splits(wanted: str | None) -> list[str]:
@@ -241,10 +266,12 @@ def _order(value: Hashable) -> tuple[int, float, str]:
 
 
 def _score(row: Row, metric: str, split: str, convention: Convention, classes: Sequence[str]) -> Row:
-    base = next((name for name in SCORES if metric == name), "dice")
+    labels = convention == LABEL_CONVENTION
+    beside, known = (("accuracy", "f1"), CLASS_SCORES) if labels else (("dice", "iou", "pixel_accuracy"), SCORES)
+    base = next((name for name in known if metric == name), "f1" if labels else "dice")
     scores = {
         name: estimate([derive(run.counts[split], name, convention) for run in row.done])
-        for name in dict.fromkeys((metric, "dice", "iou", "pixel_accuracy"))
+        for name in dict.fromkeys((metric, *beside))
     }
     for label in classes:
         having = [run.counts[split] for run in row.done if label in run.counts[split].class_names]
