@@ -14,6 +14,7 @@ from segbench.reporting.factors import flatten, show_value
 from segbench.reporting.table import Comparison, Row
 
 MOST_NAMED = 5
+MCNEMAR = "The trained networks in pairs, image by image (McNemar's test)"
 
 
 def convention_line(comparison: Comparison) -> str:
@@ -46,6 +47,7 @@ def notes(comparison: Comparison) -> list[str]:
             _spread(comparison.rows),
             *_tests(comparison.rows, figures),
             *([read] if read else []),
+            *_mcnemar(comparison),
             *figures.limits,
         ]
         found += _without_score(comparison)
@@ -116,6 +118,22 @@ def _tests(rows: Sequence[Row], found: Evidence) -> list[str]:
             f" {found.detectable:.4f}."
         )
     return [" ".join(said)] if said else []
+
+
+def _mcnemar(comparison: Comparison) -> list[str]:
+    """Say how to read McNemar's tests, and what they do not know."""
+    if comparison.task != "classification" or sum(bool(row.done) for row in comparison.rows) < 2:
+        return []
+    text = (
+        "McNemar's test (A alone right, B alone right: images that one of the two names right and the other wrong, for"
+        " each seed): whether these two trained networks differ on other images. It knows nothing of seeds: each p is"
+        " of one training of each, and another training could turn it; p (Holm) is of our test, which takes other seeds"
+        " into account. Exact p is conservative, mid-p less so; neither is corrected for the number of pairs and seeds."
+    )
+    counts = [run.counts[comparison.split] for run in comparison.done]
+    if any(len(set(part.groups)) < len(part.ids) for part in counts):
+        text += " It takes images for independent, also those of one group."
+    return [text]
 
 
 def _without_score(comparison: Comparison) -> list[str]:

@@ -15,11 +15,14 @@ from rich.table import Table
 from segbench.reporting.claims import measured
 from segbench.reporting.evidence import Evidence, evidence
 from segbench.reporting.factors import show_value
-from segbench.reporting.notes import notes
+from segbench.reporting.mcnemar import identical_images, mcnemar
+from segbench.reporting.notes import MCNEMAR, notes
 from segbench.reporting.table import COSTS, Comparison, Estimate, Row
 
 Cells = tuple[list[str], list[list[str]]]
 NOTHING = "–"
+# More pairs than a reader goes through.
+MOST_PAIRS = 28
 # Not of one class.
 WHOLE_SCORES = ("accuracy", "f1", "dice", "iou", "pixel_accuracy")
 
@@ -90,6 +93,38 @@ def claim_cells(comparison: Comparison) -> Cells:
     return ["claim", "verdict", f"difference in {comparison.metric.replace('_', ' ')}"], rows
 
 
+def mcnemar_cells(comparison: Comparison) -> Cells:
+    """Return header and rows of McNemar's tests, one row a pair of classifiers, figures in the order of the seeds.
+
+    Of more than :data:`MOST_PAIRS` pairs, those with the highest row only. No rows for segmentations.
+    """
+    found = evidence(comparison)
+    metric = comparison.metric.replace("_", " ")
+    header = ["A", "B", f"A − B in {metric}", "p (Holm)", "seeds", "A alone right", "B alone right"]
+    pairs = list(found.pairs)
+    if len(pairs) > MOST_PAIRS:
+        means = [mean.mean for mean in found.means]
+        leader = max(range(len(means)), key=lambda index: -math.inf if math.isnan(means[index]) else means[index])
+        pairs = [pair for pair in pairs if leader in (pair.first, pair.second)]
+    rows = []
+    for pair in pairs:
+        first, second = (comparison.rows[index] for index in (pair.first, pair.second))
+        tests = mcnemar(first.done, second.done, comparison.split)
+        if not tests:
+            continue
+        gain = pair.difference
+        interval = "" if math.isnan(gain.low) else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
+        counts = [", ".join(str(getattr(test, side)) for test in tests) for side in ("first_alone", "second_alone")]
+        ps = [", ".join(show_p(getattr(test, kind)) for test in tests) for kind in ("exact", "mid")]
+        if images := identical_images(tests):
+            ps = [f"identical predictions on all {images} images", NOTHING]
+        seeds = ", ".join(str(test.seed) for test in tests)
+        rows.append(
+            [first.label, second.label, f"{gain.mean:+.4f}{interval}", show_p(pair.p_holm), seeds, *counts, *ps]
+        )
+    return [*header, "exact p", "mid-p"], rows
+
+
 def cost_cells(comparison: Comparison) -> Cells:
     """Return header and rows of the cost table (means over the runs)."""
     titles = ["weights", "GFLOPs per image", "train images/s", "predict images/s", "peak memory", "wall time", "device"]
@@ -153,6 +188,8 @@ def markdown_body(comparison: Comparison) -> str:
     words = len(comparison.factors) or 1
     blocks += [markdown_table(score_cells(comparison), words + 1), markdown_table(other_score_cells(comparison), words)]
     blocks += [markdown_table(claim_cells(comparison), 3)] if comparison.claims else []
+    paired = mcnemar_cells(comparison)
+    blocks += [f"{MCNEMAR}:", markdown_table(paired, 2)] if paired[1] else []
     blocks += [_bullets(notes(comparison))]
     if comparison.done:
         blocks += ["Cost (means over the runs):", markdown_table(cost_cells(comparison), words)]
@@ -222,6 +259,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     _print_table(console, other_score_cells(comparison), words)
     if comparison.claims:
         _print_table(console, claim_cells(comparison), 3)
+    if (paired := mcnemar_cells(comparison))[1]:
+        console.print(f"{MCNEMAR}:", style="bold")
+        _print_table(console, paired, 2)
     for line in notes(comparison):
         console.print(line, style="dim", markup=False, highlight=False)
     if comparison.done:
