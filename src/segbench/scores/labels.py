@@ -81,3 +81,19 @@ def label_scores(
     scores["f1"] = float(mean_score(counts, "dice", LABEL_CONVENTION))
     each = class_scores(counts, "dice", LABEL_CONVENTION)
     return scores | {f"f1_{name}": float(value) for name, value in zip(class_names, each, strict=True)}
+
+
+def confident_mistakes(
+    truth: NDArray[np.int64], prediction: NDArray[np.int64], probability: NDArray[np.float32], count: int
+) -> NDArray[np.int64]:
+    """Return the indices of the images named wrongly, the surest first, at most ``count`` of them.
+
+    Args:
+        truth: Class indices (N,).
+        prediction: Class indices (N,).
+        probability: Of the prediction (N,).
+        count: How many to return.
+    """
+    wrong = np.flatnonzero(truth != prediction)
+    # Stable, so that equally sure ones keep their order and a picture made again is the same.
+    return wrong[np.argsort(-probability[wrong].astype(np.float64), kind="stable")][:count]

@@ -51,7 +51,7 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
         NothingToDrawError: Where predictions or images were not kept, or the runs are scored on different images.
     """
     shown = _shown(comparison)
-    images = _images(comparison, shown[0].run)
+    images = kept_images(comparison, shown[0].run)
     chosen = _choose(comparison, [part.row for part in shown], images, shown)
     across = 2 + len(shown)
     cell = max(WIDTH / across, LEAST_CELL)
@@ -113,7 +113,7 @@ def _archives(comparison: Comparison, row: Row) -> list[tuple[Run, Archive]]:
     return [(run, archive) for run, archive in opened if archive is not None and archive.split == comparison.split]
 
 
-def _images(comparison: Comparison, run: Run) -> Archive:
+def kept_images(comparison: Comparison, run: Run) -> Archive:
     """Return the images of a run's split, which lie beside it, also where it is a link to another experiment's run."""
     fingerprint = str(run.summary.get("data", {}).get("fingerprint") or "")
     name = images_name(comparison.split, fingerprint)
