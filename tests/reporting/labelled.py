@@ -35,7 +35,8 @@ def digits(images: int, wrong: float, seed: int) -> tuple[np.ndarray, np.ndarray
 
 def label_run(make: Callable[..., Path], model: str, seed: int, truth: np.ndarray, prediction: np.ndarray) -> Path:
     """Write a finished classification run."""
-    folder = make(model=model, seed=seed, experiment="mnist/networks")
+    name = f"fake-{model}-ce-seed{seed}"
+    folder = make(model=model, seed=seed, experiment="mnist/networks", name=name, choices={"loss": "ce"})
     labels_table(truth, prediction).to_parquet(folder / "scores.parquet")
     curve = {"epoch": range(5), "train/loss": np.linspace(1, 0.2, 5), "val/loss": np.linspace(1, 0.3, 5)}
     pd.DataFrame(curve | {"val/accuracy": np.linspace(0.5, 0.9, 5)}).to_csv(folder / "metrics.csv", index=False)

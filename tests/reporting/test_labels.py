@@ -111,7 +111,7 @@ def test_an_unknown_metric_is_refused_with_those_there_are(make_run, tmp_path: P
 def test_a_stray_segmentation_is_set_aside(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     for seed in range(2):
         label_run(make_run, "ff", seed, *digits(30, 0.3, seed))
-    make_run(model="unet", experiment="mnist/networks")
+    make_run(model="unet", experiment="mnist/networks", choices={"loss": "ce"})
     found = compare(collect([tmp_path]))
     assert [row.label for row in found.rows] == ["all runs"]
     assert [(run.state, "share no score" in reason) for run, reason in found.unfinished] == [("set aside", True)]

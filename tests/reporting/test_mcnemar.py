@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,21 @@ def test_a_plan_from_classifiers(make_run, tmp_path: Path) -> None:  # type: ign
     lines = plan(variances, "pilot", (3,), (1000, 10000))
     cells = next(line for line in lines if "1000" in line).splitlines()[-1].split("|")[2:4]
     assert 0 < float(cells[1]) < float(cells[0]) < 0.3
+
+
+def test_the_page_speaks_of_images_and_classes(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    for model, wrong in (("cnn", 0.05), ("ff", 0.3)):
+        for seed in range(3):
+            label_run(make_run, model, seed, *digits(200, wrong, seed + 10 * len(model)))
+    found = compare(collect([tmp_path]))
+    write_report(found)
+    page = (found.directory / "index.html").read_text()
+    shown = re.sub(r"<style>.*?</style>|<script>.*?</script>|data:image[^\"]*", "", page, flags=re.DOTALL)
+    assert '<section id="mcnemar"' in shown
+    texts = [shown, *((found.directory / f"table.{kind}").read_text() for kind in ("md", "csv", "tex"))]
+    for text in texts:
+        assert "accuracy" in text.lower()
+        # Every image is its own group here, so the word would only be another one for images.
+        assert not re.search(r"dice|pixel|background|label 255|resolution|groups of images|\d groups", text.lower())
+    assert "f1_eel_mean" in texts[2]
+    assert "eel" not in texts[3]

@@ -176,13 +176,13 @@ def measured(claim: JudgedClaim) -> str:
     return f"{text} each interval {claim.confidence:.1%}"
 
 
-def explanation(claims: Sequence[JudgedClaim], metric: str, split: str) -> str:
+def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, images: str = "other groups of images") -> str:
     """Return the sentences that say how to read the verdicts; empty where no claim was tested."""
     if not any(claim.tested for claim in claims):
         return ""
     return (
         f"Claims: mean difference in {metric} ({split} split) over equal seeds and the same images, with the 95 %"
-        " confidence interval for other seeds and other groups of images; several rivals of a claim are corrected for"
+        f" confidence interval for other seeds and {images}; several rivals of a claim are corrected for"
         " (Bonferroni), several claims are not. A claim holds if every interval lies above 0 and does not hold if one"
         " lies below; few seeds make wide intervals, so not distinguishable does not mean equal. The intervals do not"
         " cover what was chosen on the same images, such as the best epoch, nor other training images."

@@ -8,7 +8,7 @@ import re
 from segbench.reporting.evidence import Evidence
 from segbench.reporting.factors import show_value
 from segbench.reporting.notes import convention_line
-from segbench.reporting.render import NOTHING, score_names
+from segbench.reporting.render import NOTHING, WHOLE_SCORES, score_names
 from segbench.reporting.table import Comparison, Estimate, Row
 
 _SPECIAL = {
@@ -33,6 +33,9 @@ def latex_table(comparison: Comparison, evidence: Evidence | None = None) -> str
         evidence: Its figures, rows in the same order; None leaves the interval and the letters out.
     """
     names = score_names(comparison)
+    if comparison.task == "classification":
+        # Ten classes and more do not fit a line; they stand in the other tables.
+        names = [name for name in names if name == comparison.metric or name in WHOLE_SCORES]
     published = any(row.published for row in comparison.rows)
     titles = [*(comparison.factors or ("configuration",)), *_score_titles(names, evidence), "weights"]
     titles += ["published"] if published else []

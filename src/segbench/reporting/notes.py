@@ -26,9 +26,21 @@ def convention_line(comparison: Comparison) -> str:
         parts.append(_number(_range(len(part.ids) for part in counts), kind))
         if sizes := {size for part in counts if isinstance(part, SplitCounts) for size in part.sizes}:
             parts.append(f"resolution {_resolution(sizes)}")
-        parts.append(_number(_range(len(set(part.groups)) for part in counts), "groups"))
+        if not own_groups(comparison):
+            parts.append(_number(_range(len(set(part.groups)) for part in counts), "groups"))
     parts.append(f"seeds {_seeds(comparison.done)}")
     return "; ".join(parts) + "."
+
+
+def own_groups(comparison: Comparison) -> bool:
+    """Whether classified images come without groups, so that "groups" would only be another word for images."""
+    parts = [run.counts[comparison.split] for run in comparison.done]
+    return comparison.task == "classification" and all(len(set(part.groups)) == len(part.ids) for part in parts)
+
+
+def other_images(comparison: Comparison) -> str:
+    """Return what an interval is for besides other seeds, in words."""
+    return "other images" if own_groups(comparison) else "other groups of images"
 
 
 def notes(comparison: Comparison) -> list[str]:
@@ -41,11 +53,11 @@ def notes(comparison: Comparison) -> list[str]:
         )
     found += _training(comparison)
     if comparison.done:
-        read = explanation(comparison.claims, comparison.metric, comparison.split)
+        read = explanation(comparison.claims, comparison.metric, comparison.split, other_images(comparison))
         figures = evidence(comparison)
         found += [
             _spread(comparison.rows),
-            *_tests(comparison.rows, figures),
+            *_tests(comparison.rows, figures, "images" if own_groups(comparison) else "groups"),
             *([read] if read else []),
             *_mcnemar(comparison),
             *figures.limits,
@@ -91,24 +103,25 @@ def _spread(rows: Sequence[Row]) -> str:
     return text + (f" No spread with one seed: {', '.join(single)}." if single else "")
 
 
-def _tests(rows: Sequence[Row], found: Evidence) -> list[str]:
+def _tests(rows: Sequence[Row], found: Evidence, unit: str) -> list[str]:
     """Say how to read the columns of the tests, and what they show of the scores' variance and of what is missed."""
     said = []
     family = sum(np.isfinite(pair.p) for pair in found.pairs)
     if any(np.isfinite(mean.low) for mean in found.means):
         seeds = [len({run.seed for run in row.done}) for row in rows if row.done]
-        scope = "other groups of images" if max(seeds) == 1 else "other seeds and other groups of images"
-        single = ", with one seed for other groups alone" if min(seeds) < 2 <= max(seeds) else ""
+        images = "other images" if unit == "images" else "other groups of images"
+        scope = images if max(seeds) == 1 else f"other seeds and {images}"
+        single = f", with one seed for other {unit} alone" if min(seeds) < 2 <= max(seeds) else ""
         said.append(f"95 % interval: of the mean, for {scope}{single}.")
     if family:
         apart = sum(pair.apart for pair in found.pairs)
         corrected = f", Holm's correction for {family} pairs" if family > 1 else ""
         said.append(
-            "Letters: rows that share one cannot be told apart (test of the paired difference over seeds and groups,"
+            f"Letters: rows that share one cannot be told apart (test of the paired difference over seeds and {unit},"
             f" 5 %{corrected}; {apart} told apart), which does not make them equal."
         )
     if np.isfinite(found.best).any():
-        said.append("P(best): how often the row is the highest over resampled seeds and groups.")
+        said.append(f"P(best): how often the row is the highest over resampled seeds and {unit}.")
     if found.variance:
         shares = ", ".join(f"{source} {share:.0%}" for source, share in found.variance.items())
         said.append(f"Variance of a score by source: {shares}.")

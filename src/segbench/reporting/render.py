@@ -158,7 +158,7 @@ def score_names(comparison: Comparison) -> list[str]:
     single = len(comparison.classes) == 1 and comparison.task == "segmentation"
     base = [name for name in available if name in (comparison.metric, *WHOLE_SCORES)]
     classes = [] if single else [name for name in available if name not in base]
-    return [base[0], *classes, *base[1:]]
+    return [*base, *classes] if comparison.task == "classification" else [base[0], *classes, *base[1:]]
 
 
 def duration(seconds: float) -> str:

@@ -18,8 +18,8 @@ class LabelConvention(Convention):
     def describe(self) -> str:
         """Return the convention in words."""
         return (
-            "accuracy: share of images named right; F1, sensitivity and precision: of each class from the counts of all"
-            " images, then mean over classes; a class neither there nor predicted is left out"
+            "accuracy is the share of images named right; F1, sensitivity and precision are of each class, its counts"
+            " pooled over images, then the mean over classes; a class neither there nor predicted is left out"
         )
 
 

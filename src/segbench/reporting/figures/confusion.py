@@ -27,7 +27,7 @@ BEND = 0.5
 # Of labels: cells with a number each, and what is named right.
 MOST_COUNTED = 12
 RIGHT = "0.93"
-IMAGES = "images, mean over seeds; shade: mistakes as share of the true class; grey: right"
+IMAGES = "images, mean over seeds; shade: mistakes, by share of the class; grey: right"
 
 
 def draw_confusion(comparison: Comparison, path: Path) -> None:

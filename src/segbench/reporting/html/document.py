@@ -16,9 +16,9 @@ from markupsafe import Markup
 from segbench.reporting.evidence import Evidence
 from segbench.reporting.html.pictures import BUDGET, gallery
 from segbench.reporting.html.runs import run_views
-from segbench.reporting.html.scores import claim_views, pair_table, score_table
+from segbench.reporting.html.scores import claim_views, mcnemar_table, pair_table, score_table
 from segbench.reporting.html.strip import WIDTH
-from segbench.reporting.notes import convention_line, notes
+from segbench.reporting.notes import convention_line, notes, own_groups
 from segbench.reporting.provenance import provenance
 from segbench.reporting.render import published_lines
 from segbench.reporting.table import Comparison
@@ -59,6 +59,7 @@ def html_page(
         strip_width=WIDTH,
         pairs=pairs,
         more_pairs=more_pairs,
+        mcnemar=mcnemar_table(comparison),
         claims=claim_views(comparison.claims),
         gallery=gallery(comparison, figures, budget),
         published=published_lines(comparison),
@@ -104,7 +105,8 @@ def _facts(comparison: Comparison, evidence: Evidence | None) -> list[tuple[str,
     ]
     if counts:
         facts.append((f"images ({comparison.split} split)", str(max(len(part.ids) for part in counts))))
-        facts.append(("groups of images", str(max(len(set(part.groups)) for part in counts))))
+        if not own_groups(comparison):
+            facts.append(("groups of images", str(max(len(set(part.groups)) for part in counts))))
     if evidence is not None and math.isfinite(evidence.detectable):
         facts.append(("smallest detectable difference", f"{evidence.detectable:.4f}"))
     return facts
