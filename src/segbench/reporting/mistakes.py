@@ -46,7 +46,7 @@ def draw_mistakes(mistakes: Sequence[Mistake], heading: str) -> Figure:
     cell = WIDTH / across
     shape = np.max([part.image.shape[:2] for part in mistakes], axis=0)
     lines = 3 if long else 2
-    words = textwrap.fill(heading, 105)
+    words = textwrap.fill(heading, 116)
     height = down * (0.88 * cell * shape[0] / shape[1] + (lines + 0.6) * LINE_INCHES)
     top = LINE_INCHES * (words.count("\n") + 1) + 0.3
     figure = Figure(figsize=(WIDTH, height + top), dpi=150, layout="constrained")
