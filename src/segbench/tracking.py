@@ -131,6 +131,24 @@ def log_panels(loggers: Sequence[Logger], panel: dict[str, Any], class_names: Se
                 logger.experiment.add_images(f"predictions/{name}", stack, step, dataformats="NHWC")
 
 
+def log_picture(loggers: Sequence[Logger], path: Path, step: int) -> None:
+    """Send a drawn picture to every logger that can show it.
+
+    Args:
+        loggers: The loggers.
+        path: The PNG.
+        step: The step it belongs to.
+    """
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            logger.experiment.log({"predictions": wandb.Image(str(path))})
+        elif isinstance(logger, TensorBoardLogger):
+            with Image.open(path) as picture:
+                logger.experiment.add_image("predictions", np.asarray(picture.convert("RGB")), step, dataformats="HWC")
+
+
 def _wandb_images(panel: dict[str, Any], class_names: Sequence[str]) -> list[Any]:
     import wandb
 

@@ -12,14 +12,12 @@ from segbench.reporting.evidence import evidence
 from segbench.reporting.notes import notes
 from segbench.reporting.render import (
     csv_text,
-    duration,
     markdown_body,
     other_score_cells,
     print_comparison,
     score_cells,
-    show_higher,
-    show_probability,
 )
+from segbench.reporting.show import duration, show_higher, show_probability
 from segbench.reporting.table import compare, estimate
 from segbench.scores import Convention
 

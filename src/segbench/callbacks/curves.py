@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 from segbench.runs.files import write_text
 
 log = logging.getLogger("segbench")
-_SHOWN = ("train/loss", "val/loss", "val/dice")
+_SHOWN = ("train/loss", "val/loss", "val/dice", "val/accuracy")
 
 
 class Curves(pl.Callback):

@@ -12,11 +12,15 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from segbench.errors import SegbenchError
+from segbench.errors import ConfigError, SegbenchError
+from segbench.reporting.mistakes import ACROSS, Mistake, draw_mistakes
 from segbench.reporting.panels import as_picture, draw_panels
+from segbench.runs.files import atomic_open
 from segbench.scores import Convention, image_scores
+from segbench.scores.labels import confident_mistakes
+from segbench.tasks.classification import LabelsTable
 from segbench.tasks.inference import predict_probabilities
-from segbench.tracking import log_panels
+from segbench.tracking import log_panels, log_picture
 
 log = logging.getLogger("segbench")
 
@@ -25,7 +29,8 @@ class PredictionPanels(pl.Callback):
     """Draws a finished run's best, median and worst image into ``figures/predictions.png`` and the loggers.
 
     Args:
-        images: How many images, their ranks spread evenly from the best to the worst; 1 is the median alone.
+        images: How many images, their ranks spread evenly from the best to the worst; 1 is the median alone. Of a
+            classification, how many rows of mistakes.
         every_n_epochs: Also send validation images to the loggers every so many epochs (0: only at the end): always
             the same ones, spread evenly over the split, so that they can be followed through the training.
     """
@@ -38,7 +43,17 @@ class PredictionPanels(pl.Callback):
         self._precision: Any = 32
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Remember the precision, so that the pictures are of the masks that are scored."""
+        """Remember the precision, so that the pictures are of the masks that are scored.
+
+        Raises:
+            ConfigError: If validation images are wanted of a classification.
+        """
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # None where loaders are given
+        if self.every_n_epochs and getattr(data, "task", "") == "classification":
+            raise ConfigError(
+                f"callbacks.panels.every_n_epochs={self.every_n_epochs}: is for masks, and data={data.name} has labels;"
+                " set it to 0"
+            )
         self._precision = trainer.precision
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -56,6 +71,8 @@ class PredictionPanels(pl.Callback):
         An image's rank is that of its Dice, the mean over its classes, from the counts of ``task.evaluation``. One
         without foreground in truth and prediction has none: it is drawn only where too few others are there.
 
+        Of a classification, rows of the images that it named wrongly and is surest of.
+
         Args:
             task: The trained task, with the split evaluated.
             data: The data module, set up.
@@ -66,6 +83,9 @@ class PredictionPanels(pl.Callback):
         """
         with _only_warning(path):
             table: Any = task.evaluation[split]  # type: ignore[index]  # Module knows no tables
+            if isinstance(table, LabelsTable):
+                self._draw_mistakes(table, data, split, path, loggers, step)
+                return
             dice = image_scores(table.counts, "dice", Convention())
             chosen = ranked(dice, self.images)
             panel = _predict(task, data, split, [index for index, _ in chosen], self._precision)
@@ -75,6 +95,33 @@ class PredictionPanels(pl.Callback):
             titles = [_title(rank, table.ids[index], float(dice[index])) for index, rank in chosen]
             draw_panels(panel["image"], panel["truth"], panel["prediction"], data.class_names, path, titles)
             log_panels(loggers, _stacked(panel), data.class_names, step)
+
+    def _draw_mistakes(
+        self, table: LabelsTable, data: Any, split: str, path: Path, loggers: list[Any], step: int
+    ) -> None:
+        prediction, probability = table.probabilities.argmax(axis=1), table.probabilities.max(axis=1)
+        chosen = confident_mistakes(table.truth, prediction, probability, self.images * ACROSS).tolist()
+        path.unlink(missing_ok=True)
+        if not chosen:
+            log.info("%s: not drawn, as every image is named right", path.name)
+            return
+        dataset, names = data.datasets[split], data.class_names
+        mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
+        mistakes = []
+        for index in chosen:
+            item = dataset[index]
+            if item["id"] != table.ids[index]:
+                raise ValueError(f"the labels are of {table.ids[index]}, the image is {item['id']}")
+            image = as_picture((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
+            truth, named = names[table.truth[index]], names[prediction[index]]
+            mistakes.append(Mistake(image, truth, named, float(probability[index])))
+        wrong = int((table.truth != prediction).sum())
+        which = f"the {len(chosen)} surest of {wrong}" if wrong > len(chosen) else f"all {wrong}"
+        words = f"named wrongly, {which} among {len(table.ids)} images ({split} split)"
+        figure = draw_mistakes(mistakes, f"{words}; true class → predicted class, probability")
+        with atomic_open(path) as stream:
+            figure.savefig(stream, format="png")
+        log_picture(loggers, path, step)
 
 
 def ranked(scores: np.ndarray, images: int) -> list[tuple[int, str]]:

@@ -1,4 +1,7 @@
-"""What the network made of the scored split, kept for pictures that compare configurations."""
+"""What the network made of the scored split, kept for pictures that compare configurations.
+
+Of a classification only the images are kept: what it made of them stands with the scores.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from segbench.reporting.panels import as_picture
 
 log = logging.getLogger("segbench")
 MEGABYTE = 2**20
+SMALL = 64
 
 
 class StoredPredictions(pl.Callback):
@@ -54,7 +58,8 @@ class StoredPredictions(pl.Callback):
     ) -> None:
         """Take the predictions of a batch of the last split."""
         last = len(pl_module.evaluation) - 1  # type: ignore[arg-type]  # the task's tables, one a loader
-        if dataloader_idx == last and self.megabytes and not self._writer.full:
+        labels = outputs.ndim == 1  # which stand with the scores
+        if dataloader_idx == last and self.megabytes and not self._writer.full and not labels:
             for name, prediction in zip(batch["id"], outputs.to(torch.uint8).cpu().numpy(), strict=True):
                 self._writer.add(name, prediction)
 
@@ -68,12 +73,15 @@ class StoredPredictions(pl.Callback):
         """
         try:
             (run / PREDICTIONS).unlink(missing_ok=True)
-            if not self._writer.write(run / PREDICTIONS, split=split, class_names=list(data.class_names)):
+            labels = data.task == "classification"
+            if not labels and not self._writer.write(
+                run / PREDICTIONS, split=split, class_names=list(data.class_names)
+            ):
                 if self._writer.full:
                     log.info("%s: not kept, as more than %g MB", PREDICTIONS, self.megabytes)
                 return
-            images = run.parent / images_name(split, data.fingerprint, self._writer.ids)
-            if not images.exists() and data.in_channels in (1, 2, 3):
+            images = run.parent / images_name(split, data.fingerprint, data.datasets[split].ids)
+            if self.megabytes and not images.exists() and data.in_channels in (1, 2, 3):
                 self._write_images(images, data, split)
         except SegbenchError:
             raise
@@ -91,6 +99,9 @@ class StoredPredictions(pl.Callback):
             if shrink < 1:
                 size = tuple(max(round(length * shrink), 1) for length in image.shape[1::-1])
                 image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA)).reshape(size[1], size[0], -1)
-            writer.add(item["id"], item["mask"].numpy(), image)
+            # Small images are kept as they are.
+            writer.add(
+                item["id"], item["mask"].numpy() if "mask" in item else None, image, max(image.shape[:2]) <= SMALL
+            )
         if not writer.write(path, split=split) and writer.full:
             log.info("%s: not kept, as more than %g MB", path.name, self.megabytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite, isnan
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from segbench.reporting.hypothesis_tests import Pair
@@ -22,6 +23,7 @@ def answer(
     pairs: Sequence[Pair],
     refused: Mapping[tuple[int, int], str],
     detectable: float,
+    identical: Mapping[tuple[int, int], int] = MappingProxyType({}),
 ) -> str:
     """Return the answer.
 
@@ -32,6 +34,7 @@ def answer(
         pairs: The pairs of rows that could be compared.
         refused: Why the others could not, as the end of a sentence.
         detectable: The smallest difference that would have been found with 80 % power; NaN if unknown.
+        identical: Pairs of rows that predict the same on all images, and their number.
     """
     metric, labels = comparison.metric.replace("_", " "), [row.label for row in comparison.rows]
     if not order:
@@ -40,6 +43,11 @@ def answer(
     top, above = ("highest", "above") if direction > 0 else ("lowest (the best)", "below")
     if len(order) == 1:
         return f"Only one configuration has a score: {labels[leader]}, {metric} {intervals[leader]}."
+    if len(order) == 2 and (images := identical.get((min(order), max(order)))):
+        return (
+            f"{labels[order[0]]} and {labels[order[1]]} are not distinguishable: identical predictions on all {images}"
+            f" images ({metric} {intervals[leader]})."
+        )
     tested = [pair for pair in pairs if isfinite(pair.p)]
     highest = f"{labels[leader]} scores {top} ({metric} {intervals[leader]})"
     if not tested:

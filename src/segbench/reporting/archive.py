@@ -1,8 +1,8 @@
 """Pictures of a scored split in one file: a run's predictions, and beside the runs the images with their truth.
 
-A zip of PNG (class indices) and JPEG (images) with an ``about.json``: anything can open it, one picture is read without
-the others, and it is small. It lies in ``outputs/`` with the runs, which is never committed, so that a report made long
-after, without the data set, can still show what the networks saw.
+A zip of PNG (class indices, small images) and JPEG (other images) with an ``about.json``: anything can open it, one
+picture is read without the others, and it is small. It lies in ``outputs/`` with the runs, which is never committed, so
+that a report made long after, without the data set, can still show what the networks saw.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from segbench.runs.files import atomic_open
 PREDICTIONS = "predictions.zip"
 ABOUT = "about.json"
 # Quality of images: they are looked at, not trained on.
+EXACT = ".image.png"
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
 # The same bytes for the same pictures, whenever they are written.
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -52,19 +53,22 @@ class ArchiveWriter:
         self._parts: list[tuple[str, bytes]] = []
         self._size = 0
 
-    def add(self, name: str, mask: NDArray[Any], image: NDArray[Any] | None = None) -> None:
+    def add(self, name: str, mask: NDArray[Any] | None, image: NDArray[Any] | None = None, exact: bool = False) -> None:
         """Add one picture.
 
         Args:
             name: The image's id.
-            mask: Class indices (H,W), below 256.
+            mask: Class indices (H,W), below 256; None where an image has a label, which stands with the scores.
             image: uint8 (H,W,1) or (H,W,3), if it is to be kept too.
+            exact: Whether to keep the image as it is: small ones show what JPEG makes of edges.
         """
         if self.full:
             return
-        self._put(f"{len(self.ids)}.png", mask.astype(np.uint8), [])
+        if mask is not None:
+            self._put(f"{len(self.ids)}.png", mask.astype(np.uint8), [])
         if image is not None:
-            self._put(f"{len(self.ids)}.jpg", image[..., ::-1] if image.shape[2] == 3 else image, JPEG)
+            kind, options = (EXACT, []) if exact else (".jpg", JPEG)
+            self._put(f"{len(self.ids)}{kind}", image[..., ::-1] if image.shape[2] == 3 else image, options)
         self.ids.append(name)
         if self._size > self.limit:
             self.full = True
@@ -96,19 +100,22 @@ class Archive:
         path: The file.
         split: The split of the pictures.
         ids: Ids of the images, in the order of the pictures.
+        kind: How the names of the images end.
     """
 
     path: Path
     split: str
     ids: tuple[str, ...]
+    kind: str = ".jpg"
 
     @classmethod
     def open(cls, path: Path) -> Archive | None:
         """Return the archive; None where there is none or it is damaged."""
         try:
             with zipfile.ZipFile(path) as stream:
-                about = json.loads(stream.read(ABOUT))
-            return cls(path, str(about["split"]), tuple(map(str, about["ids"])))
+                about, names = json.loads(stream.read(ABOUT)), stream.namelist()
+            ids = tuple(map(str, about["ids"]))
+            return cls(path, str(about["split"]), ids, EXACT if f"0{EXACT}" in names else ".jpg")
         except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile):
             return None
 
@@ -126,7 +133,7 @@ class Archive:
         Raises:
             ValueError: If the archive lacks it, or it is damaged.
         """
-        found = self._read(name, ".jpg")
+        found = self._read(name, self.kind)
         return found[..., ::-1] if found.ndim == 3 else found
 
     def _read(self, name: str, kind: str) -> NDArray[np.uint8]:

@@ -10,11 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from segbench.errors import ConfigError
 from segbench.reporting.collect import Run
-from segbench.reporting.counts import scored_class
+from segbench.reporting.counts import same_scores, scored_class
 
 
 def set_aside_copies(runs: Sequence[Run]) -> list[Run]:
@@ -51,6 +49,18 @@ def set_aside_other_data(runs: Sequence[Run], factors: Iterable[str]) -> list[Ru
     return [
         _aside(run, reason.format(_data(run))) if run.state == "done" and _data(run) != most else run for run in runs
     ]
+
+
+def set_aside_other_tasks(runs: Sequence[Run]) -> list[Run]:
+    """Set classifications aside among segmentations or the other way round, whichever are fewer: they share no score.
+
+    Returns:
+        All runs in their order.
+    """
+    tasks = Counter(run.task for run in runs if run.state == "done")
+    most = max(sorted(tasks), key=lambda task: tasks[task], default="")
+    reason = f"a {{}}, where {tasks[most]} finished runs are of another kind ({most}): they share no score"
+    return [_aside(run, reason.format(run.task)) if run.state == "done" and run.task != most else run for run in runs]
 
 
 def set_aside_other_splits(runs: Sequence[Run], wanted: Iterable[str]) -> list[Run]:
@@ -104,11 +114,11 @@ def _classes(run: Run) -> tuple[str, ...]:
 
 
 def _scores(run: Run, metric: str) -> bool:
-    """Say whether a run's counts have such a metric."""
+    """Say whether a run's counts, or labels, have such a metric."""
     try:
         scored_class(next(iter(run.counts.values())), metric)
     except ConfigError:
-        return metric == "pixel_accuracy"
+        return metric == "pixel_accuracy" and run.task == "segmentation"
     return True
 
 
@@ -123,7 +133,7 @@ def _rank(run: Run) -> tuple[bool, str]:
 def _copy_of(run: Run, chosen: Run) -> str:
     """Say which run counts, and whether it matters which."""
     same = run.counts.keys() == chosen.counts.keys() and all(
-        np.array_equal(part.counts, chosen.counts[split].counts) for split, part in run.counts.items()
+        same_scores(part, chosen.counts[split]) for split, part in run.counts.items()
     )
     matters = "with equal counts" if same else "with other counts: one of them was trained or scored differently"
     return f"the same configuration and seed as {chosen.name}, {matters}; {chosen.name} counts"

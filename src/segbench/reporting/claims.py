@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from segbench.config import Claim
 from segbench.reporting.factors import factor_value, show_value
+from segbench.reporting.mcnemar import identical_images, mcnemar
 from segbench.reporting.statistics import Difference, UnpairedError, paired_difference
 from segbench.scores.columns import lower_is_better
 from segbench.scores.derive import Convention
@@ -118,6 +119,7 @@ def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention:
         verdict: Verdict = "cannot be judged"
     else:
         verdict, reasons = _verdict([rival.difference for rival in found])
+        reasons += _identical(winner, rivals, split)
     reason, lower = "; ".join(reasons), lower_is_better(metric)
     return JudgedClaim(claim.text, verdict, reason, winner.label, tuple(found), by, confidence, lower)
 
@@ -152,6 +154,12 @@ def _verdict(differences: Sequence[Difference]) -> tuple[Verdict, list[str]]:
     if min(signs) < 0:
         return "does not hold", []
     return ("holds" if min(signs) > 0 else "not distinguishable"), []
+
+
+def _identical(winner: Row, rivals: Sequence[Row], split: str) -> list[str]:
+    """Name the rivals that predict the same as the winner, which no other seed or image would tell from it."""
+    alike = [(rival, identical_images(mcnemar(winner.done, rival.done, split))) for rival in rivals]
+    return [f"{rival.label}: identical predictions on all {images} images" for rival, images in alike if images]
 
 
 def _lacking(rows: Sequence[Row], where: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from yaml import YAMLError
 
-from segbench.reporting.counts import SplitCounts, read_counts
+from segbench.reporting.counts import SplitScores, read_counts
 from segbench.reporting.settings import flatten, load_settings, without_places
 
 State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "set aside"]
@@ -49,7 +49,7 @@ class Run:
         choices: Group name to choice, for example ``{"model": "unet"}``.
         overrides: The Hydra overrides that started it, ``key=value``.
         config: The resolved configuration; empty where it could not be read.
-        counts: Split name to counts; empty unless the run is done.
+        counts: Split name to counts, or labels of a classification; empty unless the run is done.
         curves: ``metrics.csv``, one row an epoch; None where there is none.
         summary: ``summary.json``; empty unless the run is done.
         status: ``status.json``.
@@ -64,7 +64,7 @@ class Run:
     choices: dict[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
-    counts: dict[str, SplitCounts] = field(default_factory=dict)
+    counts: Mapping[str, SplitScores] = field(default_factory=dict)
     curves: pd.DataFrame | None = None
     summary: dict[str, Any] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +73,11 @@ class Run:
     def name(self) -> str:
         """Name of the directory."""
         return self.directory.name
+
+    @property
+    def task(self) -> str:
+        """``segmentation`` or ``classification``; empty where nothing is scored."""
+        return next((part.task for part in self.counts.values()), "")
 
     @cached_property
     def settings(self) -> dict[str, Hashable]:

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.reporting.collect import Run
-from segbench.reporting.counts import SplitCounts, scored_class
+from segbench.reporting.counts import SplitScores, scored_class
+from segbench.reporting.labels import SplitLabels, label_metric
 from segbench.scores.derive import Convention, first_class, mean_present, pixel_accuracy, ratio, score_values
+from segbench.scores.labels import ACCURACY, CLASS_SCORES, label_counts
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +39,7 @@ class Parts:
         names: The G groups, sorted.
     """
 
-    counts: SplitCounts
+    counts: SplitScores
     score: float
     loss: Floats
     scored: NDArray[np.bool_]
@@ -82,7 +84,7 @@ class Layout:
     crossed: bool
 
 
-def parts(counts: SplitCounts, metric: str, convention: Convention) -> Parts:
+def parts(counts: SplitScores, metric: str, convention: Convention) -> Parts:
     """Return a run's score and what each group has to do with it.
 
     Args:
@@ -93,7 +95,11 @@ def parts(counts: SplitCounts, metric: str, convention: Convention) -> Parts:
     names, group = np.unique(counts.groups, return_inverse=True)
     terms, score = _additive(counts, metric, convention)
     sums = np.zeros((len(names), *terms.shape[1:]), terms.dtype)
-    np.add.at(sums, group, terms)
+    if len(names) == len(terms):
+        # Every image is its own group, as of ten thousand digits: adding one by one would take most of the time.
+        sums[group] = terms
+    else:
+        np.add.at(sums, group, terms)
     total = terms.sum(axis=0)
     whole, without = float(score(total)), score(total - sums)
     images = np.bincount(group, minlength=len(names))
@@ -173,9 +179,11 @@ def _images(used: Mapping[int, Sequence[Parts]], keep: Mapping[int, NDArray[np.b
 
 
 def _additive(
-    counts: SplitCounts, metric: str, convention: Convention
+    counts: SplitScores, metric: str, convention: Convention
 ) -> tuple[NDArray[Any], Callable[[NDArray[Any]], Floats]]:
     """Return what adds up over images, (N,...), and the score of such sums, (...,C,K) to (...)."""
+    if isinstance(counts, SplitLabels):
+        return _additive_labels(counts, metric)
     pooled = convention.reduction == "pooled"
     if metric == "pixel_accuracy":
         values = counts.counts
@@ -188,6 +196,16 @@ def _additive(
     if pooled:
         return values, lambda sums: mean_present(score_values(sums, name, convention), axis=-1)
     return _with_number(score_values(values, name, convention)), _mean_of_means
+
+
+def _additive_labels(labels: SplitLabels, metric: str) -> tuple[NDArray[Any], Callable[[NDArray[Any]], Floats]]:
+    """Return the same of classified images: whether each is right, or its counts."""
+    name, index = label_metric(labels, metric)
+    if name == ACCURACY:
+        return _with_number(labels.right[:, None].astype(np.float64)), _mean_of_means
+    values = label_counts(labels.truth, labels.prediction, len(labels.class_names))
+    values = values if index is None else values[:, [index]]
+    return values, lambda sums: mean_present(CLASS_SCORES[name](sums), axis=-1)
 
 
 def _with_number(scores: Floats) -> Floats:

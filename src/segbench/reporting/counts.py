@@ -1,14 +1,19 @@
-"""The counts file of a run: per image and class true/false positives/negatives, checked, and one score from them."""
+"""The scores file of a run: per image and class true/false positives/negatives, checked, and one score from them.
+
+Of a classification it holds labels instead (:mod:`segbench.reporting.labels`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
 from segbench.errors import ConfigError
+from segbench.reporting.labels import SplitLabels, derive_label_score, label_metric, read_labels, same_labels
 from segbench.scores.columns import COLUMN_SCORES, SCORE_COLUMNS
 from segbench.scores.derive import SCORES, Convention, class_scores, mean_score
 
@@ -21,6 +26,7 @@ class SplitCounts:
     """The counts of one split.
 
     Attributes:
+        task: What such a run does.
         ids: The N image ids, sorted.
         groups: The N groups (car, patient, ...) of the images.
         sizes: The distinct image sizes (height, width), sorted.
@@ -32,6 +38,7 @@ class SplitCounts:
             (:mod:`segbench.scores.columns`); none for data without objects.
     """
 
+    task: ClassVar[str] = "segmentation"
     ids: tuple[str, ...]
     groups: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]
@@ -64,19 +71,27 @@ class SplitCounts:
         return np.stack([self.columns[column] for column in wanted], axis=-1)
 
 
-def read_counts(path: Path) -> dict[str, SplitCounts]:
+# What a split of a run was scored by.
+SplitScores = SplitCounts | SplitLabels
+
+
+def read_counts(path: Path) -> dict[str, SplitCounts] | dict[str, SplitLabels]:
     """Read ``scores.parquet``.
 
     Returns:
-        Split name to its counts; empty for a final model that left no labelled image to score.
+        Split name to its counts, or to its labels for a classification; empty for a final model that left no labelled
+        image to score.
 
     Raises:
         OSError: If it cannot be read.
         ValueError: If columns are missing, counts are negative or not whole numbers, an image lacks a class or has it
             twice, the classes of an image do not count the same number of pixels, or the confusion of classes does not
-            add up to the counts, or further columns are negative or not finite.
+            add up to the counts, or further columns are negative or not finite; of labels see
+            :func:`segbench.reporting.labels.read_labels`.
     """
     table = pd.read_parquet(path)
+    if "truth" in table:
+        return read_labels(table)
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise ValueError(f"no column {', '.join(missing)}")
@@ -88,30 +103,37 @@ def read_counts(path: Path) -> dict[str, SplitCounts]:
     return {str(name): _split(str(name), part) for name, part in table.groupby("split", sort=False)}
 
 
-def derive(counts: SplitCounts, metric: str, convention: Convention) -> float:
+def derive(counts: SplitScores, metric: str, convention: Convention) -> float:
     """Derive one score from counts.
 
     Args:
-        counts: The counts of one split of one run.
+        counts: The counts (or labels) of one split of one run.
         metric: ``pixel_accuracy``, a name of :data:`segbench.scores.derive.SCORES` or
-            :data:`segbench.scores.columns.COLUMN_SCORES`, or ``<name>_<class>``.
+            :data:`segbench.scores.columns.COLUMN_SCORES`, or ``<name>_<class>``; of labels see
+            :func:`segbench.reporting.labels.derive_label_score`.
         convention: Reduction over images, background, empty classes.
 
     Raises:
         ConfigError: If there is no such metric for these classes.
     """
+    if isinstance(counts, SplitLabels):
+        return derive_label_score(counts, metric)
     name, index = ("pixel_accuracy", None) if metric == "pixel_accuracy" else scored_class(counts, metric)
     if index is None:
         return float(mean_score(counts.values(name), name, convention))
     return float(class_scores(counts.values(name), name, convention)[index])
 
 
-def scored_class(counts: SplitCounts, metric: str) -> tuple[str, int | None]:
+def scored_class(counts: SplitScores, metric: str) -> tuple[str, int | None]:
     """Return a metric's name in ``SCORES`` or ``COLUMN_SCORES`` and the class it is of; None for their mean.
+
+    Of labels see :func:`segbench.reporting.labels.label_metric`.
 
     Raises:
         ConfigError: If there is no such metric for these classes.
     """
+    if isinstance(counts, SplitLabels):
+        return label_metric(counts, metric)
     names = (*SCORES, *COLUMN_SCORES)
     if metric in names:
         return metric, None
@@ -124,6 +146,13 @@ def scored_class(counts: SplitCounts, metric: str) -> tuple[str, int | None]:
     raise ConfigError(
         f"comparison.metric: no score {metric!r}; there are pixel_accuracy, {', '.join(names)}, <score>_<class>"
     )
+
+
+def same_scores(first: SplitScores, second: SplitScores) -> bool:
+    """Whether two runs have equal counts, or equal labels."""
+    if isinstance(first, SplitLabels) or isinstance(second, SplitLabels):
+        return isinstance(first, SplitLabels) and isinstance(second, SplitLabels) and same_labels(first, second)
+    return np.array_equal(first.counts, second.counts)
 
 
 def _split(name: str, table: pd.DataFrame) -> SplitCounts:

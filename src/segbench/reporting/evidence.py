@@ -19,6 +19,7 @@ from segbench.reporting.contributions import Layout, Parts, UnpairedError, by_se
 from segbench.reporting.hypothesis_tests import Pair, compare_pairs
 from segbench.reporting.letters import letters
 from segbench.reporting.limits import limits
+from segbench.reporting.mcnemar import identical_rows
 from segbench.reporting.power import detectable
 from segbench.reporting.ranks import rank_probabilities
 from segbench.reporting.statistics import half_width
@@ -103,6 +104,7 @@ def _measure(comparison: Comparison) -> Evidence:
     crossed = [found.table[0] for found in alone if found is not None and found.known and found.crossed]
     variances = components(crossed)
     smallest = _detectable(pairs, differences)
+    identical = identical_rows(comparison, [(pair.first, pair.second) for pair in pairs if not pair.difference.mean])
     return Evidence(
         means=means,
         pairs=pairs,
@@ -111,8 +113,8 @@ def _measure(comparison: Comparison) -> Evidence:
         best=ranks[:, 0] if len(rows) else np.zeros(0),
         variance=variances.shares if variances else {},
         detectable=smallest,
-        answer=answer(comparison, order, [mean.interval for mean in means], pairs, refused, smallest),
-        limits=limits(comparison, alone, pairs, refused, order[MOST_ROWS:]),
+        answer=answer(comparison, order, [mean.interval for mean in means], pairs, refused, smallest, identical),
+        limits=limits(comparison, alone, pairs, refused, order[MOST_ROWS:], identical),
     )
 
 
@@ -182,7 +184,7 @@ def _letters(count: int, order: Sequence[int], pairs: Sequence[Pair]) -> tuple[s
 def _detectable(pairs: Sequence[Pair], differences: Sequence[Floats]) -> float:
     """Return what the usual pair finds: the median number of seeds and of groups, the mean variances."""
     variances, tested = components(differences), [pair.difference for pair in pairs if np.isfinite(pair.p)]
-    if variances is None or not tested:
+    if variances is None or not tested or not variances.shares:
         return float("nan")
     seeds, groups = (median_low(counts) for counts in ([len(d.seeds) for d in tested], [d.groups for d in tested]))
     return detectable(variances, seeds, groups)

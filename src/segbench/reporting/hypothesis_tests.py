@@ -100,15 +100,20 @@ def holm(p: Floats) -> Floats:
 
 def probability_above(table: Floats) -> float:
     """Return the share of (seed, group) differences (S,G) above 0; a tie counts half."""
-    values = table[np.isfinite(table)]
-    return float(((values > ROUNDING) + 0.5 * (np.abs(values) <= ROUNDING)).mean())
+    values, tie = table[np.isfinite(table)], _rounding(table)
+    return float(((values > tie) + 0.5 * (np.abs(values) <= tie)).mean())
 
 
 def effect_size(table: Floats) -> float:
     """Return Cohen's d_z: mean of the differences (S,G) divided by their standard deviation; NaN where that is 0."""
     values = table[np.isfinite(table)]
     deviation = values.std(ddof=1) if values.size > 1 else 0.0
-    return float(values.mean() / deviation) if deviation > ROUNDING else float("nan")
+    return float(values.mean() / deviation) if deviation > _rounding(table) else float("nan")
+
+
+def _rounding(table: Floats) -> float:
+    """Return the rounding of a contribution: that of the score, multiplied by the number of groups as it was."""
+    return ROUNDING * table.shape[-1]
 
 
 def _pair(first: int, second: int, both: Layout) -> Pair:

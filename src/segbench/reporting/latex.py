@@ -8,7 +8,8 @@ import re
 from segbench.reporting.evidence import Evidence
 from segbench.reporting.factors import show_value
 from segbench.reporting.notes import convention_line
-from segbench.reporting.render import NOTHING, score_names
+from segbench.reporting.scoring import WHOLE_SCORES, score_names
+from segbench.reporting.show import NOTHING
 from segbench.reporting.table import Comparison, Estimate, Row
 
 _SPECIAL = {
@@ -33,6 +34,9 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
         evidence: Its figures, rows in the same order.
     """
     names = score_names(comparison)
+    if comparison.task == "classification":
+        # Ten classes and more do not fit a line; they stand in the other tables.
+        names = [name for name in names if name == comparison.metric or name in WHOLE_SCORES]
     published = any(row.published for row in comparison.rows)
     titles = [*(comparison.factors or ("configuration",)), *_score_titles(names), "weights"]
     titles += ["published"] if published else []

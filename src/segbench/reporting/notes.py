@@ -9,12 +9,13 @@ import numpy as np
 from segbench.reporting.answer import listed
 from segbench.reporting.claims import explanation
 from segbench.reporting.collect import Run
-from segbench.reporting.counts import derive
+from segbench.reporting.counts import SplitCounts, derive
 from segbench.reporting.evidence import Evidence, evidence
 from segbench.reporting.factors import flatten, show_value
 from segbench.reporting.table import Comparison, Row
 
 MOST_NAMED = 5
+MCNEMAR = "The trained networks in pairs, image by image (McNemar's test)"
 
 
 def convention_line(comparison: Comparison) -> str:
@@ -23,7 +24,8 @@ def convention_line(comparison: Comparison) -> str:
     counts = [run.counts[comparison.split] for run in comparison.done]
     if counts:
         parts.append(_number(_range(len(part.ids) for part in counts), comparison.images))
-        parts.append(f"resolution {_resolution({size for part in counts for size in part.sizes})}")
+        if sizes := {size for part in counts if isinstance(part, SplitCounts) for size in part.sizes}:
+            parts.append(f"resolution {_resolution(sizes)}")
         if comparison.unit != comparison.images:
             parts.append(_number(_range(len(set(part.groups)) for part in counts), "groups"))
     parts.append(f"seeds {_seeds(comparison.done)}")
@@ -52,6 +54,7 @@ def notes(comparison: Comparison, with_limits: bool = True) -> list[str]:
             _spread(comparison.rows),
             *_tests(comparison, figures),
             *([read] if read else []),
+            *_mcnemar(comparison),
             *(figures.limits if with_limits else ()),
         ]
         found += _without_score(comparison)
@@ -152,6 +155,21 @@ def _tests(comparison: Comparison, found: Evidence) -> list[str]:
             f" {found.detectable:.4f}."
         )
     return [" ".join(said)] if said else []
+
+
+def _mcnemar(comparison: Comparison) -> list[str]:
+    """Say how to read McNemar's tests, and what they do not know."""
+    if comparison.task != "classification" or sum(bool(row.done) for row in comparison.rows) < 2:
+        return []
+    text = (
+        "McNemar's test (A alone right, B alone right: images that one of the two names right and the other wrong, for"
+        " each seed): whether these two trained networks differ on other images. It knows nothing of seeds: each p is"
+        " of one training of each, and another training could turn it; p (Holm) is of our test, which takes other seeds"
+        " into account. Exact p is conservative, mid-p less so; neither is corrected for the number of pairs and seeds."
+    )
+    if comparison.unit != comparison.images:
+        text += " It takes images for independent, also those of one group."
+    return [text]
 
 
 def _without_score(comparison: Comparison) -> list[str]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from segbench.errors import ConfigError, SegbenchError
 from segbench.reporting.collect import Run, collect, place
 from segbench.reporting.evidence import evidence
-from segbench.reporting.figures import FIGURES, draw_all
+from segbench.reporting.figures import FIGURES, draw_all, figures_of
 from segbench.reporting.html import html_page
 from segbench.reporting.html.pictures import PANELS
 from segbench.reporting.latex import latex_table
@@ -178,7 +178,7 @@ def _copy_figures(comparison: Comparison, page: Path, pictures: bool) -> list[tu
     stem = comparison.title.removeprefix(f"{page.stem}/").replace("/", "-")
     sources = [
         (spec.title, comparison.directory / spec.file, f"{stem}-{spec.file}")
-        for spec in FIGURES
+        for spec in figures_of(comparison)
         if pictures or not spec.shows_data
     ]
     for row in [row for row in comparison.rows if row.done and pictures][:MOST_PANELS]:

@@ -14,7 +14,7 @@ from segbench.reporting.collect import collect
 from segbench.reporting.evidence import difference_variances
 from segbench.reporting.markdown import markdown_table
 from segbench.reporting.power import detectable
-from segbench.reporting.render import NOTHING
+from segbench.reporting.show import NOTHING
 from segbench.reporting.table import compare
 from segbench.reporting.variance import Components
 from segbench.scores.derive import Convention

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from segbench.reporting.collect import Run
 from segbench.reporting.factors import factor_value
-from segbench.reporting.render import duration
+from segbench.reporting.show import duration
 
 
 @dataclass(frozen=True)

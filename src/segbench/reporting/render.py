@@ -16,22 +16,15 @@ from segbench.reporting.claims import measured
 from segbench.reporting.evidence import Evidence, evidence
 from segbench.reporting.factors import show_value
 from segbench.reporting.markdown import markdown_list, markdown_table, markdown_text
-from segbench.reporting.notes import notes
-from segbench.reporting.table import COSTS, Comparison, Estimate, Row
-from segbench.scores.columns import COLUMN_SCORES
+from segbench.reporting.mcnemar import identical_images, mcnemar
+from segbench.reporting.notes import MCNEMAR, notes
+from segbench.reporting.scoring import score_names
+from segbench.reporting.show import NOTHING, duration, show_estimate, show_p, show_probability, show_short
+from segbench.reporting.table import COSTS, Comparison, Row
 
 Cells = tuple[list[str], list[list[str]]]
-NOTHING = "–"
-# The same name in tables and figures: in how many (seed, group) pairs a row scores higher than another.
-HIGHER = "P(higher)"
-
-
-def show_estimate(value: Estimate, with_n: bool = True) -> str:
-    """Return ``0.9873 ± 0.0012 (n=2)``; with one value there is no spread to print."""
-    if not value.n:
-        return NOTHING
-    spread = "" if value.spread is None else f" ± {value.spread:.4f}"
-    return f"{value.mean:.4f}{spread}" + (f" (n={value.n})" if with_n else "")
+# More pairs than a reader goes through.
+MOST_PAIRS = 28
 
 
 def score_cells(comparison: Comparison) -> Cells:
@@ -60,35 +53,6 @@ def other_score_cells(comparison: Comparison) -> Cells:
     return header, rows
 
 
-def show_probability(value: float) -> str:
-    """Return ``0.65``, or ``<0.01`` and ``>0.99`` where two digits would claim certainty."""
-    return "<0.01" if value < 0.01 else ">0.99" if value > 0.99 else f"{value:.2f}"
-
-
-def show_higher(probability: float, cases: int, seeds: int) -> str:
-    """Return the share of (seed, group) pairs in which a row is higher, ``65%``; a dash where it is not known.
-
-    All pairs or none are no certainty, and one seed says nothing of others: there the pairs are counted, ``60 of 60``.
-
-    Args:
-        probability: The share.
-        cases: Number of pairs.
-        seeds: Number of seeds among them.
-    """
-    if not math.isfinite(probability):
-        return NOTHING
-    if cases and (seeds == 1 or probability in (0, 1)):
-        return f"{probability * cases:g} of {cases}"
-    return "<1%" if probability < 0.01 else ">99%" if probability > 0.99 else f"{probability:.0%}"
-
-
-def show_p(p: float) -> str:
-    """Return a p-value as papers print it: ``0.032``, ``< 0.001``; a dash where there is none."""
-    if not math.isfinite(p):
-        return NOTHING
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
 def _evidence_cells(found: Evidence) -> Cells:
     """Return titles and cells of what the tests say about each row: only those of which any row has one."""
     columns = {
@@ -109,15 +73,47 @@ def claim_cells(comparison: Comparison) -> Cells:
     return ["claim", "verdict", f"difference in {comparison.metric.replace('_', ' ')}"], rows
 
 
+def mcnemar_cells(comparison: Comparison) -> Cells:
+    """Return header and rows of McNemar's tests, one row a pair of classifiers, figures in the order of the seeds.
+
+    Of more than :data:`MOST_PAIRS` pairs, those with the highest row only. No rows for segmentations.
+    """
+    found = evidence(comparison)
+    metric = comparison.metric.replace("_", " ")
+    header = ["A", "B", f"A − B in {metric}", "p (Holm)", "seeds", "A alone right", "B alone right"]
+    pairs = list(found.pairs)
+    if len(pairs) > MOST_PAIRS:
+        means = [mean.mean for mean in found.means]
+        leader = max(range(len(means)), key=lambda index: -math.inf if math.isnan(means[index]) else means[index])
+        pairs = [pair for pair in pairs if leader in (pair.first, pair.second)]
+    rows = []
+    for pair in pairs:
+        first, second = (comparison.rows[index] for index in (pair.first, pair.second))
+        tests = mcnemar(first.done, second.done, comparison.split)
+        if not tests:
+            continue
+        gain = pair.difference
+        interval = "" if math.isnan(gain.low) else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
+        counts = [", ".join(str(getattr(test, side)) for test in tests) for side in ("first_alone", "second_alone")]
+        ps = [", ".join(show_p(getattr(test, kind)) for test in tests) for kind in ("exact", "mid")]
+        if images := identical_images(tests):
+            ps = [f"identical predictions on all {images} images", NOTHING]
+        seeds = ", ".join(str(test.seed) for test in tests)
+        rows.append(
+            [first.label, second.label, f"{gain.mean:+.4f}{interval}", show_p(pair.p_holm), seeds, *counts, *ps]
+        )
+    return [*header, "exact p", "mid-p"], rows
+
+
 def cost_cells(comparison: Comparison) -> Cells:
     """Return header and rows of the cost table (means over the runs)."""
     titles = ["weights", "GFLOPs per image", "train images/s", "predict images/s", "peak memory", "wall time", "device"]
     shown: list[Callable[[float], str]] = [
         lambda value: f"{value:,.0f}",
-        lambda value: _short(value / 1e9),
-        _short,
-        _short,
-        lambda value: f"{_short(value / 2**30)} GiB",
+        lambda value: show_short(value / 1e9),
+        show_short,
+        show_short,
+        lambda value: f"{show_short(value / 2**30)} GiB",
         duration,
     ]
     rows = []
@@ -134,29 +130,6 @@ def devices(row: Row) -> list[str]:
     return sorted({f"{cost.get('device') or 'unknown'}, {cost.get('precision') or '32'}" for cost in costs})
 
 
-def score_names(comparison: Comparison) -> list[str]:
-    """Return the metrics that get a column, the deciding one first; one foreground class needs none of its own."""
-    if not comparison.rows:
-        return []
-    available = list(comparison.rows[0].scores)
-    single = len(comparison.classes) == 1
-    base = [name for name in available if name in (comparison.metric, "dice", "iou", "pixel_accuracy", *COLUMN_SCORES)]
-    classes = [] if single else [name for name in available if name not in base]
-    return [base[0], *classes, *base[1:]]
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as ``42 s``, ``4 min 12 s`` or ``3 h 05 min``; a dash where they are not finite."""
-    if not math.isfinite(seconds):
-        return NOTHING
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 def markdown_body(comparison: Comparison) -> str:
     """Return question, answer, tables, claims, notes, published figures and unfinished runs as Markdown, unheaded."""
     blocks = [markdown_text(comparison.question)] if comparison.question else []
@@ -164,6 +137,8 @@ def markdown_body(comparison: Comparison) -> str:
     words = len(comparison.factors) or 1
     blocks += [markdown_table(score_cells(comparison), words + 1), markdown_table(other_score_cells(comparison), words)]
     blocks += [markdown_table(claim_cells(comparison), 3)] if comparison.claims else []
+    paired = mcnemar_cells(comparison)
+    blocks += [f"{MCNEMAR}:", markdown_table(paired, 2)] if paired[1] else []
     blocks += [markdown_list(notes(comparison))]
     if comparison.done:
         blocks += ["Cost (means over the runs):", markdown_table(cost_cells(comparison), words)]
@@ -233,6 +208,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     _print_table(console, other_score_cells(comparison), words)
     if comparison.claims:
         _print_table(console, claim_cells(comparison), 3)
+    if (paired := mcnemar_cells(comparison))[1]:
+        console.print(f"{MCNEMAR}:", style="bold")
+        _print_table(console, paired, 2)
     for line in notes(comparison):
         console.print(line, style="dim", markup=False, highlight=False)
     if comparison.done:
@@ -278,10 +256,6 @@ def _published_cells(row: Row) -> list[str]:
 
 def _state(state: str, reason: str) -> str:
     return reason if reason.startswith((state, "still")) else f"{state}: {reason}"
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _plain(value: float | None) -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from segbench.reporting.counts import SplitCounts, read_counts
+from segbench.reporting.labels import SplitLabels, derive_label_score
 from segbench.runs.files import read_json
 from segbench.scores import Convention, class_scores, mean_score
 from segbench.scores.columns import COLUMN_SCORES
+from segbench.scores.labels import LABEL_CONVENTION
 
 _SCORES = ("dice", "iou", "sensitivity", "specificity", "precision")
+_LABEL_TITLES = {"f1": "F1", "sensitivity": "sensitivity", "precision": "precision"}
 
 
 def print_run(directory: Path, console: Console) -> None:
@@ -24,31 +28,13 @@ def print_run(directory: Path, console: Console) -> None:
         directory: The run directory.
         console: Where to print.
     """
-    frame = pd.read_parquet(directory / "scores.parquet")
     summary = read_json(directory / "summary.json") or {}
-    convention = Convention()
-    for split in frame["split"].unique():
-        part = frame[frame["split"] == split]
-        names = part.sort_values("class_index")["class_name"].unique()
-        counts = part[["tp", "fp", "fn", "tn"]].to_numpy().reshape(-1, len(names), 4)
-        kind = "volumes, each on its own grid" if str(split).endswith("_volumes") else "images"
-        table = Table(title=f"{directory.name}: {split}, {len(counts)} {kind}", title_justify="left")
-        table.add_column("class")
-        for name in _SCORES:
-            table.add_column(name, justify="right")
-        per_class = {name: class_scores(counts, name, convention) for name in _SCORES}
-        for i, label in enumerate(names):
-            if i > 0:
-                table.add_row(str(label), *(_figure(per_class[name][i]) for name in _SCORES))
-        table.add_section()
-        table.add_row("mean", *(_figure(mean_score(counts, name, convention)) for name in _SCORES))
-        console.print(table)
-        sizes = sorted({f"{height}x{width}" for height, width in zip(part["height"], part["width"], strict=True)})
-        size = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} for one,"
-        accuracy = mean_score(counts, "pixel_accuracy", convention)
-        if objects := _object_scores(summary, str(split)):
-            console.print(f"objects: {objects}", soft_wrap=True)
-        console.print(f"pixel accuracy {_figure(accuracy)}; {convention.describe()}; at {size} pixels", soft_wrap=True)
+    for split, scores in read_counts(directory / "scores.parquet").items():
+        title = f"{directory.name}: {split}"
+        if isinstance(scores, SplitLabels):
+            _print_labels(title, scores, console)
+        else:
+            _print_counts(title, scores, console)
     if cost := summary.get("cost"):
         console.print(
             f"{cost['weights']:,} weights, {cost['flops_per_image'] / 1e9:.2f} GFLOPs an image, "
@@ -63,13 +49,59 @@ def print_run(directory: Path, console: Console) -> None:
         console.print(f"picture:       {picture}", soft_wrap=True, highlight=False)
 
 
-def _object_scores(summary: dict[str, Any], split: str) -> str:
+def _print_counts(title: str, split: SplitCounts, console: Console) -> None:
+    """Print the scores of pixels."""
+    convention, counts = Convention(), split.counts
+    kind = "volumes, each on its own grid" if title.endswith("_volumes") else "images"
+    table = _table(f"{title}, {len(counts)} {kind}", _SCORES)
+    per_class = {name: class_scores(counts, name, convention) for name in _SCORES}
+    for i, label in enumerate(split.class_names):
+        if i > 0:
+            table.add_row(escape(label), *(_figure(per_class[name][i]) for name in _SCORES))
+    table.add_section()
+    table.add_row("mean", *(_figure(mean_score(counts, name, convention)) for name in _SCORES))
+    console.print(table)
+    if objects := _object_scores(split, convention):
+        console.print(f"objects: {objects}", soft_wrap=True)
+    sizes = sorted(f"{height}x{width}" for height, width in split.sizes)
+    size = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} for one,"
+    accuracy = mean_score(counts, "pixel_accuracy", convention)
+    console.print(f"pixel accuracy {_figure(accuracy)}; {convention.describe()}; at {size} pixels", soft_wrap=True)
+
+
+def _object_scores(split: SplitCounts, convention: Convention) -> str:
     """Return the scores of objects in words; empty for data without."""
-    scores = summary.get("scores", {}).get(split, {})
-    found = [(name, score.unit) for name, score in COLUMN_SCORES.items() if name in scores]
+    found = {name: score for name, score in COLUMN_SCORES.items() if split.has(name)}
     return ", ".join(
-        f"{name.removeprefix('object_').capitalize()} {_figure(scores[name])} {unit}".rstrip() for name, unit in found
+        f"{name.removeprefix('object_').capitalize()} {_figure(mean_score(split.values(name), name, convention))}"
+        f" {score.unit}".rstrip()
+        for name, score in found.items()
     )
+
+
+def _print_labels(title: str, labels: SplitLabels, console: Console) -> None:
+    """Print the scores of classified images."""
+    table = _table(f"{title}, {len(labels.ids)} images", ("images", *_LABEL_TITLES.values()))
+    there = labels.confusion.sum(axis=1)
+    for index, label in enumerate(labels.class_names):
+        scores = (derive_label_score(labels, f"{name}_{label}") for name in _LABEL_TITLES)
+        table.add_row(escape(label), str(there[index]), *map(_figure, scores))
+    table.add_section()
+    table.add_row("mean", "", *(_figure(derive_label_score(labels, name)) for name in _LABEL_TITLES))
+    console.print(table)
+    right, all_images = int(labels.right.sum()), len(labels.ids)
+    console.print(
+        f"accuracy {_figure(right / all_images)} ({right} of {all_images} images right); {LABEL_CONVENTION.describe()}",
+        soft_wrap=True,
+    )
+
+
+def _table(title: str, columns: Iterable[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("class")
+    for name in columns:
+        table.add_column(name, justify="right")
+    return table
 
 
 def _figure(value: float | None, digits: int = 4) -> str:

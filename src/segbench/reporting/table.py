@@ -16,10 +16,11 @@ from segbench.reporting.aside import (
     set_aside_other_classes,
     set_aside_other_data,
     set_aside_other_splits,
+    set_aside_other_tasks,
 )
 from segbench.reporting.claims import JudgedClaim, judge
 from segbench.reporting.collect import Run
-from segbench.reporting.counts import SplitCounts, derive
+from segbench.reporting.counts import derive
 from segbench.reporting.declared import declaration
 from segbench.reporting.factors import (
     UNKNOWN,
@@ -28,9 +29,19 @@ from segbench.reporting.factors import (
     require_comparable,
     show_value,
 )
+from segbench.reporting.scoring import (
+    class_score,
+    convention_of,
+    metric_of,
+    possible_splits,
+    shared_split,
+    shown_classes,
+    shown_scores,
+    task_of,
+)
 from segbench.reporting.variants import name_variants
-from segbench.scores.columns import COLUMN_SCORES, lower_is_better
-from segbench.scores.derive import SCORES, Convention
+from segbench.scores.columns import lower_is_better
+from segbench.scores.derive import Convention
 
 COSTS = (
     "weights",
@@ -128,6 +139,7 @@ class Comparison:
         claims: The declared claims, judged by the rows.
         differences: Stated differences from the published protocol.
         unfinished: Runs that count in no mean, each with its reason.
+        task: ``segmentation`` or ``classification``.
     """
 
     directory: Path
@@ -144,6 +156,7 @@ class Comparison:
     claims: tuple[JudgedClaim, ...]
     differences: tuple[str, ...]
     unfinished: tuple[tuple[Run, str], ...]
+    task: str = "segmentation"
 
     @property
     def direction(self) -> int:
@@ -186,18 +199,21 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
 
     Args:
         runs: Runs of one experiment directory.
-        convention: How counts become scores; by default the mean over images, without background.
+        convention: How counts become scores; by default the mean over images, without background. A classification has
+            one convention only.
         mix: Allow differences besides factors and seed; they become factors too.
 
     Raises:
-        ConfigError: If the runs are not comparable, or the comparison names an unknown metric.
+        ConfigError: If the runs are not comparable, the comparison names an unknown metric, or a convention is given to
+            a classification.
     """
-    everything = set_aside_copies(name_variants(runs))
+    everything = set_aside_other_tasks(set_aside_copies(name_variants(runs)))
     title, declared = declaration([run for run in runs if run.state == "done" or run.config] or runs)
     if declared and not mix:
         everything = set_aside_other_data(everything, declared.get("factors") or ())
-    everything = set_aside_other_splits(everything, _splits(declared.get("split")))
-    metric = str(declared.get("metric") or "dice")
+    everything = set_aside_other_splits(everything, possible_splits(declared.get("split")))
+    task = task_of(everything)
+    metric = metric_of(task, declared)
     everything = set_aside_other_classes(everything, metric, [] if not declared else declared.get("factors") or ())
     runs = [run for run in everything if run.state != "set aside"]
     done = [run for run in runs if run.state == "done"]
@@ -205,12 +221,13 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
     factors = list(declared.get("factors") or ()) if declared else other_differences(known, ())
     if declared and known:
         factors = require_comparable(known, factors, mix)
-    split = _split(done, declared.get("split"))
-    convention = convention or Convention()
-    classes = tuple(dict.fromkeys(name for run in done for name in run.counts[split].class_names[1:]))
+    split = shared_split(done, declared.get("split"))
+    convention = convention_of(task, convention, runs[0].directory.parent)
+    counts = [run.counts[split] for run in done]
+    classes = shown_classes(task, counts)
     rows, strangers = _rows(runs, known, factors)
-    shown = _shown(metric, [run.counts[split] for run in done])
-    rows = [_score(row, shown, split, convention, classes) for row in rows]
+    shown, of_class = shown_scores(task, metric, counts), class_score(task, metric)
+    rows = [_score(row, shown, of_class, split, convention, classes) for row in rows]
     published = [_published(entry, rows, metric, split, convention) for entry in declared.get("published") or ()]
     for index, row in enumerate(rows):
         fitting = [entry for entry in published if entry.row == index and entry.metric == metric]
@@ -232,20 +249,8 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
         unfinished=tuple(
             (run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"
         ),
+        task=task,
     )
-
-
-def _splits(wanted: str | None) -> list[str]:
-    """Return the splits that a comparison can be made on, the wanted one first."""
-    return list(dict.fromkeys(name for name in (wanted, "test", "val") if name))
-
-
-def _split(done: Sequence[Run], wanted: str | None) -> str:
-    """Return the wanted split if every finished run has it, else ``test`` or ``val``, whichever they share."""
-    shared = [name for name in _splits(wanted) if all(name in run.counts for run in done)]
-    if not shared:
-        raise ConfigError(f"{done[0].directory.parent}: no run is scored on the split {' or '.join(_splits(wanted))}")
-    return shared[0]
 
 
 def _rows(runs: Sequence[Run], known: Sequence[Run], factors: Sequence[str]) -> tuple[list[Row], dict[str, str]]:
@@ -271,18 +276,14 @@ def _order(value: Hashable) -> tuple[int, float, str]:
     return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
 
 
-def _shown(metric: str, counts: Sequence[SplitCounts]) -> list[str]:
-    """Return the metrics that every row gets, the deciding one first: those of objects where all runs have them."""
-    objects = [name for name in COLUMN_SCORES if counts and all(part.has(name) for part in counts)]
-    return list(dict.fromkeys((metric, "dice", "iou", "pixel_accuracy", *objects)))
-
-
-def _score(row: Row, shown: Sequence[str], split: str, convention: Convention, classes: Sequence[str]) -> Row:
-    base = next((name for name in (*SCORES, *COLUMN_SCORES) if shown[0] == name), "dice")
+def _score(
+    row: Row, shown: Sequence[str], of_class: str, split: str, convention: Convention, classes: Sequence[str]
+) -> Row:
     scores = {name: estimate([derive(run.counts[split], name, convention) for run in row.done]) for name in shown}
     for label in classes:
         having = [run.counts[split] for run in row.done if label in run.counts[split].class_names]
-        scores[f"{base}_{label}"] = estimate([derive(counts, f"{base}_{label}", convention) for counts in having])
+        name = f"{of_class}_{label}"
+        scores[name] = estimate([derive(counts, name, convention) for counts in having])
     costs = {key: estimate([run.summary.get("cost", {}).get(key) for run in row.done]) for key in COSTS}
     return replace(row, scores=scores, costs=costs)
 

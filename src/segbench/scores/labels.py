@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.scores.derive import Convention, class_scores, mean_score
+from segbench.scores.derive import Convention, Counts, Floats, class_scores, dice, mean_score, precision, sensitivity
+
+
+@dataclass(frozen=True)
+class LabelConvention(Convention):
+    """How labels become scores; there is one way only, so nothing of it can be chosen."""
+
+    def describe(self) -> str:
+        """Return the convention in words."""
+        return (
+            "accuracy is the share of images named right; F1, sensitivity and precision are of each class, its counts"
+            " pooled over images, then the mean over classes; a class neither there nor predicted is left out"
+        )
+
 
 # Of a set of images as a whole; a class that is neither there nor predicted is left out of the mean.
-LABEL_CONVENTION = Convention(reduction="pooled", background=True)
+LABEL_CONVENTION = LabelConvention(reduction="pooled", background=True)
+ACCURACY = "accuracy"
+# Of one class against the others; F1 is what Dice is called here.
+CLASS_SCORES: dict[str, Callable[[Counts], Floats]] = {"f1": dice, "sensitivity": sensitivity, "precision": precision}
 
 
 def label_counts(truth: NDArray[np.int64], prediction: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
@@ -29,6 +46,24 @@ def label_counts(truth: NDArray[np.int64], prediction: NDArray[np.int64], num_cl
     return np.stack((there & said, ~there & said, there & ~said, ~there & ~said), axis=-1).astype(np.int64)
 
 
+def label_confusion(truth: NDArray[np.int64], prediction: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
+    """Return how many images of each class were taken for which, int64 (C,C): rows the truth.
+
+    Args:
+        truth: Class indices (N,).
+        prediction: Class indices (N,).
+        num_classes: C.
+    """
+    cells = truth.astype(np.int64) * num_classes + prediction
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def confusion_counts(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return each class's true and false positives and negatives, (C,C) to (C,4)."""
+    tp, predicted, there = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
+    return np.stack((tp, predicted - tp, there - tp, confusion.sum() - predicted - there + tp), axis=-1)
+
+
 def label_scores(
     truth: NDArray[np.int64], prediction: NDArray[np.int64], class_names: Sequence[str]
 ) -> dict[str, float]:
@@ -41,8 +76,24 @@ def label_scores(
         prediction: Class indices (N,).
         class_names: The C classes.
     """
-    counts = label_counts(truth, prediction, len(class_names)).sum(axis=0, keepdims=True)
-    scores = {"accuracy": float(np.mean(truth == prediction)) if len(truth) else float("nan")}
+    counts = confusion_counts(label_confusion(truth, prediction, len(class_names)))[None]
+    scores = {ACCURACY: float(np.mean(truth == prediction)) if len(truth) else float("nan")}
     scores["f1"] = float(mean_score(counts, "dice", LABEL_CONVENTION))
     each = class_scores(counts, "dice", LABEL_CONVENTION)
     return scores | {f"f1_{name}": float(value) for name, value in zip(class_names, each, strict=True)}
+
+
+def confident_mistakes(
+    truth: NDArray[np.int64], prediction: NDArray[np.int64], probability: NDArray[np.float32], count: int
+) -> NDArray[np.int64]:
+    """Return the indices of the images named wrongly, the surest first, at most ``count`` of them.
+
+    Args:
+        truth: Class indices (N,).
+        prediction: Class indices (N,).
+        probability: Of the prediction (N,).
+        count: How many to return.
+    """
+    wrong = np.flatnonzero(truth != prediction)
+    # Stable, so that equally sure ones keep their order and a picture made again is the same.
+    return wrong[np.argsort(-probability[wrong].astype(np.float64), kind="stable")][:count]

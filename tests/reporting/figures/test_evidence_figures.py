@@ -17,7 +17,7 @@ from segbench.reporting.figures.images import image_values, row_values
 from segbench.reporting.figures.ranks import draw_ranks
 from segbench.reporting.figures.styles import MARKERS, colour, marker, score_name, wrapped
 from segbench.reporting.palette import COLOURS
-from segbench.reporting.render import show_p
+from segbench.reporting.show import show_p
 from segbench.scores import Convention, class_scores
 
 DRAW = (draw_distributions, draw_differences, draw_ranks, draw_costs)

@@ -19,10 +19,12 @@ from segbench.reporting.figures.differences import draw_differences
 from segbench.reporting.figures.distributions import draw_distributions
 from segbench.reporting.figures.examples import draw_examples
 from segbench.reporting.figures.frequencies import draw_frequencies
+from segbench.reporting.figures.mistakes import draw_best_mistakes
 from segbench.reporting.figures.ranks import draw_ranks
+from segbench.reporting.figures.seeds import draw_seeds
 from segbench.reporting.table import Comparison
 
-__all__ = ["FIGURES", "FigureSpec", "NothingToDrawError", "draw_all"]
+__all__ = ["FIGURES", "FigureSpec", "NothingToDrawError", "draw_all", "figures_of"]
 
 log = logging.getLogger("segbench")
 
@@ -36,26 +38,42 @@ class FigureSpec:
         file: Name of its PNG; the SVG is named alike.
         draw: Writes both, or raises :class:`NothingToDrawError`.
         shows_data: Whether it holds images of the data set, which may not be passed on with every data set.
+        task: The only task that it is of; empty for any.
     """
 
     title: str
     file: str
     draw: Callable[[Comparison, Evidence, Path], None]
     shows_data: bool = False
+    task: str = ""
 
 
+def _plain(draw: Callable[[Comparison, Path], None]) -> Callable[[Comparison, Evidence, Path], None]:
+    """Return a figure that needs no evidence as one that gets it."""
+    return lambda comparison, _, path: draw(comparison, path)
+
+
+_PIXELS, _LABELS = "segmentation", "classification"
 # In the order of the report.
 FIGURES: tuple[FigureSpec, ...] = (
-    FigureSpec("Dice and IoU of each class", "classes.png", lambda comparison, _, path: draw_bars(comparison, path)),
-    FigureSpec("Scores of single images", "distributions.png", draw_distributions),
+    FigureSpec("Dice and IoU of each class", "classes.png", _plain(draw_bars), task=_PIXELS),
+    FigureSpec("Mistakes of each class", "mistakes_by_class.png", _plain(draw_bars), task=_LABELS),
+    FigureSpec("Scores of single images", "distributions.png", draw_distributions, task=_PIXELS),
+    FigureSpec("Scores of single runs", "seeds.png", draw_seeds, task=_LABELS),
     FigureSpec("Differences with their intervals", "differences.png", draw_differences),
     FigureSpec("Probability of each rank", "ranks.png", draw_ranks),
     FigureSpec("Score against cost", "costs.png", draw_costs),
-    FigureSpec("Confusion of classes", "confusion.png", lambda comparison, _, path: draw_confusion(comparison, path)),
-    FigureSpec("Predictions", "panels.png", lambda comparison, _, path: draw_examples(comparison, path), True),
-    FigureSpec("Learning curves", "curves.png", lambda comparison, _, path: draw_curves(comparison, path)),
-    FigureSpec("Class frequencies", "frequencies.png", lambda comparison, _, path: draw_frequencies(comparison, path)),
+    FigureSpec("Confusion of classes", "confusion.png", _plain(draw_confusion)),
+    FigureSpec("Predictions", "panels.png", _plain(draw_examples), shows_data=True, task=_PIXELS),
+    FigureSpec("Most confident mistakes", "mistakes.png", _plain(draw_best_mistakes), shows_data=True, task=_LABELS),
+    FigureSpec("Learning curves", "curves.png", _plain(draw_curves)),
+    FigureSpec("Class frequencies", "frequencies.png", _plain(draw_frequencies)),
 )
+
+
+def figures_of(comparison: Comparison) -> list[FigureSpec]:
+    """Return the figures of a comparison's task, in the order of the report."""
+    return [figure for figure in FIGURES if figure.task in ("", comparison.task)]
 
 
 def draw_all(
@@ -78,7 +96,7 @@ def draw_all(
         OSError: If the folder cannot be written.
     """
     drawn, left_out = [], [] if skipped is None else skipped
-    for figure in FIGURES:
+    for figure in figures_of(comparison):
         path = folder / figure.file
         for kind in (".png", ".svg"):
             path.with_suffix(kind).unlink(missing_ok=True)

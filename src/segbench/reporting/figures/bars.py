@@ -1,4 +1,4 @@
-"""Dice and IoU of every class as grouped bars: a group for each class, a bar for each configuration."""
+"""Scores of every class as grouped bars: a group for each class, a bar for each configuration."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from segbench.reporting.palette import ink
 from segbench.reporting.table import Comparison, Estimate, Row, derive, estimate
 
 SCORES = {"dice": "Dice", "iou": "IoU"}
+# Of labels: scores near 1 differ by what lacks to it.
+LACKS = {"sensitivity": "missed (share of the class's images)", "precision": "false (share of the images named so)"}
 MEAN = "mean"
 GROUP = 0.84  # of the distance from one group to the next
 AXES_INCHES = 2.3
@@ -31,7 +33,7 @@ MOST_ROWS = 24
 
 
 def draw_bars(comparison: Comparison, path: Path) -> None:
-    """Draw Dice and IoU of each foreground class and their mean, from 0 to 1.
+    """Draw Dice and IoU of each foreground class and their mean, from 0 to 1; of labels the shares of mistakes.
 
     A bar is the mean over the finished runs of a configuration, with its sample standard deviation where there are two
     or more; each run is a dot. The colours are those of the learning curves.
@@ -49,6 +51,7 @@ def draw_bars(comparison: Comparison, path: Path) -> None:
     groups = score_groups(comparison)
     if not rows or not groups:
         raise NothingToDrawError("no run is finished")
+    top, scores = (_highest(comparison), LACKS) if lacks(comparison) else (1.0, SCORES)
     bars = len(rows) * len(groups)
     across, down = (2, 1) if bars <= 6 else (1, 2)
     width = min(max(0.2 * bars + 1.0, 7.2), 12.0)
@@ -57,14 +60,30 @@ def draw_bars(comparison: Comparison, path: Path) -> None:
     figure.set_size_inches(width, down * (AXES_INCHES + 0.5) + 0.3 + below)
     group_inches = (width / across - 0.5) / len(groups)
     bar = GROUP / len(rows)
-    for number, (score, title) in enumerate(SCORES.items()):
+    for number, (score, title) in enumerate(scores.items()):
         axes = figure.add_subplot(down, across, number + 1)
         for group, name in enumerate(groups):
             for place, (index, row) in enumerate(rows):
                 left = group - GROUP / 2 + place * bar
-                _draw_bar(axes, left, bar, run_scores(comparison, row, score, name), index, group_inches)
-        _finish(axes, groups, title, group_inches)
+                _draw_bar(axes, left, bar, run_scores(comparison, row, score, name), index, group_inches, top)
+        _finish(axes, groups, title, group_inches, top)
     save(figure, path)
+
+
+def lacks(comparison: Comparison) -> bool:
+    """Whether bars show what lacks to 1: of labels."""
+    return comparison.task == "classification"
+
+
+def _highest(comparison: Comparison) -> float:
+    """Return the end of the axis above all bars of what lacks to 1, with room for the figures above them."""
+    ends = [0.0]
+    for row in comparison.rows:
+        for score in LACKS:
+            for group in score_groups(comparison):
+                found = [value for value in run_scores(comparison, row, score, group) if np.isfinite(value)]
+                ends += [max([*found, (part := estimate(found)).mean + (part.spread or 0.0)])] if found else []
+    return max(ends) / 0.6 or 1.0
 
 
 def score_groups(comparison: Comparison) -> list[str]:
@@ -79,17 +98,21 @@ def run_scores(comparison: Comparison, row: Row, score: str, group: str) -> list
     Args:
         comparison: The experiment, whose split and convention hold.
         row: One of its rows.
-        score: ``dice`` or ``iou``.
+        score: ``dice`` or ``iou``; of labels a key of :data:`LACKS`, and what lacks to 1 is returned.
         group: A class, or :data:`MEAN` for the mean over them.
     """
     counts = [run.counts[comparison.split] for run in row.done]
     if group == MEAN:
-        return [derive(part, score, comparison.convention) for part in counts]
-    having = [part for part in counts if group in part.class_names]
-    return [derive(part, f"{score}_{group}", comparison.convention) for part in having]
+        found = [derive(part, score, comparison.convention) for part in counts]
+    else:
+        having = [part for part in counts if group in part.class_names]
+        found = [derive(part, f"{score}_{group}", comparison.convention) for part in having]
+    return [1 - value for value in found] if lacks(comparison) else found
 
 
-def _draw_bar(axes: Axes, left: float, bar: float, values: list[float], index: int, group_inches: float) -> None:
+def _draw_bar(
+    axes: Axes, left: float, bar: float, values: list[float], index: int, group_inches: float, top: float
+) -> None:
     """Draw one bar with its whisker, its runs and its figure in words; nothing where no run has a value."""
     values = [value for value in values if np.isfinite(value)]
     result = estimate(values)
@@ -106,20 +129,22 @@ def _draw_bar(axes: Axes, left: float, bar: float, values: list[float], index: i
             axes.errorbar(middle - 0.28 * wide, result.mean, result.spread, zorder=4, **style)
         places = middle + wide * (0.56 * (np.arange(len(values)) + 0.5) / len(values) - 0.1)
     axes.scatter(places, values, s=9, color="white", edgecolors="0.1", linewidths=0.6, zorder=5, clip_on=False)
-    _write(axes, middle, result, values, paint, bar * group_inches)
+    _write(axes, middle, result, values, paint, bar * group_inches, top)
 
 
-def _write(axes: Axes, middle: float, result: Estimate, values: list[float], paint: str, bar_inches: float) -> None:
+def _write(
+    axes: Axes, middle: float, result: Estimate, values: list[float], paint: str, bar_inches: float, top: float
+) -> None:
     """Write mean and spread at the foot of the bar, where no whisker is, or above one that is too short for it."""
     parts = [f"{result.mean:.3f}"] + ([] if result.spread is None else [f"± {result.spread:.3f}"])
     upright = bar_inches * POINTS >= 0.62 * FONT * max(map(len, parts))
     text = ("\n" if upright else " ").join(parts)
-    length = (1.25 * FONT * len(parts) if upright else 0.6 * FONT * len(text)) / (AXES_INCHES * POINTS)
+    length = top * (1.25 * FONT * len(parts) if upright else 0.6 * FONT * len(text)) / (AXES_INCHES * POINTS)
     lowest, highest = min(values), max([*values, result.mean + (result.spread or 0.0)])
-    inside = min(lowest, result.mean - (result.spread or 0.0)) > length + 0.05
+    inside = min(lowest, result.mean - (result.spread or 0.0)) > length + 0.05 * top
     axes.text(
         middle,
-        0.02 if inside else highest + 0.03,
+        0.02 * top if inside else highest + 0.03 * top,
         text,
         rotation=0 if upright else 90,
         ha="center",
@@ -131,7 +156,7 @@ def _write(axes: Axes, middle: float, result: Estimate, values: list[float], pai
     )
 
 
-def _finish(axes: Axes, groups: list[str], title: str, group_inches: float) -> None:
+def _finish(axes: Axes, groups: list[str], title: str, group_inches: float, top: float) -> None:
     characters = max(int(group_inches * POINTS / (0.6 * 9)), 6)
     names = [textwrap.fill(name, characters, break_long_words=False) for name in groups]
     axes.set_xticks(range(len(groups)), names, fontsize=9)
@@ -139,9 +164,10 @@ def _finish(axes: Axes, groups: list[str], title: str, group_inches: float) -> N
     if groups[-1] == MEAN and len(groups) > 1:
         axes.get_xticklabels()[-1].set_fontweight("bold")
         axes.axvline(len(groups) - 1.5, color="0.6", linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.set_ylim(0, 1)
+    axes.set_ylim(0, top)
     axes.set_title(title, fontsize=10)
-    axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    if top >= 1:
+        axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     plain(axes, "y")
     axes.tick_params(axis="x", length=0, labelsize=9)
 

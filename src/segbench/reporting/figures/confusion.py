@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from segbench.reporting.figures.bars import MOST_ROWS
@@ -23,10 +24,17 @@ ACROSS = 4
 MOST_WRITTEN = 8
 # The shade of a share: small confusions, which matter, would else look like none.
 BEND = 0.5
+# Of labels: cells with a number each, and what is named right.
+MOST_COUNTED = 12
+RIGHT = "0.93"
+IMAGES = "images, mean over seeds; shade: mistakes, by share of the class; grey: right"
 
 
 def draw_confusion(comparison: Comparison, path: Path) -> None:
     """Draw the share of each true class's pixels that was taken for each class, all images and seeds together.
+
+    Of labels the numbers of images are written, the mean over seeds, and the shade is that of mistakes alone, as nearly
+    all images of a good classifier lie on the diagonal.
 
     Args:
         comparison: The experiment.
@@ -45,6 +53,8 @@ def draw_confusion(comparison: Comparison, path: Path) -> None:
             "the runs were made before the confusion of classes was stored" if done else "no run is finished"
         )
     names = max((part[1].done[0].counts[comparison.split].class_names for part in found), key=len)
+    images = comparison.task == "classification"
+    top = max(float(np.nanmax(_shares(_errors(matrix), matrix))) for _, _, matrix in found)
     across = min(len(found), ACROSS if len(names) <= 5 else 2)
     down = -(-len(found) // across)
     side = WIDTH / max(across, 2)
@@ -54,23 +64,29 @@ def draw_confusion(comparison: Comparison, path: Path) -> None:
     above = 0.1 + 0.15 * max(title.count("\n") + 1 for title in titles)
     # What is left beside the labels is the side of a matrix.
     matrix_inches = (WIDTH - 0.5 - 0.07 * max(map(len, labels))) / max(across, 2)
-    height = (matrix_inches + above) * down + below
+    height = (matrix_inches + above + 0.15 * images) * down + below + 0.15 * images
     figure = Figure(figsize=(side * across + 0.5, height), dpi=200, layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axes in grid.ravel()[len(found) :]:
         axes.set_axis_off()
     for axes, (index, _, matrix), title in zip(grid.ravel(), found, titles, strict=False):
-        _draw(axes, matrix, written=len(names) <= MOST_WRITTEN, size=8 if side > 2 and len(names) <= 5 else 7)
+        if images:
+            _draw_images(axes, matrix, len(comparison.rows[index].done), top)
+        else:
+            _draw(axes, matrix, written=len(names) <= MOST_WRITTEN, size=8 if side > 2 and len(names) <= 5 else 7)
         axes.set_title(title, fontsize=8.5)
         axes.spines[:].set_color(colour(index))
         axes.spines[:].set_linewidth(2)
     ticks = np.arange(len(names)) + 0.5
+    narrow = len(names) == 2 or max(map(len, labels)) <= 2
     for axes in grid[:, 0]:
         axes.set_yticks(ticks, labels, fontsize=8)
         axes.set_ylabel("true class", fontsize=8.5)
     for axes in grid[-1]:
-        axes.set_xticks(ticks, labels, fontsize=8, rotation=90 if len(names) > 2 else 0)
-    figure.supxlabel(f"predicted class ({comparison.split} split; % of the true class's pixels, all seeds)", fontsize=9)
+        axes.set_xticks(ticks, labels, fontsize=8, rotation=0 if narrow else 90)
+    what = IMAGES if images else "% of the true class's pixels, all seeds"
+    words = f"predicted class ({comparison.split} split; {what})"
+    figure.supxlabel(textwrap.fill(words, int(figure.get_figwidth() * 14)), fontsize=9)
     save(figure, path)
 
 
@@ -85,18 +101,53 @@ def confusion(comparison: Comparison, row: Row) -> NDArray[np.int64] | None:
 
 
 def _draw(axes: Axes, matrix: NDArray[np.int64], written: bool, size: float) -> None:
-    total = matrix.sum(axis=1, keepdims=True)
-    shares = np.divide(matrix, total, out=np.full(matrix.shape, np.nan), where=total > 0)
-    axes.pcolormesh(shares**BEND, cmap=SHADES, vmin=0, vmax=1)
-    axes.set_xlim(0, len(matrix))
-    axes.set_ylim(len(matrix), 0)
-    axes.set_aspect("equal")
-    axes.tick_params(length=0)
+    shares = _shares(matrix, matrix)
+    _cells(axes, shares**BEND)
     for (line, column), share in np.ndenumerate(shares):
         if written and np.isfinite(share):
             shade = ink(to_hex(SHADES(float(share**BEND))))
             words = show_share(float(share))
             axes.text(column + 0.5, line + 0.5, words, ha="center", va="center", fontsize=size, color=shade)
+
+
+def _draw_images(axes: Axes, matrix: NDArray[np.int64], runs: int, top: float) -> None:
+    """Draw the images of each class taken for another; the most frequent mistake of all rows has the darkest shade.
+
+    Args:
+        axes: Where.
+        matrix: Images of all runs.
+        runs: Their number.
+        top: The largest share of a class that was taken for one other.
+    """
+    shares = _shares(_errors(matrix), matrix) / (top or 1.0)
+    _cells(axes, shares**BEND)
+    for index in range(len(matrix)):
+        axes.add_patch(Rectangle((index, index), 1, 1, facecolor=RIGHT, linewidth=0))
+    for (line, column), count in np.ndenumerate(matrix / runs):
+        if count and len(matrix) <= MOST_COUNTED:
+            share = 0.0 if line == column else float(shares[line, column] ** BEND)
+            words = f"{count:.0f}" if count >= 9.95 or count == int(count) else f"{count:.1f}"
+            shade = ink(to_hex(SHADES(share)))
+            axes.text(column + 0.5, line + 0.5, words, ha="center", va="center", fontsize=6, color=shade)
+
+
+def _errors(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a confusion matrix without its diagonal."""
+    return matrix * ~np.eye(len(matrix), dtype=bool)
+
+
+def _shares(matrix: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return each cell's share of its true class; NaN for a class that is not there."""
+    total = whole.sum(axis=1, keepdims=True)
+    return np.divide(matrix, total, out=np.full(matrix.shape, np.nan), where=total > 0)
+
+
+def _cells(axes: Axes, shades: NDArray[np.float64]) -> None:
+    axes.pcolormesh(shades, cmap=SHADES, vmin=0, vmax=1)
+    axes.set_xlim(0, len(shades))
+    axes.set_ylim(len(shades), 0)
+    axes.set_aspect("equal")
+    axes.tick_params(length=0)
 
 
 def show_share(share: float) -> str:

@@ -14,7 +14,7 @@ from segbench.reporting.evidence import Evidence, Pair
 from segbench.reporting.figures.canvas import NothingToDrawError, save
 from segbench.reporting.figures.styles import INK, colour, plain, score_name, wrapped
 from segbench.reporting.hypothesis_tests import LEVEL
-from segbench.reporting.render import HIGHER, show_higher, show_p
+from segbench.reporting.show import HIGHER, show_higher, show_p
 from segbench.reporting.table import Comparison
 
 WIDTH = 7.2

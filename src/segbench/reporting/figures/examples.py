@@ -53,7 +53,7 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
             different sizes.
     """
     shown = _shown(comparison)
-    images = _images(comparison, shown)
+    images = kept_images(comparison, [(part.run, part.archive.ids) for part in shown])
     chosen = _choose(comparison, [part.row for part in shown], images, shown)
     across = 2 + len(shown)
     cell = max(WIDTH / across, LEAST_CELL)
@@ -116,16 +116,23 @@ def _archives(comparison: Comparison, row: Row) -> list[tuple[Run, Archive]]:
     return [(run, archive) for run, archive in opened if archive is not None and archive.split == comparison.split]
 
 
-def _images(comparison: Comparison, shown: Sequence[Shown]) -> Archive:
+def kept_images(comparison: Comparison, runs: Sequence[tuple[Run, Sequence[str]]]) -> Archive:
     """Return the images of the first run that has them.
 
     They lie beside the run, also where it is a link to another experiment's. Whichever run they are of, the images that
     all runs share are among them, and no others are drawn.
+
+    Args:
+        comparison: The experiment.
+        runs: Runs, at least one, each with the ids of the images that it was scored on.
+
+    Raises:
+        NothingToDrawError: If none has them.
     """
-    for part in shown:
-        fingerprint = str(part.run.summary.get("data", {}).get("fingerprint") or "")
-        name = images_name(comparison.split, fingerprint, part.archive.ids)
-        for folder in (part.run.directory.parent, part.run.directory.resolve().parent):
+    for run, ids in runs:
+        fingerprint = str(run.summary.get("data", {}).get("fingerprint") or "")
+        name = images_name(comparison.split, fingerprint, ids)
+        for folder in (run.directory.parent, run.directory.resolve().parent):
             found = Archive.open(folder / name)
             if found is not None:
                 return found

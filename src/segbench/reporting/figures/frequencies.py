@@ -11,6 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure, SubFigure
 
 from segbench.reporting.figures.canvas import NothingToDrawError, save
+from segbench.reporting.palette import COLOURS, rgb
 from segbench.reporting.panels import class_colour
 from segbench.reporting.table import Comparison
 
@@ -38,7 +39,7 @@ class TrainingSet:
 
 
 def draw_frequencies(comparison: Comparison, path: Path) -> None:
-    """Draw each class's share of the pixels that have a label, a panel for each training set.
+    """Draw each class's share of the labelled pixels (or images), a panel for each training set.
 
     The scale is linear, so that lengths can be compared; a foreground that would be short bars beside a large
     background is drawn a second time, enlarged.
@@ -60,7 +61,7 @@ def draw_frequencies(comparison: Comparison, path: Path) -> None:
     parts = figure.subfigures(len(shown), 1, height_ratios=heights, squeeze=False).ravel()
     for part, data in zip(parts, shown, strict=True):
         part.suptitle(_title(data, comparison, len(sets) > 1), fontsize=9)
-        _draw(part, data.frequencies)
+        _draw(part, data.frequencies, labels=comparison.task == "classification")
     if len(sets) > len(shown):
         parts[-1].supxlabel(f"{len(sets) - len(shown)} more training sets are not shown", fontsize=8)
     save(figure, path)
@@ -118,21 +119,26 @@ def _title(data: TrainingSet, comparison: Comparison, several: bool) -> str:
     return f"{title}\n{textwrap.shorten('; '.join(names), 110, placeholder=' …')}"
 
 
-def _draw(part: SubFigure, frequencies: dict[str, float]) -> None:
-    """Draw all classes and, beside them in the same lines, the foreground on a scale of its own where that helps."""
+def _draw(part: SubFigure, frequencies: dict[str, float], labels: bool) -> None:
+    """Draw all classes and, beside them in the same lines, the foreground on a scale of its own where that helps.
+
+    Classes of labels are all alike: none is the background.
+    """
     shares = [100 * share for share in frequencies.values()]
-    enlarged = len(shares) > 2 and max(shares[1:]) < ENLARGE_BELOW * max(shares)
+    enlarged = not labels and len(shares) > 2 and max(shares[1:]) < ENLARGE_BELOW * max(shares)
     grid = part.subplots(1, 2 if enlarged else 1, squeeze=False, sharey=True).ravel()
     for axes, first in zip(grid, (0, 1), strict=False):
         longest = max(shares[first:]) or 1.0
         colours = [class_colour(index) if index else BACKGROUND for index in range(first, len(shares))]
+        colours = [rgb(COLOURS[0])] * len(shares) if labels else colours
         axes.barh(range(first, len(shares)), shares[first:], 0.72, color=colours)
         for place, share in enumerate(shares[first:], first):
             axes.text(share + 0.015 * longest, place, percent(share / 100), va="center", fontsize=8)
         axes.set_xlim(0, 1.2 * longest)
         # No tick beyond the whole, into which only the percentages reach.
         axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= min(1.2 * longest, 100)])
-        axes.set_xlabel("foreground, enlarged (% of labelled pixels)" if first else "% of labelled pixels", fontsize=8)
+        whole = "% of images" if labels else "% of labelled pixels"
+        axes.set_xlabel(f"foreground, enlarged ({whole})" if first else whole, fontsize=8)
         axes.tick_params(axis="x", labelsize=8)
         axes.tick_params(axis="y", length=0)
         axes.spines[["top", "right"]].set_visible(False)

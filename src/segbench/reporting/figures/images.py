@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.errors import ConfigError
-from segbench.reporting.counts import SplitCounts, scored_class
+from segbench.reporting.counts import SplitScores, scored_class
+from segbench.reporting.labels import SplitLabels
 from segbench.reporting.table import Comparison, Row
 from segbench.scores.derive import Convention, image_scores, score_values
 
@@ -28,14 +29,17 @@ class ImageScores:
     values: Floats
 
 
-def image_values(counts: SplitCounts, metric: str, convention: Convention) -> Floats:
+def image_values(counts: SplitScores, metric: str, convention: Convention) -> Floats:
     """Return the score of every image (N,) by the metric that decides a comparison; NaN where it has none.
 
     Args:
         counts: The counts of one split of one run.
-        metric: As for :func:`segbench.reporting.counts.derive`; an unknown one gives NaN everywhere.
+        metric: As for :func:`segbench.reporting.counts.derive`; an unknown one gives NaN everywhere. Of labels every
+            metric is whether the image is named right.
         convention: What background and empty classes are worth.
     """
+    if isinstance(counts, SplitLabels):
+        return counts.right.astype(np.float64)
     try:
         name, index = ("pixel_accuracy", None) if metric == "pixel_accuracy" else scored_class(counts, metric)
         values = counts.values(name)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from segbench.reporting.evidence import Evidence
 from segbench.reporting.figures.canvas import NothingToDrawError, save
@@ -56,9 +58,11 @@ def draw_ranks(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     places = np.arange(len(order)) + 0.5
     axes.set_yticks(places, labels, fontsize=8)
     axes.set_xticks(places, [str(rank + 1) for rank in range(len(order))], fontsize=8)
-    # The configuration's colour of the other figures beside its name.
+    # The configuration's colour of the other figures beside its name; in points, as cells may be of any width.
+    beside = axes.get_yaxis_transform() + ScaledTranslation(-6 / 72, 0, figure.dpi_scale_trans)
+    style: dict[str, Any] = {"s": 34, "marker": "s", "clip_on": False, "edgecolors": INK, "linewidths": 0.4}
     for place, index in zip(places, order, strict=True):
-        axes.scatter(-0.14, place, s=34, color=colour(index), marker="s", clip_on=False, edgecolors=INK, linewidths=0.4)
+        axes.scatter(0, place, color=colour(index), transform=beside, **style)
     axes.set_xlim(0, len(order))
     axes.set_ylim(len(order), 0)
     axes.tick_params(length=0)

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from segbench.reporting.evidence import Evidence
 from segbench.reporting.html.pictures import BUDGET, gallery
 from segbench.reporting.html.runs import run_views
-from segbench.reporting.html.scores import claim_views, pair_table, score_table
+from segbench.reporting.html.scores import claim_views, mcnemar_table, pair_table, score_table
 from segbench.reporting.html.strip import WIDTH
 from segbench.reporting.notes import convention_line, notes, variance_line
 from segbench.reporting.provenance import provenance
@@ -60,6 +60,7 @@ def html_page(
         strip_width=WIDTH,
         pairs=pairs,
         more_pairs=more_pairs,
+        mcnemar=mcnemar_table(comparison),
         claims=claim_views(comparison.claims),
         gallery=gallery(comparison, figures, budget),
         published=published_lines(comparison),

@@ -102,7 +102,7 @@ def gallery(comparison: Comparison, figures: Sequence[tuple[str, str]], budget: 
         if path.exists() and (len(found.panels) == MOST_RUNS or path.stat().st_size > room.left):
             missing += 1
             continue
-        panels = _panels(path, row.label, str(run.seed))
+        panels = _panels(path, row.label, str(run.seed), whole=comparison.task == "classification")
         if panels is None:
             continue
         if room.take([panels.legend, *(picture.uri for picture in panels.pictures)]):
@@ -173,8 +173,10 @@ def _figure(path: Path) -> str:
     return ""
 
 
-def _panels(path: Path, row: str, seed: str) -> RunPanels | None:
+def _panels(path: Path, row: str, seed: str, whole: bool) -> RunPanels | None:
     try:
+        if whole:
+            return RunPanels(row, seed, (Picture("", data_uri(path.read_bytes(), "png")),))
         images, legend = split_panels(path)
         titles = _titles(path)
     except (OSError, ValueError, SyntaxError):

@@ -12,7 +12,7 @@ from pathlib import Path
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import derive
 from segbench.reporting.factors import ABSENT, NAMES, flatten, show_value
-from segbench.reporting.render import NOTHING, duration
+from segbench.reporting.show import NOTHING, duration
 from segbench.reporting.table import Comparison
 from segbench.runs.identity import IRRELEVANT
 

@@ -12,7 +12,9 @@ from segbench.reporting.claims import JudgedClaim, measured
 from segbench.reporting.evidence import Evidence, Pair
 from segbench.reporting.factors import show_value
 from segbench.reporting.html.strip import Strip, strips
-from segbench.reporting.render import HIGHER, NOTHING, cost_cells, score_names, show_higher, show_p, show_probability
+from segbench.reporting.render import cost_cells, mcnemar_cells
+from segbench.reporting.scoring import score_names
+from segbench.reporting.show import HIGHER, NOTHING, show_higher, show_p, show_probability
 from segbench.reporting.table import COSTS, Comparison, Estimate, Row
 
 MOST_PAIRS = 200
@@ -128,6 +130,14 @@ def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTabl
     ordered = sorted(evidence.pairs, key=lambda pair: -np.nan_to_num(abs(pair.difference.mean), nan=-1.0))
     lines = [Line(tuple(_pair_cells(comparison, pair)), top=pair.p_holm < 0.05) for pair in ordered[:MOST_PAIRS]]
     return SortableTable(columns, tuple(lines), 2), max(0, len(ordered) - MOST_PAIRS)
+
+
+def mcnemar_table(comparison: Comparison) -> SortableTable:
+    """Return McNemar's tests of every pair of classifiers; no lines for segmentations."""
+    header, rows = mcnemar_cells(comparison)
+    columns = [Column(title, "text" if index < 2 else "number", down=index == 2) for index, title in enumerate(header)]
+    lines = [Line(tuple(Cell(cell, "" if cell == NOTHING else cell.split(" ")[0]) for cell in row)) for row in rows]
+    return SortableTable(tuple(columns), tuple(lines))
 
 
 def claim_views(claims: Sequence[JudgedClaim]) -> list[dict[str, str]]:

@@ -1,0 +1,56 @@
+"""The mistakes of the best classifier: of what it is surest and wrong, so that a reader can see if they are hard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from segbench.reporting.figures.canvas import NothingToDrawError, save
+from segbench.reporting.figures.examples import kept_images
+from segbench.reporting.labels import SplitLabels
+from segbench.reporting.mistakes import Mistake, draw_mistakes
+from segbench.reporting.table import Comparison
+from segbench.scores.labels import confident_mistakes
+
+MOST_SHOWN = 40
+
+
+def draw_best_mistakes(comparison: Comparison, path: Path) -> None:
+    """Draw the images that the highest configuration named wrongly with the most confidence, of its first seed.
+
+    Args:
+        comparison: The experiment.
+        path: The PNG to write; the SVG lies beside it.
+
+    Raises:
+        NothingToDrawError: Where no run is finished, the images were not kept, or none is named wrongly.
+    """
+    rows = [row for row in comparison.rows if row.done and np.isfinite(row.scores[comparison.metric].mean)]
+    if not rows:
+        raise NothingToDrawError("no run is finished")
+    best = max(rows, key=lambda row: comparison.direction * row.scores[comparison.metric].mean)
+    run = best.done[0]
+    labels = run.counts[comparison.split]
+    assert isinstance(labels, SplitLabels)
+    chosen = confident_mistakes(labels.truth, labels.prediction, labels.probability, MOST_SHOWN)
+    if not len(chosen):
+        raise NothingToDrawError(f"{best.label} names every image right")
+    images = kept_images(comparison, [(run, labels.ids)])
+    names = labels.class_names
+    mistakes = [
+        Mistake(
+            images.image(labels.ids[index]),
+            names[labels.truth[index]],
+            names[labels.prediction[index]],
+            float(labels.probability[index]),
+        )
+        for index in chosen.tolist()
+    ]
+    wrong = int(np.count_nonzero(~labels.right))
+    which = f"the {len(chosen)} it is surest of, of {wrong}" if wrong > len(chosen) else f"all {wrong}"
+    heading = (
+        f"{best.label}, seed {run.seed}: named wrongly, {which} among {len(labels.ids)} images"
+        f" ({comparison.split} split); true class → predicted class, probability"
+    )
+    save(draw_mistakes(mistakes, heading), path)

@@ -1,0 +1,100 @@
+"""By what a comparison scores its runs: task, split, metric and convention, and which scores it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segbench.errors import ConfigError
+from segbench.reporting.collect import Run
+from segbench.reporting.counts import SplitCounts, SplitScores
+from segbench.scores.columns import COLUMN_SCORES
+from segbench.scores.derive import SCORES, Convention
+from segbench.scores.labels import ACCURACY, CLASS_SCORES, LABEL_CONVENTION
+
+if TYPE_CHECKING:
+    from segbench.reporting.table import Comparison
+
+CLASSIFICATION = "classification"
+BESIDE = {"segmentation": ("dice", "iou", "pixel_accuracy"), CLASSIFICATION: (ACCURACY, "f1")}
+# Not of one class.
+WHOLE_SCORES = (*BESIDE[CLASSIFICATION], *BESIDE["segmentation"], *COLUMN_SCORES)
+
+
+def task_of(runs: Sequence[Run]) -> str:
+    """Return what the finished ones of these runs do, ``segmentation`` or ``classification``."""
+    return next((run.task for run in runs if run.state == "done" and run.task), "segmentation")
+
+
+def metric_of(task: str, declared: dict[str, Any]) -> str:
+    """Return the deciding metric: the declared one, or the usual one of the task."""
+    return str(declared.get("metric") or BESIDE[task][0])
+
+
+def convention_of(task: str, wanted: Convention | None, directory: Path) -> Convention:
+    """Return how the scores of a task come about.
+
+    Raises:
+        ConfigError: If what is wanted would play no role.
+    """
+    if task != CLASSIFICATION:
+        return wanted or Convention()
+    if wanted not in (None, Convention(), LABEL_CONVENTION):
+        raise ConfigError(
+            f"{directory}: --reduction, --background and --empty are for segmentations and these are classifications;"
+            " leave them out"
+        )
+    return LABEL_CONVENTION
+
+
+def possible_splits(wanted: str | None) -> list[str]:
+    """Return the splits that a comparison can be made on, the wanted one first."""
+    return list(dict.fromkeys(name for name in (wanted, "test", "val") if name))
+
+
+def shared_split(done: Sequence[Run], wanted: str | None) -> str:
+    """Return the wanted split if every finished run has it, else ``test`` or ``val``, whichever they share.
+
+    Raises:
+        ConfigError: If they share none.
+    """
+    splits = possible_splits(wanted)
+    shared = [name for name in splits if all(name in run.counts for run in done)]
+    if not shared:
+        raise ConfigError(f"{done[0].directory.parent}: no run is scored on the split {' or '.join(splits)}")
+    return shared[0]
+
+
+def shown_classes(task: str, scores: Sequence[SplitScores]) -> tuple[str, ...]:
+    """Return the classes that get a column, of a segmentation without background."""
+    first = 0 if task == CLASSIFICATION else 1
+    return tuple(dict.fromkeys(name for part in scores for name in part.class_names[first:]))
+
+
+def shown_scores(task: str, metric: str, scores: Sequence[SplitScores]) -> list[str]:
+    """Return the metrics that every row gets, the deciding one first: those of objects where all runs have them."""
+    objects = [
+        name
+        for name in COLUMN_SCORES
+        if scores and all(isinstance(part, SplitCounts) and part.has(name) for part in scores)
+    ]
+    return list(dict.fromkeys((metric, *BESIDE[task], *objects)))
+
+
+def class_score(task: str, metric: str) -> str:
+    """Return the score that is shown of each class: the deciding one where a class can have it."""
+    known = CLASS_SCORES if task == CLASSIFICATION else (*SCORES, *COLUMN_SCORES)
+    return metric if metric in known else "f1" if task == CLASSIFICATION else "dice"
+
+
+def score_names(comparison: Comparison) -> list[str]:
+    """Return the metrics that get a column, the deciding one first; one foreground class needs none of its own."""
+    if not comparison.rows:
+        return []
+    available = list(comparison.rows[0].scores)
+    labels = comparison.task == CLASSIFICATION
+    base = [name for name in available if name in (comparison.metric, *WHOLE_SCORES)]
+    single = len(comparison.classes) == 1 and not labels
+    classes = [] if single else [name for name in available if name not in base]
+    return [*base, *classes] if labels else [base[0], *classes, *base[1:]]
