@@ -13,6 +13,7 @@ from segbench.reporting.evidence import Evidence
 from segbench.reporting.figures.bars import draw_bars
 from segbench.reporting.figures.canvas import WORDS, NothingToDrawError
 from segbench.reporting.figures.confusion import draw_confusion
+from segbench.reporting.figures.contours import draw_contours
 from segbench.reporting.figures.costs import draw_costs
 from segbench.reporting.figures.curves import draw_curves
 from segbench.reporting.figures.differences import draw_differences
@@ -65,6 +66,7 @@ FIGURES: tuple[FigureSpec, ...] = (
     FigureSpec("Score against cost", "costs.png", draw_costs),
     FigureSpec("Confusion of classes", "confusion.png", _plain(draw_confusion)),
     FigureSpec("Predictions", "panels.png", _plain(draw_examples), shows_data=True, task=_PIXELS),
+    FigureSpec("Contours of the best", "contours.png", draw_contours, shows_data=True, task=_PIXELS),
     FigureSpec("Most confident mistakes", "mistakes.png", _plain(draw_best_mistakes), shows_data=True, task=_LABELS),
     FigureSpec("Learning curves", "curves.png", _plain(draw_curves)),
     FigureSpec("Class frequencies", "frequencies.png", _plain(draw_frequencies)),

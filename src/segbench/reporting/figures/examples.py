@@ -52,9 +52,9 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
         NothingToDrawError: Where predictions or images were not kept, or the runs are scored on different images or at
             different sizes.
     """
-    shown = _shown(comparison)
+    shown = find_shown(comparison)
     images = kept_images(comparison, [(part.run, part.archive.ids) for part in shown])
-    chosen = _choose(comparison, [part.row for part in shown], images, shown)
+    chosen = choose(comparison, [part.row for part in shown], images, shown)
     across = 2 + len(shown)
     cell = max(WIDTH / across, LEAST_CELL)
     first = _shrunk(images.image(chosen[0][1]))
@@ -67,9 +67,9 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
     titles = ["image", "truth", *(wrapped(part.row.label, int(cell * 12), 4) for part in shown)]
     ignored = False
     for number, (line, (rank, name)) in enumerate(zip(grid, chosen, strict=True)):
-        truth, values = images.mask(name), [_score(comparison, part, name) for part in shown]
+        truth, values = images.mask(name), [score_of(comparison, part, name) for part in shown]
         ignored |= bool((truth == IGNORE).any())
-        _draw_line(line, images.image(name), _masks(truth, shown, name))
+        _draw_line(line, images.image(name), masks_of(truth, shown, name))
         line[0].set_ylabel(rank, fontsize=size + 1, fontweight="bold")
         line[0].set_xlabel(_end(name, int(cell * 14)), fontsize=size - 0.5)
         for axes, value in zip(line[2:], values, strict=True):
@@ -88,7 +88,7 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
     save(figure, path)
 
 
-def _shown(comparison: Comparison) -> list[Shown]:
+def find_shown(comparison: Comparison) -> list[Shown]:
     """Return the configurations to show, by the one seed of which all have predictions, or each by its first."""
     rows = [(index, row) for index, row in enumerate(comparison.rows) if row.done]
     if not rows:
@@ -139,7 +139,7 @@ def kept_images(comparison: Comparison, runs: Sequence[tuple[Run, Sequence[str]]
     raise NothingToDrawError(f"the images were not kept beside the runs ({name})")
 
 
-def _masks(truth: NDArray[np.uint8], shown: Sequence[Shown], name: str) -> list[NDArray[np.uint8]]:
+def masks_of(truth: NDArray[np.uint8], shown: Sequence[Shown], name: str) -> list[NDArray[np.uint8]]:
     """Return an image's truth and its predictions, without what counts nowhere."""
     masks = [part.archive.mask(name) for part in shown]
     for part, mask in zip(shown, masks, strict=True):
@@ -149,7 +149,7 @@ def _masks(truth: NDArray[np.uint8], shown: Sequence[Shown], name: str) -> list[
     return [truth, *(np.where(truth == IGNORE, IGNORE, mask) for mask in masks)]
 
 
-def _choose(comparison: Comparison, rows: list[Row], images: Archive, shown: list[Shown]) -> list[tuple[str, str]]:
+def choose(comparison: Comparison, rows: list[Row], images: Archive, shown: list[Shown]) -> list[tuple[str, str]]:
     """Return rank in words and id of the images to show."""
     scores = [row_values(comparison, row) for row in rows]
     drawable = set(images.ids).intersection(*(part.archive.ids for part in shown))
@@ -168,7 +168,7 @@ def _choose(comparison: Comparison, rows: list[Row], images: Archive, shown: lis
     return [(rank, ids[index]) for index, rank in reversed(unique.items())]
 
 
-def _score(comparison: Comparison, part: Shown, name: str) -> float:
+def score_of(comparison: Comparison, part: Shown, name: str) -> float:
     """Return what the shown prediction itself scores."""
     counts = part.run.counts[comparison.split]
     return float(image_values(counts, comparison.metric, comparison.convention)[counts.ids.index(name)])

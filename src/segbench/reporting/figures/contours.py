@@ -1,0 +1,96 @@
+"""Where the best configuration's outlines lie against the truth's: its best, its median and its worst image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import Normal, Stroke
+from numpy.typing import NDArray
+
+from segbench.reporting.evidence import Evidence
+from segbench.reporting.figures.canvas import NothingToDrawError, save
+from segbench.reporting.figures.examples import Shown, choose, find_shown, kept_images, masks_of, score_of
+from segbench.reporting.figures.styles import score_name, wrapped
+from segbench.reporting.panels import IGNORE, as_picture, class_colour, class_legend
+from segbench.reporting.table import Comparison
+
+WIDTH = 7.2
+# Thin enough for glands that nearly touch, with a rim that shows on any stain.
+LINE, RIM = 1.1, 2.2
+
+
+def draw_contours(comparison: Comparison, evidence: Evidence, path: Path) -> None:
+    """Draw outlines over the images: solid as predicted, dashed as in truth, in the colours of the classes.
+
+    The images are chosen by the scores of the configuration that is drawn, the one with the best mean of those that
+    kept their predictions; of its runs the one is drawn that the other pictures show too.
+
+    Args:
+        comparison: The experiment.
+        evidence: What its runs show: the means.
+        path: The PNG to write; the SVG lies beside it.
+
+    Raises:
+        NothingToDrawError: Where predictions or images were not kept.
+    """
+    best = _best(find_shown(comparison), comparison, evidence)
+    images = kept_images(comparison, [(best.run, best.archive.ids)])
+    chosen = choose(comparison, [best.row], images, [best])
+    first = images.image(chosen[0][1])
+    cell = WIDTH / len(chosen)
+    figure = Figure(figsize=(WIDTH, cell * first.shape[0] / first.shape[1] + 1.0), dpi=200, layout="constrained")
+    for axes, (rank, name) in zip(figure.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):
+        truth, prediction = masks_of(images.mask(name), [best], name)
+        axes.imshow(_picture(images.image(name)), interpolation="none", extent=(0, truth.shape[1], truth.shape[0], 0))
+        _outline(axes, truth, dashed=True)
+        _outline(axes, prediction, dashed=False)
+        value = score_of(comparison, best, name)
+        axes.set_title(f"{rank}: {value:.3f}" if np.isfinite(value) else rank, fontsize=8.5)
+        axes.set_xlabel(wrapped(name, int(cell * 14), 2), fontsize=7)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    _explain(figure, best.run.counts[comparison.split].class_names)
+    seed = "" if best.run.seed is None else f", seed {best.run.seed}"
+    words = f"{best.row.label}: {score_name(comparison.metric)} of each image; {comparison.split} split{seed}"
+    figure.suptitle(wrapped(words, 100, 2), fontsize=8, color="0.3")
+    save(figure, path)
+
+
+def _best(shown: list[Shown], comparison: Comparison, evidence: Evidence) -> Shown:
+    worth = {part.index: comparison.direction * evidence.means[part.index].mean for part in shown}
+    known = [part for part in shown if np.isfinite(worth[part.index])]
+    if not known:
+        raise NothingToDrawError("no configuration that kept its predictions has a score")
+    best = max(known, key=lambda part: worth[part.index])
+    # Its one run: the images are ranked by what is drawn.
+    return replace(best, row=replace(best.row, runs=(best.run,)))
+
+
+def _picture(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    values = as_picture(image.reshape(*image.shape[:2], -1)) / 255.0
+    return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values
+
+
+def _outline(axes: Axes, mask: NDArray[np.uint8], dashed: bool) -> None:
+    """Draw the edge of every class, on a white rim, where the mask's pixels end."""
+    height, width = mask.shape
+    places = np.arange(width) + 0.5, np.arange(height) + 0.5
+    for label in np.unique(mask):
+        if label in (0, IGNORE):
+            continue
+        style: Any = {"colors": [class_colour(int(label))], "linestyles": "--" if dashed else "-"}
+        drawn = axes.contour(*places, (mask == label).astype(float), levels=[0.5], linewidths=LINE, **style)
+        if not dashed:
+            drawn.set_path_effects([Stroke(linewidth=RIM, foreground="white"), Normal()])
+
+
+def _explain(figure: Figure, class_names: tuple[str, ...]) -> None:
+    class_legend(figure, class_names, ignored=False)
+    lines = [Line2D([], [], color="0.2", linestyle=style, linewidth=LINE) for style in ("-", "--")]
+    figure.legend(lines, ["prediction", "truth"], loc="outside lower right", ncols=2, fontsize=7.5, frameon=False)
