@@ -17,6 +17,9 @@ from segbench.reporting.notes import notes, variance_line
         ({"seed": 0.0, "image": 0.0, "rest": 1.0},
          "Of the variance of a single score, 100% comes from what neither explains; what comes from the seed and the"
          " image does not show beside it."),
+        ({"seed": 0.001, "image": 0.4, "rest": 0.599},
+         "Of the variance of a single score, <1% comes from the seed, 40% comes from the image and 60% comes from what"
+         " neither explains."),
         ({}, ""),
     ],
 )  # fmt: skip

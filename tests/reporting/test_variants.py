@@ -75,7 +75,7 @@ def test_a_variant_does_not_account_for_what_differs_within_it(variants):
     variants("a", 0)
     variants("b", 0)
     variants("b", 1, config={"optimizer.lr": 0.5})
-    with pytest.raises(ConfigError, match=r"differ in optimizer\.lr besides variant and seed"):
+    with pytest.raises(ConfigError, match=r"differ in optimizer\.lr .*; besides variant and seed"):
         compare(collect([variants.folder]))
 
 

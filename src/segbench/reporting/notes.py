@@ -109,7 +109,11 @@ def variance_line(shares: Mapping[str, float], unit: str) -> str:
         unit: What varies besides the seed, ``image`` or ``group of images``.
     """
     names = {"seed": "the seed", "image": f"the {unit}", "rest": "what neither explains"}
-    seen = [f"{share:.0%} comes from {names[source]}" for source, share in shares.items() if share > 0]
+    seen = [
+        f"{'<1%' if share < 0.005 else f'{share:.0%}'} comes from {names[source]}"
+        for source, share in shares.items()
+        if share > 0
+    ]
     hidden = [names[source] for source, share in shares.items() if share == 0 and source != "rest"]
     if not seen:
         return ""

@@ -146,7 +146,7 @@ def test_where_the_best_has_no_pair_the_highest_that_has_is_compared(compared, e
     assert {comparison.rows[line.above].label for line in found} == {"e"}
     assert len(found) == 5
     draw_differences(comparison, replace(known, pairs=left), tmp_path / "d.png")
-    assert "Dice of the highest that can be compared," in words(tmp_path / "d.png")
+    assert "Dice of the best that can be compared," in words(tmp_path / "d.png")
     draw_differences(comparison, known, tmp_path / "d.png")
     assert "Dice of the best," in words(tmp_path / "d.png")
 
