@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import inspect
 import typing
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 from pydantic_core import PydanticCustomError
 
@@ -112,17 +112,31 @@ class Published(_Closed):
 class Claim(_Closed):
     """A ranking that a report claims: ``better`` scores above each of ``than``, or above all others if that is empty.
 
+    Or that configurations are ``alike``: their scores differ by less than ``within``.
+
     Attributes:
         text: The claim as the report makes it.
         better: Factor values of the configuration that is said to win.
         than: Factor values of those that it is said to beat.
         by: Least and largest difference that the report gives, in units of the score (0.02 is 2 %), if it does.
+        alike: Factor values of the configurations that are said to be alike, in place of ``better`` and ``than``.
+        within: How much, in units of the score, still counts as alike.
     """
 
     text: str
-    better: dict[str, Any]
+    better: dict[str, Any] | None = None
     than: list[dict[str, Any]] = []
     by: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    alike: Annotated[list[dict[str, Any]], Field(min_length=2)] | None = None
+    within: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _ranks_or_likens(self) -> Self:
+        if (self.better is None) == (self.alike is None):
+            raise ValueError("say either better (than which) or alike (within what)")
+        if (self.alike is None) != (self.within is None) or (self.alike and (self.than or self.by)):
+            raise ValueError("alike needs within, and nothing else")
+        return self
 
 
 class Comparison(_Closed):

@@ -46,6 +46,42 @@ def only(maker, claim, models, **options):
 @pytest.mark.parametrize(
     ("attention", "plain", "verdict"),
     [
+        ((90, 91, 90), (90, 91, 90), "holds"),
+        ((90, 91, 90), (90, 90, 91), "holds"),
+        ((90, 91, 80), (89, 70, 83), "not distinguishable"),
+        ((95, 96, 95), (80, 80, 81), "does not hold"),
+        ((80, 80, 81), (95, 96, 95), "does not hold"),
+    ],
+)
+def test_alike_is_an_interval_within_the_margin(architectures, attention, plain, verdict):
+    alike = {"text": "Both are alike", "alike": [{"model": "attunet"}, {"model": "unet"}], "within": 0.004}
+    claim = only(architectures, alike, {"attunet": attention, "unet": plain})
+    assert claim.verdict == verdict
+    (rival,) = claim.rivals
+    assert rival.label == "unet"
+    assert "alike means within 0.004" in measured(claim)
+    # The same interval, and another margin.
+    wide = again(architectures, alike | {"within": 0.5})
+    assert wide.verdict == "holds"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"text": "x"},
+        {"text": "x", "better": {"model": "unet"}, "within": 0.1},
+        {"text": "x", "alike": [{"model": "unet"}, {"model": "attunet"}]},
+        {"text": "x", "alike": [{"model": "unet"}], "within": 0.1},
+        {"text": "x", "better": {}, "alike": [{"model": "unet"}, {"model": "attunet"}], "within": 0.1},
+    ],
+)
+def test_a_claim_that_says_neither_or_both_is_not_judged(architectures, wrong):
+    assert only(architectures, wrong, {"attunet": (90, 91), "unet": (80, 81)}).verdict == "not judged"
+
+
+@pytest.mark.parametrize(
+    ("attention", "plain", "verdict"),
+    [
         ((95, 96, 95), (80, 80, 81), "holds"),
         ((80, 80, 81), (95, 96, 95), "does not hold"),
         ((90, 91, 80), (89, 70, 83), "not distinguishable"),

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 Verdict = Literal["holds", "does not hold", "not distinguishable", "cannot be judged", "not judged"]
 ERROR_RATE = 0.05
 MOST_SHOWN = 3
+_ALIKE = (
+    " A claim that configurations are alike holds if every interval lies within the margin that it names, and does not"
+    " hold if one lies beyond it."
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class JudgedClaim:
         by: Least and largest gain that the report gives, in units of the score, if it does.
         confidence: Of each rival's interval; 0 where none was to be computed.
         lower_is_better: Whether the winner is said to score lower, by a metric that is a distance.
+        within: Difference below which a claim counts configurations as alike; 0 for a claim that one is better. The
+            winner is then only the first that it names.
     """
 
     text: str
@@ -67,6 +73,7 @@ class JudgedClaim:
     by: tuple[float, float] | None = None
     confidence: float = 0.0
     lower_is_better: bool = False
+    within: float = 0.0
 
     @property
     def tested(self) -> bool:
@@ -101,11 +108,12 @@ def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention:
         text = str(entry.get("text") or entry) if isinstance(entry, dict) else str(entry)
         return JudgedClaim(text, "not judged", "it does not name who beats whom")
     by = (min(claim.by), max(claim.by)) if claim.by else None
-    winners = _fitting(rows, claim.better)
+    first, *others = claim.alike or [claim.better or {}, *claim.than]
+    winners = _fitting(rows, first)
     if len(winners) != 1 or not winners[0].done:
-        return JudgedClaim(claim.text, "cannot be judged", _lacking(winners, claim.better), by=by)
+        return JudgedClaim(claim.text, "cannot be judged", _lacking(winners, first), by=by)
     winner = winners[0]
-    rivals, missing = _rivals(claim, winner, rows)
+    rivals, missing = _rivals(others, winner, rows)
     confidence = 1 - ERROR_RATE / max(1, len(rivals) + len(missing))
     found, reasons = [], [f"no finished run of {', '.join(missing)}"] if missing else []
     for rival in rivals:
@@ -118,10 +126,11 @@ def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention:
     if reasons:
         verdict: Verdict = "cannot be judged"
     else:
-        verdict, reasons = _verdict([rival.difference for rival in found])
+        verdict, reasons = _verdict([rival.difference for rival in found], claim.within)
         reasons += _identical(winner, rivals, split)
     reason, lower = "; ".join(reasons), lower_is_better(metric)
-    return JudgedClaim(claim.text, verdict, reason, winner.label, tuple(found), by, confidence, lower)
+    within = claim.within or 0.0
+    return JudgedClaim(claim.text, verdict, reason, winner.label, tuple(found), by, confidence, lower, within)
 
 
 def _fitting(rows: Sequence[Row], where: dict[str, Any]) -> list[Row]:
@@ -129,20 +138,20 @@ def _fitting(rows: Sequence[Row], where: dict[str, Any]) -> list[Row]:
     return [row for row in rows if all(factor_value(row.runs[0], key) == value for key, value in where.items())]
 
 
-def _rivals(claim: Claim, winner: Row, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    """Return the rows with finished runs that a claim says are beaten, and the names of those without."""
-    if not claim.than:
+def _rivals(named: Sequence[dict[str, Any]], winner: Row, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Return the rows with finished runs that a claim says are beaten (or alike), and the names of those without."""
+    if not named:
         others = [row for row in rows if row is not winner]
         missing = [row.label for row in others if not row.done] or ([] if others else ["any other row"])
     else:
-        fitting = [[row for row in _fitting(rows, where) if row is not winner] for where in claim.than]
+        fitting = [[row for row in _fitting(rows, where) if row is not winner] for where in named]
         others = [row for row in rows if any(row is member for members in fitting for member in members)]
-        lost = [where for where, members in zip(claim.than, fitting, strict=True) if not members]
+        lost = [where for where, members in zip(named, fitting, strict=True) if not members]
         missing = [*(row.label for row in others if not row.done), *(_settings(where) for where in lost)]
     return [row for row in others if row.done], missing
 
 
-def _verdict(differences: Sequence[Difference]) -> tuple[Verdict, list[str]]:
+def _verdict(differences: Sequence[Difference], within: float | None) -> tuple[Verdict, list[str]]:
     reasons = []
     if any(len(difference.seeds) < 2 for difference in differences):
         reasons.append("with one shared seed the interval is for these trained networks only")
@@ -150,6 +159,11 @@ def _verdict(differences: Sequence[Difference]) -> tuple[Verdict, list[str]]:
         reasons.append("one group of images decides the score, so there is no interval")
     if reasons:
         return "cannot be judged", reasons
+    if within is not None:
+        if any(difference.low > within or difference.high < -within for difference in differences):
+            return "does not hold", []
+        inside = all(-within < difference.low and difference.high < within for difference in differences)
+        return ("holds" if inside else "not distinguishable"), []
     signs = [difference.sign for difference in differences]
     if min(signs) < 0:
         return "does not hold", []
@@ -196,6 +210,7 @@ def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: st
         " (Bonferroni), several claims are not. A claim holds if every interval lies above 0 and does not hold if one"
         " lies below; few seeds make wide intervals, so not distinguishable does not mean equal. The intervals do not"
         " cover what was chosen on the same images, such as the best epoch, nor other training images."
+        + (_ALIKE if any(claim.within for claim in claims) else "")
     )
 
 
@@ -207,6 +222,8 @@ def _figures(claim: JudgedClaim, rival: Rival) -> str:
     known = not isnan(found.low)
     interval = f"[{found.low:+.4f}, {found.high:+.4f}]" if known else "[no interval]"
     text = f"{found.mean:+.4f} {interval} over {rival.label} {counted}"
+    if claim.within:
+        return f"{text}; alike means within {claim.within:g}"
     if claim.by is None or not known:
         return text
     where = "above" if found.low > claim.by[1] else "below" if found.high < claim.by[0] else "overlaps"
