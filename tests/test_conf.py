@@ -41,7 +41,8 @@ def test_an_experiment_asks_a_question_and_sweeps_its_factors(compose, path):
         assert set(figure["where"]) <= swept
     # A name that is swept by no job would leave a figure without a row, a claim unjudged.
     named = [figure["where"] for figure in cfg.comparison.published]
-    named += [where for claim in cfg.comparison.claims for where in (claim["better"], *claim.get("than", ()))]
+    for claim in cfg.comparison.claims:
+        named += claim.get("alike") or [claim["better"], *claim.get("than", ())]
     for key, value in (item for where in named for item in where.items() if isinstance(item[1], str)):
         assert value in str(cfg.hydra.sweeper.params[key]).split(","), (key, value)
 
