@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from skimage.color import rgb2hed
 
+from segbench.data import unpack
 from segbench.data.glas import ARCHIVE, GlasData
 from segbench.errors import ConfigError, DataError
 
@@ -146,7 +147,8 @@ def test_the_stains_ranges_are_known_with_the_cache_and_from_a_checkpoint(folder
     assert first.stain_ranges == second.stain_ranges
     other = module(folder, stain="hed", split_seed=1)
     other.setup()
-    assert other.fingerprint != first.fingerprint
+    assert other.fingerprint == first.fingerprint
+    assert other.datasets["test"].arrays.folder != first.datasets["test"].arrays.folder
     assert module(folder, split_seed=1).find() == module(folder).find()
     loaded = module(folder, stain="hed")
     loaded.load_state_dict(first.state_dict())
@@ -318,6 +320,26 @@ def test_a_bad_archive_leaves_nothing_behind(packed, spoil, expected):
     assert "\n" not in str(refusal.value)
     assert {path.name for path in packed.iterdir() if not path.name.startswith(".")} == {ARCHIVE}
     assert not (packed / ".unpacking").exists()
+
+
+def test_who_is_stopped_while_it_waits_leaves_what_another_unpacks(packed, monkeypatch):
+    partial = packed / ".unpacking"
+    partial.mkdir()
+
+    class Waiting:
+        def __init__(self, path):
+            pass
+
+        def __enter__(self):
+            raise KeyboardInterrupt
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(unpack, "FileLock", Waiting)
+    with pytest.raises(KeyboardInterrupt):
+        module(packed).find()
+    assert partial.is_dir()
 
 
 def test_another_archive_is_refused(packed):

@@ -145,6 +145,22 @@ def test_a_wrong_checksum_leaves_no_file(server, tmp_path):
     assert not list(there.glob("*ubyte*"))
 
 
+def test_an_answer_that_is_cut_off_is_refused_in_one_line(tmp_path):
+    class CutOff(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"less")
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), CutOff) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        with pytest.raises(DataError, match="cannot be fetched") as refusal:
+            module(tmp_path / "mnist", url=f"http://127.0.0.1:{running.server_port}").find()
+        running.shutdown()
+    assert "\n" not in str(refusal.value)
+
+
 def test_without_network_the_message_says_what_belongs_where(tmp_path):
     there = tmp_path / "mnist"
     with pytest.raises(DataError, match="cannot be fetched") as refusal:

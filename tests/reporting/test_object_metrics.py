@@ -103,6 +103,7 @@ def test_tables_set_the_lowest_first_and_in_bold(lower):
     table = score_table(lower, evidence(lower))
     assert [line.cells[0].text for line in table.lines] == ["m1", "m0", "m2"]
     assert [line.top for line in table.lines] == [True, False, False]
+    assert not table.columns[table.sorted_by].down
     bold = [line for line in latex_table(lower, evidence(lower)).splitlines() if line.count("textbf") == 1]
     assert len(bold) == 1
     assert "m1" in bold[0]

@@ -67,11 +67,13 @@ def test_published_figures_without_a_row_or_a_score_are_listed(architectures):
         {"where": {"model": "segnet"}, "metric": "dice", "value": 0.9, "source": "s"},
         {"where": {"model": "unet"}, "metric": "val/loss", "value": 0.018, "source": "epoch 2"},
         {"where": {"model": "unet"}, "metric": "iou", "value": 0.5},
+        {"where": {}, "metric": "dice", "value": 0.8},
     ]
     architectures("unet")
     text = markdown_body(compared(architectures))
     assert "model=segnet: dice 0.9; ours: none" in text
     assert "model=unet: val/loss 0.018; ours: none" in text
+    assert "- all runs: dice 0.8; ours" in text
     assert f"model=unet: iou 0.5; ours {(90 / 110 + 1 / 3) / 2:.4f}" in text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
 import logging
 import urllib.request
 import zlib
@@ -66,7 +67,7 @@ def _fetch(file: RemoteFile) -> None:
     try:
         with urllib.request.urlopen(file.url, timeout=_SECONDS) as answer:  # noqa: S310 - the address is the user's
             content = answer.read()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise DataError(f"{file.path}: absent, and {file.url} cannot be fetched ({reason}); put it there") from error
     found = _md5(file, content)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.data.cache import Arrays, fingerprint, load_arrays
 from segbench.data.objects import ObjectData
 from segbench.data.plane import resample_labels
 from segbench.data.reading import read_image, read_mask
@@ -153,11 +154,21 @@ class GlasData(ObjectData, SegmentationData):
     # -- images ------------------------------------------------------------------------------------
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings that shape the stored arrays: of stains also what decides which images train."""
+        """Return the settings that shape the stored arrays."""
+        return (
+            super().settings() | {"stain": self.stain} | ({"percentiles": PERCENTILES} if self.stain == "hed" else {})
+        )
+
+    def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
+        """Return the arrays through the cache; those of stains by what decides which images train, too.
+
+        That is not in the fingerprint: runs of different splits read the same files.
+        """
         if self.stain == "rgb":
-            return super().settings() | {"stain": self.stain}
+            return super().load(records)
         training = [self.split_kind, self.split_by, self.split_seed, self.fit_on, self.val_fraction, self.test_fraction]
-        return super().settings() | {"stain": self.stain, "percentiles": PERCENTILES, "training": training}
+        key = fingerprint(records, self.settings() | {"training": training})
+        return load_arrays(records, key, self.cache_dir, self.read)
 
     def setup(self, stage: str | None = None) -> None:
         """Set the data up.

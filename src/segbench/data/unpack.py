@@ -51,18 +51,20 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], last: str
             if (folder / last).is_file():
                 return
             _check(archive, checksum)
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
-            names = _extract(archive, partial, wanted)
-            if last not in names:
-                raise DataError(f"{archive}: holds no {last}; it is another archive, or not whole")
-            for name in sorted(names, key=lambda name: name == last):
-                (partial / name).replace(folder / name)
-            log.info("%s: %d files unpacked into %s", archive.name, len(names), folder)
+            try:
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir()
+                names = _extract(archive, partial, wanted)
+                if last not in names:
+                    raise DataError(f"{archive}: holds no {last}; it is another archive, or not whole")
+                for name in sorted(names, key=lambda name: name == last):
+                    (partial / name).replace(folder / name)
+                log.info("%s: %d files unpacked into %s", archive.name, len(names), folder)
+            finally:
+                # While the lock is held: afterwards the folder may be that of another process.
+                shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise DataError(f"{archive}: cannot be unpacked into {folder} ({error.strerror or error})") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check(archive: Path, checksum: str | None) -> None:

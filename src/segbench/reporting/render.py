@@ -155,7 +155,7 @@ def published_lines(comparison: Comparison) -> list[str]:
     """Return one sentence for each published figure, with ours where there is one, and its source."""
     lines = []
     for entry in comparison.published:
-        where = ", ".join(f"{key}={show_value(value)}" for key, value in entry.where.items())
+        where = ", ".join(f"{key}={show_value(value)}" for key, value in entry.where.items()) or "all runs"
         ours = f"ours {show_estimate(entry.ours)}, difference {entry.difference:+.4f}" if entry.ours.n else "ours: none"
         if entry.row is not None and entry.metric == comparison.metric:
             mean = evidence(comparison).means[entry.row]

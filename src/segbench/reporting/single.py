@@ -37,7 +37,7 @@ def print_run(directory: Path, console: Console) -> None:
             _print_counts(title, scores, console)
     if cost := summary.get("cost"):
         console.print(
-            f"{cost['weights']:,} weights, {cost['flops_per_image'] / 1e9:.2f} GFLOPs an image, "
+            f"{cost['weights']:,} weights, {cost['flops_per_image'] / 1e9:,.4g} GFLOPs an image, "
             f"{_figure(cost['train_images_per_second'], 1)} images/s in training, "
             f"{_figure(cost['predict_images_per_second'], 1)} in prediction, "
             f"{cost['peak_memory_bytes'] / 2**30:.2f} GiB, {cost['wall_seconds']:.0f} s on {cost['device']}",

@@ -16,6 +16,7 @@ from segbench.reporting.render import cost_cells, mcnemar_cells
 from segbench.reporting.scoring import score_names
 from segbench.reporting.show import HIGHER, NOTHING, show_higher, show_p, show_probability
 from segbench.reporting.table import COSTS, Comparison, Estimate, Row
+from segbench.scores.columns import lower_is_better
 
 MOST_PAIRS = 200
 SHORT_NAME = 18
@@ -62,7 +63,7 @@ class Line:
 
 @dataclass(frozen=True)
 class SortableTable:
-    """Columns and lines; ``sorted_by`` is the index of the column that the lines are sorted by, from high to low."""
+    """Columns and lines; ``sorted_by`` is the index of the column that the lines are sorted by, as by a first click."""
 
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
@@ -87,15 +88,18 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
     published = any(row.published for row in comparison.rows)
     columns = _factor_columns(comparison)
     position = len(columns)
-    columns += [Column(name.replace("_", " "), down=True, hint="mean and standard deviation over seeds")
-                for name in names[:1]]  # fmt: skip
+    hint = "mean and standard deviation over seeds"
+    columns += [Column(name.replace("_", " "), down=not lower_is_better(name), hint=hint) for name in names[:1]]
     columns += [Column("seeds and interval", "strip")] if drawn else []
     columns += [
         Column("95 % interval", down=True, hint=f"of the mean, for other seeds and other {comparison.unit}"),
         Column("letters", "text", hint="rows that share a letter cannot be told apart"),
         Column("P(best)", down=True, hint="probability of being the best of these configurations"),
     ]
-    columns += [Column(name.replace("_", " "), down=True, group=_group(name, comparison)) for name in names[1:]]
+    columns += [
+        Column(name.replace("_", " "), down=not lower_is_better(name), group=_group(name, comparison))
+        for name in names[1:]
+    ]
     columns += [Column("published", down=True, group="published"), Column("ours − published", down=True,
                 group="published")] if published else []  # fmt: skip
     costs = _costs(comparison)
