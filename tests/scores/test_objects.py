@@ -12,6 +12,7 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 from segbench.scores.columns import COLUMN_SCORES, lower_is_better
+from segbench.scores.derive import Convention, mean_score
 from segbench.scores.objects import OBJECT_COLUMNS, components, object_terms
 
 
@@ -206,3 +207,13 @@ def test_an_image_of_glands_takes_little_time():
         object_terms(truth, noisy)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.02
+
+
+@pytest.mark.parametrize(("empty", "expected"), [("nan", 8.0), ("one", 4.0), ("zero", 8.0)])
+def test_nothing_to_find_is_worth_the_best_distance_only_where_asked_for(empty, expected):
+    found = object_terms(square((20, 20), (2, 2, 4, 4)), square((20, 20), (2, 10, 4, 4)))
+    nothing = object_terms(np.zeros((20, 20), int), np.zeros((20, 20), int))
+    table = np.full((2, 2, len(OBJECT_COLUMNS)), np.nan)
+    table[:, 1] = found, nothing
+    wanted = [OBJECT_COLUMNS.index(column) for column in COLUMN_SCORES["object_hausdorff"].columns]
+    assert mean_score(table[..., wanted], "object_hausdorff", Convention(empty=empty)) == pytest.approx(expected)

@@ -20,6 +20,7 @@ IRRELEVANT = (
     "data.num_workers",
     "data.resident",
     "data.url",
+    "data.checksum",
     "trainer.accelerator",
     "trainer.threads",
     "trainer.progress",

@@ -46,10 +46,10 @@ class Convention:
         """Return the convention in words."""
         reduction = "mean over images" if self.reduction == "per_image" else "counts pooled over images"
         background = "with" if self.background else "without"
-        empty = {"nan": "left out", "one": "scored 1", "zero": "scored 0"}[self.empty]
+        words = {"nan": "left out", "one": "scored 1 (a distance: 0)", "zero": "scored 0 (a distance: not at all)"}
         return (
             f"{reduction}, then over classes {background} background; "
-            f"a class empty in truth and prediction is {empty}; label 255 counts nowhere"
+            f"a class empty in truth and prediction is {words[self.empty]}; label 255 counts nowhere"
         )
 
 
@@ -117,7 +117,10 @@ def score_values(values: Any, name: str, convention: Convention) -> Floats:
         return fill_empty(SCORES[name](values), convention)
     score = COLUMN_SCORES[name]
     # Of two empty sets a distance is 0, its best and its least value.
-    return fill_empty(score.score(values), convention, 0.0 if score.lower_is_better else 1.0)
+    if score.lower_is_better:
+        # Of a distance 0 is the best and nothing the worst: what is to be worth nothing is left out.
+        return score.score(values) if convention.empty == "zero" else fill_empty(score.score(values), convention, 0.0)
+    return fill_empty(score.score(values), convention)
 
 
 def first_class(name: str, convention: Convention) -> int:

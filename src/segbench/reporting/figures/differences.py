@@ -79,8 +79,8 @@ def lines(evidence: Evidence, direction: int = 1) -> list[Line]:
         direction: 1 where the higher score is the better one, -1 where the lower is.
 
     Returns:
-        All pairs as they are, in the order of the rows. Beyond :data:`MOST_PAIRS` only the best row's, as the best
-        minus the other, the closest first.
+        All pairs, turned so that no mean is negative, in the order of the rows. Beyond :data:`MOST_PAIRS` only the best
+        row's, as the best minus the other, the closest first.
     """
     if len(evidence.pairs) <= MOST_PAIRS:
         return [_line(pair, turned=pair.difference.mean < 0) for pair in evidence.pairs]
