@@ -131,7 +131,7 @@ def test_killed_runs_end_with_the_same_bits(reference, tmp_path, kill_and_resume
     assert resumes >= 6
 
 
-@pytest.mark.parametrize("batch_size", ["5", "all"])
+@pytest.mark.parametrize("batch_size", ["5", pytest.param("all", marks=pytest.mark.slow)])
 def test_copies_of_the_training_images_come_again_too(tiny, tmp_path, finish, kill_and_resume, batch_size):
     overrides = ["augmentation=quarter_turns", f"data.batch_size={batch_size}", "trainer.max_epochs=8"]
     flips = "augmentation.transforms=[{_target_: albumentations.HorizontalFlip, p: 0.5}]"

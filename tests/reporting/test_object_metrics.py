@@ -214,15 +214,29 @@ def test_scores_and_what_each_group_adds(drawn, metric, reduction):
     assert np.isnan(values).tolist() == [index == 7 for index in everything]
 
 
-def test_what_an_image_without_objects_is_worth(drawn):
-    for metric, best in (("object_f1", 1.0), ("object_dice", 1.0), ("object_hausdorff", 0.0)):
-        for empty, worth in (("one", best), ("zero", 0.0)):
-            convention = Convention(empty=empty)
-            assert image_values(drawn, metric, convention)[7] == worth
-            assert image_values(drawn, f"{metric}_car", convention)[7] == worth
-            assert derive(drawn, metric, convention) == pytest.approx(
-                (8 * derive(drawn, metric, Convention()) + worth) / 9
-            )
+@pytest.mark.parametrize(
+    ("metric", "empty", "worth"),
+    [
+        ("object_f1", "one", 1.0),
+        ("object_f1", "zero", 0.0),
+        ("object_dice", "one", 1.0),
+        ("object_dice", "zero", 0.0),
+        ("object_hausdorff", "one", 0.0),
+    ],
+)
+def test_what_an_image_without_objects_is_worth(drawn, metric, empty, worth):
+    convention = Convention(empty=empty)
+    assert image_values(drawn, metric, convention)[7] == worth
+    assert image_values(drawn, f"{metric}_car", convention)[7] == worth
+    others = derive(drawn, metric, Convention())
+    assert derive(drawn, metric, convention) == pytest.approx((8 * others + worth) / 9)
+
+
+def test_nothing_to_find_has_no_distance_where_it_is_worth_nothing(drawn):
+    assert np.isnan(image_values(drawn, "object_hausdorff", Convention(empty="zero"))[7])
+    assert derive(drawn, "object_hausdorff", Convention(empty="zero")) == derive(
+        drawn, "object_hausdorff", Convention()
+    )
 
 
 def test_runs_without_objects_are_refused_in_one_line(drawn):
