@@ -343,6 +343,9 @@ BAD_CLASSIFICATIONS = {
     "model=mnist_cnn loss=focal": "loss: FocalLoss is not for classification (data=mnist); use loss=ce",
     "model=mnist_cnn loss=ce activation=sigmoid": "mnist is for classification; use activation=softmax",
     "model=mnist_cnn loss=ce trainer.monitor=val/dice": "trainer.monitor=val/dice: no such score",
+    "experiment=digits/cnn variant=digits/cnn comparison.metric=dice": "comparison.metric=dice: no such score of mnist",
+    "data=cmr experiment=cardiac/losses comparison.metric=dcie": "comparison.metric=dcie: no such score of cmr; did you mean dice?",
+    "data=cmr experiment=cardiac/losses comparison.metric=object_dice": "comparison.metric=object_dice: no such score of cmr",
 }
 
 

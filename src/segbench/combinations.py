@@ -10,8 +10,12 @@ from omegaconf import DictConfig
 
 from segbench import callbacks
 from segbench.data.base import ImageData
+from segbench.data.objects import ObjectData
 from segbench.errors import ConfigError
 from segbench.losses import CrossEntropy
+from segbench.scores.columns import COLUMN_SCORES
+from segbench.scores.derive import SCORES
+from segbench.scores.labels import ACCURACY, CLASS_SCORES
 from segbench.suggest import nearest
 from segbench.tasks import ByHandTask, ClassificationTask, SegmentationTask
 from segbench.tasks.base import Task
@@ -62,6 +66,30 @@ def check_monitor(cfg: DictConfig, names: list[str]) -> None:
         raise ConfigError("trainer.early_stopping: has no score to follow with trainer.monitor=last; set it to null")
     if cfg.scheduler is not None and cfg.scheduler["_target_"].endswith("ReduceLROnPlateau"):
         raise ConfigError("scheduler=plateau: has no score to follow with trainer.monitor=last; choose another")
+
+
+def check_metric(cfg: DictConfig, data: ImageData) -> None:
+    """Refuse a comparison by a score that the data does not have: it would be noticed after all training.
+
+    Args:
+        cfg: The whole configuration.
+        data: The data module; nothing of it is read.
+
+    Raises:
+        ConfigError: Names the score, and one like it.
+    """
+    if cfg.comparison is None:
+        return
+    whole = [*SCORES, "pixel_accuracy", *(COLUMN_SCORES if isinstance(data, ObjectData) else ())]
+    scores = whole if data.task == "segmentation" else [ACCURACY, *CLASS_SCORES]
+    single = [name for name in scores if name not in ("pixel_accuracy", ACCURACY) or data.task == "segmentation"]
+    classes = [form for name in data.class_names for form in (name, name.replace(" ", "_"))]
+    known = [*scores, *(f"{name}_{label}" for name in single for label in classes)]
+    if cfg.comparison.metric not in known:
+        raise ConfigError(
+            f"comparison.metric={cfg.comparison.metric}: no such score of {data.name}"
+            f"{nearest(cfg.comparison.metric, known)}; there are {', '.join(scores)}, <score>_<class>"
+        )
 
 
 def check_by_hand(cfg: DictConfig) -> None:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from segbench import callbacks, environment, sources, tracking
-from segbench.combinations import check_by_hand, check_kinds, check_monitor, count_outputs, task_class
+from segbench.combinations import check_by_hand, check_kinds, check_metric, check_monitor, count_outputs, task_class
 from segbench.config import validate
 from segbench.data.base import ImageData
 from segbench.data.segmentation import SegmentationData
@@ -130,6 +130,7 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task
     """
     check_kinds(cfg, data)
     check_by_hand(cfg)
+    check_metric(cfg, data)
     outputs = count_outputs(cfg, data)
     torch.manual_seed(derive_seed(cfg.seed, "weights"))
     start = {"pretrained": None} if restored and "pretrained" in cfg.model else {}

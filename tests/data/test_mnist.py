@@ -59,6 +59,7 @@ def test_items_are_images_with_their_own_label(folder):
     for split, dataset in data.datasets.items():
         for index in range(len(dataset)):
             item = dataset[index]
+            assert item["label"].shape == ()
             position = int(item["id"].split("/")[1])
             assert int(item["label"]) == position % 10, split
             bright = float((item["image"].mean() * data.std[0] + data.mean[0]) * 255)

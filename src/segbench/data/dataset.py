@@ -102,7 +102,8 @@ class ImageDataset(Dataset[dict[str, Any]]):
             image, target = self.moved(drawn, image, target)
         return {
             "image": self.normalise(image),
-            self.target: torch.from_numpy(np.ascontiguousarray(target)).long(),
+            # Not by ascontiguousarray: it makes a vector of a label.
+            self.target: torch.from_numpy(np.array(target, order="C")).long(),
             "id": self.ids[index],
         }
 

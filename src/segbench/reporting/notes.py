@@ -63,21 +63,33 @@ def notes(comparison: Comparison, with_limits: bool = True) -> list[str]:
     return found
 
 
+_TRAINING = (
+    "trainer.max_epochs",
+    "trainer.limit_train_batches",
+    "trainer.early_stopping",
+    "trainer.monitor",
+    "data.batch_size",
+)
+
+
 def _training(comparison: Comparison) -> list[str]:
     """Say how long the runs were trained and which epoch is scored; nothing where no configuration tells."""
     flats = [flatten(run.config) for run in comparison.done if run.config.get("trainer")]
     known = {
         key: sorted({show_value(flat[key]) for flat in flats if flat.get(key) is not None}, key=_numerically)
-        for key in ("trainer.max_epochs", "data.batch_size", "trainer.early_stopping", "trainer.monitor")
+        for key in _TRAINING
     }
     if not known["trainer.max_epochs"] or not known["trainer.monitor"]:
         return []
-    text = f"Trained for {' or '.join(known['trainer.max_epochs'])} epochs"
+    epochs = known["trainer.max_epochs"]
+    text = f"Trained for {' or '.join(epochs)} epoch{'' if epochs == ['1'] else 's'}"
     if patience := known["trainer.early_stopping"]:
         text += f" at most (stopped after {' or '.join(patience)} without a better score)"
     if known["data.batch_size"]:
         sizes = ["all images" if size == "all" else size for size in known["data.batch_size"]]
         text += f" in batches of {' or '.join(sizes)}"
+    if limits := known["trainer.limit_train_batches"]:
+        text += f", an epoch cut to {' or '.join(limits)} (trainer.limit_train_batches)"
     monitors = [
         "the last epoch" if name == "last" else f"the best epoch by {name}" for name in known["trainer.monitor"]
     ]

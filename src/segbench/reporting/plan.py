@@ -103,6 +103,10 @@ def _pilot(directories: Sequence[Path], convention: Convention, mix: bool) -> tu
             f"{directories[0]}: to plan by, it takes two configurations with two shared seeds on the same images of two"
             " groups or more; give --sd seed=...,image=...,rest=..."
         )
+    if not any(vars(variances).values()):
+        raise ConfigError(
+            f"{directories[0]}: its differences do not vary at all, so nothing can be planned by them; give --sd"
+        )
     seeds = len({run.seed for run in comparison.done})
     counted = f"{pairs} {'pair' if pairs == 1 else 'pairs'} of configurations, {seeds} seeds"
     return variances, f"{comparison.title}, {comparison.metric} on {comparison.split}: {counted}; itself uncertain"

@@ -62,12 +62,13 @@ def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> 
         _draw_line(axes, float(place), line, colour(line.below if only_best else line.above))
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
     axes.set_yticks(middles, labels)
-    axes.set_ylim(sum(inches), 0)
+    # Above the first line stands the heading of the figures.
+    axes.set_ylim(sum(inches), -0.22)
     axes.set_xlabel(_words(comparison, evidence, shown), fontsize=8.5)
     plain(axes, "x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    _write(words, middles.tolist(), shown)
+    _write(words, middles.tolist(), shown, comparison.task != "classification")
     save(figure, path)
 
 
@@ -130,21 +131,25 @@ def _draw_line(axes: Axes, place: float, line: Line, paint: str) -> None:
     axes.plot(line.mean, place, "o", color=face, markeredgecolor=INK, markeredgewidth=0.9, markersize=6, zorder=4)
 
 
-def _write(axes: Axes, places: list[float], shown: list[Line]) -> None:
-    """Write the figures beside the lines."""
+def _write(axes: Axes, places: list[float], shown: list[Line], with_higher: bool) -> None:
+    """Write the figures beside the lines.
+
+    Of classified images most are right or wrong in both rows, which counts half: in how many one is higher says little.
+    """
     digits = 4 if max(abs(line.mean) for line in shown) < 0.01 else 3
 
     def signed(value: float) -> str:
         return f"{value:+.{digits}f}".replace("-", "−")
 
-    columns = (("difference [95 % interval]", 0.0, "left"), ("p", 0.72, "center"), (HIGHER, 1.0, "right"))
+    columns = [("difference [95 % interval]", 0.0, "left"), ("p", 0.72, "center"), (HIGHER, 1.0, "right")]
+    columns = columns if with_higher else columns[:2]
     table = [tuple(words for words, _, _ in columns)]
     for line in shown:
         known = np.isfinite([line.low, line.high]).all()
         ends = f"{signed(line.low)}, {signed(line.high)}" if known else "no interval"
         table.append((f"{signed(line.mean)} [{ends}]", show_p(line.p), line.higher))
     for number, (height, cells) in enumerate(zip([-0.1, *places], table, strict=True)):
-        for (_, place, side), cell in zip(columns, cells, strict=True):
+        for (_, place, side), cell in zip(columns, cells[: len(columns)], strict=True):
             style: Any = {"fontsize": 7.5, "ha": side, "va": "center", "weight": "normal" if number else "bold"}
             axes.text(place, height, cell, transform=axes.get_yaxis_transform(), **style)
     axes.set_axis_off()
@@ -161,4 +166,5 @@ def _words(comparison: Comparison, evidence: Evidence, shown: list[Line]) -> str
         words = f"{name} of {which},\n{best},\nminus that of the others ({comparison.split} split)"
     tested = sum(np.isfinite(pair.p) for pair in evidence.pairs)
     test = f"p: after Holm over {tested};\nfilled: p < {LEVEL}" if tested else "nothing could be tested"
-    return f"{words}\nintervals: each pair's own; {test};\n{HIGHER}: share of seeds and {comparison.unit}"
+    words = f"{words}\nintervals: each pair's own; {test}"
+    return words if comparison.task == "classification" else f"{words};\n{HIGHER}: share of seeds and {comparison.unit}"

@@ -123,11 +123,13 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
 
 def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTable, int]:
     """Return the table of pairs, the one that scores higher first, and how many pairs were left out of it."""
+    halves = " (images that both name alike count half)" if comparison.task == "classification" else ""
     columns = (
         Column("higher", "text"), Column("lower", "text"), Column("difference", down=True),
         Column("95 % interval", down=True, hint="of the difference; not corrected for the number of pairs"),
         Column("p"), Column("p (Holm)", hint="corrected for all pairs of this comparison"),
-        Column(HIGHER, down=True, hint=f"share of seeds and {comparison.unit} in which it scores higher; where it is"
+        Column(HIGHER, down=True,
+               hint=f"share of seeds and {comparison.unit} in which it scores higher{halves}; where it is"
                " all, or there is one seed, they are counted: that is no certainty for others"),
         Column("effect size", down=True, hint="mean of the paired differences by their standard deviation"),
     )  # fmt: skip
