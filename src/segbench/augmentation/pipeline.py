@@ -14,9 +14,11 @@ import albumentations
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.augmentation.copies import Copy, Moved
+from segbench.augmentation.copies import Copy
 from segbench.errors import ConfigError
 
+# An image (H,W,C), its mask uint8 (H,W), and by name the planes (H,W) that belong to its pixels.
+Moved = tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]
 # The name under which the map of where each pixel came from goes through the transforms.
 _SOURCE = "source"
 # float32 counts whole numbers to here.
@@ -95,7 +97,7 @@ def _places(shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return float32 (H,W): -1 minus the place of each pixel in the flat image.
 
     Below 0, so that a transform's fill, which is 0 or more, is known to be from outside. float32, because OpenCV 5
-    takes float32 for the neighbour that it takes for uint8, uint16, but another for int32 and float64.
+    takes float32 for the neighbour that it takes for uint8, and another for int32 and float64.
     """
     pixels = int(np.prod(shape))
     if pixels > _MOST_PIXELS:
