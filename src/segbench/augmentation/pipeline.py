@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-# Set before the import: it would otherwise ask the network for a newer version.
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import albumentations
 import numpy as np
@@ -35,19 +31,21 @@ class Augmentation:
     global seeds do not reach it. Here it is seeded anew for every sample.
 
     Args:
-        transforms: Transforms of albumentations; they must keep the size. None leaves images as they are.
+        transforms: Transforms of albumentations, in order; they must keep the size. None leaves images as they are. If
+            they are named (a mapping), the names serve to change them from the command line:
+            ``augmentation.transforms.mirror.p=0``.
         copies: What is added to the training set for each of its images; none by default.
 
     Raises:
         ConfigError: If two copies have the same name.
     """
 
-    def __init__(self, transforms: Sequence[Any] = (), copies: Sequence[Copy] = ()) -> None:
+    def __init__(self, transforms: Sequence[Any] | Mapping[str, Any] = (), copies: Sequence[Copy] = ()) -> None:
         names = [copy.name for copy in copies]
         if len(set(names)) < len(names):
             raise ConfigError(f"augmentation.copies: {', '.join(names)}: two are the same; name each once")
         self.copies = tuple(copies)
-        self.transforms = list(transforms)
+        self.transforms = list(transforms.values() if isinstance(transforms, Mapping) else transforms)
         self._compose: albumentations.Compose | None = None
         if self.transforms:
             # The map moves as the mask does.
