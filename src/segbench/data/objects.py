@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,13 @@ from segbench.data.records import Record
 
 
 class ObjectData:
-    """Mixin of a data module: its images get object scores (:mod:`segbench.scores.objects`) in the final evaluation."""
+    """Mixin of a data module: its images get object scores (:mod:`segbench.scores.objects`) in the final evaluation.
+
+    Attributes:
+        object_classes: The classes that are made of objects; None is every class but the background.
+    """
+
+    object_classes: ClassVar[tuple[str, ...] | None] = None
 
     def instances(self, record: Record) -> NDArray[np.integer[Any]] | None:
         """Return which object each pixel of a record's mask belongs to, as the annotators drew them.
