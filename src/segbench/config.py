@@ -92,6 +92,13 @@ class TrainerConfig(_Closed):
     progress: Literal["auto", "bar", "lines"]
 
 
+class PredictConfig(_Closed):
+    """``predict.*``: see ``conf/config.yaml``."""
+
+    window: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None
+    overlap: Annotated[float, Field(ge=0, lt=1)]
+
+
 class PathsConfig(_Closed):
     """``paths.*``."""
 
@@ -168,6 +175,7 @@ class RootConfig(_Closed):
     callbacks: dict[str, dict[str, Any]]
     paths: PathsConfig
     activation: Literal["auto", "sigmoid", "softmax"]
+    predict: PredictConfig
     init_from: str | None
     freeze: str | None
     comparison: Comparison | None
