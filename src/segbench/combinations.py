@@ -96,7 +96,7 @@ def check_curriculum(cfg: DictConfig, data: ImageData, names: list[str]) -> None
 
 
 def check_metric(cfg: DictConfig, data: ImageData) -> None:
-    """Refuse a comparison by a score that the data does not have: it would be noticed after all training.
+    """Refuse a comparison, or a claim, by a score that the data does not have: it would be noticed after all training.
 
     Args:
         cfg: The whole configuration.
@@ -115,11 +115,14 @@ def check_metric(cfg: DictConfig, data: ImageData) -> None:
     for name in scores:
         labels = () if name in of_all else objects if name in COLUMN_SCORES else data.class_names
         known += [f"{name}_{form}" for label in labels for form in (label, label.replace(" ", "_"))]
-    if cfg.comparison.metric not in known:
-        raise ConfigError(
-            f"comparison.metric={cfg.comparison.metric}: no such score of {data.name}"
-            f"{nearest(cfg.comparison.metric, known)}; there are {', '.join(scores)}, <score>_<class>"
-        )
+    claims = enumerate(cfg.comparison.get("claims") or ())
+    asked = {"": cfg.comparison.metric} | {f"claims[{place}].": claim.get("metric") for place, claim in claims}
+    for place, metric in asked.items():
+        if metric is not None and metric not in known:
+            raise ConfigError(
+                f"comparison.{place}metric={metric}: no such score of {data.name}"
+                f"{nearest(metric, known)}; there are {', '.join(scores)}, <score>_<class>"
+            )
 
 
 def check_by_hand(cfg: DictConfig) -> None:
