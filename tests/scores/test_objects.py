@@ -5,12 +5,13 @@ from math import hypot
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
+from segbench.scores import hausdorff as distances
 from segbench.scores.columns import COLUMN_SCORES, lower_is_better
 from segbench.scores.derive import Convention, mean_score
 from segbench.scores.objects import OBJECT_COLUMNS, components, object_terms
@@ -195,6 +196,17 @@ def test_distances_of_large_objects_are_the_same(truth, prediction):
     expected = naive(truth, prediction) if truth.max() + prediction.max() < 40 else None
     if expected:
         assert scored(truth, prediction)["object_hausdorff"] == pytest.approx(expected["object_hausdorff"], rel=1e-5)
+
+
+@pytest.mark.parametrize("most", [0, 10**9])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(blobs(), blobs())
+def test_both_ways_of_computing_distances_agree_with_the_definition(monkeypatch, most, truth, prediction):
+    """Pair by pair, and by a distance transform; elsewhere the number of pairs decides."""
+    for name in ("_FEW_PAIRS", "_PAIRS_PER_PIXEL", "_MOST_PAIRS"):
+        monkeypatch.setattr(distances, name, most)
+    expected = naive(truth, prediction)["object_hausdorff"]
+    assert scored(truth, prediction)["object_hausdorff"] == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 def test_an_image_of_glands_takes_little_time():

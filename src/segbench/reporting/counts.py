@@ -186,10 +186,11 @@ def _columns(name: str, table: pd.DataFrame, classes: int) -> dict[str, np.ndarr
     found = {
         column: table[column].to_numpy(np.float64).reshape(-1, classes) for column in SCORE_COLUMNS if column in table
     }
-    # A split that was not scored by objects, of whole volumes say, stands in a table with one that was.
-    found = {column: values for column, values in found.items() if not np.isnan(values).all()}
     # Classes without objects have no value in any column.
-    without = np.all([np.isnan(values).all(axis=0) for values in found.values()], axis=0) if found else np.array([])
+    without = np.array([all(np.isnan(values[:, i]).all() for values in found.values()) for i in range(classes)])
+    # A split that was not scored by objects, of whole volumes say, stands in a table with one that was.
+    if without.all():
+        return {}
     for column, values in found.items():
         scored = values[:, 1:][:, ~without[1:]]
         if not np.isfinite(scored).all() or (scored < 0).any():
