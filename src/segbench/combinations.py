@@ -92,7 +92,7 @@ def check_curriculum(cfg: DictConfig, data: ImageData, names: list[str]) -> None
 
 
 def check_metric(cfg: DictConfig, data: ImageData) -> None:
-    """Refuse a comparison by a score that the data does not have: it would be noticed after all training.
+    """Refuse a comparison, or a claim, by a score that the data does not have: it would be noticed after all training.
 
     Args:
         cfg: The whole configuration.
@@ -108,11 +108,14 @@ def check_metric(cfg: DictConfig, data: ImageData) -> None:
     single = [name for name in scores if name not in ("pixel_accuracy", ACCURACY) or data.task == "segmentation"]
     classes = [form for name in data.class_names for form in (name, name.replace(" ", "_"))]
     known = [*scores, *(f"{name}_{label}" for name in single for label in classes)]
-    if cfg.comparison.metric not in known:
-        raise ConfigError(
-            f"comparison.metric={cfg.comparison.metric}: no such score of {data.name}"
-            f"{nearest(cfg.comparison.metric, known)}; there are {', '.join(scores)}, <score>_<class>"
-        )
+    claims = enumerate(cfg.comparison.get("claims") or ())
+    asked = {"": cfg.comparison.metric} | {f"claims[{place}].": claim.get("metric") for place, claim in claims}
+    for place, metric in asked.items():
+        if metric is not None and metric not in known:
+            raise ConfigError(
+                f"comparison.{place}metric={metric}: no such score of {data.name}"
+                f"{nearest(metric, known)}; there are {', '.join(scores)}, <score>_<class>"
+            )
 
 
 def check_by_hand(cfg: DictConfig) -> None:

@@ -128,6 +128,7 @@ class Claim(_Closed):
         by: Least and largest difference that the report gives, in units of the score (0.02 is 2 %), if it does.
         alike: Factor values of the configurations that are said to be alike, in place of ``better`` and ``than``.
         within: How much, in units of the score, still counts as alike.
+        metric: The score that it is about, if that is another than the comparison's.
     """
 
     text: str
@@ -136,6 +137,7 @@ class Claim(_Closed):
     by: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     alike: Annotated[list[dict[str, Any]], Field(min_length=2)] | None = None
     within: PositiveFloat | None = None
+    metric: str | None = None
 
     @model_validator(mode="after")
     def _ranks_or_likens(self) -> Self:
@@ -152,7 +154,7 @@ class Comparison(_Closed):
     question: str
     factors: list[str]
     metric: str
-    split: Literal["val", "test", "val_volumes", "test_volumes"]
+    split: Literal["train", "val", "test", "val_volumes", "test_volumes"]
     published: list[Published] = []
     claims: list[Claim] = []
     differences: list[str] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,12 +9,11 @@ from numpy.typing import NDArray
 
 from segbench.errors import ConfigError
 
-# An image (H,W,C), its mask uint8 (H,W), and by name the planes (H,W) that belong to its pixels.
-Moved = tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]
-
 
 class Copy(Protocol):
-    """A fixed change of an image with its mask: nothing about it is random. A subclass writes :meth:`move`.
+    """A fixed change of an image with its mask: nothing about it is random.
+
+    What else is known of the pixels (weights, instances) is moved by the same call, in the place of the mask.
 
     Attributes:
         name: Stands behind the image's id in that of the copy; unique among the copies of an augmentation.
@@ -23,19 +21,14 @@ class Copy(Protocol):
 
     name: str
 
-    def move(self, image: NDArray[Any], mask: NDArray[np.uint8], planes: Mapping[str, NDArray[Any]]) -> Moved:
-        """Return the changed image (H,W,C), mask uint8 (H,W) and planes (H,W), of the size and types they came in.
+    def __call__(self, image: NDArray[Any], mask: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Return the changed image (H,W,C) and mask (H,W), of the size and type that they came in.
 
-        Planes (weights, instances) must go where the pixels of the mask go.
+        The mask is uint8, or whatever a plane in its place is (float32, int32).
         """
 
-    def __call__(self, image: NDArray[Any], mask: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """Return the changed image and mask: :meth:`move` without planes."""
-        image, mask, _ = self.move(image, mask, {})
-        return image, mask
 
-
-class QuarterTurns(Copy):
+class QuarterTurns:
     """Turns square images by quarter turns, which interpolate nothing and lose nothing.
 
     Args:
@@ -51,8 +44,8 @@ class QuarterTurns(Copy):
         self.turns = degrees // 90
         self.name = f"turned {degrees}"
 
-    def move(self, image: NDArray[Any], mask: NDArray[np.uint8], planes: Mapping[str, NDArray[Any]]) -> Moved:
-        """Return the turned image (H,W,C), mask (H,W) and planes (H,W).
+    def __call__(self, image: NDArray[Any], mask: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Return the turned image (H,W,C) and mask (H,W), both of any type.
 
         Raises:
             ConfigError: If the image is not square and would change its shape.
@@ -63,7 +56,5 @@ class QuarterTurns(Copy):
                 f"augmentation.copies: an image of {height}x{width} would change its shape when {self.name} degrees; "
                 "set data.size to a square"
             )
-        return self._turned(image), self._turned(mask), {name: self._turned(plane) for name, plane in planes.items()}
-
-    def _turned(self, array: NDArray[Any]) -> NDArray[Any]:
-        return np.ascontiguousarray(np.rot90(array, self.turns))
+        turned = np.ascontiguousarray(np.rot90(image, self.turns))
+        return turned, np.ascontiguousarray(np.rot90(mask, self.turns))

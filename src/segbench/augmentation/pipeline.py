@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-# Set before the import: it would otherwise ask the network for a newer version.
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import albumentations
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.augmentation.copies import Copy, Moved
+from segbench.augmentation.copies import Copy
 from segbench.errors import ConfigError
 
+# An image (H,W,C), its mask uint8 (H,W), and by name the planes (H,W) that belong to its pixels.
+Moved = tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]
 # The name under which the map of where each pixel came from goes through the transforms.
 _SOURCE = "source"
 # float32 counts whole numbers to here.
@@ -33,19 +31,21 @@ class Augmentation:
     global seeds do not reach it. Here it is seeded anew for every sample.
 
     Args:
-        transforms: Transforms of albumentations; they must keep the size. None leaves images as they are.
+        transforms: Transforms of albumentations, in order; they must keep the size. None leaves images as they are. If
+            they are named (a mapping), the names serve to change them from the command line:
+            ``augmentation.transforms.mirror.p=0``.
         copies: What is added to the training set for each of its images; none by default.
 
     Raises:
         ConfigError: If two copies have the same name.
     """
 
-    def __init__(self, transforms: Sequence[Any] = (), copies: Sequence[Copy] = ()) -> None:
+    def __init__(self, transforms: Sequence[Any] | Mapping[str, Any] = (), copies: Sequence[Copy] = ()) -> None:
         names = [copy.name for copy in copies]
         if len(set(names)) < len(names):
             raise ConfigError(f"augmentation.copies: {', '.join(names)}: two are the same; name each once")
         self.copies = tuple(copies)
-        self.transforms = list(transforms)
+        self.transforms = list(transforms.values() if isinstance(transforms, Mapping) else transforms)
         self._compose: albumentations.Compose | None = None
         if self.transforms:
             # The map moves as the mask does.
@@ -95,7 +95,7 @@ def _places(shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return float32 (H,W): -1 minus the place of each pixel in the flat image.
 
     Below 0, so that a transform's fill, which is 0 or more, is known to be from outside. float32, because OpenCV 5
-    takes float32 for the neighbour that it takes for uint8, uint16, but another for int32 and float64.
+    takes float32 for the neighbour that it takes for uint8, and another for int32 and float64.
     """
     pixels = int(np.prod(shape))
     if pixels > _MOST_PIXELS:

@@ -28,6 +28,8 @@ from segbench.data.weights import PixelWeights
 from segbench.errors import ConfigError, DataError
 
 IGNORE_INDEX = 255
+# The training images as data that is scored: not augmented, not cut into tiles.
+SCORED_TRAIN = "train as it is"
 
 
 class ImageData(pl.LightningDataModule):
@@ -48,6 +50,8 @@ class ImageData(pl.LightningDataModule):
             :func:`segbench.data.resident.fits` says so. The batches are the same bits.
         tiles: Rows and columns into which training images are cut, ``2x2`` or the like; None leaves them whole. Images
             that are scored are predicted tile by tile and joined.
+        score_train: Whether the training images, as they are, are scored at the end too, to see how far they were learnt
+            by heart.
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
         augmentation: Applied to training images, after the split.
         seed: The run's seed (order and augmentation).
@@ -81,6 +85,7 @@ class ImageData(pl.LightningDataModule):
         fit_on: str = "train",
         resident: bool | Literal["auto"] = "auto",
         tiles: str | None = None,
+        score_train: bool = False,
         split_seed: int = 0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
@@ -91,6 +96,7 @@ class ImageData(pl.LightningDataModule):
         if fit_on not in ("train", "train+val"):
             raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
         self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
+        self.score_train = score_train
         if self.tiles != (1, 1) and self.task != "segmentation":
             raise ConfigError(f"data.tiles={tiles}: {self.name} has a label an image, which cannot be cut; leave it out")
         self.cache_dir = Path(cache_dir)
@@ -201,19 +207,12 @@ class ImageData(pl.LightningDataModule):
         weights = self.weigh(arrays)
         self._measure(arrays)
         for split, indices in self.splits.items():
-            training = split == "train"
-            self.datasets[split] = self.dataset_class(
-                arrays,
-                indices,
-                records,
-                self.mean,
-                self.std,
-                self.scale,
-                augmentation=self.augmentation if training else None,
-                seed=self.seed,
-                weights=weights,
-                tiles=self.tiles if training else (1, 1),
-            )
+            plain = (arrays, indices, records, self.mean, self.std, self.scale)
+            if split != "train" or self.score_train:
+                self.datasets[SCORED_TRAIN if split == "train" else split] = self.dataset_class(*plain, weights=weights)
+            if split == "train":
+                learnt = {"augmentation": self.augmentation, "seed": self.seed, "tiles": self.tiles}
+                self.datasets[split] = self.dataset_class(*plain, weights=weights, **learnt)
 
     def weigh(self, arrays: Arrays) -> Any:
         """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""
@@ -248,8 +247,16 @@ class ImageData(pl.LightningDataModule):
         return self._in_order("val") if "val" in self.splits else []
 
     def eval_dataloaders(self) -> dict[str, Any]:
-        """Return the batches of every split that is scored at the end: ``val``, and ``test`` where it has labels."""
-        return {split: self._in_order(split) for split in ("val", "test") if self.splits.get(split)}
+        """Return the batches of every split that is scored at the end: ``val``, and ``test`` where it has labels.
+
+        Before them those of the training images, as ``train``, if they are to be scored.
+        """
+        train = {"train": self._in_order(SCORED_TRAIN)} if self.score_train else {}
+        return train | {split: self._in_order(split) for split in ("val", "test") if self.splits.get(split)}
+
+    def scored(self, split: str) -> ImageDataset:
+        """Return the images of a split as they are scored: whole, and not augmented."""
+        return self.datasets[SCORED_TRAIN if split == "train" else split]
 
     def test_dataloader(self) -> list[Any]:
         """Return the batches of :meth:`eval_dataloaders`, in its order."""

@@ -12,7 +12,7 @@ from segbench.models import TrainingOutputs
 from segbench.scores import Convention, class_scores, mean_score
 from segbench.scores.counts import confusion_matrices
 from segbench.tasks.base import Task
-from segbench.tasks.evaluation import CountsTable, final_scores
+from segbench.tasks.evaluation import PER_CLASS_SCORES, CountsTable, final_scores
 from segbench.tasks.windows import Windows
 
 VALIDATION_SCORES = ("dice", "iou", "pixel_accuracy")
@@ -99,8 +99,9 @@ class SegmentationTask(Task[CountsTable]):
         convention = Convention()
         scores = {"val/loss": table.mean_loss}
         scores |= {f"val/{name}": mean_score(table.counts, name, convention) for name in VALIDATION_SCORES}
-        per_class = class_scores(table.counts, "dice", convention)
-        scores |= {f"val/dice_{name}": float(per_class[i]) for i, name in enumerate(self.class_names) if i > 0}
+        for score in PER_CLASS_SCORES:
+            values = class_scores(table.counts, score, convention)
+            scores |= {f"val/{score}_{name}": float(values[i]) for i, name in enumerate(self.class_names) if i > 0}
         return scores
 
     def final_scores(self, table: CountsTable) -> dict[str, float]:
@@ -110,4 +111,4 @@ class SegmentationTask(Task[CountsTable]):
     def metric_names(self) -> list[str]:
         """Return what can be monitored."""
         names = [f"val/{name}" for name in ("loss", *VALIDATION_SCORES)]
-        return names + [f"val/dice_{name}" for name in self.class_names[1:]]
+        return names + [f"val/{score}_{name}" for score in PER_CLASS_SCORES for name in self.class_names[1:]]
