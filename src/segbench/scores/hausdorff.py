@@ -69,7 +69,7 @@ def _farthest(one: LabelledSets, i: int, other: LabelledSets, j: int) -> float:
     # Where both boxes meet: nothing (an empty slice) if they do not.
     top, left = np.maximum(one.boxes[i][:2], box[:2])
     bottom, right = np.minimum(one.boxes[i][2:], box[2:]) + 1
-    within = np.argwhere(one.labels[top : max(top, bottom), left : max(left, right)] == i + 1) + (top, left)
+    within = np.argwhere(one.labels[top : max(top, bottom), left : max(left, right)] == i + 1) + np.array([top, left])
     points = np.concatenate([one.edges[i], within])
     points = points[other.labels[points[:, 0], points[:, 1]] != j + 1]
     if not len(points):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ def stage_starts(curves: pd.DataFrame | None) -> dict[int, float]:
         return {}
     stages = pd.Series(curves[STAGE].to_numpy(), index=curves["epoch"]).dropna()
     risen = stages[stages.diff() > 0]
-    return {int(stage): float(epoch) for epoch, stage in risen.items()}
+    return {int(stage): float(epoch) for epoch, stage in zip(risen.index.to_numpy(), risen, strict=True)}
 
 
 def draw_stages(axes: Axes, comparison: Comparison) -> None:
@@ -56,7 +57,7 @@ def stage_legend(comparison: Comparison) -> list[Line2D]:
     return found
 
 
-def _style(stage: int) -> str:
+def _style(stage: int) -> Any:
     return STYLES[(stage - 1) % len(STYLES)]
 
 
