@@ -358,7 +358,7 @@ def test_seg_decides_a_comparison_of_the_class_that_has_it(by_seg):
     table = score_table(found, proof)
     assert table.columns[table.sorted_by].title == "seg"
     assert "| seg |" in markdown_body(found)
-    assert r"seg & 95 % interval" in latex_table(found, proof).replace(r"\%", "%")
+    assert r"\textbf{model} & \textbf{seg} &" in latex_table(found, proof)
     assert score_name("seg") == "SEG"
     assert score_name("seg_disc") == "SEG disc"
 
