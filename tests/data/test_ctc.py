@@ -250,7 +250,7 @@ CASES = {
     ),
     "a damaged frame": (
         lambda f: (f / "01/t003.tif").write_bytes((f / "01/t003.tif").read_bytes()[:400]),
-        "t003.tif: ",
+        "t003.tif: damaged",
     ),
     "an empty frame": (lambda f: (f / "01/t003.tif").write_bytes(b""), "t003.tif: empty file"),
     "a constant frame": (
