@@ -345,6 +345,7 @@ BAD_CLASSIFICATIONS = {
     "model=mnist_cnn loss=ce trainer.monitor=val/dice": "trainer.monitor=val/dice: no such score",
     "experiment=digits/cnn variant=digits/cnn comparison.metric=dice": "comparison.metric=dice: no such score of mnist",
     "data=cmr experiment=cardiac/losses comparison.metric=dcie": "comparison.metric=dcie: no such score of cmr; did you mean dice?",
+    "data=cmr experiment=cardiac/losses comparison.claims=[{text:x,better:{loss:ce},metric:iuo}]": "comparison.claims[0].metric=iuo: no such score of cmr; did you mean iou?",
     "data=cmr experiment=cardiac/losses comparison.metric=object_dice": "comparison.metric=object_dice: no such score of cmr",
 }
 

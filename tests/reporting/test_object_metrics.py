@@ -8,7 +8,7 @@ import pytest
 import simulated
 
 from segbench.errors import ConfigError
-from segbench.reporting.claims import judge, measured
+from segbench.reporting.claims import explanation, judge, measured
 from segbench.reporting.collect import collect
 from segbench.reporting.contributions import parts
 from segbench.reporting.counts import derive, read_counts
@@ -128,6 +128,27 @@ def test_claims_are_judged_the_other_way_round(lower, higher, better, than, verd
         assert one.difference.mean == pytest.approx(LONGEST * two.difference.mean, abs=1e-3)
     assert low.strongest.label == high.strongest.label
     assert ("+" in measured(low)) is (verdict == "holds")
+
+
+def test_a_claim_about_another_score_is_judged_by_it_and_says_so(lower, higher):
+    entry = {"text": "x", "better": {"model": "m1"}, "than": [{"model": "m0"}]}
+    (plain,) = judge([entry], higher.rows, "test", "dice", Convention())
+    named, same = (
+        judge([entry | {"metric": metric}], lower.rows, "test", "dice", Convention())[0]
+        for metric in ("object_hausdorff", "dice")
+    )
+    (alone,) = judge([entry], lower.rows, "test", "object_hausdorff", Convention())
+    assert same == plain
+    assert replace(named, metric="") == alone
+    assert named.lower_is_better
+    assert measured(named) == f"object hausdorff: {measured(alone)}"
+    assert "Claims: mean difference in dice (test split) over" in explanation([plain], "dice", "test", "images")
+    both = explanation([plain, named], "dice", "test", "images")
+    turned = "(test split, rival minus winner of object_hausdorff, as lower is better) over"
+    assert f"Claims: mean difference in dice and object_hausdorff {turned}" in both
+    alone = explanation([named], "dice", "test", "images")
+    turned = "(test split, rival minus winner, as lower is better) over"
+    assert f"Claims: mean difference in object_hausdorff {turned}" in alone
 
 
 def test_figures_take_the_lowest_for_the_best(lower):

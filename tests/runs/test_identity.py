@@ -76,3 +76,13 @@ def test_one_batch_an_epoch_is_not_all_of_them():
 def test_identities_of_runs_on_disk_stay_what_they_are():
     assert identity(trainer__limit_train_batches=2) == "8e9604476a"
     assert identity(trainer__max_epochs=5.0, optimizer__lr=1.0) == "908327e5c8"
+
+
+def test_keys_that_came_later_change_nothing_until_they_are_used():
+    unused = {"predict": {"window": None, "overlap": 0.5}, "data__tiles": None}
+    assert identity(**unused) == identity()
+    assert identity(**(unused | {"predict": {"window": None, "overlap": 0.25}})) == identity()
+    used = {identity(**(unused | change)) for change in ({"data__tiles": "2x2"}, {"predict__window": [64, 64]})}
+    assert len(used | {identity()}) == 3
+    window = {"window": [64, 64], "overlap": 0.25}
+    assert identity(predict=window) != identity(predict=window | {"overlap": 0.5})

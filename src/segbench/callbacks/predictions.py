@@ -82,7 +82,7 @@ class StoredPredictions(pl.Callback):
                 if self._writer.full:
                     log.info("%s: not kept, as more than %g MB", PREDICTIONS, self.megabytes)
                 return
-            images = run.parent / images_name(split, data.fingerprint, data.datasets[split].ids)
+            images = run.parent / images_name(split, data.fingerprint, data.scored(split).ids)
             if self.megabytes and not images.exists() and data.in_channels in (1, 2, 3):
                 self._write_images(images, data, split)
         except SegbenchError:
@@ -93,7 +93,7 @@ class StoredPredictions(pl.Callback):
     def _write_images(self, path: Path, data: Any, split: str) -> None:
         writer = ArchiveWriter(self.megabytes * MEGABYTE)
         mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
-        dataset = data.datasets[split]
+        dataset = data.scored(split)
         instances = _instances(data)
         for item in (dataset[index] for index in range(len(dataset))):
             scaled = as_picture((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ MAX_PIXELS = 100_000_000
 # No class index: between the classes and 255 (ignore).
 _UNKNOWN = 254
 _MASK_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I")
+_GREY_BITS = {"L": 8, "I;16": 16, "I;16B": 16, "I;16L": 16}
 _IMAGE_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
@@ -45,6 +46,29 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
         if channels == 2 and (image.mode not in ("RGB", "RGBA") or pixels[..., 2].any()):
             raise DataError(f"{path}: expected two stains, the first two channels of an RGB image whose third is empty")
         return pixels[..., :channels]
+
+
+def read_grey(path: Path, depths: Sequence[int]) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Read a grey image without losing any of its bits (EXIF orientation applied).
+
+    Args:
+        path: The file.
+        depths: Bits a pixel that are expected: 8, 16 or both.
+
+    Returns:
+        uint8 or uint16 (H,W), as the file has it.
+
+    Raises:
+        DataError: One line: unreadable, truncated, colour, another depth, several frames, or too large.
+    """
+    with _open(path) as image:
+        bits = _GREY_BITS.get(image.mode)
+        if bits not in depths:
+            found = f"{image.mode} image" if bits is None else f"{bits}-bit grey image"
+            raise DataError(f"{path}: {found}; this data set reads {' and '.join(map(str, depths))}-bit grey images")
+        pixels = np.asarray(ImageOps.exif_transpose(image))
+    # Of either byte order in the file.
+    return pixels.astype(np.uint8) if bits == 8 else pixels.astype(np.uint16)
 
 
 def read_mask(path: Path, label_map: Mapping[int, int]) -> NDArray[np.uint8]:

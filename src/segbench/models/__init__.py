@@ -5,6 +5,16 @@ from segbench.models.outputs import TrainingOutputs
 from segbench.models.unet import AttentionUNet, UNet
 from segbench.models.unet3plus import UNet3Plus
 from segbench.models.unet_cardiac import CardiacUNet
+from segbench.models.unet_compressed import UNetCompressed
 from segbench.models.unetpp import UNetPlusPlus
 
-__all__ = ["AttentionUNet", "CardiacUNet", "DeepLabV3", "TrainingOutputs", "UNet", "UNet3Plus", "UNetPlusPlus"]
+__all__ = [
+    "AttentionUNet",
+    "CardiacUNet",
+    "DeepLabV3",
+    "TrainingOutputs",
+    "UNet",
+    "UNet3Plus",
+    "UNetCompressed",
+    "UNetPlusPlus",
+]

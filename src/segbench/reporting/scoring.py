@@ -83,9 +83,10 @@ def shown_scores(task: str, metric: str, scores: Sequence[SplitScores]) -> list[
 
 
 def class_score(task: str, metric: str) -> str:
-    """Return the score that is shown of each class: the deciding one where a class can have it."""
-    known = CLASS_SCORES if task == CLASSIFICATION else (*SCORES, *COLUMN_SCORES)
-    return metric if metric in known else "f1" if task == CLASSIFICATION else "dice"
+    """Return the score that is shown of each class: the deciding one, be it of one class, where a class can have it."""
+    known = tuple(CLASS_SCORES) if task == CLASSIFICATION else (*SCORES, *COLUMN_SCORES)
+    found = [name for name in known if metric == name or metric.startswith(f"{name}_")]
+    return found[0] if found else "f1" if task == CLASSIFICATION else "dice"
 
 
 def score_names(comparison: Comparison) -> list[str]:
