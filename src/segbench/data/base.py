@@ -51,8 +51,8 @@ class ImageData(pl.LightningDataModule):
             :func:`segbench.data.resident.fits` says so. The batches are the same bits.
         tiles: Rows and columns into which training images are cut, ``2x2`` say; None leaves them whole. Images that are
             scored are predicted tile by tile and joined.
-        score_train: Whether the training images, as they are, are scored at the end too, to see how far they were learnt
-            by heart.
+        score_train: Whether the training images, as they are, are scored at the end too: how far they were
+            learnt by heart.
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
         augmentation: Applied to training images, after the split.
         seed: The run's seed (order and augmentation).
