@@ -62,7 +62,7 @@ def test_each_seed_has_its_mark_in_its_configurations_colour_in_every_panel(arch
     assert [epoch for epoch, _ in marks] == [2, 3] * 2
     assert {to_rgb(colour) for _, colour in marks} == {to_rgb(COLOURS[1])}
     text = (tmp_path / "curves.svg").read_text()
-    assert text.count("augmentation stage 1 begins (after validation IoU disc passed 0.7)") == 1
+    assert text.count("augmentation stage 2 begins (after validation IoU disc passed 0.7)") == 1
 
 
 @pytest.mark.parametrize("augmentation", [None, {"stages": None}, {"stages": STAGES[:1]}, {"stages": [{}, {}]}, {}])
@@ -70,4 +70,4 @@ def test_marks_are_named_also_where_the_configuration_tells_no_threshold(archite
     staged(architectures, [0, 1], augmentation=augmentation)
     draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
     text = (tmp_path / "curves.svg").read_text()
-    assert "augmentation stage 1 begins<" in text
+    assert "augmentation stage 2 begins<" in text

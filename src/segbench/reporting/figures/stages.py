@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,7 +17,7 @@ from segbench.reporting.table import Comparison
 STAGE = "augmentation/stage"
 MARK = "0.35"
 # Of the first stage that is waited for, the second, ...; most curricula have one.
-STYLES = (":", "-.", "--")
+STYLES: tuple[Literal[":", "-.", "--"], ...] = (":", "-.", "--")
 
 
 def stage_starts(curves: pd.DataFrame | None) -> dict[int, float]:
@@ -29,9 +30,9 @@ def stage_starts(curves: pd.DataFrame | None) -> dict[int, float]:
     """
     if curves is None or STAGE not in curves:
         return {}
-    stages = pd.Series(curves[STAGE].to_numpy(), index=curves["epoch"]).dropna()
-    risen = stages[stages.diff() > 0]
-    return {int(stage): float(epoch) for epoch, stage in risen.items()}
+    known = curves[["epoch", STAGE]].dropna()
+    risen = known[known[STAGE].diff() > 0].to_numpy(float)
+    return {int(stage): epoch for epoch, stage in risen.tolist()}
 
 
 def draw_stages(axes: Axes, comparison: Comparison) -> None:
@@ -43,7 +44,7 @@ def draw_stages(axes: Axes, comparison: Comparison) -> None:
 
 
 def stage_legend(comparison: Comparison) -> list[Line2D]:
-    """Return what names the marks: a line for each stage that began, with the score that it waited for."""
+    """Return what names the marks: a line for each stage that began, counted from 1, with the score it waited for."""
     runs = [run for row in comparison.rows for run in row.runs]
     begun = sorted({stage for run in runs for stage in stage_starts(run.curves)})
     found = []
@@ -51,12 +52,12 @@ def stage_legend(comparison: Comparison) -> list[Line2D]:
         # Of what the configurations wait for each, if that differs.
         reasons = dict.fromkeys(_reason(run, stage) for run in runs if stage in stage_starts(run.curves))
         waited = " or ".join(reason for reason in reasons if reason)
-        label = f"a run's augmentation stage {stage} begins" + (f" ({waited})" if waited else "")
+        label = f"a run's augmentation stage {stage + 1} begins" + (f" ({waited})" if waited else "")
         found.append(Line2D([], [], color=MARK, linestyle=_style(stage), linewidth=1.1, label=label))
     return found
 
 
-def _style(stage: int) -> str:
+def _style(stage: int) -> Literal[":", "-.", "--"]:
     return STYLES[(stage - 1) % len(STYLES)]
 
 
