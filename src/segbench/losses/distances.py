@@ -6,6 +6,7 @@ from itertools import combinations, islice
 from math import comb
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
@@ -26,7 +27,8 @@ def two_nearest(instances: NDArray[np.integer[Any]]) -> tuple[NDArray[np.float32
 
     Returns:
         Two arrays float32 (H,W), in pixels between the centres of pixels; the first is 0 inside an object. Infinite
-        where there is no such object: both without objects, the second with one object.
+        where there is no such object: both without objects, the second with one object. The second is computed in
+        float32, so that its last digit may be off by one.
 
     Raises:
         ValueError: If ``instances`` is not (H,W) of integers that are 0 or more.
@@ -36,38 +38,27 @@ def two_nearest(instances: NDArray[np.integer[Any]]) -> tuple[NDArray[np.float32
     numbers = np.unique(instances[instances != 0])
     if len(numbers) and numbers[0] < 0:
         raise ValueError(f"instances: objects are numbered from 1, the least is {numbers[0]}")
-    first = second = np.full(instances.shape, np.inf, np.float32)
     if len(numbers) == 0:
-        return first, second.copy()
+        return np.full(instances.shape, np.inf, np.float32), np.full(instances.shape, np.inf, np.float32)
     compact = np.where(instances != 0, np.searchsorted(numbers, instances) + 1, 0)
-    squared, rows, columns = _nearest(compact != 0)
-    first = np.sqrt(squared, dtype=np.float64).astype(np.float32)
-    if len(numbers) == 1:
-        return first, second
+    first, (rows, columns) = distance_transform_edt(compact == 0, return_indices=True)
     nearest = compact[rows, columns]
-    least = np.full(instances.shape, np.iinfo(np.int64).max)
-    for members in _codes(len(numbers)).T:
-        squared = _nearest(members[compact])[0]
-        np.minimum(least, squared, out=least, where=~members[nearest])
-    return first, np.sqrt(least, dtype=np.float64).astype(np.float32)
+    second = np.full(instances.shape, np.inf, np.float32)
+    for has in _codes(len(numbers)).T if len(numbers) > 1 else ():
+        # SciPy's transform says which object is nearest; this one, of float32, takes a third of its time.
+        distance = cv2.distanceTransform((~has[compact]).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        distance[has[nearest]] = np.inf
+        np.minimum(second, distance, out=second)
+    return first.astype(np.float32), second
 
 
 def _codes(count: int) -> NDArray[np.bool_]:
     """Return a code for each of ``count`` objects, bool (count + 1, t); that of number 0, no object, has no bit.
 
-    For two objects or more every bit is some object's. One object has a code of one bit that it lacks.
+    For two objects or more every bit is some object's.
     """
     bits = next(t for t in range(1, count + 2) if comb(t, t // 2) >= count)
     codes = np.zeros((count + 1, bits), bool)
     for code, chosen in zip(codes[1:], islice(combinations(range(bits), bits // 2), count), strict=True):
         code[list(chosen)] = True
     return codes
-
-
-def _nearest(objects: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """Return the squared distance (H,W) to the nearest true pixel, its row and its column; one must be true."""
-    height, width = objects.shape
-    rows, columns = distance_transform_edt(~objects, return_distances=False, return_indices=True)
-    down = (rows - np.arange(height, dtype=np.int32)[:, None]).astype(np.int64)
-    right = (columns - np.arange(width, dtype=np.int32)).astype(np.int64)
-    return down * down + right * right, rows, columns
