@@ -57,7 +57,12 @@ class SegmentationData(ImageData):
             return None
         weights, settings = self.pixel_weights, self.settings()
         return load_weights(
-            arrays, self.records, weights, lambda record, mask: instances_of(self, record, mask), settings, self.cache_dir
+            arrays,
+            self.records,
+            weights,
+            lambda record, mask: instances_of(self, record, mask),
+            settings,
+            self.cache_dir,
         )
 
     # -- what a prediction needs to know -----------------------------------------------------------

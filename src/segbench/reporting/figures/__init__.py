@@ -18,6 +18,7 @@ from segbench.reporting.figures.costs import draw_costs
 from segbench.reporting.figures.curves import draw_curves
 from segbench.reporting.figures.differences import draw_differences
 from segbench.reporting.figures.distributions import draw_distributions
+from segbench.reporting.figures.epochs import draw_epochs
 from segbench.reporting.figures.examples import draw_examples
 from segbench.reporting.figures.frequencies import draw_frequencies
 from segbench.reporting.figures.mistakes import draw_best_mistakes
@@ -71,6 +72,7 @@ FIGURES: tuple[FigureSpec, ...] = (
     FigureSpec("Objects found and missed", "objects.png", draw_objects, shows_data=True, task=_PIXELS),
     FigureSpec("Most confident mistakes", "mistakes.png", _plain(draw_best_mistakes), shows_data=True, task=_LABELS),
     FigureSpec("Learning curves", "curves.png", _plain(draw_curves)),
+    FigureSpec("Predictions after epochs", "epochs.png", draw_epochs, shows_data=True, task=_PIXELS),
     FigureSpec("Class frequencies", "frequencies.png", _plain(draw_frequencies)),
 )
 
