@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> None:
     inside = run if run.is_dir() else run.resolve().parent.parent
     name = images.resolve().name if images.is_dir() else name_without_suffix(images.resolve())
     out = Path(options.out) if options.out else inside / "predictions" / name
-    windows = Windows(size=tuple(options.window), overlap=options.overlap) if options.window else None
+    windows = Windows(size=(options.window[0], options.window[1]), overlap=options.overlap) if options.window else None
     predictor = Predictor.load(run, choose_device(options.accelerator), options.batch_size, windows)
     outcome = predict_files(predictor, images, out, options.overlays)
     for line in outcome.skipped:

@@ -37,7 +37,8 @@ def column(directory, name="augmentation/stage"):
         return [float(row[name]) for row in csv.DictReader(stream)]
 
 
-def test_the_stage_begins_after_the_epoch_that_passes_the_threshold(config, run, tmp_path):
+def test_the_stage_begins_after_the_epoch_that_passes_the_threshold(config, run, tmp_path, caplog):
+    caplog.set_level("INFO", "segbench")
     # The loss falls below its own first value, so a stage that waits for half way begins within the run.
     run(config("val/loss", 0.0), tmp_path / "never")
     assert column(tmp_path / "never") == [0, 0, 0, 0]
@@ -46,9 +47,11 @@ def test_the_stage_begins_after_the_epoch_that_passes_the_threshold(config, run,
     first = next(epoch for epoch, loss in enumerate(losses) if loss <= losses[1])
     assert column(tmp_path / "later") == [float(epoch > first) for epoch in range(4)]
     # Up to there nothing differs, and from there on the other images do.
-    assert column(tmp_path / "later", "train/loss")[: first + 1] == column(tmp_path / "never", "train/loss")[: first + 1]
+    assert (
+        column(tmp_path / "later", "train/loss")[: first + 1] == column(tmp_path / "never", "train/loss")[: first + 1]
+    )
     assert column(tmp_path / "later", "train/loss")[first + 1] != column(tmp_path / "never", "train/loss")[first + 1]
-    assert f"stage 2 of 2 begins with epoch {first + 2}" in (tmp_path / "later" / "train.log").read_text()
+    assert f"stage 2 of 2 begins with epoch {first + 2}" in caplog.text
 
 
 def states(directory):

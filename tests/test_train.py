@@ -473,6 +473,12 @@ def test_options_train(run, tiny, tmp_path, overrides):
     assert np.isfinite(summary["best"]["value"])
 
 
+def test_each_row_of_the_curves_has_the_rate_that_its_epoch_was_trained_with(run, tiny, tmp_path):
+    table = "scheduler.rates=[[1,1e-3],[2,0.5],[9,1e-4]]"
+    run(tiny(tmp_path, "scheduler=epoch_table", table), tmp_path / "run")
+    assert pd.read_csv(tmp_path / "run" / "metrics.csv")["lr"].tolist() == [1e-3, 0.5, 1e-4]
+
+
 def test_early_stopping_stops_and_is_remembered(run, tiny, tmp_path, monkeypatch):
     overrides = (
         "trainer.early_stopping=1",

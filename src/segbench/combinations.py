@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from segbench import callbacks
 from segbench.augmentation import Curriculum
 from segbench.data.base import ImageData
-from segbench.data.objects import ObjectData
+from segbench.data.objects import scored_classes
 from segbench.errors import ConfigError
 from segbench.losses import CrossEntropy
 from segbench.scores.columns import COLUMN_SCORES
@@ -85,6 +85,7 @@ def check_curriculum(cfg: DictConfig, data: ImageData, names: list[str]) -> None
     if not isinstance(data.augmentation, Curriculum):
         return
     if cfg.data.get("fit_on", "train") != "train":
+<<<<<<< HEAD
         raise ConfigError(
             "data.fit_on=train+val: the curriculum's stages wait for a validation score; use fit_on=train"
         )
@@ -93,6 +94,13 @@ def check_curriculum(cfg: DictConfig, data: ImageData, names: list[str]) -> None
             raise ConfigError(
                 f"augmentation: a stage waits for {stage.monitor}: no such score{nearest(stage.monitor, names)}"
             )
+=======
+        raise ConfigError("data.fit_on=train+val: stages of a curriculum wait for validation scores; use fit_on=train")
+    for stage in data.augmentation.stages[1:]:
+        if stage.monitor not in names:
+            like = nearest(str(stage.monitor), names)
+            raise ConfigError(f"augmentation: a stage waits for {stage.monitor}: no such score{like}")
+>>>>>>> origin/core
 
 
 def check_metric(cfg: DictConfig, data: ImageData) -> None:
@@ -107,11 +115,14 @@ def check_metric(cfg: DictConfig, data: ImageData) -> None:
     """
     if cfg.comparison is None:
         return
-    whole = [*SCORES, "pixel_accuracy", *(COLUMN_SCORES if isinstance(data, ObjectData) else ())]
+    objects = scored_classes(data)
+    whole = [*SCORES, "pixel_accuracy", *(COLUMN_SCORES if objects else ())]
     scores = whole if data.task == "segmentation" else [ACCURACY, *CLASS_SCORES]
-    single = [name for name in scores if name not in ("pixel_accuracy", ACCURACY) or data.task == "segmentation"]
-    classes = [form for name in data.class_names for form in (name, name.replace(" ", "_"))]
-    known = [*scores, *(f"{name}_{label}" for name in single for label in classes)]
+    of_all = ("pixel_accuracy",) if data.task == "segmentation" else (ACCURACY,)
+    known = list(scores)
+    for name in scores:
+        labels = () if name in of_all else objects if name in COLUMN_SCORES else data.class_names
+        known += [f"{name}_{form}" for label in labels for form in (label, label.replace(" ", "_"))]
     claims = enumerate(cfg.comparison.get("claims") or ())
     asked = {"": cfg.comparison.metric} | {f"claims[{place}].": claim.get("metric") for place, claim in claims}
     for place, metric in asked.items():

@@ -20,7 +20,7 @@ class Echo(Dataset):
 
 def batches(length, batch_size, epoch, start=0, seed=0, workers=0, steps=None):
     loader = ReplayLoader(Echo(length), batch_size, seed, lambda: (epoch, start), steps, num_workers=workers)
-    return [(batch["epoch"].tolist(), batch["index"].tolist()) for batch in loader]
+    return [(batch["epoch"].tolist(), batch["item"].tolist()) for batch in loader]
 
 
 @given(st.integers(1, 40), st.integers(1, 10), st.integers(0, 5), st.data())
@@ -44,7 +44,7 @@ def test_workers_do_not_change_the_order_and_the_position_is_asked_for_late():
     loader = ReplayLoader(Echo(20), 3, 0, lambda: tuple(now))
     iterator = iter(loader)
     now[:] = [2, 1]
-    assert [(batch["epoch"].tolist(), batch["index"].tolist()) for batch in iterator] == expected
+    assert [(batch["epoch"].tolist(), batch["item"].tolist()) for batch in iterator] == expected
 
 
 def test_all_images_make_one_batch_however_many_they_are():
@@ -80,7 +80,7 @@ def test_an_epoch_of_so_many_steps_takes_passes_one_after_the_other(length, batc
 def test_a_sample_that_comes_again_in_an_epoch_is_another_draw_and_passes_have_orders_of_their_own():
     loader = ReplayLoader(Echo(11), 4, 0, lambda: (2, 0), steps=6, stage=lambda: 1)
     found = list(loader)
-    pairs = [pair for batch in found for pair in zip(batch["index"].tolist(), batch["repeat"].tolist(), strict=True)]
+    pairs = [pair for batch in found for pair in zip(batch["item"].tolist(), batch["repeat"].tolist(), strict=True)]
     assert len(set(pairs)) == len(pairs) == 24
     passes = [[index for index, repeat in pairs if repeat == number] for number in (0, 1)]
     assert sorted(passes[0]) == sorted(passes[1]) == list(range(11))

@@ -62,6 +62,20 @@ def test_the_way_a_value_is_written_does_not_matter():
     assert run_id(reordered) == identity()
 
 
+def test_the_order_of_named_transforms_and_stages_matters():
+    """Turned and then deformed is not deformed and then turned."""
+    turn, bend = {"_target_": "Turn", "p": 1.0}, {"_target_": "Bend", "p": 1.0}
+    for wrap in (lambda t: {"transforms": t}, lambda t: {"stages": {"a": {"augmentation": {"transforms": t}}}}):
+        one = identity(augmentation=wrap({"turn": turn, "bend": bend}))
+        assert identity(augmentation=wrap({"bend": bend, "turn": turn})) != one
+        assert identity(augmentation=wrap({"turn": dict(reversed(turn.items())), "bend": bend})) == one
+        assert identity(augmentation=wrap({"turn": turn | {"p": 1}, "bend": bend})) == one
+    stages = {"easy": {"augmentation": {}}, "hard": {"augmentation": {"copies": []}}}
+    assert identity(augmentation={"stages": stages}) != identity(
+        augmentation={"stages": dict(reversed(stages.items()))}
+    )
+
+
 def test_the_configuration_is_left_as_it_was():
     cfg = OmegaConf.create(BASE)
     run_id(cfg)

@@ -1,5 +1,7 @@
 """Images predicted window by window."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ def test_windows_cover_a_side_and_overlap_enough(side, window, overlap):
     places = starts(side, window, overlap)
     assert places[0] == 0
     assert places[-1] + window == side
-    steps = [after - before for before, after in zip(places, places[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(places)]
     assert all(1 <= step <= max(window * (1 - overlap), 1) + 1 for step in steps)
 
 
@@ -24,7 +26,9 @@ def pointwise(image):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.integers(1, 24), st.floats(0, 0.8))
-def test_a_network_that_sees_one_pixel_sees_the_same_through_windows(height, width, window_height, window_width, overlap):
+def test_a_network_that_sees_one_pixel_sees_the_same_through_windows(
+    height, width, window_height, window_width, overlap
+):
     image = torch.randn(2, 1, height, width, generator=torch.Generator().manual_seed(height * 41 + width))
     windows = Windows(size=(window_height, window_width), overlap=overlap)
     assert torch.allclose(windows.predict(pointwise, image), pointwise(image), atol=1e-5)

@@ -98,6 +98,8 @@ def _stage(key: str, place: int, settings: Mapping[str, Any]) -> Stage:
     stage = Stage(**settings)
     if not isinstance(stage.augmentation, Augmentation) or isinstance(stage.augmentation, Curriculum):
         raise ConfigError(f"{key}.augmentation: must be a segbench.augmentation.Augmentation (none.yaml for none)")
+    if place and not isinstance(stage.monitor, str):
+        raise ConfigError(f"{key}.monitor={stage.monitor}: must be the name of a score, such as val/loss")
     if place and (not isinstance(stage.threshold, Real) or not math.isfinite(stage.threshold)):
         raise ConfigError(f"{key}.threshold={stage.threshold}: must be a number")
     return stage

@@ -68,15 +68,21 @@ class Elastic(albumentations.DualTransform):
         self, img: NDArray[Any], *, from_x: NDArray[np.float32], from_y: NDArray[np.float32], **params: Any
     ) -> NDArray[Any]:
         """Return the deformed image (H,W,C)."""
-        moved = cv2.remap(img, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-        # OpenCV drops the last axis of grey images.
-        return moved.reshape(img.shape)
+        # One channel at a time: of 2, or more than 4, together OpenCV 5 rounds places to 1/32 pixel.
+        channels = [img[..., channel] for channel in range(img.shape[2])]
+        return np.stack([_remapped(channel, from_x, from_y, cv2.INTER_LINEAR, 0) for channel in channels], axis=-1)
 
     def apply_to_mask(
         self, mask: NDArray[Any], *, from_x: NDArray[np.float32], from_y: NDArray[np.float32], **params: Any
     ) -> NDArray[Any]:
         """Return the deformed mask (H,W)."""
-        return cv2.remap(mask, from_x, from_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=255)
+        return _remapped(mask, from_x, from_y, cv2.INTER_NEAREST, 255)
+
+
+def _remapped(
+    plane: NDArray[Any], from_x: NDArray[np.float32], from_y: NDArray[np.float32], interpolation: int, outside: int
+) -> NDArray[Any]:
+    return cv2.remap(plane, from_x, from_y, interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=outside)
 
 
 def smoothed(field: NDArray[np.float32], sigma: float, margin: int) -> NDArray[np.float32]:

@@ -19,8 +19,8 @@ class CurriculumStages(pl.Callback):
     """Keeps at which stage of a :class:`segbench.augmentation.Curriculum` training is.
 
     A stage begins with the epoch after the validation in which its monitor passes its threshold, one stage at a time,
-    and none is left again. The stage is in the checkpoint, so a resumed run goes on in it; it is in the log and, from 0,
-    in the curves as ``augmentation/stage``; training items are asked for by it, so any number of workers sees it at once.
+    and none is left again. The stage is in the checkpoint, so a resumed run goes on in it; it is in the log and, from
+    0, in the curves as ``augmentation/stage``; training items are asked for by it, so any number of workers sees it.
 
     Args:
         curriculum: The stages.
@@ -52,6 +52,8 @@ class CurriculumStages(pl.Callback):
         if self.stage + 1 == len(self.curriculum.stages):
             return
         following = self.curriculum.stages[self.stage + 1]
+        assert following.monitor is not None
+        assert following.threshold is not None
         value = float(trainer.callback_metrics[following.monitor])
         lower = monitor_mode(following.monitor) == "min"
         if value <= following.threshold if lower else value >= following.threshold:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -48,10 +49,10 @@ class ImageData(pl.LightningDataModule):
         fit_on: ``train``, or ``train+val`` for a final model: nothing is then left to choose an epoch by.
         resident: Whether the images lie as one tensor on the training device: True, False, or ``auto`` for as soon as
             :func:`segbench.data.resident.fits` says so. The batches are the same bits.
-        tiles: Rows and columns into which training images are cut, ``2x2`` or the like; None leaves them whole. Images
-            that are scored are predicted tile by tile and joined.
-        score_train: Whether the training images, as they are, are scored at the end too, to see how far they were learnt
-            by heart.
+        tiles: Rows and columns into which training images are cut, ``2x2`` say; None leaves them whole. Images that are
+            scored are predicted tile by tile and joined.
+        score_train: Whether the training images, as they are, are scored at the end too: how far they were
+            learnt by heart.
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
         augmentation: Applied to training images, after the split.
         seed: The run's seed (order and augmentation).
@@ -98,9 +99,13 @@ class ImageData(pl.LightningDataModule):
         self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
         self.score_train = score_train
         if self.tiles != (1, 1) and self.task != "segmentation":
+<<<<<<< HEAD
             raise ConfigError(
                 f"data.tiles={tiles}: {self.name} has a label an image, which cannot be cut; leave it out"
             )
+=======
+            raise ConfigError(f"data.tiles={tiles}: {self.name} has one label an image; leave it out")
+>>>>>>> origin/core
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
         self.size = None if size is None else (int(size[0]), int(size[1]))
@@ -209,12 +214,13 @@ class ImageData(pl.LightningDataModule):
         weights = self.weigh(arrays)
         self._measure(arrays)
         for split, indices in self.splits.items():
-            plain = (arrays, indices, records, self.mean, self.std, self.scale)
+            plain = partial(
+                self.dataset_class, arrays, indices, records, self.mean, self.std, self.scale, weights=weights
+            )
             if split != "train" or self.score_train:
-                self.datasets[SCORED_TRAIN if split == "train" else split] = self.dataset_class(*plain, weights=weights)
+                self.datasets[SCORED_TRAIN if split == "train" else split] = plain()
             if split == "train":
-                learnt = {"augmentation": self.augmentation, "seed": self.seed, "tiles": self.tiles}
-                self.datasets[split] = self.dataset_class(*plain, weights=weights, **learnt)
+                self.datasets[split] = plain(augmentation=self.augmentation, seed=self.seed, tiles=self.tiles)
 
     def weigh(self, arrays: Arrays) -> Any:
         """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""

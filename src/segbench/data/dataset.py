@@ -47,7 +47,7 @@ class Normalise:
 class ImageDataset(Dataset[dict[str, Any]]):
     """One split of a data set: images with what is to be learnt of them.
 
-    ``dataset[index]`` is an item as it is; ``dataset[draw]`` is augmented by the seed (seed, "augment", epoch, index),
+    ``dataset[index]`` is an item as it is; ``dataset[draw]`` is augmented by the seed (seed, "augment", epoch, item),
     with the repeat behind it where it is not the first, so it is the same in any worker. Where images are cut into
     tiles, each tile is an item. Where the augmentation makes copies, they follow the images: first copy of every image,
     then the second, each under the image's id and the copy's name.
@@ -133,13 +133,14 @@ class ImageDataset(Dataset[dict[str, Any]]):
     def _augmented(
         self, image: NDArray[Any], target: NDArray[np.uint8], planes: dict[str, NDArray[Any]], draw: Draw
     ) -> tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]:
-        assert self.augmentation is not None
+        augmentation = self.augmentation
+        assert augmentation is not None
         again = (draw.repeat,) if draw.repeat else ()
-        seed = derive_seed(self.seed, "augment", draw.epoch, int(draw.index), *again)
+        seed = derive_seed(self.seed, "augment", draw.epoch, int(draw.item), *again)
         moved = dict[str, NDArray[Any]]()
 
         def move(pixels: NDArray[Any], mask: NDArray[np.uint8]) -> Pair:
-            pixels, mask, found = self.augmentation.move(pixels, mask, planes, seed, draw.stage)
+            pixels, mask, found = augmentation.move(pixels, mask, planes, seed, draw.stage)
             moved.update(found)
             return pixels, mask
 

@@ -27,13 +27,13 @@ class Draw(NamedTuple):
 
     Attributes:
         epoch: The epoch, from 0.
-        index: The item in the data set.
+        item: Its number in the data set.
         repeat: How often it came before in this epoch, which may be longer than one pass.
         stage: The stage of the curriculum, from 0.
     """
 
     epoch: int
-    index: int
+    item: int
     repeat: int = 0
     stage: int = 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,14 @@ class ObjectData:
             DataError: If the file is bad.
         """
         return None
+
+
+def scored_classes(data: Any) -> tuple[str, ...]:
+    """Return the names of the classes whose objects are scored; none for data that is no :class:`ObjectData`."""
+    if not isinstance(data, ObjectData):
+        return ()
+    names: tuple[str, ...] = cast(Any, data).class_names[1:]
+    return names if data.object_classes is None else data.object_classes
 
 
 def instances_of(data: Any, record: Record, mask: NDArray[np.uint8]) -> NDArray[np.integer[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -55,15 +56,8 @@ class SegmentationData(ImageData):
         """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""
         if self.pixel_weights is None:
             return None
-        weights, settings = self.pixel_weights, self.settings()
-        return load_weights(
-            arrays,
-            self.records,
-            weights,
-            lambda record, mask: instances_of(self, record, mask),
-            settings,
-            self.cache_dir,
-        )
+        instances = partial(instances_of, self)
+        return load_weights(arrays, self.records, self.pixel_weights, instances, self.settings(), self.cache_dir)
 
     # -- what a prediction needs to know -----------------------------------------------------------
 

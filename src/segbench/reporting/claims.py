@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from segbench.config import Claim
+from segbench.errors import ConfigError
 from segbench.reporting.answer import listed
 from segbench.reporting.factors import factor_value, show_value
 from segbench.reporting.mcnemar import identical_images, mcnemar
@@ -128,6 +129,9 @@ def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention:
             found.append(Rival(rival.label, difference))
         except UnpairedError as error:
             reasons.append(f"{winner.label} and {rival.label}: {error}")
+        except ConfigError as error:
+            # The deciding metric all runs have; another score may be younger than some of them.
+            reasons.append(f"{winner.label} and {rival.label}: {str(error).removeprefix('comparison.metric: ')}")
     if reasons:
         verdict: Verdict = "cannot be judged"
     else:
