@@ -85,22 +85,11 @@ def check_curriculum(cfg: DictConfig, data: ImageData, names: list[str]) -> None
     if not isinstance(data.augmentation, Curriculum):
         return
     if cfg.data.get("fit_on", "train") != "train":
-<<<<<<< HEAD
-        raise ConfigError(
-            "data.fit_on=train+val: the curriculum's stages wait for a validation score; use fit_on=train"
-        )
-    for stage in data.augmentation.stages[1:]:
-        if stage.monitor not in names:
-            raise ConfigError(
-                f"augmentation: a stage waits for {stage.monitor}: no such score{nearest(stage.monitor, names)}"
-            )
-=======
         raise ConfigError("data.fit_on=train+val: stages of a curriculum wait for validation scores; use fit_on=train")
     for stage in data.augmentation.stages[1:]:
         if stage.monitor not in names:
             like = nearest(str(stage.monitor), names)
             raise ConfigError(f"augmentation: a stage waits for {stage.monitor}: no such score{like}")
->>>>>>> origin/core
 
 
 def check_metric(cfg: DictConfig, data: ImageData) -> None:

@@ -99,13 +99,7 @@ class ImageData(pl.LightningDataModule):
         self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
         self.score_train = score_train
         if self.tiles != (1, 1) and self.task != "segmentation":
-<<<<<<< HEAD
-            raise ConfigError(
-                f"data.tiles={tiles}: {self.name} has a label an image, which cannot be cut; leave it out"
-            )
-=======
             raise ConfigError(f"data.tiles={tiles}: {self.name} has one label an image; leave it out")
->>>>>>> origin/core
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
         self.size = None if size is None else (int(size[0]), int(size[1]))
