@@ -257,6 +257,7 @@ def _fit_and_evaluate(
             item.write(run.path, data, list(loaders)[-1])
     for panel in panels if loaders else []:
         panel.draw(task, data, list(loaders)[-1], run.figures / "predictions.png", loggers, trainer.global_step)
+    callbacks.draw_weights(data, run.figures / "weights.png")
     return summary
 
 

@@ -25,6 +25,7 @@ from segbench.reporting.figures.mistakes import draw_best_mistakes
 from segbench.reporting.figures.objects import draw_objects
 from segbench.reporting.figures.ranks import draw_ranks
 from segbench.reporting.figures.seeds import draw_seeds
+from segbench.reporting.figures.weight_map import copy_weight_map
 from segbench.reporting.table import Comparison
 
 __all__ = ["FIGURES", "FigureSpec", "NothingToDrawError", "draw_all", "figures_of"]
@@ -73,6 +74,7 @@ FIGURES: tuple[FigureSpec, ...] = (
     FigureSpec("Most confident mistakes", "mistakes.png", _plain(draw_best_mistakes), shows_data=True, task=_LABELS),
     FigureSpec("Learning curves", "curves.png", _plain(draw_curves)),
     FigureSpec("Predictions after epochs", "epochs.png", draw_epochs, shows_data=True, task=_PIXELS),
+    FigureSpec("Weights of pixels", "weights.png", _plain(copy_weight_map), shows_data=True, task=_PIXELS),
     FigureSpec("Class frequencies", "frequencies.png", _plain(draw_frequencies)),
 )
 
