@@ -213,6 +213,9 @@ def _fit_and_evaluate(
     extra = {name: build(f"callbacks.{name}", cfg) for name in cfg.callbacks}
     if isinstance(data.augmentation, Curriculum):
         extra["curriculum"] = callbacks.CurriculumStages(data.augmentation)
+    panels = [item for item in extra.values() if isinstance(item, callbacks.PredictionPanels)]
+    for panel in panels:
+        panel.directory = run.path
     trainer = build_trainer(
         cfg,
         loggers,
@@ -252,9 +255,9 @@ def _fit_and_evaluate(
     for item in extra.values():
         if loaders and isinstance(item, callbacks.StoredPredictions):
             item.write(run.path, data, list(loaders)[-1])
-    panels = [item for item in extra.values() if isinstance(item, callbacks.PredictionPanels)]
     for panel in panels if loaders else []:
         panel.draw(task, data, list(loaders)[-1], run.figures / "predictions.png", loggers, trainer.global_step)
+    callbacks.draw_weights(data, run.figures / "weights.png")
     return summary
 
 

@@ -10,6 +10,7 @@ from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
 from segbench.callbacks.stopping import ResumableEarlyStopping
 from segbench.callbacks.volumes import VolumeScores
+from segbench.callbacks.weights import draw_weights
 
 __all__ = [
     "LAST_EPOCH",
@@ -23,4 +24,5 @@ __all__ = [
     "StoredPredictions",
     "TerminalBar",
     "VolumeScores",
+    "draw_weights",
 ]

@@ -13,6 +13,8 @@ import pytorch_lightning as pl
 import torch
 
 from segbench.errors import ConfigError, SegbenchError
+from segbench.reporting.epochs import keep_epoch, open_epochs
+from segbench.reporting.figures.epochs import epochs_figure
 from segbench.reporting.mistakes import ACROSS, Mistake, draw_mistakes
 from segbench.reporting.panels import as_picture, draw_panels
 from segbench.runs.files import atomic_open
@@ -33,13 +35,23 @@ class PredictionPanels(pl.Callback):
             classification, how many rows of mistakes.
         every_n_epochs: Also send validation images to the loggers every so many epochs (0: only at the end): always
             the same ones, spread evenly over the split, so that they can be followed through the training.
+        at_epochs: After these epochs, counted from 1, the predictions of the same validation images are kept in
+            ``figures/epochs``, and drawn beside each other in ``figures/epochs.png``; at the end also those of the
+            best weights.
+
+    Attributes:
+        directory: The run directory, set before training; without one nothing is kept.
     """
 
-    def __init__(self, images: int = 3, every_n_epochs: int = 0) -> None:
+    def __init__(self, images: int = 3, every_n_epochs: int = 0, at_epochs: Sequence[int] = ()) -> None:
         if images < 1 or every_n_epochs < 0:
             raise ValueError(f"images must be at least 1 and every_n_epochs at least 0, got {images}, {every_n_epochs}")
+        if any(not isinstance(epoch, int) or epoch < 1 for epoch in at_epochs):
+            raise ValueError(f"at_epochs must be epochs, counted from 1, got {list(at_epochs)}")
         self.images = images
         self.every_n_epochs = every_n_epochs
+        self.at_epochs = frozenset(at_epochs)
+        self.directory: Path | None = None
         self._precision: Any = 32
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -49,21 +61,44 @@ class PredictionPanels(pl.Callback):
             ConfigError: If validation images are wanted of a classification.
         """
         data: Any = trainer.datamodule  # type: ignore[attr-defined]  # None where loaders are given
-        if self.every_n_epochs and getattr(data, "task", "") == "classification":
+        labels = getattr(data, "task", "") == "classification"
+        if self.every_n_epochs and labels:
             raise ConfigError(
                 f"callbacks.panels.every_n_epochs={self.every_n_epochs}: is for masks, and data={data.name} has labels;"
                 " set it to 0"
             )
+        if self.at_epochs and labels:
+            raise ConfigError(
+                f"callbacks.panels.at_epochs={sorted(self.at_epochs)}: is for masks, and data={data.name} has labels;"
+                " set it to []"
+            )
         self._precision = trainer.precision
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Send validation images to the loggers where it is due."""
+        """Send validation images to the loggers, and keep their predictions, where it is due."""
+        if trainer.current_epoch + 1 in self.at_epochs:
+            self._keep(pl_module, trainer.datamodule, trainer.current_epoch + 1)  # type: ignore[attr-defined]
         if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0 and trainer.loggers:
             data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit(datamodule=...)
             with _only_warning("validation images"):
-                images = len(data.datasets["val"])
-                panel = _predict(pl_module, data, "val", _spread(images, min(self.images, images)), self._precision)
+                panel = self._validation_images(pl_module, data)
                 log_panels(trainer.loggers, _stacked(panel), data.class_names, trainer.global_step)
+
+    def _validation_images(self, task: pl.LightningModule, data: Any) -> dict[str, list[Any]]:
+        images = len(data.datasets["val"])
+        return _predict(task, data, "val", _spread(images, min(self.images, images)), self._precision)
+
+    def _keep(self, task: pl.LightningModule, data: Any, epoch: int | None) -> None:
+        """Keep the predictions of validation images after an epoch, or (None) of the best weights, and draw them."""
+        if self.directory is None:
+            return
+        with _only_warning("predictions after epochs"):
+            keep_epoch(self.directory, epoch, self._validation_images(task, data), data.class_names)
+            kept = open_epochs(self.directory)
+            if kept is None:
+                raise ValueError("what was written cannot be read")
+            with atomic_open(self.directory / "figures" / "epochs.png") as stream:
+                epochs_figure(kept, data.class_names).savefig(stream, format="png")
 
     def draw(self, task: pl.LightningModule, data: Any, split: str, path: Path, loggers: list[Any], step: int) -> None:
         """Draw the split's images by rank, with the task's present weights; a picture that fails is only warned of.
@@ -81,6 +116,8 @@ class PredictionPanels(pl.Callback):
             loggers: Loggers that get the same pictures.
             step: The step they are logged at.
         """
+        if self.directory is not None and self.at_epochs and open_epochs(self.directory) is not None:
+            self._keep(task, data, None)
         with _only_warning(path):
             table: Any = task.evaluation[split]  # type: ignore[index]  # Module knows no tables
             if isinstance(table, LabelsTable):

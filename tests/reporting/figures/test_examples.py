@@ -42,9 +42,9 @@ def run(maker, model, tps, seed=0, keep=True, split="test", ids=IDS, size=(20, 5
 def lines(monkeypatch):
     """The lines drawn: how many masks each has."""
     drawn = []
-    real = examples._draw_line
+    real = examples.draw_line
     monkeypatch.setattr(
-        examples, "_draw_line", lambda axes, image, masks: drawn.append(len(masks)) or real(axes, image, masks)
+        examples, "draw_line", lambda axes, image, masks: drawn.append(len(masks)) or real(axes, image, masks)
     )
     return drawn
 

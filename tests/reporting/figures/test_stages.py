@@ -11,6 +11,8 @@ from segbench.reporting.table import compare
 
 STAGES = [{"augmentation": {}}, {"augmentation": {}, "monitor": "val/iou_disc", "threshold": 0.7}]
 
+NAMED = dict(zip(("early", "late"), STAGES, strict=True))
+
 
 def staged(maker, stages, model="unet", seed=0, **config):
     """Write a run whose epochs, from 1, were trained in these stages."""
@@ -54,15 +56,21 @@ def test_curves_of_runs_without_stages_have_no_mark(architectures, tmp_path, mar
 
 
 def test_each_seed_has_its_mark_in_its_configurations_colour_in_every_panel(architectures, tmp_path, marks):
-    staged(architectures, [0, 0, 0, 0], "attunet", augmentation={"stages": STAGES})
+    staged(architectures, [0, 0, 0, 0], "attunet", augmentation={"stages": NAMED})
     for seed, stages in enumerate(([0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 1])):
-        staged(architectures, stages, "unet", seed, augmentation={"stages": STAGES})
+        staged(architectures, stages, "unet", seed, augmentation={"stages": NAMED})
     draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
     # Training loss and Dice; two seeds that pass in one epoch share a mark.
     assert [epoch for epoch, _ in marks] == [2, 3] * 2
     assert {to_rgb(colour) for _, colour in marks} == {to_rgb(COLOURS[1])}
     text = (tmp_path / "curves.svg").read_text()
     assert text.count("augmentation stage 2 begins (after validation IoU disc passed 0.7)") == 1
+
+
+def test_stages_without_names_are_told_too(architectures, tmp_path):
+    staged(architectures, [0, 1], augmentation={"stages": STAGES})
+    draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
+    assert "stage 2 begins (after validation IoU disc passed 0.7)" in (tmp_path / "curves.svg").read_text()
 
 
 @pytest.mark.parametrize("augmentation", [None, {"stages": None}, {"stages": STAGES[:1]}, {"stages": [{}, {}]}, {}])

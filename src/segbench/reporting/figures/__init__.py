@@ -18,12 +18,14 @@ from segbench.reporting.figures.costs import draw_costs
 from segbench.reporting.figures.curves import draw_curves
 from segbench.reporting.figures.differences import draw_differences
 from segbench.reporting.figures.distributions import draw_distributions
+from segbench.reporting.figures.epochs import draw_epochs
 from segbench.reporting.figures.examples import draw_examples
 from segbench.reporting.figures.frequencies import draw_frequencies
 from segbench.reporting.figures.mistakes import draw_best_mistakes
 from segbench.reporting.figures.objects import draw_objects
 from segbench.reporting.figures.ranks import draw_ranks
 from segbench.reporting.figures.seeds import draw_seeds
+from segbench.reporting.figures.weight_map import copy_weight_map
 from segbench.reporting.table import Comparison
 
 __all__ = ["FIGURES", "FigureSpec", "NothingToDrawError", "draw_all", "figures_of"]
@@ -71,6 +73,8 @@ FIGURES: tuple[FigureSpec, ...] = (
     FigureSpec("Objects found and missed", "objects.png", draw_objects, shows_data=True, task=_PIXELS),
     FigureSpec("Most confident mistakes", "mistakes.png", _plain(draw_best_mistakes), shows_data=True, task=_LABELS),
     FigureSpec("Learning curves", "curves.png", _plain(draw_curves)),
+    FigureSpec("Predictions after epochs", "epochs.png", draw_epochs, shows_data=True, task=_PIXELS),
+    FigureSpec("Weights of pixels", "weights.png", _plain(copy_weight_map), shows_data=True, task=_PIXELS),
     FigureSpec("Class frequencies", "frequencies.png", _plain(draw_frequencies)),
 )
 

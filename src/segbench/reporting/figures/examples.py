@@ -70,9 +70,9 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
     for number, (line, (rank, name)) in enumerate(zip(grid, chosen, strict=True)):
         truth, values = images.mask(name), [score_of(comparison, part, name) for part in shown]
         ignored |= bool((truth == IGNORE).any())
-        _draw_line(line, images.image(name), masks_of(truth, shown, name))
+        draw_line(line, images.image(name), masks_of(truth, shown, name))
         line[0].set_ylabel(rank, fontsize=size + 1, fontweight="bold")
-        line[0].set_xlabel(_end(name, int(cell * 14)), fontsize=size - 0.5)
+        line[0].set_xlabel(shortened(name, int(cell * 14)), fontsize=size - 0.5)
         for axes, value in zip(line[2:], values, strict=True):
             axes.set_xlabel(f"{value:.3f}" if np.isfinite(value) else "no score", fontsize=size)
         if number == 0:
@@ -191,7 +191,8 @@ def score_of(comparison: Comparison, part: Shown, name: str) -> float:
     return float(image_values(counts, comparison.metric, comparison.convention)[counts.ids.index(name)])
 
 
-def _draw_line(axes: list[Axes], image: NDArray[np.uint8], masks: list[NDArray[np.uint8]]) -> None:
+def draw_line(axes: Sequence[Axes], image: NDArray[np.uint8], masks: Sequence[NDArray[np.uint8]]) -> None:
+    """Draw an image (h,w) or (h,w,3), and beside it once for each mask (H,W) of classes with that laid over it."""
     picture = _shrunk(image) / 255.0
     picture = np.repeat(picture.reshape(*picture.shape[:2], -1), 3, axis=2)[..., :3] if picture.ndim == 2 else picture
     size = (picture.shape[1], picture.shape[0])
@@ -216,6 +217,6 @@ def _shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _end(name: str, characters: int) -> str:
+def shortened(name: str, characters: int) -> str:
     """Return an id, of a long one the end, where ids differ."""
     return name if len(name) <= characters else f"…{name[-characters + 1 :]}"

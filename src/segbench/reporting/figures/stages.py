@@ -65,6 +65,7 @@ def _reason(run: Run, stage: int) -> str:
     """Return which score a stage waits for, from the run's configuration; empty where that does not say."""
     augmentation = run.config.get("augmentation")
     stages = augmentation.get("stages") if isinstance(augmentation, Mapping) else None
+    stages = list(stages.values()) if isinstance(stages, Mapping) else stages
     if not isinstance(stages, Sequence) or not stage < len(stages) or not isinstance(stages[stage], Mapping):
         return ""
     monitor, threshold = stages[stage].get("monitor"), stages[stage].get("threshold")

@@ -1,0 +1,29 @@
+"""The weight map that runs drew when they were trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segbench.reporting.figures.canvas import NothingToDrawError
+from segbench.reporting.table import Comparison
+from segbench.runs.files import atomic_open
+
+WEIGHTS = Path("figures") / "weights.png"
+
+
+def copy_weight_map(comparison: Comparison, path: Path) -> None:
+    """Copy the weight map of the first run that has one: runs of one loss have the same.
+
+    Args:
+        comparison: The experiment.
+        path: The PNG to write.
+
+    Raises:
+        NothingToDrawError: Where no finished run has one.
+    """
+    found = [run.directory / WEIGHTS for row in comparison.rows for run in row.done]
+    source = next((file for file in found if file.is_file()), None)
+    if source is None:
+        raise NothingToDrawError("no finished run weighed the pixels between objects")
+    with atomic_open(path) as stream:
+        stream.write(source.read_bytes())

@@ -1,0 +1,67 @@
+"""A run whose loss weighs pixels draws its weight map, others do not."""
+
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from segbench.callbacks import draw_weights, weights
+
+
+def data_of(*borders):
+    """A data module's surface: images of two cells that touch, with these weights between them."""
+    items = []
+    for number, border in enumerate(borders):
+        mask, weight = torch.zeros(120, 140, dtype=torch.long), torch.ones(120, 140)
+        mask[40:60, 40:60] = mask[40:60, 62:80] = 1
+        weight[mask == 1] = 3
+        weight[40:60, 60:62] += border
+        items.append({"image": torch.zeros(1, 120, 140), "mask": mask, "weight": weight, "id": f"image{number}"})
+    loss = SimpleNamespace(weight_settings=lambda: {"boundary": {"w0": 10, "sigma": 5.5}})
+    splits = {"val": items, "train": items}
+    options = {"scored": splits.__getitem__, "mean": np.array([0.5]), "std": np.array([0.5])}
+    return SimpleNamespace(pixel_weights=loss, datasets=splits, **options)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    found = []
+    real = weights.draw_weight_map
+    monkeypatch.setattr(weights, "draw_weight_map", lambda *values: found.append(values) or real(*values))
+    return found
+
+
+def test_the_image_with_the_heaviest_border_is_drawn_with_the_settings(tmp_path, drawn):
+    draw_weights(data_of(1, 10, 2), tmp_path / "weights.png")
+    ((image, _, weight, words),) = drawn
+    assert words == "part of image1; w0 10; sigma 5.5"
+    assert weight.max() == 11
+    assert (image == 0.5).all()
+    assert (tmp_path / "weights.png").stat().st_size > 1000
+
+
+def test_a_loss_that_weighs_no_borders_has_no_picture_and_keeps_no_old_one(tmp_path, caplog):
+    (tmp_path / "weights.png").touch()
+    with caplog.at_level(logging.INFO):
+        draw_weights(data_of(0), tmp_path / "weights.png")
+    assert not list(tmp_path.iterdir())
+    assert "no pixel between two objects" in caplog.text
+
+
+def test_other_losses_have_none(tmp_path):
+    draw_weights(SimpleNamespace(pixel_weights=None), tmp_path / "weights.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_that_fails_is_only_warned_of(tmp_path, caplog):
+    data = data_of(1)
+    data.mean = None
+    draw_weights(data, tmp_path / "weights.png")
+    assert "weights.png: not drawn (" in caplog.text
+
+
+def test_a_run_has_it_at_its_end(tiny, run, tmp_path):
+    run(tiny(tmp_path, "loss=boundary_ce", "trainer.max_epochs=1"), tmp_path / "run")
+    assert (tmp_path / "run" / "figures" / "weights.png").stat().st_size > 1000
