@@ -2,9 +2,20 @@
 
 from segbench.models.deeplab import DeepLabV3
 from segbench.models.outputs import TrainingOutputs
+from segbench.models.r2unet import R2AttentionUNet, R2UNet
 from segbench.models.unet import AttentionUNet, UNet
 from segbench.models.unet3plus import UNet3Plus
 from segbench.models.unet_cardiac import CardiacUNet
 from segbench.models.unetpp import UNetPlusPlus
 
-__all__ = ["AttentionUNet", "CardiacUNet", "DeepLabV3", "TrainingOutputs", "UNet", "UNet3Plus", "UNetPlusPlus"]
+__all__ = [
+    "AttentionUNet",
+    "CardiacUNet",
+    "DeepLabV3",
+    "R2AttentionUNet",
+    "R2UNet",
+    "TrainingOutputs",
+    "UNet",
+    "UNet3Plus",
+    "UNetPlusPlus",
+]
