@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from segbench.data.carvana import CarvanaData
+from segbench.data.loader import Draw
 
 _ROUNDS = 5
 _DECODED = 24
@@ -36,7 +37,7 @@ def carvana_epoch(folder: Path, data: str | None) -> tuple[float, float, str]:
 
     def from_cache() -> None:
         for index in range(len(train)):
-            train[0, index]
+            train[Draw(0, index)]
 
     def decode() -> None:
         for record in records:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -24,6 +25,8 @@ USAGE = """usage: python src/predict.py run=<run directory or checkpoint> images
   overlays=false     masks only
   accelerator=auto   auto, cpu or gpu
   batch_size=8       slices of a volume at a time
+  window=[512,512]   predict large images at their own size, by overlapping windows of this height and width
+  overlap=0.5        share of a window's side that neighbours have in common at least
   debug=true         show tracebacks
 
 Masks hold class indices: PNG for images of any size, .nii.gz with the same grid for NIfTI volumes. Images are brought
@@ -41,6 +44,8 @@ class Options:
     overlays: bool = True
     accelerator: str = "auto"
     batch_size: int = 8
+    window: list[int] | None = None
+    overlap: float = 0.5
     debug: bool = False
 
 
@@ -51,12 +56,14 @@ def parse(arguments: Sequence[str]) -> Options:
         ConfigError: If a key is unknown or missing, or a value has the wrong type.
     """
     known = list(Options.__dataclass_fields__)
-    given = {}
+    given = dict[str, Any]()
     for argument in arguments:
         key, equals, given[key] = argument.partition("=")
         if not equals or key not in known:
             raise ConfigError(f"{argument}: no such option{nearest(key, known)}; --help lists them")
     try:
+        if "window" in given:
+            given |= OmegaConf.from_dotlist([f"window={given['window']}"])
         options = OmegaConf.merge(OmegaConf.structured(Options), given)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
@@ -65,6 +72,10 @@ def parse(arguments: Sequence[str]) -> Options:
             raise ConfigError(f"{key}: missing; {USAGE.splitlines()[0]}")
     if options.batch_size < 1:
         raise ConfigError(f"batch_size={options.batch_size}: must be at least 1")
+    if options.window is not None and (len(options.window) != 2 or min(options.window) < 1):
+        raise ConfigError(f"window={options.window}: write height and width in pixels, for example window=[512,512]")
+    if not 0 <= options.overlap < 1:
+        raise ConfigError(f"overlap={options.overlap}: must be 0 or more, and less than 1")
     return options  # type: ignore[return-value]  # a DictConfig with the keys of Options
 
 
@@ -80,6 +91,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(arguments)
     from segbench.data.pictures import name_without_suffix
     from segbench.prediction import Predictor, choose_device, predict_files
+    from segbench.tasks.windows import Windows
     from segbench.trainer import quiet_lightning
 
     quiet_lightning()
@@ -87,7 +99,8 @@ def main(arguments: Sequence[str]) -> None:
     inside = run if run.is_dir() else run.resolve().parent.parent
     name = images.resolve().name if images.is_dir() else name_without_suffix(images.resolve())
     out = Path(options.out) if options.out else inside / "predictions" / name
-    predictor = Predictor.load(run, choose_device(options.accelerator), options.batch_size)
+    windows = Windows(size=(options.window[0], options.window[1]), overlap=options.overlap) if options.window else None
+    predictor = Predictor.load(run, choose_device(options.accelerator), options.batch_size, windows)
     outcome = predict_files(predictor, images, out, options.overlays)
     for line in outcome.skipped:
         print(f"skipped: {line}", file=sys.stderr)

@@ -9,6 +9,8 @@ from hydra import initialize_config_dir
 from segbench.config import validate
 from segbench.runs.identity import run_id
 
+CELLS = ("base", "curriculum", "tiles", "batch_size", "weight_map", "linear_tail")
+
 
 def jobs(repository, experiment):
     """Return the identity of each job of an experiment's first seed, by its overrides."""
@@ -29,6 +31,7 @@ def jobs(repository, experiment):
     [
         (("digits/cnn", "digits/architectures", "digits/pool_order", "digits/optimizer"), 1),
         (("digits/numpy", "digits/architectures"), 1),
+        (tuple(f"cells/{name}" for name in CELLS), 1),
         (("glands/base", "glands/architectures"), 1),
         (("glands/skips", "glands/architectures"), 1),
         (("glands/regularisation", "glands/architectures"), 0),

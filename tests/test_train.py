@@ -345,6 +345,7 @@ BAD_CLASSIFICATIONS = {
     "model=mnist_cnn loss=ce trainer.monitor=val/dice": "trainer.monitor=val/dice: no such score",
     "experiment=digits/cnn variant=digits/cnn comparison.metric=dice": "comparison.metric=dice: no such score of mnist",
     "data=cmr experiment=cardiac/losses comparison.metric=dcie": "comparison.metric=dcie: no such score of cmr; did you mean dice?",
+    "data=cmr experiment=cardiac/losses comparison.claims=[{text:x,better:{loss:ce},metric:iuo}]": "comparison.claims[0].metric=iuo: no such score of cmr; did you mean iou?",
     "data=cmr experiment=cardiac/losses comparison.metric=object_dice": "comparison.metric=object_dice: no such score of cmr",
 }
 
@@ -470,6 +471,12 @@ def test_options_train(run, tiny, tmp_path, overrides):
     summary = run(tiny(tmp_path, *overrides), tmp_path / "run")
     assert summary["epochs"] == 3
     assert np.isfinite(summary["best"]["value"])
+
+
+def test_each_row_of_the_curves_has_the_rate_that_its_epoch_was_trained_with(run, tiny, tmp_path):
+    table = "scheduler.rates=[[1,1e-3],[2,0.5],[9,1e-4]]"
+    run(tiny(tmp_path, "scheduler=epoch_table", table), tmp_path / "run")
+    assert pd.read_csv(tmp_path / "run" / "metrics.csv")["lr"].tolist() == [1e-3, 0.5, 1e-4]
 
 
 def test_early_stopping_stops_and_is_remembered(run, tiny, tmp_path, monkeypatch):

@@ -9,8 +9,9 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from segbench import callbacks
+from segbench.augmentation import Curriculum
 from segbench.data.base import ImageData
-from segbench.data.objects import ObjectData
+from segbench.data.objects import scored_classes
 from segbench.errors import ConfigError
 from segbench.losses import CrossEntropy
 from segbench.scores.columns import COLUMN_SCORES
@@ -37,6 +38,8 @@ def check_kinds(cfg: DictConfig, data: ImageData) -> None:
         raise ConfigError(
             f"model: {network.__name__} is for {kind}, data={data.name} for {data.task}; use model={fitting}"
         )
+    if cfg.predict.window is not None and data.task != "segmentation":
+        raise ConfigError(f"predict.window: {data.name} has a label an image, predicted whole; leave it out")
     if data.task not in getattr(loss, "tasks", ()):
         raise ConfigError(f"loss: {loss.__name__} is not for {data.task} (data={data.name}); use loss=ce")
 
@@ -68,8 +71,29 @@ def check_monitor(cfg: DictConfig, names: list[str]) -> None:
         raise ConfigError("scheduler=plateau: has no score to follow with trainer.monitor=last; choose another")
 
 
+def check_curriculum(cfg: DictConfig, data: ImageData, names: list[str]) -> None:
+    """Refuse a curriculum whose stages wait for a score that does not come.
+
+    Args:
+        cfg: The whole configuration.
+        data: The data module with its augmentation.
+        names: Scores that every validation gives.
+
+    Raises:
+        ConfigError: Names the score.
+    """
+    if not isinstance(data.augmentation, Curriculum):
+        return
+    if cfg.data.get("fit_on", "train") != "train":
+        raise ConfigError("data.fit_on=train+val: stages of a curriculum wait for validation scores; use fit_on=train")
+    for stage in data.augmentation.stages[1:]:
+        if stage.monitor not in names:
+            like = nearest(str(stage.monitor), names)
+            raise ConfigError(f"augmentation: a stage waits for {stage.monitor}: no such score{like}")
+
+
 def check_metric(cfg: DictConfig, data: ImageData) -> None:
-    """Refuse a comparison by a score that the data does not have: it would be noticed after all training.
+    """Refuse a comparison, or a claim, by a score that the data does not have: it would be noticed after all training.
 
     Args:
         cfg: The whole configuration.
@@ -80,16 +104,22 @@ def check_metric(cfg: DictConfig, data: ImageData) -> None:
     """
     if cfg.comparison is None:
         return
-    whole = [*SCORES, "pixel_accuracy", *(COLUMN_SCORES if isinstance(data, ObjectData) else ())]
+    objects = scored_classes(data)
+    whole = [*SCORES, "pixel_accuracy", *(COLUMN_SCORES if objects else ())]
     scores = whole if data.task == "segmentation" else [ACCURACY, *CLASS_SCORES]
-    single = [name for name in scores if name not in ("pixel_accuracy", ACCURACY) or data.task == "segmentation"]
-    classes = [form for name in data.class_names for form in (name, name.replace(" ", "_"))]
-    known = [*scores, *(f"{name}_{label}" for name in single for label in classes)]
-    if cfg.comparison.metric not in known:
-        raise ConfigError(
-            f"comparison.metric={cfg.comparison.metric}: no such score of {data.name}"
-            f"{nearest(cfg.comparison.metric, known)}; there are {', '.join(scores)}, <score>_<class>"
-        )
+    of_all = ("pixel_accuracy",) if data.task == "segmentation" else (ACCURACY,)
+    known = list(scores)
+    for name in scores:
+        labels = () if name in of_all else objects if name in COLUMN_SCORES else data.class_names
+        known += [f"{name}_{form}" for label in labels for form in (label, label.replace(" ", "_"))]
+    claims = enumerate(cfg.comparison.get("claims") or ())
+    asked = {"": cfg.comparison.metric} | {f"claims[{place}].": claim.get("metric") for place, claim in claims}
+    for place, metric in asked.items():
+        if metric is not None and metric not in known:
+            raise ConfigError(
+                f"comparison.{place}metric={metric}: no such score of {data.name}"
+                f"{nearest(metric, known)}; there are {', '.join(scores)}, <score>_<class>"
+            )
 
 
 def check_by_hand(cfg: DictConfig) -> None:

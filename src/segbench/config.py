@@ -92,6 +92,13 @@ class TrainerConfig(_Closed):
     progress: Literal["auto", "bar", "lines"]
 
 
+class PredictConfig(_Closed):
+    """``predict.*``: see ``conf/config.yaml``."""
+
+    window: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None
+    overlap: Annotated[float, Field(ge=0, lt=1)]
+
+
 class PathsConfig(_Closed):
     """``paths.*``."""
 
@@ -121,6 +128,7 @@ class Claim(_Closed):
         by: Least and largest difference that the report gives, in units of the score (0.02 is 2 %), if it does.
         alike: Factor values of the configurations that are said to be alike, in place of ``better`` and ``than``.
         within: How much, in units of the score, still counts as alike.
+        metric: The score that it is about, if that is another than the comparison's.
     """
 
     text: str
@@ -129,6 +137,7 @@ class Claim(_Closed):
     by: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     alike: Annotated[list[dict[str, Any]], Field(min_length=2)] | None = None
     within: PositiveFloat | None = None
+    metric: str | None = None
 
     @model_validator(mode="after")
     def _ranks_or_likens(self) -> Self:
@@ -145,7 +154,7 @@ class Comparison(_Closed):
     question: str
     factors: list[str]
     metric: str
-    split: Literal["val", "test", "val_volumes", "test_volumes"]
+    split: Literal["train", "val", "test", "val_volumes", "test_volumes"]
     published: list[Published] = []
     claims: list[Claim] = []
     differences: list[str] = []
@@ -166,6 +175,7 @@ class RootConfig(_Closed):
     callbacks: dict[str, dict[str, Any]]
     paths: PathsConfig
     activation: Literal["auto", "sigmoid", "softmax"]
+    predict: PredictConfig
     init_from: str | None
     freeze: str | None
     comparison: Comparison | None

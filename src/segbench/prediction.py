@@ -27,6 +27,7 @@ from segbench.runs.checkpoint_io import BEST, load_checkpoint
 from segbench.runs.files import atomic_open, write_json
 from segbench.tasks import SegmentationTask
 from segbench.tasks.inference import predict_probabilities
+from segbench.tasks.windows import Windows
 from segbench.train import build_data, build_task
 
 log = logging.getLogger("segbench")
@@ -51,13 +52,14 @@ class Predictor:
     batch_size: int = 8
 
     @classmethod
-    def load(cls, run: Path, device: torch.device, batch_size: int = 8) -> Predictor:
+    def load(cls, run: Path, device: torch.device, batch_size: int = 8, windows: Windows | None = None) -> Predictor:
         """Load a run's best weights.
 
         Args:
             run: A run directory, or one of its checkpoints.
             device: Where to predict.
             batch_size: Slices of a volume at a time.
+            windows: Windows by which images are predicted at their own size; None predicts them as they were scored.
 
         Raises:
             CheckpointError: If there is no whole checkpoint.
@@ -70,11 +72,14 @@ class Predictor:
         if "config" not in known:
             raise CheckpointError(f"run={run}: {path} holds no configuration; it was not written by src/run.py")
         cfg = _as_trained(known["config"])
+        if windows is not None:
+            cfg.data.size = None
         data = build_data(cfg)
         task = build_task(cfg, data, restored=True)
         if not (isinstance(task, SegmentationTask) and isinstance(data, SegmentationData)):
             raise ConfigError(f"run={run}: a classifier; masks can be predicted by segmentation networks only")
         task.load_state_dict(stored["state_dict"])
+        task.windows = windows or task.windows
         # What the data module has learned of its training images; Lightning keeps it under the class's name.
         if learned := stored.get(type(data).__qualname__):
             data.load_state_dict(learned)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -40,3 +42,57 @@ class ExponentialFloor(LRScheduler):
         """Return the rate of the present epoch for each group of weights."""
         left = math.exp(-self.last_epoch / self.tau)
         return [self.floor + (float(start) - self.floor) * left for start in self.base_lrs]
+
+
+class EpochTable(LRScheduler):
+    """Learning rates by a table of epochs; every rate is absolute and the same for all groups of weights.
+
+    Each rate follows from the epoch alone, so a resumed run has those of an uninterrupted one to the bit. The table of
+    ``conf/scheduler/epoch_table.yaml`` is the cells report's.
+
+    Args:
+        optimizer: The optimiser; its learning rate must be the table's first, so that the configuration does not name
+            a rate that nothing is trained with.
+        rates: Rows of an epoch, counted from 1, and the rate of the epochs up to it, above 0; epochs rise from row to
+            row. Behind the last row its rate stays.
+        last_epoch: The epoch before the next, counted from 0; -1 before the first.
+
+    Raises:
+        ConfigError: If the table is none, or begins with another rate than the optimiser's; one line that names the
+            key.
+    """
+
+    def __init__(self, optimizer: Optimizer, rates: Sequence[tuple[int, float]], last_epoch: int = -1) -> None:
+        rows = _checked([list(row) for row in rates])
+        first = rows[0][1]
+        for start in (group.get("initial_lr", group["lr"]) for group in optimizer.param_groups):
+            if start != first:
+                raise ConfigError(
+                    f"optimizer.lr={start:g}: scheduler.rates begins with {first:g}; set optimizer.lr={first:g}, or"
+                    " another scheduler"
+                )
+        self.ends, self.rates = [end for end, _ in rows], [rate for _, rate in rows]
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:  # type: ignore[override]  # torch allows tensors, which no optimiser here has
+        """Return the rate of the present epoch for each group of weights."""
+        row = min(bisect_left(self.ends, self.last_epoch + 1), len(self.ends) - 1)
+        return [self.rates[row]] * len(self.base_lrs)
+
+
+def _checked(rows: list[list[float]]) -> list[tuple[int, float]]:
+    """Return the rows of a table of rates as plain numbers, or refuse it by its first fault."""
+    if not rows:
+        raise ConfigError("scheduler.rates=[]: must have a row [last epoch, rate]")
+    before, checked = 0, list[tuple[int, float]]()
+    for row in rows:
+        if len(row) != 2:
+            raise ConfigError(f"scheduler.rates: {row} must be a row [last epoch, rate]")
+        end, rate = row
+        if not float(end).is_integer() or end <= before:
+            raise ConfigError(f"scheduler.rates: {row} must end at a whole epoch after {before}")
+        if not (math.isfinite(rate) and rate > 0):
+            raise ConfigError(f"scheduler.rates: {row} must have a rate above 0")
+        before = int(end)
+        checked.append((before, float(rate)))
+    return checked

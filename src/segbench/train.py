@@ -13,10 +13,20 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from segbench import callbacks, environment, sources, tracking
-from segbench.combinations import check_by_hand, check_kinds, check_metric, check_monitor, count_outputs, task_class
+from segbench.augmentation import Curriculum
+from segbench.combinations import (
+    check_by_hand,
+    check_curriculum,
+    check_kinds,
+    check_metric,
+    check_monitor,
+    count_outputs,
+    task_class,
+)
 from segbench.config import validate
 from segbench.data.base import ImageData
 from segbench.data.segmentation import SegmentationData
+from segbench.data.weights import PixelWeights
 from segbench.errors import CheckpointError, ConfigError, InterruptedRun
 from segbench.instantiation import build
 from segbench.reporting.single import print_run
@@ -29,8 +39,10 @@ from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import atomic_open, write_json, write_text
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
 from segbench.scores import Convention
+from segbench.tasks import SegmentationTask
 from segbench.tasks.base import Task
 from segbench.tasks.initialise import freeze, load_weights
+from segbench.tasks.windows import Windows
 from segbench.trainer import build_trainer, check_precision, quiet_lightning
 
 log = logging.getLogger("segbench")
@@ -95,6 +107,8 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     data = build_data(cfg)
     restored = not cfg.rerun and newest_good(run.checkpoints)[0] is not None
     task = build_task(cfg, data, restored)
+    if isinstance(task.loss, PixelWeights):
+        data.pixel_weights = task.loss
     data.setup()
     if cfg.rerun:
         # Not before parts and data are known to be good: a refusal must not cost what was finished.
@@ -159,8 +173,20 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task
         channels_last=cfg.trainer.channels_last,
         monitor=cfg.trainer.monitor,
     )
+    if isinstance(task, SegmentationTask):
+        task.windows = prediction_windows(cfg, data)
     check_monitor(cfg, [*task.metric_names(), callbacks.LAST_EPOCH])
+    check_curriculum(cfg, data, task.metric_names())
     return task
+
+
+def prediction_windows(cfg: DictConfig, data: ImageData) -> Windows | None:
+    """Return how images are cut for prediction: by ``predict.window``, or as training images are by ``data.tiles``."""
+    # Runs from before these keys have none in their checkpoints.
+    window = OmegaConf.select(cfg, "predict.window")
+    if window is not None:
+        return Windows(size=(window[0], window[1]), overlap=cfg.predict.overlap)
+    return None if data.tiles == (1, 1) else Windows(tiles=data.tiles)
 
 
 def build_data(cfg: DictConfig) -> ImageData:
@@ -185,6 +211,8 @@ def _fit_and_evaluate(
         every_n_steps=cfg.trainer.checkpoint_every_n_steps,
     )
     extra = {name: build(f"callbacks.{name}", cfg) for name in cfg.callbacks}
+    if isinstance(data.augmentation, Curriculum):
+        extra["curriculum"] = callbacks.CurriculumStages(data.augmentation)
     trainer = build_trainer(
         cfg,
         loggers,

@@ -1,22 +1,26 @@
 import numpy as np
 import pytest
 from hydra.utils import instantiate
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader, Dataset
 
 from segbench.augmentation import Augmentation
 from segbench.data.loader import ReplayLoader
+from segbench.errors import ConfigError
+from segbench.instantiation import build
 from segbench.rng import derive_seed
 
-NAMES = ("none", "flips", "rotations", "light", "cardiac")
+NAMES = ("none", "flips", "rotations", "light", "cardiac", "cells", "cells_elastic", "cells_curriculum")
 CHANCE = np.random.default_rng(0)
 IMAGE = CHANCE.integers(0, 255, (48, 64, 3)).astype(np.uint8)
 MASK = CHANCE.integers(0, 4, (48, 64)).astype(np.uint8)
 
 
 @pytest.fixture(params=NAMES)
-def named(request, repository):
-    return request.param, instantiate(OmegaConf.load(repository / "conf" / "augmentation" / f"{request.param}.yaml"))
+def named(request, compose):
+    return request.param, build("augmentation", compose(f"augmentation={request.param}"))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -36,7 +40,7 @@ def test_the_seed_alone_decides(named):
     again = augmentation(IMAGE, MASK, 5)
     assert np.array_equal(one[0], again[0])
     assert np.array_equal(one[1], again[1])
-    if name in ("rotations", "light"):
+    if name in ("rotations", "light", "cells", "cells_elastic"):
         assert not np.array_equal(one[0], two[0])
 
 
@@ -53,6 +57,98 @@ def test_image_and_mask_move_together(repository):
             apart.append((np.abs(image[..., 0].astype(int) - blocks.astype(int) * 60) < 31)[known].mean())
         assert min(together) > 0.95
         assert np.mean(apart) < 0.92
+
+
+@pytest.fixture(scope="module")
+def moving(compose):
+    """Every stage of what changes no pixel's value but moves it."""
+    found = {name: build("augmentation", compose(f"augmentation={name}")) for name in NAMES if name != "light"}
+    return [(augmentation, 0) for augmentation in found.values()] + [(found["cells_curriculum"], 1)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    which=st.integers(0, len(NAMES) - 1),
+    shape=st.tuples(st.integers(2, 40), st.integers(2, 40)),
+    kind=st.sampled_from([np.uint8, np.uint16, np.float32]),
+    seed=st.integers(0, 2**62),
+)
+def test_planes_go_exactly_where_the_mask_goes(moving, which, shape, kind, seed):
+    """Every plane holds a pixel's place; the mask holds what is left of it in 250 labels."""
+    augmentation, stage = moving[which]
+    count = shape[0] * shape[1]
+    place = np.arange(count).reshape(shape)
+    mask = (place % 250).astype(np.uint8)
+    planes = {
+        "weight": (place + 0.5).astype(np.float32),
+        "instances": (place + 2**31 - count).astype(np.int32),
+        "ids": (place + 2**16 - count).astype(np.uint16),
+        "wide": place + 2**53 + 1,
+        "any": np.ones(shape, bool),
+    }
+    before = {name: plane.copy() for name, plane in planes.items()}
+    image = (place[..., None] % 250).astype(kind)
+    moved, moved_mask, found = augmentation.move(image, mask, planes, seed, stage)
+    assert (moved.shape, moved.dtype) == (image.shape, image.dtype)
+    inside = moved_mask != 255
+    assert {name: (plane.dtype, plane.shape) for name, plane in found.items()} == {
+        name: (plane.dtype, plane.shape) for name, plane in planes.items()
+    }
+    there = (found["weight"] - 0.5).astype(int)
+    assert np.array_equal(moved_mask[inside], there[inside] % 250)
+    for name, plane in before.items():
+        assert np.array_equal(found[name][inside], plane.ravel()[there[inside]])
+        assert not found[name][~inside].any()
+        assert np.array_equal(planes[name], plane)
+    # Planes take no part in the draws.
+    alone = augmentation.move(image, mask, {}, seed, stage)
+    assert np.array_equal(alone[0], moved)
+    assert np.array_equal(alone[1], moved_mask)
+    assert alone[2] == {}
+
+
+def test_image_and_planes_move_together(moving):
+    """Ramps are what bilinear interpolation keeps: away from borders and folds the image shows its weight."""
+    rows, columns = np.mgrid[:48, :64].astype(np.float32)
+    image, mask = np.stack([rows, columns], -1), np.zeros((48, 64), np.uint8)
+    for augmentation, stage in moving:
+        for seed in range(5):
+            moved, moved_mask, planes = augmentation.move(image, mask, {"y": rows, "x": columns}, seed, stage)
+            inner = (moved_mask == 0) & (planes["y"] % 47 > 1) & (planes["x"] % 63 > 1)
+            # Half a pixel of the nearest neighbour for each transform that interpolates.
+            assert np.abs(moved[..., 0] - planes["y"])[inner].mean() < 0.6
+            assert np.abs(moved[..., 1] - planes["x"])[inner].mean() < 0.6
+
+
+def test_what_is_ignored_in_the_truth_keeps_its_planes():
+    mask = np.full((4, 6), 255, np.uint8)
+    weight = np.arange(24, dtype=np.float32).reshape(4, 6)
+    flip = Augmentation([instantiate({"_target_": "albumentations.HorizontalFlip", "p": 1.0})])
+    assert np.array_equal(flip.move(weight[..., None], mask, {"weight": weight}, 0)[2]["weight"], weight[:, ::-1])
+
+
+def test_planes_of_an_image_too_large_to_follow_are_refused():
+    flip = Augmentation([instantiate({"_target_": "albumentations.HorizontalFlip", "p": 1.0})])
+    mask = np.zeros((1, 2**24 + 1), np.uint8)
+    with pytest.raises(ConfigError, match=r"1x16777217 cannot be followed.*set data.size or data.tiles"):
+        flip.move(mask[..., None], mask, {"weight": mask}, 0)
+
+
+def test_free_rotation_turns_by_any_angle_and_ignores_what_comes_from_outside(compose):
+    """Of a square mask the share of the outside is known: none at a quarter turn, most, 17 %, at half of it."""
+    only = ("mirror", "left_right", "top_bottom")
+    augmentation = build(
+        "augmentation", compose("augmentation=cells", *(f"augmentation.transforms.{name}.p=0" for name in only))
+    )
+    image, mask = np.full((101, 101, 1), 60000, np.uint16), np.ones((101, 101), np.uint8)
+    outside = []
+    for seed in range(60):
+        moved, turned = augmentation(image, mask, seed)
+        assert set(np.unique(turned)) <= {1, 255}
+        assert (moved[..., 0][turned == 255] < 60000).all()
+        outside.append((turned == 255).mean())
+    assert min(outside) < 0.05
+    assert 0.15 < max(outside) < 0.18
 
 
 def test_flips_are_the_four_mirror_images():

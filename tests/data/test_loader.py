@@ -15,12 +15,12 @@ class Echo(Dataset):
         return self.length
 
     def __getitem__(self, key):
-        return {"epoch": key[0], "index": key[1]}
+        return key._asdict()
 
 
-def batches(length, batch_size, epoch, start=0, seed=0, workers=0):
-    loader = ReplayLoader(Echo(length), batch_size, seed, lambda: (epoch, start), num_workers=workers)
-    return [(batch["epoch"].tolist(), batch["index"].tolist()) for batch in loader]
+def batches(length, batch_size, epoch, start=0, seed=0, workers=0, steps=None):
+    loader = ReplayLoader(Echo(length), batch_size, seed, lambda: (epoch, start), steps, num_workers=workers)
+    return [(batch["epoch"].tolist(), batch["item"].tolist()) for batch in loader]
 
 
 @given(st.integers(1, 40), st.integers(1, 10), st.integers(0, 5), st.data())
@@ -44,7 +44,7 @@ def test_workers_do_not_change_the_order_and_the_position_is_asked_for_late():
     loader = ReplayLoader(Echo(20), 3, 0, lambda: tuple(now))
     iterator = iter(loader)
     now[:] = [2, 1]
-    assert [(batch["epoch"].tolist(), batch["index"].tolist()) for batch in iterator] == expected
+    assert [(batch["epoch"].tolist(), batch["item"].tolist()) for batch in iterator] == expected
 
 
 def test_all_images_make_one_batch_however_many_they_are():
@@ -58,3 +58,41 @@ def test_all_images_make_one_batch_however_many_they_are():
 
 def test_the_length_is_that_of_a_whole_epoch():
     assert len(ReplayLoader(Echo(10), 4, 0, lambda: (0, 2))) == 3
+
+
+@given(st.integers(1, 20), st.integers(1, 9), st.integers(1, 12), st.integers(0, 3), st.data())
+def test_an_epoch_of_so_many_steps_takes_passes_one_after_the_other(length, batch_size, steps, epoch, data):
+    whole = batches(length, batch_size, epoch, steps=steps)
+    assert len(whole) == steps
+    start = data.draw(st.integers(0, steps))
+    assert batches(length, batch_size, epoch, start, steps=steps) == whole[start:]
+    one_pass = batches(length, batch_size, epoch)
+    if steps <= len(one_pass):
+        assert whole == one_pass[:steps]
+        return
+    assert all(len(indices) == batch_size for _, indices in whole)
+    stream = [index for _, indices in whole for index in indices]
+    for number in range(0, len(stream) - length + 1, length):
+        assert sorted(stream[number : number + length]) == list(range(length))
+    assert stream[:length] == [index for _, indices in one_pass for index in indices]
+
+
+def test_a_sample_that_comes_again_in_an_epoch_is_another_draw_and_passes_have_orders_of_their_own():
+    loader = ReplayLoader(Echo(11), 4, 0, lambda: (2, 0), steps=6, stage=lambda: 1)
+    found = list(loader)
+    pairs = [pair for batch in found for pair in zip(batch["item"].tolist(), batch["repeat"].tolist(), strict=True)]
+    assert len(set(pairs)) == len(pairs) == 24
+    passes = [[index for index, repeat in pairs if repeat == number] for number in (0, 1)]
+    assert sorted(passes[0]) == sorted(passes[1]) == list(range(11))
+    assert passes[0] != passes[1]
+    assert all(set(batch["stage"].tolist()) == {1} for batch in found)
+
+
+def test_the_stage_is_asked_for_when_the_epoch_begins():
+    now = [0]
+    loader = ReplayLoader(Echo(4), 2, 0, lambda: (0, 0), stage=lambda: now[0])
+    iterator = iter(loader)
+    now[0] = 1
+    assert {stage for batch in iterator for stage in batch["stage"].tolist()} == {1}
+    now[0] = 2
+    assert {stage for batch in loader for stage in batch["stage"].tolist()} == {2}

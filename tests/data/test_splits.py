@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.data.splits import check_disjoint, split_groups
+from segbench.data.splits import check_disjoint, split_groups, split_last_block
 from segbench.errors import DataError
 
 FRACTIONS = {"train": 0.8, "val": 0.1, "test": 0.1}
@@ -49,3 +49,18 @@ def test_a_leak_is_found():
 def test_fractions_must_add_up():
     with pytest.raises(ValueError, match="add up to 1"):
         split_groups(["a", "b"], {"train": 0.5, "val": 0.1}, 0)
+
+
+@given(st.lists(st.booleans(), max_size=40), st.floats(0.01, 0.99))
+def test_the_last_block_validates(test, share):
+    rest = [index for index, tests in enumerate(test) if not tests]
+    if len(rest) < 2:
+        with pytest.raises(DataError, match=f"{len(rest)} images are left to train and to validate"):
+            split_last_block(test, share)
+        return
+    splits = split_last_block(test, share)
+    assert splits["train"] + splits["val"] == rest
+    assert splits.get("test", []) == [index for index, tests in enumerate(test) if tests]
+    assert abs(len(splits["val"]) - share * len(rest)) <= 1
+    assert splits["train"]
+    assert splits["val"]

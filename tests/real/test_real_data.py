@@ -6,6 +6,7 @@ from PIL import Image
 
 from segbench.data.acdc import GROUPS, ACDCData
 from segbench.data.carvana import CarvanaData
+from segbench.data.cells import CellsData
 from segbench.data.cmr import CMRData
 from segbench.data.glas import GlasData
 from segbench.data.glas128 import Glas128Data
@@ -105,3 +106,19 @@ def test_glas128_is_glas_with_its_stains_unmixed(real_data):
     ours = stain_channels(image, [[0, 0.0908], [0, 0.1078]]).astype(int)
     theirs = np.asarray(Image.open(real_data / "glas128" / "Test" / "image_01.png"))[..., :2].astype(int)
     assert np.abs(ours - theirs).max() <= 1
+
+
+def test_cells_are_11_and_4_frames_of_16_bits_with_about_54_cells(real_data, tmp_path):
+    module = CellsData(root=str(real_data / "cells"), cache_dir=tmp_path)
+    module.setup()
+    assert module.summary()["images"] == {"train": 11, "val": 4}
+    assert module.class_frequencies * 100 == pytest.approx([94.69, 4.04, 1.28], abs=0.005)
+    numbers = [int(record.id.removeprefix("Train/t_")) for record in module.records[:11]]
+    assert numbers == [1, 2, 6, 15, 20, 25, 30, 35, 50, 65, 70]
+    assert 50 < np.mean([module.instances(record).max() for record in module.records]) < 58
+    for record in module.records:
+        # An 8-bit reader would leave 7 values at most.
+        assert 900 < np.asarray(Image.open(record.image)).max() < 1700
+        image, mask = module.read(record)
+        assert len(np.unique(image)) > 500
+        assert np.median(image[mask == 1]) > 5 * np.median(image[mask == 0])

@@ -62,3 +62,18 @@ def test_names_tell_split_data_and_images_apart():
     }
     assert len(names) == 12
     assert images_name("test", "aaaabbbb", ["b", "a"]) == images_name("test", "aaaabbbb", ["a", "b"])
+
+
+def test_objects_are_kept_in_the_order_of_their_labels(tmp_path):
+    labels = np.array([[0, 70_000, 70_000], [3, 0, 3]])
+    writer = ArchiveWriter(2**20)
+    writer.add("a", labels > 0, objects=labels)
+    writer.add("b", labels > 0)
+    writer.add("c", labels > 0, objects=np.arange(260 * 260).reshape(260, 260))
+    assert writer.write(tmp_path / "images.zip", split="test")
+    archive = Archive.open(tmp_path / "images.zip")
+    assert archive.objects("a").tolist() == [[0, 2, 2], [1, 0, 1]]
+    # Not told, and more than 16 bits can tell.
+    assert archive.objects("b") is archive.objects("c") is None
+    with pytest.raises(ValueError, match="no picture of d"):
+        archive.objects("d")

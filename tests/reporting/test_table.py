@@ -3,12 +3,17 @@ import io
 import math
 import statistics
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from segbench.errors import ConfigError
 from segbench.reporting.collect import collect
 from segbench.reporting.evidence import evidence
+from segbench.reporting.figures.curves import _panels
+from segbench.reporting.figures.styles import score_name
+from segbench.reporting.html.scores import score_table
+from segbench.reporting.latex import latex_table
 from segbench.reporting.notes import notes
 from segbench.reporting.render import (
     csv_text,
@@ -17,6 +22,7 @@ from segbench.reporting.render import (
     print_comparison,
     score_cells,
 )
+from segbench.reporting.scoring import score_names
 from segbench.reporting.show import duration, show_higher, show_probability
 from segbench.reporting.table import compare, estimate
 from segbench.scores import Convention
@@ -252,3 +258,32 @@ def test_estimate_leaves_out_what_is_not_there():
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+def test_the_iou_of_one_class_can_decide(architectures):
+    architectures.comparison |= {"metric": "iou_ring", "claims": [], "published": []}
+    for seed in (0, 1):
+        architectures("unet", seed, tp=90)
+        architectures("attunet", seed, tp=80)
+    # The curves of these runs have no such column, as those of runs made before it was logged.
+    found = compared(architectures)
+    assert found.metric == "iou_ring"
+    assert found.rows[0].scores["iou_ring"].mean == pytest.approx(50 / 150)
+    # First what decides, then the other classes by the same score.
+    assert score_names(found) == ["iou_ring", "iou_disc", "dice", "iou", "pixel_accuracy"]
+    header, _ = score_cells(found)
+    assert header[2].startswith("iou ring")
+    assert score_name("iou_ring") == "IoU ring"
+    assert "iou ring" in latex_table(found, evidence(found))
+    table = score_table(found, evidence(found))
+    assert table.columns[table.sorted_by].title == "iou ring"
+    assert [column.title for column in table.columns if column.group == "classes"] == ["iou disc"]
+
+
+def test_the_curve_of_one_class_is_drawn_where_it_was_logged(architectures):
+    architectures.comparison |= {"metric": "iou_ring", "claims": [], "published": []}
+    folder = architectures("unet", 0)
+    assert [key for key, _ in _panels(compared(architectures))] == ["train/loss", "val/loss"]
+    curves = pd.read_csv(folder / "metrics.csv")
+    curves.assign(**{"val/iou_ring": 0.5}).to_csv(folder / "metrics.csv", index=False)
+    assert _panels(compared(architectures))[-1] == ("val/iou_ring", "validation IoU ring")

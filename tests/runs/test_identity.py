@@ -62,6 +62,20 @@ def test_the_way_a_value_is_written_does_not_matter():
     assert run_id(reordered) == identity()
 
 
+def test_the_order_of_named_transforms_and_stages_matters():
+    """Turned and then deformed is not deformed and then turned."""
+    turn, bend = {"_target_": "Turn", "p": 1.0}, {"_target_": "Bend", "p": 1.0}
+    for wrap in (lambda t: {"transforms": t}, lambda t: {"stages": {"a": {"augmentation": {"transforms": t}}}}):
+        one = identity(augmentation=wrap({"turn": turn, "bend": bend}))
+        assert identity(augmentation=wrap({"bend": bend, "turn": turn})) != one
+        assert identity(augmentation=wrap({"turn": dict(reversed(turn.items())), "bend": bend})) == one
+        assert identity(augmentation=wrap({"turn": turn | {"p": 1}, "bend": bend})) == one
+    stages = {"easy": {"augmentation": {}}, "hard": {"augmentation": {"copies": []}}}
+    assert identity(augmentation={"stages": stages}) != identity(
+        augmentation={"stages": dict(reversed(stages.items()))}
+    )
+
+
 def test_the_configuration_is_left_as_it_was():
     cfg = OmegaConf.create(BASE)
     run_id(cfg)
@@ -76,3 +90,13 @@ def test_one_batch_an_epoch_is_not_all_of_them():
 def test_identities_of_runs_on_disk_stay_what_they_are():
     assert identity(trainer__limit_train_batches=2) == "8e9604476a"
     assert identity(trainer__max_epochs=5.0, optimizer__lr=1.0) == "908327e5c8"
+
+
+def test_keys_that_came_later_change_nothing_until_they_are_used():
+    unused = {"predict": {"window": None, "overlap": 0.5}, "data__tiles": None}
+    assert identity(**unused) == identity()
+    assert identity(**(unused | {"predict": {"window": None, "overlap": 0.25}})) == identity()
+    used = {identity(**(unused | change)) for change in ({"data__tiles": "2x2"}, {"predict__window": [64, 64]})}
+    assert len(used | {identity()}) == 3
+    window = {"window": [64, 64], "overlap": 0.25}
+    assert identity(predict=window) != identity(predict=window | {"overlap": 0.5})

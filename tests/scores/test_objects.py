@@ -5,12 +5,13 @@ from math import hypot
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
+from segbench.scores import hausdorff as distances
 from segbench.scores.columns import COLUMN_SCORES, lower_is_better
 from segbench.scores.derive import Convention, mean_score
 from segbench.scores.objects import OBJECT_COLUMNS, components, object_terms
@@ -21,6 +22,7 @@ def scored(truth, prediction):
     return terms | {
         name: float(score.score(np.array([terms[column] for column in score.columns])))
         for name, score in COLUMN_SCORES.items()
+        if set(score.columns) <= set(OBJECT_COLUMNS)
     }
 
 
@@ -93,7 +95,7 @@ def test_where_one_side_is_empty_and_where_both_are():
         assert found["object_hausdorff"] == 50
     assert not object_terms(none, none).any()
     found = scored(none, none)
-    assert all(np.isnan(found[name]) for name in COLUMN_SCORES)
+    assert all(np.isnan(found[name]) for name in ("object_f1", "object_dice", "object_hausdorff"))
 
 
 def test_pixels_that_touch_at_a_corner_are_one_object():
@@ -194,6 +196,17 @@ def test_distances_of_large_objects_are_the_same(truth, prediction):
     expected = naive(truth, prediction) if truth.max() + prediction.max() < 40 else None
     if expected:
         assert scored(truth, prediction)["object_hausdorff"] == pytest.approx(expected["object_hausdorff"], rel=1e-5)
+
+
+@pytest.mark.parametrize("most", [0, 10**9])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(blobs(), blobs())
+def test_both_ways_of_computing_distances_agree_with_the_definition(monkeypatch, most, truth, prediction):
+    """Pair by pair, and by a distance transform; elsewhere the number of pairs decides."""
+    for name in ("_FEW_PAIRS", "_PAIRS_PER_PIXEL", "_MOST_PAIRS"):
+        monkeypatch.setattr(distances, name, most)
+    expected = naive(truth, prediction)["object_hausdorff"]
+    assert scored(truth, prediction)["object_hausdorff"] == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 def test_an_image_of_glands_takes_little_time():

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
@@ -49,3 +50,22 @@ def test_networks_with_side_outputs_take_any_image_size():
         batch = {"image": torch.randn(2, 1, 19, 37), "mask": torch.randint(0, 3, (2, 19, 37))}
         task.batch_loss(batch).backward()
         assert task.eval()(batch["image"]).shape == (2, 3, 19, 37)
+
+
+def test_every_class_has_its_own_scores_after_each_epoch():
+    task = task_of(nn.Identity(), classes=3)
+    mask = torch.zeros(1, 4, 4, dtype=torch.int64)
+    mask[0, 0], mask[0, 1] = 1, 2
+    wanted = torch.zeros(1, 4, 4, dtype=torch.int64)
+    # Of a 3 of 4 pixels and no other; of b all 4 and 2 others.
+    wanted[0, 0, :3], wanted[0, 1], wanted[0, 2, :2] = 1, 2, 2
+    table = task.new_table()
+    logits = functional.one_hot(wanted, 3).permute(0, 3, 1, 2).float()
+    task.evaluate({"image": logits, "mask": mask, "id": ["x"]}, table)
+    scores = task.validation_scores(table)
+    assert set(scores) == set(task.metric_names())
+    assert scores["val/iou_a"] == pytest.approx(3 / 4)
+    assert scores["val/iou_b"] == pytest.approx(4 / 6)
+    assert scores["val/dice_a"] == pytest.approx(6 / 7)
+    assert scores["val/dice_b"] == pytest.approx(8 / 10)
+    assert scores["val/iou"] == pytest.approx((3 / 4 + 4 / 6) / 2)

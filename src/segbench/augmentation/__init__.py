@@ -1,6 +1,14 @@
 """Augmentation: albumentations behind a seed for every sample, and what albumentations lacks."""
 
-from segbench.augmentation.copies import Copy, QuarterTurns
-from segbench.augmentation.pipeline import Augmentation
+import os
 
-__all__ = ["Augmentation", "Copy", "QuarterTurns"]
+# Set before albumentations is imported: it would otherwise ask the network for a newer version.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+from segbench.augmentation.copies import Copy, QuarterTurns
+from segbench.augmentation.curriculum import Curriculum, Stage
+from segbench.augmentation.elastic import Elastic
+from segbench.augmentation.mirror import MirrorTiles
+from segbench.augmentation.pipeline import Augmentation, Moved
+
+__all__ = ["Augmentation", "Copy", "Curriculum", "Elastic", "MirrorTiles", "Moved", "QuarterTurns", "Stage"]

@@ -13,6 +13,8 @@ from segbench.errors import ConfigError
 class Copy(Protocol):
     """A fixed change of an image with its mask: nothing about it is random.
 
+    What else is known of the pixels (weights, instances) is moved by the same call, in the place of the mask.
+
     Attributes:
         name: Stands behind the image's id in that of the copy; unique among the copies of an augmentation.
     """
@@ -20,7 +22,10 @@ class Copy(Protocol):
     name: str
 
     def __call__(self, image: NDArray[Any], mask: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """Return the changed image (H,W,C) and mask uint8 (H,W), of the size and type that they came in."""
+        """Return the changed image (H,W,C) and mask (H,W), of the size and type that they came in.
+
+        The mask is uint8, or whatever a plane in its place is (float32, int32).
+        """
 
 
 class QuarterTurns:
@@ -40,7 +45,7 @@ class QuarterTurns:
         self.name = f"turned {degrees}"
 
     def __call__(self, image: NDArray[Any], mask: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """Return the turned image (H,W,C) and mask (H,W).
+        """Return the turned image (H,W,C) and mask (H,W), both of any type.
 
         Raises:
             ConfigError: If the image is not square and would change its shape.

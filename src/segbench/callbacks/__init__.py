@@ -2,6 +2,7 @@
 
 from segbench.callbacks.checkpoints import LAST_EPOCH, RunCheckpoints
 from segbench.callbacks.cost import CostMeter
+from segbench.callbacks.curriculum import CurriculumStages
 from segbench.callbacks.curves import Curves
 from segbench.callbacks.objects import ObjectScores
 from segbench.callbacks.panels import PredictionPanels
@@ -13,6 +14,7 @@ from segbench.callbacks.volumes import VolumeScores
 __all__ = [
     "LAST_EPOCH",
     "CostMeter",
+    "CurriculumStages",
     "Curves",
     "ObjectScores",
     "PredictionPanels",

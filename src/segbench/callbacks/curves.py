@@ -34,19 +34,28 @@ class Curves(pl.Callback):
         self.rows: list[dict[str, Any]] = []
         self._seconds = 0.0
         self._since = 0.0
+        self._rate = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows so far and the seconds spent in the epoch in progress."""
-        return {"rows": self.rows, "seconds": self._seconds + (time.monotonic() - self._since if self._since else 0.0)}
+        """Return the rows so far, and of the epoch in progress the seconds spent and the learning rate."""
+        seconds = self._seconds + (time.monotonic() - self._since if self._since else 0.0)
+        return {"rows": self.rows, "seconds": seconds, "rate": self._rate}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the rows up again."""
         self.rows, self._seconds = list(state_dict["rows"]), state_dict["seconds"]
+        self._rate = state_dict.get("rate", 0.0)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the file into the state of the checkpoint."""
         self._since = time.monotonic()
         self._write()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Note the rate that the step is made with: at the epoch's end the schedule has set the next one's."""
+        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -61,12 +70,11 @@ class Curves(pl.Callback):
         task: Any = pl_module
         now = time.monotonic()
         seconds, self._since, self._seconds = self._seconds + now - self._since, now, 0.0
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
         row = {
             "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
             "seconds": round(seconds, 3),
-            "lr": rate,
+            "lr": self._rate,
         }
         row |= {"train/loss": task.train_loss}
         row |= {name: float(value) for name, value in trainer.callback_metrics.items()}

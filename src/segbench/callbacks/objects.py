@@ -9,12 +9,19 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from segbench.data.base import ImageData
-from segbench.data.objects import ObjectData
+from segbench.data.objects import ObjectData, scored_classes
 from segbench.scores.objects import OBJECT_COLUMNS, components, object_terms
+from segbench.scores.seg import SEG_COLUMNS, seg_terms
+
+# In the order of the terms of a class.
+COLUMNS = (*OBJECT_COLUMNS, *SEG_COLUMNS)
 
 
 class ObjectScores(pl.Callback):
     """Adds the columns of object scores to the images of the final evaluation; does nothing for other data.
+
+    Scored are the data's :attr:`segbench.data.objects.ObjectData.object_classes`; of the others, as of the background,
+    the columns are NaN, and means leave them out.
 
     Truth objects are the data set's instances, or else connected components; predicted ones are connected components of
     the predicted class. What is labelled to be ignored belongs to no object. Not in every validation: they cost more
@@ -49,15 +56,17 @@ class ObjectScores(pl.Callback):
                 for name, mask, prediction in zip(batch["id"], masks, predictions, strict=True)
             ]
         )
-        table.add_columns({column: found[:, :, index] for index, column in enumerate(OBJECT_COLUMNS)})
+        table.add_columns({column: found[:, :, index] for index, column in enumerate(COLUMNS)})
 
     def _terms(
         self, mask: NDArray[Any], prediction: NDArray[Any], instances: NDArray[Any] | None
     ) -> NDArray[np.float64]:
-        """Return the terms of every class of an image, (C,K); NaN for the background."""
-        terms = np.full((self.data.num_classes, len(OBJECT_COLUMNS)), np.nan)
-        for index in range(1, self.data.num_classes):
+        """Return the terms of every class of an image, (C,K); NaN for those without objects."""
+        terms = np.full((self.data.num_classes, len(COLUMNS)), np.nan)
+        for name in scored_classes(self.data):
+            index = self.data.class_names.index(name)
             inside = mask == index
             truth = components(inside) if instances is None else np.where(inside, instances, 0)
-            terms[index] = object_terms(truth, components((prediction == index) & (mask != self.data.ignore_index)))
+            predicted = components((prediction == index) & (mask != self.data.ignore_index))
+            terms[index] = np.concatenate([object_terms(truth, predicted), seg_terms(truth, predicted)])
         return terms

@@ -105,7 +105,7 @@ class PredictionPanels(pl.Callback):
         if not chosen:
             log.info("%s: not drawn, as every image is named right", path.name)
             return
-        dataset, names = data.datasets[split], data.class_names
+        dataset, names = data.scored(split), data.class_names
         mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
         mistakes = []
         for index in chosen:
@@ -172,7 +172,7 @@ def _title(rank: str, image: str, dice: float) -> str:
 
 def _predict(task: Any, data: Any, split: str, chosen: Sequence[int], precision: Any) -> dict[str, list[Any]]:
     """Predict one image after the other, as they may differ in size."""
-    dataset = data.datasets[split]
+    dataset = data.scored(split)
     mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
     panel: dict[str, list[Any]] = {name: [] for name in ("id", "image", "truth", "prediction")}
     was_training = task.training

@@ -6,6 +6,7 @@ Of a classification only the images are kept: what it made of them stands with t
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 
+from segbench.data.objects import ObjectData
 from segbench.errors import SegbenchError
 from segbench.reporting.archive import PREDICTIONS, ArchiveWriter, images_name
 from segbench.reporting.panels import as_picture
@@ -80,7 +82,7 @@ class StoredPredictions(pl.Callback):
                 if self._writer.full:
                     log.info("%s: not kept, as more than %g MB", PREDICTIONS, self.megabytes)
                 return
-            images = run.parent / images_name(split, data.fingerprint, data.datasets[split].ids)
+            images = run.parent / images_name(split, data.fingerprint, data.scored(split).ids)
             if self.megabytes and not images.exists() and data.in_channels in (1, 2, 3):
                 self._write_images(images, data, split)
         except SegbenchError:
@@ -91,7 +93,8 @@ class StoredPredictions(pl.Callback):
     def _write_images(self, path: Path, data: Any, split: str) -> None:
         writer = ArchiveWriter(self.megabytes * MEGABYTE)
         mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
-        dataset = data.datasets[split]
+        dataset = data.scored(split)
+        instances = _instances(data)
         for item in (dataset[index] for index in range(len(dataset))):
             scaled = as_picture((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
             image: NDArray[Any] = (255 * scaled).round().astype(np.uint8)
@@ -99,9 +102,20 @@ class StoredPredictions(pl.Callback):
             if shrink < 1:
                 size = tuple(max(round(length * shrink), 1) for length in image.shape[1::-1])
                 image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA)).reshape(size[1], size[0], -1)
-            # Small images are kept as they are.
             writer.add(
-                item["id"], item["mask"].numpy() if "mask" in item else None, image, max(image.shape[:2]) <= SMALL
+                item["id"],
+                item["mask"].numpy() if "mask" in item else None,
+                image,
+                exact=max(image.shape[:2]) <= SMALL,  # small images are kept as they are
+                objects=instances(item["id"]),
             )
         if not writer.write(path, split=split) and writer.full:
             log.info("%s: not kept, as more than %g MB", path.name, self.megabytes)
+
+
+def _instances(data: Any) -> Callable[[str], NDArray[Any] | None]:
+    """Return what tells the objects of an image, as the annotators drew them, by its id; None where nobody does."""
+    if not isinstance(data, ObjectData):
+        return lambda _: None
+    records = {record.id: record for record in data.records}  # type: ignore[attr-defined]  # of the data module
+    return lambda name: data.instances(records[name]) if name in records else None

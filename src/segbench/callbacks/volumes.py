@@ -43,8 +43,8 @@ class VolumeScores(pl.Callback):
                 continue
             table = task.evaluation[split + VOLUMES] = CountsTable()
             for volume in volumes:
-                images = torch.stack([self.data.datasets[split][position]["image"] for position in volume.positions])
-                together = images_per_batch(self.data.batch_size, self.data.datasets[split])
+                images = torch.stack([self.data.scored(split)[position]["image"] for position in volume.positions])
+                together = images_per_batch(self.data.batch_size, self.data.scored(split))
                 found = predict_probabilities(task, images, trainer.precision, together)
                 restored = [volume.plane.restore(part) for part in found.numpy()]
                 prediction = torch.from_numpy(np.stack(restored).argmax(axis=1))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from segbench.data import nifti
 from segbench.data.cache import Pair
+from segbench.data.intensity import check_percentiles
 from segbench.data.plane import Plane, resample_labels
 from segbench.data.reading import map_labels
 from segbench.data.records import Record
@@ -83,12 +84,10 @@ class ACDCData(SegmentationData):
             raise ConfigError("data.split_by=image: acdc is split by patient, whose slices are near-duplicates")
         if spacing is not None and not (np.isfinite(spacing) and spacing > 0):
             raise ConfigError(f"data.spacing={spacing}: must be a positive number of mm, or null")
-        if len(percentiles) != 2 or not 0 <= percentiles[0] < percentiles[1] <= 100:
-            raise ConfigError(f"data.percentiles={list(percentiles)}: must be two ascending numbers from 0 to 100")
         if not 0 < val_fraction < 1:
             raise ConfigError(f"data.val_fraction={val_fraction}: must lie between 0 and 1")
         self.spacing, self.val_fraction = spacing, val_fraction
-        self.percentiles = (float(percentiles[0]), float(percentiles[1]))
+        self.percentiles = check_percentiles(percentiles)
         self.patients: dict[str, Patient] = {}
         self._labelled = self._kept = 0
         self.volumes: dict[str, tuple[nifti.Volume, nifti.Volume]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,14 +19,18 @@ from segbench.augmentation import Augmentation
 from segbench.data import resident
 from segbench.data.cache import Arrays, Pair, fingerprint, load_arrays
 from segbench.data.dataset import ImageDataset
-from segbench.data.loader import BatchSize, ReplayLoader, images_per_batch, progress_of
+from segbench.data.loader import BatchSize, ReplayLoader, images_per_batch, progress_of, stage_of, steps_of
 from segbench.data.measure import measure, training_stacks
 from segbench.data.records import Record, refuse, refusing_unreadable
 from segbench.data.resident import ResidentLoader, ResidentTensors
 from segbench.data.splits import check_disjoint, split_groups
+from segbench.data.tiles import check_tiles, parse_tiles
+from segbench.data.weights import PixelWeights
 from segbench.errors import ConfigError, DataError
 
 IGNORE_INDEX = 255
+# The training images as data that is scored: not augmented, not cut into tiles.
+SCORED_TRAIN = "train as it is"
 
 
 class ImageData(pl.LightningDataModule):
@@ -44,6 +49,10 @@ class ImageData(pl.LightningDataModule):
         fit_on: ``train``, or ``train+val`` for a final model: nothing is then left to choose an epoch by.
         resident: Whether the images lie as one tensor on the training device: True, False, or ``auto`` for as soon as
             :func:`segbench.data.resident.fits` says so. The batches are the same bits.
+        tiles: Rows and columns into which training images are cut, ``2x2`` say; None leaves them whole. Images that are
+            scored are predicted tile by tile and joined.
+        score_train: Whether the training images, as they are, are scored at the end too: how far they were
+            learnt by heart.
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
         augmentation: Applied to training images, after the split.
         seed: The run's seed (order and augmentation).
@@ -52,6 +61,7 @@ class ImageData(pl.LightningDataModule):
         task: What is learnt: ``segmentation`` or ``classification``.
         class_names: All classes; of a segmentation, background first.
         in_channels: Channels of the images.
+        pixel_weights: What weighs pixels, set before :meth:`setup`; None where the loss does not.
         records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint: Known after :meth:`setup`.
     """
 
@@ -75,6 +85,8 @@ class ImageData(pl.LightningDataModule):
         split_by: str = "group",
         fit_on: str = "train",
         resident: bool | Literal["auto"] = "auto",
+        tiles: str | None = None,
+        score_train: bool = False,
         split_seed: int = 0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
@@ -84,7 +96,10 @@ class ImageData(pl.LightningDataModule):
             raise ConfigError(f"data.split_by={split_by}: choose group or image")
         if fit_on not in ("train", "train+val"):
             raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
-        self.fit_on, self.resident = fit_on, resident
+        self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
+        self.score_train = score_train
+        if self.tiles != (1, 1) and self.task != "segmentation":
+            raise ConfigError(f"data.tiles={tiles}: {self.name} has one label an image; leave it out")
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
         self.size = None if size is None else (int(size[0]), int(size[1]))
@@ -95,6 +110,7 @@ class ImageData(pl.LightningDataModule):
         self.splits: dict[str, list[int]] = {}
         self.datasets: dict[str, ImageDataset] = {}
         self.fingerprint = ""
+        self.pixel_weights: PixelWeights | None = None
         self._tensors: dict[str, ResidentTensors] = {}
 
     @property
@@ -188,18 +204,21 @@ class ImageData(pl.LightningDataModule):
                 f"data.size=null: the images have {len(sizes)} sizes and make no batch; "
                 f"set data.size, or data.batch_size=1 (now {self.batch_size})"
             )
+        check_tiles(self.tiles, arrays.images)
+        weights = self.weigh(arrays)
         self._measure(arrays)
         for split, indices in self.splits.items():
-            self.datasets[split] = self.dataset_class(
-                arrays,
-                indices,
-                records,
-                self.mean,
-                self.std,
-                self.scale,
-                augmentation=self.augmentation if split == "train" else None,
-                seed=self.seed,
+            plain = partial(
+                self.dataset_class, arrays, indices, records, self.mean, self.std, self.scale, weights=weights
             )
+            if split != "train" or self.score_train:
+                self.datasets[SCORED_TRAIN if split == "train" else split] = plain()
+            if split == "train":
+                self.datasets[split] = plain(augmentation=self.augmentation, seed=self.seed, tiles=self.tiles)
+
+    def weigh(self, arrays: Arrays) -> Any:
+        """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""
+        return None
 
     def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
         """Return the arrays of the records, through the cache, and one line for each file that cannot be used."""
@@ -211,12 +230,15 @@ class ImageData(pl.LightningDataModule):
         trainer = self.trainer
         if self._resident():
             size = images_per_batch(self.batch_size, self.datasets["train"])
-            return ResidentLoader(self._on_device("train"), size, self.seed, lambda: progress_of(trainer))
+            tensors, position = self._on_device("train"), lambda: progress_of(trainer)
+            return ResidentLoader(tensors, size, self.seed, position, steps_of(trainer))
         return ReplayLoader(
             self.datasets["train"],
             images_per_batch(self.batch_size, self.datasets["train"]),
             self.seed,
             lambda: progress_of(trainer),
+            steps=steps_of(trainer),
+            stage=lambda: stage_of(trainer),
             num_workers=self.num_workers,
             worker_init=limit_worker_threads,
             pin_memory=trainer.strategy.root_device.type == "cuda",
@@ -227,8 +249,16 @@ class ImageData(pl.LightningDataModule):
         return self._in_order("val") if "val" in self.splits else []
 
     def eval_dataloaders(self) -> dict[str, Any]:
-        """Return the batches of every split that is scored at the end: ``val``, and ``test`` where it has labels."""
-        return {split: self._in_order(split) for split in ("val", "test") if self.splits.get(split)}
+        """Return the batches of every split that is scored at the end: ``val``, and ``test`` where it has labels.
+
+        Before them those of the training images, as ``train``, if they are to be scored.
+        """
+        train = {"train": self._in_order(SCORED_TRAIN)} if self.score_train else {}
+        return train | {split: self._in_order(split) for split in ("val", "test") if self.splits.get(split)}
+
+    def scored(self, split: str) -> ImageDataset:
+        """Return the images of a split as they are scored: whole, and not augmented."""
+        return self.datasets[SCORED_TRAIN if split == "train" else split]
 
     def test_dataloader(self) -> list[Any]:
         """Return the batches of :meth:`eval_dataloaders`, in its order."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import product
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ from torch.utils.data import Dataset
 
 from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair
+from segbench.data.loader import Draw
 from segbench.data.records import Record
 from segbench.data.resident import ResidentTensors
 from segbench.rng import derive_seed
@@ -47,9 +47,10 @@ class Normalise:
 class ImageDataset(Dataset[dict[str, Any]]):
     """One split of a data set: images with what is to be learnt of them.
 
-    ``dataset[index]`` is an item as it is; ``dataset[epoch, index]`` is augmented by the seed (seed, "augment",
-    epoch, index), so it is the same in any worker. Where the augmentation makes copies, they follow the images: first
-    copy of every image, then the second, each under the image's id and the copy's name.
+    ``dataset[index]`` is an item as it is; ``dataset[draw]`` is augmented by the seed (seed, "augment", epoch, item),
+    with the repeat behind it where it is not the first, so it is the same in any worker. Where images are cut into
+    tiles, each tile is an item. Where the augmentation makes copies, they follow the images: first copy of every image,
+    then the second, each under the image's id and the copy's name.
 
     Args:
         arrays: Arrays of all records.
@@ -60,6 +61,8 @@ class ImageDataset(Dataset[dict[str, Any]]):
         scale: Largest value of the stored images (255 for 8 bits).
         augmentation: Its copies become items, and it is applied to augmented items; None leaves them as they are.
         seed: The run's seed.
+        weights: A weight for each pixel of each record, float32 (N,H,W); None for no ``weight`` in the items.
+        tiles: Rows and columns into which images are cut.
 
     Attributes:
         target: Key of what is to be learnt in an item and a batch: ``mask`` or ``label``.
@@ -77,10 +80,15 @@ class ImageDataset(Dataset[dict[str, Any]]):
         scale: float = 255.0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        weights: Any = None,
+        tiles: tuple[int, int] = (1, 1),
     ) -> None:
-        self.arrays, self.indices = arrays, list(indices)
+        self.arrays, self.indices, self.weights, self.tiles = arrays, list(indices), weights, tiles
         self.copies = augmentation.copies if augmentation is not None else ()
         ids = [records[index].id for index in self.indices]
+        if tiles != (1, 1):
+            places = list(product(range(tiles[0]), range(tiles[1])))
+            ids = [f"{name} tile {row + 1},{column + 1}" for name in ids for row, column in places]
         self.ids = ids + [f"{name} {copy.name}" for copy in self.copies for name in ids]
         self.normalise = Normalise(mean, std, scale)
         self.augmentation, self.seed = augmentation, seed
@@ -88,24 +96,56 @@ class ImageDataset(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
-        """Return ``image`` float32 (C,H,W), ``mask`` int64 (H,W) or ``label`` int64 (), and ``id``."""
-        epoch, index = (None, key) if isinstance(key, int | np.integer) else key
+    def __getitem__(self, key: int | Draw) -> dict[str, Any]:
+        """Return ``image`` float32 (C,H,W), ``mask`` int64 (H,W) or ``label`` int64 (), and ``id``.
+
+        Where the loss weighs pixels also ``weight`` float32 (H,W).
+        """
+        draw, index = (None, key) if isinstance(key, int | np.integer) else (Draw(*key), key[1])
         # A range counts from the end too, and refuses what is outside.
-        number, place = divmod(range(len(self))[index], len(self.indices))
-        row = self.indices[place]
-        image, target = np.array(self.arrays.images[row]), np.array(self.arrays.targets[row])
+        number, place = divmod(range(len(self))[index], len(self) // (1 + len(self.copies)))
+        image, target, planes = self._stored(place)
         if number:
-            image, target = self.moved(self.copies[number - 1], image, target)
-        if epoch is not None and self.augmentation is not None:
-            drawn = partial(self.augmentation, seed=derive_seed(self.seed, "augment", epoch, int(index)))
-            image, target = self.moved(drawn, image, target)
-        return {
+            copy = self.copies[number - 1]
+            planes = {name: copy(image, plane)[1] for name, plane in planes.items()}
+            image, target = self.moved(copy, image, target)
+        if draw is not None and self.augmentation is not None:
+            image, target, planes = self._augmented(image, target, planes, draw)
+        item = {
             "image": self.normalise(image),
             # Not by ascontiguousarray: it makes a vector of a label.
             self.target: torch.from_numpy(np.array(target, order="C")).long(),
             "id": self.ids[index],
         }
+        return item | {name: torch.from_numpy(np.ascontiguousarray(plane)) for name, plane in planes.items()}
+
+    def _stored(self, place: int) -> tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]:
+        """Return image, target and further planes of an image, or of a tile of one."""
+        record, tile = divmod(place, self.tiles[0] * self.tiles[1])
+        row = self.indices[record]
+        arrays = [self.arrays.images[row], self.arrays.targets[row]]
+        arrays += [] if self.weights is None else [self.weights[row]]
+        if self.tiles != (1, 1):
+            arrays = [cut(array, self.tiles, tile) for array in arrays]
+        image, target, *weight = (np.array(array) for array in arrays)
+        return image, target, dict(zip(("weight",), weight, strict=False))
+
+    def _augmented(
+        self, image: NDArray[Any], target: NDArray[np.uint8], planes: dict[str, NDArray[Any]], draw: Draw
+    ) -> tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]:
+        augmentation = self.augmentation
+        assert augmentation is not None
+        again = (draw.repeat,) if draw.repeat else ()
+        seed = derive_seed(self.seed, "augment", draw.epoch, int(draw.item), *again)
+        moved = dict[str, NDArray[Any]]()
+
+        def move(pixels: NDArray[Any], mask: NDArray[np.uint8]) -> Pair:
+            pixels, mask, found = augmentation.move(pixels, mask, planes, seed, draw.stage)
+            moved.update(found)
+            return pixels, mask
+
+        image, target = self.moved(move, image, target)
+        return image, target, moved
 
     @staticmethod
     @abstractmethod
@@ -131,6 +171,19 @@ class ImageDataset(Dataset[dict[str, Any]]):
         """Return stacks of images (N,H,W,C) and targets (N,...), each moved."""
         pairs = [cls.moved(move, image, target) for image, target in zip(images, targets, strict=True)]
         return np.stack([image for image, _ in pairs]), np.stack([target for _, target in pairs])
+
+
+def cut(array: NDArray[Any], tiles: tuple[int, int], number: int) -> NDArray[Any]:
+    """Return a tile of an array (H,W,...), counted row by row.
+
+    Args:
+        array: Its sides must be divisible by the numbers of tiles.
+        tiles: Rows and columns.
+        number: Which tile, from 0.
+    """
+    height, width = array.shape[0] // tiles[0], array.shape[1] // tiles[1]
+    row, column = divmod(number, tiles[1])
+    return array[row * height : (row + 1) * height, column * width : (column + 1) * width]
 
 
 class SegmentationDataset(ImageDataset):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import http.client
+import io
 import logging
 import urllib.request
 import zlib
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from segbench.data.checksums import digest, kind_of
 from segbench.errors import DataError
 from segbench.runs.files import atomic_open
 
@@ -28,12 +29,12 @@ class RemoteFile:
     Attributes:
         url: Its address.
         path: Where it belongs.
-        md5: Of its content; of a ``.gz``, of what is packed in it.
+        checksum: MD5, SHA-1 or SHA-256 of its content; of a ``.gz``, of what is packed in it.
     """
 
     url: str
     path: Path
-    md5: str
+    checksum: str
 
 
 def fetch(files: Sequence[RemoteFile]) -> None:
@@ -70,17 +71,18 @@ def _fetch(file: RemoteFile) -> None:
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise DataError(f"{file.path}: absent, and {file.url} cannot be fetched ({reason}); put it there") from error
-    found = _md5(file, content)
-    if found != file.md5:
-        raise DataError(f"{file.url}: wrong checksum (md5 {found}, not {file.md5}); put the right {file.path} there")
+    found, expected = _digest(file, content), file.checksum
+    if found != expected.lower():
+        wrong = f"{kind_of(expected)} {found}, not {expected}"
+        raise DataError(f"{file.url}: wrong checksum ({wrong}); put the right {file.path} there")
     with atomic_open(file.path) as stream:
         stream.write(content)
 
 
-def _md5(file: RemoteFile, content: bytes) -> str:
+def _digest(file: RemoteFile, content: bytes) -> str:
     if file.path.suffix == ".gz":
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error):
             return "of a damaged archive"
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return digest(io.BytesIO(content), file.checksum)

@@ -6,13 +6,14 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.cache import Arrays, fingerprint, load_arrays
+from segbench.data.checksums import check_digest
 from segbench.data.objects import ObjectData
 from segbench.data.plane import resample_labels
 from segbench.data.reading import read_image, read_mask
@@ -21,7 +22,7 @@ from segbench.data.segmentation import SegmentationData
 from segbench.data.splits import split_groups, split_official
 from segbench.data.stains import PERCENTILES, measure_stains, stain_channels
 from segbench.data.tables import read_table
-from segbench.data.unpack import check_digest, unpack
+from segbench.data.unpack import unpack
 from segbench.errors import ConfigError, DataError
 from segbench.rng import derive_seed
 
@@ -127,7 +128,7 @@ class GlasData(ObjectData, SegmentationData):
         archive = self.root / ARCHIVE
         if not archive.is_file():
             raise DataError(f"data.root={self.root}: no images there; {get_it}")
-        unpack(archive, self.root, lambda name: name == GRADES or bool(_NAME.fullmatch(name)), GRADES, self.checksum)
+        unpack(archive, self.root, _place, GRADES, self.checksum)
         return self.root
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
@@ -224,3 +225,8 @@ class GlasData(ObjectData, SegmentationData):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the ranges of the stains from a checkpoint."""
         self.stain_ranges = state_dict["stain_ranges"]
+
+
+def _place(member: PurePosixPath) -> str | None:
+    """Return where a file of the archive goes: beside the archive, whatever folder it is in."""
+    return member.name if member.name == GRADES or _NAME.fullmatch(member.name) else None

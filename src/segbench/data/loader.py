@@ -1,14 +1,14 @@
 """A training loader whose order is a function of (seed, epoch), so that a resumed run equals an uninterrupted one.
 
 It keeps no state of its own. At the first batch of an epoch it asks the trainer where training stands and goes
-on from there without replaying what came before. Items are asked for by (epoch, index), so workers need no
+on from there without replaying what came before. Items are asked for by :class:`Draw`, so workers need no
 random state either and any number of them gives the same bits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -20,6 +20,22 @@ from segbench.rng import generator
 Position = Callable[[], tuple[int, int]]
 # ``all``: a data set is one batch.
 BatchSize = int | Literal["all"]
+
+
+class Draw(NamedTuple):
+    """What a training item is asked for by, and all that its augmentation depends on.
+
+    Attributes:
+        epoch: The epoch, from 0.
+        item: Its number in the data set.
+        repeat: How often it came before in this epoch, which may be longer than one pass.
+        stage: The stage of the curriculum, from 0.
+    """
+
+    epoch: int
+    item: int
+    repeat: int = 0
+    stage: int = 0
 
 
 def images_per_batch(batch_size: BatchSize, dataset: Dataset[Any]) -> int:
@@ -40,26 +56,47 @@ def progress_of(trainer: pl.Trainer) -> tuple[int, int]:
     return loop.epoch_progress.current.processed, loop.epoch_loop.batch_progress.current.ready
 
 
+def steps_of(trainer: pl.Trainer) -> int | None:
+    """Return how many steps an epoch has where ``trainer.limit_train_batches`` says a number, else None."""
+    limit = trainer.limit_train_batches
+    return limit if isinstance(limit, int) else None
+
+
+def stage_of(trainer: pl.Trainer) -> int:
+    """Return the stage of the curriculum at which a trainer is; 0 without one."""
+    return next((callback.stage for callback in trainer.callbacks if hasattr(callback, "stage")), 0)  # type: ignore[attr-defined]  # declared for no callback
+
+
 class EpochOrder:
     """The shuffled order of an epoch, cut into batches: a function of (seed, epoch).
 
+    An epoch of more steps than a pass has goes on with further passes, each in an order of its own; its batches are
+    full, and one may hold the end of a pass and the beginning of the next.
+
     Args:
         length: Number of samples.
-        batch_size: Samples a batch; the last may be smaller.
+        batch_size: Samples a batch; the last of a single pass may be smaller.
         seed: The run's seed.
+        steps: Batches of an epoch; None is one pass, and less than that its beginning.
     """
 
-    def __init__(self, length: int, batch_size: int, seed: int) -> None:
+    def __init__(self, length: int, batch_size: int, seed: int, steps: int | None = None) -> None:
         self._length, self._batch_size, self._seed = length, batch_size, seed
+        one_pass = -(-length // batch_size)
+        self._steps = steps or one_pass
+        self._samples = length if self._steps <= one_pass else self._steps * batch_size
 
     def __len__(self) -> int:
-        return -(-self._length // self._batch_size)
+        return self._steps
 
-    def batches(self, epoch: int, start: int) -> Iterator[NDArray[np.int64]]:
-        """Yield the sample numbers of each batch of an epoch, from batch ``start`` on."""
-        order = generator(self._seed, "order", epoch).permutation(self._length)
-        for batch in range(start, len(self)):
-            yield order[batch * self._batch_size : (batch + 1) * self._batch_size]
+    def batches(self, epoch: int, start: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield the sample numbers of each batch of an epoch, from batch ``start`` on, and the pass each is of."""
+        passes = -(-self._samples // self._length)
+        purposes = [("order", epoch), *(("order", epoch, number) for number in range(1, passes))]
+        order = np.concatenate([generator(self._seed, *purpose).permutation(self._length) for purpose in purposes])
+        for batch in range(start, self._steps):
+            places = np.arange(batch * self._batch_size, min((batch + 1) * self._batch_size, self._samples))
+            yield order[places], places // self._length
 
 
 class _Batches:
@@ -67,24 +104,29 @@ class _Batches:
 
     def __init__(self, order: EpochOrder) -> None:
         self._order = order
-        self.epoch, self.start = 0, 0
+        self.epoch, self.start, self.stage = 0, 0, 0
 
     def __len__(self) -> int:
         return len(self._order)
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for indices in self._order.batches(self.epoch, self.start):
-            yield [(self.epoch, int(index)) for index in indices]
+    def __iter__(self) -> Iterator[list[Draw]]:
+        for indices, passes in self._order.batches(self.epoch, self.start):
+            yield [
+                Draw(self.epoch, int(index), int(repeat), self.stage)
+                for index, repeat in zip(indices, passes, strict=True)
+            ]
 
 
 class ReplayLoader:
     """Shuffled training batches that can begin anywhere.
 
     Args:
-        dataset: Map-style data set that takes (epoch, index).
-        batch_size: Images a batch; the last batch of an epoch may be smaller.
+        dataset: Map-style data set that takes a :class:`Draw`.
+        batch_size: Images a batch; the last batch of a single pass may be smaller.
         seed: The run's seed.
         position: Returns (epoch, batch) at which to go on, asked once at the first batch of every epoch.
+        steps: Batches of an epoch; None is one pass.
+        stage: Returns the stage of the curriculum, asked at the same time.
         num_workers: Worker processes.
         worker_init: Called in each worker with its number.
         pin_memory: Whether to copy into pinned memory, for a GPU.
@@ -96,12 +138,15 @@ class ReplayLoader:
         batch_size: int,
         seed: int,
         position: Position,
+        steps: int | None = None,
+        stage: Callable[[], int] = lambda: 0,
         num_workers: int = 0,
         worker_init: Callable[[int], None] | None = None,
         pin_memory: bool = False,
     ) -> None:
-        self._batches = _Batches(EpochOrder(len(dataset), batch_size, seed))  # type: ignore[arg-type]  # Dataset declares no __len__
-        self._position = position
+        length = len(dataset)  # type: ignore[arg-type]  # Dataset declares no __len__
+        self._batches = _Batches(EpochOrder(length, batch_size, seed, steps))
+        self._position, self._stage = position, stage
         self._loader = DataLoader(
             dataset,
             batch_sampler=self._batches,
@@ -118,6 +163,7 @@ class ReplayLoader:
         # A generator: the position is read at the first batch, after the trainer has restored its counters.
         # Lightning calls iter() before that.
         self._batches.epoch, self._batches.start = self._position()
+        self._batches.stage = self._stage()
         yield from self._loader
 
     def state_dict(self) -> dict[str, Any]:

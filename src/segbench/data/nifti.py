@@ -14,6 +14,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from segbench.data.intensity import stretched
 from segbench.errors import DataError
 
 # Affines of an image and its label that differ by less, in mm, are the same grid written twice.
@@ -106,10 +107,7 @@ def normalised(volume: Volume, percentiles: tuple[float, float]) -> NDArray[np.f
     if not np.isfinite(voxels).all():
         count = int((~np.isfinite(voxels)).sum())
         raise DataError(f"{volume.path}: {count} voxels are not finite (NaN or infinity)")
-    low, high = np.percentile(voxels, percentiles)
-    if not high > low:
-        raise DataError(f"{volume.path}: constant intensity (percentiles {percentiles} are both {low:g})")
-    return np.clip((voxels - low) / (high - low), 0, 1).astype(np.float32)
+    return stretched(voxels, percentiles, volume.path)
 
 
 def labels(volume: Volume) -> NDArray[np.int64]:

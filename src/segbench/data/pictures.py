@@ -74,7 +74,7 @@ def open_picture(path: Path, data: SegmentationData) -> Picture:
         x, y, _ = volume.spacing
         return Picture(path, voxels * data.scale, data.prediction_plane(voxels.shape[1:3], (y, x)), volume)
     pixels = data.read_picture(path)
-    if data.scale != 255.0:
-        # An image file has 8 bits, whatever the largest value that the data set stores.
+    if pixels.dtype == np.uint8 and data.scale != 255.0:
+        # The file has 8 bits, whatever the largest value that the data set stores.
         pixels = pixels.astype(np.float32) * (data.scale / 255.0)
     return Picture(path, pixels[None], data.prediction_plane(pixels.shape[:2], None))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+_Label = TypeVar("_Label", np.uint8, np.uint16, np.int32)
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,13 @@ def resample(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return np.concatenate([part.reshape(*size, -1) for part in resized], axis=2)
 
 
-def resample_labels(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize labels (H,W) by nearest neighbour."""
+def resample_labels(mask: NDArray[_Label], size: tuple[int, int]) -> NDArray[_Label]:
+    """Resize labels (H,W), uint8, uint16 or int32, by nearest neighbour. The type is kept."""
     if mask.shape == size:
         return mask
     method = cv2.INTER_NEAREST_EXACT
-    return np.asarray(cv2.resize(np.ascontiguousarray(mask), (size[1], size[0]), interpolation=method), np.uint8)
+    resized = cv2.resize(np.ascontiguousarray(mask), (size[1], size[0]), interpolation=method)
+    return np.asarray(resized, mask.dtype)
 
 
 def _fit(pixels: NDArray[Any], size: tuple[int, int], outside: float) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from segbench.data.records import unreadable
 from segbench.errors import DataError
 
 MAX_PIXELS = 100_000_000
+_MAX_LABEL = 65535
 # No class index: between the classes and 255 (ignore).
 _UNKNOWN = 254
 _MASK_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I")
+_GREY_BITS = {"L": 8, "I;16": 16, "I;16B": 16, "I;16L": 16}
 _IMAGE_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
@@ -47,6 +49,29 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
         return pixels[..., :channels]
 
 
+def read_grey(path: Path, depths: Sequence[int]) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Read a grey image without losing any of its bits (EXIF orientation applied).
+
+    Args:
+        path: The file.
+        depths: Bits a pixel that are expected: 8, 16 or both.
+
+    Returns:
+        uint8 or uint16 (H,W), as the file has it.
+
+    Raises:
+        DataError: One line: unreadable, truncated, colour, another depth, several frames, or too large.
+    """
+    with _open(path) as image:
+        bits = _GREY_BITS.get(image.mode)
+        if bits not in depths:
+            found = f"{image.mode} image" if bits is None else f"{bits}-bit grey image"
+            raise DataError(f"{path}: {found}; this data set reads {' and '.join(map(str, depths))}-bit grey images")
+        pixels = np.asarray(ImageOps.exif_transpose(image))
+    # Of either byte order in the file.
+    return pixels.astype(np.uint8) if bits == 8 else pixels.astype(np.uint16)
+
+
 def read_mask(path: Path, label_map: Mapping[int, int]) -> NDArray[np.uint8]:
     """Read the class index of every pixel; of a palette image the indices, never the colours.
 
@@ -61,13 +86,34 @@ def read_mask(path: Path, label_map: Mapping[int, int]) -> NDArray[np.uint8]:
         DataError: One line: unreadable, lossy (JPEG), a colour image, or values that are no label.
     """
     with _open(path) as mask:
-        if "jpeg" in (str(mask.format).lower(), mask.info.get("compression")):
-            raise DataError(f"{path}: lossy mask (JPEG changes labels); save masks as PNG or GIF")
+        _refuse_lossy(mask, path)
         if mask.mode not in _MASK_MODES:
             raise DataError(f"{path}: {mask.mode} mask; expected one class index a pixel (grey or palette)")
         mask = ImageOps.exif_transpose(mask)
         values = np.asarray(mask)
     return map_labels(values, label_map, path)
+
+
+def read_instances(path: Path) -> NDArray[np.uint16]:
+    """Read which object each pixel belongs to.
+
+    Args:
+        path: The file, grey with 8, 16 or 32 bits.
+
+    Returns:
+        uint16 (H,W), 0 for none.
+
+    Raises:
+        DataError: One line: unreadable, lossy (JPEG), a colour image, several frames, or labels outside 0 to 65535.
+    """
+    with _open(path) as opened:
+        _refuse_lossy(opened, path)
+        if opened.mode not in (*_GREY_BITS, "I"):
+            raise DataError(f"{path}: {opened.mode} image; expected one label an object (grey, whole numbers)")
+        labels = np.asarray(ImageOps.exif_transpose(opened)).astype(np.int64)
+    if not 0 <= labels.min() <= labels.max() <= _MAX_LABEL:
+        raise DataError(f"{path}: labels from {labels.min()} to {labels.max()}; number objects from 1 to {_MAX_LABEL}")
+    return labels.astype(np.uint16)
 
 
 def map_labels(values: NDArray[Any], label_map: Mapping[int, int], path: Path) -> NDArray[np.uint8]:
@@ -109,7 +155,7 @@ def _refuse_unknown(found: NDArray[Any], numbers: NDArray[Any], label_map: Mappi
         raise DataError(f"{path}: labels outside the classes: {', '.join(unknown[:5])}{more}; expected {labels}")
 
 
-def check_same_size(image: NDArray[np.uint8], mask: NDArray[np.uint8], path: Path) -> None:
+def check_same_size(image: NDArray[Any], mask: NDArray[Any], path: Path) -> None:
     """Refuse a mask of another size than its image; masks are never resized to fit.
 
     Raises:
@@ -135,6 +181,11 @@ def resize(
     if size is None or image.shape[:2] == tuple(size):
         return image, mask
     return resample(image, size), resample_labels(mask, size)
+
+
+def _refuse_lossy(mask: Image.Image, path: Path) -> None:
+    if "jpeg" in (str(mask.format).lower(), mask.info.get("compression")):
+        raise DataError(f"{path}: lossy mask (JPEG changes labels); save masks as PNG or GIF")
 
 
 def _open(path: Path) -> Image.Image:

@@ -61,17 +61,23 @@ class ResidentLoader:
         batch_size: Images a batch; the last may be smaller.
         seed: The run's seed; None keeps the order of the split.
         position: Returns (epoch, batch) at which to go on, asked once at the first batch of every epoch.
+        steps: Batches of a shuffled epoch; None is one pass.
     """
 
     def __init__(
-        self, tensors: ResidentTensors, batch_size: int, seed: int | None = None, position: Position = lambda: (0, 0)
+        self,
+        tensors: ResidentTensors,
+        batch_size: int,
+        seed: int | None = None,
+        position: Position = lambda: (0, 0),
+        steps: int | None = None,
     ) -> None:
         self._tensors, self._position = tensors, position
         self._batch_size = batch_size
-        self._order = None if seed is None else EpochOrder(len(tensors.ids), batch_size, seed)
+        self._order = None if seed is None else EpochOrder(len(tensors.ids), batch_size, seed, steps)
 
     def __len__(self) -> int:
-        return -(-len(self._tensors.ids) // self._batch_size)
+        return -(-len(self._tensors.ids) // self._batch_size) if self._order is None else len(self._order)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         # A generator: the position is read at the first batch, after the trainer has restored its counters.
@@ -80,7 +86,7 @@ class ResidentLoader:
                 yield self._tensors.batch(slice(batch * self._batch_size, (batch + 1) * self._batch_size))
             return
         epoch, start = self._position()
-        for indices in self._order.batches(epoch, start):
+        for indices, _ in self._order.batches(epoch, start):
             yield self._tensors.batch(indices)
 
     def state_dict(self) -> dict[str, Any]:
@@ -100,6 +106,10 @@ def obstacle(datasets: Mapping[str, ImageDataset], num_workers: int) -> str | No
     """
     if any(dataset.augmentation is not None and dataset.augmentation.transforms for dataset in datasets.values()):
         return "augmentation works image by image"
+    if any(dataset.tiles != (1, 1) for dataset in datasets.values()):
+        return "data.tiles cuts image by image"
+    if any(dataset.weights is not None for dataset in datasets.values()):
+        return "the loss weighs pixels image by image"
     if any(isinstance(dataset.arrays.images, list) for dataset in datasets.values()):
         return "the images have several sizes"
     if num_workers:

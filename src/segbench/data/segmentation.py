@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import ImageData
-from segbench.data.cache import Pair
+from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import SegmentationDataset
+from segbench.data.objects import instances_of
 from segbench.data.plane import Plane
 from segbench.data.reading import check_same_size, read_image, read_mask, resize
 from segbench.data.records import Record
 from segbench.data.volumes import VolumeSlices
+from segbench.data.weights import load_weights
 from segbench.errors import DataError
 
 
@@ -48,6 +51,13 @@ class SegmentationData(ImageData):
     def settings(self) -> dict[str, Any]:
         """Return what shapes the arrays."""
         return super().settings() | {"labels": {str(key): value for key, value in self.label_map.items()}}
+
+    def weigh(self, arrays: Arrays) -> Any:
+        """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""
+        if self.pixel_weights is None:
+            return None
+        instances = partial(instances_of, self)
+        return load_weights(arrays, self.records, self.pixel_weights, instances, self.settings(), self.cache_dir)
 
     # -- what a prediction needs to know -----------------------------------------------------------
 

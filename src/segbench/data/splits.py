@@ -69,6 +69,30 @@ def split_official(groups: Sequence[str], test: Sequence[bool], val_fraction: fl
     return splits | ({"test": official_test} if official_test else {})
 
 
+def split_last_block(test: Sequence[bool], val_fraction: float) -> dict[str, list[int]]:
+    """Keep a test split, and let the last of the other records validate: for one sequence, in the order of time.
+
+    Neighbouring frames are near-duplicates. In a block only those at its beginning have one that trains; drawn at
+    random, nearly all would.
+
+    Args:
+        test: Whether a record is one of the test split.
+        val_fraction: Share of the other records that validate, in (0, 1); at least one does and one does not.
+
+    Returns:
+        Indices of ``train``, ``val`` and, where there are any, ``test``, ascending.
+
+    Raises:
+        DataError: If fewer than two records are left to train and validate.
+    """
+    rest = [index for index, tests in enumerate(test) if not tests]
+    if len(rest) < 2:
+        raise DataError(f"{len(rest)} images are left to train and to validate; add images")
+    first = len(rest) - min(max(1, round(val_fraction * len(rest))), len(rest) - 1)
+    tested = [index for index, tests in enumerate(test) if tests]
+    return {"train": rest[:first], "val": rest[first:]} | ({"test": tested} if tested else {})
+
+
 def check_disjoint(groups: Sequence[str], splits: Mapping[str, Sequence[int]]) -> None:
     """Refuse splits that share a group.
 

@@ -1,6 +1,7 @@
 """Losses, each with its formula, scale and source in its docstring."""
 
 from segbench.losses.base import SegmentationLoss
+from segbench.losses.boundary import BoundaryCrossEntropy
 from segbench.losses.class_balance import FocalLoss, WeightedCrossEntropy
 from segbench.losses.combined import BCEDice, CEDice, DiceFocal, WeightedCEDice
 from segbench.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
@@ -9,6 +10,7 @@ from segbench.losses.dice import DiceLoss
 __all__ = [
     "BCEDice",
     "BinaryCrossEntropy",
+    "BoundaryCrossEntropy",
     "CEDice",
     "CrossEntropy",
     "DiceFocal",

@@ -8,6 +8,7 @@ from segbench.models.segnet import SegNet, SegNetASPP
 from segbench.models.unet import AttentionUNet, UNet
 from segbench.models.unet3plus import UNet3Plus
 from segbench.models.unet_cardiac import CardiacUNet
+from segbench.models.unet_compressed import UNetCompressed
 from segbench.models.unetpp import UNetPlusPlus
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "TrainingOutputs",
     "UNet",
     "UNet3Plus",
+    "UNetCompressed",
     "UNetPlusPlus",
 ]

@@ -25,6 +25,8 @@ PREDICTIONS = "predictions.zip"
 ABOUT = "about.json"
 # Quality of images: they are looked at, not trained on.
 EXACT = ".image.png"
+OBJECTS = ".objects.png"
+MOST_OBJECTS = 65535
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
 # The same bytes for the same pictures, whenever they are written.
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -53,7 +55,14 @@ class ArchiveWriter:
         self._parts: list[tuple[str, bytes]] = []
         self._size = 0
 
-    def add(self, name: str, mask: NDArray[Any] | None, image: NDArray[Any] | None = None, exact: bool = False) -> None:
+    def add(
+        self,
+        name: str,
+        mask: NDArray[Any] | None,
+        image: NDArray[Any] | None = None,
+        exact: bool = False,
+        objects: NDArray[Any] | None = None,
+    ) -> None:
         """Add one picture.
 
         Args:
@@ -61,6 +70,8 @@ class ArchiveWriter:
             mask: Class indices (H,W), below 256; None where an image has a label, which stands with the scores.
             image: uint8 (H,W,1) or (H,W,3), if it is to be kept too.
             exact: Whether to keep the image as it is: small ones show what JPEG makes of edges.
+            objects: Which object each pixel of the mask belongs to (H,W), 0 for none, if that is known; kept are 1, 2,
+                ... in the order of the labels, and of more than 65,535 objects none.
         """
         if self.full:
             return
@@ -69,6 +80,10 @@ class ArchiveWriter:
         if image is not None:
             kind, options = (EXACT, []) if exact else (".jpg", JPEG)
             self._put(f"{len(self.ids)}{kind}", image[..., ::-1] if image.shape[2] == 3 else image, options)
+        if objects is not None:
+            labels, numbered = np.unique(np.append(objects.ravel(), 0), return_inverse=True)
+            if labels[0] == 0 and len(labels) - 1 <= MOST_OBJECTS:
+                self._put(f"{len(self.ids)}{OBJECTS}", numbered[:-1].reshape(objects.shape).astype(np.uint16), [])
         self.ids.append(name)
         if self._size > self.limit:
             self.full = True
@@ -136,7 +151,24 @@ class Archive:
         found = self._read(name, self.kind)
         return found[..., ::-1] if found.ndim == 3 else found
 
-    def _read(self, name: str, kind: str) -> NDArray[np.uint8]:
+    def objects(self, name: str) -> NDArray[np.int32] | None:
+        """Return which object each pixel of an image's mask belongs to (H,W), 0 for none; None where it is not told.
+
+        Raises:
+            ValueError: If the archive lacks the image, or it is damaged.
+        """
+        if name in self.ids and f"{self.ids.index(name)}{OBJECTS}" not in self._names():
+            return None
+        return self._read(name, OBJECTS).astype(np.int32)
+
+    def _names(self) -> list[str]:
+        try:
+            with zipfile.ZipFile(self.path) as stream:
+                return stream.namelist()
+        except (OSError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{self.path.name}: it is damaged") from error
+
+    def _read(self, name: str, kind: str) -> NDArray[Any]:
         try:
             with zipfile.ZipFile(self.path) as stream:
                 data = np.frombuffer(stream.read(f"{self.ids.index(name)}{kind}"), np.uint8)
@@ -145,4 +177,4 @@ class Archive:
         picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
         if picture is None:
             raise ValueError(f"{self.path.name}: the picture of {name} is damaged")
-        return np.asarray(picture, np.uint8)
+        return np.asarray(picture)

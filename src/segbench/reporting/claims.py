@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from segbench.config import Claim
+from segbench.errors import ConfigError
+from segbench.reporting.answer import listed
 from segbench.reporting.factors import factor_value, show_value
 from segbench.reporting.mcnemar import identical_images, mcnemar
 from segbench.reporting.statistics import Difference, UnpairedError, paired_difference
@@ -63,6 +65,7 @@ class JudgedClaim:
         lower_is_better: Whether the winner is said to score lower, by a metric that is a distance.
         within: Difference below which a claim counts configurations as alike; 0 for a claim that one is better. The
             winner is then only the first that it names.
+        metric: The score it is about where that is not the comparison's; else empty.
     """
 
     text: str
@@ -74,6 +77,7 @@ class JudgedClaim:
     confidence: float = 0.0
     lower_is_better: bool = False
     within: float = 0.0
+    metric: str = ""
 
     @property
     def tested(self) -> bool:
@@ -95,7 +99,7 @@ def judge(
         entries: ``comparison.claims`` as a run's configuration holds it; older ones hold plain sentences.
         rows: The rows, of which only finished runs count.
         split: The deciding split.
-        metric: The deciding metric.
+        metric: The deciding metric, of claims that name no other.
         convention: How counts become scores.
     """
     return tuple(_judge(entry, rows, split, metric, convention) for entry in entries)
@@ -108,10 +112,12 @@ def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention:
         text = str(entry.get("text") or entry) if isinstance(entry, dict) else str(entry)
         return JudgedClaim(text, "not judged", "it does not name who beats whom")
     by = (min(claim.by), max(claim.by)) if claim.by else None
+    other = claim.metric if claim.metric and claim.metric != metric else ""
+    metric = other or metric
     first, *others = claim.alike or [claim.better or {}, *claim.than]
     winners = _fitting(rows, first)
     if len(winners) != 1 or not winners[0].done:
-        return JudgedClaim(claim.text, "cannot be judged", _lacking(winners, first), by=by)
+        return JudgedClaim(claim.text, "cannot be judged", _lacking(winners, first), by=by, metric=other)
     winner = winners[0]
     rivals, missing = _rivals(others, winner, rows)
     confidence = 1 - ERROR_RATE / max(1, len(rivals) + len(missing))
@@ -123,6 +129,9 @@ def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention:
             found.append(Rival(rival.label, difference))
         except UnpairedError as error:
             reasons.append(f"{winner.label} and {rival.label}: {error}")
+        except ConfigError as error:
+            # The deciding metric all runs have; another score may be younger than some of them.
+            reasons.append(f"{winner.label} and {rival.label}: {str(error).removeprefix('comparison.metric: ')}")
     if reasons:
         verdict: Verdict = "cannot be judged"
     else:
@@ -130,7 +139,7 @@ def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention:
         reasons += _identical(winner, rivals, split)
     reason, lower = "; ".join(reasons), lower_is_better(metric)
     within = claim.within or 0.0
-    return JudgedClaim(claim.text, verdict, reason, winner.label, tuple(found), by, confidence, lower, within)
+    return JudgedClaim(claim.text, verdict, reason, winner.label, tuple(found), by, confidence, lower, within, other)
 
 
 def _fitting(rows: Sequence[Row], where: dict[str, Any]) -> list[Row]:
@@ -188,30 +197,42 @@ def _settings(where: dict[str, Any]) -> str:
 
 
 def measured(claim: JudgedClaim) -> str:
-    """Return what was measured for a claim: each rival's difference, or of many the strongest one's and a count."""
+    """Return what was measured for a claim: each rival's difference, or of many the strongest one's and a count.
+
+    A score that is not the comparison's is named first.
+    """
+    named = f"{claim.metric.replace('_', ' ')}: " if claim.metric and claim.rivals else ""
     if len(claim.rivals) <= MOST_SHOWN:
         level = f"; each interval {claim.confidence:.1%}" if len(claim.rivals) > 1 else ""
-        return "; ".join(_figures(claim, rival) for rival in claim.rivals) + level
+        return named + "; ".join(_figures(claim, rival) for rival in claim.rivals) + level
     signs = [rival.difference.sign for rival in claim.rivals]
     better, worse = ("below", "above") if claim.lower_is_better else ("above", "below")
     count = f"of {len(signs)} rivals {claim.winner} is {better} {signs.count(1)} and {worse} {signs.count(-1)}"
     text = f"{count}, not distinguishable from {signs.count(0)}; strongest: {_figures(claim, claim.strongest)};"
-    return f"{text} each interval {claim.confidence:.1%}"
+    return f"{named}{text} each interval {claim.confidence:.1%}"
 
 
 def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: str) -> str:
     """Return the sentences that say how to read the verdicts; empty where no claim was tested."""
     if not any(claim.tested for claim in claims):
         return ""
-    turned = ", rival minus winner, as lower is better" if lower_is_better(metric) else ""
+    scores = list(dict.fromkeys(claim.metric or metric for claim in claims if claim.tested))
     return (
-        f"Claims: mean difference in {metric} ({split} split{turned}) over equal seeds and the same images, with the"
-        f" 95 % confidence interval for other seeds and other {unit}; several rivals of a claim are corrected for"
+        f"Claims: mean difference in {listed(scores)} ({split} split{_turned(scores)}) over equal seeds"
+        " and the same images, with the 95 % confidence interval for other seeds and other"
+        f" {unit}; several rivals of a claim are corrected for"
         " (Bonferroni), several claims are not. A claim holds if every interval lies above 0 and does not hold if one"
         " lies below; few seeds make wide intervals, so not distinguishable does not mean equal. The intervals do not"
         " cover what was chosen on the same images, such as the best epoch, nor other training images."
         + (_ALIKE if any(claim.within for claim in claims) else "")
     )
+
+
+def _turned(scores: Sequence[str]) -> str:
+    """Say of which scores a difference is the rival's minus the winner's; nothing where of none."""
+    turned = [score for score in scores if lower_is_better(score)]
+    which = f" of {listed(turned)}" if turned and len(turned) < len(scores) else ""
+    return f", rival minus winner{which}, as lower is better" if turned else ""
 
 
 def _figures(claim: JudgedClaim, rival: Rival) -> str:

@@ -34,8 +34,8 @@ class SplitCounts:
         counts: int64 (N, C, 4): tp, fp, fn, tn.
         confusion: int64 (C, C): pixels of all images together, rows the truth, columns the prediction; None where the
             run did not store it. Of two classes it follows from the counts.
-        columns: Further columns that scores are made of, float64 (N, C) each, NaN for the background
-            (:mod:`segbench.scores.columns`); none for data without objects.
+        columns: Further columns that scores are made of, float64 (N, C) each, NaN for the background and for other
+            classes that are not made of objects (:mod:`segbench.scores.columns`); none for data without objects.
     """
 
     task: ClassVar[str] = "segmentation"
@@ -50,6 +50,15 @@ class SplitCounts:
     def has(self, name: str) -> bool:
         """Say whether a key of ``COLUMN_SCORES`` can be derived."""
         return all(column in self.columns for column in COLUMN_SCORES[name].columns)
+
+    def scored_classes(self, name: str) -> list[tuple[int, str]]:
+        """Return index and name of the classes that can have a score: all, or of columns those that have values."""
+        classes = list(enumerate(self.class_names))
+        if name not in COLUMN_SCORES:
+            return classes
+        # Background has no objects, and neither has a class that only parts others.
+        stored = [self.columns[column] for column in COLUMN_SCORES[name].columns if column in self.columns]
+        return [(i, label) for i, label in classes[1:] if not any(np.isnan(values[:, i]).all() for values in stored)]
 
     def values(self, name: str) -> np.ndarray:
         """Return what a score is made of, (N, C, K): the counts, or the columns it names.
@@ -66,7 +75,7 @@ class SplitCounts:
         if missing := [column for column in wanted if column not in self.columns]:
             raise ConfigError(
                 f"comparison.metric: no {name}, as a run's scores have no column {missing[0]}; only data whose images"
-                " are scored object by object has (glas, glas128)"
+                " are scored object by object has (glas, cells), and only runs trained since there is this score"
             )
         return np.stack([self.columns[column] for column in wanted], axis=-1)
 
@@ -138,9 +147,7 @@ def scored_class(counts: SplitScores, metric: str) -> tuple[str, int | None]:
     if metric in names:
         return metric, None
     for name in names:
-        # Background has no objects.
-        labels = list(enumerate(counts.class_names))[name in COLUMN_SCORES :]
-        for index, label in labels:
+        for index, label in counts.scored_classes(name):
             if metric in (f"{name}_{label}", f"{name}_{label.replace(' ', '_')}"):
                 return name, index
     raise ConfigError(
@@ -179,10 +186,14 @@ def _columns(name: str, table: pd.DataFrame, classes: int) -> dict[str, np.ndarr
     found = {
         column: table[column].to_numpy(np.float64).reshape(-1, classes) for column in SCORE_COLUMNS if column in table
     }
+    # Classes without objects have no value in any column.
+    without = np.array([all(np.isnan(values[:, i]).all() for values in found.values()) for i in range(classes)])
     # A split that was not scored by objects, of whole volumes say, stands in a table with one that was.
-    found = {column: values for column, values in found.items() if not np.isnan(values).all()}
+    if without.all():
+        return {}
     for column, values in found.items():
-        if not np.isfinite(values[:, 1:]).all() or (values[:, 1:] < 0).any():
+        scored = values[:, 1:][:, ~without[1:]]
+        if not np.isfinite(scored).all() or (scored < 0).any():
             raise ValueError(f"{name}: {column} must be finite numbers, 0 or more")
     return found
 

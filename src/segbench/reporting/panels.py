@@ -47,7 +47,7 @@ def draw_panels(
     """
     if not len(images) or len({len(images), len(truths), len(predictions), len(titles)}) != 1:
         raise ValueError("images, truths, predictions and titles must be equally many, and at least one")
-    pictures = [_as_rgb(image) for image in images]
+    pictures = [as_rgb(image) for image in images]
     for picture, truth, prediction in zip(pictures, truths, predictions, strict=True):
         if not picture.shape[:2] == np.shape(truth) == np.shape(prediction):
             raise ValueError(
@@ -104,7 +104,8 @@ def as_picture(image: np.ndarray) -> np.ndarray:
     return np.concatenate([image, np.zeros_like(image[..., :1])], axis=-1)
 
 
-def _as_rgb(image: np.ndarray) -> np.ndarray:
+def as_rgb(image: np.ndarray) -> np.ndarray:
+    """Return an image (H, W) or (H, W, C), uint8 or float in [0, 1], as float (H, W, 3) in [0, 1]."""
     array = np.asarray(image)
     scaled = array / 255.0 if array.dtype == np.uint8 else np.clip(array.astype(np.float64), 0.0, 1.0)
     scaled = scaled[..., None] if scaled.ndim == 2 else as_picture(scaled)

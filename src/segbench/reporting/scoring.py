@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from segbench.errors import ConfigError
 from segbench.reporting.collect import Run
-from segbench.reporting.counts import SplitCounts, SplitScores
+from segbench.reporting.counts import SplitCounts, SplitScores, scored_class
 from segbench.scores.columns import COLUMN_SCORES
 from segbench.scores.derive import SCORES, Convention
 from segbench.scores.labels import ACCURACY, CLASS_SCORES, LABEL_CONVENTION
@@ -83,18 +83,35 @@ def shown_scores(task: str, metric: str, scores: Sequence[SplitScores]) -> list[
 
 
 def class_score(task: str, metric: str) -> str:
-    """Return the score that is shown of each class: the deciding one where a class can have it."""
-    known = CLASS_SCORES if task == CLASSIFICATION else (*SCORES, *COLUMN_SCORES)
-    return metric if metric in known else "f1" if task == CLASSIFICATION else "dice"
+    """Return the score that is shown of each class: the deciding one, be it of one class, where a class can have it."""
+    known = tuple(CLASS_SCORES) if task == CLASSIFICATION else (*SCORES, *COLUMN_SCORES)
+    found = [name for name in known if metric == name or metric.startswith(f"{name}_")]
+    return found[0] if found else "f1" if task == CLASSIFICATION else "dice"
+
+
+def class_metrics(of_class: str, classes: Sequence[str], scores: Sequence[SplitScores]) -> list[str]:
+    """Return ``<score>_<class>`` of the shown classes that any run can score: not all are made of objects."""
+    names = [f"{of_class}_{label}" for label in classes]
+    return [name for name in names if any(can_score(part, name) for part in scores)]
+
+
+def can_score(part: SplitScores, metric: str) -> bool:
+    """Say whether a run's split has the classes of a metric."""
+    try:
+        scored_class(part, metric)
+    except ConfigError:
+        return False
+    return True
 
 
 def score_names(comparison: Comparison) -> list[str]:
-    """Return the metrics that get a column, the deciding one first; one foreground class needs none of its own."""
+    """Return the metrics that get a column, the deciding one first; one scored class needs none of its own."""
     if not comparison.rows:
         return []
     available = list(comparison.rows[0].scores)
     labels = comparison.task == CLASSIFICATION
     base = [name for name in available if name in (comparison.metric, *WHOLE_SCORES)]
-    single = len(comparison.classes) == 1 and not labels
-    classes = [] if single else [name for name in available if name not in base]
+    classes = [name for name in available if name not in base]
+    alone = len(classes) == 1 and classes[0].startswith(f"{comparison.metric}_")
+    classes = [] if alone or (len(comparison.classes) == 1 and not labels) else classes
     return [*base, *classes] if labels else [base[0], *classes, *base[1:]]

@@ -14,7 +14,7 @@ from segbench.reporting.counts import SplitCounts, read_counts
 from segbench.reporting.labels import SplitLabels, derive_label_score
 from segbench.runs.files import read_json
 from segbench.scores import Convention, class_scores, mean_score
-from segbench.scores.columns import COLUMN_SCORES
+from segbench.scores.columns import COLUMN_SCORES, ColumnScore
 from segbench.scores.labels import LABEL_CONVENTION
 
 _SCORES = ("dice", "iou", "sensitivity", "specificity", "precision")
@@ -73,10 +73,15 @@ def _object_scores(split: SplitCounts, convention: Convention) -> str:
     """Return the scores of objects in words; empty for data without."""
     found = {name: score for name, score in COLUMN_SCORES.items() if split.has(name)}
     return ", ".join(
-        f"{name.removeprefix('object_').capitalize()} {_figure(mean_score(split.values(name), name, convention))}"
-        f" {score.unit}".rstrip()
+        f"{_short(score)} {_figure(mean_score(split.values(name), name, convention))} {score.unit}".rstrip()
         for name, score in found.items()
     )
+
+
+def _short(score: ColumnScore) -> str:
+    """Return a title without what the line says already: ``object Hausdorff distance in px`` as ``Hausdorff``."""
+    words = score.title.removeprefix("object ")
+    return words.removesuffix(f" distance in {score.unit}") if score.unit else words
 
 
 def _print_labels(title: str, labels: SplitLabels, console: Console) -> None:

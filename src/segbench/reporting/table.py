@@ -30,6 +30,8 @@ from segbench.reporting.factors import (
     show_value,
 )
 from segbench.reporting.scoring import (
+    can_score,
+    class_metrics,
     class_score,
     convention_of,
     metric_of,
@@ -226,8 +228,9 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
     counts = [run.counts[split] for run in done]
     classes = shown_classes(task, counts)
     rows, strangers = _rows(runs, known, factors)
-    shown, of_class = shown_scores(task, metric, counts), class_score(task, metric)
-    rows = [_score(row, shown, of_class, split, convention, classes) for row in rows]
+    shown = shown_scores(task, metric, counts)
+    of_classes = class_metrics(class_score(task, metric), classes, counts)
+    rows = [_score(row, shown, of_classes, split, convention) for row in rows]
     published = [_published(entry, rows, metric, split, convention) for entry in declared.get("published") or ()]
     for index, row in enumerate(rows):
         fitting = [entry for entry in published if entry.row == index and entry.metric == metric]
@@ -276,13 +279,10 @@ def _order(value: Hashable) -> tuple[int, float, str]:
     return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
 
 
-def _score(
-    row: Row, shown: Sequence[str], of_class: str, split: str, convention: Convention, classes: Sequence[str]
-) -> Row:
+def _score(row: Row, shown: Sequence[str], of_classes: Sequence[str], split: str, convention: Convention) -> Row:
     scores = {name: estimate([derive(run.counts[split], name, convention) for run in row.done]) for name in shown}
-    for label in classes:
-        having = [run.counts[split] for run in row.done if label in run.counts[split].class_names]
-        name = f"{of_class}_{label}"
+    for name in of_classes:
+        having = [run.counts[split] for run in row.done if can_score(run.counts[split], name)]
         scores[name] = estimate([derive(counts, name, convention) for counts in having])
     costs = {key: estimate([run.summary.get("cost", {}).get(key) for run in row.done]) for key in COSTS}
     return replace(row, scores=scores, costs=costs)

@@ -8,6 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+# Below ``augmentation``, names under these keys are in the order in which things are done.
+IN_ORDER = ("transforms", "stages")
 # Where files lie and come from, what is printed or logged, and on which device a run happens do not make another run.
 IRRELEVANT = (
     "hydra",
@@ -33,11 +35,14 @@ IRRELEVANT = (
 )
 # A whole number here is a count and any other a share: 1 is one batch, 1.0 all of them.
 COUNT_OR_SHARE = ("trainer.limit_train_batches",)
+# Keys that came later than runs did: without effect as long as they are null, and then not part of the identity. Of a
+# pair the second goes with the first.
+LATER = {"data.tiles": "data.tiles", "predict.window": "predict"}
 HASH_LENGTH = 10
 
 
 def relevant(cfg: DictConfig) -> dict[str, Any]:
-    """Return the resolved configuration without :data:`IRRELEVANT` keys, as plain types.
+    """Return the resolved configuration without :data:`IRRELEVANT` and unused :data:`LATER` keys, as plain types.
 
     ``paths`` is set to constants before interpolations are resolved, so a value that is built from it
     (``init_from``, for example) does not depend on where the files lie.
@@ -47,7 +52,8 @@ def relevant(cfg: DictConfig) -> dict[str, Any]:
     with open_dict(cfg):
         if "paths" in cfg:
             cfg.paths = {key: f"<{key}>" for key in cfg.paths}
-        for dotted in IRRELEVANT:
+        unused = [whole for key, whole in LATER.items() if OmegaConf.select(cfg, key) is None]
+        for dotted in (*IRRELEVANT, *unused):
             parent, _, leaf = dotted.rpartition(".")
             node = OmegaConf.select(cfg, parent) if parent else cfg
             if dotted != "paths" and isinstance(node, DictConfig) and leaf in node:
@@ -61,8 +67,8 @@ def relevant(cfg: DictConfig) -> dict[str, Any]:
 def run_id(cfg: DictConfig) -> str:
     """Return the run's identity: the first 10 hexadecimal digits of a SHA-256.
 
-    Equal for configurations that differ only in the order of keys, in how a number is written (except for
-    :data:`COUNT_OR_SHARE` keys), or in :data:`IRRELEVANT` keys.
+    Equal for configurations that differ only in the order of keys (except below :data:`IN_ORDER` ones), in how a number
+    is written (except for :data:`COUNT_OR_SHARE` keys), or in :data:`IRRELEVANT` keys.
     """
     canonical = json.dumps(_canonical(relevant(cfg)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]
@@ -82,7 +88,9 @@ def experiment_name(cfg: DictConfig) -> str:
 
 def _canonical(value: Any, dotted: str = "") -> Any:
     if isinstance(value, dict):
-        return {str(key): _canonical(item, f"{dotted}.{key}".lstrip(".")) for key, item in value.items()}
+        items = {str(key): _canonical(item, f"{dotted}.{key}".lstrip(".")) for key, item in value.items()}
+        section, _, rest = dotted.partition(".")
+        return list(items.items()) if section == "augmentation" and rest.split(".")[-1] in IN_ORDER else items
     if isinstance(value, list | tuple):
         return [_canonical(item, dotted) for item in value]
     if isinstance(value, float) and value.is_integer() and dotted not in COUNT_OR_SHARE:

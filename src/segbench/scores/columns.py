@@ -2,7 +2,8 @@
 
 A column holds what adds up over images, as counts do, so each score follows from sums: of one image's columns the
 image's score, of their sums over all images the pooled one. A new score is an entry here and a function that fills its
-columns (:mod:`segbench.scores.objects` is one); what stores, checks, averages and compares them reads this table.
+columns (:mod:`segbench.scores.objects` and :mod:`segbench.scores.seg` have such); what stores, checks, averages and
+compares them reads this table.
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ def object_f1(terms: Floats) -> Floats:
     return _share(2 * tp, 2 * tp + fp + fn)
 
 
+def seg(terms: Floats) -> Floats:
+    """Mean Jaccard index of the reference cells with the cells that cover them; NaN without any reference cell."""
+    return _share(terms[..., 0], terms[..., 1])
+
+
 def both_sides(terms: Floats) -> Floats:
     """Mean of the area-weighted means over truth and over predicted objects; of one side alone if the other is empty.
 
@@ -68,6 +74,7 @@ COLUMN_SCORES: dict[str, ColumnScore] = {
         lower_is_better=True,
         unit="px",
     ),
+    "seg": ColumnScore("SEG", ("seg_sum", "seg_cells"), seg),
 }
 # Every column, each once.
 SCORE_COLUMNS = tuple(dict.fromkeys(column for score in COLUMN_SCORES.values() for column in score.columns))

@@ -116,11 +116,14 @@ def score_values(values: Any, name: str, convention: Convention) -> Floats:
     if name in SCORES:
         return fill_empty(SCORES[name](values), convention)
     score = COLUMN_SCORES[name]
-    # Of two empty sets a distance is 0, its best and its least value.
+    found = score.score(values)
     if score.lower_is_better:
         # Of a distance 0 is the best and nothing the worst: what is to be worth nothing is left out.
-        return score.score(values) if convention.empty == "zero" else fill_empty(score.score(values), convention, 0.0)
-    return fill_empty(score.score(values), convention)
+        filled = found if convention.empty == "zero" else fill_empty(found, convention, 0.0)
+    else:
+        filled = fill_empty(found, convention)
+    # A class that is not made of objects is not one that has none: it stays without a score.
+    return np.where(np.isnan(values).any(axis=-1), np.nan, filled)
 
 
 def first_class(name: str, convention: Convention) -> int:

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.int64]
-# Distances between pixels that are computed one by one; of more, a distance transform is faster.
-_MOST_PAIRS = 10_000
+# Distances between pixels that are computed one by one: so many in any case, and so many for each pixel that a distance
+# transform would have to cover, which is faster for more; never more than fit in little memory.
+_FEW_PAIRS, _PAIRS_PER_PIXEL, _MOST_PAIRS = 10_000, 2, 1_000_000
 _DIAGONALS = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
 
 
@@ -24,8 +25,8 @@ class LabelledSets:
         areas: Pixels of each object, int64 (N,).
         boxes: First row and column, last row and column of each object, int64 (N,4).
         ends: Least and largest row, column and place along both diagonals of each object, float64 (N,8).
-        pixels: Row and column of each object's pixels, N arrays (n,2).
-        edges: The same of those with a pixel of something else, or the image's end, above, below, left or right.
+        edges: Row and column of each object's pixels that have a pixel of something else, or the image's end, above,
+            below, left or right, N arrays (n,2).
         diagonal: The largest distance of two pixels of the image.
     """
 
@@ -36,7 +37,6 @@ class LabelledSets:
         self.diagonal = float(np.hypot(labels.shape[0] - 1, labels.shape[1] - 1))
         around = np.pad(labels, 1)
         neighbours = (around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:])
-        self.pixels = _pixels(labels, self.count)
         self.edges = _pixels(np.where(np.any([labels != other for other in neighbours], axis=0), labels, 0), self.count)
         places = [np.column_stack([found, found @ _DIAGONALS]) for found in self.edges]
         self.ends = np.array([[found.min(axis=0), found.max(axis=0)] for found in places]).reshape(-1, 8)
@@ -65,18 +65,22 @@ def _farthest(one: LabelledSets, i: int, other: LabelledSets, j: int) -> float:
     From a pixel above, below, left or right of all of object j, every step further that way leads away from all of it.
     So the farthest pixel is one of the object's edge, or within the other's box.
     """
-    box, pixels = other.boxes[j], one.pixels[i]
-    within = pixels[((pixels >= box[:2]) & (pixels <= box[2:])).all(axis=1)]
+    box = other.boxes[j]
+    # Where both boxes meet: nothing (an empty slice) if they do not.
+    top, left = np.maximum(one.boxes[i][:2], box[:2])
+    bottom, right = np.minimum(one.boxes[i][2:], box[2:]) + 1
+    within = np.argwhere(one.labels[top : max(top, bottom), left : max(left, right)] == i + 1) + np.array([top, left])
     points = np.concatenate([one.edges[i], within])
     points = points[other.labels[points[:, 0], points[:, 1]] != j + 1]
     if not len(points):
         return 0.0
     edge = other.edges[j]
-    if len(points) * len(edge) <= _MOST_PAIRS:
-        rows, columns = (points[:, None, axis] - edge[None, :, axis] for axis in (0, 1))
-        return float(np.sqrt((rows * rows + columns * columns).min(axis=1).max()))
     start = np.minimum(one.boxes[i][:2], box[:2])
     end = np.maximum(one.boxes[i][2:], box[2:]) + 1
+    pairs = len(points) * len(edge)
+    if pairs <= max(_FEW_PAIRS, min(_PAIRS_PER_PIXEL * int(np.prod(end - start)), _MOST_PAIRS)):
+        rows, columns = (points[:, None, axis] - edge[None, :, axis] for axis in (0, 1))
+        return float(np.sqrt((rows * rows + columns * columns).min(axis=1).max()))
     outside = other.labels[start[0] : end[0], start[1] : end[1]] != j + 1
     distances = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return float(distances[tuple((points - start).T)].max())

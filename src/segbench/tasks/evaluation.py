@@ -16,6 +16,8 @@ from segbench.scores.columns import COLUMN_SCORES
 from segbench.scores.counts import counts
 
 FINAL_SCORES = ("dice", "iou", "sensitivity", "specificity", "precision", "accuracy", "pixel_accuracy")
+# Those that each foreground class has of its own too.
+PER_CLASS_SCORES = ("dice", "iou")
 # Confusion matrices grow with the square of the classes; of more than these only the counts are kept.
 MOST_CONFUSED = 32
 
@@ -160,7 +162,7 @@ def final_scores(table: CountsTable, class_names: Sequence[str]) -> dict[str, fl
         if all(column in columns for column in score.columns):
             terms = np.stack([columns[column] for column in score.columns], axis=-1)
             scores[name] = float(mean_score(terms, name, convention))
-    for name in ("dice", "iou"):
+    for name in PER_CLASS_SCORES:
         values = class_scores(table.counts, name, convention)
         scores |= {f"{name}_{label}": float(values[i]) for i, label in enumerate(class_names) if i > 0}
     return scores

@@ -12,7 +12,8 @@ from segbench.models import TrainingOutputs
 from segbench.scores import Convention, class_scores, mean_score
 from segbench.scores.counts import confusion_matrices
 from segbench.tasks.base import Task
-from segbench.tasks.evaluation import CountsTable, final_scores
+from segbench.tasks.evaluation import PER_CLASS_SCORES, CountsTable, final_scores
+from segbench.tasks.windows import Windows
 
 VALIDATION_SCORES = ("dice", "iou", "pixel_accuracy")
 
@@ -27,7 +28,12 @@ class SegmentationTask(Task[CountsTable]):
     of which classes are present.
 
     Args: see :class:`segbench.tasks.base.Task`.
+
+    Attributes:
+        windows: How images are cut outside training; None takes them whole.
     """
+
+    windows: Windows | None = None
 
     def new_table(self) -> CountsTable:
         """Return an empty table of counts."""
@@ -36,8 +42,10 @@ class SegmentationTask(Task[CountsTable]):
     # -- forward -----------------------------------------------------------------------------------
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return logits (B,K,H,W) for images (B,C,H,W) of any size."""
-        return self._outputs(image).logits
+        """Return logits (B,K,H,W) for images (B,C,H,W) of any size, window by window where that is asked for."""
+        if self.windows is None or self.training:
+            return self._outputs(image).logits
+        return self.windows.predict(lambda part: self._outputs(part).logits, image)
 
     def _outputs(self, image: Tensor) -> TrainingOutputs:
         stride = getattr(self.network, "stride", 1)
@@ -83,7 +91,7 @@ class SegmentationTask(Task[CountsTable]):
         logits = self(batch["image"])
         mask, prediction = batch["mask"], self.predict_classes(logits)
         confusion = confusion_matrices(prediction, mask, len(self.class_names), self.ignore_index)
-        table.add(batch["id"], confusion, tuple(mask.shape[-2:]), self.loss(logits, mask))
+        table.add(batch["id"], confusion, tuple(mask.shape[-2:]), self.loss(logits, mask, batch.get("weight")))
         return prediction
 
     def validation_scores(self, table: CountsTable) -> dict[str, float]:
@@ -91,8 +99,9 @@ class SegmentationTask(Task[CountsTable]):
         convention = Convention()
         scores = {"val/loss": table.mean_loss}
         scores |= {f"val/{name}": mean_score(table.counts, name, convention) for name in VALIDATION_SCORES}
-        per_class = class_scores(table.counts, "dice", convention)
-        scores |= {f"val/dice_{name}": float(per_class[i]) for i, name in enumerate(self.class_names) if i > 0}
+        for score in PER_CLASS_SCORES:
+            values = class_scores(table.counts, score, convention)
+            scores |= {f"val/{score}_{name}": float(values[i]) for i, name in enumerate(self.class_names) if i > 0}
         return scores
 
     def final_scores(self, table: CountsTable) -> dict[str, float]:
@@ -102,4 +111,4 @@ class SegmentationTask(Task[CountsTable]):
     def metric_names(self) -> list[str]:
         """Return what can be monitored."""
         names = [f"val/{name}" for name in ("loss", *VALIDATION_SCORES)]
-        return names + [f"val/dice_{name}" for name in self.class_names[1:]]
+        return names + [f"val/{score}_{name}" for score in PER_CLASS_SCORES for name in self.class_names[1:]]

@@ -21,6 +21,7 @@ from segbench.reporting.figures.distributions import draw_distributions
 from segbench.reporting.figures.examples import draw_examples
 from segbench.reporting.figures.frequencies import draw_frequencies
 from segbench.reporting.figures.mistakes import draw_best_mistakes
+from segbench.reporting.figures.objects import draw_objects
 from segbench.reporting.figures.ranks import draw_ranks
 from segbench.reporting.figures.seeds import draw_seeds
 from segbench.reporting.table import Comparison
@@ -67,6 +68,7 @@ FIGURES: tuple[FigureSpec, ...] = (
     FigureSpec("Confusion of classes", "confusion.png", _plain(draw_confusion)),
     FigureSpec("Predictions", "panels.png", _plain(draw_examples), shows_data=True, task=_PIXELS),
     FigureSpec("Contours of the best", "contours.png", draw_contours, shows_data=True, task=_PIXELS),
+    FigureSpec("Objects found and missed", "objects.png", draw_objects, shows_data=True, task=_PIXELS),
     FigureSpec("Most confident mistakes", "mistakes.png", _plain(draw_best_mistakes), shows_data=True, task=_LABELS),
     FigureSpec("Learning curves", "curves.png", _plain(draw_curves)),
     FigureSpec("Class frequencies", "frequencies.png", _plain(draw_frequencies)),

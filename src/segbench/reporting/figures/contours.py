@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
 from segbench.reporting.evidence import Evidence
-from segbench.reporting.figures.canvas import NothingToDrawError, save
-from segbench.reporting.figures.examples import Shown, choose, find_shown, kept_images, masks_of, score_of
+from segbench.reporting.figures.canvas import save
+from segbench.reporting.figures.examples import best_shown, choose, kept_images, masks_of, score_of
 from segbench.reporting.figures.styles import score_name, wrapped
-from segbench.reporting.panels import IGNORE, as_picture, class_colour, class_legend
+from segbench.reporting.panels import IGNORE, as_rgb, class_colour, class_legend
 from segbench.reporting.table import Comparison
 
 WIDTH = 7.2
@@ -39,7 +38,7 @@ def draw_contours(comparison: Comparison, evidence: Evidence, path: Path) -> Non
     Raises:
         NothingToDrawError: Where predictions or images were not kept.
     """
-    best = _best(find_shown(comparison), comparison, evidence)
+    best = best_shown(comparison, evidence)
     images = kept_images(comparison, [(best.run, best.archive.ids)])
     chosen = choose(comparison, [best.row], images, [best])
     first = images.image(chosen[0][1])
@@ -47,7 +46,7 @@ def draw_contours(comparison: Comparison, evidence: Evidence, path: Path) -> Non
     figure = Figure(figsize=(WIDTH, cell * first.shape[0] / first.shape[1] + 1.0), dpi=200, layout="constrained")
     for axes, (rank, name) in zip(figure.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):
         truth, prediction = masks_of(images.mask(name), [best], name)
-        axes.imshow(_picture(images.image(name)), interpolation="none", extent=(0, truth.shape[1], truth.shape[0], 0))
+        axes.imshow(as_rgb(images.image(name)), interpolation="none", extent=(0, truth.shape[1], truth.shape[0], 0))
         _outline(axes, truth, dashed=True)
         _outline(axes, prediction, dashed=False)
         value = score_of(comparison, best, name)
@@ -60,21 +59,6 @@ def draw_contours(comparison: Comparison, evidence: Evidence, path: Path) -> Non
     words = f"{best.row.label}: {score_name(comparison.metric)} of each image; {comparison.split} split{seed}"
     figure.suptitle(wrapped(words, 100, 2), fontsize=8, color="0.3")
     save(figure, path)
-
-
-def _best(shown: list[Shown], comparison: Comparison, evidence: Evidence) -> Shown:
-    worth = {part.index: comparison.direction * evidence.means[part.index].mean for part in shown}
-    known = [part for part in shown if np.isfinite(worth[part.index])]
-    if not known:
-        raise NothingToDrawError("no configuration that kept its predictions has a score")
-    best = max(known, key=lambda part: worth[part.index])
-    # Its one run: the images are ranked by what is drawn.
-    return replace(best, row=replace(best.row, runs=(best.run,)))
-
-
-def _picture(image: NDArray[np.uint8]) -> NDArray[np.float64]:
-    values = as_picture(image.reshape(*image.shape[:2], -1)) / 255.0
-    return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values
 
 
 def _outline(axes: Axes, mask: NDArray[np.uint8], dashed: bool) -> None:

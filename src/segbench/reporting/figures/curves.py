@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from segbench.reporting.figures.canvas import NothingToDrawError, save
 from segbench.reporting.figures.legend import legend_below
+from segbench.reporting.figures.stages import draw_stages, stage_legend
 from segbench.reporting.figures.styles import colour, dash, plain, score_name
 from segbench.reporting.table import Comparison, Row
 
@@ -27,7 +28,8 @@ BAND = "lines: mean over seeds; bands: lowest to highest seed; thin lines: seeds
 def draw_curves(comparison: Comparison, path: Path) -> None:
     """Draw training loss, validation loss and the deciding metric on the validation split over the epochs.
 
-    Runs that did not finish are drawn too, as far as they came.
+    Runs that did not finish are drawn too, as far as they came. Where the stages of a curriculum begin, the curves have
+    upright marks.
 
     Args:
         comparison: The experiment.
@@ -48,10 +50,12 @@ def draw_curves(comparison: Comparison, path: Path) -> None:
             line = _draw_row(axes, row, key, index)
             if line is not None:
                 named.setdefault(index, line)
+        draw_stages(axes, comparison)
         _finish(axes, title, _cut(axes, _curves(comparison, key)) if key.endswith("/loss") else "")
     below = 0.0
-    if len(named) > 1 or comparison.factors:
-        lines = [named[index] for index in sorted(named)]
+    marks = stage_legend(comparison)
+    if len(named) > 1 or comparison.factors or marks:
+        lines = [named[index] for index in sorted(named)] + marks
         several = any("(mean of" in str(line.get_label()) for line in lines)
         below = legend_below(figure, lines, [str(line.get_label()) for line in lines], width, BAND if several else None)
     figure.set_size_inches(width, HEIGHT_INCHES + below)

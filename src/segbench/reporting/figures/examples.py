@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from segbench.reporting.archive import PREDICTIONS, Archive, images_name
 from segbench.reporting.collect import Run
+from segbench.reporting.evidence import Evidence
 from segbench.reporting.figures.canvas import NothingToDrawError, save
 from segbench.reporting.figures.images import image_values, row_values
 from segbench.reporting.figures.styles import colour, score_name, wrapped
@@ -108,6 +109,22 @@ def find_shown(comparison: Comparison) -> list[Shown]:
         run, archive = next((item for item in kept[index] if item[0].seed == wanted), kept[index][0])
         found.append(Shown(index, row, run, archive))
     return found
+
+
+def best_shown(comparison: Comparison, evidence: Evidence) -> Shown:
+    """Return the configuration with the best mean of those that kept predictions, with the one run that is shown of it.
+
+    Raises:
+        NothingToDrawError: Where none has both.
+    """
+    shown = find_shown(comparison)
+    worth = {part.index: comparison.direction * evidence.means[part.index].mean for part in shown}
+    known = [part for part in shown if np.isfinite(worth[part.index])]
+    if not known:
+        raise NothingToDrawError("no configuration that kept its predictions has a score")
+    best = max(known, key=lambda part: worth[part.index])
+    # Its one run: the images are ranked by what is drawn.
+    return replace(best, row=replace(best.row, runs=(best.run,)))
 
 
 def _archives(comparison: Comparison, row: Row) -> list[tuple[Run, Archive]]:

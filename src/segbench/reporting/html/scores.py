@@ -170,7 +170,7 @@ def _factor_columns(comparison: Comparison) -> list[Column]:
 
 
 def _group(name: str, comparison: Comparison) -> str:
-    return "classes" if name.partition("_")[2] in comparison.classes else "other scores"
+    return "classes" if any(name.endswith(f"_{label}") for label in comparison.classes) else "other scores"
 
 
 def _from_the_best(comparison: Comparison, index: int) -> float:

@@ -1,0 +1,81 @@
+"""Large images predicted window by window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# Standard deviation of the Gaussian as a share of the window's side: Isensee et al., nnU-Net, Nature Methods 18, 2021.
+_SPREAD = 1 / 8
+# A window's corner must count for something where no other window lies.
+_LEAST = 1e-3
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How an image is cut for prediction and put together again.
+
+    Exactly one of ``size`` and ``tiles`` is given. Neighbouring windows overlap by at least ``overlap``; where windows
+    overlap, logits are averaged, weighted by a Gaussian around each window's centre (standard deviation an eighth of
+    the side; Isensee et al., nnU-Net, Nature Methods 18, 2021). Tiles do not overlap and each counts alone.
+
+    Args:
+        size: Height and width of a window; sides of the image that are shorter are taken whole.
+        tiles: Rows and columns into which the image is cut.
+        overlap: Share of a window's side, 0 to below 1, that neighbours have in common.
+    """
+
+    size: tuple[int, int] | None = None
+    tiles: tuple[int, int] | None = None
+    overlap: float = 0.5
+
+    def predict(self, forward: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+        """Return the logits (B,K,H,W) of images (B,C,H,W).
+
+        Args:
+            forward: From images (B,C,h,w) to logits (B,K,h,w).
+            image: The images, of any size.
+        """
+        sides = image.shape[-2:]
+        overlap = self.overlap if self.size else 0.0
+        wanted = self.size or [math.ceil(side / parts) for side, parts in zip(sides, self.tiles or (1, 1), strict=True)]
+        height, width = (min(side, most) for side, most in zip(sides, wanted, strict=True))
+        weight = gaussian(height, width).to(image.device) if overlap else torch.ones(height, width, device=image.device)
+        total, weights = None, torch.zeros(sides, device=image.device)
+        for top in starts(sides[0], height, overlap):
+            for left in starts(sides[1], width, overlap):
+                place = (..., slice(top, top + height), slice(left, left + width))
+                logits = forward(image[place]).float()
+                if total is None:
+                    total = logits.new_zeros(*logits.shape[:2], *sides)
+                total[place] += logits * weight
+                weights[place] += weight
+        assert total is not None
+        return total / weights
+
+
+def starts(side: int, window: int, overlap: float) -> list[int]:
+    """Return where windows begin along a side: evenly spread, the first at 0, the last ending at the end.
+
+    Args:
+        side: Length of the image's side.
+        window: Length of the window's, at most ``side``.
+        overlap: Least share of a window that neighbours have in common.
+    """
+    if window == side:
+        return [0]
+    step = max(window * (1 - overlap), 1)
+    number = math.ceil((side - window) / step)
+    return [round(index * (side - window) / number) for index in range(number + 1)]
+
+
+def gaussian(height: int, width: int) -> Tensor:
+    """Return a Gaussian around the centre of a window, 1 at most, float32 (height, width)."""
+    rows, columns = (
+        torch.exp(-0.5 * ((torch.arange(side) - (side - 1) / 2) / (side * _SPREAD)) ** 2) for side in (height, width)
+    )
+    return (rows[:, None] * columns).clamp(min=_LEAST)

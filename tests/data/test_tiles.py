@@ -1,0 +1,48 @@
+"""Training images cut into tiles."""
+
+import numpy as np
+import pytest
+
+from segbench.data.dataset import cut
+from segbench.data.phantom import PhantomData
+from segbench.data.tiles import parse_tiles
+from segbench.errors import ConfigError
+
+
+def phantom(tmp_path, **options):
+    data = PhantomData(**({"subjects": 6, "slices": 2, "size": [32, 48], "cache_dir": tmp_path / "cache"} | options))
+    data.setup()
+    return data
+
+
+@pytest.mark.parametrize("text", ["2", "0x2", "2x", "2 x 2", "2x-1", 4])
+def test_what_is_no_grid_is_refused(text):
+    with pytest.raises(ConfigError, match="data.tiles="):
+        parse_tiles(text)
+
+
+def test_tiles_of_an_array_put_together_are_the_array():
+    array = np.random.default_rng(0).normal(size=(6, 8, 2))
+    rows = [np.concatenate([cut(array, (3, 2), 2 * row + column) for column in range(2)], axis=1) for row in range(3)]
+    assert np.array_equal(np.concatenate(rows), array)
+
+
+def test_training_items_are_tiles_and_scored_ones_are_whole(tmp_path):
+    whole, tiled = phantom(tmp_path), phantom(tmp_path, tiles="2x3")
+    train = tiled.datasets["train"]
+    assert len(train) == 6 * len(whole.datasets["train"])
+    assert len(set(train.ids)) == len(train)
+    for index in range(len(train)):
+        image, number = divmod(index, 6)
+        row, column = divmod(number, 3)
+        original = whole.datasets["train"][image]
+        place = (slice(row * 16, row * 16 + 16), slice(column * 16, column * 16 + 16))
+        assert np.array_equal(train[index]["image"], original["image"][:, *place])
+        assert np.array_equal(train[index]["mask"], original["mask"][place])
+        assert train[index]["id"] == f"{original['id']} tile {row + 1},{column + 1}"
+    assert tiled.datasets["val"][0]["image"].shape == whole.datasets["val"][0]["image"].shape
+
+
+def test_images_that_make_no_equal_tiles_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"data.tiles=5x2: images of 32x48"):
+        phantom(tmp_path, tiles="5x2")
