@@ -147,7 +147,7 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task
     check_metric(cfg, data)
     outputs = count_outputs(cfg, data)
     torch.manual_seed(derive_seed(cfg.seed, "weights"))
-    start = {"pretrained": None} if restored and "pretrained" in cfg.model else {}
+    start = {key: None for key in ("pretrained", "encoder_weights") if restored and key in cfg.model}
     network = build("model", cfg, in_channels=data.in_channels, out_channels=outputs, **start)
     if not restored and "pretrained" in cfg.model and cfg.model.pretrained is None:
         log.info("model.pretrained=null: %s starts from random weights", type(network).__name__)
@@ -159,7 +159,7 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task
     if cfg.init_from is not None:
         load_weights(network, cfg.init_from)
     if cfg.freeze is not None:
-        if cfg.init_from is None and not cfg.model.get("pretrained"):
+        if cfg.init_from is None and not (cfg.model.get("pretrained") or cfg.model.get("encoder_weights")):
             log.warning("freeze=%s without init_from: its weights are random and stay so", cfg.freeze)
         freeze(network, cfg.freeze)
     task = task_class(cfg, data)(

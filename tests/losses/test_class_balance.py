@@ -30,11 +30,16 @@ def test_weights_follow_the_formula_and_add_up_to_the_number_of_classes(pixels, 
     assert loss.class_weights.sum().item() == pytest.approx(len(pixels), rel=1e-5)
 
 
-def test_rare_classes_weigh_more_and_an_absent_one_stays_finite():
+def test_rare_classes_weigh_more_and_absent_ones_as_much_as_the_rarest():
     loss = WeightedCrossEntropy()
-    loss.prepare(torch.tensor([800_000, 50_000, 60_000, 0]))
-    background, right, myocardium, absent = loss.class_weights.tolist()
-    assert background < myocardium < right < absent < float("inf")
+    loss.prepare(torch.tensor([800_000, 50_000, 60_000, 0, 0]))
+    background, right, myocardium, absent, other = loss.class_weights.tolist()
+    assert background < myocardium < right == absent == other < float("inf")
+    # Classes that no training image shows leave the loss of the others on its scale.
+    assert loss.class_weights.sum().item() == pytest.approx(5, rel=1e-5)
+    assert background > 0.1
+    loss.prepare(torch.zeros(3, dtype=torch.int64))
+    assert loss.class_weights.tolist() == pytest.approx([1, 1, 1])
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -10,5 +10,16 @@ from segbench.augmentation.curriculum import Curriculum, Stage
 from segbench.augmentation.elastic import Elastic
 from segbench.augmentation.mirror import MirrorTiles
 from segbench.augmentation.pipeline import Augmentation, Moved
+from segbench.augmentation.scaling import ScaleCrop
 
-__all__ = ["Augmentation", "Copy", "Curriculum", "Elastic", "MirrorTiles", "Moved", "QuarterTurns", "Stage"]
+__all__ = [
+    "Augmentation",
+    "Copy",
+    "Curriculum",
+    "Elastic",
+    "MirrorTiles",
+    "Moved",
+    "QuarterTurns",
+    "ScaleCrop",
+    "Stage",
+]

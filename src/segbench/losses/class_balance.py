@@ -21,7 +21,8 @@ class WeightedCrossEntropy(SegmentationLoss):
     with n_c the pixels of class c in the training set: Cui et al., "Class-Balanced Loss Based on Effective Number of
     Samples", CVPR 2019 (arXiv 1901.05555), equations 6 and 11. beta = 0 is plain cross entropy, beta towards 1 the
     inverse class frequency. Pixels number hundreds of thousands, so only a beta very near 1 tells classes apart.
-    A class without training pixels weighs as much as one with a single pixel.
+    A class without training pixels weighs as much as the rarest that has some, so that it cannot set the scale of all
+    others.
 
     Args:
         beta: In [0, 1).
@@ -46,7 +47,9 @@ class WeightedCrossEntropy(SegmentationLoss):
 
     def prepare(self, class_pixels: Tensor) -> None:
         """Compute the class weights."""
-        pixels = class_pixels.double().clamp(min=1)
+        present = class_pixels > 0
+        rarest = int(class_pixels[present].min()) if present.any() else 1
+        pixels = class_pixels.double().clamp(min=rarest)
         # 1 - beta^n without cancellation, for beta near 1.
         effective = -torch.expm1(pixels * torch.log(torch.tensor(self.beta, dtype=torch.float64)))
         weights = (1 - self.beta) / effective

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from segbench.models.checkpointing import call
 
 
 def require_positive(**numbers: int) -> None:
@@ -56,17 +58,26 @@ class UpConv(nn.Sequential):
 
 
 class Encoder(nn.Module):
-    """Contracting path: a :class:`ConvBlock` a level, 2x2 max pooling between levels.
+    """Contracting path: a block a level, 2x2 max pooling between levels.
 
     Args:
         in_channels: Channels of the image.
         filters: Channels of each level, top first.
+        block: Makes a level's block from its channels in and out; a :class:`ConvBlock` if left out.
+        checkpointing: See :func:`segbench.models.checkpointing.call`.
     """
 
-    def __init__(self, in_channels: int, filters: Sequence[int]) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        filters: Sequence[int],
+        block: Callable[[int, int], nn.Module] = ConvBlock,
+        checkpointing: bool = False,
+    ) -> None:
         super().__init__()
+        self.checkpointing = checkpointing
         self.levels = nn.ModuleList(
-            ConvBlock(before, here) for before, here in zip((in_channels, *filters[:-1]), filters, strict=True)
+            block(before, here) for before, here in zip((in_channels, *filters[:-1]), filters, strict=True)
         )
         self.pool = nn.MaxPool2d(kernel_size=2)
 
@@ -74,7 +85,8 @@ class Encoder(nn.Module):
         """Return the features of every level, top first; the i-th is (B,filters[i],H/2^i,W/2^i)."""
         features: list[Tensor] = []
         for level in self.levels:
-            features.append(level(self.pool(features[-1]) if features else image))
+            x = self.pool(features[-1]) if features else image
+            features.append(call(level, x, self.checkpointing))
         return features
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from urllib.error import URLError
 
@@ -17,51 +17,67 @@ log = logging.getLogger("segbench")
 
 
 def load_pretrained(
-    network: nn.Module, source: str | None, url: str, first: str, drop: Collection[str] = ("fc.weight", "fc.bias")
+    network: nn.Module,
+    source: str | None,
+    url: str,
+    first: str,
+    drop: Collection[str] = ("fc.weight", "fc.bias"),
+    places: Callable[[Mapping[str, Tensor]], Mapping[str, str]] | None = None,
 ) -> None:
     """Fill a backbone with published weights; without a source it keeps its random ones.
 
     A first convolution of other than 3 channels gets the mean over the published colours, scaled so that an image
-    with equal channels gives the published response.
+    with equal channels gives the published response. A convolution that stands for a fully connected layer gets the
+    layer's weights, (out,in) read as (out,channels,height,width).
 
     Args:
-        network: The backbone, with the published names and shapes.
+        network: The backbone, with the published shapes.
         source: ``imagenet`` (fetched from ``url`` once and kept by torch), a file with a state dict, or None.
         url: Official address; the file name ends with the first digits of the SHA-256, which is checked.
         first: Name of the first convolution's weight.
         drop: Published weights that the backbone has no use for (the classifier).
+        places: From a file's weights to the names that it must have, each with the name of the weight that it fills;
+            all others keep what they are. By default the backbone has the published names.
 
     Raises:
-        CheckpointError: If the weights cannot be had or read, or are those of another network.
+        CheckpointError: If the weights cannot be had or read, or are those of another network; names the first weight
+            that is missing, not known or of another shape.
     """
     if source is None:
         return
     stored = {name: value for name, value in _read(source, url).items() if name not in drop}
-    expected = network.state_dict()
+    own = network.state_dict()
+    names = {name: name for name in own} if places is None else places(stored)
+    expected = {theirs: own[ours] for theirs, ours in names.items()}
     # Files from before torch 0.4.1 lack these counters, which plain batch normalisation never reads.
     for name in expected.keys() - stored.keys():
         if name.endswith("num_batches_tracked"):
             stored[name] = expected[name]
-    if first in stored and stored[first].dim() == 4 and stored[first].shape[1] != expected[first].shape[1]:
+    _check_names(network, source, expected, stored)
+    if stored[first].dim() == 4 and stored[first].shape[1] != expected[first].shape[1]:
         channels = expected[first].shape[1]
         published = stored[first]
         stored[first] = published.mean(dim=1, keepdim=True).expand(-1, channels, -1, -1) * (
             published.shape[1] / channels
         )
-    unmatched = sorted(expected.keys() ^ stored.keys())
-    if unmatched:
-        raise CheckpointError(
-            f"model.pretrained={source}: weights of another network ({unmatched[0]} and {len(unmatched) - 1} more do"
-            f" not match {type(network).__name__})"
-        )
     for name, value in expected.items():
+        if stored[name].dim() == 2 and stored[name].shape == value.flatten(1).shape:
+            stored[name] = stored[name].reshape(value.shape)
         if stored[name].shape != value.shape:
             raise CheckpointError(
                 f"model.pretrained={source}: {name} is {tuple(stored[name].shape)} there and {tuple(value.shape)} here;"
                 " published weights need model.width=64"
             )
-    network.load_state_dict(stored)
+    network.load_state_dict(own | {names[name]: stored[name] for name in expected})
     log.info("model.pretrained: %s has the weights of %s", type(network).__name__, source)
+
+
+def _check_names(network: nn.Module, source: str, expected: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> None:
+    faults = [f"{name} is missing" for name in expected if name not in stored]
+    faults += [f"{name} is none of {type(network).__name__}'s" for name in stored if name not in expected]
+    if faults:
+        more = f" and {len(faults) - 1} more do not match" if len(faults) > 1 else ""
+        raise CheckpointError(f"model.pretrained={source}: weights of another network ({faults[0]}{more})")
 
 
 def pretrained_digest(source: str) -> str:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segbench.models.blocks import AttentionGate, ConvBlock, Encoder, UpConv, require_positive
+from segbench.models.checkpointing import call
 
 
 class UNet(nn.Module):
@@ -21,6 +22,8 @@ class UNet(nn.Module):
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
         width: Filters of the first level; each level below has twice as many. 64 is the paper's.
         depth: Levels, counted with the lowest. 5 is the paper's.
+        checkpointing: Compute the inside of each block again in the backward pass instead of keeping it: the same
+            training in less memory and more time.
 
     Attributes:
         stride: What height and width of the image must be divisible by.
@@ -31,17 +34,24 @@ class UNet(nn.Module):
         ValueError: If a number is not a positive integer.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, width: int = 64, depth: int = 5) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, width: int = 64, depth: int = 5, checkpointing: bool = False
+    ) -> None:
         super().__init__()
         require_positive(in_channels=in_channels, out_channels=out_channels, width=width, depth=depth)
         self.stride = 2 ** (depth - 1)
+        self.checkpointing = checkpointing
         filters = [width * 2**level for level in range(depth)]
-        self.encoder = Encoder(in_channels, filters)
+        self.encoder = Encoder(in_channels, filters, self.make_block, checkpointing)
         pairs = list(zip(filters[:0:-1], filters[-2::-1], strict=True))
         self.ups = nn.ModuleList(UpConv(below, here) for below, here in pairs)
         self.gates = self.make_gates([here for _, here in pairs])
-        self.blocks = nn.ModuleList(ConvBlock(2 * here, here) for _, here in pairs)
+        self.blocks = nn.ModuleList(self.make_block(2 * here, here) for _, here in pairs)
         self.head = nn.Conv2d(width, out_channels, kernel_size=1)
+
+    def make_block(self, in_channels: int, out_channels: int) -> nn.Module:
+        """Return the block of a level, (B,in,H,W) to (B,out,H,W)."""
+        return ConvBlock(in_channels, out_channels)
 
     def make_gates(self, filters: list[int]) -> nn.ModuleList:
         """Return what each skip connection passes through with the decoder's signal, deepest first: nothing here."""
@@ -51,11 +61,11 @@ class UNet(nn.Module):
         """Return logits (B,K,H,W) for images (B,C,H,W) whose sides are divisible by ``stride``."""
         *skips, x = self.encoder(image)
         for level, (up, block) in enumerate(zip(self.ups, self.blocks, strict=True)):
-            x = up(x)
+            x = call(up, x, self.checkpointing)
             skip = skips[-1 - level]
             if self.gates:
                 skip = self.gates[level](skip, x)
-            x = block(torch.cat((skip, x), dim=1))
+            x = call(block, torch.cat((skip, x), dim=1), self.checkpointing)
         return self.head(x)
 
 

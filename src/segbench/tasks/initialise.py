@@ -49,11 +49,12 @@ def load_weights(network: nn.Module, init_from: str) -> None:
             f"{tuple(expected[name].shape)} here "
             f"({len(outside)} weights differ); set model.width and the data's channels as in that run"
         )
+    counts = {name: (weights[name].shape[0], expected[name].shape[0]) for name in different}
     for name in different:
         del weights[name]
     network.load_state_dict(weights, strict=False)
     if different:
-        old, new = stored[_PREFIX + "head.weight"].shape[0], expected["head.weight"].shape[0]
+        old, new = counts["head.weight" if "head.weight" in counts else different[-1]]
         log.info("init_from: weights of %s; head replaced, %d -> %d output channels", path, old, new)
     else:
         log.info("init_from: weights of %s", path)

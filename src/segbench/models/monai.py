@@ -1,0 +1,102 @@
+"""Any network of MONAI that maps images to logits: ``model=monai model.arch=UNet``."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import nn
+
+from segbench.errors import ConfigError
+from segbench.models.blocks import require_positive
+from segbench.models.foreign import Foreign, require
+from segbench.suggest import nearest
+
+# What MONAI has no defaults for: five levels, as our U-Net has them.
+_DEFAULTS = {"channels": (16, 32, 64, 128, 256), "strides": (2, 2, 2, 2)}
+
+
+class Monai(Foreign):
+    """A network of MONAI (https://github.com/Project-MONAI/MONAI, Apache 2.0).
+
+    Args:
+        in_channels: Channels of the image.
+        out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
+        arch: Name of the class in ``monai.networks.nets``: UNet, AttentionUnet, BasicUNet, SegResNet, SwinUNETR, ...
+        arguments: Its further arguments; where it needs ``channels`` and ``strides`` and they are left out, those of
+            five levels from 16 channels.
+        stride: What height and width of the image must be divisible by; 32 serves the library's networks.
+
+    Raises:
+        ConfigError: If MONAI is not installed, or has no such network or argument.
+        ValueError: If a number is not a positive integer.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        arch: str = "UNet",
+        arguments: dict[str, Any] | None = None,
+        stride: int = 32,
+    ) -> None:
+        require_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
+        kind, accepted = _find(arch)
+        given = dict(arguments or {})
+        unknown = [name for name in given if name not in accepted or name in ("in_channels", "out_channels")]
+        if unknown:
+            raise ConfigError(
+                f"model.arguments.{unknown[0]}: {arch} takes no such argument{nearest(unknown[0], list(accepted))}"
+            )
+        given = {name: value for name, value in _DEFAULTS.items() if accepted.get(name, False)} | given
+        if "spatial_dims" in accepted:
+            given["spatial_dims"] = 2
+        missing = [
+            name
+            for name, needed in accepted.items()
+            if needed and name not in given and name not in ("in_channels", "out_channels")
+        ]
+        if missing:
+            raise ConfigError(f"model.arguments: {arch} needs {', '.join(missing)}; +model.arguments.{missing[0]}=...")
+        self._kind, self._arguments, self._channels = kind, given, (in_channels, out_channels)
+        super().__init__(self._build(out_channels), stride, f"model.arch={arch}")
+
+    def _build(self, out_channels: int) -> nn.Module:
+        try:
+            return self._kind(in_channels=self._channels[0], out_channels=out_channels, **self._arguments)
+        except ImportError as error:  # MONAI's own optional packages
+            raise ConfigError(f"model.arch={self._kind.__name__}: {str(error).splitlines()[0]}") from error
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the parts whose sizes follow the classes, found by building the network for one class more."""
+        with torch.random.fork_rng():
+            other = dict(self._build(self._channels[1] + 1).named_parameters())
+        return tuple(
+            dict.fromkeys(
+                f"network.{name.rpartition('.')[0]}"
+                for name, weight in self.network.named_parameters()
+                if weight.shape != other[name].shape
+            )
+        )
+
+
+def _find(arch: str) -> tuple[type[nn.Module], dict[str, bool]]:
+    """Return the class, and for each of its arguments whether it must be given."""
+    nets = require("monai.networks.nets", "monai")
+    kinds = {
+        name: accepted
+        for name, value in vars(nets).items()
+        if inspect.isclass(value) and issubclass(value, nn.Module)
+        if {"in_channels", "out_channels"} <= (accepted := _accepted(value)).keys()
+    }
+    if arch not in kinds:
+        raise ConfigError(f"model.arch={arch}: MONAI has no such network{nearest(arch, list(kinds))}")
+    return getattr(nets, arch), kinds[arch]
+
+
+def _accepted(kind: type) -> dict[str, bool]:
+    parameters = list(inspect.signature(kind).parameters.values())
+    named = [item for item in parameters if item.kind in (item.POSITIONAL_OR_KEYWORD, item.KEYWORD_ONLY)]
+    return {item.name: item.default is item.empty for item in named}

@@ -1,0 +1,112 @@
+"""Recurrent U-Nets: RU-Net, R2U-Net and R2-Attention U-Net."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from segbench.models.unet import AttentionUNet, UNet
+
+
+class RecurrentConv(nn.Sequential):
+    """One 3x3 convolution with batch normalisation and ReLU, applied t + 1 times; (B,C,H,W) to (B,C,H,W).
+
+        h_0 = f(x),  h_i = f(x + h_{i-1}) for i = 1..t,  result h_t
+
+    after Alom et al. 2018 (arXiv 1802.06955), equations 1 and 2, and Liang and Hu, "Recurrent Convolutional Neural
+    Network for Object Recognition", CVPR 2015. The paper filters input and state by two kernels; here one filters their
+    sum, as in the code that most comparisons use and as the published weight count has it. f is shared with all that
+    belongs to it: weights, and the batch normalisation's factors and running statistics, which move t + 1 times a
+    training step and in evaluation are the same at every step of the recurrence.
+
+    Args:
+        channels: Channels in and out.
+        t: How often the result goes round again; 0 is a plain convolution.
+    """
+
+    def __init__(self, channels: int, t: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels, channels, kernel_size=3, padding=1),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        )
+        self.t = t
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return h_t."""
+        state = super().forward(x)
+        for _ in range(self.t):
+            state = super().forward(x + state)
+        return state
+
+
+class RecurrentBlock(nn.Module):
+    """1x1 convolution to the block's channels and two :class:`RecurrentConv`; (B,in,H,W) to (B,out,H,W).
+
+    With the residual, what the 1x1 convolution gives is added to the result: Alom et al. 2018, equation 3; without,
+    it only sets the channels, so that both have as many weights.
+
+    Args:
+        in_channels: Channels in.
+        out_channels: Channels out.
+        t: See :class:`RecurrentConv`.
+        residual: Whether to add.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, t: int, residual: bool) -> None:
+        super().__init__()
+        self.residual = residual
+        self.project = nn.Conv2d(in_channels, out_channels, kernel_size=1)
+        self.recurrent = nn.Sequential(RecurrentConv(out_channels, t), RecurrentConv(out_channels, t))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features of the block."""
+        x = self.project(x)
+        return x + self.recurrent(x) if self.residual else self.recurrent(x)
+
+
+class R2UNet(UNet):
+    """R2U-Net: a U-Net of recurrent residual blocks; 39,091,393 weights at width 64 for 3 channels and 1 logit.
+
+    Alom et al., "Recurrent Residual Convolutional Neural Network based on U-Net (R2U-Net) for Medical Image
+    Segmentation", 2018 (arXiv 1802.06955).
+
+    Args:
+        in_channels: Channels of the image.
+        out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
+        width: Filters of the first level; each level below has twice as many. 64 is the paper's.
+        depth: Levels, counted with the lowest. 5 is the paper's.
+        t: How often each convolution's result goes round again, 0 or more. 2 is the paper's.
+        residual: Whether blocks add their input; without it this is the RU-Net, with as many weights.
+        checkpointing: Compute the inside of each block again in the backward pass instead of keeping it: the same
+            training in less memory and more time.
+
+    Attributes and errors are those of :class:`UNet`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int = 64,
+        depth: int = 5,
+        t: int = 2,
+        residual: bool = True,
+        checkpointing: bool = False,
+    ) -> None:
+        if isinstance(t, bool) or not isinstance(t, int) or t < 0:
+            raise ValueError(f"t must be an integer, 0 or more, got {t}")
+        self.t, self.residual = t, residual  # what make_block needs
+        super().__init__(in_channels, out_channels, width, depth, checkpointing)
+
+    def make_block(self, in_channels: int, out_channels: int) -> nn.Module:
+        """Return a recurrent block."""
+        return RecurrentBlock(in_channels, out_channels, self.t, self.residual)
+
+
+class R2AttentionUNet(R2UNet, AttentionUNet):
+    """R2U-Net with attention gates on its skips; 39,442,925 weights at width 64 for 3 channels and 1 logit.
+
+    The gates are those of :class:`segbench.models.AttentionUNet`: Oktay et al. 2018 (arXiv 1804.03999).
+
+    Args, attributes and errors are those of :class:`R2UNet`.
+    """

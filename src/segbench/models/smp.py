@@ -1,0 +1,98 @@
+"""Any network of segmentation_models.pytorch: ``model=smp model.arch=Unet model.encoder=resnet18``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from segbench.errors import CheckpointError, ConfigError
+from segbench.models.blocks import require_positive
+from segbench.models.foreign import Foreign, require
+from segbench.suggest import nearest
+
+_DECLARED: list[torch.library.Library] = []
+
+
+class SMP(Foreign):
+    """A network of segmentation_models.pytorch (https://github.com/qubvel-org/segmentation_models.pytorch, MIT).
+
+    Args:
+        in_channels: Channels of the image.
+        out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
+        arch: Name of the architecture, in any case: Unet, UnetPlusPlus, MAnet, Linknet, FPN, PSPNet, DeepLabV3,
+            DeepLabV3Plus, PAN, UPerNet, Segformer, DPT.
+        encoder: Name of the encoder, one of the library's or ``tu-`` and one of timm's.
+        encoder_weights: Name of its published weights (``imagenet`` and others), fetched by the library; None for
+            random ones.
+        arguments: Further arguments of the architecture.
+
+    Attributes:
+        stride: What height and width of the image must be divisible by: the encoder's output stride.
+        heads: Names of the parts whose sizes follow the classes.
+
+    Raises:
+        ConfigError: If the library is not installed or has no such architecture, encoder or weights.
+        CheckpointError: If the weights cannot be fetched.
+    """
+
+    heads = ("network.segmentation_head",)
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        arch: str = "Unet",
+        encoder: str = "resnet18",
+        encoder_weights: str | None = None,
+        arguments: dict[str, Any] | None = None,
+    ) -> None:
+        require_positive(in_channels=in_channels, out_channels=out_channels)
+        _make_torchvision_importable()
+        library = require("segmentation_models_pytorch", "smp")
+        if arch.lower() not in library.MODEL_ARCHITECTURES_MAPPING:
+            names = [kind.__name__ for kind in library.MODEL_ARCHITECTURES_MAPPING.values()]
+            raise ConfigError(f"model.arch={arch}: no such architecture{nearest(arch, names)}")
+        _check_encoder(library.encoders.encoders, encoder, encoder_weights)
+        try:
+            network = library.create_model(
+                arch, encoder, encoder_weights, in_channels, out_channels, **(arguments or {})
+            )
+        except OSError as error:
+            raise CheckpointError(
+                f"model.encoder_weights={encoder_weights}: cannot be fetched ({type(error).__name__});"
+                " connect, or use model.encoder_weights=null"
+            ) from error
+        super().__init__(network, int(network.encoder.output_stride), f"model.arch={arch}")
+
+
+def _check_encoder(encoders: dict[str, Any], encoder: str, encoder_weights: str | None) -> None:
+    if encoder.startswith("tu-"):
+        return  # timm knows hundreds, and refuses others itself
+    if encoder not in encoders:
+        raise ConfigError(f"model.encoder={encoder}: no such encoder{nearest(encoder, list(encoders))}")
+    published = list(encoders[encoder]["pretrained_settings"])
+    if encoder_weights is not None and encoder_weights not in published:
+        raise ConfigError(
+            f"model.encoder_weights={encoder_weights}: {encoder} has no such weights; use null or one of"
+            f" {', '.join(published)}"
+        )
+
+
+def _make_torchvision_importable() -> None:
+    """Declare two operators that some builds of torchvision need to be imported beside a torch for processors.
+
+    They are compiled into torchvision and cannot be loaded where its build is for CUDA and torch's is not. No network
+    calls them. Nothing is declared where torchvision can be imported as it is.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError as error:
+        if "operator torchvision::" not in str(error):
+            raise
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _DECLARED.append(library)  # they last as long as this object
+    except ImportError:
+        pass  # told with the library that needs it
