@@ -145,7 +145,7 @@ class Comparison(_Closed):
     question: str
     factors: list[str]
     metric: str
-    split: Literal["val", "test", "val_volumes", "test_volumes"]
+    split: Literal["val", "test", "val_volumes", "test_volumes", "val_full"]
     published: list[Published] = []
     claims: list[Claim] = []
     differences: list[str] = []

@@ -173,7 +173,9 @@ def _fit_and_evaluate(
     cfg: DictConfig, run: RunDirectory, data: ImageData, task: Task[Any], loggers: list[Any]
 ) -> dict[str, Any]:
     cost = callbacks.CostMeter()
-    cost.measure_network(task, torch.zeros(1, data.in_channels, *data.datasets["train"][0]["image"].shape[-2:]))
+    # As trained: of a larger image, the crop.
+    trained = data.datasets["train"][0, 0]["image"]
+    cost.measure_network(task, torch.zeros(1, data.in_channels, *trained.shape[-2:]))
     if cfg.trainer.compile:
         # Not before its operations are counted: torch gives up, without a word, on a network first seen by the counter.
         task.network.compile()

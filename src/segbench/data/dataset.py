@@ -17,7 +17,7 @@ from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair
 from segbench.data.records import Record
 from segbench.data.resident import ResidentTensors
-from segbench.rng import derive_seed
+from segbench.rng import derive_seed, generator
 
 # Images normalised at once: enough for speed, few enough not to hold a second copy of all.
 _AT_ONCE = 4096
@@ -63,9 +63,12 @@ class ImageDataset(Dataset[dict[str, Any]]):
 
     Attributes:
         target: Key of what is to be learnt in an item and a batch: ``mask`` or ``label``.
+        crop: Height and width of the part of a larger image that ``dataset[epoch, index]`` is, drawn by (seed, "crop",
+            epoch, index) before the augmentation; None for whole images.
     """
 
     target: ClassVar[str]
+    crop: tuple[int, int] | None = None
 
     def __init__(
         self,
@@ -94,7 +97,8 @@ class ImageDataset(Dataset[dict[str, Any]]):
         # A range counts from the end too, and refuses what is outside.
         number, place = divmod(range(len(self))[index], len(self.indices))
         row = self.indices[place]
-        image, target = np.array(self.arrays.images[row]), np.array(self.arrays.targets[row])
+        part = () if epoch is None else self._part(row, epoch, int(index))
+        image, target = np.array(self.arrays.images[row][part]), np.array(self.arrays.targets[row][part])
         if number:
             image, target = self.moved(self.copies[number - 1], image, target)
         if epoch is not None and self.augmentation is not None:
@@ -106,6 +110,15 @@ class ImageDataset(Dataset[dict[str, Any]]):
             self.target: torch.from_numpy(np.array(target, order="C")).long(),
             "id": self.ids[index],
         }
+
+    def _part(self, row: int, epoch: int, index: int) -> tuple[slice, ...]:
+        """Return where in a record's arrays an item of an epoch lies: everywhere, or in a crop."""
+        if self.crop is None:
+            return ()
+        chance = generator(self.seed, "crop", epoch, index)
+        sides = zip(self.arrays.images[row].shape[:2], self.crop, strict=True)
+        starts = [int(chance.integers(whole - side + 1)) for whole, side in sides]
+        return tuple(slice(start, start + side) for start, side in zip(starts, self.crop, strict=True))
 
     @staticmethod
     @abstractmethod

@@ -52,7 +52,8 @@ def print_run(directory: Path, console: Console) -> None:
 def _print_counts(title: str, split: SplitCounts, console: Console) -> None:
     """Print the scores of pixels."""
     convention, counts = Convention(), split.counts
-    kind = "volumes, each on its own grid" if title.endswith("_volumes") else "images"
+    own = {"volumes": "volumes, each on its own grid", "full": "images at their own size"}
+    kind = own.get(title.rpartition("_")[2], "images")
     table = _table(f"{title}, {len(counts)} {kind}", _SCORES)
     per_class = {name: class_scores(counts, name, convention) for name in _SCORES}
     for i, label in enumerate(split.class_names):
