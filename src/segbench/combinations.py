@@ -14,7 +14,7 @@ from segbench.data.objects import ObjectData
 from segbench.errors import ConfigError
 from segbench.losses import CrossEntropy
 from segbench.scores.columns import COLUMN_SCORES
-from segbench.scores.derive import SCORES
+from segbench.scores.derive import OVERALL_SCORES, SCORES
 from segbench.scores.labels import ACCURACY, CLASS_SCORES
 from segbench.suggest import nearest
 from segbench.tasks import ByHandTask, ClassificationTask, SegmentationTask
@@ -80,9 +80,9 @@ def check_metric(cfg: DictConfig, data: ImageData) -> None:
     """
     if cfg.comparison is None:
         return
-    whole = [*SCORES, "pixel_accuracy", *(COLUMN_SCORES if isinstance(data, ObjectData) else ())]
+    whole = [*SCORES, *OVERALL_SCORES, *(COLUMN_SCORES if isinstance(data, ObjectData) else ())]
     scores = whole if data.task == "segmentation" else [ACCURACY, *CLASS_SCORES]
-    single = [name for name in scores if name not in ("pixel_accuracy", ACCURACY) or data.task == "segmentation"]
+    single = [name for name in scores if name not in (*OVERALL_SCORES, ACCURACY) or name in SCORES]
     classes = [form for name in data.class_names for form in (name, name.replace(" ", "_"))]
     known = [*scores, *(f"{name}_{label}" for name in single for label in classes)]
     if cfg.comparison.metric not in known:

@@ -19,6 +19,7 @@ from segbench.data.base import ImageData
 from segbench.data.segmentation import SegmentationData
 from segbench.errors import CheckpointError, ConfigError, InterruptedRun
 from segbench.instantiation import build
+from segbench.reporting.counts import BACKGROUND
 from segbench.reporting.single import print_run
 from segbench.reporting.terminal import terminal
 from segbench.resolvers import monitor_mode
@@ -158,6 +159,7 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task
         ignore_index=data.ignore_index,
         channels_last=cfg.trainer.channels_last,
         monitor=cfg.trainer.monitor,
+        background=data.background,
     )
     check_monitor(cfg, [*task.metric_names(), callbacks.LAST_EPOCH])
     return task
@@ -213,7 +215,7 @@ def _fit_and_evaluate(
     _write_scores(run, task, data)
     summary = {
         "scores": {split: task.final_scores(table) for split, table in task.evaluation.items()},
-        "convention": Convention().describe(),
+        "convention": Convention().of(data.background).describe(),
         "best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1},
         "epochs": trainer.current_epoch,
         "cost": cost.report(trainer, task),
@@ -249,6 +251,9 @@ def _write_scores(run: RunDirectory, task: Task[Any], data: ImageData) -> None:
         groups |= {volume.id: volume.group for split in data.splits for volume in data.volume_slices(split)}
     tables = task.evaluation or {"none": task.new_table()}
     frames = [table.frame(split, task.class_names, groups) for split, table in tables.items()]
+    if not data.background:
+        # Only then, so that the files of other data stay as they were; reports take what says nothing for True.
+        frames = [frame.assign(**{BACKGROUND: False}) for frame in frames]
     with atomic_open(run.scores) as stream:
         pd.concat(frames, ignore_index=True).to_parquet(stream)
 
