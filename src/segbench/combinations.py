@@ -15,7 +15,7 @@ from segbench.data.objects import scored_classes
 from segbench.errors import ConfigError
 from segbench.losses import CrossEntropy
 from segbench.scores.columns import COLUMN_SCORES
-from segbench.scores.derive import SCORES
+from segbench.scores.derive import OVERALL_SCORES, SCORES
 from segbench.scores.labels import ACCURACY, CLASS_SCORES
 from segbench.suggest import nearest
 from segbench.tasks import ByHandTask, ClassificationTask, SegmentationTask
@@ -105,9 +105,9 @@ def check_metric(cfg: DictConfig, data: ImageData) -> None:
     if cfg.comparison is None:
         return
     objects = scored_classes(data)
-    whole = [*SCORES, "pixel_accuracy", *(COLUMN_SCORES if objects else ())]
+    whole = [*SCORES, *OVERALL_SCORES, *(COLUMN_SCORES if objects else ())]
     scores = whole if data.task == "segmentation" else [ACCURACY, *CLASS_SCORES]
-    of_all = ("pixel_accuracy",) if data.task == "segmentation" else (ACCURACY,)
+    of_all = OVERALL_SCORES if data.task == "segmentation" else (ACCURACY,)
     known = list(scores)
     for name in scores:
         labels = () if name in of_all else objects if name in COLUMN_SCORES else data.class_names

@@ -154,7 +154,7 @@ class Comparison(_Closed):
     question: str
     factors: list[str]
     metric: str
-    split: Literal["train", "val", "test", "val_volumes", "test_volumes"]
+    split: Literal["train", "val", "test", "val_volumes", "test_volumes", "val_full"]
     published: list[Published] = []
     claims: list[Claim] = []
     differences: list[str] = []

@@ -149,10 +149,12 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
         _say_if_foreign(picture, predictor.data)
         outcome.masks.append(_write_mask(out / "masks", name, mask, picture))
         if overlays:
-            _write_overlay(out / "overlays" / f"{name}.png", mask, picture, predictor.data.scale)
+            _write_overlay(out / "overlays" / f"{name}.png", mask, picture, predictor.data)
     if not outcome.masks:
         raise DataError("\n".join([f"images={images}: no file could be predicted:", *outcome.skipped]))
-    colours = {str(label): _hex(class_colour(label)) for label in range(1, predictor.data.num_classes)}
+    own = predictor.data.class_colours
+    labels = range(0 if own else 1, predictor.data.num_classes)
+    colours = {str(label): _hex(class_colour(label, own)) for label in labels}
     classes = {str(label): name for label, name in enumerate(predictor.data.class_names)}
     write_json(out / "classes.json", {"classes": classes, "colours": colours})
     return outcome
@@ -205,10 +207,10 @@ def _write_mask(folder: Path, name: str, mask: NDArray[np.uint8], picture: Pictu
     return path
 
 
-def _write_overlay(path: Path, mask: NDArray[np.uint8], picture: Picture, scale: float) -> None:
-    grey = np.clip(picture.pixels.astype(np.float32) / scale, 0, 1)
+def _write_overlay(path: Path, mask: NDArray[np.uint8], picture: Picture, data: SegmentationData) -> None:
+    grey = np.clip(picture.pixels.astype(np.float32) / data.scale, 0, 1)
     shown = np.broadcast_to(grey, (*grey.shape[:3], 3)) if grey.shape[3] == 1 else as_picture(grey)
-    parts = np.stack([overlay(part, labels) for part, labels in zip(shown, mask, strict=True)])
+    parts = np.stack([overlay(part, labels, data.class_colours) for part, labels in zip(shown, mask, strict=True)])
     with atomic_open(path) as stream:
         Image.fromarray((_montage(parts) * 255).round().astype(np.uint8)).save(stream, format="PNG")
 

@@ -25,10 +25,12 @@ from segbench.combinations import (
 )
 from segbench.config import validate
 from segbench.data.base import ImageData
+from segbench.data.loader import Draw
 from segbench.data.segmentation import SegmentationData
 from segbench.data.weights import PixelWeights
 from segbench.errors import CheckpointError, ConfigError, InterruptedRun
 from segbench.instantiation import build
+from segbench.reporting.counts import BACKGROUND
 from segbench.reporting.single import print_run
 from segbench.reporting.terminal import terminal
 from segbench.resolvers import monitor_mode
@@ -172,6 +174,7 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task
         ignore_index=data.ignore_index,
         channels_last=cfg.trainer.channels_last,
         monitor=cfg.trainer.monitor,
+        background=data.background,
     )
     if isinstance(task, SegmentationTask):
         task.windows = prediction_windows(cfg, data)
@@ -199,7 +202,9 @@ def _fit_and_evaluate(
     cfg: DictConfig, run: RunDirectory, data: ImageData, task: Task[Any], loggers: list[Any]
 ) -> dict[str, Any]:
     cost = callbacks.CostMeter()
-    cost.measure_network(task, torch.zeros(1, data.in_channels, *data.datasets["train"][0]["image"].shape[-2:]))
+    # As trained: of a larger image, the crop.
+    trained = data.datasets["train"][Draw(0, 0)]["image"]
+    cost.measure_network(task, torch.zeros(1, data.in_channels, *trained.shape[-2:]))
     if cfg.trainer.compile:
         # Not before its operations are counted: torch gives up, without a word, on a network first seen by the counter.
         task.network.compile()
@@ -242,7 +247,7 @@ def _fit_and_evaluate(
     _write_scores(run, task, data)
     summary = {
         "scores": {split: task.final_scores(table) for split, table in task.evaluation.items()},
-        "convention": Convention().describe(),
+        "convention": Convention().of(data.background).describe(),
         "best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1},
         "epochs": trainer.current_epoch,
         "cost": cost.report(trainer, task),
@@ -278,6 +283,9 @@ def _write_scores(run: RunDirectory, task: Task[Any], data: ImageData) -> None:
         groups |= {volume.id: volume.group for split in data.splits for volume in data.volume_slices(split)}
     tables = task.evaluation or {"none": task.new_table()}
     frames = [table.frame(split, task.class_names, groups) for split, table in tables.items()]
+    if not data.background:
+        # Only then, so that the files of other data stay as they were; reports take what says nothing for True.
+        frames = [frame.assign(**{BACKGROUND: False}) for frame in frames]
     with atomic_open(run.scores) as stream:
         pd.concat(frames, ignore_index=True).to_parquet(stream)
 

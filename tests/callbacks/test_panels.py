@@ -82,7 +82,7 @@ def test_images_of_several_sizes_are_drawn_one_by_one_and_filled_up_for_loggers(
 @pytest.fixture
 def titles(monkeypatch):
     found = []
-    monkeypatch.setattr(panels, "draw_panels", lambda *arguments: found.extend(arguments[-1]))
+    monkeypatch.setattr(panels, "draw_panels", lambda *arguments, colours: found.extend(arguments[-1]))
     return found
 
 

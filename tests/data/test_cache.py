@@ -3,14 +3,17 @@ import multiprocessing
 import os
 import pickle
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import segbench.data.cache as cache_module
+from segbench.data.cache import load_arrays
 from segbench.data.carvana import CarvanaData
-from segbench.errors import ConfigError
+from segbench.data.records import Record
+from segbench.data.stack_file import StackFile
+from segbench.errors import ConfigError, DataError
 
 
 def arrays_of(module):
@@ -95,7 +98,7 @@ def test_a_full_disk_keeps_the_data_in_memory(carvana, tmp_path, monkeypatch, ca
     def full(*_args, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(cache_module.np, "save", full)
+    monkeypatch.setattr(StackFile, "append", full)
     images, _ = arrays_of(carvana())
     assert images.shape == (12, 20, 30, 3)
     assert "kept in memory" in caplog.text
@@ -112,6 +115,12 @@ def mixed_sizes(carvana_folder):
 def test_images_of_several_sizes_are_kept_as_they_are(carvana, mixed_sizes):
     module = carvana(size=None, batch_size=1)
     module.setup()
+    arrays = module.datasets["train"].arrays
+    for i, record in enumerate(module.records):
+        image, mask = module.read(record)
+        assert np.array_equal(arrays.images[i], image)
+        assert np.array_equal(arrays.targets[i], mask)
+    assert not list(module.cache_dir.rglob("*.partial"))
     shapes = {tuple(dataset[i]["image"].shape) for dataset in module.datasets.values() for i in range(len(dataset))}
     assert shapes == {(3, 40, 60), (3, 20, 30)}
 
@@ -169,3 +178,46 @@ def test_a_worker_gets_the_map_and_not_the_arrays(carvana):
     assert len(frozen) < 5000
     thawed = pickle.loads(frozen)
     assert np.array_equal(thawed[0]["image"], dataset[0]["image"])
+
+
+def test_faults_are_all_found_and_leave_no_cache(tmp_path):
+    def read(record):
+        if int(record.id) % 3 == 1:
+            raise DataError(f"{record.id}: bad")
+        return np.zeros((4, 4, 1), np.uint8), np.zeros((4, 4), np.uint8)
+
+    _, faults = load_arrays([Record(str(i), "g") for i in range(6)], "key", tmp_path, read)
+    assert faults == ["1: bad", "4: bad"]
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def _peak(tmp_path, frames, height, width):
+    """Prepare generated frames; return the most bytes ever allocated at a time, and the bytes of one frame."""
+    chance = np.random.default_rng(0)
+    noise = chance.integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+    def read(record):
+        return np.roll(noise, int(record.id), axis=0), np.full((height, width), int(record.id) % 19, np.uint8)
+
+    records = [Record(str(i), "g") for i in range(frames)]
+    tracemalloc.start()
+    arrays, faults = load_arrays(records, "key", tmp_path, read)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert not faults
+    for i in (0, frames // 2, frames - 1):
+        assert np.array_equal(arrays.images[i], read(records[i])[0])
+        assert np.array_equal(arrays.targets[i], read(records[i])[1])
+    return peak, height * width * 4
+
+
+def test_preparing_holds_a_few_frames_and_not_all(tmp_path):
+    peak, frame = _peak(tmp_path, 40, 256, 512)
+    # The frame as read, and what is being written of it; 40 frames would be 10 times as much.
+    assert peak < 4 * frame + 2**20
+
+
+@pytest.mark.slow
+def test_preparing_full_size_street_scenes_holds_a_few_frames(tmp_path):
+    peak, frame = _peak(tmp_path, 60, 1024, 2048)
+    assert peak < 4 * frame + 2**20

@@ -97,13 +97,17 @@ def test_it_covers_what_it_says_for_few_seeds(shape, by_seed, by_group, rest):
         assert (np.abs(table.mean(axis=(1, 2))) <= half_width(table, confidence)).mean() > least
 
 
-@pytest.mark.parametrize("metric", ["dice", "iou_ring", "sensitivity_disc", "precision", "pixel_accuracy"])
+@pytest.mark.parametrize("background", [True, False])
+@pytest.mark.parametrize(
+    "metric",
+    ["dice", "iou_ring", "sensitivity_disc", "precision", "pixel_accuracy", "miou", "micro_dice", "micro_specificity"],
+)
 @pytest.mark.parametrize(
     "convention",
     [DICE, Convention("pooled"), Convention(empty="zero", background=True), Convention("pooled", True, "one")],
 )
-def test_contributions_are_those_of_scoring_again_without_each_group(metric, convention):
-    counts = drawn(5, ["b", "a", "a", "c", "d", "d", "e"], empty=0.4)
+def test_contributions_are_those_of_scoring_again_without_each_group(metric, convention, background):
+    counts = replace(drawn(5, ["b", "a", "a", "c", "d", "d", "e"], empty=0.4), background=background)
     whole = derive(counts, metric, convention)
     found = parts(counts, metric, convention)
     assert found.score == pytest.approx(whole, abs=1e-14)

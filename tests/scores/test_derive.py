@@ -327,3 +327,65 @@ def test_a_misspelt_convention_is_refused(choice, meant):
 
 def test_no_two_conventions_read_alike():
     assert len({convention.describe() for convention in CONVENTIONS}) == len(CONVENTIONS)
+
+
+@given(masks(ignored=True))
+def test_micro_scores_are_scikit_learn_s_of_all_counted_pixels(drawn):
+    prediction, target = drawn
+    counted = target != 255
+    if not counted.any():
+        return
+    table, convention = tabulate(prediction, target), Convention("pooled").of(False)
+    truth, guess = target[counted], prediction[counted]
+    for name, score in (("dice", f1_score), ("iou", jaccard_score), ("sensitivity", recall_score)):
+        expected = score(truth, guess, labels=range(CLASSES), average="micro")
+        assert mean_score(table, f"micro_{name}", convention) == pytest.approx(expected, abs=1e-12)
+    # The signature of micro averaging over all classes of pixels with one label each.
+    right = accuracy_score(truth, guess)
+    for name in ("dice", "sensitivity", "precision"):
+        assert mean_score(table, f"micro_{name}", convention) == pytest.approx(right, abs=1e-12)
+    found = [mean_score(table, f"micro_{name}", convention) for name in ("accuracy", "specificity")]
+    assert found == pytest.approx([1 - 2 * (1 - right) / CLASSES, 1 - (1 - right) / (CLASSES - 1)], abs=1e-12)
+    # Without the background they are other numbers, of the other classes alone.
+    foreground = f1_score(truth, guess, labels=range(1, CLASSES), average="micro", zero_division=np.nan)
+    assert mean_score(table, "micro_dice", Convention("pooled")) == same(foreground)
+
+
+def test_published_cityscapes_figures_are_micro_averages_over_20_classes():
+    """R2U-Net's row: sensitivity = F1 = 0.8912, accuracy 0.9892, specificity 0.9943."""
+    confusion = np.full((20, 20), 0.0)
+    np.fill_diagonal(confusion, 8912 * 19)
+    confusion[~np.eye(20, dtype=bool)] = 10000 - 8912
+    table = counts(torch.from_numpy(confusion).long()[None]).numpy()
+    convention = Convention().of(False)
+    found = {name: mean_score(table, f"micro_{name}", convention) for name in NAMES}
+    assert found["sensitivity"] == found["dice"] == pytest.approx(0.8912)
+    assert found["accuracy"] == pytest.approx(0.9892, abs=1e-4)
+    assert found["specificity"] == pytest.approx(0.9943, abs=5e-5)
+
+
+@given(masks(ignored=True))
+def test_miou_is_the_mean_over_classes_that_occur_of_the_pooled_iou(drawn):
+    prediction, target = drawn
+    counted = target != 255
+    truth, guess = target[counted], prediction[counted]
+    there = sorted({*truth.tolist(), *guess.tolist()})
+    expected = jaccard_score(truth, guess, labels=there, average="macro") if there else math.nan
+    table = tabulate(prediction, target)
+    for reduction in ("per_image", "pooled"):
+        assert mean_score(table, "miou", Convention(reduction).of(False)) == same(expected)
+    for image in range(len(target)):
+        alone = mean_score(table[[image]], "miou", Convention().of(False))
+        assert image_scores(table, "miou", Convention().of(False))[image] == same(alone)
+
+
+def test_data_without_background_has_no_class_to_leave_out():
+    generator = np.random.default_rng(0)
+    table = tabulate(generator.integers(0, CLASSES, (3, 4, 5)), generator.integers(0, CLASSES, (3, 4, 5)))
+    for name in (*NAMES, "micro_iou", "miou"):
+        for convention in CONVENTIONS:
+            expected = mean_score(table, name, Convention(convention.reduction, True, convention.empty))
+            assert mean_score(table, name, convention.of(False)) == expected
+            assert mean_score(table, name, convention.of(False).of(True)) == mean_score(table, name, convention)
+    assert "all classes (there is no background)" in Convention().of(False).describe()
+    assert Convention().of(True) == Convention()

@@ -123,14 +123,15 @@ class PredictionPanels(pl.Callback):
             if isinstance(table, LabelsTable):
                 self._draw_mistakes(table, data, split, path, loggers, step)
                 return
-            dice = image_scores(table.counts, "dice", Convention())
+            dice = image_scores(table.counts, "dice", Convention().of(getattr(data, "background", True)))
             chosen = ranked(dice, self.images)
             panel = _predict(task, data, split, [index for index, _ in chosen], self._precision)
             scored = [table.ids[index] for index, _ in chosen]
             if scored != panel["id"]:
                 raise ValueError(f"the counts are of {', '.join(scored)}, the images {', '.join(panel['id'])}")
             titles = [_title(rank, table.ids[index], float(dice[index])) for index, rank in chosen]
-            draw_panels(panel["image"], panel["truth"], panel["prediction"], data.class_names, path, titles)
+            pictures = (panel["image"], panel["truth"], panel["prediction"])
+            draw_panels(*pictures, data.class_names, path, titles, colours=getattr(data, "class_colours", None))
             log_panels(loggers, _stacked(panel), data.class_names, step)
 
     def _draw_mistakes(

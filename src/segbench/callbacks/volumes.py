@@ -15,12 +15,11 @@ from segbench.scores.counts import confusion_matrices
 from segbench.tasks.evaluation import CountsTable
 from segbench.tasks.inference import predict_probabilities
 
-# Behind the name of the split whose slices they are.
-VOLUMES = "_volumes"
-
 
 class VolumeScores(pl.Callback):
     """Adds a split ``<split>_volumes`` to the task's evaluation for data whose images are slices.
+
+    Frames that were made smaller are volumes of one slice; their split is ``<split>_full``.
 
     The probabilities of a volume's slices are brought back to its own grid (spacing, size), the likeliest class is
     taken there, and compared with the labels as they were drawn; a volume counts once, whatever its number of slices.
@@ -41,7 +40,7 @@ class VolumeScores(pl.Callback):
             volumes = self.data.volume_slices(split)
             if not volumes:
                 continue
-            table = task.evaluation[split + VOLUMES] = CountsTable()
+            table = task.evaluation[split + self.data.whole_suffix] = CountsTable()
             for volume in volumes:
                 images = torch.stack([self.data.scored(split)[position]["image"] for position in volume.positions])
                 together = images_per_batch(self.data.batch_size, self.data.scored(split))

@@ -59,7 +59,9 @@ class ImageData(pl.LightningDataModule):
 
     Attributes:
         task: What is learnt: ``segmentation`` or ``classification``.
-        class_names: All classes; of a segmentation, background first.
+        class_names: All classes; of a segmentation, background first if it has one.
+        background: Whether class 0 of a segmentation is a background, which scores leave out by default.
+        class_colours: ``#RRGGBB`` of every class, in which pictures show it; None for the project's own.
         in_channels: Channels of the images.
         pixel_weights: What weighs pixels, set before :meth:`setup`; None where the loss does not.
         records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint: Known after :meth:`setup`.
@@ -68,6 +70,8 @@ class ImageData(pl.LightningDataModule):
     name: str
     task: ClassVar[str]
     class_names: ClassVar[tuple[str, ...]]
+    background: ClassVar[bool] = True
+    class_colours: ClassVar[tuple[str, ...] | None] = None
     in_channels: ClassVar[int]
     dataset_class: ClassVar[type[ImageDataset]]
     ignore_index: ClassVar[int] = IGNORE_INDEX
@@ -272,7 +276,8 @@ class ImageData(pl.LightningDataModule):
 
     def summary(self) -> dict[str, Any]:
         """Return the sizes of the splits and the share of pixels of each class in the training set."""
-        return {
+        colours = {} if self.class_colours is None else {"class_colours": list(self.class_colours)}
+        return colours | {
             "name": self.name,
             "images": {split: len(indices) for split, indices in self.splits.items()},
             "groups": {

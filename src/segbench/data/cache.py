@@ -1,6 +1,7 @@
 """Decoded, resized arrays on disk: built once under a lock, memory-mapped, rebuilt when damaged.
 
-Building is also the integrity check: every file is read completely, and all faults are reported together.
+Building is also the integrity check: every file is read completely, and all faults are reported together. It holds one
+record at a time, whatever the size of the data set; only images of several sizes are all kept in memory.
 """
 
 from __future__ import annotations
@@ -8,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import track
 
 from segbench.data.records import Record, unreadable
+from segbench.data.stack_file import StackFile
 from segbench.errors import DataError
 from segbench.runs.files import read_json, write_json
 
@@ -101,50 +102,71 @@ def load_arrays(records: Sequence[Record], key: str, cache_dir: Path, read: Read
             return _build(records, folder, read)
     except OSError as error:
         log.warning("cache %s cannot be written (%s); the data is kept in memory", cache_dir, error.strerror or error)
-        pairs, faults = _read_all(records, read)
-        return _in_memory(pairs), faults
+        faults: list[str] = []
+        pairs = list(_read_each(records, read, faults))
+        return Arrays([], []) if faults else _in_memory(pairs), _distinct(faults)
 
 
 def _build(records: Sequence[Record], folder: Path, read: ReadPair) -> tuple[Arrays, list[str]]:
-    pairs, faults = _read_all(records, read)
-    if faults:
-        return Arrays([], []), faults
-    if len({image.shape for image, _ in pairs}) > 1:
-        return _in_memory(pairs), []
     # Only whoever holds the lock is here, so leftovers of the same name belong to a killed builder.
     temporary = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
-        arrays = _in_memory(pairs)
-        for name, array in (("images", arrays.images), ("masks", arrays.targets)):
-            with (temporary / f"{name}.npy").open("wb") as stream:
-                np.save(stream, array, allow_pickle=False)
-                stream.flush()
-                os.fsync(stream.fileno())
-        write_json(temporary / "manifest.json", {"crc32": _checksums(temporary), "records": len(records)})
+        held, faults, checksums = _write(records, temporary, read)
+        if faults or held is not None:
+            return Arrays([], []) if held is None or faults else _in_memory(held), faults
+        write_json(temporary / "manifest.json", {"crc32": checksums, "records": len(records)})
         temporary.rename(folder)
-    except OSError:
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return Arrays(*_open_maps(folder), folder), []
 
 
-def _read_all(records: Sequence[Record], read: ReadPair) -> tuple[list[Pair], list[str]]:
-    pairs, faults = [], []
+def _write(
+    records: Sequence[Record], folder: Path, read: ReadPair
+) -> tuple[list[Pair] | None, list[str], dict[str, int]]:
+    """Read record by record into the arrays' files, so that no more than one is ever held.
+
+    Returns:
+        All pairs where their shapes or types differ, which no array takes, else None; one line for each bad file; and
+        the checksums of the files.
+    """
+    faults: list[str] = []
+    pairs = _read_each(records, read, faults)
+    with (
+        StackFile(folder / "images.npy", len(records)) as images,
+        StackFile(folder / "masks.npy", len(records)) as masks,
+    ):
+        for image, mask in pairs:
+            if not (images.takes(image) and masks.takes(mask)):
+                held = [*zip(images.written(), masks.written(), strict=True), (image, mask), *pairs]
+                return held, _distinct(faults), {}
+            # After a fault the rest is only checked.
+            if not faults:
+                images.append(image)
+                masks.append(mask)
+    return None, _distinct(faults), {"images.npy": images.crc32, "masks.npy": masks.crc32}
+
+
+def _read_each(records: Sequence[Record], read: ReadPair, faults: list[str]) -> Iterator[Pair]:
+    """Yield the pairs of the records that can be read, with a progress bar, and add a line to ``faults`` for others."""
     console = Console(stderr=True)
     for record in track(
         records, "checking and caching", console=console, transient=True, disable=not console.is_terminal
     ):
         try:
-            pairs.append(read(record))
+            yield read(record)
         except DataError as error:
             faults.append(str(error))
         except OSError as error:
             # Of a data set's own reader. Let through, it would be taken for a cache that cannot be written.
             faults.append(unreadable(error, record.image or record.id))
+
+
+def _distinct(faults: list[str]) -> list[str]:
     # A volume that is bad is so for each of its slices.
-    return pairs, list(dict.fromkeys(faults))
+    return list(dict.fromkeys(faults))
 
 
 def _in_memory(pairs: list[Pair]) -> Arrays:

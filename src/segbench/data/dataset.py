@@ -17,7 +17,7 @@ from segbench.data.cache import Arrays, Pair
 from segbench.data.loader import Draw
 from segbench.data.records import Record
 from segbench.data.resident import ResidentTensors
-from segbench.rng import derive_seed
+from segbench.rng import derive_seed, generator
 
 # Images normalised at once: enough for speed, few enough not to hold a second copy of all.
 _AT_ONCE = 4096
@@ -66,9 +66,12 @@ class ImageDataset(Dataset[dict[str, Any]]):
 
     Attributes:
         target: Key of what is to be learnt in an item and a batch: ``mask`` or ``label``.
+        crop: Height and width of the part of a larger image that ``dataset[epoch, index]`` is, drawn by (seed, "crop",
+            epoch, index) before the augmentation; None for whole images.
     """
 
     target: ClassVar[str]
+    crop: tuple[int, int] | None = None
 
     def __init__(
         self,
@@ -104,7 +107,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
         draw, index = (None, key) if isinstance(key, int | np.integer) else (Draw(*key), key[1])
         # A range counts from the end too, and refuses what is outside.
         number, place = divmod(range(len(self))[index], len(self) // (1 + len(self.copies)))
-        image, target, planes = self._stored(place)
+        image, target, planes = self._stored(place, draw)
         if number:
             copy = self.copies[number - 1]
             planes = {name: copy(image, plane)[1] for name, plane in planes.items()}
@@ -119,14 +122,17 @@ class ImageDataset(Dataset[dict[str, Any]]):
         }
         return item | {name: torch.from_numpy(np.ascontiguousarray(plane)) for name, plane in planes.items()}
 
-    def _stored(self, place: int) -> tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]:
-        """Return image, target and further planes of an image, or of a tile of one."""
+    def _stored(self, place: int, draw: Draw | None) -> tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]:
+        """Return image, target and further planes of an image, or of a tile or a drawn crop of one."""
         record, tile = divmod(place, self.tiles[0] * self.tiles[1])
         row = self.indices[record]
         arrays = [self.arrays.images[row], self.arrays.targets[row]]
         arrays += [] if self.weights is None else [self.weights[row]]
         if self.tiles != (1, 1):
             arrays = [cut(array, self.tiles, tile) for array in arrays]
+        if self.crop is not None and draw is not None:
+            part = self._part(arrays[0].shape[:2], self.crop, draw)
+            arrays = [array[part] for array in arrays]
         image, target, *weight = (np.array(array) for array in arrays)
         return image, target, dict(zip(("weight",), weight, strict=False))
 
@@ -146,6 +152,13 @@ class ImageDataset(Dataset[dict[str, Any]]):
 
         image, target = self.moved(move, image, target)
         return image, target, moved
+
+    def _part(self, size: tuple[int, int], crop: tuple[int, int], draw: Draw) -> tuple[slice, ...]:
+        """Return where a draw's crop lies in an image of this height and width."""
+        again = (draw.repeat,) if draw.repeat else ()
+        chance = generator(self.seed, "crop", draw.epoch, int(draw.item), *again)
+        starts = [int(chance.integers(whole - side + 1)) for whole, side in zip(size, crop, strict=True)]
+        return tuple(slice(start, start + side) for start, side in zip(starts, crop, strict=True))
 
     @staticmethod
     @abstractmethod

@@ -27,11 +27,13 @@ class SegmentationData(ImageData):
 
     Attributes:
         label_map: From the value stored in a mask to the class index.
+        whole_suffix: What follows a split's name where :meth:`volume_slices` are scored.
     """
 
     task = "segmentation"
     dataset_class = SegmentationDataset
     label_map: ClassVar[Mapping[int, int]]
+    whole_suffix: ClassVar[str] = "_volumes"
     # Of a volume's intensities: what becomes 0 and the largest value.
     percentiles: tuple[float, float] = (1.0, 99.0)
 
@@ -86,5 +88,7 @@ class SegmentationData(ImageData):
     # -- helpers -----------------------------------------------------------------------------------
 
     def _check_classes(self, counted: NDArray[np.int64]) -> None:
-        if counted[1:].sum() == 0:
+        if not self.background:
+            super()._check_classes(counted)
+        elif counted[1:].sum() == 0:
             raise DataError(f"data.root={self.root}: all training masks are background only; there is nothing to learn")

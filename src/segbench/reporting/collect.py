@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -78,6 +79,15 @@ class Run:
     def task(self) -> str:
         """``segmentation`` or ``classification``; empty where nothing is scored."""
         return next((part.task for part in self.counts.values()), "")
+
+    @property
+    def class_colours(self) -> tuple[str, ...] | None:
+        """``#RRGGBB`` of every class, where the data has colours of its own; None for the project's."""
+        colours = self.summary.get("data", {}).get("class_colours")
+        classes = {len(part.class_names) for part in self.counts.values()}
+        if not isinstance(colours, list) or {len(colours)} != classes:
+            return None
+        return tuple(colours) if all(re.fullmatch("#[0-9A-Fa-f]{6}", str(colour)) for colour in colours) else None
 
     @cached_property
     def settings(self) -> dict[str, Hashable]:

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import SplitScores, scored_class
 from segbench.reporting.labels import SplitLabels, label_metric
-from segbench.scores.derive import Convention, first_class, mean_present, pixel_accuracy, ratio, score_values
+from segbench.scores.derive import (
+    OVERALL_SCORES,
+    Convention,
+    first_class,
+    mean_present,
+    overall_score,
+    pools,
+    ratio,
+    score_values,
+)
 from segbench.scores.labels import ACCURACY, CLASS_SCORES, label_counts
 
 Floats = NDArray[np.float64]
@@ -184,14 +193,13 @@ def _additive(
     """Return what adds up over images, (N,...), and the score of such sums, (...,C,K) to (...)."""
     if isinstance(counts, SplitLabels):
         return _additive_labels(counts, metric)
-    pooled = convention.reduction == "pooled"
-    if metric == "pixel_accuracy":
-        values = counts.counts
-        if pooled:
-            return values, pixel_accuracy
-        return _with_number(pixel_accuracy(values)[:, None]), _mean_of_means
+    convention = convention.of(counts.background)
     name, index = scored_class(counts, metric)
-    values = counts.values(name)
+    values, pooled = counts.values(name), pools(name, convention)
+    if name in OVERALL_SCORES:
+        if pooled:
+            return values, lambda sums: overall_score(sums, name, convention)
+        return _with_number(overall_score(values, name, convention)[:, None]), _mean_of_means
     values = values[:, first_class(name, convention) :] if index is None else values[:, [index]]
     if pooled:
         return values, lambda sums: mean_present(score_values(sums, name, convention), axis=-1)

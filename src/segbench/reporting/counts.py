@@ -15,9 +15,11 @@ import pandas as pd
 from segbench.errors import ConfigError
 from segbench.reporting.labels import SplitLabels, derive_label_score, label_metric, read_labels, same_labels
 from segbench.scores.columns import COLUMN_SCORES, SCORE_COLUMNS
-from segbench.scores.derive import SCORES, Convention, class_scores, mean_score
+from segbench.scores.derive import OVERALL_SCORES, SCORES, Convention, class_scores, mean_score
 
 COUNTS = ["tp", "fp", "fn", "tn"]
+# False in every row where class 0 is a class like the others; other files have no such column.
+BACKGROUND = "background"
 COLUMNS = ["split", "id", "group", "height", "width", "class_index", "class_name", *COUNTS]
 
 
@@ -30,12 +32,13 @@ class SplitCounts:
         ids: The N image ids, sorted.
         groups: The N groups (car, patient, ...) of the images.
         sizes: The distinct image sizes (height, width), sorted.
-        class_names: The C class names, background first.
+        class_names: The C class names, background first if there is one.
         counts: int64 (N, C, 4): tp, fp, fn, tn.
         confusion: int64 (C, C): pixels of all images together, rows the truth, columns the prediction; None where the
             run did not store it. Of two classes it follows from the counts.
         columns: Further columns that scores are made of, float64 (N, C) each, NaN for the background and for other
             classes that are not made of objects (:mod:`segbench.scores.columns`); none for data without objects.
+        background: Whether class 0 is a background; runs that do not say have one.
     """
 
     task: ClassVar[str] = "segmentation"
@@ -46,6 +49,7 @@ class SplitCounts:
     counts: np.ndarray
     confusion: np.ndarray | None = None
     columns: dict[str, np.ndarray] = field(default_factory=dict)
+    background: bool = True
 
     def has(self, name: str) -> bool:
         """Say whether a key of ``COLUMN_SCORES`` can be derived."""
@@ -64,7 +68,7 @@ class SplitCounts:
         """Return what a score is made of, (N, C, K): the counts, or the columns it names.
 
         Args:
-            name: ``pixel_accuracy``, or a key of ``SCORES`` or ``COLUMN_SCORES``.
+            name: One of ``OVERALL_SCORES``, or a key of ``SCORES`` or ``COLUMN_SCORES``.
 
         Raises:
             ConfigError: If the run has not stored these columns.
@@ -117,7 +121,7 @@ def derive(counts: SplitScores, metric: str, convention: Convention) -> float:
 
     Args:
         counts: The counts (or labels) of one split of one run.
-        metric: ``pixel_accuracy``, a name of :data:`segbench.scores.derive.SCORES` or
+        metric: One of :data:`segbench.scores.derive.OVERALL_SCORES`, a name of :data:`segbench.scores.derive.SCORES` or
             :data:`segbench.scores.columns.COLUMN_SCORES`, or ``<name>_<class>``; of labels see
             :func:`segbench.reporting.labels.derive_label_score`.
         convention: Reduction over images, background, empty classes.
@@ -127,7 +131,8 @@ def derive(counts: SplitScores, metric: str, convention: Convention) -> float:
     """
     if isinstance(counts, SplitLabels):
         return derive_label_score(counts, metric)
-    name, index = ("pixel_accuracy", None) if metric == "pixel_accuracy" else scored_class(counts, metric)
+    convention = convention.of(counts.background)
+    name, index = scored_class(counts, metric)
     if index is None:
         return float(mean_score(counts.values(name), name, convention))
     return float(class_scores(counts.values(name), name, convention)[index])
@@ -135,6 +140,8 @@ def derive(counts: SplitScores, metric: str, convention: Convention) -> float:
 
 def scored_class(counts: SplitScores, metric: str) -> tuple[str, int | None]:
     """Return a metric's name in ``SCORES`` or ``COLUMN_SCORES`` and the class it is of; None for their mean.
+
+    One of ``OVERALL_SCORES`` is of no class either.
 
     Of labels see :func:`segbench.reporting.labels.label_metric`.
 
@@ -144,14 +151,14 @@ def scored_class(counts: SplitScores, metric: str) -> tuple[str, int | None]:
     if isinstance(counts, SplitLabels):
         return label_metric(counts, metric)
     names = (*SCORES, *COLUMN_SCORES)
-    if metric in names:
+    if metric in names or metric in OVERALL_SCORES:
         return metric, None
     for name in names:
         for index, label in counts.scored_classes(name):
             if metric in (f"{name}_{label}", f"{name}_{label.replace(' ', '_')}"):
                 return name, index
     raise ConfigError(
-        f"comparison.metric: no score {metric!r}; there are pixel_accuracy, {', '.join(names)}, <score>_<class>"
+        f"comparison.metric: no score {metric!r}; there are {', '.join((*OVERALL_SCORES, *names))}, <score>_<class>"
     )
 
 
@@ -178,7 +185,9 @@ def _split(name: str, table: pd.DataFrame) -> SplitCounts:
     names = tuple(classes["class_name"])
     confusion = _confusion(name, table, indices, counts)
     columns = _columns(name, table, len(indices))
-    return SplitCounts(tuple(ids), tuple(images["group"]), tuple(sizes), names, counts, confusion, columns)
+    background = bool(table[BACKGROUND].all()) if BACKGROUND in table else True
+    groups = tuple(images["group"])
+    return SplitCounts(tuple(ids), groups, tuple(sizes), names, counts, confusion, columns, background)
 
 
 def _columns(name: str, table: pd.DataFrame, classes: int) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ from segbench.reporting.factors import flatten, show_value
 from segbench.reporting.table import Comparison, Row
 
 MOST_NAMED = 5
+ONE_VS_REST_TITLE = "Each class against the rest, averaged over classes (macro) and over all decisions (micro)"
 MCNEMAR = "The trained networks in pairs, image by image (McNemar's test)"
 
 
@@ -53,6 +54,7 @@ def notes(comparison: Comparison, with_limits: bool = True) -> list[str]:
             *_distance(comparison),
             _spread(comparison.rows),
             *_tests(comparison, figures),
+            *_micro(comparison),
             *([read] if read else []),
             *_mcnemar(comparison),
             *(figures.limits if with_limits else ()),
@@ -171,6 +173,22 @@ def _tests(comparison: Comparison, found: Evidence) -> list[str]:
             f" {found.detectable:.4f}."
         )
     return [" ".join(said)] if said else []
+
+
+def _micro(comparison: Comparison) -> list[str]:
+    """Say which convention makes sensitivity and F1 one number; of data with a background nothing is averaged so."""
+    classes = {len(part.class_names) for run in comparison.done if (part := run.counts[comparison.split])}
+    if comparison.convention.has_background or len(classes) != 1:
+        return []
+    count = classes.pop()
+    return [
+        "Macro: each class is scored against the rest, then the mean over classes is taken. Micro: the classes' counts"
+        " are added, then scored. Every counted pixel has one class and is given one, so there are as many added false"
+        " positives as false negatives: micro sensitivity, precision and F1 are one number, the pixel accuracy p; of"
+        f" {count} classes micro accuracy is 1 - 2 (1 - p) / {count} and micro specificity 1 - (1 - p) / {count - 1}."
+        " Published figures where sensitivity equals F1 are micro averages. mIoU is the benchmark's: counts pooled over"
+        " all images, the IoU of each class, the mean over the classes that occur in truth or prediction."
+    ]
 
 
 def _mcnemar(comparison: Comparison) -> list[str]:

@@ -31,6 +31,7 @@ def draw_panels(
     class_names: Sequence[str],
     path: Path,
     titles: Sequence[str],
+    colours: Sequence[str] | None = None,
 ) -> None:
     """Draw a grid of image | truth | prediction and write it as PNG.
 
@@ -41,6 +42,7 @@ def draw_panels(
         class_names: Names of the classes, background (index 0, left transparent) first.
         path: The PNG to write.
         titles: N row titles, for example ``"car_01  Dice 0.987"``.
+        colours: ``#RRGGBB`` of every class, class 0 too, for data that has its own; None for the project's.
 
     Raises:
         ValueError: If the sequences differ in length, are empty, or a mask does not have its image's size.
@@ -56,33 +58,34 @@ def draw_panels(
     figure, canvas = _figure(pictures)
     grid = figure.subplots(len(pictures), 3, squeeze=False)
     for axes, picture, truth, prediction, title in zip(grid, pictures, truths, predictions, titles, strict=True):
-        _draw_row(axes, picture, np.asarray(truth), np.asarray(prediction), title)
+        _draw_row(axes, picture, np.asarray(truth), np.asarray(prediction), title, colours)
     for axes, title in zip(grid[0], TITLES, strict=True):
         axes.annotate(
             title, (0.5, 1), (0, 16), xycoords="axes fraction", textcoords="offset points", ha="center", weight="bold"
         )
     ignored = any((np.asarray(truth) == IGNORE).any() for truth in truths)
-    class_legend(figure, class_names, ignored)
+    class_legend(figure, class_names, ignored, colours)
     with atomic_open(path) as stream:
         canvas.print_png(stream, metadata={TITLES_KEY: json.dumps([str(title) for title in titles])})
 
 
-def overlay(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def overlay(picture: np.ndarray, mask: np.ndarray, colours: Sequence[str] | None = None) -> np.ndarray:
     """Lay the class colours over a picture.
 
     Args:
         picture: float (H, W, 3) in [0, 1].
         mask: Integer (H, W); 0 leaves the picture as it is, 255 is grey, other classes get their colour with a
             darker, opaque edge.
+        colours: As for :func:`class_colour`; with them class 0 is one like the others.
 
     Returns:
         float (H, W, 3) in [0, 1].
     """
     result = picture.copy()
     for label in np.unique(mask):
-        if label == 0:
+        if label == 0 and colours is None:
             continue
-        colour = np.array(GREY if label == IGNORE else class_colour(int(label)))
+        colour = np.array(GREY if label == IGNORE else class_colour(int(label), colours))
         inside = mask == label
         result[inside] = (1 - OPACITY) * picture[inside] + OPACITY * colour
         if label != IGNORE:
@@ -90,8 +93,15 @@ def overlay(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return result
 
 
-def class_colour(label: int) -> tuple[float, float, float]:
-    """Return the colour of a foreground class; the palette repeats, darker, after its last colour."""
+def class_colour(label: int, colours: Sequence[str] | None = None) -> tuple[float, float, float]:
+    """Return the colour of a foreground class; the palette repeats, darker, after its last colour.
+
+    Args:
+        label: The class index.
+        colours: ``#RRGGBB`` of every class, from 0 on, where the data has its own; None for the project's palette.
+    """
+    if colours is not None:
+        return rgb(colours[label])
     turn, index = divmod(label - 1, len(CLASS_COLOURS))
     red, green, blue = (channel * 0.6**turn for channel in rgb(CLASS_COLOURS[index]))
     return red, green, blue
@@ -127,10 +137,18 @@ def _figure(pictures: Sequence[np.ndarray]) -> tuple[Figure, FigureCanvasAgg]:
     return figure, FigureCanvasAgg(figure)
 
 
-def _draw_row(axes: Sequence[Axes], picture: np.ndarray, truth: np.ndarray, prediction: np.ndarray, title: str) -> None:
+def _draw_row(
+    axes: Sequence[Axes],
+    picture: np.ndarray,
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    title: str,
+    colours: Sequence[str] | None,
+) -> None:
     axes[0].imshow(picture, interpolation="nearest")
-    axes[1].imshow(overlay(picture, truth), interpolation="nearest")
-    axes[2].imshow(overlay(picture, np.where(truth == IGNORE, IGNORE, prediction)), interpolation="nearest")
+    axes[1].imshow(overlay(picture, truth, colours), interpolation="nearest")
+    shown = np.where(truth == IGNORE, IGNORE, prediction)
+    axes[2].imshow(overlay(picture, shown, colours), interpolation="nearest")
     if (truth == IGNORE).any():
         for part in axes[1:]:
             part.contourf(truth == IGNORE, levels=[0.5, 1.5], colors="none", hatches=["////"])
@@ -143,9 +161,12 @@ def _draw_row(axes: Sequence[Axes], picture: np.ndarray, truth: np.ndarray, pred
         part.set_axis_off()
 
 
-def class_legend(figure: Figure, class_names: Sequence[str], ignored: bool) -> None:
-    """Name the foreground classes below a figure, and what is not counted if there is any."""
-    handles = [Patch(facecolor=class_colour(index), label=name) for index, name in enumerate(class_names) if index]
+def class_legend(
+    figure: Figure, class_names: Sequence[str], ignored: bool, colours: Sequence[str] | None = None
+) -> None:
+    """Name the foreground classes below a figure, all if they have colours, and what is not counted if there is any."""
+    named = list(enumerate(class_names))[0 if colours else 1 :]
+    handles = [Patch(facecolor=class_colour(index, colours), label=name) for index, name in named]
     if ignored:
         handles.append(Patch(facecolor=GREY, hatch="////", label="not counted"))
     if handles:

@@ -13,14 +13,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from segbench.reporting.claims import measured
+from segbench.reporting.counts import derive
 from segbench.reporting.evidence import Evidence, evidence
 from segbench.reporting.factors import show_value
 from segbench.reporting.markdown import markdown_list, markdown_table, markdown_text
 from segbench.reporting.mcnemar import identical_images, mcnemar
-from segbench.reporting.notes import MCNEMAR, notes
-from segbench.reporting.scoring import score_names
+from segbench.reporting.notes import MCNEMAR, ONE_VS_REST_TITLE, notes
+from segbench.reporting.scoring import ONE_VS_REST, score_names
 from segbench.reporting.show import NOTHING, duration, show_estimate, show_p, show_probability, show_short
-from segbench.reporting.table import COSTS, Comparison, Row
+from segbench.reporting.table import COSTS, Comparison, Row, estimate
+from segbench.scores.derive import MICRO
 
 Cells = tuple[list[str], list[list[str]]]
 # More pairs than a reader goes through.
@@ -50,6 +52,27 @@ def other_score_cells(comparison: Comparison) -> Cells:
         [*_factor_cells(comparison, row), *(show_estimate(row.scores[name], with_n=False) for name in names)]
         for row in comparison.rows
     ]
+    return header, rows
+
+
+def one_vs_rest_cells(comparison: Comparison) -> Cells:
+    """Return header and rows of the scores of each class against the rest, macro above micro.
+
+    No rows where class 0 is a background: micro scores would depend on its being counted.
+    """
+    header = [*_factor_titles(comparison), "averaging", *ONE_VS_REST.values()]
+    if comparison.convention.has_background:
+        return header, []
+    rows = []
+    for row in comparison.rows:
+        counts = [run.counts[comparison.split] for run in row.done]
+        for averaging, prefix in (("macro", ""), ("micro", MICRO)):
+            figures = [
+                estimate([derive(part, prefix + name, comparison.convention) for part in counts])
+                for name in ONE_VS_REST
+            ]
+            cells = [show_estimate(figure, with_n=False) for figure in figures]
+            rows.append([*_factor_cells(comparison, row), averaging, *cells])
     return header, rows
 
 
@@ -136,6 +159,8 @@ def markdown_body(comparison: Comparison) -> str:
     blocks += [f"**{markdown_text(evidence(comparison).answer)}**"]
     words = len(comparison.factors) or 1
     blocks += [markdown_table(score_cells(comparison), words + 1), markdown_table(other_score_cells(comparison), words)]
+    if (averaged := one_vs_rest_cells(comparison))[1]:
+        blocks += [f"{ONE_VS_REST_TITLE}:", markdown_table(averaged, words + 1)]
     blocks += [markdown_table(claim_cells(comparison), 3)] if comparison.claims else []
     paired = mcnemar_cells(comparison)
     blocks += [f"{MCNEMAR}:", markdown_table(paired, 2)] if paired[1] else []
@@ -206,6 +231,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     words = len(comparison.factors) or 1
     _print_table(console, score_cells(comparison), words + 1)
     _print_table(console, other_score_cells(comparison), words)
+    if (averaged := one_vs_rest_cells(comparison))[1]:
+        console.print(f"{ONE_VS_REST_TITLE}:", style="bold")
+        _print_table(console, averaged, words + 1)
     if comparison.claims:
         _print_table(console, claim_cells(comparison), 3)
     if (paired := mcnemar_cells(comparison))[1]:

@@ -10,7 +10,7 @@ from segbench.errors import ConfigError
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import SplitCounts, SplitScores, scored_class
 from segbench.scores.columns import COLUMN_SCORES
-from segbench.scores.derive import SCORES, Convention
+from segbench.scores.derive import OVERALL_SCORES, SCORES, Convention
 from segbench.scores.labels import ACCURACY, CLASS_SCORES, LABEL_CONVENTION
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CLASSIFICATION = "classification"
 BESIDE = {"segmentation": ("dice", "iou", "pixel_accuracy"), CLASSIFICATION: (ACCURACY, "f1")}
 # Not of one class.
-WHOLE_SCORES = (*BESIDE[CLASSIFICATION], *BESIDE["segmentation"], *COLUMN_SCORES)
+WHOLE_SCORES = (*BESIDE[CLASSIFICATION], *BESIDE["segmentation"], *OVERALL_SCORES, *COLUMN_SCORES)
 
 
 def task_of(runs: Sequence[Run]) -> str:
@@ -32,14 +32,22 @@ def metric_of(task: str, declared: dict[str, Any]) -> str:
     return str(declared.get("metric") or BESIDE[task][0])
 
 
-def convention_of(task: str, wanted: Convention | None, directory: Path) -> Convention:
+def convention_of(
+    task: str, wanted: Convention | None, directory: Path, scores: Sequence[SplitScores] = ()
+) -> Convention:
     """Return how the scores of a task come about.
+
+    Args:
+        task: ``segmentation`` or ``classification``.
+        wanted: What was asked for.
+        directory: Where, for the message.
+        scores: What the runs were scored by: they tell whether class 0 is a background.
 
     Raises:
         ConfigError: If what is wanted would play no role.
     """
     if task != CLASSIFICATION:
-        return wanted or Convention()
+        return (wanted or Convention()).of(_has_background(scores))
     if wanted not in (None, Convention(), LABEL_CONVENTION):
         raise ConfigError(
             f"{directory}: --reduction, --background and --empty are for segmentations and these are classifications;"
@@ -66,9 +74,14 @@ def shared_split(done: Sequence[Run], wanted: str | None) -> str:
     return shared[0]
 
 
+def _has_background(scores: Sequence[SplitScores]) -> bool:
+    """Say whether class 0 of any of them is a background; without any it is."""
+    return not scores or any(isinstance(part, SplitCounts) and part.background for part in scores)
+
+
 def shown_classes(task: str, scores: Sequence[SplitScores]) -> tuple[str, ...]:
     """Return the classes that get a column, of a segmentation without background."""
-    first = 0 if task == CLASSIFICATION else 1
+    first = 0 if task == CLASSIFICATION or not _has_background(scores) else 1
     return tuple(dict.fromkeys(name for part in scores for name in part.class_names[first:]))
 
 
@@ -79,7 +92,13 @@ def shown_scores(task: str, metric: str, scores: Sequence[SplitScores]) -> list[
         for name in COLUMN_SCORES
         if scores and all(isinstance(part, SplitCounts) and part.has(name) for part in scores)
     ]
-    return list(dict.fromkeys((metric, *BESIDE[task], *objects)))
+    benchmark = () if task == CLASSIFICATION or _has_background(scores) else ("miou",)
+    return list(dict.fromkeys((metric, *BESIDE[task], *benchmark, *objects)))
+
+
+# What is shown of each class against the rest; reports call Dice F1 and IoU Jaccard index.
+ONE_VS_REST = {"accuracy": "accuracy", "sensitivity": "sensitivity", "specificity": "specificity", "dice": "F1",
+               "iou": "Jaccard"}  # fmt: skip
 
 
 def class_score(task: str, metric: str) -> str:

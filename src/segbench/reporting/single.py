@@ -51,12 +51,13 @@ def print_run(directory: Path, console: Console) -> None:
 
 def _print_counts(title: str, split: SplitCounts, console: Console) -> None:
     """Print the scores of pixels."""
-    convention, counts = Convention(), split.counts
-    kind = "volumes, each on its own grid" if title.endswith("_volumes") else "images"
+    convention, counts = Convention().of(split.background), split.counts
+    own = {"volumes": "volumes, each on its own grid", "full": "images at their own size"}
+    kind = own.get(title.rpartition("_")[2], "images")
     table = _table(f"{title}, {len(counts)} {kind}", _SCORES)
     per_class = {name: class_scores(counts, name, convention) for name in _SCORES}
     for i, label in enumerate(split.class_names):
-        if i > 0:
+        if i >= convention.first:
             table.add_row(escape(label), *(_figure(per_class[name][i]) for name in _SCORES))
     table.add_section()
     table.add_row("mean", *(_figure(mean_score(counts, name, convention)) for name in _SCORES))
@@ -65,8 +66,9 @@ def _print_counts(title: str, split: SplitCounts, console: Console) -> None:
         console.print(f"objects: {objects}", soft_wrap=True)
     sizes = sorted(f"{height}x{width}" for height, width in split.sizes)
     size = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} for one,"
-    accuracy = mean_score(counts, "pixel_accuracy", convention)
-    console.print(f"pixel accuracy {_figure(accuracy)}; {convention.describe()}; at {size} pixels", soft_wrap=True)
+    accuracy = f"pixel accuracy {_figure(mean_score(counts, 'pixel_accuracy', convention))}"
+    accuracy += "" if split.background else f"; pooled mIoU {_figure(mean_score(counts, 'miou', convention))}"
+    console.print(f"{accuracy}; {convention.describe()}; at {size} pixels", soft_wrap=True)
 
 
 def _object_scores(split: SplitCounts, convention: Convention) -> str:

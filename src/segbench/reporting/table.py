@@ -224,8 +224,8 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
     if declared and known:
         factors = require_comparable(known, factors, mix)
     split = shared_split(done, declared.get("split"))
-    convention = convention_of(task, convention, runs[0].directory.parent)
     counts = [run.counts[split] for run in done]
+    convention = convention_of(task, convention, runs[0].directory.parent, counts)
     classes = shown_classes(task, counts)
     rows, strangers = _rows(runs, known, factors)
     shown = shown_scores(task, metric, counts)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ class Convention:
         background: Whether class 0 enters the mean over classes.
         empty: What a class is worth in an image where the score's denominator is 0, which for Dice and IoU means
             that it is neither there nor predicted: left out (``nan``), 1 or 0.
+        has_background: Whether the data has a background at all (:meth:`of`); where class 0 is one like the others, it
+            enters every mean.
 
     Raises:
         ConfigError: For a choice that there is not, which would else be taken for another.
@@ -35,6 +37,7 @@ class Convention:
     reduction: Literal["per_image", "pooled"] = "per_image"
     background: bool = False
     empty: Literal["nan", "one", "zero"] = "nan"
+    has_background: bool = True
 
     def __post_init__(self) -> None:
         for name in ("reduction", "empty"):
@@ -42,13 +45,23 @@ class Convention:
             if value not in choices:
                 raise ConfigError(f"Convention({name}={value!r}): no such choice{nearest(str(value), choices)}")
 
+    def of(self, has_background: bool) -> Self:
+        """Return the same convention for data that has a background as class 0, or has none."""
+        return self if has_background == self.has_background else replace(self, has_background=has_background)
+
+    @property
+    def first(self) -> int:
+        """The first class that enters the mean over classes."""
+        return 0 if self.background or not self.has_background else 1
+
     def describe(self) -> str:
         """Return the convention in words."""
         reduction = "mean over images" if self.reduction == "per_image" else "counts pooled over images"
-        background = "with" if self.background else "without"
+        classes = f"classes {'with' if self.background else 'without'} background"
+        classes = classes if self.has_background else "all classes (there is no background)"
         words = {"nan": "left out", "one": "scored 1 (a distance: 0)", "zero": "scored 0 (a distance: not at all)"}
         return (
-            f"{reduction}, then over classes {background} background; "
+            f"{reduction}, then over {classes}; "
             f"a class empty in truth and prediction is {words[self.empty]}; label 255 counts nowhere"
         )
 
@@ -102,6 +115,9 @@ def accuracy(counts: Counts) -> Floats:
 SCORES: dict[str, Callable[[Counts], Floats]] = {
     function.__name__: function for function in (dice, iou, sensitivity, specificity, precision, accuracy)
 }
+MICRO = "micro_"
+# Of all classes together: no class has one of its own.
+OVERALL_SCORES = ("pixel_accuracy", "miou", *(f"{MICRO}{name}" for name in SCORES))
 
 
 def score_values(values: Any, name: str, convention: Convention) -> Floats:
@@ -128,7 +144,7 @@ def score_values(values: Any, name: str, convention: Convention) -> Floats:
 
 def first_class(name: str, convention: Convention) -> int:
     """Return the first class of the mean over classes; background has no further columns, as it has no objects."""
-    return 0 if convention.background and name not in COLUMN_SCORES else 1
+    return 1 if name in COLUMN_SCORES else convention.first
 
 
 def pixel_accuracy(counts: Counts) -> Floats:
@@ -138,6 +154,30 @@ def pixel_accuracy(counts: Counts) -> Floats:
         counts: Counts of all classes, background included.
     """
     return ratio(counts[..., 0].sum(axis=-1), counts[..., 0, :].sum(axis=-1))
+
+
+def overall_score(counts: Counts, name: str, convention: Convention) -> Floats:
+    """Return a score of all classes together, (...,C,4) to (...).
+
+    Args:
+        counts: Counts of all classes, background included.
+        name: One of :data:`OVERALL_SCORES`. ``miou`` is that of the Cityscapes benchmark where the counts are those of
+            all images: each class's IoU, the mean over the classes that occur in truth or prediction (M. Cordts et al.,
+            The Cityscapes Dataset, CVPR 2016). ``micro_<score>``: the counts of the classes are added, then scored;
+            the other way, the mean over classes of each one's score, is called macro.
+        convention: Which classes enter, and what is empty; its ``reduction`` plays no role here.
+    """
+    if name == "pixel_accuracy":
+        return pixel_accuracy(counts)
+    scored = counts[..., convention.first :, :]
+    if name == "miou":
+        return np.asarray(mean_present(iou(scored), axis=-1))
+    return fill_empty(SCORES[name.removeprefix(MICRO)](scored.sum(axis=-2)), convention)
+
+
+def pools(name: str, convention: Convention) -> bool:
+    """Say whether counts are added over all images before they are scored; for ``miou`` they always are."""
+    return convention.reduction == "pooled" or name == "miou"
 
 
 def class_scores(counts: NDArray[Any], name: str, convention: Convention | None = None) -> Floats:
@@ -162,15 +202,15 @@ def image_scores(counts: NDArray[Any], name: str, convention: Convention | None 
 
     Args:
         counts: As for :func:`class_scores`.
-        name: As for :func:`class_scores`, or ``pixel_accuracy``.
+        name: As for :func:`class_scores`, or one of :data:`OVERALL_SCORES`.
         convention: How.
 
     Returns:
         float64 (N,); NaN for an image without any class to score.
     """
     convention = convention or Convention()
-    if name == "pixel_accuracy":
-        return pixel_accuracy(counts)
+    if name in OVERALL_SCORES:
+        return overall_score(counts, name, convention)
     return mean_present(score_values(counts[:, first_class(name, convention) :], name, convention), axis=1)
 
 
@@ -179,13 +219,14 @@ def mean_score(counts: NDArray[Any], name: str, convention: Convention | None = 
 
     Args:
         counts: As for :func:`class_scores`.
-        name: As for :func:`class_scores`, or ``pixel_accuracy`` (which has no classes).
+        name: As for :func:`class_scores`, or one of :data:`OVERALL_SCORES` (which have no classes).
         convention: How.
     """
     convention = convention or Convention()
-    if name == "pixel_accuracy":
-        pooled = convention.reduction == "pooled"
-        return float(pixel_accuracy(counts.sum(axis=0)) if pooled else mean_present(pixel_accuracy(counts), axis=0))
+    if name in OVERALL_SCORES:
+        if pools(name, convention):
+            return float(overall_score(counts.sum(axis=0), name, convention))
+        return float(mean_present(overall_score(counts, name, convention), axis=0))
     return float(mean_present(class_scores(counts, name, convention)[first_class(name, convention) :], axis=0))
 
 

@@ -34,6 +34,7 @@ class Task(pl.LightningModule, Generic[TableT]):
         ignore_index: Label that counts nowhere.
         channels_last: Whether to feed the network NHWC memory.
         monitor: Score that a plateau schedule follows.
+        background: Whether class 0 of a segmentation is a background, which scores leave out.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Task(pl.LightningModule, Generic[TableT]):
         ignore_index: int = 255,
         channels_last: bool = False,
         monitor: str = "val/loss",
+        background: bool = True,
     ) -> None:
         super().__init__()
         self.network = network
         self.loss = loss
         self.class_names = tuple(class_names)
+        self.background = background
         self.seed = seed
         self.ignore_index = ignore_index
         self.monitor = monitor

@@ -14,6 +14,7 @@ from torch import Tensor
 from segbench.scores import Convention, class_scores, mean_score
 from segbench.scores.columns import COLUMN_SCORES
 from segbench.scores.counts import counts
+from segbench.scores.derive import OVERALL_SCORES
 
 FINAL_SCORES = ("dice", "iou", "sensitivity", "specificity", "precision", "accuracy", "pixel_accuracy")
 # Those that each foreground class has of its own too.
@@ -148,15 +149,17 @@ class CountsTable(EvaluationTable):
         )
 
 
-def final_scores(table: CountsTable, class_names: Sequence[str]) -> dict[str, float]:
+def final_scores(table: CountsTable, class_names: Sequence[str], background: bool = True) -> dict[str, float]:
     """Return the mean over classes of every score, object scores where there are any, and each class's Dice and IoU.
 
     Args:
         table: The counts of a split.
-        class_names: All classes, background first.
+        class_names: All classes, background first if there is one.
+        background: Whether there is; without, the scores of all classes together are among them.
     """
-    convention = Convention()
-    scores = {name: float(mean_score(table.counts, name, convention)) for name in FINAL_SCORES}
+    convention = Convention().of(background)
+    names = FINAL_SCORES if background else dict.fromkeys((*FINAL_SCORES, *OVERALL_SCORES))
+    scores = {name: float(mean_score(table.counts, name, convention)) for name in names}
     columns = table.columns
     for name, score in COLUMN_SCORES.items():
         if all(column in columns for column in score.columns):
@@ -164,5 +167,5 @@ def final_scores(table: CountsTable, class_names: Sequence[str]) -> dict[str, fl
             scores[name] = float(mean_score(terms, name, convention))
     for name in PER_CLASS_SCORES:
         values = class_scores(table.counts, name, convention)
-        scores |= {f"{name}_{label}": float(values[i]) for i, label in enumerate(class_names) if i > 0}
+        scores |= {f"{name}_{label}": float(values[i]) for i, label in enumerate(class_names) if i >= convention.first}
     return scores

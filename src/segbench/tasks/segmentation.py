@@ -22,8 +22,8 @@ class SegmentationTask(Task[CountsTable]):
     """Trains and evaluates any network that maps (B,C,H,W) images to (B,K,H,W) logits.
 
     K = 1 is a sigmoid over one foreground class, K > 1 a softmax; ``class_names`` has background first (2 for binary
-    data). The network's attribute ``stride`` (default 1) is what image sides must be divisible by; images are padded
-    and logits cropped here, once, for every network. In training it may return
+    data), unless the data has none. The network's attribute ``stride`` (default 1) is what image sides must be
+    divisible by; images are padded and logits cropped here, once, for every network. In training it may return
     :class:`segbench.models.TrainingOutputs`: the loss is then the mean over its logits, plus the binary cross entropy
     of which classes are present.
 
@@ -96,19 +96,25 @@ class SegmentationTask(Task[CountsTable]):
 
     def validation_scores(self, table: CountsTable) -> dict[str, float]:
         """Return loss and scores from counts, so that they do not depend on the batch size."""
-        convention = Convention()
+        convention = Convention().of(self.background)
         scores = {"val/loss": table.mean_loss}
-        scores |= {f"val/{name}": mean_score(table.counts, name, convention) for name in VALIDATION_SCORES}
+        scores |= {f"val/{name}": mean_score(table.counts, name, convention) for name in self._validated()}
         for score in PER_CLASS_SCORES:
             values = class_scores(table.counts, score, convention)
-            scores |= {f"val/{score}_{name}": float(values[i]) for i, name in enumerate(self.class_names) if i > 0}
+            named = list(enumerate(self.class_names))[convention.first :]
+            scores |= {f"val/{score}_{name}": float(values[index]) for index, name in named}
         return scores
 
     def final_scores(self, table: CountsTable) -> dict[str, float]:
         """Return every score's mean over classes, and every class's own Dice and IoU."""
-        return final_scores(table, self.class_names)
+        return final_scores(table, self.class_names, self.background)
 
     def metric_names(self) -> list[str]:
         """Return what can be monitored."""
-        names = [f"val/{name}" for name in ("loss", *VALIDATION_SCORES)]
-        return names + [f"val/{score}_{name}" for score in PER_CLASS_SCORES for name in self.class_names[1:]]
+        names = [f"val/{name}" for name in ("loss", *self._validated())]
+        classes = self.class_names[Convention().of(self.background).first :]
+        return names + [f"val/{score}_{name}" for score in PER_CLASS_SCORES for name in classes]
+
+    def _validated(self) -> tuple[str, ...]:
+        # What benchmarks of data without background go by.
+        return VALIDATION_SCORES if self.background else (*VALIDATION_SCORES, "miou")

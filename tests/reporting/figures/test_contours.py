@@ -17,9 +17,12 @@ def outlined(monkeypatch):
     """The masks that are outlined, in order: truth and prediction of each image."""
     drawn = []
     real = contours._outline
-    monkeypatch.setattr(
-        contours, "_outline", lambda axes, mask, dashed: drawn.append((dashed, mask.mean())) or real(axes, mask, dashed)
-    )
+
+    def spy(axes, mask, dashed, colours):
+        drawn.append((dashed, mask.mean()))
+        real(axes, mask, dashed, colours)
+
+    monkeypatch.setattr(contours, "_outline", spy)
     return drawn
 
 

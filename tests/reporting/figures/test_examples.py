@@ -43,9 +43,12 @@ def lines(monkeypatch):
     """The lines drawn: how many masks each has."""
     drawn = []
     real = examples.draw_line
-    monkeypatch.setattr(
-        examples, "draw_line", lambda axes, image, masks: drawn.append(len(masks)) or real(axes, image, masks)
-    )
+
+    def spy(axes, image, masks, colours):
+        drawn.append(len(masks))
+        real(axes, image, masks, colours)
+
+    monkeypatch.setattr(examples, "draw_line", spy)
     return drawn
 
 

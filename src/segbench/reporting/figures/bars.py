@@ -88,7 +88,7 @@ def _highest(comparison: Comparison) -> float:
 
 def score_groups(comparison: Comparison) -> list[str]:
     """Return the groups of bars: the foreground classes, and their mean unless it is that of one class alone."""
-    alone = len(comparison.classes) == 1 and not comparison.convention.background
+    alone = len(comparison.classes) == 1 and comparison.convention.first == 1
     return [*comparison.classes] if alone else [*comparison.classes, MEAN]
 
 

@@ -41,40 +41,40 @@ def draw_contours(comparison: Comparison, evidence: Evidence, path: Path) -> Non
     best = best_shown(comparison, evidence)
     images = kept_images(comparison, [(best.run, best.archive.ids)])
     chosen = choose(comparison, [best.row], images, [best])
-    first = images.image(chosen[0][1])
+    first, colours = images.image(chosen[0][1]), best.run.class_colours
     cell = WIDTH / len(chosen)
     figure = Figure(figsize=(WIDTH, cell * first.shape[0] / first.shape[1] + 1.0), dpi=200, layout="constrained")
     for axes, (rank, name) in zip(figure.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):
         truth, prediction = masks_of(images.mask(name), [best], name)
         axes.imshow(as_rgb(images.image(name)), interpolation="none", extent=(0, truth.shape[1], truth.shape[0], 0))
-        _outline(axes, truth, dashed=True)
-        _outline(axes, prediction, dashed=False)
+        _outline(axes, truth, dashed=True, colours=colours)
+        _outline(axes, prediction, dashed=False, colours=colours)
         value = score_of(comparison, best, name)
         axes.set_title(f"{rank}: {value:.3f}" if np.isfinite(value) else rank, fontsize=8.5)
         axes.set_xlabel(wrapped(name, int(cell * 14), 2), fontsize=7)
         axes.set_xticks([])
         axes.set_yticks([])
-    _explain(figure, best.run.counts[comparison.split].class_names)
+    _explain(figure, best.run.counts[comparison.split].class_names, colours)
     seed = "" if best.run.seed is None else f", seed {best.run.seed}"
     words = f"{best.row.label}: {score_name(comparison.metric)} of each image; {comparison.split} split{seed}"
     figure.suptitle(wrapped(words, 100, 2), fontsize=8, color="0.3")
     save(figure, path)
 
 
-def _outline(axes: Axes, mask: NDArray[np.uint8], dashed: bool) -> None:
+def _outline(axes: Axes, mask: NDArray[np.uint8], dashed: bool, colours: tuple[str, ...] | None = None) -> None:
     """Draw the edge of every class, on a white rim, where the mask's pixels end."""
     height, width = mask.shape
     places = np.arange(width) + 0.5, np.arange(height) + 0.5
     for label in np.unique(mask):
-        if label in (0, IGNORE):
+        if label == IGNORE or (label == 0 and colours is None):
             continue
-        style: Any = {"colors": [class_colour(int(label))], "linestyles": "--" if dashed else "-"}
+        style: Any = {"colors": [class_colour(int(label), colours)], "linestyles": "--" if dashed else "-"}
         drawn = axes.contour(*places, (mask == label).astype(float), levels=[0.5], linewidths=LINE, **style)
         if not dashed:
             drawn.set_path_effects([Stroke(linewidth=RIM, foreground="white"), Normal()])
 
 
-def _explain(figure: Figure, class_names: tuple[str, ...]) -> None:
-    class_legend(figure, class_names, ignored=False)
+def _explain(figure: Figure, class_names: tuple[str, ...], colours: tuple[str, ...] | None) -> None:
+    class_legend(figure, class_names, ignored=False, colours=colours)
     lines = [Line2D([], [], color="0.2", linestyle=style, linewidth=LINE) for style in ("-", "--")]
     figure.legend(lines, ["prediction", "truth"], loc="outside lower right", ncols=2, fontsize=7.5, frameon=False)

@@ -66,11 +66,11 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
     grid = figure.subplots(len(chosen), across, squeeze=False)
     size = 7.5 if len(shown) <= 5 else 6.5
     titles = ["image", "truth", *(wrapped(part.row.label, int(cell * 12), 4) for part in shown)]
-    ignored = False
+    ignored, colours = False, shown[0].run.class_colours
     for number, (line, (rank, name)) in enumerate(zip(grid, chosen, strict=True)):
         truth, values = images.mask(name), [score_of(comparison, part, name) for part in shown]
         ignored |= bool((truth == IGNORE).any())
-        draw_line(line, images.image(name), masks_of(truth, shown, name))
+        draw_line(line, images.image(name), masks_of(truth, shown, name), colours)
         line[0].set_ylabel(rank, fontsize=size + 1, fontweight="bold")
         line[0].set_xlabel(shortened(name, int(cell * 14)), fontsize=size - 0.5)
         for axes, value in zip(line[2:], values, strict=True):
@@ -81,7 +81,7 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
         for axes, part in zip(line[2:], shown, strict=True):
             axes.spines[:].set(color=colour(part.index), linewidth=1.5)
     names = shown[0].run.counts[comparison.split].class_names
-    class_legend(figure, names, ignored)
+    class_legend(figure, names, ignored, colours)
     seeds = sorted({part.run.seed for part in shown if part.run.seed is not None})
     which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     words = f"{score_name(comparison.metric)} below the predictions; {comparison.split} split, {which}"
@@ -191,7 +191,12 @@ def score_of(comparison: Comparison, part: Shown, name: str) -> float:
     return float(image_values(counts, comparison.metric, comparison.convention)[counts.ids.index(name)])
 
 
-def draw_line(axes: Sequence[Axes], image: NDArray[np.uint8], masks: Sequence[NDArray[np.uint8]]) -> None:
+def draw_line(
+    axes: Sequence[Axes],
+    image: NDArray[np.uint8],
+    masks: Sequence[NDArray[np.uint8]],
+    colours: tuple[str, ...] | None = None,
+) -> None:
     """Draw an image (h,w) or (h,w,3), and beside it once for each mask (H,W) of classes with that laid over it."""
     picture = _shrunk(image) / 255.0
     picture = np.repeat(picture.reshape(*picture.shape[:2], -1), 3, axis=2)[..., :3] if picture.ndim == 2 else picture
@@ -201,7 +206,7 @@ def draw_line(axes: Sequence[Axes], image: NDArray[np.uint8], masks: Sequence[ND
     axes[0].imshow(picture, interpolation="none")
     for part, mask in zip(axes[1:], masks, strict=True):
         small = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-        part.imshow(overlay(picture, small), interpolation="none")
+        part.imshow(overlay(picture, small, colours), interpolation="none")
     for part in axes:
         part.set_xticks([])
         part.set_yticks([])

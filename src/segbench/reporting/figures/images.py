@@ -41,10 +41,11 @@ def image_values(counts: SplitScores, metric: str, convention: Convention) -> Fl
     if isinstance(counts, SplitLabels):
         return counts.right.astype(np.float64)
     try:
-        name, index = ("pixel_accuracy", None) if metric == "pixel_accuracy" else scored_class(counts, metric)
+        name, index = scored_class(counts, metric)
         values = counts.values(name)
     except ConfigError:
         return np.full(len(counts.ids), np.nan)
+    convention = convention.of(counts.background)
     return image_scores(values, name, convention) if index is None else score_values(values[:, index], name, convention)
 
 

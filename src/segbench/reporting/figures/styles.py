@@ -12,7 +12,7 @@ from segbench.scores.columns import COLUMN_SCORES
 HATCHES = ("", "///", "...", "xxx")
 DASHES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-SCORE_NAMES = {"dice": "Dice", "iou": "IoU", "f1": "F1"}
+SCORE_NAMES = {"miou": "mIoU", "dice": "Dice", "iou": "IoU", "f1": "F1"}
 GRID = {"color": "0.9", "linewidth": 0.6}
 # Faint on white: its marks get a dark edge.
 INK = "0.15"

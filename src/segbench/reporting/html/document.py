@@ -16,9 +16,9 @@ from markupsafe import Markup
 from segbench.reporting.evidence import Evidence
 from segbench.reporting.html.pictures import BUDGET, gallery
 from segbench.reporting.html.runs import run_views
-from segbench.reporting.html.scores import claim_views, mcnemar_table, pair_table, score_table
+from segbench.reporting.html.scores import averaged_table, claim_views, mcnemar_table, pair_table, score_table
 from segbench.reporting.html.strip import WIDTH
-from segbench.reporting.notes import convention_line, notes, variance_line
+from segbench.reporting.notes import ONE_VS_REST_TITLE, convention_line, notes, variance_line
 from segbench.reporting.provenance import provenance
 from segbench.reporting.render import published_lines
 from segbench.reporting.table import Comparison
@@ -61,6 +61,8 @@ def html_page(
         pairs=pairs,
         more_pairs=more_pairs,
         mcnemar=mcnemar_table(comparison),
+        averaged=averaged_table(comparison),
+        averaged_title=ONE_VS_REST_TITLE,
         claims=claim_views(comparison.claims),
         gallery=gallery(comparison, figures, budget),
         published=published_lines(comparison),

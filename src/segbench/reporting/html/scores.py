@@ -12,8 +12,8 @@ from segbench.reporting.claims import JudgedClaim, measured
 from segbench.reporting.evidence import Evidence, Pair
 from segbench.reporting.factors import show_value
 from segbench.reporting.html.strip import Strip, strips
-from segbench.reporting.render import cost_cells, mcnemar_cells
-from segbench.reporting.scoring import score_names
+from segbench.reporting.render import cost_cells, mcnemar_cells, one_vs_rest_cells
+from segbench.reporting.scoring import ONE_VS_REST, score_names
 from segbench.reporting.show import HIGHER, NOTHING, show_higher, show_p, show_probability
 from segbench.reporting.table import COSTS, Comparison, Estimate, Row
 from segbench.scores.columns import lower_is_better
@@ -142,6 +142,15 @@ def mcnemar_table(comparison: Comparison) -> SortableTable:
     """Return McNemar's tests of every pair of classifiers; no lines for segmentations."""
     header, rows = mcnemar_cells(comparison)
     columns = [Column(title, "text" if index < 2 else "number", down=index == 2) for index, title in enumerate(header)]
+    lines = [Line(tuple(Cell(cell, "" if cell == NOTHING else cell.split(" ")[0]) for cell in row)) for row in rows]
+    return SortableTable(tuple(columns), tuple(lines))
+
+
+def averaged_table(comparison: Comparison) -> SortableTable:
+    """Return the macro and micro averages of each class against the rest; no lines for data with a background."""
+    header, rows = one_vs_rest_cells(comparison)
+    words = len(header) - len(ONE_VS_REST)
+    columns = [Column(title, "text" if index < words else "number", down=True) for index, title in enumerate(header)]
     lines = [Line(tuple(Cell(cell, "" if cell == NOTHING else cell.split(" ")[0]) for cell in row)) for row in rows]
     return SortableTable(tuple(columns), tuple(lines))
 

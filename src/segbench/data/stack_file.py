@@ -1,0 +1,89 @@
+"""A ``.npy`` file written one array at a time, for stacks that are larger than the memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class StackFile:
+    """The file that :func:`numpy.save` makes of ``numpy.stack(arrays)`` in C order, byte for byte, without holding it.
+
+    Written as a stream and not through a memory map: a full disk is then an error that can be caught, where a map ends
+    the process (SIGBUS), and the pages written are not counted as the process's memory. Use it as a context manager;
+    leaving it writes everything to the disk.
+
+    Args:
+        path: The file to make.
+        count: How many arrays the stack has.
+
+    Attributes:
+        crc32: Checksum of all bytes written so far.
+
+    Raises:
+        OSError: If the disk is full or the file cannot be written; from any method.
+    """
+
+    def __init__(self, path: Path, count: int) -> None:
+        self._path, self._count = path, count
+        self._stream = path.open("wb")
+        self._shape: tuple[int, ...] | None = None
+        self._dtype: np.dtype[Any] = np.dtype(np.uint8)
+        self._header = 0
+        self.crc32 = 0
+
+    def takes(self, array: NDArray[Any]) -> bool:
+        """Say whether an array has the shape and the type of those before it."""
+        return self._shape is None or (array.shape == self._shape and array.dtype == self._dtype)
+
+    def append(self, array: NDArray[Any]) -> None:
+        """Write the next array.
+
+        Raises:
+            ValueError: If it has another shape or type than those before it.
+            OSError: If it cannot be written.
+        """
+        if not self.takes(array):
+            raise ValueError(f"{array.dtype}{array.shape} does not fit a stack of {self._dtype}{self._shape}")
+        if self._shape is None:
+            self._shape, self._dtype = array.shape, array.dtype
+            header = io.BytesIO()
+            np.lib.format.write_array_header_1_0(
+                header,
+                {
+                    "descr": np.lib.format.dtype_to_descr(array.dtype),
+                    "fortran_order": False,
+                    "shape": (self._count, *array.shape),
+                },
+            )
+            self._header = self._write(header.getvalue())
+        self._write(np.ascontiguousarray(array).tobytes())
+
+    def written(self) -> list[NDArray[Any]]:
+        """Return the arrays written so far, read back."""
+        if self._shape is None:
+            return []
+        self._stream.flush()
+        values = np.fromfile(self._path, self._dtype, offset=self._header)
+        return list(values.reshape(-1, *self._shape))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._stream:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+
+    def _write(self, content: bytes) -> int:
+        self.crc32 = zlib.crc32(content, self.crc32)
+        return self._stream.write(content)

@@ -1,0 +1,115 @@
+"""Cityscapes end to end: frames are scored at the network's size and at their own, class 0 like any other."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+from segbench.data.cityscapes_labels import LABELS
+from segbench.models import UNet
+from segbench.reporting.collect import collect
+from segbench.reporting.panels import TITLES_KEY
+from segbench.reporting.single import print_run
+from segbench.reporting.table import compare
+
+HEIGHT, WIDTH = 32, 64
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory):
+    """Six frames of road (train id 0, dark) and sky (10, bright), with a strip that is ignored."""
+    root = tmp_path_factory.mktemp("cityscapes")
+    chance = np.random.default_rng(0)
+    for number, frame in enumerate(("train/a/1", "train/a/2", "train/b/3", "train/b/4", "val/c/5", "val/d/6")):
+        ids = np.full((HEIGHT, WIDTH), 7, np.uint8)
+        ids[: 11 + number, 5:-3] = 23
+        ids[-3:] = 1
+        image = (chance.integers(0, 40, (HEIGHT, WIDTH, 3)) + 200 * (ids == 23)[..., None]).astype(np.uint8)
+        for folder, kind, pixels in (("leftImg8bit", "leftImg8bit", image), ("gtFine", "gtFine_labelIds", ids)):
+            path = root / folder / f"{frame}_{kind}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    return root
+
+
+def configured(compose, street, folder, *overrides):
+    return compose(
+        "data=cityscapes", f"data.root={street}", "data.batch_size=2", "model.width=1", "loss=ce",
+        "trainer.max_epochs=1", "trainer.accelerator=cpu", f"paths.outputs={folder}", *overrides,
+    )  # fmt: skip
+
+
+def read_off(self, image):
+    """A network that needs no training: bright is sky (10), dark is road (0)."""
+    logits = torch.full((len(image), 19, *image.shape[-2:]), -9.0)
+    brightness = image.mean(dim=1)
+    logits[:, 10], logits[:, 0] = 20 * (brightness - 0.4), -20 * (brightness - 0.4)
+    return logits + 0 * sum(weight.sum() for weight in self.parameters())
+
+
+def test_frames_are_scored_at_their_own_size_too(street, compose, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(UNet, "forward", read_off)
+    size = ("data.size=[16,32]", "data.normalise=false", "data.full_resolution_scores=true")
+    summary = run(configured(compose, street, tmp_path, *size), tmp_path / "runs" / "one")
+    frame = pd.read_parquet(tmp_path / "runs" / "one" / "scores.parquet")
+    assert list(frame["split"].unique()) == ["val", "val_full"]
+    assert not frame["background"].any()
+    full = frame[frame["split"] == "val_full"]
+    assert set(zip(full["height"], full["width"], strict=True)) == {(HEIGHT, WIDTH)}
+    assert set(full["group"]) == {"c", "d"}
+    for name, part in full.groupby("id"):
+        ids = np.asarray(Image.open(street / "gtFine" / f"{name}_gtFine_labelIds.png"))
+        part = part.sort_values("class_index")
+        expected = [(ids == next(label.id for label in LABELS if label.train_id == index)).sum() for index in range(19)]
+        np.testing.assert_array_equal(part["tp"] + part["fn"], expected)
+        # All but the ignored strip is counted.
+        np.testing.assert_array_equal(part[["tp", "fp", "fn", "tn"]].sum(axis=1), (ids != 1).sum())
+    scores = summary["scores"]["val_full"]
+    assert 0.9 < scores["miou"] < 1
+    assert scores["micro_dice"] == pytest.approx(scores["pixel_accuracy"])
+    assert scores["dice"] == pytest.approx(np.nanmean([scores["dice_road"], scores["dice_sky"]]))
+    assert summary["data"]["class_colours"][0] == "#804080"
+    with Image.open(tmp_path / "runs" / "one" / "figures" / "predictions.png") as picture:
+        assert len(json.loads(picture.text[TITLES_KEY])) == 2
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    road = np.array([128, 64, 128])
+    assert (np.abs(pixels - road).max(axis=2) < 4).sum() > 50
+    found = compare(collect([tmp_path / "runs"]))
+    assert found.classes[0] == "road"
+    assert found.rows[0].scores["dice"].mean == pytest.approx(summary["scores"]["val"]["dice"])
+    console = Console(record=True, width=200)
+    print_run(tmp_path / "runs" / "one", console)
+    text = console.export_text()
+    assert "val_full, 2 images at their own size" in text
+    assert "road" in text
+    assert "pooled mIoU" in text
+
+
+def test_crops_are_trained_and_whole_frames_validated(street, compose, run, tmp_path):
+    cfg = configured(compose, street, tmp_path, "data.input=crop", "data.size=[16,16]", "trainer.monitor=val/miou")
+    shapes = []
+    real = UNet.forward
+
+    def spy(self, image):
+        shapes.append((self.training, tuple(image.shape[-2:])))
+        return real(self, image)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(UNet, "forward", spy)
+        summary = run(cfg, tmp_path / "runs" / "crops")
+    assert {shape for training, shape in shapes if training} == {(16, 16)}
+    assert (False, (HEIGHT, WIDTH)) in shapes
+    assert list(summary["scores"]) == ["val"]
+    frame = pd.read_parquet(tmp_path / "runs" / "crops" / "scores.parquet")
+    assert set(zip(frame["height"], frame["width"], strict=True)) == {(HEIGHT, WIDTH)}
+
+
+def test_other_data_writes_the_files_it_ever_wrote(tiny, run, tmp_path):
+    summary = run(tiny(tmp_path, "trainer.max_epochs=1"), tmp_path / "runs" / "phantom")
+    assert "background" not in pd.read_parquet(tmp_path / "runs" / "phantom" / "scores.parquet")
+    assert "class_colours" not in summary["data"]
+    assert not any(name.startswith("micro") or name == "miou" for name in summary["scores"]["val"])
