@@ -46,8 +46,8 @@ def carvana_epoch(folder: Path, data: str | None) -> tuple[float, float, str]:
     from_cache()
     cached, decoded = [], []
     for _ in range(_ROUNDS):
-        cached.append(_seconds(from_cache) / len(train))
-        decoded.append(_seconds(decode) / len(records))
+        cached.append(seconds(from_cache) / len(train))
+        decoded.append(seconds(decode) / len(records))
     return statistics.median(cached), statistics.median(decoded), source
 
 
@@ -74,7 +74,8 @@ def generate(root: Path, cars: int = 10, views: int = 4) -> None:
             palette.save(root / "train_masks" / f"{name}_mask.gif")
 
 
-def _seconds(function: Callable[[], None]) -> float:
+def seconds(function: Callable[[], None]) -> float:
+    """Return how long a call takes."""
     begin = time.perf_counter()
     function()
     return time.perf_counter() - begin

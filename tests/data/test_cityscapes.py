@@ -5,6 +5,7 @@ from PIL import Image
 
 from segbench.data.cityscapes import CityscapesData
 from segbench.data.cityscapes_labels import LABELS
+from segbench.data.pictures import open_picture
 from segbench.errors import ConfigError, DataError
 
 HEIGHT, WIDTH = 32, 64
@@ -248,3 +249,14 @@ def test_options_that_cannot_be(make, options, message):
     with pytest.raises(ConfigError, match=message) as refusal:
         make(**options).setup()
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("input", ["resize", "crop"])
+def test_a_picture_to_predict_is_prepared_as_training_frames_are(make, root, input):
+    module = make(input=input, size=[16, 32])
+    module.setup()
+    picture = open_picture(image_of(root, FRAMES[3]), module)
+    (prepared,) = picture.inputs()
+    assert np.array_equal(prepared, module.datasets["val"].arrays.images[3])
+    assert prepared.flags.writeable
+    assert picture.plane.restore(np.zeros((19, *prepared.shape[:2]), np.float32)).shape == (19, HEIGHT, WIDTH)

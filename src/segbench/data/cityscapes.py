@@ -38,10 +38,11 @@ class BilinearPlane(Plane):
 
     def image(self, pixels: NDArray[Any], outside: float = 0.0) -> NDArray[Any]:
         """Return the image uint8 (h,w,3) of a frame uint8 (H,W,3)."""
+        # Copies: what Pillow gives is read-only, which torch warns of.
         if pixels.shape[:2] == self.size:
-            return pixels
+            return pixels.copy()
         height, width = self.size
-        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
+        return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
 
 
 class CityscapesData(SegmentationData):

@@ -1,0 +1,152 @@
+"""Prepare a data set of the size of Cityscapes, and time its images from the cache against decoding them.
+
+``python -m benchmarks.street`` prepares 2,975 + 500 generated frames of 2048x1024 and prints time, peak memory and the
+ratio (``--frames``, ``--crops``, ``--quick``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+
+from benchmarks.data import seconds
+from segbench.data.cityscapes import CityscapesData
+
+HEIGHT, WIDTH = 1024, 2048
+FULL = {"train": 2975, "val": 500}
+# Different files; the others are links to them. Each is decoded every time, as a file of its own would be.
+_DISTINCT = 8
+_ROUNDS = 5
+_DECODED = 12
+
+
+def street_epoch(folder: Path, data: str | None) -> tuple[float, float, str]:
+    """Return seconds an image from the cache, seconds an image decoded, both at 512x256, and what was read.
+
+    Args:
+        folder: For the cache, and for generated files where there are no real ones.
+        data: Folder of the real data sets, or None.
+    """
+    root = Path(data or "") / "cityscapes"
+    source = "Cityscapes' own frames"
+    if data is None or not root.is_dir():
+        root = folder / "cityscapes"
+        generate(root, {"train": 6, "val": 2})
+        source = "generated files of Cityscapes' size and format (SEGBENCH_DATA has no cityscapes)"
+    module = CityscapesData(root=str(root), cache_dir=folder / "cache")
+    module.setup()
+    train = module.datasets["train"]
+    records = module.records[:_DECODED]
+
+    def from_cache() -> None:
+        for index in range(len(train)):
+            train[0, index]
+
+    def decode() -> None:
+        for record in records:
+            module.read(record)
+
+    from_cache()
+    cached, decoded = [], []
+    for _ in range(_ROUNDS):
+        cached.append(seconds(from_cache) / len(train))
+        decoded.append(seconds(decode) / len(records))
+    return statistics.median(cached), statistics.median(decoded), source
+
+
+def generate(root: Path, frames: dict[str, int]) -> None:
+    """Write frames of Cityscapes' layout, size and formats, about as large in bytes as its own.
+
+    Args:
+        root: The folder to make.
+        frames: How many of each split.
+    """
+    chance = np.random.default_rng(0)
+    first: dict[str, list[Path]] = {"leftImg8bit": [], "gtFine": []}
+    for split, count in frames.items():
+        for number in range(count):
+            name = f"{split}/{split}_city/{split}_city_{number:06d}_000019"
+            image = root / "leftImg8bit" / f"{name}_leftImg8bit.png"
+            label = root / "gtFine" / f"{name}_gtFine_labelIds.png"
+            for path in (image, label):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            if len(first["gtFine"]) < _DISTINCT:
+                _write_frame(image, label, chance)
+                first["leftImg8bit"].append(image)
+                first["gtFine"].append(label)
+            else:
+                image.hardlink_to(first["leftImg8bit"][number % _DISTINCT])
+                label.hardlink_to(first["gtFine"][number % _DISTINCT])
+
+
+def _write_frame(image: Path, label: Path, chance: np.random.Generator) -> None:
+    """Write one frame: smooth colours with noise, which a PNG needs 2 to 3 MB for, and regions of labels."""
+    coarse = Image.fromarray(chance.integers(0, 255, (32, 64, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)).astype(np.int16)
+    noisy = np.clip(smooth + chance.integers(-1, 2, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(image)
+    regions = chance.integers(0, 34, (16, 32)).astype(np.uint8)
+    Image.fromarray(regions).resize((WIDTH, HEIGHT), Image.Resampling.NEAREST).save(label)
+
+
+def prepare(folder: Path, frames: dict[str, int], crops: bool) -> tuple[float, int, int]:
+    """Prepare generated frames as a first run does, up to the point where training would begin.
+
+    Args:
+        folder: For the files and the cache.
+        frames: How many of each split.
+        crops: Whether frames are kept whole, for crops, rather than resized to 512x256.
+
+    Returns:
+        Seconds; the process's peak memory in bytes, everything it has loaded included; bytes of the cache.
+    """
+    root = folder / "cityscapes"
+    generate(root, frames)
+    module = CityscapesData(root=str(root), input="crop" if crops else "resize", cache_dir=folder / "cache")
+    begin = time.perf_counter()
+    module.find()
+    arrays, faults = module.load(module.records)
+    spent = time.perf_counter() - begin
+    assert not faults
+    # Linux says KiB, macOS bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return spent, peak, arrays.images.nbytes + arrays.targets.nbytes
+
+
+def main() -> None:
+    """Prepare, and print what it took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, help="that many frames instead of 3,475")
+    parser.add_argument("--crops", action="store_true", help="keep frames whole, for crops (29 GB of disk for all)")
+    parser.add_argument("--quick", action="store_true", help="12 frames")
+    options = parser.parse_args()
+    number = 12 if options.quick else options.frames
+    frames = FULL if number is None else {"train": number - number // 7, "val": max(number // 7, 1)}
+    console = Console()
+    with tempfile.TemporaryDirectory(dir=os.environ.get("SEGBENCH_SCRATCH")) as scratch:
+        spent, peak, size = prepare(Path(scratch), frames, options.crops)
+        count = sum(frames.values())
+        kept = "whole" if options.crops else "at 512x256"
+        speed = f"{spent:.0f} s, {spent / count * 1e3:.0f} ms a frame"
+        console.print(f"{count:,} frames of {WIDTH}x{HEIGHT} prepared, kept {kept}: {speed}")
+        console.print(f"cache {size / 2**20:,.0f} MiB; peak memory of the process {peak / 2**20:,.0f} MiB")
+        cached, decoded, source = street_epoch(Path(scratch) / "ratio", os.environ.get("SEGBENCH_DATA"))
+    ratio = cached / decoded
+    console.print(
+        f"an image from the cache {cached * 1e3:.2f} ms, decoded {decoded * 1e3:.1f} ms: ratio {ratio:.3f} ({source})"
+    )
+
+
+if __name__ == "__main__":
+    main()
