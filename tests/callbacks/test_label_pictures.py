@@ -31,7 +31,9 @@ def data():
         {"image": torch.full((1, 28, 28), i / 255), "label": torch.tensor(i % 2), "id": f"i{i}"} for i in range(20)
     ]
     options = {"class_names": ("even", "odd"), "in_channels": 1, "fingerprint": "0123456789", "task": "classification"}
-    return SimpleNamespace(name="parity", datasets={"test": Items(items)}, mean=np.zeros(1), std=np.ones(1), **options)
+    splits = {"test": Items(items)}
+    options |= {"datasets": splits, "scored": splits.__getitem__, "mean": np.zeros(1), "std": np.ones(1)}
+    return SimpleNamespace(name="parity", **options)
 
 
 def table_of(data, wrong):
