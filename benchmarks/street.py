@@ -21,6 +21,7 @@ from rich.console import Console
 
 from benchmarks.data import seconds
 from segbench.data.cityscapes import CityscapesData
+from segbench.data.loader import Draw
 
 HEIGHT, WIDTH = 1024, 2048
 FULL = {"train": 2975, "val": 500}
@@ -50,7 +51,7 @@ def street_epoch(folder: Path, data: str | None) -> tuple[float, float, str]:
 
     def from_cache() -> None:
         for index in range(len(train)):
-            train[0, index]
+            train[Draw(0, index)]
 
     def decode() -> None:
         for record in records:
