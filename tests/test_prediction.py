@@ -18,6 +18,7 @@ from segbench.data.pictures import Picture, open_picture
 from segbench.data.reading import resize
 from segbench.errors import CheckpointError, ConfigError, DataError
 from segbench.prediction import Predictor, choose_device, predict_files
+from segbench.tasks.windows import Windows
 
 CPU = torch.device("cpu")
 
@@ -227,3 +228,36 @@ def test_a_volume_for_a_network_of_images_is_warned_of_once(trained, tmp_path, c
     prediction._say_once.cache_clear()
     predict_files(Predictor.load(trained[0], CPU), folder, tmp_path / "out", overlays=False)
     assert caplog.messages == ["volumes: phantom has no voxel size; their slices are resized to 32x32"]
+
+
+def test_windows_predict_an_image_at_its_own_size(trained, tmp_path):
+    source = np.random.default_rng(0).integers(0, 256, (72, 56), np.uint8)
+    Image.fromarray(source).save(tmp_path / "large.png")
+    windows = Windows(size=(32, 32), overlap=0.5)
+    predictor = Predictor.load(trained[0], CPU, windows=windows)
+    picture = open_picture(tmp_path / "large.png", predictor.data)
+    assert [part.shape[:2] for part in picture.inputs()] == [(72, 56)]
+    found = predictor.probabilities(picture)
+    assert found.shape == (1, 4, 72, 56)
+    image = predictor.normalise(picture.inputs()[0])[None]
+    whole = Predictor.load(trained[0], CPU).task
+    with torch.inference_mode():
+        logits = windows.predict(whole, image)
+    assert np.allclose(found[0], logits.softmax(dim=1)[0].numpy(), atol=1e-5)
+    # One window as large as the image is the image predicted whole.
+    single = Predictor.load(trained[0], CPU, windows=Windows(size=(100, 100)))
+    with torch.inference_mode():
+        assert np.allclose(single.probabilities(picture)[0], whole(image).softmax(dim=1)[0].numpy(), atol=1e-5)
+
+
+def test_the_command_line_takes_a_window(trained, pictures, tmp_path, repository, monkeypatch):
+    monkeypatch.syspath_prepend(str(repository / "src"))
+    from predict import main, parse
+
+    options = parse([f"run={trained[0]}", f"images={pictures}", "window=[16,24]", "overlap=0.25"])
+    assert (list(options.window), options.overlap) == ([16, 24], 0.25)
+    main([f"run={trained[0]}", f"images={pictures}", f"out={tmp_path}", "window=[16,24]", "overlays=false"])
+    assert len(list((tmp_path / "masks").iterdir())) == len(list(pictures.iterdir()))
+    for wrong in ("window=[16]", "window=[0,16]", "window=big", "overlap=1", "overlap=-0.1"):
+        with pytest.raises(ConfigError, match=wrong.partition("=")[0]):
+            parse([f"run={trained[0]}", f"images={pictures}", wrong])

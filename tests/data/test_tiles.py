@@ -46,3 +46,21 @@ def test_training_items_are_tiles_and_scored_ones_are_whole(tmp_path):
 def test_images_that_make_no_equal_tiles_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"data.tiles=5x2: images of 32x48"):
         phantom(tmp_path, tiles="5x2")
+
+
+def test_training_images_are_scored_as_they_are_where_that_is_asked_for(tmp_path):
+    from albumentations import VerticalFlip
+
+    from segbench.augmentation import Augmentation
+
+    options = {"augmentation": Augmentation([VerticalFlip(p=1.0)]), "tiles": "2x2"}
+    assert list(phantom(tmp_path, **options).eval_dataloaders()) == ["val", "test"]
+    data, whole = phantom(tmp_path, score_train=True, **options), phantom(tmp_path)
+    loaders = data.eval_dataloaders()
+    assert list(loaders) == ["train", "val", "test"]
+    items = [
+        (name, image) for batch in loaders["train"] for name, image in zip(batch["id"], batch["image"], strict=True)
+    ]
+    assert [name for name, _ in items] == whole.datasets["train"].ids == data.scored("train").ids
+    for index, (_, image) in enumerate(items):
+        assert np.array_equal(image, whole.datasets["train"][index]["image"])
