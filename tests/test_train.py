@@ -381,7 +381,7 @@ def test_the_summary_is_safe_before_pictures_are_drawn(run, finished, tmp_path, 
         (tmp_path / "run" / name).unlink()
     seen = []
     monkeypatch.setattr(
-        panels, "draw_panels", lambda *_: seen.append((tmp_path / "run" / "summary.json").is_file()) or 1 / 0
+        panels, "draw_panels", lambda *_, **__: seen.append((tmp_path / "run" / "summary.json").is_file()) or 1 / 0
     )
     assert run(cfg, tmp_path / "run")["scores"] == summary["scores"]
     assert seen == [True]

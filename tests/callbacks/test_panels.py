@@ -154,14 +154,14 @@ def test_pictures_during_training_are_of_the_same_images_whatever_their_scores(t
 
 
 def test_a_drawing_error_is_only_warned_of(task, logged, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(panels, "draw_panels", lambda *_: (_ for _ in ()).throw(ValueError("no font\nat all")))
+    monkeypatch.setattr(panels, "draw_panels", lambda *_, **__: (_ for _ in ()).throw(ValueError("no font\nat all")))
     with caplog.at_level(logging.WARNING):
         draw(task, data_of((8, 8)), tmp_path / "predictions.png")
     assert "predictions.png: not drawn (ValueError: no font)" in caplog.text
 
 
 def test_a_stop_signal_is_no_drawing_error(task, logged, tmp_path, monkeypatch):
-    monkeypatch.setattr(panels, "draw_panels", lambda *_: (_ for _ in ()).throw(InterruptedRun(15)))
+    monkeypatch.setattr(panels, "draw_panels", lambda *_, **__: (_ for _ in ()).throw(InterruptedRun(15)))
     with pytest.raises(InterruptedRun):
         draw(task, data_of((8, 8)), tmp_path / "predictions.png")
 
