@@ -54,6 +54,10 @@ def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
             now[name] = find()
         except SegbenchError as error:
             log.warning("not compared with what the run was trained on: %s", error)
+    if now.get("data_fingerprint", known := run.identity().get("data_fingerprint")) != known:
+        log.info("the data files have other times than when the run was begun; comparing what is in them")
+        data.setup()
+        now["data_fingerprint"] = data.fingerprint
     run.check_sources(now)
 
 

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from segbench.augmentation import Augmentation
 from segbench.data import resident
-from segbench.data.cache import Arrays, Pair, fingerprint, load_arrays
+from segbench.data.cache import Arrays, Pair, fingerprint, first_key, load_arrays
 from segbench.data.dataset import ImageDataset
 from segbench.data.loader import BatchSize, ReplayLoader, images_per_batch, progress_of, stage_of, steps_of
 from segbench.data.measure import measure, training_stacks
@@ -113,7 +113,7 @@ class ImageData(pl.LightningDataModule):
         self.records: list[Record] = []
         self.splits: dict[str, list[int]] = {}
         self.datasets: dict[str, ImageDataset] = {}
-        self.fingerprint = ""
+        self.fingerprint = self._key = ""
         self.pixel_weights: PixelWeights | None = None
         self._tensors: dict[str, ResidentTensors] = {}
 
@@ -166,7 +166,8 @@ class ImageData(pl.LightningDataModule):
         """Find the data without decoding any of it; does nothing the second time.
 
         Returns:
-            The fingerprint: equal for equal names, sizes and times of the files and settings that shape the arrays.
+            The fingerprint: equal for equal names, sizes and times of the files and settings that shape the arrays. Of
+            files that differ in their times alone it is the first one, once the cache has seen that.
 
         Raises:
             DataError: With every fault found.
@@ -180,7 +181,8 @@ class ImageData(pl.LightningDataModule):
         if len(set(ids)) < len(ids):
             raise DataError(f"data.root={self.root}: image ids are not unique")
         with refusing_unreadable(self.root):
-            self.fingerprint = fingerprint(records, self.settings())
+            self._key = fingerprint(records, self.settings())
+        self.fingerprint = first_key(self._key, self.cache_dir)
         self.records = records
         return self.fingerprint
 
@@ -226,7 +228,9 @@ class ImageData(pl.LightningDataModule):
 
     def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
         """Return the arrays of the records, through the cache, and one line for each file that cannot be used."""
-        return load_arrays(records, self.fingerprint, self.cache_dir, self.read)
+        found = load_arrays(records, self._key, self.cache_dir, self.read)
+        self.fingerprint = first_key(self._key, self.cache_dir)
+        return found
 
     def train_dataloader(self) -> ReplayLoader | ResidentLoader:
         """Return the training batches; they follow the counters of the trainer this module is attached to."""

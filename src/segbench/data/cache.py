@@ -31,6 +31,7 @@ log = logging.getLogger("segbench")
 
 # Raise when the meaning of the stored arrays changes.
 _VERSION = 1
+_MANIFEST = "manifest.json"
 Pair = tuple[NDArray[Any], NDArray[np.uint8]]
 ReadPair = Callable[[Record], Pair]
 
@@ -78,6 +79,25 @@ def fingerprint(records: Sequence[Record], settings: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
+def first_key(key: str, cache_dir: Path) -> str:
+    """Return the key of the oldest cache that holds what this one holds: of files that were copied or touched since.
+
+    Args:
+        key: A :func:`fingerprint`; as long as nothing is cached under it, it is its own.
+        cache_dir: Folder of all caches.
+    """
+    manifest = read_json(cache_dir / key / _MANIFEST)
+    if not isinstance(manifest, dict):
+        return key
+    ages = {}
+    for path in cache_dir.glob(f"*/{_MANIFEST}"):
+        other = read_json(path)
+        # Caches from before names were kept have none.
+        if isinstance(other, dict) and other == {name: manifest.get(name) for name in other}:
+            ages[path.stat().st_mtime_ns, path.parent.name] = path.parent.name
+    return ages[min(ages)]
+
+
 def load_arrays(records: Sequence[Record], key: str, cache_dir: Path, read: ReadPair) -> tuple[Arrays, list[str]]:
     """Open the arrays of these records, building them if they are not there or damaged.
 
@@ -95,7 +115,7 @@ def load_arrays(records: Sequence[Record], key: str, cache_dir: Path, read: Read
         cache_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(cache_dir / f"{key}.lock"):
             if folder.exists():
-                if _is_whole(folder, len(records)):
+                if _is_whole(folder, records):
                     return Arrays(*_open_maps(folder), folder), []
                 log.warning("cache %s is damaged; building it again", folder)
                 shutil.rmtree(folder)
@@ -116,11 +136,16 @@ def _build(records: Sequence[Record], folder: Path, read: ReadPair) -> tuple[Arr
         held, faults, checksums = _write(records, temporary, read)
         if faults or held is not None:
             return Arrays([], []) if held is None or faults else _in_memory(held), faults
-        write_json(temporary / "manifest.json", {"crc32": checksums, "records": len(records)})
+        write_json(temporary / _MANIFEST, _manifest(checksums, records))
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Arrays(*_open_maps(folder), folder), []
+
+
+def _manifest(checksums: dict[str, int], records: Sequence[Record]) -> dict[str, Any]:
+    names = hashlib.blake2b(json.dumps([(r.id, r.group) for r in records]).encode(), digest_size=16)
+    return {"crc32": checksums, "records": len(records), "names": names.hexdigest()}
 
 
 def _write(
@@ -181,11 +206,12 @@ def _open_maps(folder: Path) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     return images, masks
 
 
-def _is_whole(folder: Path, records: int) -> bool:
-    manifest = read_json(folder / "manifest.json")
+def _is_whole(folder: Path, records: Sequence[Record]) -> bool:
+    manifest = read_json(folder / _MANIFEST)
     try:
-        # Whole comparison: a damaged manifest may still be JSON, of any shape.
-        return bool(manifest == {"crc32": _checksums(folder), "records": records})
+        expected = _manifest(_checksums(folder), records)
+        # Whole comparison: a damaged manifest may still be JSON, of any shape. Earlier ones have no names.
+        return manifest in (expected, {name: value for name, value in expected.items() if name != "names"})
     except (OSError, ValueError):
         return False
 

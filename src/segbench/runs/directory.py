@@ -118,7 +118,7 @@ class RunDirectory:
 
         Args:
             sources: ``data_fingerprint``, the digest of the data files' names, sizes and times and of the settings
-                that shape them; with ``init_from`` also ``init_from_sha256``, that of the checkpoint; likewise
+                that shape them, the first one of files with the same contents; with ``init_from`` also ``init_from_sha256``, that of the checkpoint; likewise
                 ``pretrained_sha256``.
 
         Raises:
