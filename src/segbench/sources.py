@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from segbench import environment
 from segbench.data.base import ImageData
+from segbench.data.cache import first_key
 from segbench.errors import SegbenchError
 from segbench.models.pretrained import pretrained_digest
 from segbench.runs.directory import RunDirectory
@@ -21,17 +22,18 @@ from segbench.tasks.initialise import weights_digest
 log = logging.getLogger("segbench")
 
 
-def find_sources(data: ImageData, cfg: DictConfig) -> dict[str, str]:
+def find_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> dict[str, str]:
     """Return the digests of what a run is trained on, as :meth:`RunDirectory.begin_sources` keeps them.
 
     Args:
+        run: The run; if it goes on, and its data differs in the files' times alone, it keeps the digest that it has.
         data: The data module; nothing of it is decoded.
         cfg: The configuration, for ``init_from`` and ``model.pretrained``.
 
     Raises:
         SegbenchError: If data or weights are not there.
     """
-    return {name: find() for name, find in _finders(data, cfg).items()}
+    return _with_known_data(run, data, {name: find() for name, find in _finders(data, cfg).items()})
 
 
 def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
@@ -58,7 +60,14 @@ def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
         log.info("the data files have other times than when the run was begun; comparing what is in them")
         data.setup()
         now["data_fingerprint"] = data.fingerprint
-    run.check_sources(now)
+    run.check_sources(_with_known_data(run, data, now))
+
+
+def _with_known_data(run: RunDirectory, data: ImageData, now: dict[str, str]) -> dict[str, str]:
+    known = run.identity().get("data_fingerprint")
+    if known and now.get("data_fingerprint") == first_key(known, data.cache_dir):
+        return now | {"data_fingerprint": known}
+    return now
 
 
 def find_code(run: RunDirectory, before: dict[str, Any] | None) -> dict[str, Any]:
