@@ -63,8 +63,8 @@ class CityscapesData(SegmentationData):
         normalise: Whether a channel's mean and deviation over the training frames become 0 and 1; else networks see
             values from 0 to 1.
         full_resolution_scores: Whether the final scores are taken of the frames' own size too (split ``val_full``):
-            probabilities brought back bilinearly, against the labels as they were drawn. With crops frames are validated
-            at their own size anyway, and both splits are the same.
+            probabilities brought back bilinearly, against the labels as they were drawn. With crops frames are
+            validated at their own size anyway, and both splits are the same.
         **options: See :class:`SegmentationData`.
     """
 
