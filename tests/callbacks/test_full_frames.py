@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
+from segbench.callbacks.volumes import VolumeScores
 from segbench.data.cityscapes_labels import LABELS
 from segbench.models import UNet
 from segbench.reporting.collect import collect
@@ -105,6 +106,30 @@ def test_crops_are_trained_and_whole_frames_validated(street, compose, run, tmp_
     assert (False, (HEIGHT, WIDTH)) in shapes
     assert list(summary["scores"]) == ["val"]
     frame = pd.read_parquet(tmp_path / "runs" / "crops" / "scores.parquet")
+    assert set(zip(frame["height"], frame["width"], strict=True)) == {(HEIGHT, WIDTH)}
+
+
+def test_with_crops_the_frames_own_size_is_what_was_scored(street, compose, run, tmp_path):
+    """So that networks of either input can be compared on ``val_full``, without predicting frames twice."""
+    cfg = configured(
+        compose, street, tmp_path, "data.input=crop", "data.size=[16,16]", "trainer.monitor=last",
+        "data.full_resolution_scores=true", "data.score_train=true", "predict.window=[16,16]",
+    )  # fmt: skip
+    real = VolumeScores.on_test_epoch_end
+
+    def watch(self, trainer, module):
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(type(module), "forward", lambda *_: pytest.fail("frames are predicted again"))
+            real(self, trainer, module)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VolumeScores, "on_test_epoch_end", watch)
+        run(cfg, tmp_path / "runs" / "crops")
+    frame = pd.read_parquet(tmp_path / "runs" / "crops" / "scores.parquet")
+    parts = {split: part.drop(columns="split").reset_index(drop=True) for split, part in frame.groupby("split")}
+    assert set(parts) == {"train", "train_full", "val", "val_full"}
+    for split in ("train", "val"):
+        pd.testing.assert_frame_equal(parts[split], parts[f"{split}_full"])
     assert set(zip(frame["height"], frame["width"], strict=True)) == {(HEIGHT, WIDTH)}
 
 

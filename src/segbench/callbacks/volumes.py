@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from segbench.data.base import ImageData
 from segbench.data.loader import images_per_batch
 from segbench.data.segmentation import SegmentationData
+from segbench.data.volumes import VolumeSlices
 from segbench.scores.counts import confusion_matrices
 from segbench.tasks.evaluation import CountsTable
 from segbench.tasks.inference import predict_probabilities
@@ -40,6 +42,10 @@ class VolumeScores(pl.Callback):
             volumes = self.data.volume_slices(split)
             if not volumes:
                 continue
+            if _untouched(volumes, task.evaluation[split].ids):
+                # Whole frames at their own size already: predicting them again would tell nothing new.
+                task.evaluation[split + self.data.whole_suffix] = task.evaluation[split]
+                continue
             table = task.evaluation[split + self.data.whole_suffix] = CountsTable()
             for volume in volumes:
                 images = torch.stack([self.data.scored(split)[position]["image"] for position in volume.positions])
@@ -53,3 +59,10 @@ class VolumeScores(pl.Callback):
                     prediction.flatten(0, 1)[None], truth.flatten(0, 1)[None], self.data.num_classes, task.ignore_index
                 )
                 table.add([volume.id], confusion, volume.plane.source)
+
+
+def _untouched(volumes: Sequence[VolumeSlices], ids: Sequence[str]) -> bool:
+    """Say whether the volumes are the scored images themselves, by name, on their own grid."""
+    return [volume.id for volume in volumes] == list(ids) and all(
+        volume.plane.source == volume.plane.resampled == volume.plane.size for volume in volumes
+    )

@@ -63,7 +63,8 @@ class CityscapesData(SegmentationData):
         normalise: Whether a channel's mean and deviation over the training frames become 0 and 1; else networks see
             values from 0 to 1.
         full_resolution_scores: Whether the final scores are taken of the frames' own size too (split ``val_full``):
-            probabilities brought back bilinearly, against the labels as they were drawn. Crops are validated so anyway.
+            probabilities brought back bilinearly, against the labels as they were drawn. With crops frames are
+            validated at their own size anyway, and both splits are the same.
         **options: See :class:`SegmentationData`.
     """
 
@@ -165,7 +166,7 @@ class CityscapesData(SegmentationData):
 
     def volume_slices(self, split: str) -> list[VolumeSlices]:
         """Return the frames of a split as volumes of one slice, where their own size is to be scored too."""
-        if not self.full_resolution_scores or self.crop is not None:
+        if not self.full_resolution_scores:
             return []
         plane = self.prediction_plane(self.frame_size, None)
         records = [self.records[index] for index in self.splits.get(split, [])]
