@@ -5,7 +5,7 @@ import multiprocessing
 
 import pytest
 
-from segbench.augmentation import Curriculum
+from segbench.augmentation import Augmentation, Curriculum
 from segbench.callbacks import CurriculumStages
 from segbench.errors import ConfigError
 from segbench.runs.checkpoint_io import load_checkpoint
@@ -101,7 +101,7 @@ def test_stages_begin_one_at_a_time_and_stay():
 
     from pytorch_lightning.trainer.states import TrainerFn
 
-    plain = {"augmentation": {"_target_": "segbench.augmentation.Augmentation"}}
+    plain = {"augmentation": Augmentation()}
     curriculum = Curriculum([plain, *({**plain, "monitor": "val/dice", "threshold": value} for value in (0.5, 0.6))])
     callback = CurriculumStages(curriculum)
     trainer = SimpleNamespace(sanity_checking=False, state=SimpleNamespace(fn=TrainerFn.FITTING), current_epoch=0)

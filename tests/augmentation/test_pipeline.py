@@ -181,7 +181,7 @@ class Augmented(Dataset):
         return 24
 
     def __getitem__(self, key):
-        epoch, index = key
+        epoch, index, _, _ = key
         return self.augmentation(IMAGE, MASK, derive_seed(self.seed, "augment", epoch, index))[0]
 
 

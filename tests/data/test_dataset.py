@@ -91,7 +91,7 @@ def test_all_images_of_a_split_make_one_batch(carvana):
     device, epochs = SimpleNamespace(root_device=torch.device("cpu")), SimpleNamespace(current=SimpleNamespace())
     epochs.current.processed = epochs.current.ready = 0
     loop = SimpleNamespace(epoch_progress=epochs, epoch_loop=SimpleNamespace(batch_progress=epochs))
-    module.trainer = SimpleNamespace(strategy=device, fit_loop=loop)
+    module.trainer = SimpleNamespace(strategy=device, fit_loop=loop, limit_train_batches=1.0, callbacks=[])
     batches = list(module.train_dataloader())
     assert [len(batch["id"]) for batch in batches] == [len(module.splits["train"])]
     assert len(set(batches[0]["id"])) == len(module.splits["train"])

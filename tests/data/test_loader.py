@@ -52,7 +52,7 @@ def test_all_images_make_one_batch_however_many_they_are():
         loader = ReplayLoader(Echo(length), images_per_batch("all", Echo(length)), 0, lambda: (1, 0))
         found = list(loader)
         assert len(found) == len(loader) == 1
-        assert sorted(found[0]["index"].tolist()) == list(range(length))
+        assert sorted(found[0]["item"].tolist()) == list(range(length))
     assert images_per_batch(3, Echo(40)) == 3
 
 
