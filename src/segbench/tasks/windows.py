@@ -20,8 +20,9 @@ class Windows:
     """How an image is cut for prediction and put together again.
 
     Exactly one of ``size`` and ``tiles`` is given. Neighbouring windows overlap by at least ``overlap`` (but begin at
-    least a pixel apart); where windows overlap, logits are averaged, weighted by a Gaussian around each window's centre (standard deviation an eighth of
-    the side; Isensee et al., nnU-Net, Nature Methods 18, 2021). Tiles do not overlap and each counts alone.
+    least a pixel apart); where windows overlap, logits are averaged, weighted by a Gaussian around each window's centre
+    (standard deviation an eighth of the side; Isensee et al., nnU-Net, Nature Methods 18, 2021). Tiles do not overlap
+    and each counts alone.
 
     Args:
         size: Height and width of a window; sides of the image that are shorter are taken whole.
