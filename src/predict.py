@@ -74,6 +74,8 @@ def parse(arguments: Sequence[str]) -> Options:
         raise ConfigError(f"batch_size={options.batch_size}: must be at least 1")
     if options.window is not None and (len(options.window) != 2 or min(options.window) < 1):
         raise ConfigError(f"window={options.window}: write height and width in pixels, for example window=[512,512]")
+    if "overlap" in given and options.window is None:
+        raise ConfigError(f"overlap={options.overlap}: is of windows; set window too, for example window=[512,512]")
     if not 0 <= options.overlap < 1:
         raise ConfigError(f"overlap={options.overlap}: must be 0 or more, and less than 1")
     return options  # type: ignore[return-value]  # a DictConfig with the keys of Options

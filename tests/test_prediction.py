@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 
 from segbench import prediction
@@ -19,6 +20,7 @@ from segbench.data.reading import resize
 from segbench.errors import CheckpointError, ConfigError, DataError
 from segbench.prediction import Predictor, choose_device, predict_files
 from segbench.tasks.windows import Windows
+from segbench.train import build_data, build_task
 
 CPU = torch.device("cpu")
 
@@ -258,6 +260,40 @@ def test_the_command_line_takes_a_window(trained, pictures, tmp_path, repository
     assert (list(options.window), options.overlap) == ([16, 24], 0.25)
     main([f"run={trained[0]}", f"images={pictures}", f"out={tmp_path}", "window=[16,24]", "overlays=false"])
     assert len(list((tmp_path / "masks").iterdir())) == len(list(pictures.iterdir()))
-    for wrong in ("window=[16]", "window=[0,16]", "window=big", "overlap=1", "overlap=-0.1"):
-        with pytest.raises(ConfigError, match=wrong.partition("=")[0]):
+    for wrong in ("window=[16]", "window=[0,16]", "window=big"):
+        with pytest.raises(ConfigError, match="^window"):
             parse([f"run={trained[0]}", f"images={pictures}", wrong])
+    for wrong in ("overlap=1", "overlap=-0.1"):
+        with pytest.raises(ConfigError, match=rf"^{wrong}.*: must be 0 or more, and less than 1$"):
+            parse([f"run={trained[0]}", f"images={pictures}", "window=[16,24]", wrong])
+    with pytest.raises(ConfigError, match=r"^overlap=0.25: is of windows; set window too"):
+        parse([f"run={trained[0]}", f"images={pictures}", "overlap=0.25"])
+
+
+def with_configuration(source, folder, change):
+    """Copy a run's best checkpoint with another configuration in it."""
+    stored = torch.load(source / "checkpoints" / "best.ckpt", weights_only=True)
+    cfg = OmegaConf.create(stored["segbench"]["config"])
+    change(cfg)
+    stored["segbench"]["config"] = OmegaConf.to_yaml(cfg)
+    torch.save(stored, folder / "best.ckpt")
+    return folder / "best.ckpt"
+
+
+def test_a_run_from_before_windows_can_still_be_asked(trained, pictures, tmp_path):
+    older = with_configuration(trained[0], tmp_path, lambda cfg: cfg.pop("predict"))
+    picture = open_picture(next(pictures.iterdir()), trained[1])
+    expected = Predictor.load(trained[0], CPU).mask(picture)
+    np.testing.assert_array_equal(Predictor.load(older, CPU).mask(picture), expected)
+
+
+def test_windows_are_of_the_files_own_size_where_no_size_stands_for_one(compose, tmp_path):
+    """data.size=null is 256x512 for street scenes."""
+    cfg = compose("data=cityscapes", "model.width=2")
+    data = build_data(cfg)
+    state = {"segbench": {"config": OmegaConf.to_yaml(cfg, resolve=True), "mean": [0.0] * 3, "std": [1.0] * 3}}
+    torch.save(state | {"state_dict": build_task(cfg, data).state_dict()}, tmp_path / "best.ckpt")
+    Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(tmp_path / "street.png")
+    for windows, size in ((None, (256, 512)), (Windows(size=(32, 32)), (60, 80))):
+        predictor = Predictor.load(tmp_path / "best.ckpt", CPU, windows=windows)
+        assert open_picture(tmp_path / "street.png", predictor.data).inputs()[0].shape[:2] == size

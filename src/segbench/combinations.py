@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from hydra.utils import get_class
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from segbench import callbacks
 from segbench.augmentation import Curriculum
@@ -38,7 +38,8 @@ def check_kinds(cfg: DictConfig, data: ImageData) -> None:
         raise ConfigError(
             f"model: {network.__name__} is for {kind}, data={data.name} for {data.task}; use model={fitting}"
         )
-    if cfg.predict.window is not None and data.task != "segmentation":
+    # Runs from before this key have none in their checkpoints.
+    if OmegaConf.select(cfg, "predict.window") is not None and data.task != "segmentation":
         raise ConfigError(f"predict.window: {data.name} has a label an image, predicted whole; leave it out")
     if data.task not in getattr(loss, "tasks", ()):
         raise ConfigError(f"loss: {loss.__name__} is not for {data.task} (data={data.name}); use loss=ce")

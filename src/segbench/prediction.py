@@ -72,9 +72,10 @@ class Predictor:
         if "config" not in known:
             raise CheckpointError(f"run={run}: {path} holds no configuration; it was not written by src/run.py")
         cfg = _as_trained(known["config"])
-        if windows is not None:
-            cfg.data.size = None
         data = build_data(cfg)
+        if windows is not None:
+            # Not in the configuration, where null may stand for a size of the data set's own.
+            data.size = None
         task = build_task(cfg, data, restored=True)
         if not (isinstance(task, SegmentationTask) and isinstance(data, SegmentationData)):
             raise ConfigError(f"run={run}: a classifier; masks can be predicted by segmentation networks only")

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from segbench.callbacks.objects import COLUMNS, ObjectScores
+from segbench.data.boundaries import with_boundary
 from segbench.data.objects import ObjectData, scored_classes
 from segbench.models import UNet
 from segbench.reporting.counts import derive, read_counts
@@ -103,3 +104,27 @@ def test_which_classes_are_scored():
     assert scored_classes(One()) == ("cell",)
     with pytest.raises(ValueError, match="not in tuple"):
         ObjectScores(Wrong())._terms(labels(), labels(), None)
+
+
+def test_truth_is_whole_cells_where_the_mask_has_a_boundary_between_them():
+    """As the Cell Tracking Challenge would score the predicted cells: by the cells, and not by what the mask left."""
+
+    class Data:
+        class_names, num_classes, ignore_index = ("background", "cell", "boundary"), 3, 255
+
+    class Cells(ObjectData, Data):
+        object_classes = ("cell",)
+
+    cells = np.zeros((20, 40), np.uint16)
+    # Two that touch, and one that is so thin that the boundary takes all of it.
+    cells[4:14, 4:14], cells[4:14, 14:24], cells[4:14, 24:26] = 7, 3, 65535
+    mask = with_boundary(cells, 2)
+    assert not ((mask == 1) & (cells == 65535)).any()
+    terms = dict(zip(COLUMNS, ObjectScores(Cells())._terms(mask, mask, cells)[1], strict=True))
+    # Of the first 2 of 10 columns are lost, of the second 2 on either side.
+    assert terms["seg_sum"] == pytest.approx(0.8 + 0.6)
+    assert (terms["seg_cells"], terms["object_area_truth"]) == (3, 220)
+    assert (terms["object_tp"], terms["object_fn"]) == (2, 1)
+    ignored = np.where(cells == 7, 255, mask).astype(np.uint8)
+    terms = dict(zip(COLUMNS, ObjectScores(Cells())._terms(ignored, mask, cells)[1], strict=True))
+    assert (terms["seg_cells"], terms["object_area_truth"]) == (2, 120)

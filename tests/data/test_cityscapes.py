@@ -242,6 +242,7 @@ def test_nothing_there_says_where_to_get_it(make, root, tmp_path):
         ({"input": "tile"}, "data.input=tile"),
         ({"split_by": "image"}, "data.split_by=image"),
         ({"input": "crop", "resident": True}, "data.resident=true"),
+        ({"input": "crop", "tiles": "2x2"}, "data.tiles: crops are drawn from whole frames"),
         ({"input": "crop"}, r"data.size=\[512,512\]: larger than the frames \(\[32,64\]\)"),
     ],
 )

@@ -7,6 +7,7 @@ import torch
 from segbench.augmentation import Augmentation, QuarterTurns
 from segbench.data.loader import Draw
 from segbench.data.phantom import PhantomData
+from segbench.errors import DataError
 from segbench.scores.objects import components
 
 
@@ -82,3 +83,19 @@ def test_weights_go_where_their_pixels_go(tmp_path, workers):
         seen.add(tuple(place[[0, 0, -1], [0, -1, 0]] - start))
     # Turned or not, and mirrored or not both ways, makes four.
     assert len(seen) == 4
+
+
+def test_objects_that_cannot_be_read_are_told_with_the_folder_of_the_data(tmp_path):
+    class Unreadable(PhantomData):
+        def weigh(self, arrays):
+            self.root = tmp_path / "data"
+            return super().weigh(arrays)
+
+    class Refusing(Places):
+        def pixel_weights(self, mask, instances):
+            raise DataError("objects.png: damaged")
+
+    data = Unreadable(subjects=6, slices=2, size=[32, 32], cache_dir=tmp_path / "cache")
+    data.pixel_weights = Refusing()
+    with pytest.raises(DataError, match=rf"^data.root={tmp_path / 'data'}: 1 file cannot be used"):
+        data.setup()

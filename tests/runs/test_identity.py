@@ -90,6 +90,8 @@ def test_one_batch_an_epoch_is_not_all_of_them():
 def test_identities_of_runs_on_disk_stay_what_they_are():
     assert identity(trainer__limit_train_batches=2) == "8e9604476a"
     assert identity(trainer__max_epochs=5.0, optimizer__lr=1.0) == "908327e5c8"
+    listed = [{"p": 0.5, "_target_": "Flip"}, {"_target_": "OneOf", "transforms": [{"p": 1.0, "_target_": "Turn"}]}]
+    assert identity(augmentation={"_target_": "Augmentation", "transforms": listed}) == "145653c580"
 
 
 def test_keys_that_came_later_change_nothing_until_they_are_used():

@@ -1,5 +1,6 @@
 """Images predicted window by window."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -17,7 +18,16 @@ def test_windows_cover_a_side_and_overlap_enough(side, window, overlap):
     assert places[0] == 0
     assert places[-1] + window == side
     steps = [after - before for before, after in pairwise(places)]
-    assert all(1 <= step <= max(window * (1 - overlap), 1) + 1 for step in steps)
+    # At least so much in common, and no window more than that takes.
+    least = max(window - math.ceil(window * overlap - 1e-9), 1)
+    assert all(1 <= step <= least for step in steps)
+    assert len(steps) == math.ceil((side - window) / least)
+
+
+def test_the_overlap_is_no_less_where_it_is_no_whole_number_of_pixels():
+    """Of windows of 5, a half is 2.5 pixels: 2 in common, as rounding the places gives, would be less."""
+    assert starts(10, 5, 0.5) == [0, 2, 3, 5]
+    assert starts(190, 100, 0.55) == [0, 45, 90]
 
 
 def pointwise(image):

@@ -24,7 +24,10 @@ class ObjectScores(pl.Callback):
     the columns are NaN, and means leave them out.
 
     Truth objects are the data set's instances, or else connected components; predicted ones are connected components of
-    the predicted class. What is labelled to be ignored belongs to no object. Not in every validation: they cost more
+    the predicted class. Instances are whole, as they were drawn, also where the mask has another class in their place,
+    as a boundary between cells that touch: what is scored is how well the objects were found, not how well a class that
+    was made of them. (Of data with several classes of objects an instance has the pixels of the class alone.) What is
+    labelled to be ignored belongs to no object. Not in every validation: they cost more
     than counts of pixels do, and nothing is chosen by them.
 
     Args:
@@ -63,10 +66,12 @@ class ObjectScores(pl.Callback):
     ) -> NDArray[np.float64]:
         """Return the terms of every class of an image, (C,K); NaN for those without objects."""
         terms = np.full((self.data.num_classes, len(COLUMNS)), np.nan)
-        for name in scored_classes(self.data):
+        known, names = mask != self.data.ignore_index, scored_classes(self.data)
+        for name in names:
             index = self.data.class_names.index(name)
             inside = mask == index
-            truth = components(inside) if instances is None else np.where(inside, instances, 0)
-            predicted = components((prediction == index) & (mask != self.data.ignore_index))
+            drawn = known if len(names) == 1 else inside
+            truth = components(inside) if instances is None else np.where(drawn, instances, 0)
+            predicted = components((prediction == index) & known)
             terms[index] = np.concatenate([object_terms(truth, predicted), seg_terms(truth, predicted)])
         return terms

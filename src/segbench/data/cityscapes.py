@@ -91,6 +91,8 @@ class CityscapesData(SegmentationData):
             raise ConfigError("data.split_by=image: the splits of cityscapes are the official ones; use group")
         if input == "crop" and self.resident is True:
             raise ConfigError("data.resident=true: crops are cut frame by frame; use data.resident=auto")
+        if input == "crop" and self.tiles != (1, 1):
+            raise ConfigError("data.tiles: crops are drawn from whole frames; leave it out, or use data.input=resize")
         self.crop = used if input == "crop" else None
         self.resident = False if input == "crop" else self.resident
         # Of this object, not of the class.

@@ -58,7 +58,9 @@ class CTCData(FrameData):
             None: the sequences lie in ``root`` itself.
         boundary: Width in pixels of the class ``boundary``, at the size that the network sees
             (:func:`segbench.data.boundaries.with_boundary`): around each cell, and taken from cells where they touch,
-            so that connected components of the class ``cell`` are single cells. 0: no such class, and touching cells
+            so that connected components of the class ``cell`` are single cells. SEG and the other object scores
+            compare these with whole cells, as the challenge would if they were handed in: where cells touch, even a
+            perfect prediction of the classes lacks the band, and has less than 1. 0: no such class, and touching cells
             are one component.
         val_fraction: Share that validates, of the sequences or frames that do not test; at least one.
         test_sequence: Number of the sequence that tests; None is the last.

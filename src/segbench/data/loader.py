@@ -57,7 +57,7 @@ def progress_of(trainer: pl.Trainer) -> tuple[int, int]:
 
 
 def steps_of(trainer: pl.Trainer) -> int | None:
-    """Return how many steps an epoch has where ``trainer.limit_train_batches`` says a number, else None."""
+    """Return how many batches an epoch has where ``trainer.limit_train_batches`` says a number, else None."""
     limit = trainer.limit_train_batches
     return limit if isinstance(limit, int) else None
 

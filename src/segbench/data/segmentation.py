@@ -59,7 +59,9 @@ class SegmentationData(ImageData):
         if self.pixel_weights is None:
             return None
         instances = partial(instances_of, self)
-        return load_weights(arrays, self.records, self.pixel_weights, instances, self.settings(), self.cache_dir)
+        return load_weights(
+            arrays, self.records, self.pixel_weights, instances, self.settings(), self.cache_dir, self.root
+        )
 
     # -- what a prediction needs to know -----------------------------------------------------------
 

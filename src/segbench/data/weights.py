@@ -33,6 +33,7 @@ def load_weights(
     instances: Instances,
     settings: dict[str, Any],
     cache_dir: Path,
+    root: Path | None,
 ) -> Any:
     """Return the weights of all records, float32 (N,H,W) (a list where sizes differ), through the cache.
 
@@ -43,6 +44,7 @@ def load_weights(
         instances: From a record and its mask to the object of each pixel.
         settings: What shapes the arrays.
         cache_dir: Folder of the caches.
+        root: Folder of the data set, for the message.
 
     Raises:
         DataError: If instances cannot be read.
@@ -56,5 +58,5 @@ def load_weights(
 
     key = fingerprint(records, settings | {"weights": weights.weight_settings()})
     found, faults = load_arrays(records, key, cache_dir, read)
-    refuse(faults, cache_dir)
+    refuse(faults, root)
     return found.images

@@ -92,7 +92,8 @@ def _canonical(value: Any, dotted: str = "") -> Any:
         section, _, rest = dotted.partition(".")
         return list(items.items()) if section == "augmentation" and rest.split(".")[-1] in IN_ORDER else items
     if isinstance(value, list | tuple):
-        return [_canonical(item, dotted) for item in value]
+        # An item is not what its list is: of a transform in a list the order of the keys says nothing.
+        return [_canonical(item, f"{dotted}[]") for item in value]
     if isinstance(value, float) and value.is_integer() and dotted not in COUNT_OR_SHARE:
         return int(value)
     return value

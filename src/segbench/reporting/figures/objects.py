@@ -20,7 +20,7 @@ from segbench.reporting.figures.examples import Shown, best_shown, choose, kept_
 from segbench.reporting.figures.styles import score_name, wrapped
 from segbench.reporting.instances import EXTRA, FILLS, MISSED, Matched, match_objects, object_colours, paint
 from segbench.reporting.labels import SplitLabels
-from segbench.reporting.panels import as_rgb
+from segbench.reporting.panels import IGNORE, as_rgb
 from segbench.reporting.table import Comparison
 from segbench.scores.objects import OBJECT_COLUMNS, components
 
@@ -79,7 +79,9 @@ def match_image(images: Archive, shown: Shown, name: str, classes: list[int]) ->
         labels = np.zeros(mask.shape, np.int32)
         for index in classes:
             inside = mask == index
-            own = components(inside) if known is None else np.where(inside, known, 0)
+            # As they are scored: of a single class whole, also where the mask has another class in their place.
+            drawn_in = mask != IGNORE if len(classes) == 1 else inside
+            own = components(inside) if known is None else np.where(drawn_in, known, 0)
             labels[own > 0] = own[own > 0] + labels.max(initial=0)
         sides.append(labels)
     return match_objects(*sides)
