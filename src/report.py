@@ -42,6 +42,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--pictures", action="store_true", help="copy prediction panels beside the page as well; they"
                         " show images of the data set, so only for data that may be passed on")  # fmt: skip
     result.add_argument("--mix", action="store_true", help="allow runs that differ in more than factors and seed")
+    result.add_argument("--metric", help="score that decides, in place of the comparison's: iou, seg, iou_<class>, ...")
+    result.add_argument("--split", help="split that is scored, in place of the comparison's: val, test, ...")
     result.add_argument("--reduction", choices=["per_image", "pooled"], default="per_image", help="scores are"
                         " means over images (default), or derived from all pixels at once")  # fmt: skip
     result.add_argument("--background", action="store_true", help="count the background as a class")
@@ -62,8 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser().error("give an experiment's directory, outputs/<experiment>")
     try:
         convention = Convention(options.reduction, options.background, options.empty)
+        asked = {key: value for key in ("metric", "split") if (value := getattr(options, key)) is not None}
         if options.plan:
-            print_plan(options, convention, terminal())
+            print_plan(options, convention, terminal(), asked)
             return 0
         if len(options.directories) == 1 and has_pages(options.directories[0]):
             return rebuild(options.directories[0], main, complain)
@@ -74,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not runs:
             return ConfigError.exit_code
         command = shlex.join(["python", "src/report.py", *given])
-        worst = write_all(runs, convention, options.mix, options.page, command, terminal(), options.pictures, complain)
+        worst = write_all(
+            runs, convention, options.mix, options.page, command, terminal(), options.pictures, complain, asked
+        )
     except SegbenchError as error:
         complain(str(error))
         return error.exit_code

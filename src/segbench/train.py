@@ -40,7 +40,6 @@ from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import atomic_open, write_json, write_text
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
-from segbench.scores import Convention
 from segbench.tasks import SegmentationTask
 from segbench.tasks.base import Task
 from segbench.tasks.initialise import freeze, load_weights
@@ -245,9 +244,10 @@ def _fit_and_evaluate(
     else:
         log.info("all labelled images were trained on, so there is nothing to score; predict with src/predict.py")
     _write_scores(run, task, data)
+    scores = {split: task.final_scores(table) for split, table in task.evaluation.items()}
     summary = {
-        "scores": {split: task.final_scores(table) for split, table in task.evaluation.items()},
-        "convention": Convention().of(data.background).describe(),
+        "scores": scores,
+        "convention": task.convention.describe({name for found in scores.values() for name in found}),
         "best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1},
         "epochs": trainer.current_epoch,
         "cost": cost.report(trainer, task),

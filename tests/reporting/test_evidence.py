@@ -50,6 +50,18 @@ def test_all_figures_of_a_comparison_agree():
     assert evidence(compared) is found
 
 
+def test_intervals_of_shares_and_of_their_differences_end_where_shares_do():
+    high = {0: counts(np.array([1.0, 0.6])), 1: counts(np.array([0.9, 0.5]))}
+    low = {0: counts(np.array([0.0, 0.4])), 1: counts(np.array([0.1, 0.3]))}
+    compared = comparison({"high": high, "low": low})
+    found = evidence(compared)
+    (pair,) = found.pairs
+    assert (pair.difference.low, pair.difference.high) == (-1, 1)
+    assert {(mean.low, mean.high) for mean in found.means} == {(0, 1)}
+    sides = [row.done for row in compared.rows]
+    assert paired_difference(*sides, "test", "dice", Convention()) == pair.difference
+
+
 def test_the_answer_names_the_best_and_what_it_is_not_told_from():
     found = evidence(networks(rng(1), [0.6, 0.75, 0.74, 0.6], image=0.02))
     first = next(pair for pair in found.pairs if (pair.first, pair.second) == (0, 1))

@@ -37,7 +37,14 @@ def test_rows_and_columns_add_up_to_one_and_are_the_same_every_time():
 
 def test_equal_rows_take_turns():
     table = drawn(1, 0.6)[0]
-    assert rank_probabilities(rows(table, table, table)) == pytest.approx(np.full((3, 3), 1 / 3), abs=0.02)
+    assert rank_probabilities(rows(table, table, table)) == pytest.approx(np.full((3, 3), 1 / 3), abs=1e-9)
+    # Of two equal rows each is best as often as the other, and above a third as often.
+    third = drawn(1, 0.6, 0.605)[1]
+    found = rank_probabilities(rows(table, third, table))
+    assert found[0] == pytest.approx(found[2], abs=1e-9)
+    assert 0.01 < found[1, 0] < 0.99
+    assert found.sum(axis=0) == pytest.approx(1)
+    assert found.sum(axis=1) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("sd", "freedom"), [((0.02, 0, 0), 2), ((0, 0.02, 0), 19)])

@@ -272,3 +272,28 @@ def test_the_latest_sweep_s_wording_is_the_experiment_s(architectures):
     # A sweep without an experiment asks nothing.
     (folder / "multirun.yaml").write_text(yaml.safe_dump(multirun | {"comparison": None}))
     assert compare(collect([folder])).question == architectures.comparison["question"]
+
+
+def test_metric_and_split_of_the_command_line_decide(swept, report, no_figures):
+    swept.comparison["claims"] = [{"text": "attention helps", "better": {"model": "attunet"}, "than": []}]
+    for path in swept.root.rglob("config.yaml"):
+        config = yaml.safe_load(path.read_text())
+        path.write_text(yaml.safe_dump(config | {"comparison": swept.comparison}))
+    folder = swept.root / "carvana/architectures"
+    done = report(folder, "--metric", "iou_disc", "--split", "val")
+    assert done.returncode == 0
+    text = (folder / "table.md").read_text()
+    assert "val split" in text
+    assert text.index("iou disc") < text.index("dice")
+    # What was claimed and published of Dice is not judged by another score.
+    assert "dice: " in text
+    assert "--metric iou_disc --split val" in text
+    assert report(folder, "--metric", "dcie").returncode == ConfigError.exit_code
+
+
+def test_the_viewer_says_which_split_its_images_are_of(swept, report, no_figures):
+    folder = swept.root / "carvana/architectures"
+    report(folder, "--split", "val")
+    assert "They are of the test split, the scores above of the val split." in (folder / "index.html").read_text()
+    report(folder)
+    assert "They are of the test split. The arrow keys" in (folder / "index.html").read_text()

@@ -14,7 +14,7 @@ from segbench.reporting.html.document import html_page
 from segbench.reporting.notes import notes
 from segbench.reporting.palette import rgb
 from segbench.reporting.panels import class_colour, overlay
-from segbench.reporting.render import markdown_body, one_vs_rest_cells, other_score_cells
+from segbench.reporting.render import csv_text, markdown_body, one_vs_rest_cells, other_score_cells
 from segbench.reporting.table import compare
 from segbench.scores import Convention
 
@@ -86,6 +86,9 @@ def test_a_comparison_can_be_decided_by_micro_scores_and_miou(street, metric):
         path.write_text(path.read_text().replace("metric: dice", f"metric: {metric}", 1))
     found = compare(collect([street.root]))
     assert found.metric == metric
+    # Both stand in the table, and only one is a mean over images.
+    assert "mIoU: counts pooled over all images" in notes(found)[0]
+    assert "mIoU: counts pooled over all images" in csv_text(found)
     assert found.rows[0].scores[metric].mean > found.rows[1].scores[metric].mean
 
 

@@ -325,6 +325,16 @@ def test_a_misspelt_convention_is_refused(choice, meant):
         Convention(**choice)
 
 
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_describe_tells_apart_a_score_that_does_not_follow(convention):
+    counts = np.random.default_rng(0).integers(1, 50, (4, 3, 4))
+    counts[:2, 1] = counts[:, 2] = 0  # a class in some images only, and one in none
+    follows = mean_score(counts, "miou", convention) == mean_score(counts, "iou", convention)
+    apart = "mIoU: counts pooled over all images, a class empty in truth and prediction left out"
+    assert (apart in convention.describe(["iou", "miou"])) == (not follows)
+    assert convention.describe(["iou"]) == convention.describe()
+
+
 def test_no_two_conventions_read_alike():
     assert len({convention.describe() for convention in CONVENTIONS}) == len(CONVENTIONS)
 

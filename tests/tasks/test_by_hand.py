@@ -12,6 +12,7 @@ import segbench.train
 from segbench.errors import ConfigError, DivergedError
 from segbench.models.mnist_ff_numpy import MnistFFNumpy
 from segbench.runs.checkpoint_io import load_checkpoint
+from segbench.scores.labels import LABEL_CONVENTION
 from segbench.tasks import ByHandTask
 from segbench.tasks.by_hand import NumpySGD
 from segbench.train import build_data, build_task
@@ -132,6 +133,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(run, configured, tmp_path, monkey
     assert rows[0] == rows[1]
     summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("whole", "killed")]
     assert summaries[0]["scores"] == summaries[1]["scores"]
+    assert summaries[0]["convention"] == LABEL_CONVENTION.describe()
 
 
 def test_frozen_weights_stay_and_a_run_of_torch_can_be_gone_on_from(run, configured, tmp_path):

@@ -98,7 +98,8 @@ class PredictionPanels(pl.Callback):
             if kept is None:
                 raise ValueError("what was written cannot be read")
             with atomic_open(self.directory / "figures" / "epochs.png") as stream:
-                epochs_figure(kept, data.class_names).savefig(stream, format="png")
+                colours = getattr(data, "class_colours", None)
+                epochs_figure(kept, data.class_names, colours=colours).savefig(stream, format="png")
 
     def draw(self, task: pl.LightningModule, data: Any, split: str, path: Path, loggers: list[Any], step: int) -> None:
         """Draw the split's images by rank, with the task's present weights; a picture that fails is only warned of.

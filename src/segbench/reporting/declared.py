@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -28,6 +28,24 @@ def declaration(runs: Sequence[Run]) -> tuple[str, dict[str, Any]]:
         return found
     latest = max(here or runs, key=lambda run: str(run.status.get("started") or ""))
     return latest.experiment, latest.config.get("comparison") or {}
+
+
+def ask(declared: dict[str, Any], asked: Mapping[str, str]) -> dict[str, Any]:
+    """Return a comparison with another deciding metric or split; what was said of the declared metric still is of it.
+
+    Args:
+        declared: ``comparison``; empty where none is declared.
+        asked: ``metric`` and ``split``, either or both.
+    """
+    metric = declared.get("metric")
+    if metric is None or "metric" not in asked:
+        return declared | asked
+    about = {
+        key: [{**entry, "metric": entry.get("metric") or metric} if isinstance(entry, dict) else entry
+              for entry in declared.get(key) or ()]
+        for key in ("claims", "published")
+    }  # fmt: skip
+    return declared | about | asked
 
 
 def _multirun(runs: Sequence[Run]) -> tuple[str, dict[str, Any]] | None:

@@ -24,6 +24,7 @@ from segbench.reporting.power import detectable
 from segbench.reporting.ranks import rank_probabilities
 from segbench.reporting.statistics import half_width
 from segbench.reporting.variance import Components, components
+from segbench.scores.columns import largest
 
 if TYPE_CHECKING:
     from segbench.reporting.table import Comparison
@@ -96,10 +97,11 @@ def _measure(comparison: Comparison) -> Evidence:
     sides = [by_seed(row.done, comparison.split, comparison.metric, convention) for row in rows]
     alone = [_alone(side) for side in sides]
     direction = comparison.direction
-    means = tuple(_mean(found, np.inf if direction < 0 else 1.0) for found in alone)
+    most = largest(comparison.metric)
+    means = tuple(_mean(found, most) for found in alone)
     order = _best_first(means, direction)
     members = sorted(order[:MOST_ROWS])
-    pairs, refused, differences = compare_pairs(members, [sides[index] for index in members])
+    pairs, refused, differences = compare_pairs(members, [sides[index] for index in members], most)
     ranks = _ranks(alone, direction)
     crossed = [found.table[0] for found in alone if found is not None and found.known and found.crossed]
     variances = components(crossed)

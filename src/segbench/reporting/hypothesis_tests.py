@@ -54,13 +54,14 @@ class Pair:
 
 
 def compare_pairs(
-    rows: Sequence[int], sides: Sequence[Side]
+    rows: Sequence[int], sides: Sequence[Side], most: float = np.inf
 ) -> tuple[tuple[Pair, ...], dict[tuple[int, int], str], list[Floats]]:
     """Compare every two rows.
 
     Args:
         rows: Indices of the rows, ascending.
         sides: The runs of each of them by seed.
+        most: What the score can be at most; intervals are cut off there.
 
     Returns:
         The pairs that can be compared; for the others, the reason, as the end of a sentence; and the contributions to
@@ -73,7 +74,7 @@ def compare_pairs(
             found.append((first, second))
         except UnpairedError as error:
             refused[first, second] = str(error)
-    pairs = [_pair(*names, both) for names, both in zip(found, layouts, strict=True)]
+    pairs = [_pair(*names, both, most) for names, both in zip(found, layouts, strict=True)]
     corrected = holm(np.array([pair.p for pair in pairs]))
     pairs = [replace(pair, p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
     return tuple(pairs), refused, [both.table[0] - both.table[1] for both in layouts if both.known and both.crossed]
@@ -116,8 +117,8 @@ def _rounding(table: Floats) -> float:
     return ROUNDING * table.shape[-1]
 
 
-def _pair(first: int, second: int, both: Layout) -> Pair:
-    difference, table, nan = difference_of(both), both.table[0] - both.table[1], float("nan")
+def _pair(first: int, second: int, both: Layout, most: float) -> Pair:
+    difference, table, nan = difference_of(both, most=most), both.table[0] - both.table[1], float("nan")
     if not both.known:
         return Pair(first, second, difference, nan, nan, nan, nan)
     several = table.shape[1] > 1

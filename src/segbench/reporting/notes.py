@@ -12,6 +12,7 @@ from segbench.reporting.collect import Run
 from segbench.reporting.counts import SplitCounts, derive
 from segbench.reporting.evidence import Evidence, evidence
 from segbench.reporting.factors import flatten, show_value
+from segbench.reporting.scoring import convention_words
 from segbench.reporting.table import Comparison, Row
 
 MOST_NAMED = 5
@@ -21,7 +22,7 @@ MCNEMAR = "The trained networks in pairs, image by image (McNemar's test)"
 
 def convention_line(comparison: Comparison) -> str:
     """Return the line that every table carries: convention, split, images, resolution, groups, seeds."""
-    parts = [f"Scores: {comparison.convention.describe()}", f"{comparison.split} split"]
+    parts = [f"Scores: {convention_words(comparison)}", f"{comparison.split} split"]
     counts = [run.counts[comparison.split] for run in comparison.done]
     if counts:
         parts.append(_number(_range(len(part.ids) for part in counts), comparison.images))

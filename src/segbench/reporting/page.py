@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -125,6 +125,7 @@ def write_all(
     console: Console,
     pictures: bool = False,
     say: Callable[[str], None] = print,
+    asked: Mapping[str, str] | None = None,
 ) -> int:
     """Report each experiment among the runs; one that is refused costs the others nothing.
 
@@ -137,6 +138,7 @@ def write_all(
         console: Where the tables are printed.
         pictures: As for :func:`update_page`.
         say: Takes one line for each experiment that is refused.
+        asked: As for :func:`segbench.reporting.table.compare`.
 
     Returns:
         The worst exit code: 0 where all were reported.
@@ -144,7 +146,7 @@ def write_all(
     worst = 0
     for members in experiments(runs).values():
         try:
-            comparison = compare(members, convention, mix)
+            comparison = compare(members, convention, mix, asked)
             print_comparison(comparison, console)
             written = write_report(comparison, command)
             if page is not None:

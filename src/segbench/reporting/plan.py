@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 
@@ -37,19 +37,22 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
                        " images come in groups (default 20,50,100,200,500)")  # fmt: skip
 
 
-def print_plan(options: argparse.Namespace, convention: Convention, console: Console) -> None:
+def print_plan(
+    options: argparse.Namespace, convention: Convention, console: Console, asked: Mapping[str, str] | None = None
+) -> None:
     """Print the table of detectable differences.
 
     Args:
         options: Of the command line: ``directories``, ``sd``, ``seeds``, ``images``, ``mix``.
         convention: How counts become scores.
         console: Where to print.
+        asked: As for :func:`segbench.reporting.table.compare`.
 
     Raises:
         ConfigError: Where it is not said, or the finished runs do not show, how much differences vary.
     """
     if options.sd is None:
-        variances, origin = _pilot(options.directories, convention, options.mix)
+        variances, origin = _pilot(options.directories, convention, options.mix, asked)
     elif options.directories:
         raise ConfigError("--plan: give an experiment's directory or --sd, not both")
     else:
@@ -89,14 +92,16 @@ def plan(variances: Components, origin: str, seeds: Sequence[int], images: Seque
     return [*lines, "One seed tells nothing from chance."] if 1 in seeds else lines
 
 
-def _pilot(directories: Sequence[Path], convention: Convention, mix: bool) -> tuple[Components, str]:
+def _pilot(
+    directories: Sequence[Path], convention: Convention, mix: bool, asked: Mapping[str, str] | None
+) -> tuple[Components, str]:
     """Return the variances of a finished experiment's differences."""
     if len(directories) != 1:
         raise ConfigError("--plan: give one finished experiment's directory, or --sd seed=...,image=...,rest=...")
     runs = collect(directories)
     if not any(run.state == "done" for run in runs):
         raise ConfigError(f"{directories[0]}: no finished runs here to plan by; give --sd seed=...,image=...,rest=...")
-    comparison = compare(runs, convention, mix)
+    comparison = compare(runs, convention, mix, asked)
     variances, pairs = difference_variances(comparison)
     if variances is None:
         raise ConfigError(

@@ -47,12 +47,29 @@ def rank_probabilities(rows: Sequence[Layout], draws: int = DRAWS, direction: in
             # Rows with equally many seeds share the scale, as they share the weights.
             scales = {f: np.sqrt(f / rng.chisquare(f, size)) for f in sorted({pair[source] for pair in freedoms})}
             values += drawn * np.stack([scales[pair[source]] for pair in freedoms])
-        # Equal rows take turns: what differs by rounding only is put in random order.
-        values = np.round(values / ROUNDING) * ROUNDING + 0.1 * ROUNDING * rng.random(values.shape)
-        ranks = np.argsort(np.argsort(-direction * values, axis=0), axis=0)
-        for row, found in enumerate(ranks):
-            counts[row] += np.bincount(found, minlength=len(rows))
+        counts += _ranks(direction * values)
     return counts / draws
+
+
+def _ranks(values: Floats) -> Floats:
+    """Return how often each row has each rank, 0 the highest, (R,R); rows that are equal share their ranks evenly.
+
+    Args:
+        values: Of each row in each draw (R,D); what differs by rounding only is equal.
+    """
+    count, draws = values.shape
+    order = np.argsort(-values, axis=0)
+    ordered = np.take_along_axis(values, order, axis=0)
+    parted = ordered[:-1] - ordered[1:] > ROUNDING
+    places, edge = np.arange(count)[:, None], np.ones((1, draws), bool)
+    # The first rank of those that are equal, and the one behind their last.
+    first = np.maximum.accumulate(np.where(np.concatenate([edge, parted]), places, 0), axis=0)
+    behind = np.minimum.accumulate(np.where(np.concatenate([parted, edge]), places + 1, count)[::-1], axis=0)[::-1]
+    share = 1 / (behind - first)
+    steps = np.zeros((count, count + 1))
+    np.add.at(steps, (order, first), share)
+    np.add.at(steps, (order, behind), -share)
+    return steps.cumsum(axis=1)[:, :-1]
 
 
 def _deviations(rows: Sequence[tuple[Sequence[int] | Sequence[str], Floats]]) -> tuple[int, Floats]:

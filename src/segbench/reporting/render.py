@@ -19,7 +19,7 @@ from segbench.reporting.factors import show_value
 from segbench.reporting.markdown import markdown_list, markdown_table, markdown_text
 from segbench.reporting.mcnemar import identical_images, mcnemar
 from segbench.reporting.notes import MCNEMAR, ONE_VS_REST_TITLE, notes
-from segbench.reporting.scoring import ONE_VS_REST, score_names
+from segbench.reporting.scoring import ONE_VS_REST, convention_words, score_names
 from segbench.reporting.show import NOTHING, duration, show_estimate, show_p, show_probability, show_short
 from segbench.reporting.table import COSTS, Comparison, Row, estimate
 from segbench.scores.derive import MICRO
@@ -212,7 +212,7 @@ def csv_text(comparison: Comparison) -> str:
     found = evidence(comparison)
     for row, mean, letters, best in zip(comparison.rows, found.means, found.letters, found.best, strict=True):
         line: list[object] = [*(show_value(value) for value in row.values), len(row.done), len(row.runs)]
-        line += [" ".join(str(run.seed) for run in row.done), comparison.split, comparison.convention.describe()]
+        line += [" ".join(str(run.seed) for run in row.done), comparison.split, convention_words(comparison)]
         for name in scores:
             line += [_plain(row.scores[name].mean), _plain(row.scores[name].spread), row.scores[name].n]
         line += [_plain(row.costs[key].mean) for key in COSTS]

@@ -56,6 +56,13 @@ def convention_of(
     return LABEL_CONVENTION
 
 
+def convention_words(comparison: Comparison) -> str:
+    """Return how the scores of a comparison came about, its tables' and those of its claims and published figures."""
+    names = {comparison.metric, *(name for row in comparison.rows for name in row.scores)}
+    names |= {claim.metric for claim in comparison.claims} | {entry.metric for entry in comparison.published}
+    return comparison.convention.describe(names)
+
+
 def possible_splits(wanted: str | None) -> list[str]:
     """Return the splits that a comparison can be made on, the wanted one first."""
     return list(dict.fromkeys(name for name in (wanted, "test", "val") if name))

@@ -51,6 +51,7 @@ from scipy.special import stdtrit
 
 from segbench.reporting.collect import Run
 from segbench.reporting.contributions import Layout, UnpairedError, by_seed, layout
+from segbench.scores.columns import largest
 from segbench.scores.derive import Convention
 
 Floats = NDArray[np.float64]
@@ -65,8 +66,9 @@ class Difference:
 
     Attributes:
         mean: Mean over the seeds of the difference in score, in units of the score; above 0: the first is better.
-        low: Lower end of the confidence interval; NaN where there is none (one group, or all hangs on one).
-        high: Its upper end.
+        low: Lower end of the confidence interval, of shares at least -1; NaN where there is none (one group, or all
+            hangs on one).
+        high: Its upper end, of shares at most 1.
         seeds: The seeds that both have, ascending.
         images: Number of images that enter.
         groups: Number of groups that they come from.
@@ -166,12 +168,19 @@ def p_value(mean: Floats, table: Floats) -> Floats:
     return np.where(np.abs(mean) < ROUNDING, 1.0, np.exp(high))
 
 
-def difference_of(found: Layout, confidence: float = 0.95) -> Difference:
-    """Return the difference of two configurations laid out together, the first minus the second."""
+def difference_of(found: Layout, confidence: float = 0.95, most: float = np.inf) -> Difference:
+    """Return the difference of two configurations laid out together, the first minus the second.
+
+    Args:
+        found: The two.
+        confidence: Of the interval.
+        most: What the score can be at most, where no difference is larger: the interval is cut off there.
+    """
     mean, table = float((found.scores[0] - found.scores[1]).mean()), found.table[0] - found.table[1]
     known = found.known and len(found.groups) > 1
     half = float(half_width(table, confidence)) if known else float("nan")
-    return Difference(mean, mean - half, mean + half, found.seeds, found.images, len(found.groups))
+    low, high = np.clip([mean - half, mean + half], -most, most).tolist()
+    return Difference(mean, low, high, found.seeds, found.images, len(found.groups))
 
 
 def paired_difference(
@@ -205,4 +214,4 @@ def paired_difference(
     sides = [by_seed(runs, split, metric, convention) for runs in (first, second)]
     if not sides[0].keys() & sides[1].keys():
         raise UnpairedError(f"no run has anything to score by {metric}")
-    return difference_of(layout(*sides), confidence)
+    return difference_of(layout(*sides), confidence, largest(metric))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from segbench.reporting.aside import (
 from segbench.reporting.claims import JudgedClaim, judge
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import derive
-from segbench.reporting.declared import declaration
+from segbench.reporting.declared import ask, declaration
 from segbench.reporting.factors import (
     UNKNOWN,
     factor_value,
@@ -196,7 +196,12 @@ def estimate(values: Sequence[float | None]) -> Estimate:
     return Estimate(float(finite.mean()), float(finite.std(ddof=1)) if finite.size > 1 else None, int(finite.size))
 
 
-def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool = False) -> Comparison:
+def compare(
+    runs: Sequence[Run],
+    convention: Convention | None = None,
+    mix: bool = False,
+    asked: Mapping[str, str] | None = None,
+) -> Comparison:
     """Build the comparison of one experiment's runs.
 
     Args:
@@ -204,6 +209,8 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
         convention: How counts become scores; by default the mean over images, without background. A classification has
             one convention only.
         mix: Allow differences besides factors and seed; they become factors too.
+        asked: ``metric`` and ``split`` in place of the declared ones; claims and published figures that name no metric
+            keep the declared one.
 
     Raises:
         ConfigError: If the runs are not comparable, the comparison names an unknown metric, or a convention is given to
@@ -211,17 +218,19 @@ def compare(runs: Sequence[Run], convention: Convention | None = None, mix: bool
     """
     everything = set_aside_other_tasks(set_aside_copies(name_variants(runs)))
     title, declared = declaration([run for run in runs if run.state == "done" or run.config] or runs)
-    if declared and not mix:
+    compared = bool(declared)
+    declared = ask(declared, asked or {})
+    if compared and not mix:
         everything = set_aside_other_data(everything, declared.get("factors") or ())
     everything = set_aside_other_splits(everything, possible_splits(declared.get("split")))
     task = task_of(everything)
     metric = metric_of(task, declared)
-    everything = set_aside_other_classes(everything, metric, [] if not declared else declared.get("factors") or ())
+    everything = set_aside_other_classes(everything, metric, declared.get("factors") or ())
     runs = [run for run in everything if run.state != "set aside"]
     done = [run for run in runs if run.state == "done"]
     known = done or [run for run in runs if run.config]
-    factors = list(declared.get("factors") or ()) if declared else other_differences(known, ())
-    if declared and known:
+    factors = list(declared.get("factors") or ()) if compared else other_differences(known, ())
+    if compared and known:
         factors = require_comparable(known, factors, mix)
     split = shared_split(done, declared.get("split"))
     counts = [run.counts[split] for run in done]

@@ -80,6 +80,11 @@ COLUMN_SCORES: dict[str, ColumnScore] = {
 SCORE_COLUMNS = tuple(dict.fromkeys(column for score in COLUMN_SCORES.values() for column in score.columns))
 
 
+def largest(metric: str) -> float:
+    """Return the most that a metric can be: 1 for a share, infinity for a distance."""
+    return np.inf if lower_is_better(metric) else 1.0
+
+
 def lower_is_better(metric: str) -> bool:
     """Say whether of two values of a metric, a score's name or ``<score>_<class>``, the lower one is better."""
     return any(

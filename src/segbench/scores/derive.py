@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args, get_type_hints
 
@@ -15,6 +15,8 @@ from segbench.suggest import nearest
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+# What holds for the benchmark's score whatever the convention.
+_MIOU = "mIoU: counts pooled over all images, a class empty in truth and prediction left out"
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,12 @@ class Convention:
         """The first class that enters the mean over classes."""
         return 0 if self.background or not self.has_background else 1
 
-    def describe(self) -> str:
-        """Return the convention in words."""
+    def describe(self, scores: Collection[str] = ()) -> str:
+        """Return the convention in words.
+
+        Args:
+            scores: Names of the scores that it stands beside: one that it does not hold for is told apart.
+        """
         reduction = "mean over images" if self.reduction == "per_image" else "counts pooled over images"
         classes = f"classes {'with' if self.background else 'without'} background"
         classes = classes if self.has_background else "all classes (there is no background)"
@@ -63,7 +69,12 @@ class Convention:
         return (
             f"{reduction}, then over {classes}; "
             f"a class empty in truth and prediction is {words[self.empty]}; label 255 counts nowhere"
-        )
+        ) + ("" if "miou" not in scores or self._is_benchmark else f"; {_MIOU}")
+
+    @property
+    def _is_benchmark(self) -> bool:
+        """Whether what the convention says of pooling and of empty classes holds for ``miou`` too."""
+        return self.reduction == "pooled" and self.empty == "nan"
 
 
 def ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from segbench.scores.derive import Convention, Counts, Floats, class_scores, dic
 class LabelConvention(Convention):
     """How labels become scores; there is one way only, so nothing of it can be chosen."""
 
-    def describe(self) -> str:
+    def describe(self, scores: Collection[str] = ()) -> str:
         """Return the convention in words."""
         return (
             "accuracy is the share of images named right; F1, sensitivity and precision are of each class, its counts"

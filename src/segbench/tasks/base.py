@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from segbench.errors import DivergedError
 from segbench.losses import SegmentationLoss
 from segbench.rng import derive_seed
+from segbench.scores import Convention
 from segbench.tasks.evaluation import EvaluationTable
 
 TableT = TypeVar("TableT", bound=EvaluationTable)
@@ -91,6 +92,11 @@ class Task(pl.LightningModule, Generic[TableT]):
     @abstractmethod
     def validation_scores(self, table: TableT) -> dict[str, float]:
         """Return what is logged after each epoch: the values of :meth:`metric_names`."""
+
+    @property
+    @abstractmethod
+    def convention(self) -> Convention:
+        """How :meth:`final_scores` come about."""
 
     @abstractmethod
     def final_scores(self, table: TableT) -> dict[str, float]:

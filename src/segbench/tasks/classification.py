@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segbench.scores.labels import label_scores
+from segbench.scores import Convention
+from segbench.scores.labels import LABEL_CONVENTION, label_scores
 from segbench.tasks.base import Task
 from segbench.tasks.evaluation import EvaluationTable
 
@@ -111,6 +112,11 @@ class ClassificationTask(Task[LabelsTable]):
         """Return loss, accuracy and F1 (the mean over classes)."""
         scores = self.final_scores(table)
         return {"val/loss": table.mean_loss} | {f"val/{name}": scores[name] for name in VALIDATION_SCORES}
+
+    @property
+    def convention(self) -> Convention:
+        """The one way of labels."""
+        return LABEL_CONVENTION
 
     def final_scores(self, table: LabelsTable) -> dict[str, float]:
         """Return accuracy, F1 and each class's F1."""

@@ -96,7 +96,7 @@ class SegmentationTask(Task[CountsTable]):
 
     def validation_scores(self, table: CountsTable) -> dict[str, float]:
         """Return loss and scores from counts, so that they do not depend on the batch size."""
-        convention = Convention().of(self.background)
+        convention = self.convention
         scores = {"val/loss": table.mean_loss}
         scores |= {f"val/{name}": mean_score(table.counts, name, convention) for name in self._validated()}
         for score in PER_CLASS_SCORES:
@@ -105,6 +105,11 @@ class SegmentationTask(Task[CountsTable]):
             scores |= {f"val/{score}_{name}": float(values[index]) for index, name in named}
         return scores
 
+    @property
+    def convention(self) -> Convention:
+        """The mean over images, then over classes; of data with a background without it."""
+        return Convention().of(self.background)
+
     def final_scores(self, table: CountsTable) -> dict[str, float]:
         """Return every score's mean over classes, and every class's own Dice and IoU."""
         return final_scores(table, self.class_names, self.background)
@@ -112,7 +117,7 @@ class SegmentationTask(Task[CountsTable]):
     def metric_names(self) -> list[str]:
         """Return what can be monitored."""
         names = [f"val/{name}" for name in ("loss", *self._validated())]
-        classes = self.class_names[Convention().of(self.background).first :]
+        classes = self.class_names[self.convention.first :]
         return names + [f"val/{score}_{name}" for score in PER_CLASS_SCORES for name in classes]
 
     def _validated(self) -> tuple[str, ...]:

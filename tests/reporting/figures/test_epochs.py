@@ -58,7 +58,9 @@ def lines(monkeypatch):
     monkeypatch.setattr(
         epochs,
         "draw_line",
-        lambda axes, image, masks: drawn.append([int(mask[0, -1]) for mask in masks]) or real(axes, image, masks),
+        lambda axes, image, masks, colours: (
+            drawn.append([int(mask[0, -1]) for mask in masks]) or real(axes, image, masks, colours)
+        ),
     )
     return drawn
 
@@ -98,6 +100,22 @@ def test_where_nothing_was_kept_it_says_so(architectures, tmp_path):
     comparison = compare(collect([architectures.root]))
     with pytest.raises(NothingToDrawError, match=r"callbacks\.panels\.at_epochs"):
         draw_epochs(comparison, evidence(comparison), tmp_path / "epochs.png")
+
+
+def test_without_a_background_class_0_is_drawn_in_its_colour_on_whole_images(tmp_path):
+    street = panel(0)
+    for truth in street["truth"]:
+        truth[:] = 0
+        truth[2:4, 2:4] = 1  # small, and no object
+    keep_epoch(tmp_path, 3, street, ("road", "car"))
+    figure = epochs_figure(open_epochs(tmp_path), ("road", "car"), colours=("#FF0000", "#0000FF"))
+    image, truth, prediction = (axes.images[0].get_array() for axes in figure.axes[:3])
+    assert image.shape[:2] == (20, 50)
+    for shown in (truth, prediction):
+        red, green, blue = np.asarray(shown)[10, 30]
+        assert red > green + 0.3
+        assert red > blue + 0.3
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["road", "car"]
 
 
 def test_of_small_objects_the_part_with_most_of_them_is_shown():

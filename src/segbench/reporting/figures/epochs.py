@@ -53,21 +53,27 @@ def draw_epochs(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     scores = _scores(run, comparison.metric)
     if scores:
         words += f"; below the epoch the validation {score_name(comparison.metric)} after it, of all validation images"
-    figure = epochs_figure(kept, run.counts[comparison.split].class_names, scores, _best_epoch(run))
+    names = run.counts[comparison.split].class_names
+    figure = epochs_figure(kept, names, scores, _best_epoch(run), run.class_colours)
     figure.suptitle(wrapped(words, 100, 3), fontsize=SIZE, color="0.3")
     save(figure, path)
 
 
 def epochs_figure(
-    kept: KeptEpochs, class_names: Sequence[str], scores: dict[int, float] | None = None, best: int | None = None
+    kept: KeptEpochs,
+    class_names: Sequence[str],
+    scores: dict[int, float] | None = None,
+    best: int | None = None,
+    colours: tuple[str, ...] | None = None,
 ) -> Figure:
     """Return a figure of a line for each image: image, truth, predictions after each epoch and of the best weights.
 
     Args:
         kept: The images and predictions.
-        class_names: Names of the classes, background first.
+        class_names: Names of the classes, background first if there is one.
         scores: The score after an epoch, to stand in its title; for none of the epochs by default.
         best: The epoch of the best weights, if known.
+        colours: ``#RRGGBB`` of every class, for data that has its own and no background; None for the project's.
     """
     columns = [(_after(epoch, scores or {}), archive) for epoch, archive in kept.epochs]
     if kept.best is not None:
@@ -75,7 +81,9 @@ def epochs_figure(
     across = 2 + len(columns)
     cell = max(LEAST_WIDTH / across, CELL)
     ids = kept.images.ids
-    parts = parts_shown([kept.images.mask(name) for name in ids])
+    truths = [kept.images.mask(name) for name in ids]
+    # Without a background there are no objects on it: images are shown whole.
+    parts = parts_shown(truths if colours is None else [np.zeros_like(truth) for truth in truths])
     tall, wide = (part.stop - part.start for part in parts[0])
     lines = max(title.count("\n") for title, _ in columns) + 1
     height = len(ids) * (cell * tall / wide + 0.2) + 0.14 * lines + 0.55
@@ -83,14 +91,13 @@ def epochs_figure(
     # The type is that of any layout; this one is constrained, which has these.
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02, wspace=0.01)  # type: ignore[union-attr, call-arg]
     grid = figure.subplots(len(ids), across, squeeze=False)
-    for line, name, part in zip(grid, ids, parts, strict=True):
-        truth = kept.images.mask(name)
+    for line, name, truth, part in zip(grid, ids, truths, parts, strict=True):
         predictions = [np.where(truth == IGNORE, truth, archive.mask(name)) for _, archive in columns]
-        draw_line(list(line), kept.images.image(name)[part], [mask[part] for mask in (truth, *predictions)])
+        draw_line(list(line), kept.images.image(name)[part], [mask[part] for mask in (truth, *predictions)], colours)
         line[0].set_xlabel(shortened(name, int(cell * 14)), fontsize=SIZE - 1)
     for axes, title in zip(grid[0], ["image", "truth", *(title for title, _ in columns)], strict=True):
         axes.set_title(title, fontsize=SIZE)
-    class_legend(figure, class_names, any((kept.images.mask(name) == IGNORE).any() for name in ids))
+    class_legend(figure, class_names, any((truth == IGNORE).any() for truth in truths), colours)
     return figure
 
 

@@ -71,6 +71,8 @@ class Gallery:
     figures: list[Picture] = field(default_factory=list)
     panels: list[RunPanels] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    # Of the panels' images.
+    splits: list[str] = field(default_factory=list)
 
     @property
     def images(self) -> int:
@@ -107,6 +109,9 @@ def gallery(comparison: Comparison, figures: Sequence[tuple[str, str]], budget: 
             continue
         if room.take([panels.legend, *(picture.uri for picture in panels.pictures)]):
             found.panels.append(panels)
+            # A run draws the last split that it was scored on.
+            split = "test" if "test" in run.counts else "val"
+            found.splits += [split] if split not in found.splits else []
         else:
             missing += 1
     if missing:
