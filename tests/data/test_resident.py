@@ -77,7 +77,9 @@ def test_the_training_loader_follows_the_trainer(tmp_path):
         epoch_progress=SimpleNamespace(current=SimpleNamespace(processed=2)),
         epoch_loop=SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(ready=1))),
     )
-    data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cpu")), fit_loop=loop)
+    data.trainer = SimpleNamespace(
+        strategy=SimpleNamespace(root_device=torch.device("cpu")), fit_loop=loop, limit_train_batches=1.0
+    )
     expected = list(ReplayLoader(data.datasets["train"], 4, 0, lambda: (2, 1)))
     for left, right in zip(data.train_dataloader(), expected, strict=True):
         equal(left, right)
