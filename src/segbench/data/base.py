@@ -8,32 +8,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import cv2
 import numpy as np
-import pytorch_lightning as pl
-import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
 from segbench.augmentation import Augmentation
-from segbench.data import resident
 from segbench.data.cache import Arrays, Pair, fingerprint, first_key, load_arrays
 from segbench.data.dataset import ImageDataset
-from segbench.data.loader import BatchSize, ReplayLoader, images_per_batch, progress_of, stage_of, steps_of
+from segbench.data.loader import BatchSize
+from segbench.data.loaders import SCORED_TRAIN, Loaders
 from segbench.data.measure import measure, training_stacks
 from segbench.data.records import Record, refuse, refusing_unreadable
-from segbench.data.resident import ResidentLoader, ResidentTensors
 from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
 from segbench.errors import ConfigError, DataError
 
 IGNORE_INDEX = 255
-# The training images as data that is scored: not augmented, not cut into tiles.
-SCORED_TRAIN = "train as it is"
 
 
-class ImageData(pl.LightningDataModule):
+class ImageData(Loaders):
     """A data set with its splits, whatever is learnt from its images.
 
     Data sets derive from :class:`SegmentationData` or :class:`segbench.data.classification.ClassificationData`.
@@ -48,9 +41,9 @@ class ImageData(pl.LightningDataModule):
         split_by: ``group`` keeps cars, patients and the like together; ``image`` does not.
         fit_on: ``train``, or ``train+val`` for a final model: nothing is then left to choose an epoch by.
         resident: Whether the images lie as one tensor on the training device: True, False, or ``auto`` for as soon as
-            :func:`segbench.data.resident.fits` says so. The batches are the same bits.
+            :func:`segbench.data.resident.obstacle` finds none. The batches are the same bits.
         tiles: Rows and columns into which training images are cut, ``2x2`` say; None leaves them whole. Images that are
-            scored are predicted tile by tile and joined.
+            scored are predicted tile by tile and joined, or by ``predict.window`` where that is set.
         score_train: Whether the training images, as they are, are scored at the end too: how far they were
             learnt by heart.
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
@@ -115,7 +108,6 @@ class ImageData(pl.LightningDataModule):
         self.datasets: dict[str, ImageDataset] = {}
         self.fingerprint = self._key = ""
         self.pixel_weights: PixelWeights | None = None
-        self._tensors: dict[str, ResidentTensors] = {}
 
     @property
     def num_classes(self) -> int:
@@ -232,52 +224,6 @@ class ImageData(pl.LightningDataModule):
         self.fingerprint = first_key(self._key, self.cache_dir)
         return found
 
-    def train_dataloader(self) -> ReplayLoader | ResidentLoader:
-        """Return the training batches; they follow the counters of the trainer this module is attached to."""
-        assert self.trainer is not None
-        trainer = self.trainer
-        if self._resident():
-            size = images_per_batch(self.batch_size, self.datasets["train"])
-            tensors, position = self._on_device("train"), lambda: progress_of(trainer)
-            return ResidentLoader(tensors, size, self.seed, position, steps_of(trainer))
-        return ReplayLoader(
-            self.datasets["train"],
-            images_per_batch(self.batch_size, self.datasets["train"]),
-            self.seed,
-            lambda: progress_of(trainer),
-            steps=steps_of(trainer),
-            stage=lambda: stage_of(trainer),
-            num_workers=self.num_workers,
-            worker_init=limit_worker_threads,
-            pin_memory=trainer.strategy.root_device.type == "cuda",
-        )
-
-    def val_dataloader(self) -> Any:
-        """Return the validation batches, in order; nothing where they are trained on."""
-        return self._in_order("val") if "val" in self.splits else []
-
-    def eval_dataloaders(self) -> dict[str, Any]:
-        """Return the batches of every split that is scored at the end: ``val``, and ``test`` where it has labels.
-
-        Before them those of the training images, as ``train``, if they are to be scored.
-        """
-        train = {"train": self._in_order(SCORED_TRAIN)} if self.score_train else {}
-        return train | {split: self._in_order(split) for split in ("val", "test") if self.splits.get(split)}
-
-    def scored(self, split: str) -> ImageDataset:
-        """Return the images of a split as they are scored: whole, and not augmented."""
-        return self.datasets[SCORED_TRAIN if split == "train" else split]
-
-    def test_dataloader(self) -> list[Any]:
-        """Return the batches of :meth:`eval_dataloaders`, in its order."""
-        return list(self.eval_dataloaders().values())
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Leave resident batches as they are; going through their ids costs a small network as much as a layer."""
-        if batch["image"].device == device:
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
     def summary(self) -> dict[str, Any]:
         """Return the sizes of the splits and the share of pixels of each class in the training set."""
         colours = {} if self.class_colours is None else {"class_colours": list(self.class_colours)}
@@ -292,35 +238,6 @@ class ImageData(pl.LightningDataModule):
         }
 
     # -- helpers -----------------------------------------------------------------------------------
-
-    def _in_order(self, split: str) -> Any:
-        if self._resident():
-            return ResidentLoader(self._on_device(split), images_per_batch(self.batch_size, self.datasets[split]))
-        return DataLoader(
-            self.datasets[split],
-            batch_size=images_per_batch(self.batch_size, self.datasets[split]),
-            num_workers=self.num_workers,
-            worker_init_fn=limit_worker_threads if self.num_workers else None,
-        )
-
-    def _resident(self) -> bool:
-        """Decide, once, whether the data lies on the training device.
-
-        Raises:
-            ConfigError: If that is asked for and cannot be.
-        """
-        if self.resident is False:
-            return False
-        obstacle = resident.obstacle(self.datasets, self.num_workers)
-        if self.resident is True and obstacle:
-            raise ConfigError(f"data.resident=true: {obstacle}; use data.resident=auto")
-        return obstacle is None
-
-    def _on_device(self, split: str) -> ResidentTensors:
-        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
-        if split not in self._tensors or self._tensors[split].device != device:
-            self._tensors[split] = self.datasets[split].tensors(device)
-        return self._tensors[split]
 
     def _check_classes(self, counted: NDArray[np.int64]) -> None:
         """Refuse training labels of which nothing can be learnt.
@@ -341,9 +258,3 @@ class ImageData(pl.LightningDataModule):
         self.class_pixels: NDArray[np.int64] = histogram[: self.num_classes]
         self._check_classes(self.class_pixels)
         self.class_frequencies: NDArray[np.float64] = self.class_pixels / self.class_pixels.sum()
-
-
-def limit_worker_threads(worker: int) -> None:
-    """Keep a worker process to one thread, so that workers do not fight over the cores."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
