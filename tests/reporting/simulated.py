@@ -10,8 +10,9 @@ import numpy as np
 
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import SplitCounts, derive
+from segbench.reporting.estimate import estimate
 from segbench.reporting.statistics import ROUNDING
-from segbench.reporting.table import Comparison, Row, estimate
+from segbench.reporting.table import Comparison, Row
 from segbench.scores import Convention
 
 PIXELS = 1_000_000

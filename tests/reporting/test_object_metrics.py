@@ -12,6 +12,7 @@ from segbench.reporting.claims import explanation, judge, measured
 from segbench.reporting.collect import collect
 from segbench.reporting.contributions import parts
 from segbench.reporting.counts import derive, read_counts
+from segbench.reporting.estimate import Estimate
 from segbench.reporting.evidence import evidence
 from segbench.reporting.figures.costs import pareto_front
 from segbench.reporting.figures.differences import lines
@@ -22,7 +23,7 @@ from segbench.reporting.latex import latex_table
 from segbench.reporting.notes import notes
 from segbench.reporting.render import markdown_body
 from segbench.reporting.scoring import score_names
-from segbench.reporting.table import COSTS, Estimate, compare
+from segbench.reporting.table import COSTS, compare
 from segbench.scores.derive import Convention
 from segbench.scores.objects import OBJECT_COLUMNS
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from segbench.errors import ConfigError
 from segbench.reporting.collect import collect
+from segbench.reporting.estimate import estimate
 from segbench.reporting.evidence import evidence
 from segbench.reporting.figures.curves import _panels
 from segbench.reporting.figures.styles import score_name
@@ -24,7 +25,7 @@ from segbench.reporting.render import (
 )
 from segbench.reporting.scoring import score_names
 from segbench.reporting.show import duration, show_higher, show_probability
-from segbench.reporting.table import compare, estimate
+from segbench.reporting.table import compare
 from segbench.scores import Convention
 
 # By hand: disc 2*90/(2*90+20) = 0.9 and ring 100/200 = 0.5, so 0.7; with tp = 80 disc is 160/180.

@@ -6,7 +6,6 @@ file must not hide the other runs of a sweep.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -16,20 +15,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from omegaconf.errors import OmegaConfBaseException
-from pyarrow import ArrowException
 from rich.console import Console
 from rich.progress import track
-from yaml import YAMLError
 
 from segbench.reporting.counts import SplitScores, read_counts
-from segbench.reporting.settings import flatten, load_settings, without_places
+from segbench.reporting.run_files import (
+    DAMAGE,
+    DamagedError,
+    config_file,
+    curves_file,
+    identity_file,
+    json_file,
+    named,
+    summary_file,
+)
+from segbench.reporting.settings import flatten, without_places
 
 State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "set aside"]
-DAMAGE = (
-    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError,
-    ArrowException, YAMLError, OmegaConfBaseException,
-)  # fmt: skip
 # What a run makes before it says who it is, or what is left of one that was half deleted.
 _MARKS = frozenset((".lock", "config.yaml", "checkpoints", "scores.parquet", "summary.json"))
 
@@ -130,113 +132,22 @@ def read_run(directory: Path) -> Run:
     """Read one run directory; damage makes the run ``unreadable`` with the file and the reason."""
     known: dict[str, Any] = {}
     try:
-        known |= _identity(directory / "run.json")
-        status = known["status"] = _json(directory / "status.json")
+        known |= identity_file(directory / "run.json")
+        status = known["status"] = json_file(directory / "status.json")
         if (directory / "config.yaml").exists() or status["state"] == "done":
-            known["config"] = _config(directory / "config.yaml")
+            known["config"] = config_file(directory / "config.yaml")
         if status["state"] == "done":
-            known["summary"] = _summary(directory / "summary.json")
-            known["counts"] = _named(directory / "scores.parquet", read_counts)
-        known["curves"] = _curves(directory / "metrics.csv", strict=status["state"] == "done")
+            known["summary"] = summary_file(directory / "summary.json")
+            known["counts"] = named(directory / "scores.parquet", read_counts)
+        known["curves"] = curves_file(directory / "metrics.csv", strict=status["state"] == "done")
         state, reason = _state(directory, status)
         if state == "done" and not known["counts"]:
             if known["summary"].get("scores") != {}:
-                raise _DamagedError("scores.parquet: no rows")
+                raise DamagedError("scores.parquet: no rows")
             state, reason = "unscored", "done; all labelled images were trained on, so there is nothing to score"
-    except _DamagedError as damage:
+    except DamagedError as damage:
         state, reason = "unreadable", str(damage)
     return Run(directory=directory, state=state, reason=reason, **known)
-
-
-class _DamagedError(Exception):
-    """A file of a run directory is missing or not what it should be."""
-
-
-def _named(path: Path, read: Any) -> Any:
-    """Call ``read(path)`` and turn whatever damage raises into one line that names the file."""
-    try:
-        return read(path)
-    except FileNotFoundError:
-        raise _DamagedError(f"{path.name} is missing") from None
-    except DAMAGE as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise _DamagedError(f"{path.name}: {lines[0]}") from error
-
-
-def _json(path: Path) -> dict[str, Any]:
-    def read(path: Path) -> dict[str, Any]:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(value, dict):
-            raise ValueError("not a JSON object")
-        if path.name == "status.json" and value.get("state") not in ("running", "done", "failed"):
-            raise ValueError(f"state is {value.get('state')!r}, not running, done or failed")
-        return value
-
-    return _named(path, read)
-
-
-def _identity(path: Path) -> dict[str, Any]:
-    value = _json(path)
-
-    def check(_: Path) -> dict[str, Any]:
-        return {
-            "id": str(value.get("id") or ""),
-            "experiment": str(value["experiment"]),
-            "seed": int(value["seed"]),
-            "choices": {str(key): str(choice) for key, choice in value["choices"].items() if choice is not None},
-            "overrides": tuple(str(item) for item in value.get("overrides") or ()),
-        }
-
-    return _named(path, check)
-
-
-def _config(path: Path) -> dict[str, Any]:
-    def read(path: Path) -> dict[str, Any]:
-        value = load_settings(path)
-        if not isinstance(value, dict):
-            raise ValueError("not a mapping")
-        lacking = [key for key in ("seed", "comparison") if key not in value]
-        if lacking:
-            raise ValueError(f"no key {', '.join(lacking)}")
-        if not isinstance(value["comparison"] or {}, dict):
-            raise ValueError("comparison is not a mapping")
-        return {str(key): item for key, item in value.items()}
-
-    return _named(path, read)
-
-
-def _summary(path: Path) -> dict[str, Any]:
-    value = _json(path)
-
-    def check(_: Path) -> dict[str, Any]:
-        for part in ("cost", "git", "data"):
-            if not isinstance(value.get(part, {}), dict):
-                raise ValueError(f"{part} is not a JSON object")
-        for key, item in value.get("cost", {}).items():
-            if key not in ("device", "precision") and item is not None and not isinstance(item, int | float):
-                raise ValueError(f"cost.{key} is {item!r}, not a number")
-        return value
-
-    return _named(path, check)
-
-
-def _curves(path: Path, strict: bool) -> pd.DataFrame | None:
-    """Read the curves; a run that was stopped may have left half a line, which only costs its curves."""
-
-    def read(path: Path) -> pd.DataFrame:
-        table = pd.read_csv(path)
-        if "epoch" not in table:
-            raise ValueError("no column 'epoch'")
-        return table.apply(pd.to_numeric)
-
-    if not path.exists():
-        return None
-    try:
-        return _named(path, read)
-    except _DamagedError:
-        if strict:
-            raise
-        return None
 
 
 def _state(directory: Path, status: dict[str, Any]) -> tuple[State, str | None]:
@@ -293,7 +204,7 @@ def _sweep_files(root: Path) -> list[Path]:
 def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
     """Add the sweep's failed jobs that left no directory, and its reasons for the ones that were killed."""
     try:
-        jobs = _json(file)["jobs"]
+        jobs = json_file(file)["jobs"]
         for job in jobs:
             if not job.get("exit_code"):
                 continue
@@ -306,6 +217,6 @@ def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
                 runs[place(directory)] = lost
             elif known.state == "killed":
                 runs[place(directory)] = replace(known, reason=reason)
-    except (_DamagedError, *DAMAGE):
+    except (DamagedError, *DAMAGE):
         # The list only adds to what the directories say; without it they still speak for themselves.
         return

@@ -39,13 +39,13 @@ def ask(declared: dict[str, Any], asked: Mapping[str, str]) -> dict[str, Any]:
     """
     metric = declared.get("metric")
     if metric is None or "metric" not in asked:
-        return declared | asked
+        return declared | dict(asked)
     about = {
         key: [{**entry, "metric": entry.get("metric") or metric} if isinstance(entry, dict) else entry
               for entry in declared.get(key) or ()]
         for key in ("claims", "published")
     }  # fmt: skip
-    return declared | about | asked
+    return declared | about | dict(asked)
 
 
 def _multirun(runs: Sequence[Run]) -> tuple[str, dict[str, Any]] | None:

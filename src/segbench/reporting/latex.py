@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 
+from segbench.reporting.estimate import Estimate
 from segbench.reporting.evidence import Evidence
 from segbench.reporting.factors import show_value
 from segbench.reporting.notes import convention_line
 from segbench.reporting.scoring import WHOLE_SCORES, score_names
 from segbench.reporting.show import NOTHING
-from segbench.reporting.table import Comparison, Estimate, Row
+from segbench.reporting.table import Comparison, Row
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "±": r"$\pm$",

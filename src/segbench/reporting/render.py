@@ -14,6 +14,7 @@ from rich.table import Table
 
 from segbench.reporting.claims import measured
 from segbench.reporting.counts import derive
+from segbench.reporting.estimate import estimate
 from segbench.reporting.evidence import Evidence, evidence
 from segbench.reporting.factors import show_value
 from segbench.reporting.markdown import markdown_list, markdown_table, markdown_text
@@ -21,7 +22,7 @@ from segbench.reporting.mcnemar import identical_images, mcnemar
 from segbench.reporting.notes import MCNEMAR, ONE_VS_REST_TITLE, notes
 from segbench.reporting.scoring import ONE_VS_REST, convention_words, score_names
 from segbench.reporting.show import NOTHING, duration, show_estimate, show_p, show_probability, show_short
-from segbench.reporting.table import COSTS, Comparison, Row, estimate
+from segbench.reporting.table import COSTS, Comparison, Row
 from segbench.scores.derive import MICRO
 
 Cells = tuple[list[str], list[list[str]]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from segbench.reporting.table import Estimate
+from segbench.reporting.estimate import Estimate
 
 NOTHING = "–"
 # The same name in tables and figures: in how many (seed, group) pairs a row scores higher than another.

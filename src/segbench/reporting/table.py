@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from segbench.errors import ConfigError
 from segbench.reporting.aside import (
     set_aside_copies,
@@ -22,6 +20,7 @@ from segbench.reporting.claims import JudgedClaim, judge
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import derive
 from segbench.reporting.declared import ask, declaration
+from segbench.reporting.estimate import Estimate, estimate
 from segbench.reporting.factors import (
     UNKNOWN,
     factor_value,
@@ -53,21 +52,6 @@ COSTS = (
     "peak_memory_bytes",
     "wall_seconds",
 )
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure over the seeds of one configuration.
-
-    Attributes:
-        mean: Mean of the n values; NaN when n is 0.
-        spread: Sample standard deviation (divided by n - 1); None when n is below 2.
-        n: Number of runs that have a value.
-    """
-
-    mean: float
-    spread: float | None
-    n: int
 
 
 @dataclass(frozen=True)
@@ -186,14 +170,6 @@ class Comparison:
     def single_unit(self) -> str:
         """One of :attr:`unit`."""
         return self.unit.replace("groups", "group") if self.unit != self.images else self.images.removesuffix("s")
-
-
-def estimate(values: Sequence[float | None]) -> Estimate:
-    """Return mean and sample standard deviation of the finite values."""
-    finite = np.array([value for value in values if value is not None and np.isfinite(value)], dtype=np.float64)
-    if not finite.size:
-        return Estimate(float("nan"), None, 0)
-    return Estimate(float(finite.mean()), float(finite.std(ddof=1)) if finite.size > 1 else None, int(finite.size))
 
 
 def compare(

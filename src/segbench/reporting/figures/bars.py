@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
+from segbench.reporting.estimate import Estimate, estimate
 from segbench.reporting.figures.canvas import NothingToDrawError, save
 from segbench.reporting.figures.legend import legend_below
 from segbench.reporting.figures.styles import colour, hatch, plain
 from segbench.reporting.palette import ink
-from segbench.reporting.table import Comparison, Estimate, Row, derive, estimate
+from segbench.reporting.table import Comparison, Row, derive
 
 SCORES = {"dice": "Dice", "iou": "IoU"}
 # Of labels: scores near 1 differ by what lacks to it.

@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from segbench.reporting.estimate import Estimate, estimate
 from segbench.reporting.evidence import Evidence
 from segbench.reporting.figures.canvas import NothingToDrawError, save
 from segbench.reporting.figures.legend import legend_below
 from segbench.reporting.figures.styles import INK, colour, marker, plain, score_name
 from segbench.reporting.render import devices
-from segbench.reporting.table import Comparison, Estimate, Row, estimate
+from segbench.reporting.table import Comparison, Row
 
 WIDTH, HEIGHT = 7.2, 2.6
 MOST_PANELS = 3
