@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.instantiation import explain_instantiation, first_line
 from segbench.suggest import nearest
+from segbench.torchvision_operators import declare_missing
 
 log = logging.getLogger("segbench")
 _CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -36,6 +37,8 @@ def run_entry_point(job: Callable[[], None]) -> int:
         74 disk, 75 run in use, 128 + n stopped by signal n), or 1 for an error of ours.
     """
     debug = any(argument.lower() == "debug=true" for argument in sys.argv)
+    # Before anything imports Lightning.
+    declare_missing()
     try:
         job()
     except (HydraException, OmegaConfBaseException) as error:

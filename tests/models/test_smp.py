@@ -1,12 +1,11 @@
-import subprocess
-import sys
-
 import pytest
 import torch
 from equations import assert_gradient_everywhere, weights
 
 from segbench.errors import CheckpointError, ConfigError
+from segbench.torchvision_operators import declare_missing
 
+declare_missing()
 smp = pytest.importorskip("segmentation_models_pytorch")
 
 from segbench.models.smp import SMP  # noqa: E402 - not without the package
@@ -74,28 +73,6 @@ def test_weights_that_cannot_be_fetched_say_so(monkeypatch):
     monkeypatch.setattr(smp.encoders, "hf_hub_download", fail)
     with pytest.raises(CheckpointError, match=r"^model.encoder_weights=imagenet: cannot be fetched \(OSError\); .*$"):
         SMP(3, 1, encoder_weights="imagenet")
-
-
-@pytest.mark.parametrize(("compiled", "declared"), [(False, 1), (True, 0)])
-def test_operators_of_torchvision_are_declared_only_where_they_are_missing(tmp_path, compiled, declared):
-    """A stand-in for torchvision that asks for its operators as real builds do."""
-    (tmp_path / "torchvision.py").write_text(
-        "import torch\n"
-        + ("library = torch.library.Library('torchvision', 'DEF')\n" if compiled else "")
-        + ("library.define('nms(Tensor a, Tensor b, float c) -> Tensor')\n" if compiled else "")
-        + "torch.library.register_fake('torchvision::nms')(lambda a, b, c: a)\n"
-    )
-    program = (
-        "from segbench.models import smp; smp._make_torchvision_importable(); smp._make_torchvision_importable();"
-        "import torchvision; print(len(smp._DECLARED))"
-    )
-    path = f"{tmp_path}:{':'.join(sys.path)}"
-    # -S: whatever a machine does to every Python that starts on it is left out.
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", program], env={"PYTHONPATH": path}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(declared)
 
 
 def test_the_command_line_s_arguments_reach_the_library(compose):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from segbench.errors import CheckpointError, ConfigError
 from segbench.models.blocks import require_positive
 from segbench.models.foreign import Foreign, require
 from segbench.suggest import nearest
-
-_DECLARED: list[torch.library.Library] = []
+from segbench.torchvision_operators import declare_missing
 
 
 class SMP(Foreign):
@@ -48,7 +45,7 @@ class SMP(Foreign):
         arguments: dict[str, Any] | None = None,
     ) -> None:
         require_positive(in_channels=in_channels, out_channels=out_channels)
-        _make_torchvision_importable()
+        declare_missing()
         library = require("segmentation_models_pytorch", "smp")
         if arch.lower() not in library.MODEL_ARCHITECTURES_MAPPING:
             names = [kind.__name__ for kind in library.MODEL_ARCHITECTURES_MAPPING.values()]
@@ -77,22 +74,3 @@ def _check_encoder(encoders: dict[str, Any], encoder: str, encoder_weights: str 
             f"model.encoder_weights={encoder_weights}: {encoder} has no such weights; use null or one of"
             f" {', '.join(published)}"
         )
-
-
-def _make_torchvision_importable() -> None:
-    """Declare two operators that some builds of torchvision need to be imported beside a torch for processors.
-
-    They are compiled into torchvision and cannot be loaded where its build is for CUDA and torch's is not. No network
-    calls them. Nothing is declared where torchvision can be imported as it is.
-    """
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError as error:
-        if "operator torchvision::" not in str(error):
-            raise
-        library = torch.library.Library("torchvision", "DEF")
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _DECLARED.append(library)  # they last as long as this object
-    except ImportError:
-        pass  # told with the library that needs it
