@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from segbench.entry import run_entry_point
 from segbench.errors import ConfigError
@@ -32,6 +33,7 @@ USAGE = """usage: python src/predict.py run=<run directory or checkpoint> images
 Masks hold class indices: PNG for images of any size, .nii.gz with the same grid for NIfTI volumes. Images are brought
 to the size (volumes to the spacing) that the network was trained at, and the prediction back to their own; a network
 trained on volumes takes an image file, which tells no spacing, as it is."""
+WINDOW = "write height and width in pixels, for example window=[512,512]"
 
 
 @dataclass
@@ -61,11 +63,17 @@ def parse(arguments: Sequence[str]) -> Options:
         key, equals, given[key] = argument.partition("=")
         if not equals or key not in known:
             raise ConfigError(f"{argument}: no such option{nearest(key, known)}; --help lists them")
+    window = given.get("window")
     try:
-        if "window" in given:
-            given |= OmegaConf.from_dotlist([f"window={given['window']}"])
+        if window is not None:
+            given |= OmegaConf.from_dotlist([f"window={window}"])
+    except YAMLError as error:
+        raise ConfigError(f"window={window}: {WINDOW}") from error
+    try:
         options = OmegaConf.merge(OmegaConf.structured(Options), given)
     except OmegaConfBaseException as error:
+        if str(error.full_key).startswith("window"):
+            raise ConfigError(f"window={window}: {WINDOW}") from error
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     for key in ("run", "images"):
         if OmegaConf.is_missing(options, key):
@@ -73,7 +81,7 @@ def parse(arguments: Sequence[str]) -> Options:
     if options.batch_size < 1:
         raise ConfigError(f"batch_size={options.batch_size}: must be at least 1")
     if options.window is not None and (len(options.window) != 2 or min(options.window) < 1):
-        raise ConfigError(f"window={options.window}: write height and width in pixels, for example window=[512,512]")
+        raise ConfigError(f"window={window}: {WINDOW}")
     if "overlap" in given and options.window is None:
         raise ConfigError(f"overlap={options.overlap}: is of windows; set window too, for example window=[512,512]")
     if not 0 <= options.overlap < 1:

@@ -90,7 +90,7 @@ def _killed_after_two_epochs(run, config, folder):
 
 
 def test_a_stage_that_waits_for_a_score_that_does_not_come_is_refused(config, run, tmp_path):
-    with pytest.raises(ConfigError, match="val/iou_cell: no such score"):
+    with pytest.raises(ConfigError, match=r"^augmentation.stages.\w+.monitor=val/iou_cell: \w+ has no such score"):
         run(config("val/iou_cell", 0.7), tmp_path / "run")
     with pytest.raises(ConfigError, match="fit_on"):
         run(config("val/loss", 0.7, "data.fit_on=train+val", "trainer.monitor=last"), tmp_path / "run")

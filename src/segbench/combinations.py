@@ -87,10 +87,12 @@ def check_curriculum(cfg: DictConfig, data: ImageData, names: list[str]) -> None
         return
     if cfg.data.get("fit_on", "train") != "train":
         raise ConfigError("data.fit_on=train+val: stages of a curriculum wait for validation scores; use fit_on=train")
-    for stage in data.augmentation.stages[1:]:
+    known = cfg.augmentation.stages
+    keys = [str(key) for key in known] if isinstance(known, DictConfig) else [str(i) for i in range(len(known))]
+    for key, stage in list(zip(keys, data.augmentation.stages, strict=True))[1:]:
         if stage.monitor not in names:
             like = nearest(str(stage.monitor), names)
-            raise ConfigError(f"augmentation: a stage waits for {stage.monitor}: no such score{like}")
+            raise ConfigError(f"augmentation.stages.{key}.monitor={stage.monitor}: {data.name} has no such score{like}")
 
 
 def check_metric(cfg: DictConfig, data: ImageData) -> None:

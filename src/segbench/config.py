@@ -222,6 +222,8 @@ def _describe(fault: Any) -> str:
         return f"{key}: unknown key"
     if fault["type"] == "missing":
         return f"{key}: missing"
+    if fault["type"] == "list_type" and isinstance(fault["input"], int):
+        return f"{key}={fault['input']}: should be a list, for example [{fault['input']},{fault['input']}]"
     message = fault["msg"].removeprefix("Input ")
     return f"{key}={fault['input']}: {message[0].lower() + message[1:]}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,17 @@ def test_the_end_of_a_run_shows_classes_and_accuracy(make_run, tmp_path: Path) -
     assert f"{f1_score(truth, prediction, average='macro'):.4f}" in text
     assert "background" not in text
     assert "83 GFLOPs an image" in text
+    assert "weights of epoch" not in text
+
+
+@pytest.mark.parametrize(("monitor", "words"), [("val/loss", "the best by val/loss"), ("last", "the last")])
+def test_the_end_of_a_run_says_which_epoch_was_scored(make_run, tmp_path: Path, monitor: str, words: str) -> None:  # type: ignore[no-untyped-def]
+    folder = make_run()
+    summary = json.loads((folder / "summary.json").read_text())
+    summary |= {"best": {"epoch": 3, "value": 0.5, "monitor": monitor}, "epochs": 5}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    console = Console(width=150, record=True, file=(tmp_path / "out").open("w"))
+    print_run(folder, console)
+    text = console.export_text()
+    assert f"weights of epoch 3 of 5, {words}" in text
+    assert "at 50x20 pixels" in text

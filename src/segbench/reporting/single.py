@@ -35,6 +35,9 @@ def print_run(directory: Path, console: Console) -> None:
             _print_labels(title, scores, console)
         else:
             _print_counts(title, scores, console)
+    if best := summary.get("best"):
+        chosen = "the last" if best["monitor"] == "last" else f"the best by {best['monitor']}"
+        console.print(f"weights of epoch {best['epoch']} of {summary['epochs']}, {chosen}", soft_wrap=True)
     if cost := summary.get("cost"):
         console.print(
             f"{cost['weights']:,} weights, {cost['flops_per_image'] / 1e9:,.4g} GFLOPs an image, "
@@ -64,7 +67,7 @@ def _print_counts(title: str, split: SplitCounts, console: Console) -> None:
     console.print(table)
     if objects := _object_scores(split, convention):
         console.print(f"objects: {objects}", soft_wrap=True)
-    sizes = sorted(f"{height}x{width}" for height, width in split.sizes)
+    sizes = sorted(f"{width}x{height}" for height, width in split.sizes)
     size = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} for one,"
     accuracy = f"pixel accuracy {_figure(mean_score(counts, 'pixel_accuracy', convention))}"
     accuracy += "" if split.background else f"; pooled mIoU {_figure(mean_score(counts, 'miou', convention))}"

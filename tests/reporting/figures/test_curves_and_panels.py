@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,6 +106,26 @@ def test_curves_have_a_colour_for_each_configuration(architectures, tmp_path):
     used = [close(tmp_path / "curves.png", rgb(colour)) for colour in COLOURS[:4]]
     assert min(used[:2]) > 100
     assert max(used[2:]) == 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "monitor", "titles"),
+    [
+        ("dice", "val/iou", ["Dice"]),
+        ("object_f1", "val/dice", ["Dice"]),
+        ("object_f1", "val/loss", []),
+        ("object_f1", "last", []),
+    ],
+)
+def test_a_score_without_curve_gives_way_to_what_chose_the_epoch(
+    architectures, tmp_path, monkeypatch, metric, monitor, titles
+):
+    shown = []
+    monkeypatch.setattr(Axes, "set_title", lambda axes, title, **style: shown.append(title))
+    architectures("unet", config={"trainer.monitor": monitor})
+    comparison = dataclasses.replace(compare(collect([architectures.root])), metric=metric)
+    draw_curves(comparison, tmp_path / "curves.png")
+    assert shown == ["training loss", "validation loss", *(f"validation {title}" for title in titles)]
 
 
 def test_a_band_spans_the_seeds_and_longer_runs_go_on_as_lines(architectures, tmp_path, monkeypatch):

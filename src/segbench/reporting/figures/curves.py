@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ BAND = "lines: mean over seeds; bands: lowest to highest seed; thin lines: seeds
 def draw_curves(comparison: Comparison, path: Path) -> None:
     """Draw training loss, validation loss and the deciding metric on the validation split over the epochs.
 
-    Runs that did not finish are drawn too, as far as they came. Where the stages of a curriculum begin, the curves have
-    upright marks.
+    A metric that has no curve gives its place to the score that chose the best epoch. Runs that did not finish are
+    drawn too, as far as they came. Where the stages of a curriculum begin, the curves have upright marks.
 
     Args:
         comparison: The experiment.
@@ -65,8 +65,18 @@ def draw_curves(comparison: Comparison, path: Path) -> None:
 def _panels(comparison: Comparison) -> list[tuple[str, str]]:
     """Return the metrics.csv columns to draw, with titles: only those that some run has."""
     wanted = [("train/loss", "training loss"), ("val/loss", "validation loss")]
-    wanted.append((f"val/{comparison.metric}", f"validation {score_name(comparison.metric)}"))
+    # What only the final evaluation measures (SEG, say) has no curve: the score that chose the best epoch stands in.
+    scores = [comparison.metric] if _curves(comparison, f"val/{comparison.metric}") else _monitored(comparison)
+    wanted += [(f"val/{score}", f"validation {score_name(score)}") for score in scores]
     return [(key, title) for key, title in wanted if _curves(comparison, key)]
+
+
+def _monitored(comparison: Comparison) -> list[str]:
+    """Return the validation scores, other than the loss, by which runs chose their best epoch."""
+    trainers = [run.config.get("trainer") for row in comparison.rows for run in row.runs]
+    monitors = [str(trainer.get("monitor")) for trainer in trainers if isinstance(trainer, Mapping)]
+    found = dict.fromkeys(name.removeprefix("val/") for name in monitors if name.startswith("val/"))
+    return [name for name in found if name != "loss"]
 
 
 def _curves(comparison: Comparison, key: str) -> list[pd.Series]:

@@ -49,7 +49,7 @@ def draw_epochs(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     if row is None or run is None or kept is None:
         raise NothingToDrawError("no finished run kept predictions after epochs (callbacks.panels.at_epochs)")
     seed = "" if run.seed is None else f", seed {run.seed}"
-    words = f"{row.label}{seed}: the same validation images, of small objects a part"
+    words = f"{row.label}{seed}: the same validation images, a cut-out of each where objects are small"
     scores = _scores(run, comparison.metric)
     if scores:
         words += f"; below the epoch the validation {score_name(comparison.metric)} after it, of all validation images"
