@@ -142,6 +142,28 @@ def test_crops_are_parts_of_the_frame_drawn_by_seed_epoch_and_frame(make, root):
     assert make(input="crop").crop == (512, 512)
 
 
+def test_crops_can_be_drawn_from_frames_that_are_resized_first(make):
+    from segbench.data.loader import Draw
+
+    resized, cropped = make(size=[16, 32], labels="ids"), make(input="crop", frame=[16, 32], size=[8, 8], labels="ids")
+    resized.setup()
+    cropped.setup()
+    for split in ("train", "val"):
+        for whole, same in zip(
+            resized.scored(split) if split == "val" else resized.datasets[split], cropped.datasets[split], strict=True
+        ):
+            assert torch.equal(whole["image"], same["image"])
+            assert torch.equal(whole["mask"], same["mask"])
+    item = cropped.datasets["train"][Draw(0, 0)]
+    whole = cropped.datasets["train"][0]
+    places = [(top, left) for top in range(9) for left in range(25)]
+    assert any(
+        torch.equal(item["image"], whole["image"][:, top : top + 8, left : left + 8])
+        and torch.equal(item["mask"], whole["mask"][top : top + 8, left : left + 8])
+        for top, left in places
+    )
+
+
 def test_crops_reach_every_edge_and_may_be_the_whole_frame(make):
     module = make(input="crop", size=[HEIGHT, WIDTH - 1], labels="ids")
     module.setup()
@@ -243,6 +265,8 @@ def test_nothing_there_says_where_to_get_it(make, root, tmp_path):
         ({"split_by": "image"}, "data.split_by=image"),
         ({"input": "crop", "resident": True}, "data.resident=true"),
         ({"input": "crop", "tiles": "2x2"}, "data.tiles: crops are drawn from whole frames"),
+        ({"frame": [16, 32]}, r"data.frame=\[16, 32\]: is for crops"),
+        ({"input": "crop", "frame": [16, 32], "size": [17, 32]}, r"larger than the frames \(\[16,32\]\)"),
         ({"input": "crop"}, r"data.size=\[512,512\]: larger than the frames \(\[32,64\]\)"),
     ],
 )

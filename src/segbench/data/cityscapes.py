@@ -60,11 +60,12 @@ class CityscapesData(SegmentationData):
         input: ``resize``: frames are resized (images bilinearly, labels by nearest neighbour). ``crop``: training sees
             a random crop of each frame, drawn by (seed, epoch, frame), and validation whole frames.
         size: Height and width that is resized to (256x512 by default), or of the crop (512x512 by default).
+        frame: Height and width that frames are resized to before crops are drawn; None keeps theirs. Only for crops.
         normalise: Whether a channel's mean and deviation over the training frames become 0 and 1; else networks see
             values from 0 to 1.
         full_resolution_scores: Whether the final scores are taken of the frames' own size too (split ``val_full``):
-            probabilities brought back bilinearly, against the labels as they were drawn. With crops frames are
-            validated at their own size anyway, and both splits are the same.
+            probabilities brought back bilinearly, against the labels as they were drawn. With crops of frames as they
+            are these are validated at their own size anyway, and both splits are the same.
         **options: See :class:`SegmentationData`.
     """
 
@@ -79,6 +80,7 @@ class CityscapesData(SegmentationData):
         labels: str = "train_ids",
         input: str = "resize",
         size: Sequence[int] | None = None,
+        frame: Sequence[int] | None = None,
         normalise: bool = True,
         full_resolution_scores: bool = False,
         **options: Any,
@@ -86,7 +88,9 @@ class CityscapesData(SegmentationData):
         if input not in _SIZES:
             raise ConfigError(f"data.input={input}: choose resize or crop")
         used = _SIZES[input] if size is None else (int(size[0]), int(size[1]))
-        super().__init__(size=used if input == "resize" else None, **options)
+        if frame is not None and input == "resize":
+            raise ConfigError(f"data.frame={list(frame)}: is for crops; with data.input=resize set data.size")
+        super().__init__(size=used if input == "resize" else frame, **options)
         if self.split_by != "group":
             raise ConfigError("data.split_by=image: the splits of cityscapes are the official ones; use group")
         if input == "crop" and self.resident is True:
@@ -194,8 +198,9 @@ class CityscapesData(SegmentationData):
         super().setup(stage)
         if self.crop is None:
             return
-        if any(side > whole for side, whole in zip(self.crop, self.frame_size, strict=True)):
-            (height, width), (whole_height, whole_width) = self.crop, self.frame_size
+        frame = self.size or self.frame_size
+        if any(side > whole for side, whole in zip(self.crop, frame, strict=True)):
+            (height, width), (whole_height, whole_width) = self.crop, frame
             raise ConfigError(
                 f"data.size=[{height},{width}]: larger than the frames ([{whole_height},{whole_width}]);"
                 " a crop must lie inside them"
