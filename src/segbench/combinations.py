@@ -20,6 +20,7 @@ from segbench.scores.labels import ACCURACY, CLASS_SCORES
 from segbench.suggest import nearest
 from segbench.tasks import ByHandTask, ClassificationTask, SegmentationTask
 from segbench.tasks.base import Task
+from segbench.tasks.windows import Windows
 
 _TASKS: dict[str, type[Task[Any]]] = {"segmentation": SegmentationTask, "classification": ClassificationTask}
 
@@ -55,6 +56,15 @@ def count_outputs(cfg: DictConfig, data: ImageData) -> int:
     if sigmoid and data.num_classes != 2:
         raise ConfigError(f"activation=sigmoid: {data.name} has {data.num_classes} classes; use activation=softmax")
     return 1 if sigmoid else data.num_classes
+
+
+def prediction_windows(cfg: DictConfig, data: ImageData) -> Windows | None:
+    """Return how images are cut for prediction: by ``predict.window``, or as training images are by ``data.tiles``."""
+    # Runs from before these keys have none in their checkpoints.
+    window = OmegaConf.select(cfg, "predict.window")
+    if window is not None:
+        return Windows(size=(window[0], window[1]), overlap=cfg.predict.overlap)
+    return None if data.tiles == (1, 1) else Windows(tiles=data.tiles)
 
 
 def check_monitor(cfg: DictConfig, names: list[str]) -> None:

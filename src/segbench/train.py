@@ -21,6 +21,7 @@ from segbench.combinations import (
     check_metric,
     check_monitor,
     count_outputs,
+    prediction_windows,
     task_class,
 )
 from segbench.config import validate
@@ -43,7 +44,6 @@ from segbench.runs.signals import StopRequested, StopSignals, stop_signals
 from segbench.tasks import SegmentationTask
 from segbench.tasks.base import Task
 from segbench.tasks.initialise import freeze, load_weights
-from segbench.tasks.windows import Windows
 from segbench.trainer import build_trainer, check_precision, quiet_lightning
 
 log = logging.getLogger("segbench")
@@ -182,15 +182,6 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task
     return task
 
 
-def prediction_windows(cfg: DictConfig, data: ImageData) -> Windows | None:
-    """Return how images are cut for prediction: by ``predict.window``, or as training images are by ``data.tiles``."""
-    # Runs from before these keys have none in their checkpoints.
-    window = OmegaConf.select(cfg, "predict.window")
-    if window is not None:
-        return Windows(size=(window[0], window[1]), overlap=cfg.predict.overlap)
-    return None if data.tiles == (1, 1) else Windows(tiles=data.tiles)
-
-
 def build_data(cfg: DictConfig) -> ImageData:
     """Build the data module of a configuration; no file of it is read."""
     augmentation = build("augmentation", cfg)
@@ -229,6 +220,7 @@ def _fit_and_evaluate(
         ],
     )
     resume_from = _resume_point(run)
+    log.info("%s", data.describe())
     started = time.monotonic()
     trainer.fit(task, datamodule=data, ckpt_path=resume_from)
     if checkpoints.stop_signal:

@@ -64,3 +64,9 @@ def test_training_images_are_scored_as_they_are_where_that_is_asked_for(tmp_path
     assert [name for name, _ in items] == whole.datasets["train"].ids == data.scored("train").ids
     for index, (_, image) in enumerate(items):
         assert np.array_equal(image, whole.datasets["train"][index]["image"])
+
+
+def test_what_is_trained_on_and_validated_is_told_in_one_line(tmp_path):
+    data = phantom(tmp_path, tiles="2x3")
+    train, val = (len(data.datasets[split]) for split in ("train", "val"))
+    assert data.describe() == f"training on {train} images of 16x16, validating {val} images of 48x32"

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from segbench.data import resident
 from segbench.data.dataset import ImageDataset
-from segbench.data.loader import BatchSize, ReplayLoader, images_per_batch, progress_of, stage_of, steps_of
+from segbench.data.loader import BatchSize, Draw, ReplayLoader, images_per_batch, progress_of, stage_of, steps_of
 from segbench.data.resident import ResidentLoader, ResidentTensors
 from segbench.errors import ConfigError
 
@@ -75,6 +75,15 @@ class Loaders(pl.LightningDataModule):
     def scored(self, split: str) -> ImageDataset:
         """Return the images of a split as they are scored: whole, and not augmented."""
         return self.datasets[SCORED_TRAIN if split == "train" else split]
+
+    def describe(self) -> str:
+        """Return in one line what is trained on and validated, after augmentation, cutting and cropping."""
+        parts = []
+        for verb, split, key in (("training on", "train", Draw(0, 0)), ("validating", "val", 0)):
+            if split in self.datasets:
+                height, width = self.datasets[split][key]["image"].shape[-2:]
+                parts.append(f"{verb} {len(self.datasets[split])} images of {width}x{height}")
+        return ", ".join(parts)
 
     def test_dataloader(self) -> list[Any]:
         """Return the batches of :meth:`eval_dataloaders`, in its order."""
