@@ -11,13 +11,16 @@ from segbench.models.r2unet import RecurrentConv
 class Equations(Layers):
     """The recurrence unrolled by hand; tensors are taken by name."""
 
+    shared = False
+
     def recurrent(self, x, name, t):
         kernel, bias = self.w[f"{name}.0.weight"], self.w[f"{name}.0.bias"]
         state = torch.zeros_like(x)
-        for _ in range(t + 1):
+        for step in range(t + 1):
             columns = torch.nn.functional.unfold(x + state, 3, padding=1)
             state = (kernel.flatten(1) @ columns).unflatten(2, x.shape[2:]) + bias[:, None, None]
-            state = self.norm(state, f"{name}.1").clamp(min=0)
+            own = f"{name}.later.{step - 1}" if step and not self.shared else f"{name}.1"
+            state = self.norm(state, own).clamp(min=0)
         return state
 
     def block(self, x, name, t, residual):
@@ -59,18 +62,43 @@ def test_gates_cost_what_they_cost_the_attention_u_net():
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("kind", [R2UNet, R2AttentionUNet])
+@pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize(("t", "residual"), [(2, True), (2, False), (0, True), (1, False)])
-def test_outputs_agree_with_the_recurrence_unrolled(kind, t, residual, training):
+def test_outputs_agree_with_the_recurrence_unrolled(kind, t, residual, training, shared):
     torch.manual_seed(0)
-    network = randomised(kind(3, 2, width=4, depth=3, t=t, residual=residual)).train(training)
+    network = kind(3, 2, width=4, depth=3, t=t, residual=residual, shared_statistics=shared)
+    network = randomised(network).train(training)
     image = torch.randn(2, 3, 12, 20, dtype=torch.float64)
-    expected = Equations(network)(image, 3, t, residual, kind is R2AttentionUNet)
+    equations = Equations(network)
+    equations.shared = shared
+    expected = equations(image, 3, t, residual, kind is R2AttentionUNet)
     torch.testing.assert_close(network(image), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_statistics_are_shared_by_all_steps_of_the_recurrence():
+def test_each_step_keeps_the_statistics_of_what_it_normalises():
     torch.manual_seed(0)
     layer, x = RecurrentConv(3, t=2).double(), torch.randn(2, 3, 5, 5, dtype=torch.float64)
+    for norm in (layer[1], *layer.later):
+        norm.momentum = 1.0
+    with torch.no_grad():
+        layer[1].weight.uniform_(0.5, 2)
+        layer[1].bias.uniform_(-1, 1)
+    trained = layer(x)
+    conv, state = layer[0], 0
+    for norm in (layer[1], *layer.later):
+        inner = conv(x + state)
+        torch.testing.assert_close(norm.running_mean, inner.mean(dim=(0, 2, 3)))
+        torch.testing.assert_close(norm.running_var, inner.var(dim=(0, 2, 3)))
+        state = torch.nn.functional.batch_norm(inner, None, None, layer[1].weight, layer[1].bias, True).clamp(min=0)
+        assert norm.weight is layer[1].weight
+        assert norm.bias is layer[1].bias
+    # So a network in evaluation is the one that was trained, but for the variance's n - 1.
+    torch.testing.assert_close(layer.eval()(x), trained, rtol=0.1, atol=0.05)
+
+
+def test_statistics_can_be_shared_by_all_steps_of_the_recurrence():
+    torch.manual_seed(0)
+    layer, x = RecurrentConv(3, t=2, shared_statistics=True).double(), torch.randn(2, 3, 5, 5, dtype=torch.float64)
     conv, mean, state = layer[0], torch.zeros(3, dtype=torch.float64), 0
     for _ in range(3):
         inner = conv(x + state)
