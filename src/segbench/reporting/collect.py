@@ -29,7 +29,7 @@ from segbench.reporting.run_files import (
     named,
     summary_file,
 )
-from segbench.reporting.settings import flatten, without_places
+from segbench.reporting.settings import flatten, without_places, without_unused
 
 State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "set aside"]
 # What a run makes before it says who it is, or what is left of one that was half deleted.
@@ -98,8 +98,8 @@ class Run:
 
     @cached_property
     def comparable(self) -> dict[str, Hashable]:
-        """The settings without the run's own places and seed in their texts."""
-        return without_places(self.settings, self.config, self.seed)
+        """The settings that are used, without the run's own places and seed in their texts."""
+        return without_places(without_unused(self.settings), self.config, self.seed)
 
 
 def collect(paths: Iterable[Path], console: Console | None = None) -> list[Run]:
