@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ from PIL import Image
 
 from segbench.data.carvana import CarvanaData
 from segbench.data.loader import Draw
+from segbench.data.records import Record
+from segbench.data.segmentation import SegmentationData
 
 _ROUNDS = 5
 _DECODED = 24
@@ -32,8 +34,18 @@ def carvana_epoch(folder: Path, data: str | None) -> tuple[float, float, str]:
         source = "generated files of Carvana's size and formats (SEGBENCH_DATA has no carvana)"
     module = CarvanaData(root=str(root), size=[224, 224], cache_dir=folder / "cache")
     module.setup()
-    train = module.datasets["train"]
     records = [module.records[index] for index in module.splits["train"]][:_DECODED]
+    return *cache_and_decoding(module, records), source
+
+
+def cache_and_decoding(module: SegmentationData, records: Sequence[Record]) -> tuple[float, float]:
+    """Return seconds a training image from the cache, and seconds an image decoded, medians of several rounds.
+
+    Args:
+        module: The data module, set up.
+        records: What is decoded.
+    """
+    train = module.datasets["train"]
 
     def from_cache() -> None:
         for index in range(len(train)):
@@ -48,7 +60,7 @@ def carvana_epoch(folder: Path, data: str | None) -> tuple[float, float, str]:
     for _ in range(_ROUNDS):
         cached.append(seconds(from_cache) / len(train))
         decoded.append(seconds(decode) / len(records))
-    return statistics.median(cached), statistics.median(decoded), source
+    return statistics.median(cached), statistics.median(decoded)
 
 
 def generate(root: Path, cars: int = 10, views: int = 4) -> None:

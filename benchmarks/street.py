@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-import statistics
 import sys
 import tempfile
 import time
@@ -19,15 +18,13 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from benchmarks.data import seconds
+from benchmarks.data import cache_and_decoding
 from segbench.data.cityscapes import CityscapesData
-from segbench.data.loader import Draw
 
 HEIGHT, WIDTH = 1024, 2048
 FULL = {"train": 2975, "val": 500}
 # Different files; the others are links to them. Each is decoded every time, as a file of its own would be.
 _DISTINCT = 8
-_ROUNDS = 5
 _DECODED = 12
 
 
@@ -46,23 +43,7 @@ def street_epoch(folder: Path, data: str | None) -> tuple[float, float, str]:
         source = "generated files of Cityscapes' size and format (SEGBENCH_DATA has no cityscapes)"
     module = CityscapesData(root=str(root), cache_dir=folder / "cache")
     module.setup()
-    train = module.datasets["train"]
-    records = module.records[:_DECODED]
-
-    def from_cache() -> None:
-        for index in range(len(train)):
-            train[Draw(0, index)]
-
-    def decode() -> None:
-        for record in records:
-            module.read(record)
-
-    from_cache()
-    cached, decoded = [], []
-    for _ in range(_ROUNDS):
-        cached.append(seconds(from_cache) / len(train))
-        decoded.append(seconds(decode) / len(records))
-    return statistics.median(cached), statistics.median(decoded), source
+    return *cache_and_decoding(module, module.records[:_DECODED]), source
 
 
 def generate(root: Path, frames: dict[str, int]) -> None:
