@@ -56,11 +56,12 @@ def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
             now[name] = find()
         except SegbenchError as error:
             log.warning("not compared with what the run was trained on: %s", error)
+    now = _with_known_data(run, data, now)
     if now.get("data_fingerprint", known := run.identity().get("data_fingerprint")) != known:
         log.info("the data files have other times than when the run was begun; comparing what is in them")
         data.setup()
-        now["data_fingerprint"] = data.fingerprint
-    run.check_sources(_with_known_data(run, data, now))
+        now = _with_known_data(run, data, now | {"data_fingerprint": data.fingerprint})
+    run.check_sources(now)
 
 
 def _with_known_data(run: RunDirectory, data: ImageData, now: dict[str, str]) -> dict[str, str]:
