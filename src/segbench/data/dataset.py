@@ -141,8 +141,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
     ) -> tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]:
         augmentation = self.augmentation
         assert augmentation is not None
-        again = (draw.repeat,) if draw.repeat else ()
-        seed = derive_seed(self.seed, "augment", draw.epoch, int(draw.item), *again)
+        seed = derive_seed(self.seed, "augment", *draw.counters)
         moved = dict[str, NDArray[Any]]()
 
         def move(pixels: NDArray[Any], mask: NDArray[np.uint8]) -> Pair:
@@ -155,8 +154,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
 
     def _part(self, size: tuple[int, int], crop: tuple[int, int], draw: Draw) -> tuple[slice, ...]:
         """Return where a draw's crop lies in an image of this height and width."""
-        again = (draw.repeat,) if draw.repeat else ()
-        chance = generator(self.seed, "crop", draw.epoch, int(draw.item), *again)
+        chance = generator(self.seed, "crop", *draw.counters)
         starts = [int(chance.integers(whole - side + 1)) for whole, side in zip(size, crop, strict=True)]
         return tuple(slice(start, start + side) for start, side in zip(starts, crop, strict=True))
 

@@ -37,6 +37,11 @@ class Draw(NamedTuple):
     repeat: int = 0
     stage: int = 0
 
+    @property
+    def counters(self) -> tuple[int, ...]:
+        """What its random numbers are drawn by; the first pass draws as if there were no other."""
+        return (self.epoch, self.item, *((self.repeat,) if self.repeat else ()))
+
 
 def images_per_batch(batch_size: BatchSize, dataset: Dataset[Any]) -> int:
     """Return how many images a batch of a data set holds; never more than there are where all are asked for."""
