@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segbench.data.records import Record, find_files, pair
+from segbench.data.records import Record, find_files, pair, require_root
 from segbench.data.segmentation import SegmentationData
 from segbench.errors import DataError
 
@@ -28,16 +28,14 @@ class CarvanaData(SegmentationData):
 
     def find_records(self) -> tuple[list[Record], list[str]]:
         """Pair photographs and masks by name."""
-        assert self.root is not None
-        if not self.root.is_dir():
-            raise DataError(f"data.root={self.root}: no such folder (set data.root or SEGBENCH_DATA); {_HOW_TO_GET_IT}")
-        photographs = next((self.root / name for name in ("train_hq", "train") if (self.root / name).is_dir()), None)
+        root = require_root(self.root, _HOW_TO_GET_IT)
+        photographs = next((root / name for name in ("train_hq", "train") if (root / name).is_dir()), None)
         if photographs is None:
             raise DataError(f"data.root={self.root}: neither train_hq nor train is there; {_HOW_TO_GET_IT}")
-        if not (self.root / "train_masks").is_dir():
+        if not (root / "train_masks").is_dir():
             raise DataError(f"data.root={self.root}: train_masks is not there; {_HOW_TO_GET_IT}")
         images = find_files(photographs, (".jpg", ".jpeg"), "<car>_<view>.jpg")
-        masks = find_files(self.root / "train_masks", (".gif", ".png", ".jpg"), "<car>_<view>_mask.gif")
+        masks = find_files(root / "train_masks", (".gif", ".png", ".jpg"), "<car>_<view>_mask.gif")
         pairs, faults = pair(images, masks, lambda path: path.stem, _photograph_of)
         return [Record(key, key.rpartition("_")[0] or key, image, mask) for key, image, mask in pairs], faults
 

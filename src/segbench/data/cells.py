@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from segbench.data.frames import FrameData
 from segbench.data.plane import resample_labels
 from segbench.data.reading import read_mask
-from segbench.data.records import Record, find_files, pair
-from segbench.errors import DataError
+from segbench.data.records import Record, find_files, pair, require_root
+from segbench.data.splits import split_by_part
 from segbench.scores.objects import components
 
-PARTS = {"Train": "train", "Val": "val"}
+PARTS = {"train": "Train", "val": "Val"}
 _EXPECTED = "Train and Val, each with Raw/*.png and Seg/ of the same names"
 _FRAME = re.compile(r".*_t_(\d+)_y_1_x_1")
 
@@ -47,14 +47,10 @@ class CellsData(FrameData):
 
     def find_records(self) -> tuple[list[Record], list[str]]:
         """Pair frames and labels of both parts."""
-        assert self.root is not None
-        if not self.root.is_dir():
-            raise DataError(
-                f"data.root={self.root}: no such folder (set data.root or SEGBENCH_DATA); expected {_EXPECTED}"
-            )
+        root = require_root(self.root, f"expected {_EXPECTED}")
         records, faults = [], []
-        for part in PARTS:
-            images, labels = (find_files(self.root / part / kind, (".png",), _EXPECTED) for kind in ("Raw", "Seg"))
+        for part in PARTS.values():
+            images, labels = (find_files(root / part / kind, (".png",), _EXPECTED) for kind in ("Raw", "Seg"))
             pairs, more = pair(images, labels, _frame, _frame)
             records += [Record(f"{part}/{key}", f"{part}/{key}", image, label) for key, image, label in pairs]
             faults += more
@@ -62,10 +58,7 @@ class CellsData(FrameData):
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
         """Return the official split: ``train`` and ``val``."""
-        return {
-            split: [index for index, record in enumerate(records) if record.id.startswith(f"{part}/")]
-            for part, split in PARTS.items()
-        }
+        return split_by_part([record.id for record in records], PARTS)
 
     def instances(self, record: Record) -> NDArray[np.int32]:
         """Return the cell of every pixel, int32 (H,W), 0 for none, on the grid of the stored mask.

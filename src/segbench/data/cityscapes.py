@@ -16,8 +16,9 @@ from segbench.data.cache import Arrays, Pair
 from segbench.data.cityscapes_labels import LABELS, choose_labels
 from segbench.data.plane import Plane
 from segbench.data.reading import check_same_size, map_labels, read_mask
-from segbench.data.records import Record
+from segbench.data.records import Record, require_root
 from segbench.data.segmentation import SegmentationData
+from segbench.data.splits import split_by_part
 from segbench.data.volumes import VolumeSlices
 from segbench.errors import ConfigError, DataError
 
@@ -107,16 +108,14 @@ class CityscapesData(SegmentationData):
 
     def find_records(self) -> tuple[list[Record], list[str]]:
         """Pair frames and labels of both splits by city and name."""
-        assert self.root is not None
         get_it = f"get leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from {SITE} and unpack both there"
-        if not self.root.is_dir():
-            raise DataError(f"data.root={self.root}: no such folder (set data.root or SEGBENCH_DATA); {get_it}")
+        root = require_root(self.root, get_it)
         records: list[Record] = []
         faults: list[str] = []
         for split in SPLITS:
-            images = _files(self.root / "leftImg8bit" / split, _IMAGE)
-            labels = _files(self.root / "gtFine" / split, _LABEL)
-            faults += [_unlabelled(self.root, split, key, images[key]) for key in sorted(images.keys() - labels.keys())]
+            images = _files(root / "leftImg8bit" / split, _IMAGE)
+            labels = _files(root / "gtFine" / split, _LABEL)
+            faults += [_unlabelled(root, split, key, images[key]) for key in sorted(images.keys() - labels.keys())]
             faults += [f"{labels[key]}: label without image" for key in sorted(labels.keys() - images.keys())]
             both = sorted(images.keys() & labels.keys())
             records += [Record(f"{split}/{key}", key.partition("/")[0], images[key], labels[key]) for key in both]
@@ -126,9 +125,7 @@ class CityscapesData(SegmentationData):
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
         """Return the official split."""
-        return {
-            part: [index for index, record in enumerate(records) if record.id.startswith(f"{part}/")] for part in SPLITS
-        }
+        return split_by_part([record.id for record in records], {part: part for part in SPLITS})
 
     # -- frames ------------------------------------------------------------------------------------
 

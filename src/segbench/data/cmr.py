@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from segbench.data.records import Record, find_files, pair
+from segbench.data.records import Record, find_files, pair, require_root
 from segbench.data.segmentation import SegmentationData
-from segbench.errors import ConfigError, DataError
+from segbench.data.splits import split_by_part
+from segbench.errors import ConfigError
 
 
 class CMRData(SegmentationData):
@@ -35,13 +36,11 @@ class CMRData(SegmentationData):
 
     def find_records(self) -> tuple[list[Record], list[str]]:
         """Pair images and masks of both folders."""
-        assert self.root is not None
-        if not self.root.is_dir():
-            raise DataError(f"data.root={self.root}: no such folder (set data.root or SEGBENCH_DATA)")
+        root = require_root(self.root)
         records, faults = [], []
         for folder in ("train", "val"):
-            images = find_files(self.root / folder / "image", (".png",), "cmrN.png")
-            masks = find_files(self.root / folder / "mask", (".png", ".jpg"), "cmrN_mask.png")
+            images = find_files(root / folder / "image", (".png",), "cmrN.png")
+            masks = find_files(root / folder / "mask", (".png", ".jpg"), "cmrN_mask.png")
             pairs, more = pair(images, masks, lambda path: path.stem, lambda path: path.stem.removesuffix("_mask"))
             records += [Record(f"{folder}/{key}", f"{folder}/{key}", image, mask) for key, image, mask in pairs]
             faults += more
@@ -51,7 +50,4 @@ class CMRData(SegmentationData):
         """Return the official split, or a new one of all labelled images."""
         if self.split_kind == "resplit":
             return super().split(records)
-        return {
-            part: [i for i, record in enumerate(records) if record.id.startswith(f"{part}/")]
-            for part in ("train", "val")
-        }
+        return split_by_part([record.id for record in records], {"train": "train", "val": "val"})

@@ -18,7 +18,7 @@ from segbench.data.download import RemoteFile, fetch
 from segbench.data.frames import FrameData
 from segbench.data.plane import resample, resample_labels
 from segbench.data.reading import check_same_size, read_instances
-from segbench.data.records import Record, find_files, pair
+from segbench.data.records import Record, find_files, pair, require_root
 from segbench.data.splits import split_last_block, split_official
 from segbench.data.unpack import unpack
 from segbench.errors import ConfigError, DataError
@@ -134,9 +134,7 @@ class CTCData(FrameData):
         if folder.is_dir():
             return folder
         if self.data_set is None:
-            raise DataError(
-                f"data.root={self.root}: no such folder (set data.root or SEGBENCH_DATA); expected {_EXPECTED}"
-            )
+            return require_root(self.root, f"expected {_EXPECTED}")
         archive, address = self.root / f"{self.data_set}.zip", f"{self.url}/{self.data_set}.zip"
         if not archive.is_file():
             if self.checksum is None:

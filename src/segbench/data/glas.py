@@ -17,7 +17,7 @@ from segbench.data.checksums import check_digest
 from segbench.data.objects import ObjectData
 from segbench.data.plane import resample_labels
 from segbench.data.reading import read_image, read_mask
-from segbench.data.records import Record, pair
+from segbench.data.records import Record, pair, require_root
 from segbench.data.segmentation import SegmentationData
 from segbench.data.splits import split_groups, split_official
 from segbench.data.stains import PERCENTILES, measure_stains, stain_channels
@@ -115,21 +115,19 @@ class GlasData(ObjectData, SegmentationData):
 
     def _folder(self) -> Path:
         """Return the folder of the images, unpacked first where there is only the archive."""
-        assert self.root is not None
         get_it = f"get {ARCHIVE} from {SITE} and put it, or what is in it, there"
-        if not self.root.is_dir():
-            raise DataError(f"data.root={self.root}: no such folder (set data.root or SEGBENCH_DATA); {get_it}")
-        inside = [path for path in sorted(self.root.iterdir()) if (path / GRADES).is_file()]
-        folder = inside[0] if len(inside) == 1 and not (self.root / GRADES).is_file() else self.root
+        root = require_root(self.root, get_it)
+        inside = [path for path in sorted(root.iterdir()) if (path / GRADES).is_file()]
+        folder = inside[0] if len(inside) == 1 and not (root / GRADES).is_file() else root
         if (folder / GRADES).is_file():
             return folder
-        if any(self.root.glob("*.bmp")):
-            raise DataError(f"{self.root / GRADES}: missing; it tells the patient of each image (from {SITE})")
-        archive = self.root / ARCHIVE
+        if any(root.glob("*.bmp")):
+            raise DataError(f"{root / GRADES}: missing; it tells the patient of each image (from {SITE})")
+        archive = root / ARCHIVE
         if not archive.is_file():
-            raise DataError(f"data.root={self.root}: no images there; {get_it}")
-        unpack(archive, self.root, _place, GRADES, self.checksum)
-        return self.root
+            raise DataError(f"data.root={root}: no images there; {get_it}")
+        unpack(archive, root, _place, GRADES, self.checksum)
+        return root
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
         """Return the official split or one by patients, with validation images of patients who do not train."""

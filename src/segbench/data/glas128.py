@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from segbench.data.objects import ObjectData
-from segbench.data.records import Record, find_files, pair
+from segbench.data.records import Record, find_files, pair, require_root
 from segbench.data.segmentation import SegmentationData
 from segbench.data.splits import split_official
-from segbench.errors import ConfigError, DataError
+from segbench.errors import ConfigError
 
 PARTS = ("Train", "Test")
 _EXPECTED = "Train and Test, each with image_NN.png and label_NN.png"
@@ -46,14 +46,10 @@ class Glas128Data(ObjectData, SegmentationData):
 
     def find_records(self) -> tuple[list[Record], list[str]]:
         """Pair images and labels of both folders."""
-        assert self.root is not None
-        if not self.root.is_dir():
-            raise DataError(
-                f"data.root={self.root}: no such folder (set data.root or SEGBENCH_DATA); expected {_EXPECTED}"
-            )
+        root = require_root(self.root, f"expected {_EXPECTED}")
         records, faults = [], []
         for part in PARTS:
-            files = find_files(self.root / part, (".png",), _EXPECTED)
+            files = find_files(root / part, (".png",), _EXPECTED)
             images = [path for path in files if path.stem.startswith("image_")]
             labels = [path for path in files if path.stem.startswith("label_")]
             faults += [

@@ -30,6 +30,23 @@ class Record:
     mask: Path | None = None
 
 
+def require_root(root: Path | None, hint: str = "") -> Path:
+    """Return the folder of a data set.
+
+    Args:
+        root: ``data.root``.
+        hint: What should be there, or how to get it, for the message.
+
+    Raises:
+        DataError: If there is no such folder.
+    """
+    assert root is not None
+    if not root.is_dir():
+        more = f"; {hint}" if hint else ""
+        raise DataError(f"data.root={root}: no such folder (set data.root or SEGBENCH_DATA){more}")
+    return root
+
+
 def find_files(folder: Path, suffixes: Iterable[str], expected: str) -> list[Path]:
     """Return the files of a folder with one of the suffixes, by name.
 

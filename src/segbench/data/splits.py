@@ -69,6 +69,19 @@ def split_official(groups: Sequence[str], test: Sequence[bool], val_fraction: fl
     return splits | ({"test": official_test} if official_test else {})
 
 
+def split_by_part(ids: Sequence[str], parts: Mapping[str, str]) -> dict[str, list[int]]:
+    """Return an official split that the folders tell.
+
+    Args:
+        ids: Ids of the records, ``<folder>/...``.
+        parts: From the split's name to its folder.
+    """
+    return {
+        split: [index for index, name in enumerate(ids) if name.startswith(f"{folder}/")]
+        for split, folder in parts.items()
+    }
+
+
 def split_last_block(test: Sequence[bool], val_fraction: float) -> dict[str, list[int]]:
     """Keep a test split, and let the last of the other records validate: for one sequence, in the order of time.
 
