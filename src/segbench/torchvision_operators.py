@@ -22,7 +22,7 @@ def declare_missing() -> None:
     import torch
 
     try:
-        import torchvision  # noqa: F401
+        import torchvision  # noqa: F401 - tried
     except RuntimeError as error:
         if "operator torchvision::" not in str(error):
             raise

@@ -77,7 +77,7 @@ class PredictionPanels(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Send validation images to the loggers, and keep their predictions, where it is due."""
         if trainer.current_epoch + 1 in self.at_epochs:
-            self._keep(pl_module, trainer.datamodule, trainer.current_epoch + 1)  # type: ignore[attr-defined]
+            self._keep(pl_module, trainer.datamodule, trainer.current_epoch + 1)  # type: ignore[attr-defined]  # as below
         if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0 and trainer.loggers:
             data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit(datamodule=...)
             with _only_warning("validation images"):
