@@ -1,10 +1,12 @@
 """Every file in conf/ composes to a valid configuration."""
 
 import inspect
+from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from segbench.config import validate
 from segbench.models import UNet
@@ -45,6 +47,29 @@ def test_an_experiment_asks_a_question_and_sweeps_its_factors(compose, path):
         named += claim.get("alike") or [claim["better"], *claim.get("than", ())]
     for key, value in (item for where in named for item in where.items() if isinstance(item[1], str)):
         assert value in str(cfg.hydra.sweeper.params[key]).split(","), (key, value)
+
+
+def test_a_difference_of_protocol_names_settings_that_some_experiment_has(compose):
+    conditions = {}
+    for path in sorted((CONF / "experiment").rglob("*.yaml")):
+        name = path.relative_to(CONF / "experiment").with_suffix("").as_posix()
+        for key, stated in compose(f"experiment={name}").comparison.differences.items():
+            if not isinstance(stated, str | None) and stated.get("where"):
+                conditions.setdefault((key, stated.text), (OmegaConf.to_container(stated.where), []))[1].append(name)
+    assert conditions
+    for where, names in conditions.values():
+        assert any(_has(compose(*job), job, where) for name in names for job in _jobs(name)), (where, names)
+
+
+def _jobs(experiment):
+    text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
+    swept = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
+    choices = [[f"{key}={value}" for value in str(swept[key]).split(",")] for key in swept if key != "seed"]
+    return [[f"experiment={experiment}", *values] for values in product(*choices)]
+
+
+def _has(cfg, job, where):
+    return all(OmegaConf.select(cfg, key) == value or f"{key}={value}" in job for key, value in where.items())
 
 
 def test_the_quick_width_of_the_configuration_is_said_to_be_quick(compose):

@@ -148,6 +148,18 @@ class Claim(_Closed):
         return self
 
 
+class Deviation(_Closed):
+    """How an experiment differs from the report's because of some settings.
+
+    Attributes:
+        text: What differs.
+        where: The settings, keys or groups to values; a comparison in which no run has all of them does not say it.
+    """
+
+    text: str
+    where: dict[str, Any] = {}
+
+
 class Comparison(_Closed):
     """``comparison.*``: what an experiment asks."""
 
@@ -157,7 +169,8 @@ class Comparison(_Closed):
     split: Literal["train", "val", "test", "val_volumes", "test_volumes", "val_full"]
     published: list[Published] = []
     claims: list[Claim] = []
-    differences: list[str] = []
+    # By name, so that an experiment that builds on another inherits them, replaces them or, by null, drops them.
+    differences: dict[str, str | Deviation | None] = {}
 
 
 class RootConfig(_Closed):

@@ -106,7 +106,7 @@ def asking(maker: Maker) -> Maker:
         "split": "test",
         "published": [{"where": {"model": "unet"}, "metric": "dice", "value": 0.75, "source": "report X, table 1"}],
         "claims": [],
-        "differences": ["12 cars instead of 318"],
+        "differences": {"cars": "12 cars instead of 318"},
     }
     return maker
 

@@ -331,7 +331,7 @@ def by_seg(make_run):
         "split": "val",
         "published": [{"where": {"model": "unet"}, "value": 0.734, "source": "report"}],
         "claims": [{"text": "better", "better": {"model": "unet"}}],
-        "differences": [],
+        "differences": {},
     }
     return make_run
 

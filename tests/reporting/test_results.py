@@ -39,7 +39,7 @@ def test_the_overview_has_every_experiment_answer_and_claim(architectures, tmp_p
 def test_no_name_breaks_a_page_or_its_overview(architectures, tmp_path, capsys):
     evil = "Is <b>a | b</b> *better*\n\n# by `far`\n<!-- end carvana/architectures -->?"
     claim = {"text": f"| {evil} |", "better": {"model": "attunet"}, "than": [{"model": "unet"}]}
-    architectures.comparison |= {"question": evil, "claims": [claim], "differences": [evil]}
+    architectures.comparison |= {"question": evil, "claims": [claim], "differences": {"evil": evil}}
     for model in ("unet", "attunet"):
         for seed in range(2):
             folder = architectures(model, seed, tp=90 - seed).parent

@@ -84,6 +84,18 @@ def test_published_figures_without_a_row_or_a_score_are_listed(architectures):
     assert f"model=unet: iou 0.5; ours {(90 / 110 + 1 / 3) / 2:.4f}" in text
 
 
+def test_a_difference_of_protocol_is_said_where_a_run_has_its_settings(architectures):
+    architectures.comparison["differences"] = {
+        "cars": "12 cars",
+        "dropped": None,
+        "rate": {"text": "a rate", "where": {"optimizer.lr": 0.001}},
+        "other": {"text": "another network", "where": {"optimizer.lr": 0.001, "model": "attunet"}},
+        "both": {"text": "a network", "where": {"optimizer.lr": 0.001, "model": "unet"}},
+    }
+    architectures("unet")
+    assert set(compared(architectures).differences) == {"12 cars", "a rate", "a network"}
+
+
 @pytest.mark.parametrize(
     ("convention", "expected"),
     [(Convention(), DICE_90), (Convention(background=True), (1200 / 1250 + 1.4) / 3), (Convention("pooled"), DICE_90)],

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from segbench.config import Claim
 from segbench.errors import ConfigError
 from segbench.reporting.answer import listed
-from segbench.reporting.factors import factor_value, show_value
+from segbench.reporting.factors import fits, show_value
 from segbench.reporting.mcnemar import identical_images, mcnemar
 from segbench.reporting.statistics import Difference, UnpairedError, paired_difference
 from segbench.scores.columns import lower_is_better
@@ -144,7 +144,7 @@ def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention:
 
 def _fitting(rows: Sequence[Row], where: dict[str, Any]) -> list[Row]:
     """Return the rows of these factor values."""
-    return [row for row in rows if all(factor_value(row.runs[0], key) == value for key, value in where.items())]
+    return [row for row in rows if fits(row.runs[0], where)]
 
 
 def _rivals(named: Sequence[dict[str, Any]], winner: Row, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:

@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from segbench.reporting.collect import Run
+from segbench.reporting.factors import fits
 
 
 def declaration(runs: Sequence[Run]) -> tuple[str, dict[str, Any]]:
@@ -46,6 +47,21 @@ def ask(declared: dict[str, Any], asked: Mapping[str, str]) -> dict[str, Any]:
         for key in ("claims", "published")
     }  # fmt: skip
     return declared | about | dict(asked)
+
+
+def stated_differences(declared: Mapping[str, Any], runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return the differences from the published protocol that one of the runs has, so that none is said of settings
+    that the command line has changed; without runs, all of them.
+    """
+    entries = declared.get("differences") or {}
+    # Sweeps from before differences had names hold a list of texts.
+    stated = list(entries.values() if isinstance(entries, Mapping) else entries)
+    conditions = [
+        (entry["text"], entry.get("where") or {}) if isinstance(entry, Mapping) else (entry, {}) for entry in stated
+    ]
+    return tuple(
+        str(text) for text, where in conditions if text and (not runs or any(fits(run, where) for run in runs))
+    )
 
 
 def _multirun(runs: Sequence[Run]) -> tuple[str, dict[str, Any]] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -46,6 +46,11 @@ def factor_value(run: Run, factor: str) -> Hashable:
     values = [text.partition("=")[2] for text in run.overrides if text.partition("=")[0].lstrip("+") == factor]
     parsed = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={values[-1]}"])) if values else None
     return flatten(parsed)["value"] if isinstance(parsed, dict) and "value" in flatten(parsed) else UNKNOWN
+
+
+def fits(run: Run, where: Mapping[str, Any]) -> bool:
+    """Tell whether a run has these values of factors."""
+    return all(factor_value(run, str(key)) == value for key, value in where.items())
 
 
 def show_value(value: Hashable) -> str:

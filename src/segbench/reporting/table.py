@@ -19,11 +19,12 @@ from segbench.reporting.aside import (
 from segbench.reporting.claims import JudgedClaim, judge
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import derive
-from segbench.reporting.declared import ask, declaration
+from segbench.reporting.declared import ask, declaration, stated_differences
 from segbench.reporting.estimate import Estimate, estimate
 from segbench.reporting.factors import (
     UNKNOWN,
     factor_value,
+    fits,
     other_differences,
     require_comparable,
     show_value,
@@ -233,7 +234,7 @@ def compare(
         rows=tuple(rows),
         published=tuple(published),
         claims=judge(declared.get("claims") or (), rows, split, metric, convention),
-        differences=tuple(str(item) for item in declared.get("differences") or ()),
+        differences=stated_differences(declared, known),
         unfinished=tuple(
             (run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"
         ),
@@ -279,8 +280,8 @@ def _published(
     """Find the row of a published figure and derive ours; a metric that counts cannot give (a loss) has none."""
     where = dict(entry.get("where") or {})
     name = str(entry.get("metric") or metric)
-    fits = [all(factor_value(row.runs[0], str(key)) == value for key, value in where.items()) for row in rows]
-    row = fits.index(True) if fits.count(True) == 1 else None
+    fitting = [index for index, row in enumerate(rows) if fits(row.runs[0], where)]
+    row = fitting[0] if len(fitting) == 1 else None
     ours = Estimate(float("nan"), None, 0)
     if row is not None:
         with suppress(ConfigError):
