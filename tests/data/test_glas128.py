@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from segbench.data.glas128 import Glas128Data
 from segbench.data.splits import split_official
@@ -60,11 +61,39 @@ def test_the_official_split_and_a_fifth_of_train_validates(folder):
     assert "val" not in whole.splits
 
 
+@pytest.mark.parametrize("turned", ["train", "all"])
+def test_turned_copies_train_and_never_validate(folder, turned):
+    plain, data = module(folder), module(folder, turned=turned)
+    for each in (plain, data):
+        each.setup()
+    ids = {part: [data.records[index].id for index in chosen] for part, chosen in data.splits.items()}
+    for part in ("val", "test"):
+        assert ids[part] == [plain.records[index].id for index in plain.splits[part]]
+    originals = [name for name in ids["train"] if "turned" not in name]
+    assert originals == [plain.records[index].id for index in plain.splits["train"]]
+    copied = originals if turned == "train" else originals + ids["val"]
+    expected = {f"{name} turned {degrees}" for name in copied for degrees in (-90, 180)}
+    assert set(ids["train"]) - set(originals) == expected
+    # The arrays that train are the files', turned as scipy turns them.
+    train = data.datasets["train"]
+    stored = {name: train[place] for place, name in enumerate(train.ids)}
+    for name in originals[:2]:
+        for degrees in (-90, 180):
+            copy = stored[f"{name} turned {degrees}"]
+            image = ndimage.rotate(stored[name]["image"].numpy(), degrees, axes=(2, 1), order=0)
+            assert np.array_equal(copy["image"], image)
+            assert np.array_equal(copy["mask"], ndimage.rotate(stored[name]["mask"].numpy(), degrees, (1, 0), order=0))
+
+
 def test_what_is_refused(folder, tmp_path):
     with pytest.raises(DataError, match="nowhere: no such folder .*expected Train and Test"):
         module(tmp_path / "nowhere").find()
     with pytest.raises(ConfigError, match="data.val_fraction=1"):
         module(folder, val_fraction=1)
+    with pytest.raises(ConfigError, match="data.turned=yes: choose train, all or null"):
+        module(folder, turned="yes")
+    with pytest.raises(ConfigError, match="data.turned=all: needs data.fit_on=train"):
+        module(folder, turned="all", fit_on="train+val")
     (folder / "Train" / "label_02.png").unlink()
     (folder / "Test" / "picture.png").write_bytes((folder / "Test" / "image_01.png").read_bytes())
     with pytest.raises(DataError) as refusal:

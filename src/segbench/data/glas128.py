@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from segbench.augmentation.copies import QuarterTurns
+from segbench.data.cache import Pair
 from segbench.data.objects import ObjectData
 from segbench.data.records import Record, find_files, pair, require_root
 from segbench.data.segmentation import SegmentationData
@@ -13,6 +16,7 @@ from segbench.data.splits import split_official
 from segbench.errors import ConfigError
 
 PARTS = ("Train", "Test")
+TURNS = {turn.name: turn for turn in (QuarterTurns(-90), QuarterTurns(180))}
 _EXPECTED = "Train and Test, each with image_NN.png and label_NN.png"
 
 
@@ -30,6 +34,9 @@ class Glas128Data(ObjectData, SegmentationData):
     Args:
         val_fraction: Share of ``Train`` that validates, drawn by ``split_seed``; at least one image. ``Test`` is the
             test split.
+        turned: Adds copies turned by -90 and 180 degrees to the training set: of its own images (``train``), as
+            ``augmentation=quarter_turns`` does, or of those that validate too (``all``). The second is what images leak
+            that are turned before the set is split: to be measured, not to be trained by.
         **options: See :class:`SegmentationData`.
     """
 
@@ -38,11 +45,17 @@ class Glas128Data(ObjectData, SegmentationData):
     in_channels = 2
     label_map = {0: 0, 255: 1}  # noqa: RUF012 - ClassVar in the base
 
-    def __init__(self, *, val_fraction: float = 0.2, **options: Any) -> None:
+    def __init__(
+        self, *, val_fraction: float = 0.2, turned: Literal["train", "all"] | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
+        if turned not in (None, "train", "all"):
+            raise ConfigError(f"data.turned={turned}: choose train, all or null")
+        if turned and self.fit_on != "train":
+            raise ConfigError(f"data.turned={turned}: needs data.fit_on=train; augmentation=quarter_turns does not")
         if not 0 < val_fraction < 1:
             raise ConfigError(f"data.val_fraction={val_fraction}: must lie between 0 and 1")
-        self.val_fraction = val_fraction
+        self.val_fraction, self.turned = val_fraction, turned
 
     def find_records(self) -> tuple[list[Record], list[str]]:
         """Pair images and labels of both folders."""
@@ -58,12 +71,34 @@ class Glas128Data(ObjectData, SegmentationData):
             pairs, more = pair(images, labels, _number, _number)
             records += [Record(f"{part}/{key}", f"{part}/{key}", image, label) for key, image, label in pairs]
             faults += more
+        copied = [record for record in records if self.turned and record.id.startswith("Train/")]
+        records += [replace(record, id=f"{record.id} {turn}") for turn in TURNS for record in copied]
         return records, faults
+
+    def read(self, record: Record) -> Pair:
+        """Return a record as it is stored, or turned: image (H,W,2) and mask uint8 (H,W).
+
+        Raises:
+            DataError: If a file is bad.
+        """
+        image, mask = super().read(record)
+        turn = _turn(record)
+        return turn(image, mask) if turn else (image, mask)
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
         """Return ``Test`` as it is, and ``Train`` without and with the images drawn to validate."""
         official = [record.id.startswith("Test/") for record in records]
-        return split_official([record.group for record in records], official, self.val_fraction, self.split_seed)
+        splits = split_official([record.group for record in records], official, self.val_fraction, self.split_seed)
+        copies = [index for index in splits["val"] if _turn(records[index])]
+        splits["val"] = [index for index in splits["val"] if index not in copies]
+        if self.turned == "all":
+            splits["train"] = sorted([*splits["train"], *copies])
+        return splits
+
+
+def _turn(record: Record) -> QuarterTurns | None:
+    """Return what a record is turned by; None for an image as it is."""
+    return next((turn for name, turn in TURNS.items() if record.id.endswith(f" {name}")), None)
 
 
 def _number(path: Path) -> str:

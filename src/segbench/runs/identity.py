@@ -37,7 +37,12 @@ IRRELEVANT = (
 COUNT_OR_SHARE = ("trainer.limit_train_batches",)
 # Keys that came later than runs did: without effect as long as they are null, and then not part of the identity. Of a
 # pair the second goes with the first.
-LATER = {"data.tiles": "data.tiles", "data.frame": "data.frame", "predict.window": "predict"}
+LATER = {
+    "data.tiles": "data.tiles",
+    "data.frame": "data.frame",
+    "data.turned": "data.turned",
+    "predict.window": "predict",
+}
 HASH_LENGTH = 10
 
 
