@@ -79,6 +79,16 @@ def test_stored_predictions_and_truths_give_the_counts_again(finished):
         assert images.image(name).shape == (30, 34)
 
 
+def test_predictions_of_the_comparison_s_split_are_kept(run, tiny, tmp_path):
+    asked = "comparison={question: q, factors: [], metric: dice, split: val}"
+    summary = run(tiny(tmp_path, asked, "trainer.max_epochs=1"), tmp_path / "run")
+    kept = Archive.open(tmp_path / "run" / "predictions.zip")
+    frame = pd.read_parquet(tmp_path / "run" / "scores.parquet")
+    assert set(frame["split"]) == {"val", "test"}
+    assert set(kept.ids) == set(frame.query("split == 'val'")["id"])
+    assert (tmp_path / images_name("val", summary["data"]["fingerprint"], kept.ids)).exists()
+
+
 def test_predictions_are_not_kept_where_they_are_not_wanted(run, tiny, tmp_path):
     run(tiny(tmp_path, "callbacks.predictions.megabytes=0"), tmp_path / "run")
     assert (tmp_path / "run" / "summary.json").exists()

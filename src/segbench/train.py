@@ -251,7 +251,7 @@ def _fit_and_evaluate(
     write_json(run.summary, summary)
     for item in extra.values():
         if loaders and isinstance(item, callbacks.StoredPredictions):
-            item.write(run.path, data, list(loaders)[-1])
+            item.write(run.path, data, list(loaders))
     for panel in panels if loaders else []:
         panel.draw(task, data, list(loaders)[-1], run.figures / "predictions.png", loggers, trainer.global_step)
     callbacks.draw_weights(data, run.figures / "weights.png")

@@ -94,7 +94,7 @@ def test_images_are_kept_once_and_exactly_beside_the_runs(data, tmp_path):
     task = SimpleNamespace(evaluation={"test": LabelsTable()})
     callback.on_test_start(None, task)  # type: ignore[arg-type]
     callback.on_test_batch_end(None, task, torch.tensor([0, 1]), {"id": ["i0", "i1"]}, 0)  # type: ignore[arg-type]
-    callback.write(run, data, "test")
+    callback.write(run, data, ["test"])
     assert not (run / PREDICTIONS).exists()
     found = Archive.open(tmp_path / images_name("test", data.fingerprint, data.datasets["test"].ids))
     assert found is not None
@@ -102,8 +102,23 @@ def test_images_are_kept_once_and_exactly_beside_the_runs(data, tmp_path):
     assert (found.image("i7") == 7).all()
 
 
+@pytest.mark.parametrize(("asked", "kept"), [(None, "test"), ("val", "val"), ("val_volumes", "val"), ("train", "test")])
+def test_one_split_is_kept(tmp_path, asked, kept):
+    items = {split: Items([{"image": torch.zeros(1, 4, 4), "id": split}]) for split in ("val", "test")}
+    options = {"class_names": ("a", "b"), "fingerprint": "0123456789", "task": "segmentation", "in_channels": 5}
+    data = SimpleNamespace(scored=items.__getitem__, **options)
+    callback, task = StoredPredictions(split=asked), SimpleNamespace(evaluation=dict.fromkeys(items))
+    callback.on_test_start(None, task)  # type: ignore[arg-type]
+    for place, split in enumerate(items):
+        callback.on_test_batch_end(None, task, torch.zeros(1, 4, 4), {"id": [split]}, 0, place)  # type: ignore[arg-type]
+    callback.write(tmp_path, data, list(items))
+    found = Archive.open(tmp_path / PREDICTIONS)
+    assert found is not None
+    assert found.ids == (kept,)
+
+
 def test_nothing_is_kept_with_no_megabytes(data, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    StoredPredictions(megabytes=0).write(run, data, "test")
+    StoredPredictions(megabytes=0).write(run, data, ["test"])
     assert list(tmp_path.iterdir()) == [run]

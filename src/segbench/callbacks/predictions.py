@@ -6,7 +6,7 @@ Of a classification only the images are kept: what it made of them stands with t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ SMALL = 64
 
 
 class StoredPredictions(pl.Callback):
-    """Keeps the predictions of the last scored split in the run, and its images, once, beside the runs.
+    """Keeps the predictions of a scored split in the run, and its images, once, beside the runs.
 
     Which image is the best or the most disputed is known only when all runs of a comparison are there; to predict again
     then would need the weights, the data and the time.
@@ -36,13 +36,15 @@ class StoredPredictions(pl.Callback):
         megabytes: Most that the predictions of a run, and the images of an experiment, may take; beyond it they are not
             kept, and 0 keeps none.
         side: Longer sides of images are reduced to this many pixels; masks are kept as they are.
+        split: The split that a comparison is about, ``val`` or ``val_volumes`` say. If it is None, or not scored, the
+            last scored split is kept.
     """
 
-    def __init__(self, megabytes: float = 64, side: int = 512) -> None:
+    def __init__(self, megabytes: float = 64, side: int = 512, split: str | None = None) -> None:
         if megabytes < 0 or side < 16:
             raise ValueError(f"megabytes must be at least 0 and side at least 16, got {megabytes}, {side}")
         self.megabytes = megabytes
-        self.side = side
+        self.side, self.split = side, split
         self._writer = ArchiveWriter(0)
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -58,21 +60,27 @@ class StoredPredictions(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Take the predictions of a batch of the last split."""
-        last = len(pl_module.evaluation) - 1  # type: ignore[arg-type]  # the task's tables, one a loader
+        """Take the predictions of a batch of the split that is kept."""
+        splits = list(pl_module.evaluation)  # type: ignore[arg-type]  # the task's tables, one a loader
         labels = outputs.ndim == 1  # which stand with the scores
-        if dataloader_idx == last and self.megabytes and not self._writer.full and not labels:
+        if splits[dataloader_idx] == self._kept(splits) and self.megabytes and not self._writer.full and not labels:
             for name, prediction in zip(batch["id"], outputs.to(torch.uint8).cpu().numpy(), strict=True):
                 self._writer.add(name, prediction)
 
-    def write(self, run: Path, data: Any, split: str) -> None:
+    def _kept(self, splits: Sequence[str]) -> str:
+        # Volumes and frames at their full size are scored beside the split that they belong to.
+        asked = (self.split or "").partition("_")[0]
+        return asked if asked in splits else splits[-1]
+
+    def write(self, run: Path, data: Any, splits: Sequence[str]) -> None:
         """Write both files; what fails is only warned of, as pictures are not worth a run.
 
         Args:
             run: The run directory.
             data: The data module, set up.
-            split: The split that was predicted.
+            splits: The splits that were scored, in their order.
         """
+        split = self._kept(splits)
         try:
             (run / PREDICTIONS).unlink(missing_ok=True)
             labels = data.task == "classification"
