@@ -1,6 +1,26 @@
+import functools
+import http.server
+import threading
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from PIL import Image
+
+
+@pytest.fixture
+def serve():
+    """Serve a folder over HTTP for as long as a with statement lasts, which gets its address."""
+
+    @contextmanager
+    def served(folder):
+        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+            threading.Thread(target=running.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{running.server_port}"
+            running.shutdown()
+
+    return served
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
-import functools
 import hashlib
-import http.server
 import logging
-import threading
 import zipfile
 
 import numpy as np
@@ -387,12 +384,9 @@ def test_an_archive_of_something_else_is_refused(packed):
 
 
 @pytest.fixture
-def server(packed):
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(packed))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
+def server(packed, serve):
+    with serve(packed) as address:
+        yield address
 
 
 def test_an_absent_archive_is_fetched_and_checked(packed, server, tmp_path):

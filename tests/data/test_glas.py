@@ -8,7 +8,7 @@ from PIL import Image
 from skimage.color import rgb2hed
 
 from segbench.data import unpack
-from segbench.data.glas import ARCHIVE, GlasData
+from segbench.data.glas import _MD5, ARCHIVE, GlasData
 from segbench.errors import ConfigError, DataError
 
 CHANCE = np.random.default_rng(5)
@@ -259,8 +259,12 @@ def packed(folder, tmp_path):
     return root
 
 
+def checksum_of(packed):
+    return hashlib.md5((packed / ARCHIVE).read_bytes()).hexdigest()
+
+
 def test_an_archive_is_unpacked(packed, folder, tmp_path):
-    data = module(packed)
+    data = module(packed, checksum=checksum_of(packed))
     data.setup()
     assert {record.id: record.group for record in data.records} == PATIENTS
     unpacked = {path.name for path in packed.iterdir() if not path.name.startswith(".")}
@@ -277,11 +281,12 @@ def test_the_folder_that_the_archive_makes_will_do(folder, tmp_path):
     assert len(data.records) == len(PATIENTS)
 
 
-def test_the_checksum_is_compared_where_it_is_given(packed):
+def test_the_checksum_is_compared(packed):
     content = (packed / ARCHIVE).read_bytes()
-    with pytest.raises(DataError, match=f"checksum is {hashlib.md5(content).hexdigest()}, not data.checksum=0000"):
-        module(packed, checksum="0" * 32).find()
-    assert not (packed / "Grade.csv").exists()
+    for given, expected in (("0" * 32, "0000"), (None, _MD5)):
+        with pytest.raises(DataError, match=f"checksum is {checksum_of(packed)}, not data.checksum={expected}"):
+            module(packed, checksum=given).find()
+        assert not (packed / "Grade.csv").exists()
     module(packed, checksum=hashlib.sha256(content).hexdigest().upper()).find()
     assert (packed / "Grade.csv").exists()
 
@@ -316,7 +321,7 @@ def spoil_what_only_the_crc_tells(path):
 def test_a_bad_archive_leaves_nothing_behind(packed, spoil, expected):
     spoil(packed / ARCHIVE)
     with pytest.raises(DataError, match=expected.replace("(", r"\(")) as refusal:
-        module(packed).find()
+        module(packed, checksum=checksum_of(packed)).find()
     assert "\n" not in str(refusal.value)
     assert {path.name for path in packed.iterdir() if not path.name.startswith(".")} == {ARCHIVE}
     assert not (packed / ".unpacking").exists()
@@ -346,13 +351,25 @@ def test_another_archive_is_refused(packed):
     with zipfile.ZipFile(packed / ARCHIVE, "w") as archive:
         archive.writestr("readme.txt", "hello")
     with pytest.raises(DataError, match="holds no Grade.csv; it is another archive"):
-        module(packed).find()
+        module(packed, checksum=checksum_of(packed)).find()
 
 
-def test_where_to_get_it_is_said(tmp_path):
+def test_an_absent_archive_is_fetched_and_checked(packed, serve, tmp_path):
+    there = tmp_path / "new"
+    with serve(packed) as address:
+        data = module(there, url=f"{address}/", checksum=checksum_of(packed))
+        data.setup()
+        assert {record.id: record.group for record in data.records} == PATIENTS
+        assert (there / ARCHIVE).read_bytes() == (packed / ARCHIVE).read_bytes()
+        other = tmp_path / "other"
+        with pytest.raises(DataError, match=f"{ARCHIVE}: wrong checksum .md5 {checksum_of(packed)}, not {_MD5}"):
+            module(other, url=address).find()
+    assert not list(other.glob("*.zip"))
+
+
+def test_without_network_it_is_said_what_belongs_where(tmp_path):
     for root in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(DataError) as refusal:
-            module(root).find()
-        assert "https://warwick.ac.uk/fac/cross_fac/tia/data/glascontest/" in str(refusal.value)
-        assert f"data.root={root}" in str(refusal.value)
-        assert ARCHIVE in str(refusal.value)
+            module(root, url="http://127.0.0.1:9").find()
+        assert f"{root / ARCHIVE}: absent, and http://127.0.0.1:9/{ARCHIVE} cannot be fetched" in str(refusal.value)
+        assert "\n" not in str(refusal.value)

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from segbench.data.cache import Arrays, fingerprint, load_arrays
 from segbench.data.checksums import check_digest
+from segbench.data.download import RemoteFile, fetch
 from segbench.data.objects import ObjectData
 from segbench.data.plane import resample_labels
 from segbench.data.reading import read_image, read_mask
-from segbench.data.records import Record, pair, require_root
+from segbench.data.records import Record, pair
 from segbench.data.segmentation import SegmentationData
 from segbench.data.splits import split_groups, split_official
 from segbench.data.stains import PERCENTILES, measure_stains, stain_channels
@@ -29,6 +30,8 @@ from segbench.rng import derive_seed
 log = logging.getLogger("segbench")
 SITE = "https://warwick.ac.uk/fac/cross_fac/tia/data/glascontest/"
 ARCHIVE = "warwick_qu_dataset_released_2016_07_08.zip"
+# The owners publish none; public loaders of the data set agree on this one.
+_MD5 = "495b2a9f3d694545fbec06673fb3f40f"
 GRADES = "Grade.csv"
 _NAME = re.compile(r"(train|testA|testB)_\d+(_anno)?\.bmp", re.IGNORECASE)
 
@@ -40,7 +43,7 @@ class GlasData(ObjectData, SegmentationData):
     Analysis 35, 2017. ``train_N.bmp`` (85), ``testA_N.bmp`` (60), ``testB_N.bmp`` (20), each with ``..._anno.bmp``
     (0 background, 1 to N the glands), and ``Grade.csv``, which tells the patient of each image, its group. They lie in
     the folder itself or in the one folder in it that the archive makes; where only the archive
-    ``warwick_qu_dataset_released_2016_07_08.zip`` is there, it is unpacked.
+    ``warwick_qu_dataset_released_2016_07_08.zip`` is there, it is unpacked, and where that is absent too, fetched.
 
     A subset of the images will do, with a warning. Glands keep their labels for object scores; those are in pixels of
     the size that the network sees, hence the challenge's own with ``size=None`` (and ``batch_size=1``).
@@ -52,8 +55,8 @@ class GlasData(ObjectData, SegmentationData):
             is warned of), or ``patient`` (all images, no patient in two parts).
         val_fraction: Share of the patients that do not test who validate, drawn by ``split_seed``; at least one.
         test_fraction: Share of the patients who test with ``split=patient``; at least one.
-        checksum: MD5, SHA-1 or SHA-256 of the archive, compared before it is unpacked. The owners publish none that is
-            known here; without one, only the CRC-32 of each file, which the archive itself holds, is checked.
+        url: Folder on the web from which an absent archive is fetched.
+        checksum: MD5, SHA-1 or SHA-256 of the archive, in place of the one known; compared before it is unpacked.
         **options: See :class:`SegmentationData`; ``size`` resizes images by area means and labels by nearest neighbour.
     """
 
@@ -69,6 +72,7 @@ class GlasData(ObjectData, SegmentationData):
         split: str = "official",
         val_fraction: float = 0.2,
         test_fraction: float = 0.25,
+        url: str = f"{SITE}download",
         checksum: str | None = None,
         **options: Any,
     ) -> None:
@@ -82,7 +86,8 @@ class GlasData(ObjectData, SegmentationData):
         if split == "patient" and self.split_by == "image":
             raise ConfigError("data.split_by=image: data.split=patient splits by patient; use data.split=official")
         check_digest(checksum)
-        self.stain, self.split_kind, self.checksum = stain, split, checksum
+        self.stain, self.split_kind = stain, split
+        self.url, self.checksum = url.rstrip("/"), checksum or _MD5
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
         self.stain_ranges: list[list[float]] | None = None
         if stain == "hed":
@@ -114,18 +119,17 @@ class GlasData(ObjectData, SegmentationData):
         return [Record(key, patients.get(key, ""), image, label) for key, image, label in pairs], faults
 
     def _folder(self) -> Path:
-        """Return the folder of the images, unpacked first where there is only the archive."""
-        get_it = f"get {ARCHIVE} from {SITE} and put it, or what is in it, there"
-        root = require_root(self.root, get_it)
-        inside = [path for path in sorted(root.iterdir()) if (path / GRADES).is_file()]
+        """Return the folder of the images, fetched and unpacked first where there are none."""
+        assert self.root is not None
+        root = self.root
+        inside = [path for path in sorted(root.iterdir()) if (path / GRADES).is_file()] if root.is_dir() else []
         folder = inside[0] if len(inside) == 1 and not (root / GRADES).is_file() else root
         if (folder / GRADES).is_file():
             return folder
         if any(root.glob("*.bmp")):
             raise DataError(f"{root / GRADES}: missing; it tells the patient of each image (from {SITE})")
         archive = root / ARCHIVE
-        if not archive.is_file():
-            raise DataError(f"data.root={root}: no images there; {get_it}")
+        fetch([RemoteFile(f"{self.url}/{ARCHIVE}", archive, self.checksum)])
         unpack(archive, root, _place, GRADES, self.checksum)
         return root
 
