@@ -1,6 +1,5 @@
 """MNIST: its splits, what it refuses, and how absent files are fetched."""
 
-import functools
 import gzip
 import hashlib
 import http.server
@@ -92,6 +91,22 @@ def test_all_damaged_files_are_named_at_once(folder):
     assert "t10k-labels-idx1-ubyte.gz: cut off" in str(refusal.value)
 
 
+def test_all_wrong_heads_are_named_at_once(folder):
+    for name in ("train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
+        (folder / name).write_bytes(gzip.compress(b"\x89PNG" + bytes(20)))
+    with pytest.raises(DataError) as refusal:
+        module(folder).find()
+    assert "train-images-idx3-ubyte.gz: wrong magic number 89504e47" in str(refusal.value)
+    assert "t10k-labels-idx1-ubyte.gz: wrong magic number 89504e47" in str(refusal.value)
+
+
+def test_files_without_images_are_refused(folder):
+    write(folder, "t10k-images-idx3-ubyte.gz", np.zeros((0, 28, 28), np.uint8))
+    write(folder, "t10k-labels-idx1-ubyte.gz", np.zeros(0, np.uint8))
+    with pytest.raises(DataError, match="t10k-images-idx3-ubyte.gz: holds no images"):
+        module(folder).find()
+
+
 def test_labels_beyond_nine_and_images_of_another_size_are_refused(folder):
     write(folder, "t10k-labels-idx1-ubyte.gz", np.full(12, 10, np.uint8))
     with pytest.raises(DataError, match="a label is 10; digits are 0 to 9"):
@@ -109,13 +124,9 @@ def test_options_that_do_not_fit_are_refused(folder):
 
 
 @pytest.fixture
-def server(folder):
-    """Serve the folder over HTTP; yields its address."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
+def server(folder, serve):
+    with serve(folder) as address:
+        yield address
 
 
 @pytest.fixture

@@ -65,9 +65,19 @@ class MNISTData(ClassificationData):
         records, faults = [], []
         for split, part in _PARTS.items():
             files = self._files(part)
-            images, labels = (read_idx_shape(path) for path in files)
+            shapes = []
+            for path in files:
+                try:
+                    shapes.append(read_idx_shape(path))
+                except DataError as error:
+                    faults.append(str(error))
+            if len(shapes) < len(files):
+                continue
+            images, labels = shapes
             if images[1:] != (28, 28):
                 faults.append(f"{files[0]}: values of shape {images}, not images of 28x28")
+            elif not images[0]:
+                faults.append(f"{files[0]}: holds no images; get the file again")
             elif labels[1:] or labels[0] != images[0]:
                 faults.append(f"{files[0]}: {images[0]} images, but {math.prod(labels)} labels in {files[1].name}")
             else:
