@@ -169,6 +169,16 @@ def test_runs_that_are_no_full_grid_have_a_command_each(make_run):
     ]
 
 
+def test_a_command_gives_no_network_a_key_that_it_lacks(make_run):
+    skips = {"config": {"model.skips": True}, "overrides": ["model=attunet", "model.skips=true"]}
+    make_run("attunet", 0, **skips)
+    make_run("unet", 0)
+    assert sweep_commands(collect([make_run.root]), "carvana/architectures") == [
+        "python src/run.py experiment=carvana/architectures model=attunet model.skips=true seed=0",
+        "python src/run.py experiment=carvana/architectures model=unet seed=0",
+    ]
+
+
 @pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("where", ["empty", "missing"])
 def test_a_folder_without_runs_exits_2_with_one_line(swept, tmp_path, where, report):

@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 
 from segbench.reporting.collect import Run
-from segbench.reporting.factors import factor_value
+from segbench.reporting.factors import ABSENT, UNKNOWN, factor_value
 from segbench.reporting.show import duration
 
 
@@ -73,9 +73,11 @@ def sweep_commands(runs: Sequence[Run], experiment: str) -> list[str]:
     start = [] if experiment == "runs" else [f"experiment={experiment}"]
     jobs = [_assignments(run, bool(start)) for run in runs]
     keys = sorted(dict.fromkeys(key for job in jobs for key in job), key=lambda key: key == "seed")
-    jobs = [{key: job.get(key) or _setting(run, key) for key in keys} for run, job in zip(runs, jobs, strict=True)]
-    choices = [list(dict.fromkeys(job[key] for job in jobs)) for key in keys]
-    combinations = {tuple(job[key] for key in keys) for job in jobs}
+    full = [{key: job.get(key) or _setting(run, key) for key in keys} for run, job in zip(runs, jobs, strict=True)]
+    # A network that lacks a key of the others' cannot be given it.
+    jobs = [{key: value for key, value in job.items() if value is not None} for job in full]
+    choices = [list(dict.fromkeys(job[key] for job in jobs if key in job)) for key in keys]
+    combinations = {tuple(job.get(key) for key in keys) for job in jobs}
     if len(jobs) > 1 and combinations == set(product(*choices)):
         swept = [f"{key}={','.join(values)}" for key, values in zip(keys, choices, strict=True)]
         return [shlex.join(["python", "src/run.py", "-m", *start, *swept])]
@@ -94,10 +96,10 @@ def _assignments(run: Run, named: bool) -> dict[str, str]:
     return kept if "seed" in kept or run.seed is None else kept | {"seed": str(run.seed)}
 
 
-def _setting(run: Run, key: str) -> str:
-    """Return what an override of ``key`` would have to say to give the run's setting."""
+def _setting(run: Run, key: str) -> str | None:
+    """Return what an override of ``key`` would have to say to give the run's setting; None where it has no such key."""
     value = factor_value(run, key.lstrip("+"))
-    return "null" if value is None else str(value)
+    return None if value in (ABSENT, UNKNOWN) else "null" if value is None else str(value)
 
 
 def _time(runs: Sequence[Run]) -> str:
