@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from segbench.augmentation import Augmentation, QuarterTurns
 from segbench.data.dataset import cut
 from segbench.data.phantom import PhantomData
 from segbench.data.tiles import parse_tiles
@@ -43,6 +44,17 @@ def test_training_items_are_tiles_and_scored_ones_are_whole(tmp_path):
     assert tiled.datasets["val"][0]["image"].shape == whole.datasets["val"][0]["image"].shape
 
 
+def test_tiles_are_copied_and_not_images(tmp_path):
+    turning = Augmentation(copies=[QuarterTurns(-90)])
+    data = phantom(tmp_path, size=[32, 64], tiles="1x2", augmentation=turning)
+    train, tiled = data.datasets["train"], len(data.splits["train"]) * 2
+    assert len(train) == 2 * tiled
+    for index in range(tiled):
+        assert np.array_equal(train[tiled + index]["mask"], np.rot90(train[index]["mask"], -1))
+    with pytest.raises(ConfigError, match="an image of 32x16 would change its shape"):
+        phantom(tmp_path, size=[32, 32], tiles="1x2", augmentation=turning)
+
+
 def test_images_that_make_no_equal_tiles_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"data.tiles=5x2: images of 32x48"):
         phantom(tmp_path, tiles="5x2")
@@ -50,8 +62,6 @@ def test_images_that_make_no_equal_tiles_are_refused(tmp_path):
 
 def test_training_images_are_scored_as_they_are_where_that_is_asked_for(tmp_path):
     from albumentations import VerticalFlip
-
-    from segbench.augmentation import Augmentation
 
     options = {"augmentation": Augmentation([VerticalFlip(p=1.0)]), "tiles": "2x2"}
     assert list(phantom(tmp_path, **options).eval_dataloaders()) == ["val", "test"]

@@ -253,7 +253,7 @@ class ImageData(Loaders):
 
     def _measure(self, arrays: Arrays) -> None:
         """Compute the training set's mean and deviation a channel (of [0,1]) and its class frequencies."""
-        stacks = training_stacks(arrays, self.splits["train"], self.augmentation, self.dataset_class)
+        stacks = training_stacks(arrays, self.splits["train"], self.augmentation, self.dataset_class, self.tiles)
         self.mean, self.std, histogram = measure(stacks, self.in_channels, self.scale)
         self.class_pixels: NDArray[np.int64] = histogram[: self.num_classes]
         self._check_classes(self.class_pixels)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair
-from segbench.data.dataset import ImageDataset
+from segbench.data.dataset import ImageDataset, cut
 
 # Values held at once.
 _VALUES = 2**22
@@ -45,7 +46,11 @@ def measure(
 
 
 def training_stacks(
-    arrays: Arrays, indices: Sequence[int], augmentation: Augmentation | None, dataset_class: type[ImageDataset]
+    arrays: Arrays,
+    indices: Sequence[int],
+    augmentation: Augmentation | None,
+    dataset_class: type[ImageDataset],
+    tiles: tuple[int, int] = (1, 1),
 ) -> Iterator[Pair]:
     """Yield training images (n,H,W,C) with their targets, few enough for the memory, and then the copies of these.
 
@@ -54,6 +59,7 @@ def training_stacks(
         indices: The training records.
         augmentation: What makes the copies, if there is one.
         dataset_class: Knows how a target moves with its image.
+        tiles: Rows and columns of tiles that images are cut into before they are copied.
     """
     several = isinstance(arrays.images, list)
     step = 1 if several else max(_VALUES // int(np.prod(arrays.images.shape[1:])), 1)
@@ -65,4 +71,10 @@ def training_stacks(
             images, targets = np.asarray(arrays.images[rows]), np.asarray(arrays.targets[rows])
         yield images, targets
         for copy in augmentation.copies if augmentation is not None else ():
-            yield dataset_class.moved_stack(copy, images, targets)
+            for tile in range(tiles[0] * tiles[1]):
+                parts = (images, targets) if tiles == (1, 1) else _tile_of_each(images, targets, tiles, tile)
+                yield dataset_class.moved_stack(copy, *parts)
+
+
+def _tile_of_each(images: NDArray[Any], targets: NDArray[Any], tiles: tuple[int, int], number: int) -> Pair:
+    return np.stack([cut(image, tiles, number) for image in images]), np.stack([cut(t, tiles, number) for t in targets])
