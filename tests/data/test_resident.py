@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from segbench.augmentation import Augmentation
+from segbench.augmentation import Augmentation, QuarterTurns
 from segbench.data.loader import ReplayLoader
 from segbench.data.phantom import PhantomData
 from segbench.data.resident import ResidentLoader
@@ -24,9 +24,10 @@ def equal(left, right):
     assert all(torch.equal(left[key], right[key]) and left[key].dtype == right[key].dtype for key in ("image", "mask"))
 
 
+@pytest.mark.parametrize("augmentation", [None, Augmentation(copies=[QuarterTurns(-90), QuarterTurns(180)])])
 @pytest.mark.parametrize("position", [(0, 0), (3, 1)])
-def test_training_batches_are_those_of_the_replay_loader(tmp_path, position):
-    data = phantom(tmp_path)
+def test_training_batches_are_those_of_the_replay_loader(tmp_path, position, augmentation):
+    data = phantom(tmp_path, augmentation=augmentation)
     dataset = data.datasets["train"]
     ours = list(ResidentLoader(dataset.tensors(torch.device("cpu")), 4, 7, lambda: position))
     theirs = list(ReplayLoader(dataset, 4, 7, lambda: position))

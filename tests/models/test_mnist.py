@@ -97,12 +97,12 @@ def test_batch_norm_stands_between_convolution_and_activation_and_the_pooling_wh
     assert order_of(MnistCNN(1, 10, batch_norm=True, pool_first=True)) == swapped
 
 
-def trained(pool_first, batch_norm, x, steps=4):
+def trained(pool_first, batch_norm, x, layout, steps=4):
     """Return the logits and all gradients of some steps of Adam, and the weights behind them."""
     torch.manual_seed(0)
-    network = MnistCNN(1, 10, batch_norm=batch_norm, pool_first=pool_first)
+    network = MnistCNN(1, 10, batch_norm=batch_norm, pool_first=pool_first).to(memory_format=layout)
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-    x, seen = x.clone().requires_grad_(), []
+    x, seen = x.clone(memory_format=layout).requires_grad_(), []
     for _ in range(steps):
         optimizer.zero_grad()
         logits = network(x)
@@ -114,10 +114,11 @@ def trained(pool_first, batch_norm, x, steps=4):
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("kind", ["random", "ties", "black"])
-def test_pooling_first_trains_the_same_network_to_the_bit(batch_norm, kind):
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_pooling_first_trains_the_same_network_to_the_bit(batch_norm, kind, layout):
     # Digits are mostly black: whole windows tie, at zero (black images, biases 0) and above.
     x = {"random": images(12), "ties": images(12).mul(2).round(), "black": torch.zeros(12, 1, 28, 28)}[kind]
-    ones, others = trained(False, batch_norm, x), trained(True, batch_norm, x)
+    ones, others = trained(False, batch_norm, x, layout), trained(True, batch_norm, x, layout)
     assert len(ones) == len(others)
     assert all(torch.equal(one, other) for one, other in zip(ones, others, strict=True))
 
