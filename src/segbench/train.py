@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
@@ -205,36 +206,17 @@ def _fit_and_evaluate(
         minutes=cfg.trainer.checkpoint_minutes,
         every_n_steps=cfg.trainer.checkpoint_every_n_steps,
     )
-    extra = {name: build(f"callbacks.{name}", cfg) for name in cfg.callbacks}
-    if isinstance(data.augmentation, Curriculum):
-        extra["curriculum"] = callbacks.CurriculumStages(data.augmentation)
-    panels = [item for item in extra.values() if isinstance(item, callbacks.PredictionPanels)]
-    for panel in panels:
-        panel.directory = run.path
+    extra = _further_callbacks(cfg, run, data)
     trainer = build_trainer(
         cfg,
         loggers,
         [
             *(cost, callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps)),
-            *(*extra.values(), callbacks.VolumeScores(data), callbacks.ObjectScores(data), checkpoints),
+            *(*extra, callbacks.VolumeScores(data), callbacks.ObjectScores(data), checkpoints),
         ],
     )
-    resume_from = _resume_point(run)
-    log.info("%s", data.describe())
-    started = time.monotonic()
-    trainer.fit(task, datamodule=data, ckpt_path=resume_from)
-    if checkpoints.stop_signal:
-        # It came after the last checkpoint, where nothing in the training was left to look at it.
-        raise InterruptedRun(checkpoints.stop_signal)
-    log.info("trained %d epochs in %.0f s", trainer.current_epoch, time.monotonic() - started)
-
-    task.load_state_dict(checkpoints.load_best())
-    loaders = data.eval_dataloaders()
-    task.evaluation = {split: task.new_table() for split in loaders}
-    if loaders:
-        trainer.test(task, datamodule=data, verbose=False)
-    else:
-        log.info("all labelled images were trained on, so there is nothing to score; predict with src/predict.py")
+    _fit(run, data, task, trainer, checkpoints)
+    splits = _evaluate(data, task, trainer, checkpoints)
     _write_scores(run, task, data)
     scores = {split: task.final_scores(table) for split, table in task.evaluation.items()}
     summary = {
@@ -249,13 +231,56 @@ def _fit_and_evaluate(
         "seed": cfg.seed,
     }
     write_json(run.summary, summary)
-    for item in extra.values():
-        if loaders and isinstance(item, callbacks.StoredPredictions):
-            item.write(run.path, data, list(loaders))
-    for panel in panels if loaders else []:
-        panel.draw(task, data, list(loaders)[-1], run.figures / "predictions.png", loggers, trainer.global_step)
+    for item in extra if splits else ():
+        if isinstance(item, callbacks.StoredPredictions):
+            item.write(run.path, data, splits)
+        elif isinstance(item, callbacks.PredictionPanels):
+            item.draw(task, data, splits[-1], run.figures / "predictions.png", loggers, trainer.global_step)
     callbacks.draw_weights(data, run.figures / "weights.png")
     return summary
+
+
+def _further_callbacks(cfg: DictConfig, run: RunDirectory, data: ImageData) -> list[pl.Callback]:
+    """Build the configured callbacks, and what the data's augmentation needs."""
+    found: list[pl.Callback] = [build(f"callbacks.{name}", cfg) for name in cfg.callbacks]
+    if isinstance(data.augmentation, Curriculum):
+        found.append(callbacks.CurriculumStages(data.augmentation))
+    for item in found:
+        if isinstance(item, callbacks.PredictionPanels):
+            item.directory = run.path
+    return found
+
+
+def _fit(
+    run: RunDirectory, data: ImageData, task: Task[Any], trainer: pl.Trainer, checkpoints: callbacks.RunCheckpoints
+) -> None:
+    """Train, from the newest checkpoint if there is one.
+
+    Raises:
+        InterruptedRun: If a signal asked to stop.
+    """
+    resume_from = _resume_point(run)
+    log.info("%s", data.describe())
+    started = time.monotonic()
+    trainer.fit(task, datamodule=data, ckpt_path=resume_from)
+    if checkpoints.stop_signal:
+        # It came after the last checkpoint, where nothing in the training was left to look at it.
+        raise InterruptedRun(checkpoints.stop_signal)
+    log.info("trained %d epochs in %.0f s", trainer.current_epoch, time.monotonic() - started)
+
+
+def _evaluate(
+    data: ImageData, task: Task[Any], trainer: pl.Trainer, checkpoints: callbacks.RunCheckpoints
+) -> list[str]:
+    """Score the best weights on all scored splits, into ``task.evaluation``; return the splits in their order."""
+    task.load_state_dict(checkpoints.load_best())
+    splits = list(data.eval_dataloaders())
+    task.evaluation = {split: task.new_table() for split in splits}
+    if splits:
+        trainer.test(task, datamodule=data, verbose=False)
+    else:
+        log.info("all labelled images were trained on, so there is nothing to score; predict with src/predict.py")
+    return splits
 
 
 def _resume_point(run: RunDirectory) -> Path | None:
