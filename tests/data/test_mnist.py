@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import http.server
+import os
 import struct
 import threading
 
@@ -73,6 +74,15 @@ def test_a_final_model_takes_the_validation_images_too(folder):
     data.setup()
     assert len(data.datasets["train"]) == 40
     assert set(data.datasets) == {"train", "test"}
+
+
+def test_copied_files_are_the_same_data_and_changed_ones_are_not(folder):
+    first = module(folder).find()
+    for path in folder.iterdir():
+        os.utime(path, (1, 1))
+    assert module(folder).find() == first
+    write(folder, "t10k-labels-idx1-ubyte.gz", np.zeros(12, np.uint8))
+    assert module(folder).find() != first
 
 
 def test_image_and_label_counts_that_differ_are_refused(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,10 +95,12 @@ class MNISTData(ClassificationData):
         return {"train": np.sort(rest).tolist(), "val": np.sort(val).tolist(), "test": [*range(train, len(records))]}
 
     def settings(self) -> dict[str, Any]:
-        """Return what shapes the arrays: the files themselves, as no record is a file of its own."""
+        """Return what shapes the arrays: what is in the files, as no record is a file of its own.
+
+        Not their times, as there is no cache that knows a copy of the files for the same.
+        """
         assert self.root is not None
-        stats = {name: (self.root / name).stat() for name in _MD5}
-        return super().settings() | {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+        return super().settings() | {name: _content(self.root / name) for name in _MD5}
 
     def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
         """Unpack the files; that is faster than a cache of them would be."""
@@ -123,3 +126,8 @@ class MNISTData(ClassificationData):
     def _files(self, part: str) -> tuple[Path, Path]:
         assert self.root is not None
         return self.root / f"{part}-images-idx3-ubyte.gz", self.root / f"{part}-labels-idx1-ubyte.gz"
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").hexdigest()
