@@ -25,13 +25,14 @@ def legend_below(
         handles: What the labels belong to.
         labels: One for each handle.
         width: Width of the figure in inches.
-        title: A line above the labels.
+        title: What stands above the labels, wrapped too.
 
     Returns:
         The height in inches that it takes.
     """
     room = width * 72 / FONT
     wrapped = [textwrap.fill(label, max(int((room - HANDLE) / LETTER), 10)) for label in labels]
+    heading = None if title is None else textwrap.fill(title, max(int(room / LETTER), 10))
     longest = max(len(line) for label in wrapped for line in label.splitlines())
     columns = max(min(int(room / (LETTER * longest + HANDLE)), len(labels), MOST_COLUMNS), 1)
     figure.legend(
@@ -41,8 +42,8 @@ def legend_below(
         ncols=columns,
         frameon=False,
         fontsize=FONT,
-        title=title,
+        title=heading,
         title_fontsize=FONT - 1,
     )
     tallest = max(label.count("\n") + 1 for label in wrapped)
-    return LINE_INCHES * (-(-len(labels) // columns) * tallest + (title is not None))
+    return LINE_INCHES * (-(-len(labels) // columns) * tallest + (0 if heading is None else heading.count("\n") + 1))
