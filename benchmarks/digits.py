@@ -178,11 +178,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="repetitions of SGD against Adam; 0 leaves them out")
     parser.add_argument("--sgd-epochs", type=int, default=60)
     parser.add_argument("--adam-epochs", type=int, default=15)
-    parser.add_argument("--quick", action="store_true", help="epochs of 50 steps, 3 repetitions, 2 seeds of 6 epochs")
+    parser.add_argument(
+        "--quick", action="store_true", help="epochs of 50 steps, at most 3 repetitions, 2 seeds of 6 epochs"
+    )
     options = parser.parse_args()
     options.limit = ("trainer.limit_train_batches=50",) if options.quick else ()
     if options.quick:
-        options.repetitions, options.calls = 3, 50
+        options.repetitions, options.calls = min(options.repetitions, 3), min(options.calls, 50)
         options.seeds, options.sgd_epochs, options.adam_epochs = min(options.seeds, 2), 6, 6
     torch.set_num_threads(1)
     quiet_lightning()

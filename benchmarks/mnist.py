@@ -45,11 +45,16 @@ def root(folder: Path, data: str | None) -> tuple[Path, str]:
         return found, "MNIST's own files"
     found = folder / "mnist"
     found.mkdir(parents=True)
-    chance = np.random.default_rng(0)
-    for part, images in (("train", 60_000), ("t10k", 10_000)):
-        _write(found / f"{part}-images-idx3-ubyte.gz", chance.integers(0, 256, (images, 28, 28), np.uint8))
-        _write(found / f"{part}-labels-idx1-ubyte.gz", chance.integers(0, 10, images, np.uint8))
+    generate(found, train=60_000, test=10_000)
     return found, "generated files of MNIST's size and format (SEGBENCH_DATA has no mnist)"
+
+
+def generate(folder: Path, train: int, test: int) -> None:
+    """Write files of MNIST's format with so many images of noise."""
+    chance = np.random.default_rng(0)
+    for part, images in (("train", train), ("t10k", test)):
+        _write(folder / f"{part}-images-idx3-ubyte.gz", chance.integers(0, 256, (images, 28, 28), np.uint8))
+        _write(folder / f"{part}-labels-idx1-ubyte.gz", chance.integers(0, 10, images, np.uint8))
 
 
 def cnn_epoch(folder: Path, files: Path) -> tuple[float, float]:
@@ -97,7 +102,7 @@ def bare_batches(tensors: ResidentTensors, batch_size: int) -> Iterator[tuple[Te
     order = EpochOrder(len(tensors.ids), batch_size, seed=0)
     epoch = 0
     while True:
-        for indices in order.batches(epoch, 0):
+        for indices, _ in order.batches(epoch, 0):
             where = torch.from_numpy(indices)
             yield tensors.image[where], tensors.target[where]
         epoch += 1

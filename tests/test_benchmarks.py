@@ -1,0 +1,55 @@
+"""The benchmarks run: what they measure is not tested, only that they measure it."""
+
+import sys
+
+import pytest
+import pytorch_lightning as pl
+from benchmarks import digits, mnist
+
+
+class Seen(pl.Callback):
+    def __init__(self):
+        self.batches = []
+
+    def on_train_batch_start(self, trainer, module, batch, index):
+        self.batches.append(batch)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Few images in MNIST's format, just more than those that validate."""
+    root = tmp_path / "data" / "mnist"
+    root.mkdir(parents=True)
+    mnist.generate(root, train=5400, test=100)
+    return root
+
+
+def test_an_epoch_and_its_data_are_timed_against_their_rivals(files, tmp_path):
+    for ours, reference in (mnist.cnn_epoch(tmp_path / "cnn", files), mnist.data_time(tmp_path / "d", files, 2)):
+        assert ours > 0
+        assert reference > 0
+
+
+def test_the_bare_loop_takes_the_trainer_s_images_in_its_order(files, tmp_path):
+    seen = Seen()
+    settings = [*mnist.CNN, *mnist.ALL_IMAGES, "data.batch_size=100", f"data.root={files}"]
+    training = mnist.prepare(tmp_path, *settings, also=(seen,))
+    tensors = mnist.tensors_of(training.data)
+    training.fit()
+    batches = mnist.bare_batches(tensors, 100)
+    assert len(seen.batches) == 54
+    for batch in seen.batches:
+        image, label = next(batches)
+        assert image.equal(batch["image"])
+        assert label.equal(batch["label"])
+
+
+def test_the_report_s_ratios_are_printed(files, monkeypatch, capsys):
+    monkeypatch.setenv("SEGBENCH_DATA", str(files.parent))
+    given = "--repetitions 1 --calls 2 --seeds 1 --sgd-epochs 1 --adam-epochs 2"
+    monkeypatch.setattr(sys, "argv", ["digits", *given.split()])
+    digits.main()
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "MNIST's own files" in printed
+    assert "seed 0: epochs to validation accuracy" in printed
+    assert "NumPy" in printed
