@@ -96,6 +96,14 @@ def test_a_difference_of_protocol_is_said_where_a_run_has_its_settings(architect
     assert set(compared(architectures).differences) == {"12 cars", "a rate", "a network"}
 
 
+def test_what_the_command_line_set_is_a_difference_and_what_is_swept_is_none(architectures):
+    given = ["model=unet", "seed=0", "variant=a/b", "trainer.max_epochs=1", "trainer.threads=1", "paths.outputs=/x"]
+    architectures("unet", overrides=given)
+    architectures("unet", 1, overrides=["model=unet", "seed=1", "+model.depth=2"])
+    *_, said = compared(architectures).differences
+    assert said.endswith("whatever the experiment says: trainer.max_epochs=1, +model.depth=2.")
+
+
 @pytest.mark.parametrize(
     ("convention", "expected"),
     [(Convention(), DICE_90), (Convention(background=True), (1200 / 1250 + 1.4) / 3), (Convention("pooled"), DICE_90)],

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from segbench.reporting.collect import Run
-from segbench.reporting.factors import fits
+from segbench.reporting.factors import fits, matters
+from segbench.reporting.variants import VARIANT
 
 
 def declaration(runs: Sequence[Run]) -> tuple[str, dict[str, Any]]:
@@ -50,8 +51,12 @@ def ask(declared: dict[str, Any], asked: Mapping[str, str]) -> dict[str, Any]:
 
 
 def stated_differences(declared: Mapping[str, Any], runs: Sequence[Run]) -> tuple[str, ...]:
-    """Return the differences from the published protocol that one of the runs has, so that none is said of settings
-    that the command line has changed; without runs, all of them.
+    """Return how the runs differ from the published protocol: what the experiment says of settings that one of them
+    has, and what was set on the command line in place of the experiment's own.
+
+    Args:
+        declared: ``comparison``.
+        runs: The runs that are compared; without any, everything that the experiment says is returned.
     """
     entries = declared.get("differences") or {}
     # Sweeps from before differences had names hold a list of texts.
@@ -59,18 +64,44 @@ def stated_differences(declared: Mapping[str, Any], runs: Sequence[Run]) -> tupl
     conditions = [
         (entry["text"], entry.get("where") or {}) if isinstance(entry, Mapping) else (entry, {}) for entry in stated
     ]
-    return tuple(
-        str(text) for text, where in conditions if text and (not runs or any(fits(run, where) for run in runs))
-    )
+    said = [str(text) for text, where in conditions if text and (not runs or any(fits(run, where) for run in runs))]
+    if given := _given(runs, declared.get("factors") or ()):
+        said.append(f"Set on the command line, whatever the experiment says: {', '.join(given)}.")
+    return tuple(said)
+
+
+def _given(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
+    """Return the overrides that are neither the experiment's own sweep nor without effect on a result."""
+    swept = {VARIANT, *factors}
+    if runs and (sweep := _sweep(runs)) is not None:
+        swept |= set(OmegaConf.select(sweep, "hydra.sweeper.params") or ())
+    # A run that is a link was asked for by another experiment.
+    asked = [
+        text for run in runs if run.experiment != "runs" and not run.directory.is_symlink() for text in run.overrides
+    ]
+    return [
+        text
+        for text in dict.fromkeys(asked)
+        if (key := text.lstrip("+~").partition("=")[0]) not in swept and matters(key)
+    ]
 
 
 def _multirun(runs: Sequence[Run]) -> tuple[str, dict[str, Any]] | None:
-    path = runs[0].directory.parent / "multirun.yaml"
+    if (sweep := _sweep(runs)) is None:
+        return None
     try:
-        sweep = OmegaConf.load(path)
         name = OmegaConf.select(sweep, "hydra.runtime.choices.experiment") or "runs"
         comparison = OmegaConf.select(sweep, "comparison")
         plain: Any = OmegaConf.to_container(comparison) if comparison is not None else {}
         return str(name), plain
+    except OmegaConfBaseException:
+        return None
+
+
+def _sweep(runs: Sequence[Run]) -> DictConfig | None:
+    """Return the configuration of the latest sweep in the runs' directory."""
+    try:
+        found = OmegaConf.load(runs[0].directory.parent / "multirun.yaml")
     except (OSError, ValueError, YAMLError, OmegaConfBaseException):
         return None
+    return found if isinstance(found, DictConfig) else None

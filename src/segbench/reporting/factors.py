@@ -84,11 +84,11 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
     differing = {
         key: values
         for key, values in columns.items()
-        if _matters(key) and _differs(values) and not _repeats_seed(key, values, runs)
+        if matters(key) and _differs(values) and not _repeats_seed(key, values, runs)
     }
     # A choice is only a name: another name for the same settings (but for the device, say) is no difference.
     groups = {
-        group: [run.choices.get(group) for run in runs] for run in runs for group in run.choices if _matters(group)
+        group: [run.choices.get(group) for run in runs] for run in runs for group in run.choices if matters(group)
     }
     variants = _variants_told_apart(groups, differing, factors)
     if VARIANT in (*factors, *variants):
@@ -161,13 +161,14 @@ def _strangers_to_the_data(runs: Sequence[Run]) -> str:
     first: dict[Any, Run] = {}
     for run in runs:
         settings = {key: value for key, value in run.settings.items() if key.startswith("data.")}
-        read = frozenset(item for item in settings.items() if _matters(item[0]) and item[0] not in _USE_OF_DATA)
+        read = frozenset(item for item in settings.items() if matters(item[0]) and item[0] not in _USE_OF_DATA)
         if _fingerprint(run) and _fingerprint(first.setdefault(read, run)) != _fingerprint(run):
             return f"{first[read].name} and {run.name} read different files by equal settings"
     return ""
 
 
-def _matters(key: str) -> bool:
+def matters(key: str) -> bool:
+    """Tell whether a key of the configuration, or a group, can change a result."""
     return not any(key == name or key.startswith(f"{name}.") for name in (*IRRELEVANT, *NAMES))
 
 
