@@ -81,6 +81,12 @@ def test_the_answer_where_nothing_is_told_apart_says_what_would_have_been():
     assert found.answer.startswith("No difference can be told from chance: m")
     assert found.answer.endswith(f"a difference of {found.detectable:.4f} would be found in 80 % of such experiments.")
     assert found.letters == ("a", "a")
+    # Two seeds that vary by as much as there is: of shares no difference is above 1.
+    rows = {name: {seed: counts(scores(seed, seed=seed)) for seed in range(2)} for name in ("a", "b")}
+    rows["b"] = {seed: counts(scores(1 - seed, seed=seed)) for seed in range(2)}
+    few = evidence(comparison(rows))
+    assert few.detectable > 1
+    assert few.answer.endswith("; no possible difference would be found in 80 % of such experiments.")
     # The difference is that of one test; three pairs are corrected for.
     assert "between two of them, uncorrected, would be found" in evidence(networks(rng(2), [0.7] * 3)).answer
 
@@ -234,6 +240,9 @@ def test_few_seeds_and_groups_and_missing_runs_are_told():
     assert "20 images, fewer than 50" in found
     assert "2 runs are missing from the means: if they failed" in found
     assert "best epoch" not in found
+    strangers = [(replace(run, config={"model": {}}, state="failed"), "in no row") for run, _ in lost]
+    strangers += [(replace(run, state="set aside"), "other data") for run, _ in lost]
+    assert "missing from the means" not in said(evidence(comparison(rows, unfinished=strangers)))
     enough = evidence(networks(rng(), [0.6, 0.7], shape=(5, 50)))
     assert enough.limits == ()
 

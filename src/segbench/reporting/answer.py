@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from segbench.reporting.hypothesis_tests import Pair
-from segbench.scores.columns import lower_is_better
+from segbench.scores.columns import largest, lower_is_better
 
 if TYPE_CHECKING:
     from segbench.reporting.table import Comparison
@@ -86,9 +86,15 @@ def answer(
         else ""
     )
     alone = "between two of them, uncorrected, " if len(tested) > 1 else ""
-    power = f"; a difference of {detectable:.4f} {alone}would be found in 80 % of such experiments"
+    least = f"a difference of {detectable:.4f}" if detectable < largest(comparison.metric) else "no possible difference"
+    power = f"; {least} {alone}would be found in 80 % of such experiments"
     power = "" if isnan(detectable) else power
     return f"No difference can be told from chance: {highest}{found}{power}."
+
+
+def show_detectable(difference: float, metric: str) -> str:
+    """Return the smallest difference that would have been found; of shares none above 1 can be."""
+    return f"{difference:.4f}" if difference < largest(metric) else "none that is possible"
 
 
 def listed(names: Sequence[str], most: int = MOST_NAMED) -> str:

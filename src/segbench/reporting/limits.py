@@ -90,7 +90,11 @@ def _amount(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str]
 def _missing(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str]:
     """Say which runs are missing from the means."""
     found = []
-    if count := len(comparison.unfinished):
+    in_rows = {id(run) for row in comparison.rows for run in row.runs}
+    # One of other settings belongs to no row; of one that left no configuration it cannot be known.
+    if count := sum(
+        run.state != "set aside" and (id(run) in in_rows or not run.config) for run, _ in comparison.unfinished
+    ):
         runs, they = ("run is", "it") if count == 1 else ("runs are", "they")
         found.append(
             f"{count} {runs} missing from the means: if {they} failed because of what is compared, the means flatter."

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from segbench.reporting.answer import listed
+from segbench.reporting.answer import listed, show_detectable
 from segbench.reporting.claims import explanation
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import SplitCounts, derive
@@ -92,7 +92,8 @@ def _training(comparison: Comparison) -> list[str]:
         sizes = ["all images" if size == "all" else size for size in known["data.batch_size"]]
         text += f" in batches of {' or '.join(sizes)}"
     if limits := known["trainer.limit_train_batches"]:
-        text += f", an epoch cut to {' or '.join(limits)} (trainer.limit_train_batches)"
+        whole = " or whole" if any(flat.get("trainer.limit_train_batches") is None for flat in flats) else ""
+        text += f", an epoch cut to {' or '.join(limits)}{whole} (trainer.limit_train_batches)"
     monitors = [
         "the last epoch" if name == "last" else f"the best epoch by {name}" for name in known["trainer.monitor"]
     ]
@@ -171,7 +172,7 @@ def _tests(comparison: Comparison, found: Evidence) -> list[str]:
     if np.isfinite(found.detectable):
         said.append(
             f"Smallest true difference that a pair of these runs finds with 80 % power at 5 %, uncorrected:"
-            f" {found.detectable:.4f}."
+            f" {show_detectable(found.detectable, comparison.metric)}."
         )
     return [" ".join(said)] if said else []
 
