@@ -47,12 +47,14 @@ def test_every_figure_is_written_twice_and_named_once(compared, evidence, tmp_pa
 
 def test_what_has_nothing_to_show_is_left_out_with_its_reason_and_its_old_file(compared, evidence, tmp_path):
     for kind in ("png", "svg"):
-        (tmp_path / f"frequencies.{kind}").write_bytes(b"of an earlier report")
+        for name in ("frequencies", "mistakes"):  # the second of classifications only
+            (tmp_path / f"{name}.{kind}").write_bytes(b"of an earlier report")
     comparison = compared({"unet": (90,)})
     skipped = []
     drawn = draw_all(comparison, evidence(comparison), tmp_path, skipped)
     assert "frequencies.png" not in [file for _, file in drawn]
     assert not list(tmp_path.glob("frequencies.*"))
+    assert not list(tmp_path.glob("mistakes.*"))
     assert dict(skipped)["Class frequencies"] == "no finished run tells the class frequencies of its training set"
 
 

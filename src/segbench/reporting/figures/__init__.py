@@ -104,10 +104,12 @@ def draw_all(
         OSError: If the folder cannot be written.
     """
     drawn, left_out = [], [] if skipped is None else skipped
+    # Also those of the other task, which an earlier report of this folder may have drawn.
+    for figure in FIGURES:
+        for kind in (".png", ".svg"):
+            (folder / figure.file).with_suffix(kind).unlink(missing_ok=True)
     for figure in figures_of(comparison):
         path = folder / figure.file
-        for kind in (".png", ".svg"):
-            path.with_suffix(kind).unlink(missing_ok=True)
         try:
             with rc_context(WORDS):
                 figure.draw(comparison, evidence, path)
