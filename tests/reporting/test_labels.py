@@ -129,6 +129,15 @@ def test_the_end_of_a_run_shows_classes_and_accuracy(make_run, tmp_path: Path) -
     assert "background" not in text
     assert "83 GFLOPs an image" in text
     assert "weights of epoch" not in text
+    assert "no image was taken for" not in text
+
+
+def test_classes_that_are_never_predicted_are_named(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    truth, prediction = digits(50, 0.2, 1)
+    folder = label_run(make_run, "ff", 0, truth, np.zeros_like(prediction))
+    console = Console(width=150, record=True, file=(tmp_path / "out").open("w"))
+    print_run(folder, console)
+    assert "no image was taken for dog, eel: other seeds may do better" in console.export_text()
 
 
 @pytest.mark.parametrize(("monitor", "words"), [("val/loss", "the best by val/loss"), ("last", "the last")])

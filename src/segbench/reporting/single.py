@@ -104,6 +104,9 @@ def _print_labels(title: str, labels: SplitLabels, console: Console) -> None:
         f"accuracy {_figure(right / all_images)} ({right} of {all_images} images right); {LABEL_CONVENTION.describe()}",
         soft_wrap=True,
     )
+    named = labels.confusion.sum(axis=0)
+    if never := [label for label, count in zip(labels.class_names, named, strict=True) if not count]:
+        console.print(f"no image was taken for {', '.join(never)}: other seeds may do better", soft_wrap=True)
 
 
 def _table(title: str, columns: Iterable[str]) -> Table:
