@@ -124,7 +124,10 @@ def _nearest_key(key: str) -> str:
 
 def _known_keys() -> list[str]:
     """Return every dotted key of the configuration with the groups that were chosen."""
-    choices = [argument for argument in sys.argv[1:] if "=" in argument and "." not in argument.partition("=")[0]]
+    # Other words without a section are what is looked for, and would be refused here too.
+    choices = [
+        argument for argument in sys.argv[1:] if "=" in argument and (_CONF / argument.partition("=")[0]).is_dir()
+    ]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(_CONF), version_base="1.3"):
         for overrides in (choices, []):
