@@ -149,7 +149,7 @@ def check_by_hand(cfg: DictConfig) -> None:
     name, trainer = get_class(cfg.model["_target_"]).__name__, cfg.trainer
     if get_class(cfg.loss["_target_"]) is not CrossEntropy:
         raise ConfigError(f"loss: {name} computes the gradients of the cross entropy only; use loss=ce")
-    plain = "use optimizer=sgd optimizer.momentum=0 optimizer.weight_decay=0"
+    plain = "use optimizer=sgd_plain"
     if get_class(cfg.optimizer["_target_"]) is not torch.optim.SGD:
         raise ConfigError(f"optimizer: {name} is trained by plain SGD only; {plain}")
     for key, value in cfg.optimizer.items():

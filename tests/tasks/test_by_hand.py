@@ -151,7 +151,7 @@ def test_a_loss_that_diverges_is_refused_as_everywhere(run, configured, tmp_path
 
 
 REFUSED = {
-    "optimizer=adam": "optimizer: MnistFFNumpy is trained by plain SGD only; use optimizer=sgd optimizer.momentum=0",
+    "optimizer=adam": "optimizer: MnistFFNumpy is trained by plain SGD only; use optimizer=sgd_plain",
     "optimizer.momentum=0.9": "optimizer.momentum=0.9: MnistFFNumpy is trained by plain SGD only; use ",
     "optimizer.weight_decay=0.01": "optimizer.weight_decay=0.01: ",
     "loss=focal": "use loss=ce",
