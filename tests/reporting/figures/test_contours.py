@@ -18,9 +18,9 @@ def outlined(monkeypatch):
     drawn = []
     real = contours._outline
 
-    def spy(axes, mask, dashed, colours):
+    def spy(axes, mask, dashed, colours, alone=False):
         drawn.append((dashed, mask.mean()))
-        real(axes, mask, dashed, colours)
+        real(axes, mask, dashed, colours, alone)
 
     monkeypatch.setattr(contours, "_outline", spy)
     return drawn

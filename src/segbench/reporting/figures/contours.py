@@ -21,11 +21,16 @@ from segbench.reporting.table import Comparison
 
 WIDTH = 7.2
 # Thin enough for glands that nearly touch, with a rim that shows on any stain.
-LINE, RIM = 1.1, 2.2
+LINE, RIM = 1.1, 2.0
+# On and off, in line widths: gaps wide enough to see what is predicted through them.
+TRUTH = (0, (2.5, 3.0))
 
 
 def draw_contours(comparison: Comparison, evidence: Evidence, path: Path) -> None:
-    """Draw outlines over the images: solid as predicted, dashed as in truth, in the colours of the classes.
+    """Draw outlines over the images: solid as predicted, dashed as in truth.
+
+    Predicted ones have the colours of the classes. The truth's are white and above them where there is one class; of
+    several classes they have the colours too and are below, as else small objects could not be seen.
 
     The images are chosen by the scores of the configuration that is drawn, the one with the best mean of those that
     kept their predictions; of its runs the one is drawn that the other pictures show too.
@@ -42,39 +47,52 @@ def draw_contours(comparison: Comparison, evidence: Evidence, path: Path) -> Non
     images = kept_images(comparison, [(best.run, best.archive.ids)])
     chosen = choose(comparison, [best.row], images, [best])
     first, colours = images.image(chosen[0][1]), best.run.class_colours
-    cell = WIDTH / len(chosen)
+    class_names, cell = best.run.counts[comparison.split].class_names, WIDTH / len(chosen)
+    alone = colours is None and len(class_names) == 2
     figure = Figure(figsize=(WIDTH, cell * first.shape[0] / first.shape[1] + 1.0), dpi=200, layout="constrained")
     for axes, (rank, name) in zip(figure.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):
         truth, prediction = masks_of(images.mask(name), [best], name)
         axes.imshow(as_rgb(images.image(name)), interpolation="none", extent=(0, truth.shape[1], truth.shape[0], 0))
-        _outline(axes, truth, dashed=True, colours=colours)
-        _outline(axes, prediction, dashed=False, colours=colours)
+        _outline(axes, truth, dashed=True, colours=colours, alone=alone)
+        _outline(axes, prediction, dashed=False, colours=colours, alone=alone)
         value = score_of(comparison, best, name)
         axes.set_title(f"{rank}: {value:.3f}" if np.isfinite(value) else rank, fontsize=8.5)
         axes.set_xlabel(wrapped(name, int(cell * 14), 2), fontsize=7)
         axes.set_xticks([])
         axes.set_yticks([])
-    _explain(figure, best.run.counts[comparison.split].class_names, colours)
+    _explain(figure, class_names, colours, alone)
     seed = "" if best.run.seed is None else f", seed {best.run.seed}"
     words = f"{best.row.label}: {score_name(comparison.metric)} of each image; {comparison.split} split{seed}"
     figure.suptitle(wrapped(words, 100, 2), fontsize=8, color="0.3")
     save(figure, path)
 
 
-def _outline(axes: Axes, mask: NDArray[np.uint8], dashed: bool, colours: tuple[str, ...] | None = None) -> None:
-    """Draw the edge of every class, on a white rim, where the mask's pixels end."""
+def _outline(
+    axes: Axes, mask: NDArray[np.uint8], dashed: bool, colours: tuple[str, ...] | None = None, alone: bool = False
+) -> None:
+    """Draw the edge of every class, where the mask's pixels end; ``alone`` if there is one class and no other."""
     height, width = mask.shape
     places = np.arange(width) + 0.5, np.arange(height) + 0.5
     for label in np.unique(mask):
         if label == IGNORE or (label == 0 and colours is None):
             continue
-        style: Any = {"colors": [class_colour(int(label), colours)], "linestyles": "--" if dashed else "-"}
-        drawn = axes.contour(*places, (mask == label).astype(float), levels=[0.5], linewidths=LINE, **style)
-        if not dashed:
-            drawn.set_path_effects([Stroke(linewidth=RIM, foreground="white"), Normal()])
+        above = alone and dashed
+        colour = "white" if above else class_colour(int(label), colours)
+        style: Any = {"colors": [colour], "linestyles": [TRUTH] if dashed else "-", "linewidths": LINE}
+        drawn = axes.contour(*places, (mask == label).astype(float), levels=[0.5], zorder=4 if above else 2, **style)
+        if alone or not dashed:
+            drawn.set_path_effects(_rim(alone))
 
 
-def _explain(figure: Figure, class_names: tuple[str, ...], colours: tuple[str, ...] | None) -> None:
+def _rim(alone: bool) -> list[Any]:
+    return [Stroke(linewidth=RIM, foreground="black" if alone else "white"), Normal()]
+
+
+def _explain(figure: Figure, class_names: tuple[str, ...], colours: tuple[str, ...] | None, alone: bool) -> None:
     class_legend(figure, class_names, ignored=False, colours=colours)
-    lines = [Line2D([], [], color="0.2", linestyle=style, linewidth=LINE) for style in ("-", "--")]
+    predicted = Line2D([], [], color=class_colour(1) if alone else "0.2", linewidth=LINE)
+    true = Line2D([], [], color="white" if alone else "0.2", linestyle=TRUTH, linewidth=LINE)
+    lines = [predicted, true]
+    for line in lines if alone else ():
+        line.set_path_effects(_rim(alone))
     figure.legend(lines, ["prediction", "truth"], loc="outside lower right", ncols=2, fontsize=7.5, frameon=False)
