@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.utils import get_class
+
 from segbench.errors import ConfigError
 from segbench.reporting.collect import Run
 from segbench.reporting.counts import SplitCounts, SplitScores, scored_class
@@ -23,8 +25,17 @@ WHOLE_SCORES = (*BESIDE[CLASSIFICATION], *BESIDE["segmentation"], *OVERALL_SCORE
 
 
 def task_of(runs: Sequence[Run]) -> str:
-    """Return what the finished ones of these runs do, ``segmentation`` or ``classification``."""
-    return next((run.task for run in runs if run.state == "done" and run.task), "segmentation")
+    """Return what the finished runs do, ``segmentation`` or ``classification``; without any, what was to be done."""
+    done = (run.task for run in runs if run.state == "done" and run.task)
+    return next(done, None) or next(filter(None, map(_task_of_data, runs)), "segmentation")
+
+
+def _task_of_data(run: Run) -> str:
+    data = run.config.get("data")
+    try:
+        return str(get_class(data["_target_"]).task) if isinstance(data, dict) else ""
+    except Exception:  # a class of somebody else's, which is not here
+        return ""
 
 
 def metric_of(task: str, declared: dict[str, Any]) -> str:

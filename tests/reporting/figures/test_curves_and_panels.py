@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 
 from segbench.reporting.collect import collect
+from segbench.reporting.figures import curves
 from segbench.reporting.figures.curves import draw_curves, series
 from segbench.reporting.palette import CLASS_COLOURS, COLOURS, ink, rgb
 from segbench.reporting.panels import GREY, as_picture, class_colour, draw_panels, overlay
@@ -200,6 +202,17 @@ def test_a_row_is_named_once_also_where_a_run_lacks_a_curve(architectures, tmp_p
         pd.read_csv(path).drop(columns="train/loss").to_csv(path, index=False)
     draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
     assert named == ["attunet", "unet (mean of 2)"]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 30])
+def test_epochs_are_whole_numbers(epochs):
+    axes = Figure().subplots()
+    axes.plot(range(1, epochs + 1), range(epochs))
+    curves._finish(axes, "training loss", "")
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert ticks
+    assert all(tick == int(tick) for tick in ticks)
 
 
 def test_series_leaves_out_epochs_without_a_value():

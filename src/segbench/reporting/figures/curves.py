@@ -144,5 +144,8 @@ def _cut(axes: Axes, lines: Sequence[pd.Series]) -> str:
 def _finish(axes: Axes, title: str, cut: str) -> None:
     axes.set_title(title + cut, fontsize=10)
     axes.set_xlabel("epoch", fontsize=9)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    first, last = axes.get_xlim()
+    if last - first < 1:  # one epoch
+        axes.set_xlim((first + last - 1) / 2, (first + last + 1) / 2)
     plain(axes)
