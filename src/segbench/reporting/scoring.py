@@ -33,9 +33,10 @@ def task_of(runs: Sequence[Run]) -> str:
 def _task_of_data(run: Run) -> str:
     data = run.config.get("data")
     try:
-        return str(get_class(data["_target_"]).task) if isinstance(data, dict) else ""
+        found: Any = get_class(data["_target_"]) if isinstance(data, dict) else None
     except Exception:  # a class of somebody else's, which is not here
         return ""
+    return str(getattr(found, "task", ""))
 
 
 def metric_of(task: str, declared: dict[str, Any]) -> str:
