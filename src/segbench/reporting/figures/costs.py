@@ -85,10 +85,10 @@ def draw_costs(comparison: Comparison, evidence: Evidence, path: Path) -> None:
         Line2D([], [], color=colour(i), marker=marker(i), linestyle="", markeredgecolor=INK, markeredgewidth=0.5)
         for i, _ in rows
     ]
-    words = "upright: 95 % interval of the mean; level: ± standard deviation of times; line: Pareto front, by the means"
-    labels = [row.label for _, row in rows]
-    below = legend_below(figure, handles, labels, width, words if width == WIDTH else words.replace("; ", "\n"))
-    figure.set_size_inches(width, HEIGHT + below + 0.3 * (width < WIDTH))
+    times = "level: ± standard deviation of times; " if any(cost.measured for cost in costs) else ""
+    words = f"upright: 95 % interval of the mean; {times}line: Pareto front, by the means"
+    below = legend_below(figure, handles, [row.label for _, row in rows], width, words)
+    figure.set_size_inches(width, HEIGHT + below)
     save(figure, path)
 
 

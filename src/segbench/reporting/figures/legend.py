@@ -32,7 +32,7 @@ def legend_below(
     """
     room = width * 72 / FONT
     wrapped = [textwrap.fill(label, max(int((room - HANDLE) / LETTER), 10)) for label in labels]
-    heading = None if title is None else textwrap.fill(title, max(int(room / LETTER), 10))
+    heading = None if title is None else textwrap.fill(title, max(int(width * 72 / (FONT - 1) / LETTER), 10))
     longest = max(len(line) for label in wrapped for line in label.splitlines())
     columns = max(min(int(room / (LETTER * longest + HANDLE)), len(labels), MOST_COLUMNS), 1)
     figure.legend(
