@@ -44,6 +44,7 @@ def statuses(folder):
     return {path.parent.name: json.loads(path.read_text()) for path in (folder / "runs").glob("*/status.json")}
 
 
+@pytest.mark.slow
 def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(sweep, tmp_path):
     result = sweep("optimizer.lr=1e-3,1e30")
     assert result.returncode == 1, result.stderr
@@ -77,6 +78,7 @@ def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(sw
     assert statuses(tmp_path)[done]["state"] == "done"
 
 
+@pytest.mark.slow
 def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(sweep, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     arguments = ["seed=0,1", "trainer.max_epochs=30", "hydra.launcher.jobs=1"]
