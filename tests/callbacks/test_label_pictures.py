@@ -108,9 +108,9 @@ def test_one_split_is_kept(tmp_path, asked, kept):
     options = {"class_names": ("a", "b"), "fingerprint": "0123456789", "task": "segmentation", "in_channels": 5}
     data = SimpleNamespace(scored=items.__getitem__, **options)
     callback, task = StoredPredictions(split=asked), SimpleNamespace(evaluation=dict.fromkeys(items))
-    callback.on_test_start(None, task)  # type: ignore[arg-type]
+    callback.on_test_start(None, task)
     for place, split in enumerate(items):
-        callback.on_test_batch_end(None, task, torch.zeros(1, 4, 4), {"id": [split]}, 0, place)  # type: ignore[arg-type]
+        callback.on_test_batch_end(None, task, torch.zeros(1, 4, 4), {"id": [split]}, 0, place)
     callback.write(tmp_path, data, list(items))
     found = Archive.open(tmp_path / PREDICTIONS)
     assert found is not None

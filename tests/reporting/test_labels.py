@@ -132,7 +132,7 @@ def test_the_end_of_a_run_shows_classes_and_accuracy(make_run, tmp_path: Path) -
     assert "no image was taken for" not in text
 
 
-def test_failed_classifications_are_no_segmentations(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_failed_classifications_are_no_segmentations(make_run, tmp_path):
     data = {"_target_": "segbench.data.mnist.MNISTData"}
     make_run(model="ff", state="failed", experiment="mnist/networks", config={"data": data})
     found = compare(collect([tmp_path]))
@@ -142,7 +142,7 @@ def test_failed_classifications_are_no_segmentations(make_run, tmp_path: Path) -
     assert compare(collect([tmp_path / "outputs" / "other"])).task == "segmentation"
 
 
-def test_classes_that_are_never_predicted_are_named(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_classes_that_are_never_predicted_are_named(make_run, tmp_path):
     truth, prediction = digits(50, 0.2, 1)
     folder = label_run(make_run, "ff", 0, truth, np.zeros_like(prediction))
     console = Console(width=150, record=True, file=(tmp_path / "out").open("w"))
