@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.cache import Arrays, Pair
+from segbench.data.checksums import digest
 from segbench.data.classification import ClassificationData
 from segbench.data.download import RemoteFile, fetch
 from segbench.data.idx import read_idx, read_idx_shape
@@ -100,7 +100,7 @@ class MNISTData(ClassificationData):
         Not their times, as there is no cache that knows a copy of the files for the same.
         """
         assert self.root is not None
-        return super().settings() | {name: _content(self.root / name) for name in _MD5}
+        return super().settings() | {name: _content(self.root / name, md5) for name, md5 in _MD5.items()}
 
     def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
         """Unpack the files; that is faster than a cache of them would be."""
@@ -128,6 +128,6 @@ class MNISTData(ClassificationData):
         return self.root / f"{part}-images-idx3-ubyte.gz", self.root / f"{part}-labels-idx1-ubyte.gz"
 
 
-def _content(path: Path) -> str:
+def _content(path: Path, known: str) -> str:
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "blake2b").hexdigest()
+        return digest(stream, known)
