@@ -110,7 +110,7 @@ def bare_batches(tensors: ResidentTensors, batch_size: int) -> Iterator[tuple[Te
 
 def tensors_of(data: Any) -> ResidentTensors:
     """Return the training images of a data module that is set up, on the processor."""
-    tensors: ResidentTensors = data.datasets["train"].tensors(torch.device("cpu"))
+    tensors = ResidentTensors.of(data.datasets["train"], torch.device("cpu"))
     return tensors
 
 

@@ -20,9 +20,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from segbench.reporting.collect import collect
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.page import write_report
-from segbench.reporting.table import Comparison, compare
 
 CLASSES = ("background", "right ventricle", "myocardium", "left ventricle")
 PIXELS = 96 * 96

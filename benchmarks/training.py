@@ -11,9 +11,9 @@ import pytorch_lightning as pl
 from hydra import compose, initialize_config_dir
 
 from segbench import callbacks, tracking
+from segbench.configuration.build import build
+from segbench.configuration.resolvers import monitor_mode, register
 from segbench.data.base import ImageData
-from segbench.instantiation import build
-from segbench.resolvers import monitor_mode, register
 from segbench.tasks.base import Task
 from segbench.train import build_data, build_task
 from segbench.trainer import build_trainer

@@ -19,6 +19,7 @@ from yaml import YAMLError
 from segbench.entry import run_entry_point
 from segbench.errors import ConfigError
 from segbench.suggest import nearest
+from segbench.words import first_line
 
 USAGE = """usage: python src/predict.py run=<run directory or checkpoint> images=<folder, image or NIfTI volume>
 
@@ -74,7 +75,7 @@ def parse(arguments: Sequence[str]) -> Options:
     except OmegaConfBaseException as error:
         if str(error.full_key).startswith("window"):
             raise ConfigError(f"window={window}: {WINDOW}") from error
-        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{error.full_key}: {first_line(error)}") from error
     for key in ("run", "images"):
         if OmegaConf.is_missing(options, key):
             raise ConfigError(f"{key}: missing; {USAGE.splitlines()[0]}")

@@ -11,12 +11,12 @@ from pathlib import Path
 from rich.console import Console
 
 from segbench.errors import ConfigError, SegbenchError
-from segbench.reporting.collect import Run, collect, place
+from segbench.reporting.collection.runs import Run, collect, place
 from segbench.reporting.page import write_all
 from segbench.reporting.plan import add_plan_options, print_plan
 from segbench.reporting.results import has_pages, rebuild
-from segbench.reporting.terminal import terminal
 from segbench.scores.derive import Convention
+from segbench.terminal import terminal
 
 EXAMPLES = """examples:
   python src/report.py outputs/carvana/architectures

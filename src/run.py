@@ -17,9 +17,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from segbench.configuration.resolvers import register
 from segbench.entry import refuse, run_entry_point
 from segbench.errors import InterruptedRun, SegbenchError
-from segbench.resolvers import register
 from segbench.runs.identity import run_id
 
 register()
@@ -28,7 +28,9 @@ register()
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def job(cfg: DictConfig) -> None:
     """Run one configuration in the directory that Hydra made for it."""
+    from segbench.reporting.single import print_run
     from segbench.runs.directory import RunDirectory
+    from segbench.terminal import terminal
     from segbench.train import train
 
     hydra_cfg = HydraConfig.get()
@@ -44,6 +46,7 @@ def job(cfg: DictConfig) -> None:
     }
     try:
         train(cfg, RunDirectory(directory), identity)
+        print_run(directory, terminal())
     except SegbenchError as error:
         # In a sweep of Hydra's own launchers the other jobs go on after an exception, but not after an exit: who
         # stops one of them stops the sweep.

@@ -35,7 +35,7 @@ def compose(repository):
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from segbench.resolvers import register
+    from segbench.configuration.resolvers import register
 
     register()
 

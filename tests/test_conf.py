@@ -8,7 +8,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from segbench.config import validate
+from segbench.configuration.schema import validate
 from segbench.models import UNet
 
 CONF = Path(__file__).resolve().parent.parent / "conf"

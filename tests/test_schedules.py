@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from segbench.config import validate
+from segbench.configuration.schema import validate
 from segbench.errors import ConfigError
 from segbench.schedules import EpochTable, ExponentialFloor
 

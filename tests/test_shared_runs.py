@@ -6,7 +6,7 @@ import pytest
 from hydra import compose as with_hydra
 from hydra import initialize_config_dir
 
-from segbench.config import validate
+from segbench.configuration.schema import validate
 from segbench.runs.identity import run_id
 
 CELLS = ("base", "curriculum", "tiles", "batch_size", "weight_map", "linear_tail")

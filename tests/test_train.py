@@ -20,8 +20,8 @@ from segbench.data.phantom import PhantomData
 from segbench.errors import BusyError, CheckpointError, ConfigError, DataError, DivergedError, StorageError
 from segbench.losses import DiceLoss
 from segbench.models import DeepLabV3
-from segbench.reporting.archive import Archive, images_name
-from segbench.reporting.collect import read_run
+from segbench.reporting.collection.runs import read_run
+from segbench.runs.archive import Archive, images_name
 from segbench.runs.checkpoint_io import VerifiedCheckpointIO, load_checkpoint
 from segbench.runs.directory import RunDirectory
 from segbench.runs.identity import run_id
@@ -402,7 +402,7 @@ def test_the_summary_is_safe_before_pictures_are_drawn(run, finished, tmp_path, 
 
 
 def test_init_from_a_run_starts_from_its_best_weights(finished, tiny, tmp_path, caplog):
-    from segbench.tasks.initialise import load_weights
+    from segbench.tasks.initialisation import load_weights
 
     cfg, directory, _ = finished
     from segbench.models import UNet
@@ -417,7 +417,7 @@ def test_init_from_a_run_starts_from_its_best_weights(finished, tiny, tmp_path, 
 
 def test_a_head_of_other_classes_is_replaced_and_said_so(finished, caplog):
     from segbench.models import UNet
-    from segbench.tasks.initialise import load_weights
+    from segbench.tasks.initialisation import load_weights
 
     network = UNet(1, 2, width=2)
     before = network.head.weight.clone()

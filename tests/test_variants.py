@@ -1,6 +1,6 @@
 """Variants lie above the experiment and below the command line, and are no part of what a run is."""
 
-from segbench.config import validate
+from segbench.configuration.schema import validate
 from segbench.runs.identity import run_id
 
 # Another network, optimiser and schedule than the defaults, and settings of three sections.

@@ -1,6 +1,6 @@
-"""Where Hydra looks for launchers; ours is :mod:`segbench.runs.launcher`."""
+"""Where Hydra looks for launchers; ours is :mod:`segbench.sweep.launcher`."""
 
-from segbench.runs import launcher
+from segbench.sweep import launcher
 
 
 class ProcessesLauncher(launcher.ProcessesLauncher):

@@ -17,8 +17,8 @@ from hydra.errors import ConfigCompositionException, HydraException, Instantiati
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from segbench.configuration.build import explain_instantiation, first_line
 from segbench.errors import ConfigError, SegbenchError, StorageError
-from segbench.instantiation import explain_instantiation, first_line
 from segbench.suggest import nearest
 from segbench.torchvision_operators import declare_missing
 

@@ -22,7 +22,7 @@ from segbench.data.nifti import encode_labels
 from segbench.data.pictures import Picture, is_picture, name_without_suffix, open_picture
 from segbench.data.segmentation import SegmentationData
 from segbench.errors import CheckpointError, ConfigError, DataError
-from segbench.reporting.panels import as_picture, class_colour, overlay
+from segbench.pictures.panels import as_picture, class_colour, overlay
 from segbench.runs.checkpoint_io import BEST, load_checkpoint
 from segbench.runs.files import atomic_open, write_json
 from segbench.tasks import SegmentationTask

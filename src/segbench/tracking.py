@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
+from segbench.configuration.build import build, first_line
 from segbench.errors import ConfigError
-from segbench.instantiation import build, first_line
 from segbench.runs.files import read_json, write_json
 
 log = logging.getLogger("segbench")

@@ -13,9 +13,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from segbench import callbacks, environment, sources, tracking
+from segbench import callbacks, environment, run_inputs, tracking
 from segbench.augmentation import Curriculum
-from segbench.combinations import (
+from segbench.configuration.build import build
+from segbench.configuration.combinations import (
     check_by_hand,
     check_curriculum,
     check_kinds,
@@ -25,26 +26,23 @@ from segbench.combinations import (
     prediction_windows,
     task_class,
 )
-from segbench.config import validate
+from segbench.configuration.resolvers import monitor_mode
+from segbench.configuration.schema import validate
 from segbench.data.base import ImageData
 from segbench.data.loader import Draw
 from segbench.data.segmentation import SegmentationData
 from segbench.data.weights import PixelWeights
 from segbench.errors import CheckpointError, ConfigError, InterruptedRun
-from segbench.instantiation import build
-from segbench.reporting.counts import BACKGROUND
-from segbench.reporting.single import print_run
-from segbench.reporting.terminal import terminal
-from segbench.resolvers import monitor_mode
 from segbench.rng import derive_seed
 from segbench.runs.checkpoint_io import newest_good
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import atomic_open, write_json, write_text
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
+from segbench.runs.split_counts import BACKGROUND
 from segbench.tasks import SegmentationTask
 from segbench.tasks.base import Task
-from segbench.tasks.initialise import freeze, load_weights
+from segbench.tasks.initialisation import freeze, load_weights
 from segbench.trainer import build_trainer, check_precision, quiet_lightning
 
 log = logging.getLogger("segbench")
@@ -62,16 +60,13 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
         SegbenchError: For everything a user can mend; the run directory says so too and the run can be started again.
     """
     validate(cfg)
-    console = terminal()
     try:
         with stop_signals() as stop, run.locked():
             if run.state() == "done" and not cfg.rerun:
-                sources.check_sources(run, build_data(cfg), cfg)
+                run_inputs.check_sources(run, build_data(cfg), cfg)
                 log.info("already done, nothing to do (rerun=true trains again)")
-                print_run(run.path, console)
                 return
             _train_and_record(cfg, run, identity, stop)
-            print_run(run.path, console)
     except StopRequested as error:
         # Nothing is in progress here: there is no status to mend.
         raise InterruptedRun(error.number) from error
@@ -97,7 +92,7 @@ def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, An
 def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     known = {} if cfg.rerun else run.identity()
     identity = (
-        {"wandb_id": tracking.new_wandb_id()} | known | identity | {"git": sources.find_code(run, known.get("git"))}
+        {"wandb_id": tracking.new_wandb_id()} | known | identity | {"git": run_inputs.find_code(run, known.get("git"))}
     )
     if not cfg.rerun:
         _begin(cfg, run, identity)
@@ -116,7 +111,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
         # Not before parts and data are known to be good: a refusal must not cost what was finished.
         run.clear()
         _begin(cfg, run, identity)
-    run.begin_sources(sources.find_sources(run, data, cfg))
+    run.begin_sources(run_inputs.find_sources(run, data, cfg))
     task.loss.prepare(torch.from_numpy(data.class_pixels))
     task.extra_state = _extra_state(cfg, data)
 

@@ -15,9 +15,10 @@ from omegaconf import DictConfig
 from pytorch_lightning.profilers import PassThroughProfiler
 
 from segbench import callbacks
+from segbench.configuration.resolvers import monitor_mode
 from segbench.errors import ConfigError
-from segbench.resolvers import monitor_mode
 from segbench.runs.checkpoint_io import VerifiedCheckpointIO
+from segbench.words import first_line
 
 
 def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback]) -> pl.Trainer:
@@ -66,7 +67,7 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
             use_distributed_sampler=False,
         )
     except (pl.utilities.exceptions.MisconfigurationException, ValueError) as error:
-        line = str(error).splitlines()[0]
+        line = first_line(error)
         raise ConfigError(f"trainer.accelerator={settings.accelerator}: {line}; use trainer.accelerator=cpu") from error
 
 

@@ -5,8 +5,8 @@ import pytest
 from albumentations import HorizontalFlip, VerticalFlip
 
 from segbench.augmentation import Augmentation, Curriculum, Elastic, MirrorTiles, QuarterTurns
+from segbench.configuration.build import build
 from segbench.errors import ConfigError
-from segbench.instantiation import build
 
 EASY, HARD = Augmentation([HorizontalFlip(p=1.0)]), Augmentation([VerticalFlip(p=1.0)])
 LATER = {"monitor": "val/iou_cell", "threshold": 0.7}

@@ -7,9 +7,9 @@ from omegaconf import OmegaConf
 from torch.utils.data import DataLoader, Dataset
 
 from segbench.augmentation import Augmentation
+from segbench.configuration.build import build
 from segbench.data.loader import ReplayLoader
 from segbench.errors import ConfigError
-from segbench.instantiation import build
 from segbench.rng import derive_seed
 
 NAMES = ("none", "flips", "rotations", "light", "cardiac", "cells", "cells_elastic", "cells_curriculum")

@@ -7,7 +7,7 @@ import pytest
 
 from segbench.callbacks.panels import PredictionPanels
 from segbench.errors import ConfigError
-from segbench.reporting.epochs import open_epochs
+from segbench.runs.kept_epochs import open_epochs
 
 from .test_panels import MISSED, data_of, evaluate, logged, task  # noqa: F401 - fixtures
 

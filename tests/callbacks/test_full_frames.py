@@ -12,10 +12,10 @@ from rich.console import Console
 from segbench.callbacks.volumes import VolumeScores
 from segbench.data.cityscapes_labels import LABELS
 from segbench.models import UNet
-from segbench.reporting.collect import collect
-from segbench.reporting.panels import TITLES_KEY
+from segbench.pictures.panels import TITLES_KEY
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
 from segbench.reporting.single import print_run
-from segbench.reporting.table import compare
 
 HEIGHT, WIDTH = 32, 64
 

@@ -14,7 +14,7 @@ from segbench.callbacks import panels
 from segbench.callbacks.panels import PredictionPanels
 from segbench.callbacks.predictions import StoredPredictions
 from segbench.errors import ConfigError
-from segbench.reporting.archive import PREDICTIONS, Archive, images_name
+from segbench.runs.archive import PREDICTIONS, Archive, images_name
 from segbench.tasks.classification import LabelsTable
 
 

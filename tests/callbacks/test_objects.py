@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from segbench.models import UNet
-from segbench.reporting.archive import Archive
-from segbench.reporting.counts import derive, read_counts
+from segbench.runs.archive import Archive
+from segbench.runs.split_counts import derive, read_counts
 from segbench.scores.derive import Convention
 from segbench.scores.objects import OBJECT_COLUMNS, components, object_terms
 

@@ -10,7 +10,7 @@ from segbench.callbacks.objects import COLUMNS, ObjectScores
 from segbench.data.boundaries import with_boundary
 from segbench.data.objects import ObjectData, scored_classes
 from segbench.models import UNet
-from segbench.reporting.counts import derive, read_counts
+from segbench.runs.split_counts import derive, read_counts
 from segbench.scores.columns import SCORE_COLUMNS
 from segbench.scores.derive import Convention
 

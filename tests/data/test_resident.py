@@ -8,7 +8,7 @@ import torch
 from segbench.augmentation import Augmentation, QuarterTurns
 from segbench.data.loader import ReplayLoader
 from segbench.data.phantom import PhantomData
-from segbench.data.resident import ResidentLoader
+from segbench.data.resident import ResidentLoader, ResidentTensors
 from segbench.errors import ConfigError
 
 
@@ -29,7 +29,7 @@ def equal(left, right):
 def test_training_batches_are_those_of_the_replay_loader(tmp_path, position, augmentation):
     data = phantom(tmp_path, augmentation=augmentation)
     dataset = data.datasets["train"]
-    ours = list(ResidentLoader(dataset.tensors(torch.device("cpu")), 4, 7, lambda: position))
+    ours = list(ResidentLoader(ResidentTensors.of(dataset, torch.device("cpu")), 4, 7, lambda: position))
     theirs = list(ReplayLoader(dataset, 4, 7, lambda: position))
     assert len(ours) == len(theirs) == len(ReplayLoader(dataset, 4, 7, lambda: (0, 0))) - position[1]
     for left, right in zip(ours, theirs, strict=True):

@@ -72,8 +72,8 @@ def test_what_the_library_does_not_have_is_refused(options, message):
 
 
 def test_the_command_line_s_arguments_reach_the_library(compose):
-    from segbench.config import validate
-    from segbench.instantiation import build
+    from segbench.configuration.build import build
+    from segbench.configuration.schema import validate
 
     for override in ("model.arguments={channels:[4,8],strides:[2]}", "+model.arguments.channels=[4,8]"):
         cfg = compose("model=monai", override, *(["+model.arguments.strides=[2]"] * override.startswith("+")))

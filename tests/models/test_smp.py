@@ -76,8 +76,8 @@ def test_weights_that_cannot_be_fetched_say_so(monkeypatch):
 
 
 def test_the_command_line_s_arguments_reach_the_library(compose):
-    from segbench.config import validate
-    from segbench.instantiation import build
+    from segbench.configuration.build import build
+    from segbench.configuration.schema import validate
 
     cfg = compose("model=smp", "model.arch=FPN", "+model.arguments.decoder_segmentation_channels=64")
     validate(cfg)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from segbench.reporting.collect import Run
-from segbench.reporting.counts import SplitCounts, derive
-from segbench.reporting.estimate import estimate
-from segbench.reporting.statistics import ROUNDING
-from segbench.reporting.table import Comparison, Row
+from segbench.reporting.collection.runs import Run
+from segbench.reporting.comparison.estimate import estimate
+from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.statistics.intervals import ROUNDING
+from segbench.runs.split_counts import SplitCounts, derive
 from segbench.scores import Convention
 
 PIXELS = 1_000_000

@@ -12,18 +12,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from segbench.pictures.panels import draw_panels
 from segbench.reporting import collect
-from segbench.reporting.evidence import Evidence, Mean, Pair, evidence
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.evidence import Evidence, Mean, Pair, evidence
+from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.html import html_page
+from segbench.reporting.html.dot_plot import MARGIN, WIDTH, strips
 from segbench.reporting.html.pictures import data_uri, gallery, split_panels
 from segbench.reporting.html.runs import differing_settings, log_tail, run_views
 from segbench.reporting.html.scores import pair_table, score_table
-from segbench.reporting.html.strip import MARGIN, WIDTH, strips
-from segbench.reporting.notes import notes
 from segbench.reporting.page import write_report
-from segbench.reporting.panels import draw_panels
-from segbench.reporting.statistics import Difference
-from segbench.reporting.table import compare
+from segbench.reporting.statistics.intervals import Difference
 
 NAN = math.nan
 
@@ -289,7 +289,9 @@ def test_the_end_of_a_log_is_clean_and_short(tmp_path):
 
 
 def test_many_commands_are_folded_away(comparison, monkeypatch):
-    monkeypatch.setattr("segbench.reporting.provenance.sweep_commands", lambda *_: [f"python {n}" for n in range(9)])
+    monkeypatch.setattr(
+        "segbench.reporting.conclusions.provenance.sweep_commands", lambda *_: [f"python {n}" for n in range(9)]
+    )
     page = Page(html_page(comparison, (), evidence_for(2)))
     assert "Made by: 9 commands python 0" in page.text
 

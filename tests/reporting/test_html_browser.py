@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from segbench.reporting import collect
-from segbench.reporting.evidence import Evidence, Mean, Pair
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.evidence import Evidence, Mean, Pair
 from segbench.reporting.html import html_page
-from segbench.reporting.statistics import Difference
-from segbench.reporting.table import compare
+from segbench.reporting.statistics.intervals import Difference
 
 pytestmark = pytest.mark.browser
 EVIL = "<script>alert(1)</script>"

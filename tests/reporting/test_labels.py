@@ -12,13 +12,13 @@ from rich.console import Console
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from segbench.errors import ConfigError
-from segbench.reporting.collect import collect
-from segbench.reporting.contributions import parts
-from segbench.reporting.counts import derive, read_counts
-from segbench.reporting.labels import SplitLabels
-from segbench.reporting.notes import notes
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.single import print_run
-from segbench.reporting.table import compare
+from segbench.reporting.statistics.jackknife import parts
+from segbench.runs.split_counts import derive, read_counts
+from segbench.runs.split_labels import SplitLabels
 from segbench.scores.derive import Convention
 from segbench.scores.labels import LABEL_CONVENTION
 

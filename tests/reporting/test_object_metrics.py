@@ -8,22 +8,23 @@ import pytest
 import simulated
 
 from segbench.errors import ConfigError
-from segbench.reporting.claims import explanation, judge, measured
-from segbench.reporting.collect import collect
-from segbench.reporting.contributions import parts
-from segbench.reporting.counts import derive, read_counts
-from segbench.reporting.estimate import Estimate
-from segbench.reporting.evidence import evidence
+from segbench.pictures.styles import score_name
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.comparison.columns import score_names
+from segbench.reporting.comparison.estimate import Estimate
+from segbench.reporting.comparison.model import COSTS
+from segbench.reporting.conclusions.claims import explanation, judge, measured
+from segbench.reporting.conclusions.evidence import evidence
+from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.figures.costs import pareto_front
 from segbench.reporting.figures.differences import lines
 from segbench.reporting.figures.images import image_values
-from segbench.reporting.figures.styles import score_name
 from segbench.reporting.html.scores import score_table
-from segbench.reporting.latex import latex_table
-from segbench.reporting.notes import notes
-from segbench.reporting.render import markdown_body
-from segbench.reporting.scoring import score_names
-from segbench.reporting.table import COSTS, compare
+from segbench.reporting.statistics.jackknife import parts
+from segbench.reporting.text.latex import latex_table
+from segbench.reporting.text.tables import markdown_body
+from segbench.runs.split_counts import derive, read_counts
 from segbench.scores.derive import Convention
 from segbench.scores.objects import OBJECT_COLUMNS
 
@@ -349,7 +350,7 @@ def test_seg_decides_a_comparison_of_the_class_that_has_it(by_seg):
     names = ["seg", "dice", "iou", "pixel_accuracy", "object_f1", "object_dice", "object_hausdorff"]
     assert score_names(found) == names
     assert {name for name in unet.scores if name.startswith("seg")} == {"seg", "seg_disc"}
-    (claim,) = found.claims
+    (claim,) = evidence(found).claims
     assert claim.verdict == "holds"
     assert claim.strongest.difference.mean == pytest.approx(unet.scores["seg"].mean - attunet.scores["seg"].mean)
     proof = evidence(found)
@@ -400,8 +401,8 @@ def test_runs_made_before_there_was_seg_are_read_as_before(by_seg):
     found = compare(collect([by_seg.root]))
     assert "seg" not in score_names(found)
     assert "object_f1" in score_names(found)
-    assert found.claims[0].verdict == "cannot be judged"
-    assert "no seg, as a run's scores have no column seg_sum" in found.claims[0].reason
+    assert evidence(found).claims[0].verdict == "cannot be judged"
+    assert "no seg, as a run's scores have no column seg_sum" in evidence(found).claims[0].reason
     by_seg.comparison |= {"metric": "seg", "claims": []}
     for model in ("unet", "attunet"):
         path = cells(by_seg, 3, model=model, experiment="old") / "scores.parquet"

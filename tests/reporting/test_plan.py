@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from simulated import networks
 
-from segbench.reporting.evidence import difference_variances, evidence
+from segbench.reporting.conclusions.evidence import difference_variances, evidence
 from segbench.reporting.plan import plan
-from segbench.reporting.power import detectable
-from segbench.reporting.variance import Components
+from segbench.reporting.statistics.power import detectable
+from segbench.reporting.statistics.variance_components import Components
 
 SCRIPT = Path(__file__).parents[2] / "src" / "report.py"
 SD = "seed=0.005,image=0.03,rest=0.04"
@@ -52,7 +52,7 @@ def test_a_plan_by_a_pilot_agrees_with_its_report():
 
 
 def test_of_many_rows_a_plan_goes_by_the_highest_as_the_report_does(monkeypatch):
-    monkeypatch.setattr("segbench.reporting.evidence.MOST_ROWS", 2)
+    monkeypatch.setattr("segbench.reporting.conclusions.evidence.MOST_ROWS", 2)
     # By name the first two are others, and all three pairs vary differently.
     pilot = networks(np.random.default_rng(0), [0.5, 0.7, 0.65], shape=(3, 30))
     variances, pairs = difference_variances(pilot)

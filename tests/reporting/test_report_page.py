@@ -15,9 +15,9 @@ from rich.console import Console
 from report import main
 from segbench.errors import ConfigError
 from segbench.reporting import collect, report_experiment
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.provenance import sweep_commands
 from segbench.reporting.page import update_page, write_report
-from segbench.reporting.provenance import sweep_commands
-from segbench.reporting.table import compare
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from rich.console import Console
 
 import report
 from segbench.errors import ConfigError
-from segbench.reporting.collect import collect
-from segbench.reporting.evidence import evidence
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.evidence import evidence
+from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.html import html_page
-from segbench.reporting.latex import latex_table
-from segbench.reporting.notes import notes
-from segbench.reporting.render import csv_text, markdown_body, print_comparison
-from segbench.reporting.table import compare
+from segbench.reporting.text.latex import latex_table
+from segbench.reporting.text.tables import csv_text, markdown_body, print_comparison
 from segbench.scores import Convention
 
 

@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 from simulated import layouts, networks, sign_flips
 
-from segbench.reporting.evidence import evidence
-from segbench.reporting.power import POWER, detectable
-from segbench.reporting.statistics import half_width, p_value
-from segbench.reporting.variance import Components
+from segbench.reporting.conclusions.evidence import evidence
+from segbench.reporting.statistics.intervals import half_width, p_value
+from segbench.reporting.statistics.power import POWER, detectable
+from segbench.reporting.statistics.variance_components import Components
 
 # Standard deviations of a paired difference by seed, image and rest; the first as in the cardiac experiments.
 MIXTURES = {

@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segbench.reporting.collect import collect
-from segbench.reporting.counts import derive, read_counts
-from segbench.reporting.evidence import evidence
+from segbench.pictures.palette import rgb
+from segbench.pictures.panels import class_colour, overlay
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.evidence import evidence
+from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.figures.frequencies import draw_frequencies, training_sets
 from segbench.reporting.html.document import html_page
-from segbench.reporting.notes import notes
-from segbench.reporting.palette import rgb
-from segbench.reporting.panels import class_colour, overlay
-from segbench.reporting.render import csv_text, markdown_body, one_vs_rest_cells, other_score_cells
-from segbench.reporting.table import compare
+from segbench.reporting.text.tables import csv_text, markdown_body, one_vs_rest_cells, other_score_cells
+from segbench.runs.split_counts import derive, read_counts
 from segbench.scores import Convention
 
 # Those of the made runs.

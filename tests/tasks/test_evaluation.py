@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 import torch
 
-from segbench.reporting.counts import read_counts
+from segbench.runs.split_counts import read_counts
 from segbench.scores.counts import confusion_matrices, counts
 from segbench.tasks import evaluation
 from segbench.tasks.evaluation import CountsTable

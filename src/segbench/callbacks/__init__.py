@@ -10,7 +10,7 @@ from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
 from segbench.callbacks.stopping import ResumableEarlyStopping
 from segbench.callbacks.volumes import VolumeScores
-from segbench.callbacks.weights import draw_weights
+from segbench.callbacks.weight_map import draw_weights
 
 __all__ = [
     "LAST_EPOCH",

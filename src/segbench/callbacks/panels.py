@@ -13,16 +13,17 @@ import pytorch_lightning as pl
 import torch
 
 from segbench.errors import ConfigError, SegbenchError
-from segbench.reporting.epochs import keep_epoch, open_epochs
-from segbench.reporting.figures.epochs import epochs_figure
-from segbench.reporting.mistakes import ACROSS, Mistake, draw_mistakes
-from segbench.reporting.panels import as_picture, draw_panels
+from segbench.pictures.epochs import epochs_figure
+from segbench.pictures.mistakes import ACROSS, Mistake, draw_mistakes
+from segbench.pictures.panels import as_picture, draw_panels
 from segbench.runs.files import atomic_open
+from segbench.runs.kept_epochs import keep_epoch, open_epochs
 from segbench.scores import Convention, image_scores
 from segbench.scores.labels import confident_mistakes
 from segbench.tasks.classification import LabelsTable
 from segbench.tasks.inference import predict_probabilities
 from segbench.tracking import log_panels, log_picture
+from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 
@@ -237,7 +238,7 @@ def _only_warning(what: object) -> Iterator[None]:
     except SegbenchError:
         raise
     except Exception as error:
-        line = (str(error).splitlines() or [""])[0]
+        line = first_line(error)
         log.warning("%s: not drawn (%s: %s)", what, type(error).__name__, line)
 
 

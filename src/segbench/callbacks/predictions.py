@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from segbench.data.objects import ObjectData
 from segbench.errors import SegbenchError
-from segbench.reporting.archive import PREDICTIONS, ArchiveWriter, images_name
-from segbench.reporting.panels import as_picture
+from segbench.pictures.panels import as_picture
+from segbench.runs.archive import PREDICTIONS, ArchiveWriter, images_name
 
 log = logging.getLogger("segbench")
 MEGABYTE = 2**20

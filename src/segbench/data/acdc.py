@@ -24,6 +24,7 @@ from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.volumes import VolumeSlices
 from segbench.errors import ConfigError, DataError
 from segbench.rng import derive_seed
+from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 PHASES = ("ED", "ES")
@@ -258,7 +259,7 @@ def read_patient(folder: Path, part: str) -> Patient:
         frames = {phase: int(info[phase]) for phase in PHASES}
         group = info["Group"].strip()
     except (KeyError, ValueError, configparser.Error) as error:
-        line = (str(error).splitlines() or [""])[0]
+        line = first_line(error)
         raise DataError(f"{path}: expected the lines ED, ES (frame numbers) and Group ({line})") from None
     if group not in GROUPS:
         raise DataError(f"{path}: Group is {group}; expected one of {', '.join(GROUPS)}")

@@ -16,11 +16,8 @@ from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair
 from segbench.data.loader import Draw
 from segbench.data.records import Record
-from segbench.data.resident import ResidentTensors
 from segbench.rng import derive_seed, generator
 
-# Images normalised at once: enough for speed, few enough not to hold a second copy of all.
-_AT_ONCE = 4096
 Move = Callable[[NDArray[Any], NDArray[np.uint8]], Pair]
 
 
@@ -162,20 +159,6 @@ class ImageDataset(Dataset[dict[str, Any]]):
     @abstractmethod
     def moved(move: Move, image: NDArray[Any], target: NDArray[np.uint8]) -> Pair:
         """Return image and target as ``move``, a function of image and mask, makes them."""
-
-    def tensors(self, device: torch.device) -> ResidentTensors:
-        """Return all items, as they are, on a device."""
-        image = torch.empty(len(self), *self[0]["image"].shape, device=device)
-        target = []
-        for number, start in product(range(1 + len(self.copies)), range(0, len(self.indices), _AT_ONCE)):
-            rows = self.indices[start : start + _AT_ONCE]
-            images, targets = self.arrays.images[rows], np.asarray(self.arrays.targets[rows])
-            if number:
-                images, targets = self.moved_stack(self.copies[number - 1], images, targets)
-            first = number * len(self.indices) + start
-            image[first : first + len(rows)] = self.normalise(images)
-            target.append(torch.from_numpy(targets).long())
-        return ResidentTensors(image, torch.cat(target).to(device), np.array(self.ids, dtype=object), self.target)
 
     @classmethod
     def moved_stack(cls, move: Move, images: NDArray[Any], targets: NDArray[np.uint8]) -> Pair:

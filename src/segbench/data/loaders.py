@@ -123,7 +123,7 @@ class Loaders(pl.LightningDataModule):
     def _on_device(self, split: str) -> ResidentTensors:
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         if split not in self._tensors or self._tensors[split].device != device:
-            self._tensors[split] = self.datasets[split].tensors(device)
+            self._tensors[split] = ResidentTensors.of(self.datasets[split], device)
         return self._tensors[split]
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from segbench.data.intensity import stretched
 from segbench.errors import DataError
+from segbench.words import first_line
 
 # Affines of an image and its label that differ by less, in mm, are the same grid written twice.
 _SAME_PLACE = 1e-2
@@ -151,4 +152,4 @@ def _load(path: Path) -> Any:
 
 
 def _line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return first_line(error)

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from segbench.data.plane import resample, resample_labels
 from segbench.data.records import unreadable
 from segbench.errors import DataError
+from segbench.words import first_line
 
 MAX_PIXELS = 100_000_000
 _MAX_LABEL = 65535
@@ -213,7 +214,7 @@ def _open(path: Path) -> Image.Image:
         # Pillow's own errors have no number: one that has is the operating system's, and the file may be whole.
         if isinstance(error, OSError) and error.errno is not None:
             raise DataError(unreadable(error, path)) from None
-        raise DataError(f"{path}: damaged ({str(error).splitlines()[0]})") from None
+        raise DataError(f"{path}: damaged ({first_line(error)})") from None
     return image
 
 

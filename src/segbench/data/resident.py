@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import product
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from segbench.data.dataset import ImageDataset
 from segbench.data.loader import EpochOrder, Position
 
-if TYPE_CHECKING:
-    from segbench.data.dataset import ImageDataset
+# Images normalised at once: enough for speed, few enough not to hold a second copy of all.
+_AT_ONCE = 4096
 
 # Most bytes that all splits together may take, as float32.
 MOST_BYTES = 512 * 2**20
@@ -35,6 +37,21 @@ class ResidentTensors:
     target: Tensor
     ids: NDArray[np.object_]
     key: str
+
+    @classmethod
+    def of(cls, dataset: ImageDataset, device: torch.device) -> Self:
+        """Return all items of a data set, as they are, on a device."""
+        image = torch.empty(len(dataset), *dataset[0]["image"].shape, device=device)
+        target = []
+        for number, start in product(range(1 + len(dataset.copies)), range(0, len(dataset.indices), _AT_ONCE)):
+            rows = dataset.indices[start : start + _AT_ONCE]
+            images, targets = dataset.arrays.images[rows], np.asarray(dataset.arrays.targets[rows])
+            if number:
+                images, targets = dataset.moved_stack(dataset.copies[number - 1], images, targets)
+            first = number * len(dataset.indices) + start
+            image[first : first + len(rows)] = dataset.normalise(images)
+            target.append(torch.from_numpy(targets).long())
+        return cls(image, torch.cat(target).to(device), np.array(dataset.ids, dtype=object), dataset.target)
 
     @property
     def device(self) -> torch.device:

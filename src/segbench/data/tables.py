@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from segbench.errors import DataError
+from segbench.words import first_line
 
 
 def read_table(path: Path, key: str, value: str) -> tuple[dict[str, str], list[str]]:
@@ -28,7 +29,7 @@ def read_table(path: Path, key: str, value: str) -> tuple[dict[str, str], list[s
     except FileNotFoundError:
         raise DataError(f"{path}: missing") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a CSV file ({str(error).splitlines()[0]})") from None
+        raise DataError(f"{path}: not a CSV file ({first_line(error)})") from None
     header = [name.strip() for name in rows[0]] if rows else []
     lacking = [name for name in (key, value) if name not in header]
     if lacking:

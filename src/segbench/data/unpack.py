@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from segbench.data.checksums import digest
 from segbench.errors import DataError
+from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 
@@ -88,7 +89,7 @@ def _extract(archive: Path, folder: Path, place: Place) -> int:
                     shutil.copyfileobj(source, target)
                 names.add(name)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         where = f", at {member}" if member else ""
         raise DataError(f"{archive}: not a whole ZIP archive ({reason}{where}); get it again") from None
     return len(names)

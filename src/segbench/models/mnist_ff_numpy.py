@@ -18,7 +18,8 @@ class MnistFFNumpy(MnistFF):
     each other's weights. The arrays of :class:`segbench.models.numpy_ff.NumpyFF` are the memory of torch's parameters:
     what a checkpoint holds is what NumPy computes with. Only on the processor, in float32 or float64.
 
-    :meth:`loss_and_gradients` makes it a network that is trained by :class:`segbench.tasks.by_hand.ByHandTask`.
+    :meth:`loss_and_gradients` makes it a network that
+    :class:`segbench.tasks.manual_gradients.ByHandTask` trains.
 
     Args: see :class:`segbench.models.mnist.MnistFF`.
     """

@@ -10,8 +10,9 @@ from torch import nn
 
 from segbench.errors import ConfigError
 from segbench.models.blocks import require_positive
-from segbench.models.foreign import Foreign, require
+from segbench.models.external import Foreign, require
 from segbench.suggest import nearest
+from segbench.words import first_line
 
 # What MONAI has no defaults for: five levels, as our U-Net has them.
 _DEFAULTS = {"channels": (16, 32, 64, 128, 256), "strides": (2, 2, 2, 2)}
@@ -66,7 +67,7 @@ class Monai(Foreign):
         try:
             return self._kind(in_channels=self._channels[0], out_channels=out_channels, **self._arguments)
         except ImportError as error:  # MONAI's own optional packages
-            raise ConfigError(f"model.arch={self._kind.__name__}: {str(error).splitlines()[0]}") from error
+            raise ConfigError(f"model.arch={self._kind.__name__}: {first_line(error)}") from error
 
     @property
     def heads(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from segbench.errors import CheckpointError
+from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 
@@ -111,7 +112,7 @@ def _read(source: str, url: str) -> Mapping[str, Tensor]:
     except OSError as error:
         raise CheckpointError(f"model.pretrained={source}: {error.strerror or error}") from error
     except Exception as error:
-        line = (str(error).splitlines() or [type(error).__name__])[0]
+        line = first_line(error)
         raise CheckpointError(f"model.pretrained={source}: not a file of weights ({line})") from error
     if not isinstance(stored, dict) or not all(isinstance(value, Tensor) for value in stored.values()):
         raise CheckpointError(f"model.pretrained={source}: not a state dict (a flat dict of tensors)")

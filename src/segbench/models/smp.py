@@ -6,7 +6,7 @@ from typing import Any
 
 from segbench.errors import CheckpointError, ConfigError
 from segbench.models.blocks import require_positive
-from segbench.models.foreign import Foreign, require
+from segbench.models.external import Foreign, require
 from segbench.suggest import nearest
 from segbench.torchvision_operators import declare_missing
 

@@ -10,16 +10,17 @@ from pathlib import Path
 from rich.console import Console
 
 from segbench.errors import ConfigError, SegbenchError
-from segbench.reporting.collect import Run, collect, place
-from segbench.reporting.evidence import evidence
+from segbench.reporting.collection.runs import Run, collect, place
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.evidence import evidence
+from segbench.reporting.conclusions.provenance import Origin, provenance
 from segbench.reporting.figures import FIGURES, draw_all, figures_of
 from segbench.reporting.html import html_page
 from segbench.reporting.html.pictures import PANELS
-from segbench.reporting.latex import latex_table
-from segbench.reporting.markdown import markdown_code, markdown_link, markdown_text
-from segbench.reporting.provenance import Origin, provenance
-from segbench.reporting.render import csv_text, markdown_body, print_comparison
-from segbench.reporting.table import Comparison, compare
+from segbench.reporting.text.latex import latex_table
+from segbench.reporting.text.markdown import markdown_code, markdown_link, markdown_text
+from segbench.reporting.text.tables import csv_text, markdown_body, print_comparison
 from segbench.runs.files import write_text
 from segbench.scores.derive import Convention
 
@@ -132,13 +133,13 @@ def write_all(
     Args:
         runs: Runs of any number of experiments.
         convention: How counts become scores.
-        mix: As for :func:`segbench.reporting.table.compare`.
+        mix: As for :func:`segbench.reporting.comparison.build.compare`.
         page: Results page that gets a section for each experiment; None for none.
         command: The command that makes the report.
         console: Where the tables are printed.
         pictures: As for :func:`update_page`.
         say: Takes one line for each experiment that is refused.
-        asked: As for :func:`segbench.reporting.table.compare`.
+        asked: As for :func:`segbench.reporting.comparison.build.compare`.
 
     Returns:
         The worst exit code: 0 where all were reported.

@@ -10,13 +10,13 @@ from pathlib import Path
 from rich.console import Console
 
 from segbench.errors import ConfigError
-from segbench.reporting.collect import collect
-from segbench.reporting.evidence import difference_variances
-from segbench.reporting.markdown import markdown_table
-from segbench.reporting.power import detectable
-from segbench.reporting.show import NOTHING
-from segbench.reporting.table import compare
-from segbench.reporting.variance import Components
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.comparison.words import NOTHING
+from segbench.reporting.conclusions.evidence import difference_variances
+from segbench.reporting.statistics.power import detectable
+from segbench.reporting.statistics.variance_components import Components
+from segbench.reporting.text.markdown import markdown_table
 from segbench.scores.derive import Convention
 
 SEEDS = (1, 2, 3, 5, 10)
@@ -46,7 +46,7 @@ def print_plan(
         options: Of the command line: ``directories``, ``sd``, ``seeds``, ``images``, ``mix``.
         convention: How counts become scores.
         console: Where to print.
-        asked: As for :func:`segbench.reporting.table.compare`.
+        asked: As for :func:`segbench.reporting.comparison.build.compare`.
 
     Raises:
         ConfigError: Where it is not said, or the finished runs do not show, how much differences vary.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.errors import ConfigError
-from segbench.reporting.markdown import inside_cell, markdown_code, markdown_link
+from segbench.reporting.text.markdown import inside_cell, markdown_code, markdown_link
 from segbench.runs.files import write_text
 
 OVERVIEW = "README.md"

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from segbench.reporting.counts import SplitCounts, read_counts
-from segbench.reporting.labels import SplitLabels, derive_label_score
 from segbench.runs.files import read_json
+from segbench.runs.split_counts import SplitCounts, read_counts
+from segbench.runs.split_labels import SplitLabels, derive_label_score
 from segbench.scores import Convention, class_scores, mean_score
 from segbench.scores.columns import COLUMN_SCORES, ColumnScore
 from segbench.scores.labels import LABEL_CONVENTION

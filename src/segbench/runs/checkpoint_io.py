@@ -18,6 +18,7 @@ from lightning_fabric.plugins import CheckpointIO
 
 from segbench.errors import CheckpointError
 from segbench.runs.files import atomic_open, read_json, write_json
+from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 
@@ -161,7 +162,7 @@ def file_digest(path: Path) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return first_line(error)
 
 
 class _HashingWriter:

@@ -13,6 +13,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from segbench.errors import ConfigError, DataError, InterruptedRun, SegbenchError, StorageError
 from segbench.runs.directory import RunDirectory
 from segbench.runs.signals import StopRequested
+from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -43,7 +44,7 @@ def as_refusal(error: BaseException, directory: Path) -> BaseException:
     if out_of_memory(error):
         return ConfigError("out of memory; lower data.batch_size, data.size or model.width")
     if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
-        line = str(error).splitlines()[0]
+        line = first_line(error)
         return DataError(f"data.num_workers: {line} (out of memory or of /dev/shm?); try data.num_workers=0")
     return error
 

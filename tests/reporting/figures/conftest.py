@@ -8,10 +8,11 @@ from math import nan
 import numpy as np
 import pytest
 
-from segbench.reporting.collect import collect
-from segbench.reporting.evidence import Evidence, Mean, Pair
-from segbench.reporting.statistics import Difference
-from segbench.reporting.table import Comparison, compare
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.evidence import Evidence, Mean, Pair
+from segbench.reporting.statistics.intervals import Difference
 
 
 def evidence_of(comparison: Comparison, half: float = 0.01, **more) -> Evidence:

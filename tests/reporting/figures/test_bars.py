@@ -5,11 +5,11 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from segbench.reporting.collect import collect
+from segbench.pictures.canvas import NothingToDrawError
+from segbench.pictures.palette import COLOURS, rgb
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures.bars import MEAN, draw_bars, run_scores, score_groups
-from segbench.reporting.figures.canvas import NothingToDrawError
-from segbench.reporting.palette import COLOURS, rgb
-from segbench.reporting.table import compare
 from segbench.scores import Convention
 
 # What conftest writes: the disc has tp, 10, 10 and the ring 50, 50, 50 (tp, fp, fn) in every image.

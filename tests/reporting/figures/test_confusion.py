@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from segbench.reporting.collect import collect
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures import NothingToDrawError
 from segbench.reporting.figures.confusion import confusion, draw_confusion, show_share
-from segbench.reporting.table import compare
 
 # Of 1000 pixels: rows background, disc, ring (truth), columns the prediction; as conftest counts them but for tn.
 MATRIX = np.array([[780, 10, 10], [5, 90, 5], [20, 30, 50]])

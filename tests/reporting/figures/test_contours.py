@@ -3,11 +3,11 @@ import re
 import numpy as np
 import pytest
 
-from segbench.reporting.collect import collect
-from segbench.reporting.evidence import evidence
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.figures import NothingToDrawError, contours
 from segbench.reporting.figures.contours import draw_contours
-from segbench.reporting.table import compare
 
 from .test_examples import IDS, run
 

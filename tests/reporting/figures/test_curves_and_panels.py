@@ -8,12 +8,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from segbench.reporting.collect import collect
+from segbench.pictures.palette import CLASS_COLOURS, COLOURS, ink, rgb
+from segbench.pictures.panels import GREY, as_picture, class_colour, draw_panels, overlay
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures import curves
 from segbench.reporting.figures.curves import draw_curves, series
-from segbench.reporting.palette import CLASS_COLOURS, COLOURS, ink, rgb
-from segbench.reporting.panels import GREY, as_picture, class_colour, draw_panels, overlay
-from segbench.reporting.table import compare
 
 
 def test_background_stays_as_it_is_and_classes_get_their_colour():

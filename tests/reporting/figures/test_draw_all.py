@@ -5,9 +5,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from segbench.pictures.canvas import save
 from segbench.reporting import figures
 from segbench.reporting.figures import FIGURES, FigureSpec, draw_all, figures_of
-from segbench.reporting.figures.canvas import save
 
 SVG = "{http://www.w3.org/2000/svg}"
 

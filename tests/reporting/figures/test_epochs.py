@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segbench.reporting.collect import collect
-from segbench.reporting.epochs import FOLDER, keep_epoch, open_epochs
-from segbench.reporting.evidence import evidence
-from segbench.reporting.figures import NothingToDrawError, epochs
-from segbench.reporting.figures.epochs import draw_epochs, epochs_figure, parts_shown
-from segbench.reporting.table import compare
+from segbench.pictures import epochs
+from segbench.pictures.epochs import epochs_figure, parts_shown
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.evidence import evidence
+from segbench.reporting.figures import NothingToDrawError
+from segbench.reporting.figures.epochs import draw_epochs
+from segbench.runs.kept_epochs import FOLDER, keep_epoch, open_epochs
 
 NAMES = ("background", "disc", "ring")
 

@@ -7,17 +7,17 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from segbench.reporting.evidence import Mean
-from segbench.reporting.evidence import evidence as measured
+from segbench.pictures.palette import COLOURS
+from segbench.pictures.styles import MARKERS, colour, marker, score_name, wrapped
+from segbench.reporting.comparison.words import show_p
+from segbench.reporting.conclusions.evidence import Mean
+from segbench.reporting.conclusions.evidence import evidence as measured
 from segbench.reporting.figures import NothingToDrawError
 from segbench.reporting.figures.costs import draw_costs, pareto_front, short
 from segbench.reporting.figures.differences import draw_differences, lines
 from segbench.reporting.figures.distributions import MOST_CONNECTED, draw_distributions
 from segbench.reporting.figures.images import image_values, row_values
 from segbench.reporting.figures.ranks import draw_ranks
-from segbench.reporting.figures.styles import MARKERS, colour, marker, score_name, wrapped
-from segbench.reporting.palette import COLOURS
-from segbench.reporting.show import show_p
 from segbench.scores import Convention, class_scores
 
 DRAW = (draw_distributions, draw_differences, draw_ranks, draw_costs)

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from segbench.reporting.archive import PREDICTIONS, ArchiveWriter, images_name
-from segbench.reporting.collect import collect
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures import NothingToDrawError, examples
 from segbench.reporting.figures.examples import draw_examples
-from segbench.reporting.table import compare
+from segbench.runs.archive import PREDICTIONS, ArchiveWriter, images_name
 
 IDS = tuple(f"test{number}" for number in range(4))
 FINGERPRINT = "0123456789abcdef"

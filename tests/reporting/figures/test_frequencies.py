@@ -3,11 +3,11 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from segbench.reporting.collect import collect
-from segbench.reporting.figures.canvas import NothingToDrawError
+from segbench.pictures.canvas import NothingToDrawError
+from segbench.pictures.panels import class_colour
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures.frequencies import MOST_PANELS, draw_frequencies, percent, training_sets
-from segbench.reporting.panels import class_colour
-from segbench.reporting.table import compare
 
 RARE = (0.82, 0.17, 0.01)
 

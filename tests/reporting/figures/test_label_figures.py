@@ -10,14 +10,14 @@ import pytest
 from labelled import digits, label_run
 from PIL import Image
 
-from segbench.reporting.archive import Archive, ArchiveWriter, images_name
-from segbench.reporting.collect import collect
-from segbench.reporting.evidence import evidence
+from segbench.pictures.mistakes import Mistake, draw_mistakes
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.figures import NothingToDrawError, confusion, draw_all, mistakes
 from segbench.reporting.figures.bars import MEAN, run_scores
 from segbench.reporting.figures.mistakes import draw_best_mistakes
-from segbench.reporting.mistakes import Mistake, draw_mistakes
-from segbench.reporting.table import compare
+from segbench.runs.archive import Archive, ArchiveWriter, images_name
 
 SVG = "{http://www.w3.org/2000/svg}"
 

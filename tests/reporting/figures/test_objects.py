@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segbench.reporting.archive import PREDICTIONS, ArchiveWriter, images_name
-from segbench.reporting.collect import collect
-from segbench.reporting.counts import SplitCounts
-from segbench.reporting.evidence import evidence
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.figures import NothingToDrawError
 from segbench.reporting.figures.objects import draw_objects, object_classes
-from segbench.reporting.table import compare
+from segbench.runs.archive import PREDICTIONS, ArchiveWriter, images_name
+from segbench.runs.split_counts import SplitCounts
 from segbench.scores.objects import OBJECT_COLUMNS
 
 from .test_examples import FINGERPRINT, IDS, run

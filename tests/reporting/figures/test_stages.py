@@ -3,11 +3,11 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
-from segbench.reporting.collect import collect
+from segbench.pictures.palette import COLOURS
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures.curves import draw_curves
 from segbench.reporting.figures.stages import STAGE, stage_starts
-from segbench.reporting.palette import COLOURS
-from segbench.reporting.table import compare
 
 STAGES = [{"augmentation": {}}, {"augmentation": {}, "monitor": "val/iou_disc", "threshold": 0.7}]
 

@@ -1,9 +1,9 @@
 import pytest
 
-from segbench.reporting.collect import collect
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures import NothingToDrawError
 from segbench.reporting.figures.weight_map import WEIGHTS, copy_weight_map
-from segbench.reporting.table import compare
 
 
 def test_the_weight_map_of_the_first_run_that_has_one_is_shown_once(architectures, tmp_path):

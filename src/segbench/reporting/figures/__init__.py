@@ -9,9 +9,10 @@ from pathlib import Path
 
 from matplotlib import rc_context
 
-from segbench.reporting.evidence import Evidence
+from segbench.pictures.canvas import WORDS, NothingToDrawError
+from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.bars import draw_bars
-from segbench.reporting.figures.canvas import WORDS, NothingToDrawError
 from segbench.reporting.figures.confusion import draw_confusion
 from segbench.reporting.figures.contours import draw_contours
 from segbench.reporting.figures.costs import draw_costs
@@ -26,7 +27,7 @@ from segbench.reporting.figures.objects import draw_objects
 from segbench.reporting.figures.ranks import draw_ranks
 from segbench.reporting.figures.seeds import draw_seeds
 from segbench.reporting.figures.weight_map import copy_weight_map
-from segbench.reporting.table import Comparison
+from segbench.words import first_line
 
 __all__ = ["FIGURES", "FigureSpec", "NothingToDrawError", "draw_all", "figures_of"]
 
@@ -120,7 +121,7 @@ def draw_all(
         except OSError:
             raise
         except Exception as error:
-            line = (str(error).splitlines() or [""])[0]
+            line = first_line(error)
             left_out.append((figure.title, f"it failed ({type(error).__name__}: {line})"))
             log.warning("%s: not drawn (%s: %s)", figure.title, type(error).__name__, line)
     return drawn

@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from segbench.reporting.estimate import Estimate, estimate
-from segbench.reporting.figures.canvas import NothingToDrawError, save
-from segbench.reporting.figures.legend import legend_below
-from segbench.reporting.figures.styles import colour, hatch, plain
-from segbench.reporting.palette import ink
-from segbench.reporting.table import Comparison, Row, derive
+from segbench.pictures.canvas import NothingToDrawError, save
+from segbench.pictures.legend import legend_below
+from segbench.pictures.palette import ink
+from segbench.pictures.styles import colour, hatch, plain
+from segbench.reporting.comparison.build import derive
+from segbench.reporting.comparison.estimate import Estimate, estimate
+from segbench.reporting.comparison.model import Comparison, Row
 
 SCORES = {"dice": "Dice", "iou": "IoU"}
 # Of labels: scores near 1 differ by what lacks to it.

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from segbench.pictures.canvas import NothingToDrawError, save
+from segbench.pictures.palette import ink
+from segbench.pictures.styles import colour, wrapped
+from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.figures.bars import MOST_ROWS
-from segbench.reporting.figures.canvas import NothingToDrawError, save
 from segbench.reporting.figures.ranks import SHADES
-from segbench.reporting.figures.styles import colour, wrapped
-from segbench.reporting.palette import ink
-from segbench.reporting.table import Comparison, Row
 
 WIDTH = 7.2
 ACROSS = 4

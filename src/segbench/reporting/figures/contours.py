@@ -12,12 +12,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
-from segbench.reporting.evidence import Evidence
-from segbench.reporting.figures.canvas import save
+from segbench.pictures.canvas import save
+from segbench.pictures.panels import IGNORE, as_rgb, class_colour, class_legend
+from segbench.pictures.styles import score_name, wrapped
+from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.examples import best_shown, choose, kept_images, masks_of, score_of
-from segbench.reporting.figures.styles import score_name, wrapped
-from segbench.reporting.panels import IGNORE, as_rgb, class_colour, class_legend
-from segbench.reporting.table import Comparison
 
 WIDTH = 7.2
 # Thin enough for glands that nearly touch, with a rim that shows on any stain.

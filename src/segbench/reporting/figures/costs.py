@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from segbench.reporting.estimate import Estimate, estimate
-from segbench.reporting.evidence import Evidence
-from segbench.reporting.figures.canvas import NothingToDrawError, save
-from segbench.reporting.figures.legend import legend_below
-from segbench.reporting.figures.styles import INK, colour, marker, plain, score_name
-from segbench.reporting.render import devices
-from segbench.reporting.table import Comparison, Row
+from segbench.pictures.canvas import NothingToDrawError, save
+from segbench.pictures.legend import legend_below
+from segbench.pictures.styles import INK, colour, marker, plain, score_name
+from segbench.reporting.comparison.estimate import Estimate, estimate
+from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.conclusions.evidence import Evidence
+from segbench.reporting.text.tables import devices
 
 WIDTH, HEIGHT = 7.2, 2.6
 MOST_PANELS = 3
@@ -33,7 +33,7 @@ class Cost:
 
     Attributes:
         title: The words at its axis.
-        key: Of :data:`segbench.reporting.table.COSTS`.
+        key: Of :data:`segbench.reporting.comparison.model.COSTS`.
         convert: From what is stored there to what is drawn.
         measured: Whether it depends on the machine and its other work.
     """

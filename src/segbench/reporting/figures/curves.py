@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from segbench.reporting.figures.canvas import NothingToDrawError, save
-from segbench.reporting.figures.legend import legend_below
+from segbench.pictures.canvas import NothingToDrawError, save
+from segbench.pictures.legend import legend_below
+from segbench.pictures.styles import colour, dash, plain, score_name
+from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.figures.stages import draw_stages, stage_legend
-from segbench.reporting.figures.styles import colour, dash, plain, score_name
-from segbench.reporting.table import Comparison, Row
 
 WIDTH_INCHES, HEIGHT_INCHES = 3.6, 2.9
 # A loss leaps where it is this many times what nine of ten values of its curve stay below.

@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from segbench.reporting.evidence import Evidence, Pair
-from segbench.reporting.figures.canvas import NothingToDrawError, save
-from segbench.reporting.figures.styles import INK, colour, plain, score_name, wrapped
-from segbench.reporting.hypothesis_tests import LEVEL
-from segbench.reporting.show import HIGHER, show_higher, show_p
-from segbench.reporting.table import Comparison
+from segbench.pictures.canvas import NothingToDrawError, save
+from segbench.pictures.styles import INK, colour, plain, score_name, wrapped
+from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.comparison.words import HIGHER, show_higher, show_p
+from segbench.reporting.conclusions.evidence import Evidence, Pair
+from segbench.reporting.statistics.pairs import LEVEL
 
 WIDTH = 7.2
 MOST_PAIRS = 12

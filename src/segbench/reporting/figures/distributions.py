@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
-from segbench.reporting.evidence import Evidence
-from segbench.reporting.figures.canvas import NothingToDrawError, save
+from segbench.pictures.canvas import NothingToDrawError, save
+from segbench.pictures.styles import INK, colour, plain, score_name, wrapped
+from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.images import Floats, ImageScores, row_values
-from segbench.reporting.figures.styles import INK, colour, plain, score_name, wrapped
-from segbench.reporting.table import Comparison
 
 WIDTH, ROW_INCHES = 5.2, 0.52
 # More images than these are too many to follow (connected), or to see one by one (points).

@@ -6,24 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from segbench.reporting.archive import PREDICTIONS, Archive, images_name
-from segbench.reporting.collect import Run
-from segbench.reporting.evidence import Evidence
-from segbench.reporting.figures.canvas import NothingToDrawError, save
+from segbench.pictures.canvas import NothingToDrawError, save
+from segbench.pictures.overlays import draw_line, shortened, shrunk
+from segbench.pictures.panels import IGNORE, class_legend
+from segbench.pictures.styles import colour, score_name, wrapped
+from segbench.reporting.collection.runs import Run
+from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.images import image_values, row_values
-from segbench.reporting.figures.styles import colour, score_name, wrapped
-from segbench.reporting.panels import IGNORE, class_legend, overlay
-from segbench.reporting.table import Comparison, Row
+from segbench.runs.archive import PREDICTIONS, Archive, images_name
 
 MOST_COLUMNS = 8
-# Of a picture in pixels: as many as can be told apart at the width of a page.
-SIDE = 320
 WIDTH = 7.2
 LEAST_CELL = 1.0
 
@@ -58,7 +55,7 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
     chosen = choose(comparison, [part.row for part in shown], images, shown)
     across = 2 + len(shown)
     cell = max(WIDTH / across, LEAST_CELL)
-    first = _shrunk(images.image(chosen[0][1]))
+    first = shrunk(images.image(chosen[0][1]))
     line_inches = cell * first.shape[0] / first.shape[1] + 0.2
     figure = Figure(figsize=(cell * across, len(chosen) * line_inches + 0.9), dpi=150, layout="constrained")
     # The type is that of any layout; this one is constrained, which has these.
@@ -189,39 +186,3 @@ def score_of(comparison: Comparison, part: Shown, name: str) -> float:
     """Return what the shown prediction itself scores."""
     counts = part.run.counts[comparison.split]
     return float(image_values(counts, comparison.metric, comparison.convention)[counts.ids.index(name)])
-
-
-def draw_line(
-    axes: Sequence[Axes],
-    image: NDArray[np.uint8],
-    masks: Sequence[NDArray[np.uint8]],
-    colours: tuple[str, ...] | None = None,
-) -> None:
-    """Draw an image (h,w) or (h,w,3), and beside it once for each mask (H,W) of classes with that laid over it."""
-    picture = _shrunk(image) / 255.0
-    picture = np.repeat(picture.reshape(*picture.shape[:2], -1), 3, axis=2)[..., :3] if picture.ndim == 2 else picture
-    size = (picture.shape[1], picture.shape[0])
-    # The drawing then holds the pixels as they are, which a page shows as squares at any size; else they would be
-    # drawn at 72 a inch, about as small as they came.
-    axes[0].imshow(picture, interpolation="none")
-    for part, mask in zip(axes[1:], masks, strict=True):
-        small = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-        part.imshow(overlay(picture, small, colours), interpolation="none")
-    for part in axes:
-        part.set_xticks([])
-        part.set_yticks([])
-        part.spines[:].set_visible(True)
-        part.spines[:].set(color="0.7", linewidth=0.5)
-
-
-def _shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    factor = SIDE / max(image.shape[:2])
-    if factor >= 1:
-        return image
-    size = [max(round(length * factor), 1) for length in image.shape[1::-1]]
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def shortened(name: str, characters: int) -> str:
-    """Return an id, of a long one the end, where ids differ."""
-    return name if len(name) <= characters else f"…{name[-characters + 1 :]}"

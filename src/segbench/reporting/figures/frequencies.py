@@ -10,10 +10,10 @@ from typing import Any
 
 from matplotlib.figure import Figure, SubFigure
 
-from segbench.reporting.figures.canvas import NothingToDrawError, save
-from segbench.reporting.palette import COLOURS, rgb
-from segbench.reporting.panels import class_colour
-from segbench.reporting.table import Comparison
+from segbench.pictures.canvas import NothingToDrawError, save
+from segbench.pictures.palette import COLOURS, rgb
+from segbench.pictures.panels import class_colour
+from segbench.reporting.comparison.model import Comparison
 
 MOST_PANELS = 6
 BACKGROUND = (0.65, 0.65, 0.65)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.errors import ConfigError
-from segbench.reporting.counts import SplitScores, scored_class
-from segbench.reporting.labels import SplitLabels
-from segbench.reporting.table import Comparison, Row
+from segbench.reporting.comparison.model import Comparison, Row
+from segbench.runs.split_counts import SplitScores, scored_class
+from segbench.runs.split_labels import SplitLabels
 from segbench.scores.derive import Convention, image_scores, score_values
 
 Floats = NDArray[np.float64]
@@ -34,7 +34,7 @@ def image_values(counts: SplitScores, metric: str, convention: Convention) -> Fl
 
     Args:
         counts: The counts of one split of one run.
-        metric: As for :func:`segbench.reporting.counts.derive`; an unknown one gives NaN everywhere. Of labels every
+        metric: As for :func:`segbench.runs.split_counts.derive`; an unknown one gives NaN everywhere. Of labels every
             metric is whether the image is named right.
         convention: What background and empty classes are worth.
     """

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from segbench.reporting.figures.canvas import NothingToDrawError, save
+from segbench.pictures.canvas import NothingToDrawError, save
+from segbench.pictures.mistakes import Mistake, draw_mistakes
+from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.figures.examples import kept_images
-from segbench.reporting.labels import SplitLabels
-from segbench.reporting.mistakes import Mistake, draw_mistakes
-from segbench.reporting.table import Comparison
+from segbench.runs.split_labels import SplitLabels
 from segbench.scores.labels import confident_mistakes
 
 MOST_SHOWN = 40

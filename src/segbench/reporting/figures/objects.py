@@ -12,16 +12,16 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
-from segbench.reporting.archive import Archive
-from segbench.reporting.counts import SplitScores
-from segbench.reporting.evidence import Evidence
-from segbench.reporting.figures.canvas import NothingToDrawError, save
+from segbench.pictures.canvas import NothingToDrawError, save
+from segbench.pictures.instances import EXTRA, FILLS, MISSED, Matched, match_objects, object_colours, paint
+from segbench.pictures.panels import IGNORE, as_rgb
+from segbench.pictures.styles import score_name, wrapped
+from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.examples import Shown, best_shown, choose, kept_images, masks_of, score_of
-from segbench.reporting.figures.styles import score_name, wrapped
-from segbench.reporting.instances import EXTRA, FILLS, MISSED, Matched, match_objects, object_colours, paint
-from segbench.reporting.labels import SplitLabels
-from segbench.reporting.panels import IGNORE, as_rgb
-from segbench.reporting.table import Comparison
+from segbench.runs.archive import Archive
+from segbench.runs.split_counts import SplitScores
+from segbench.runs.split_labels import SplitLabels
 from segbench.scores.objects import OBJECT_COLUMNS, components
 
 WIDTH = 9.0

@@ -10,11 +10,11 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from segbench.reporting.evidence import Evidence
-from segbench.reporting.figures.canvas import NothingToDrawError, save
-from segbench.reporting.figures.styles import INK, colour, score_name, wrapped
-from segbench.reporting.palette import BLUE, ink
-from segbench.reporting.table import Comparison
+from segbench.pictures.canvas import NothingToDrawError, save
+from segbench.pictures.palette import BLUE, ink
+from segbench.pictures.styles import INK, colour, score_name, wrapped
+from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.evidence import Evidence
 
 SHADES = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", "#9CC9E6", BLUE, "#00324F"])
 CELL_INCHES = 0.46

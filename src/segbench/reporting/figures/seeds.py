@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from segbench.reporting.counts import derive
-from segbench.reporting.evidence import Evidence
-from segbench.reporting.figures.canvas import NothingToDrawError, save
-from segbench.reporting.figures.styles import INK, colour, plain, score_name, wrapped
-from segbench.reporting.table import Comparison, Row
+from segbench.pictures.canvas import NothingToDrawError, save
+from segbench.pictures.styles import INK, colour, plain, score_name, wrapped
+from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.conclusions.evidence import Evidence
+from segbench.runs.split_counts import derive
 
 WIDTH, ROW_INCHES = 6.4, 0.42
 LABEL_CHARACTERS = 24

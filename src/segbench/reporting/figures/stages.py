@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from segbench.reporting.collect import Run
-from segbench.reporting.figures.styles import colour, score_name
-from segbench.reporting.table import Comparison
+from segbench.pictures.styles import colour, score_name
+from segbench.reporting.collection.runs import Run
+from segbench.reporting.comparison.model import Comparison
 
 # A column of metrics.csv: the number of the augmentation's stage in each epoch, from 0.
 STAGE = "augmentation/stage"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segbench.reporting.figures.canvas import NothingToDrawError
-from segbench.reporting.table import Comparison
+from segbench.pictures.canvas import NothingToDrawError
+from segbench.reporting.comparison.model import Comparison
 from segbench.runs.files import atomic_open
 
 WEIGHTS = Path("figures") / "weights.png"

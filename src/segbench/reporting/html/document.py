@@ -13,15 +13,15 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from segbench.reporting.evidence import Evidence
+from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.evidence import Evidence
+from segbench.reporting.conclusions.notes import ONE_VS_REST_TITLE, convention_line, notes, variance_line
+from segbench.reporting.conclusions.provenance import provenance
+from segbench.reporting.html.dot_plot import WIDTH
 from segbench.reporting.html.pictures import BUDGET, gallery
 from segbench.reporting.html.runs import run_views
 from segbench.reporting.html.scores import averaged_table, claim_views, mcnemar_table, pair_table, score_table
-from segbench.reporting.html.strip import WIDTH
-from segbench.reporting.notes import ONE_VS_REST_TITLE, convention_line, notes, variance_line
-from segbench.reporting.provenance import provenance
-from segbench.reporting.render import published_lines
-from segbench.reporting.table import Comparison
+from segbench.reporting.text.tables import published_lines
 
 
 def html_page(
@@ -63,7 +63,7 @@ def html_page(
         mcnemar=mcnemar_table(comparison),
         averaged=averaged_table(comparison),
         averaged_title=ONE_VS_REST_TITLE,
-        claims=claim_views(comparison.claims),
+        claims=claim_views(evidence.claims),
         gallery=gallery(comparison, figures, budget),
         published=published_lines(comparison),
         runs=runs,

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from segbench.pictures.panels import TITLES_KEY
+from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.figures import FIGURES
-from segbench.reporting.panels import TITLES_KEY
-from segbench.reporting.table import Comparison
 
 # A page that is opened from a mail or on a phone: all its pictures together, in characters of text.
 BUDGET = 12_000_000
@@ -130,7 +130,7 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def split_panels(path: Path) -> tuple[list[Image.Image], Image.Image | None]:
-    """Cut a picture of :func:`segbench.reporting.panels.draw_panels` into its images, each with the caption above it.
+    """Cut a picture of :func:`segbench.pictures.panels.draw_panels` into its images, each with the caption above it.
 
     The cuts are where whole rows of pixels are white. A picture that cannot be cut so is returned as one.
 

@@ -9,12 +9,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.reporting.collect import Run
-from segbench.reporting.counts import derive
-from segbench.reporting.factors import ABSENT, NAMES, flatten, show_value
-from segbench.reporting.show import NOTHING, duration
-from segbench.reporting.table import Comparison
+from segbench.reporting.collection.factors import ABSENT, NAMES, flatten, show_value
+from segbench.reporting.collection.runs import Run
+from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.comparison.words import NOTHING, duration
 from segbench.runs.identity import IRRELEVANT
+from segbench.runs.split_counts import derive
 
 LOG = "train.log"
 LOG_LINES = 12
@@ -42,7 +42,7 @@ class RunView:
     Attributes:
         name: Name of its directory.
         row: Label of the row it counts in; empty where it belongs to none.
-        state: As in :class:`segbench.reporting.collect.Run`.
+        state: As in :class:`segbench.reporting.collection.runs.Run`.
         reason: Why it is not finished; empty for a finished run.
         seed: Its seed, or a dash.
         score: The deciding score, or a dash.

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segbench.reporting.claims import JudgedClaim, measured
-from segbench.reporting.estimate import Estimate
-from segbench.reporting.evidence import Evidence, Pair
-from segbench.reporting.factors import show_value
-from segbench.reporting.html.strip import Strip, strips
-from segbench.reporting.render import cost_cells, mcnemar_cells, one_vs_rest_cells
-from segbench.reporting.scoring import ONE_VS_REST, score_names
-from segbench.reporting.show import HIGHER, NOTHING, show_higher, show_p, show_probability
-from segbench.reporting.table import COSTS, Comparison, Row
+from segbench.reporting.collection.factors import show_value
+from segbench.reporting.comparison.columns import score_names
+from segbench.reporting.comparison.estimate import Estimate
+from segbench.reporting.comparison.metrics import ONE_VS_REST
+from segbench.reporting.comparison.model import COSTS, Comparison, Row
+from segbench.reporting.comparison.words import HIGHER, NOTHING, show_higher, show_p, show_probability
+from segbench.reporting.conclusions.claims import JudgedClaim, measured
+from segbench.reporting.conclusions.evidence import Evidence, Pair
+from segbench.reporting.html.dot_plot import Strip, strips
+from segbench.reporting.text.tables import cost_cells, mcnemar_cells, one_vs_rest_cells
 from segbench.scores.columns import lower_is_better
 
 MOST_PAIRS = 200

@@ -1,0 +1,297 @@
+"""The typed root configuration: what may be set, of which type and range, checked before data is touched.
+
+The YAML files in ``conf/`` stay plain; this module refuses what Hydra lets through (``optimizer.lr=abc``,
+a negative learning rate, a number in the wrong section) with one line that names the key.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from typing import Annotated, Any, Literal, Self
+
+from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+from pydantic_core import PydanticCustomError
+
+from segbench.errors import ConfigError
+from segbench.suggest import nearest
+from segbench.words import first_line
+
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+
+
+def _batch_size(value: Any) -> Any:
+    """Refuse in one message what is neither; of a union pydantic would tell two faults."""
+    if value == "all" or (type(value) is int and value > 0):
+        return value
+    if type(value) is int:
+        raise PydanticCustomError("batch_size", "should be greater than 0, or the word all")
+    raise PydanticCustomError("batch_size", "should be a whole number of images, or the word all")
+
+
+BatchSize = Annotated[Any, AfterValidator(_batch_size)]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Component(BaseModel):
+    """A section with a ``_target_``: the keys people type are typed here, the others by the class's signature."""
+
+    model_config = ConfigDict(extra="allow", strict=True, populate_by_name=True)
+    target: str = Field(alias="_target_")
+
+
+class DataConfig(_Component):
+    """``data.*``."""
+
+    root: str | None = None
+    size: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None = None
+    batch_size: BatchSize = 1
+    num_workers: NonNegativeInt = 0
+    split_seed: NonNegativeInt = 0
+
+
+class ModelConfig(_Component):
+    """``model.*``."""
+
+    width: PositiveInt = 1
+
+
+class OptimizerConfig(_Component):
+    """``optimizer.*``."""
+
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat = 0.0
+
+
+class TrainerConfig(_Closed):
+    """``trainer.*``: see ``conf/trainer/default.yaml`` for what each key does."""
+
+    max_epochs: PositiveInt
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
+    precision: Literal[32, "bf16-mixed", "16-mixed"]
+    compile: bool
+    channels_last: bool
+    threads: PositiveInt | None
+    accumulate_grad_batches: PositiveInt
+    gradient_clip_val: PositiveFloat | None
+    limit_train_batches: PositiveInt | Annotated[float, Field(gt=0, le=1)] | None
+    monitor: str
+    early_stopping: PositiveInt | None
+    checkpoint_minutes: PositiveFloat | None
+    checkpoint_every_n_steps: PositiveInt | None
+    log_every_n_steps: PositiveInt
+    progress: Literal["auto", "bar", "lines"]
+
+
+class PredictConfig(_Closed):
+    """``predict.*``: see ``conf/config.yaml``."""
+
+    window: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None
+    overlap: Annotated[float, Field(ge=0, lt=1)]
+
+
+class PathsConfig(_Closed):
+    """``paths.*``."""
+
+    data: str
+    outputs: str
+    cache: str
+
+
+class Published(_Closed):
+    """A published figure: where it belongs among the compared configurations, and where it is printed."""
+
+    where: dict[str, Any]
+    metric: str
+    value: float
+    source: str
+
+
+class Claim(_Closed):
+    """A ranking that a report claims: ``better`` scores above each of ``than``, or above all others if that is empty.
+
+    Or that configurations are ``alike``: their scores differ by less than ``within``.
+
+    Attributes:
+        text: The claim as the report makes it.
+        better: Factor values of the configuration that is said to win.
+        than: Factor values of those that it is said to beat.
+        by: Least and largest difference that the report gives, in units of the score (0.02 is 2 %), if it does.
+        alike: Factor values of the configurations that are said to be alike, in place of ``better`` and ``than``.
+        within: How much, in units of the score, still counts as alike.
+        metric: The score that it is about, if that is another than the comparison's.
+    """
+
+    text: str
+    better: dict[str, Any] | None = None
+    than: list[dict[str, Any]] = []
+    by: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    alike: Annotated[list[dict[str, Any]], Field(min_length=2)] | None = None
+    within: PositiveFloat | None = None
+    metric: str | None = None
+
+    @model_validator(mode="after")
+    def _ranks_or_likens(self) -> Self:
+        if (self.better is None) == (self.alike is None):
+            raise ValueError("say either better (than which) or alike (within what)")
+        if (self.alike is None) != (self.within is None) or (self.alike and (self.than or self.by)):
+            raise ValueError("alike needs within, and nothing else")
+        return self
+
+
+class Deviation(_Closed):
+    """How an experiment differs from the report's because of some settings.
+
+    Attributes:
+        text: What differs.
+        where: The settings, keys or groups to values; a comparison in which no run has all of them does not say it.
+    """
+
+    text: str
+    where: dict[str, Any] = {}
+
+
+class Comparison(_Closed):
+    """``comparison.*``: what an experiment asks."""
+
+    question: str
+    factors: list[str]
+    metric: str
+    split: Literal["train", "val", "test", "val_volumes", "test_volumes", "val_full"]
+    published: list[Published] = []
+    claims: list[Claim] = []
+    # By name, so that an experiment that builds on another inherits them, replaces them or, by null, drops them.
+    differences: dict[str, str | Deviation | None] = {}
+
+
+class RootConfig(_Closed):
+    """The whole configuration."""
+
+    seed: NonNegativeInt
+    data: DataConfig
+    model: ModelConfig
+    loss: _Component
+    augmentation: _Component
+    optimizer: OptimizerConfig
+    scheduler: _Component | None
+    trainer: TrainerConfig
+    logger: dict[str, dict[str, Any]]
+    callbacks: dict[str, dict[str, Any]]
+    paths: PathsConfig
+    activation: Literal["auto", "sigmoid", "softmax"]
+    predict: PredictConfig
+    init_from: str | None
+    freeze: str | None
+    comparison: Comparison | None
+    rerun: bool
+    debug: bool
+
+
+def validate(cfg: DictConfig) -> None:
+    """Check the composed configuration.
+
+    Args:
+        cfg: The configuration, with or without its ``hydra`` node.
+
+    Raises:
+        ConfigError: One line with every key at fault and what is expected of it.
+    """
+    try:
+        plain = OmegaConf.to_container(
+            OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]), resolve=True, throw_on_missing=True
+        )
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{getattr(error, 'full_key', None) or 'configuration'}: {first_line(error)}") from error
+    assert isinstance(plain, dict)
+    try:
+        RootConfig.model_validate(plain)
+    except ValidationError as error:
+        raise ConfigError("; ".join(dict.fromkeys(_describe(fault) for fault in error.errors()))) from None
+    for section in ("data", "model", "loss", "augmentation", "optimizer", "scheduler"):
+        if plain[section] is not None:
+            _check_signature(section, plain[section])
+    for group in ("logger", "callbacks"):
+        for name, component in plain[group].items():
+            _check_signature(f"{group}.{name}", component)
+
+
+def _describe(fault: Any) -> str:
+    # Members of a union and the key of an alias are pydantic's business; the user typed the dotted key.
+    places = [str(part) for part in fault["loc"] if not (isinstance(part, str) and (part[0].isupper() or "[" in part))]
+    places = [place for place in places if place not in ("int", "float", "str", "bool")]
+    key = ".".join(places)
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: unknown key"
+    if fault["type"] == "missing":
+        return f"{key}: missing"
+    if fault["type"] == "list_type" and isinstance(fault["input"], int):
+        return f"{key}={fault['input']}: should be a list, for example [{fault['input']},{fault['input']}]"
+    message = fault["msg"].removeprefix("Input ")
+    return f"{key}={fault['input']}: {message[0].lower() + message[1:]}"
+
+
+def _check_signature(section: str, component: dict[str, Any]) -> None:
+    """Compare a component's keys and simple values with the signature of its ``_target_``."""
+    target = component.get("_target_")
+    if target is None:
+        raise ConfigError(f"{section}: no _target_ (choose one of the files in conf/{section.split('.')[0]})")
+    try:
+        cls = get_class(target)
+    except Exception as error:
+        raise ConfigError(f"{section}._target_={target}: {first_line(error)}") from error
+    parameters = _parameters(cls)
+    hints = _type_hints(cls)
+    for key, value in component.items():
+        if key.startswith("_"):
+            continue
+        if key not in parameters:
+            hint = nearest(key, parameters)
+            raise ConfigError(f"{section}.{key}: {cls.__name__} has no such option{hint}")
+        if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
+            continue
+        _check_type(f"{section}.{key}", value, hints.get(key, Any))
+
+
+def _parameters(cls: type) -> list[str]:
+    """Return the constructor's parameter names, through ``**kwargs`` up the class hierarchy."""
+    names: list[str] = []
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
+        names += [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return names
+
+
+def _type_hints(cls: type) -> dict[str, Any]:
+    hints: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if "__init__" in vars(base):
+            try:
+                hints |= typing.get_type_hints(vars(base)["__init__"])
+            except (NameError, TypeError):
+                continue
+    return hints
+
+
+def _check_type(key: str, value: Any, annotation: Any) -> None:
+    try:
+        adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):
+        return
+    try:
+        adapter.validate_python(value)
+    except ValidationError as error:
+        raise ConfigError(f"{key}={value}: {error.errors()[0]['msg'].removeprefix('Input ')}") from None

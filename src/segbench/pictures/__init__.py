@@ -1,0 +1,1 @@
+"""Pictures that training and reports both draw, and what makes all pictures look alike."""

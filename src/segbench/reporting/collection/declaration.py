@@ -1,0 +1,107 @@
+"""What an experiment declares: its name and its comparison, even where its runs are links to another experiment's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from segbench.reporting.collection.factors import fits, matters
+from segbench.reporting.collection.runs import Run
+from segbench.reporting.collection.variants import VARIANT
+
+
+def declaration(runs: Sequence[Run]) -> tuple[str, dict[str, Any]]:
+    """Return the experiment's name and its ``comparison`` (empty where none is declared).
+
+    The latest sweep decides, by its ``multirun.yaml``: a question or claim that was reworded since the runs were
+    trained is then the new one. A run may also be a link to where another experiment trained it, and carries that
+    experiment's comparison; so without a sweep the latest run that was trained here decides.
+
+    Args:
+        runs: Runs of one directory, at least one.
+    """
+    here = [run for run in runs if not run.directory.is_symlink()]
+    found = _multirun(runs)
+    if found and (found[1] or not here):
+        return found
+    latest = max(here or runs, key=lambda run: str(run.status.get("started") or ""))
+    return latest.experiment, latest.config.get("comparison") or {}
+
+
+def ask(declared: dict[str, Any], asked: Mapping[str, str]) -> dict[str, Any]:
+    """Return a comparison with another deciding metric or split; what was said of the declared metric still is of it.
+
+    Args:
+        declared: ``comparison``; empty where none is declared.
+        asked: ``metric`` and ``split``, either or both.
+    """
+    metric = declared.get("metric")
+    if metric is None or "metric" not in asked:
+        return declared | dict(asked)
+    about = {
+        key: [{**entry, "metric": entry.get("metric") or metric} if isinstance(entry, dict) else entry
+              for entry in declared.get(key) or ()]
+        for key in ("claims", "published")
+    }  # fmt: skip
+    return declared | about | dict(asked)
+
+
+def stated_differences(declared: Mapping[str, Any], runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return how the runs differ from the published protocol: what the experiment says of settings that one of them
+    has, and what was set on the command line in place of the experiment's own.
+
+    Args:
+        declared: ``comparison``.
+        runs: The runs that are compared; without any, everything that the experiment says is returned.
+    """
+    entries = declared.get("differences") or {}
+    # Sweeps from before differences had names hold a list of texts.
+    stated = list(entries.values() if isinstance(entries, Mapping) else entries)
+    conditions = [
+        (entry["text"], entry.get("where") or {}) if isinstance(entry, Mapping) else (entry, {}) for entry in stated
+    ]
+    said = [str(text) for text, where in conditions if text and (not runs or any(fits(run, where) for run in runs))]
+    if given := _given(runs, declared.get("factors") or ()):
+        said.append(f"Set on the command line, whatever the experiment says: {', '.join(given)}.")
+    return tuple(said)
+
+
+def _given(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
+    """Return the overrides that are neither the experiment's own sweep nor without effect on a result."""
+    swept = {VARIANT, *factors}
+    if runs and (sweep := _sweep(runs)) is not None:
+        swept |= set(OmegaConf.select(sweep, "hydra.sweeper.params") or ())
+    # A run that is a link was asked for by another experiment.
+    asked = [
+        text for run in runs if run.experiment != "runs" and not run.directory.is_symlink() for text in run.overrides
+    ]
+    return [
+        text
+        for text in dict.fromkeys(asked)
+        if (key := text.lstrip("+~").partition("=")[0]) not in swept and matters(key)
+    ]
+
+
+def _multirun(runs: Sequence[Run]) -> tuple[str, dict[str, Any]] | None:
+    if (sweep := _sweep(runs)) is None:
+        return None
+    try:
+        name = OmegaConf.select(sweep, "hydra.runtime.choices.experiment") or "runs"
+        comparison = OmegaConf.select(sweep, "comparison")
+        plain: Any = OmegaConf.to_container(comparison) if comparison is not None else {}
+        return str(name), plain
+    except OmegaConfBaseException:
+        return None
+
+
+def _sweep(runs: Sequence[Run]) -> DictConfig | None:
+    """Return the configuration of the latest sweep in the runs' directory."""
+    try:
+        found = OmegaConf.load(runs[0].directory.parent / "multirun.yaml")
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException):
+        return None
+    return found if isinstance(found, DictConfig) else None

@@ -1,0 +1,144 @@
+"""Finished runs that a comparison does not count, each with its reason, so that one stray run does not stop a report.
+
+Everything that a user has to decide on, such as a setting that differs besides the factors, is refused elsewhere
+(:func:`segbench.reporting.collection.factors.require_comparable`); here is only what cannot be meant.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from segbench.errors import ConfigError
+from segbench.reporting.collection.runs import Run
+from segbench.runs.split_counts import same_scores, scored_class
+
+
+def set_aside_copies(runs: Sequence[Run]) -> list[Run]:
+    """Count a configuration with one seed once: a copied or moved run would else be another seed.
+
+    Of the finished runs of one identity the one that lies here (is no link) and finished last counts.
+
+    Returns:
+        All runs in their order; the others of an identity with the state ``set aside``.
+    """
+    chosen: dict[str, Run] = {}
+    for run in runs:
+        if run.state == "done" and run.id:
+            chosen[run.id] = max((chosen.get(run.id, run), run), key=_rank)
+    return [
+        run if run.state != "done" or chosen.get(run.id, run) is run else _aside(run, _copy_of(run, chosen[run.id]))
+        for run in runs
+    ]
+
+
+def set_aside_other_data(runs: Sequence[Run], factors: Iterable[str]) -> list[Run]:
+    """Set runs of another data set aside, where most are of one and the data set is not what is compared.
+
+    Returns:
+        All runs in their order.
+    """
+    if any(factor == "data" or factor.startswith("data.") for factor in factors):
+        return list(runs)
+    sets = Counter(_data(run) for run in runs if run.state == "done")
+    (most, count), *others = [*sets.most_common(), ("", 0)][:2]
+    if not most or any(rival == count for _, rival in others):
+        return list(runs)
+    reason = f"of the data set {{}}, where {count} runs are of {most}"
+    return [
+        _aside(run, reason.format(_data(run))) if run.state == "done" and _data(run) != most else run for run in runs
+    ]
+
+
+def set_aside_other_tasks(runs: Sequence[Run]) -> list[Run]:
+    """Set classifications aside among segmentations or the other way round, whichever are fewer: they share no score.
+
+    Returns:
+        All runs in their order.
+    """
+    tasks = Counter(run.task for run in runs if run.state == "done")
+    most = max(sorted(tasks), key=lambda task: tasks[task], default="")
+    reason = f"a {{}}, where {tasks[most]} finished runs are of another kind ({most}): they share no score"
+    return [_aside(run, reason.format(run.task)) if run.state == "done" and run.task != most else run for run in runs]
+
+
+def set_aside_other_splits(runs: Sequence[Run], wanted: Iterable[str]) -> list[Run]:
+    """Set runs aside that were not scored on the split that most of the others share.
+
+    Args:
+        runs: The runs.
+        wanted: Splits that would do, the best first.
+
+    Returns:
+        All runs in their order; as they are where one split is shared by all, or no run has any of them.
+    """
+    done = [run for run in runs if run.state == "done"]
+    having = {split: sum(split in run.counts for run in done) for split in wanted}
+    most = max(having, key=lambda split: having[split], default="")
+    if not having or having[most] in (0, len(done)):
+        return list(runs)
+    reason = f"not scored on the {most} split ({having[most]} runs are)"
+    return [_aside(run, reason) if run.state == "done" and most not in run.counts else run for run in runs]
+
+
+def set_aside_other_classes(runs: Sequence[Run], metric: str, factors: Iterable[str]) -> list[Run]:
+    """Set runs aside whose classes are not those of the others, so that no score means the same for both.
+
+    Those that the metric cannot score where it scores others, as it is of a class that they lack; and, unless data sets
+    are compared, those of other class names than most runs have.
+
+    Returns:
+        All runs in their order; as they are where as many runs have other names.
+    """
+    done = [run for run in runs if run.state == "done"]
+    sets = Counter(_classes(run) for run in done)
+    scored = {names for names in sets if _scores(next(run for run in done if _classes(run) == names), metric)}
+    kept = scored or set(sets)
+    if not any(factor == "data" or factor.startswith("data.") for factor in factors):
+        (most, count), *others = [*Counter({names: sets[names] for names in kept}).most_common(), ((), 0)][:2]
+        kept = {most} if not any(rival == count for _, rival in others) else kept
+    reason = "has the classes {}, where {} runs have {}"
+    usual = max(kept, key=lambda names: sets[names], default=())
+    return [
+        _aside(run, reason.format(", ".join(_classes(run)), sets[usual], ", ".join(usual)))
+        if run.state == "done" and _classes(run) not in kept
+        else run
+        for run in runs
+    ]
+
+
+def _classes(run: Run) -> tuple[str, ...]:
+    """Return the class names of a finished run, which are those of all its splits."""
+    return next(iter(run.counts.values())).class_names
+
+
+def _scores(run: Run, metric: str) -> bool:
+    """Say whether a run's counts, or labels, have such a metric."""
+    try:
+        scored_class(next(iter(run.counts.values())), metric)
+    except ConfigError:
+        return False
+    return True
+
+
+def _aside(run: Run, reason: str) -> Run:
+    return replace(run, state="set aside", reason=reason)
+
+
+def _rank(run: Run) -> tuple[bool, str]:
+    return not run.directory.is_symlink(), str(run.status.get("finished") or "")
+
+
+def _copy_of(run: Run, chosen: Run) -> str:
+    """Say which run counts, and whether it matters which."""
+    same = run.counts.keys() == chosen.counts.keys() and all(
+        same_scores(part, chosen.counts[split]) for split, part in run.counts.items()
+    )
+    matters = "with equal counts" if same else "with other counts: one of them was trained or scored differently"
+    return f"the same configuration and seed as {chosen.name}, {matters}; {chosen.name} counts"
+
+
+def _data(run: Run) -> str:
+    """Return the name of a run's data set."""
+    return str(run.summary.get("data", {}).get("name") or run.choices.get("data") or "")

@@ -1,0 +1,202 @@
+"""What differs between runs: the comparison's factors, the seed, and nothing else, or the runs are not comparable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from segbench.errors import ConfigError
+from segbench.reporting.collection.runs import Run
+from segbench.reporting.collection.variants import VARIANT
+from segbench.runs.identity import IRRELEVANT
+from segbench.runs.settings import flatten
+from segbench.words import listed
+
+UNKNOWN = "?"
+ABSENT = "–"
+# Not a key of the configuration, but of a finished run's summary: which files lay behind its data settings.
+FINGERPRINT = "data.fingerprint"
+# What says how the data is used, not what is read.
+_USE_OF_DATA = ("data.batch_size", "data.split", "data.split_by", "data.split_seed")
+# Of the runs that share a value, in a refusal.
+MOST_NAMED = 8
+# What names a run; and where a group is chosen whose keys cannot change a result.
+NAMES = ("name", "id", "experiment", "run_name", "experiment_name", "seed")
+
+
+def factor_value(run: Run, factor: str) -> Hashable:
+    """Return a run's value of a factor: a choice of a group, else a key of its configuration, else an override.
+
+    Returns:
+        The value; :data:`ABSENT` where a configuration lacks the key, :data:`UNKNOWN` where there is none to look in.
+    """
+    if factor == FINGERPRINT and run.state == "done":
+        return (_fingerprint(run) or ABSENT)[:8]
+    if factor in run.choices:
+        return run.choices[factor]
+    if run.config:
+        flat = run.settings
+        if factor in flat:
+            return flat[factor]
+        inside = {key: value for key, value in flat.items() if key.startswith(f"{factor}.")}
+        return json.dumps(inside, default=str) if inside else ABSENT
+    values = [text.partition("=")[2] for text in run.overrides if text.partition("=")[0].lstrip("+") == factor]
+    parsed = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={values[-1]}"])) if values else None
+    return flatten(parsed)["value"] if isinstance(parsed, dict) and "value" in flatten(parsed) else UNKNOWN
+
+
+def fits(run: Run, where: Mapping[str, Any]) -> bool:
+    """Tell whether a run has these values of factors."""
+    return all(factor_value(run, str(key)) == value for key, value in where.items())
+
+
+def show_value(value: Hashable) -> str:
+    """Return a factor's value as it stands in tables: ``none`` for null, numbers as short as they are exact."""
+    if value is None:
+        return "none"
+    text = f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
+    """Return what differs between the runs besides the factors and the seed.
+
+    A key is accounted for when it is a factor; when it lies in a group that is a factor and that group's choice alone
+    decides it (``model.width`` under ``model``, unless one network was trained in two widths); when a variant that is a
+    factor decides it, whatever its group; when it repeats the seed; or when it cannot change a result
+    (``segbench.runs.identity.IRRELEVANT``).
+
+    Data settings are only names for files, so the files' fingerprint is compared too, among runs of equal settings.
+
+    Returns:
+        Group names (where the choice differs) and dotted keys, sorted. A differing group stands for the keys that it
+        decides.
+    """
+    runs = [run for run in runs if run.config]
+    factors = list(factors)
+    flats = [run.comparable for run in runs]
+    columns = {
+        key: [flat.get(key, ABSENT) for flat in flats] for key in dict.fromkeys(key for flat in flats for key in flat)
+    }
+    differing = {
+        key: values
+        for key, values in columns.items()
+        if matters(key) and _differs(values) and not _repeats_seed(key, values, runs)
+    }
+    # A choice is only a name: another name for the same settings (but for the device, say) is no difference.
+    groups = {
+        group: [run.choices.get(group) for run in runs] for run in runs for group in run.choices if matters(group)
+    }
+    variants = _variants_told_apart(groups, differing, factors)
+    if VARIANT in (*factors, *variants):
+        decided = {key for key, values in differing.items() if _decided(groups.get(VARIANT, ()), values)}
+        differing = {key: values for key, values in differing.items() if key not in decided}
+    found = [group for group, names in groups.items() if group not in factors and _differs(names)]
+    found = [group for group in found if any(key.startswith(f"{group}.") for key in differing)] + variants
+    for key, values in differing.items():
+        above = [factor for factor in (*factors, *found) if key.startswith(f"{factor}.")]
+        if key not in factors and not any(_decided(groups.get(group, []), values) for group in above):
+            found.append(key)
+    if FINGERPRINT not in factors and _strangers_to_the_data(runs):
+        found.append(FINGERPRINT)
+    return sorted(found)
+
+
+def require_comparable(runs: Sequence[Run], factors: Sequence[str], mix: bool) -> list[str]:
+    """Return the factors of the rows, or refuse runs that differ in something else.
+
+    Args:
+        runs: The finished runs.
+        factors: The comparison's factors.
+        mix: Take whatever else differs as further factors instead of refusing it.
+
+    Raises:
+        ConfigError: If something besides factors and seed differs and ``mix`` is false; the keys are named, and which
+            runs have which values.
+    """
+    others = other_differences(runs, factors)
+    if others and not mix:
+        raise ConfigError(
+            f"{runs[0].directory.parent}: the runs differ in {'; in '.join(_who_has_what(runs, others))}; besides"
+            f" {', '.join(factors)} and seed they must be alike: name the run directories to compare, or give --mix to"
+            " make these differences rows of the table"
+        )
+    return [*factors, *others]
+
+
+def _who_has_what(runs: Sequence[Run], keys: Sequence[str]) -> list[str]:
+    """Return ``optimizer.lr (0.001: run a, run b / 0.01: run c)``; keys that part the runs alike stand together."""
+    runs = [run for run in runs if run.config]
+    parted: dict[tuple[tuple[int, ...], ...], list[str]] = {}
+    for key in keys:
+        if key != FINGERPRINT:
+            members: dict[tuple[bool, Hashable], list[int]] = {}
+            for index, run in enumerate(runs):
+                value = _value(run, key)
+                members.setdefault((type(value) is bool, value), []).append(index)
+            parted.setdefault(tuple(map(tuple, members.values())), []).append(key)
+    found = []
+    for groups, together in parted.items():
+        values = [", ".join(show_value(_value(runs[having[0]], key)) for key in together) for having in groups]
+        names = [listed([runs[index].name for index in having], MOST_NAMED) for having in groups]
+        shown = " / ".join(f"{value}: {name}" for value, name in zip(values, names, strict=True))
+        found.append(f"{', '.join(together)} ({shown})")
+    return [*found, f"{FINGERPRINT} ({_strangers_to_the_data(runs)})"] if FINGERPRINT in keys else found
+
+
+def _value(run: Run, key: str) -> Hashable:
+    return run.choices[key] if key in run.choices else run.comparable.get(key, ABSENT)
+
+
+def _fingerprint(run: Run) -> str | None:
+    value = run.summary.get("data", {}).get("fingerprint")
+    return None if value is None else str(value)
+
+
+def _strangers_to_the_data(runs: Sequence[Run]) -> str:
+    """Name two runs that read different files by the same settings; empty where there are none."""
+    first: dict[Any, Run] = {}
+    for run in runs:
+        settings = {key: value for key, value in run.settings.items() if key.startswith("data.")}
+        read = frozenset(item for item in settings.items() if matters(item[0]) and item[0] not in _USE_OF_DATA)
+        if _fingerprint(run) and _fingerprint(first.setdefault(read, run)) != _fingerprint(run):
+            return f"{first[read].name} and {run.name} read different files by equal settings"
+    return ""
+
+
+def matters(key: str) -> bool:
+    """Tell whether a key of the configuration, or a group, can change a result."""
+    return not any(key == name or key.startswith(f"{name}.") for name in (*IRRELEVANT, *NAMES))
+
+
+def _differs(values: Iterable[Any]) -> bool:
+    return len({(type(value) is bool, value) for value in values}) > 1
+
+
+def _repeats_seed(key: str, values: Sequence[Any], runs: Sequence[Run]) -> bool:
+    named = "seed" in key.rpartition(".")[2]
+    return named and all(value == run.seed for value, run in zip(values, runs, strict=True))
+
+
+def _variants_told_apart(
+    groups: dict[str, list[str | None]], differing: dict[str, list[Hashable]], factors: Sequence[str]
+) -> list[str]:
+    """Return the variant where every run has one, no factor names it, and it decides what differs besides factors.
+
+    Where some runs have none it is what a link was called elsewhere, and the keys say more.
+    """
+    names = groups.get(VARIANT, [])
+    if VARIANT in factors or None in names or not _differs(names):
+        return []
+    open_keys = [key for key in differing if not any(f"{key}.".startswith(f"{factor}.") for factor in factors)]
+    return [VARIANT] if any(_decided(names, differing[key]) for key in open_keys) else []
+
+
+def _decided(choices: Sequence[Any], values: Sequence[Any]) -> bool:
+    """Say whether equal choices always come with equal values."""
+    decided: dict[Any, Any] = {}
+    pairs = zip(choices, values, strict=False)
+    return bool(choices) and all(decided.setdefault(choice, value) == value for choice, value in pairs)

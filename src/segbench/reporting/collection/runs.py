@@ -1,0 +1,222 @@
+"""Run directories, as they are found on disk: finished, failed, killed, still running or unreadable.
+
+Only files are read, and only the ones the run directory promises. What is damaged is told, never raised: one bad
+file must not hide the other runs of a sweep.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import track
+
+from segbench.runs.readers import (
+    DAMAGE,
+    DamagedError,
+    config_file,
+    curves_file,
+    identity_file,
+    json_file,
+    named,
+    summary_file,
+)
+from segbench.runs.settings import flatten, without_places, without_unused
+from segbench.runs.split_counts import SplitScores, read_counts
+
+State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "set aside"]
+# What a run makes before it says who it is, or what is left of one that was half deleted.
+_MARKS = frozenset((".lock", "config.yaml", "checkpoints", "scores.parquet", "summary.json"))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory.
+
+    Attributes:
+        directory: Where it lies. For a job that ended before it made one, where it would lie.
+        state: ``done``, ``unscored`` (done, but all labelled images were trained on), ``failed``, ``killed`` (says
+            running, but nobody holds its lock), ``running`` or ``unreadable``; ``set aside`` by a comparison that it
+            does not belong into.
+        reason: Why it is not done, in one line; None for a done run.
+        id: The hash of everything in its configuration that can change its result, seed included; empty if unknown.
+        experiment: The experiment it belongs to, ``runs`` without one.
+        seed: Its seed, or None where it could not be read.
+        choices: Group name to choice, for example ``{"model": "unet"}``.
+        overrides: The Hydra overrides that started it, ``key=value``.
+        config: The resolved configuration; empty where it could not be read.
+        counts: Split name to counts, or labels of a classification; empty unless the run is done.
+        curves: ``metrics.csv``, one row an epoch; None where there is none.
+        summary: ``summary.json``; empty unless the run is done.
+        status: ``status.json``.
+    """
+
+    directory: Path
+    state: State
+    reason: str | None = None
+    id: str = ""
+    experiment: str = "runs"
+    seed: int | None = None
+    choices: dict[str, str] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict)
+    counts: Mapping[str, SplitScores] = field(default_factory=dict)
+    curves: pd.DataFrame | None = None
+    summary: dict[str, Any] = field(default_factory=dict)
+    status: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the directory."""
+        return self.directory.name
+
+    @property
+    def task(self) -> str:
+        """``segmentation`` or ``classification``; empty where nothing is scored."""
+        return next((part.task for part in self.counts.values()), "")
+
+    @property
+    def class_colours(self) -> tuple[str, ...] | None:
+        """``#RRGGBB`` of every class, where the data has colours of its own; None for the project's."""
+        colours = self.summary.get("data", {}).get("class_colours")
+        classes = {len(part.class_names) for part in self.counts.values()}
+        if not isinstance(colours, list) or {len(colours)} != classes:
+            return None
+        return tuple(colours) if all(re.fullmatch("#[0-9A-Fa-f]{6}", str(colour)) for colour in colours) else None
+
+    @cached_property
+    def settings(self) -> dict[str, Hashable]:
+        """The configuration as dotted keys to values."""
+        return flatten(self.config)
+
+    @cached_property
+    def comparable(self) -> dict[str, Hashable]:
+        """The settings that are used, without the run's own places and seed in their texts."""
+        return without_places(without_unused(self.settings), self.config, self.seed)
+
+
+def collect(paths: Iterable[Path], console: Console | None = None) -> list[Run]:
+    """Read every run directory at or below the paths, and the jobs that a sweep lost before they made one.
+
+    Args:
+        paths: Run directories, experiment directories, or anything above them.
+        console: Gets a progress bar if it is a terminal.
+
+    Returns:
+        The runs sorted by directory, each once. Empty when there is none; nothing is raised for damage.
+    """
+    roots = [Path(path) for path in paths]
+    folders = list({place(folder): folder for root in roots for folder in _run_directories(root)}.values())
+    silent = console is None or not console.is_terminal
+    shown = track(folders, "reading runs", console=console, transient=True, disable=silent)
+    runs = {place(folder): read_run(folder) for folder in shown}
+    for root in roots:
+        for file in _sweep_files(root):
+            _add_jobs(file, runs)
+    return [runs[folder] for folder in sorted(runs)]
+
+
+def place(folder: Path) -> Path:
+    """Return where a directory stands by name: links to another experiment's run are places of their own."""
+    return Path(os.path.abspath(folder))  # noqa: PTH100 - Path.resolve would follow the link
+
+
+def read_run(directory: Path) -> Run:
+    """Read one run directory; damage makes the run ``unreadable`` with the file and the reason."""
+    known: dict[str, Any] = {}
+    try:
+        known |= identity_file(directory / "run.json")
+        status = known["status"] = json_file(directory / "status.json")
+        if (directory / "config.yaml").exists() or status["state"] == "done":
+            known["config"] = config_file(directory / "config.yaml")
+        if status["state"] == "done":
+            known["summary"] = summary_file(directory / "summary.json")
+            known["counts"] = named(directory / "scores.parquet", read_counts)
+        known["curves"] = curves_file(directory / "metrics.csv", strict=status["state"] == "done")
+        state, reason = _state(directory, status)
+        if state == "done" and not known["counts"]:
+            if known["summary"].get("scores") != {}:
+                raise DamagedError("scores.parquet: no rows")
+            state, reason = "unscored", "done; all labelled images were trained on, so there is nothing to score"
+    except DamagedError as damage:
+        state, reason = "unreadable", str(damage)
+    return Run(directory=directory, state=state, reason=reason, **known)
+
+
+def _state(directory: Path, status: dict[str, Any]) -> tuple[State, str | None]:
+    if status["state"] == "done":
+        return "done", None
+    if status["state"] == "failed":
+        return "failed", str(status.get("reason") or f"exit code {status.get('exit_code')}")
+    if lock_is_held(directory / ".lock"):
+        return "running", "still running"
+    return "killed", str(status.get("reason") or "killed: it says running, but no process holds it")
+
+
+def lock_is_held(path: Path) -> bool:
+    """Say whether another process holds a lock file, without making or keeping one."""
+    try:
+        import fcntl
+
+        descriptor = os.open(path, os.O_RDONLY)
+    except (ImportError, OSError):
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _run_directories(root: Path) -> Iterator[Path]:
+    """Yield run directories, also those beside them that were made but never got so far as to say who they are."""
+    beside: list[Path] = []
+    parents: set[Path] = set()
+    for folder, children, files in os.walk(root, followlinks=True):
+        if "run.json" in files or "status.json" in files:
+            children.clear()
+            parents.add(Path(folder).parent)
+            yield Path(folder)
+        elif not files or _MARKS & {*files, *children}:
+            beside.append(Path(folder))
+        children.sort()
+    for path in beside:
+        # Something was begun here: not a folder of other folders, nor one of hidden files.
+        begun = _MARKS & {entry.name for entry in path.iterdir()} or not any(path.iterdir())
+        if path.parent in parents and begun and not path.name.startswith("."):
+            yield path
+
+
+def _sweep_files(root: Path) -> list[Path]:
+    """Sweep lists at or below ``root``; for a path that is a run directory there is none to heed."""
+    return sorted(root.rglob("sweep.json")) if root.is_dir() else []
+
+
+def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
+    """Add the sweep's failed jobs that left no directory, and its reasons for the ones that were killed."""
+    try:
+        jobs = json_file(file)["jobs"]
+        for job in jobs:
+            if not job.get("exit_code"):
+                continue
+            directory = file.parent / str(job["directory"])
+            reason = str(job.get("reason") or f"exit code {job['exit_code']}")
+            known = runs.get(place(directory))
+            if known is None:
+                overrides = tuple(str(item) for item in job.get("overrides") or ())
+                lost = Run(directory, "failed", reason, experiment=file.parent.name, overrides=overrides)
+                runs[place(directory)] = lost
+            elif known.state == "killed":
+                runs[place(directory)] = replace(known, reason=reason)
+    except (DamagedError, *DAMAGE):
+        # The list only adds to what the directories say; without it they still speak for themselves.
+        return

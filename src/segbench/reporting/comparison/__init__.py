@@ -1,0 +1,1 @@
+"""The runs of an experiment as one table: rows, metrics, estimates."""

@@ -1,0 +1,159 @@
+"""Finished runs to one comparison: a row for each combination of the factors' values, every score from the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from segbench.errors import ConfigError
+from segbench.reporting.collection.declaration import ask, declaration, stated_differences
+from segbench.reporting.collection.excluded import (
+    set_aside_copies,
+    set_aside_other_classes,
+    set_aside_other_data,
+    set_aside_other_splits,
+    set_aside_other_tasks,
+)
+from segbench.reporting.collection.factors import (
+    UNKNOWN,
+    factor_value,
+    fits,
+    other_differences,
+    require_comparable,
+)
+from segbench.reporting.collection.runs import Run
+from segbench.reporting.collection.variants import name_variants
+from segbench.reporting.comparison.estimate import Estimate, estimate
+from segbench.reporting.comparison.metrics import (
+    can_score,
+    class_metrics,
+    class_score,
+    convention_of,
+    metric_of,
+    possible_splits,
+    shared_split,
+    shown_classes,
+    shown_scores,
+    task_of,
+)
+from segbench.reporting.comparison.model import COSTS, Comparison, Published, Row
+from segbench.runs.split_counts import derive
+from segbench.scores.derive import Convention
+
+
+def compare(
+    runs: Sequence[Run],
+    convention: Convention | None = None,
+    mix: bool = False,
+    asked: Mapping[str, str] | None = None,
+) -> Comparison:
+    """Build the comparison of one experiment's runs.
+
+    Args:
+        runs: Runs of one experiment directory.
+        convention: How counts become scores; by default the mean over images, without background. A classification has
+            one convention only.
+        mix: Allow differences besides factors and seed; they become factors too.
+        asked: ``metric`` and ``split`` in place of the declared ones; claims and published figures that name no metric
+            keep the declared one.
+
+    Raises:
+        ConfigError: If the runs are not comparable, the comparison names an unknown metric, or a convention is given to
+            a classification.
+    """
+    everything = set_aside_other_tasks(set_aside_copies(name_variants(runs)))
+    title, declared = declaration([run for run in runs if run.state == "done" or run.config] or runs)
+    compared = bool(declared)
+    declared = ask(declared, asked or {})
+    if compared and not mix:
+        everything = set_aside_other_data(everything, declared.get("factors") or ())
+    everything = set_aside_other_splits(everything, possible_splits(declared.get("split")))
+    task = task_of(everything)
+    metric = metric_of(task, declared)
+    everything = set_aside_other_classes(everything, metric, declared.get("factors") or ())
+    runs = [run for run in everything if run.state != "set aside"]
+    done = [run for run in runs if run.state == "done"]
+    known = done or [run for run in runs if run.config]
+    factors = list(declared.get("factors") or ()) if compared else other_differences(known, ())
+    if compared and known:
+        factors = require_comparable(known, factors, mix)
+    split = shared_split(done, declared.get("split"))
+    counts = [run.counts[split] for run in done]
+    convention = convention_of(task, convention, runs[0].directory.parent, counts)
+    classes = shown_classes(task, counts)
+    rows, strangers = _rows(runs, known, factors)
+    shown = shown_scores(task, metric, counts)
+    of_classes = class_metrics(class_score(task, metric), classes, counts)
+    rows = [_score(row, shown, of_classes, split, convention) for row in rows]
+    published = [_published(entry, rows, metric, split, convention) for entry in declared.get("published") or ()]
+    for index, row in enumerate(rows):
+        fitting = [entry for entry in published if entry.row == index and entry.metric == metric]
+        rows[index] = replace(row, published=fitting[0] if fitting else None)
+    return Comparison(
+        directory=runs[0].directory.parent,
+        title=title,
+        question=str(declared.get("question") or ""),
+        factors=tuple(factors),
+        metric=metric,
+        split=split,
+        wanted_split=str(declared.get("split") or split),
+        convention=convention,
+        classes=classes,
+        rows=tuple(rows),
+        published=tuple(published),
+        claims=tuple(declared.get("claims") or ()),
+        differences=stated_differences(declared, known),
+        unfinished=tuple(
+            (run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"
+        ),
+        task=task,
+    )
+
+
+def _rows(runs: Sequence[Run], known: Sequence[Run], factors: Sequence[str]) -> tuple[list[Row], dict[str, str]]:
+    """Gather runs by factor values; an unfinished run of other settings belongs to no row and is told apart."""
+    gathered: dict[tuple[Hashable, ...], list[Run]] = {}
+    strangers: dict[str, str] = {}
+    # The known runs of a row are alike but for the seed: one of each is enough to compare with.
+    alike = list({tuple(factor_value(run, factor) for factor in factors): run for run in known}.values())
+    for run in runs:
+        values = tuple(factor_value(run, factor) for factor in factors)
+        others = other_differences([*alike, run], factors) if run.state != "done" and run.config else []
+        if others:
+            strangers[run.name] = f"{run.reason} (in no row: other {', '.join(others)})"
+        elif UNKNOWN not in values:
+            gathered.setdefault(values, []).append(run)
+    ordered = sorted(gathered.items(), key=lambda item: [_order(value) for value in item[0]])
+    return [Row(tuple(factors), values, tuple(members)) for values, members in ordered], strangers
+
+
+def _order(value: Hashable) -> tuple[int, float, str]:
+    if value is None:
+        return (0, 0.0, "")
+    return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
+
+
+def _score(row: Row, shown: Sequence[str], of_classes: Sequence[str], split: str, convention: Convention) -> Row:
+    scores = {name: estimate([derive(run.counts[split], name, convention) for run in row.done]) for name in shown}
+    for name in of_classes:
+        having = [run.counts[split] for run in row.done if can_score(run.counts[split], name)]
+        scores[name] = estimate([derive(counts, name, convention) for counts in having])
+    costs = {key: estimate([run.summary.get("cost", {}).get(key) for run in row.done]) for key in COSTS}
+    return replace(row, scores=scores, costs=costs)
+
+
+def _published(
+    entry: dict[str, Any], rows: Sequence[Row], metric: str, split: str, convention: Convention
+) -> Published:
+    """Find the row of a published figure and derive ours; a metric that counts cannot give (a loss) has none."""
+    where = dict(entry.get("where") or {})
+    name = str(entry.get("metric") or metric)
+    fitting = [index for index, row in enumerate(rows) if fits(row.runs[0], where)]
+    row = fitting[0] if len(fitting) == 1 else None
+    ours = Estimate(float("nan"), None, 0)
+    if row is not None:
+        with suppress(ConfigError):
+            ours = estimate([derive(run.counts[split], name, convention) for run in rows[row].done])
+    return Published(name, where, float(entry["value"]), str(entry.get("source") or ""), row, ours)

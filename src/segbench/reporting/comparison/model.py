@@ -1,0 +1,141 @@
+"""A comparison: a row for each combination of the factors' values, with estimates of scores and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segbench.reporting.collection.factors import show_value
+from segbench.reporting.collection.runs import Run
+from segbench.reporting.comparison.estimate import Estimate
+from segbench.scores.columns import lower_is_better
+from segbench.scores.derive import Convention
+
+COSTS = (
+    "weights",
+    "flops_per_image",
+    "train_images_per_second",
+    "predict_images_per_second",
+    "peak_memory_bytes",
+    "wall_seconds",
+)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published figure, the row it belongs to (None where no row fits) and ours (n = 0 where we have none)."""
+
+    metric: str
+    where: dict[str, Any]
+    value: float
+    source: str
+    row: int | None
+    ours: Estimate
+
+    @property
+    def difference(self) -> float:
+        """Ours minus the published figure; NaN where we have none."""
+        return self.ours.mean - self.value
+
+
+@dataclass(frozen=True)
+class Row:
+    """One combination of factor values.
+
+    Attributes:
+        factors: What varies between the rows.
+        values: One value per factor.
+        runs: Every run that was started with these values, whatever became of it.
+        scores: Metric name to estimate; per class as ``<metric>_<class>``.
+        costs: Key of :data:`COSTS` to estimate over the runs.
+        published: The published figure for the deciding metric, if any.
+    """
+
+    factors: tuple[str, ...]
+    values: tuple[Hashable, ...]
+    runs: tuple[Run, ...]
+    scores: dict[str, Estimate] = field(default_factory=dict)
+    costs: dict[str, Estimate] = field(default_factory=dict)
+    published: Published | None = None
+
+    @property
+    def done(self) -> list[Run]:
+        """The finished runs, by seed."""
+        return sorted((run for run in self.runs if run.state == "done"), key=lambda run: (run.seed or 0, run.name))
+
+    @property
+    def label(self) -> str:
+        """The row in words, for legends and sentences: choices by their name, ``key=value`` for the rest."""
+        parts = [
+            show_value(value) if factor in self.runs[0].choices else f"{factor.rpartition('.')[2]}={show_value(value)}"
+            for factor, value in zip(self.factors, self.values, strict=True)
+        ]
+        return ", ".join(parts) or "all runs"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """All that the tables, figures and notes of one experiment are drawn from; equal to nothing but itself.
+
+    Attributes:
+        directory: The experiment's directory.
+        title: The experiment's name.
+        question: What it asks; empty for runs without a comparison.
+        factors: What varies, in the order of the columns.
+        metric: The deciding metric.
+        split: The deciding split.
+        wanted_split: The split that the comparison asks for, which the data may lack.
+        convention: How counts became scores.
+        classes: Names of the classes with a column of their own.
+        rows: One per combination, sorted by value.
+        published: All published figures, also those of other metrics and of rows that are missing.
+        claims: The claims that the experiment declares; :mod:`segbench.reporting.conclusions` judges them.
+        differences: Stated differences from the published protocol.
+        unfinished: Runs that count in no mean, each with its reason.
+        task: ``segmentation`` or ``classification``.
+    """
+
+    directory: Path
+    title: str
+    question: str
+    factors: tuple[str, ...]
+    metric: str
+    split: str
+    wanted_split: str
+    convention: Convention
+    classes: tuple[str, ...]
+    rows: tuple[Row, ...]
+    published: tuple[Published, ...]
+    claims: tuple[Any, ...]
+    differences: tuple[str, ...]
+    unfinished: tuple[tuple[Run, str], ...]
+    task: str = "segmentation"
+
+    @property
+    def direction(self) -> int:
+        """1 where of two values of the deciding metric the higher one is better, -1 where the lower one is."""
+        return -1 if lower_is_better(self.metric) else 1
+
+    @property
+    def done(self) -> list[Run]:
+        """All finished runs."""
+        return [run for row in self.rows for run in row.done]
+
+    @property
+    def images(self) -> str:
+        """What is scored, in words: ``images`` or ``volumes``."""
+        return "volumes" if self.split.endswith("_volumes") else "images"
+
+    @property
+    def unit(self) -> str:
+        """What would be drawn again besides the seed: ``images``, or ``groups of images`` where some come together."""
+        counts = [run.counts[self.split] for run in self.done]
+        alone = all(len(set(part.groups)) == len(part.ids) for part in counts)
+        return self.images if alone else f"groups of {self.images}"
+
+    @property
+    def single_unit(self) -> str:
+        """One of :attr:`unit`."""
+        return self.unit.replace("groups", "group") if self.unit != self.images else self.images.removesuffix("s")

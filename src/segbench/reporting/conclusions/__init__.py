@@ -1,0 +1,1 @@
+"""What a comparison shows, in figures and sentences: answer, claims, caveats, footnotes."""

@@ -1,0 +1,134 @@
+"""What cannot be concluded from a comparison, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from segbench.reporting.statistics.jackknife import Layout
+from segbench.reporting.statistics.pairs import Pair
+from segbench.words import listed
+
+if TYPE_CHECKING:
+    from segbench.reporting.comparison.model import Comparison
+
+FEW_GROUPS = 50
+FEW_SEEDS = 5
+
+
+def limits(
+    comparison: Comparison,
+    alone: Sequence[Layout | None],
+    pairs: Sequence[Pair],
+    refused: Mapping[tuple[int, int], str],
+    beyond: Sequence[int],
+    identical: Mapping[tuple[int, int], int] = MappingProxyType({}),
+) -> tuple[str, ...]:
+    """Return what cannot be concluded, the gravest first.
+
+    Args:
+        comparison: The comparison.
+        alone: Each row laid out by itself; None where it has no score.
+        pairs: The pairs of rows that could be compared.
+        refused: Why the others could not.
+        beyond: Rows that were not compared because there are too many.
+        identical: Pairs of rows that predict the same on all images, and their number.
+    """
+    rows = [found for found in alone if found is not None]
+    if not rows:
+        return ()
+    found = [*_amount(comparison, alone), *_missing(comparison, alone), *_images(comparison, rows)]
+    labels = [row.label for row in comparison.rows]
+    for (first, second), images in identical.items():
+        found.append(
+            f"{labels[first]} and {labels[second]}: not distinguishable, identical predictions on all {images} images."
+        )
+    if refused:
+        (first, second), reason = next(iter(refused.items()))
+        more = f" (and {len(refused) - 1} other pairs)" if len(refused) > 1 else ""
+        found.append(f"Not compared: {labels[first]} and {labels[second]}{more}, as {reason}.")
+    if beyond:
+        found.append(f"Pairs are tested among the {len(comparison.rows) - len(beyond)} best rows only.")
+    return tuple(found)
+
+
+def _amount(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str]:
+    """Say what one configuration, few seeds and few groups leave open."""
+    labels = [row.label for row in comparison.rows]
+    rows = [found for found in alone if found is not None]
+    single = [label for label, row in zip(labels, alone, strict=True) if row is not None and len(row.seeds) == 1]
+    found = []
+    if len(comparison.rows) == 1:
+        found.append("One configuration: there is nothing to compare it with.")
+    if len(single) == len(rows):
+        found.append(
+            f"One seed: intervals are over {comparison.unit}, for these trained networks; another seed could reverse"
+            " any difference, so none is tested."
+        )
+    elif single:
+        found.append(f"One seed only: {listed(single)}; told from no other row.")
+    seeds = min((len(row.seeds) for row in rows if len(row.seeds) > 1), default=FEW_SEEDS)
+    if seeds < FEW_SEEDS:
+        found.append(f"{seeds} seeds do not show whether seeds vary normally, as the intervals take for granted.")
+    groups = min(len(row.groups) for row in rows)
+    if groups == 1:
+        found.append(
+            f"One {comparison.single_unit}: no interval and no test can say what other {comparison.images} would"
+            " change."
+        )
+    elif groups < FEW_GROUPS:
+        found.append(
+            f"{groups} {comparison.unit}, fewer than {FEW_GROUPS}: rare failures may not be among them, and then no"
+            " interval knows of them."
+        )
+    if groups > 1 and any(not row.known for row in rows):
+        found.append(f"One {comparison.single_unit} alone has something to score for a class, so there is no interval.")
+    return found
+
+
+def _missing(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str]:
+    """Say which runs are missing from the means."""
+    found = []
+    in_rows = {id(run) for row in comparison.rows for run in row.runs}
+    # One of other settings belongs to no row; of one that left no configuration it cannot be known.
+    if count := sum(
+        run.state != "set aside" and (id(run) in in_rows or not run.config) for run, _ in comparison.unfinished
+    ):
+        runs, they = ("run is", "it") if count == 1 else ("runs are", "they")
+        found.append(
+            f"{count} {runs} missing from the means: if {they} failed because of what is compared, the means flatter."
+        )
+    scores = sum(row.scores[comparison.metric].n for row in comparison.rows)
+    if lost := len(comparison.done) - scores:
+        found.append(f"{lost} finished {'run has' if lost == 1 else 'runs have'} no score by {comparison.metric}.")
+    for row, laid in zip(comparison.rows, alone, strict=True):
+        if laid is None and row.scores[comparison.metric].n:
+            found.append(f"{row.label}: several runs of one seed are scored on different images; it is not compared.")
+    kept = [set(row.seeds) for row in alone if row is not None]
+    if kept and any(seeds != kept[0] for seeds in kept):
+        found.append("Rows have different seeds; pairs are compared by those that both have.")
+    return found
+
+
+def _images(comparison: Comparison, rows: Sequence[Layout]) -> list[str]:
+    """Say what the choice of images leaves open."""
+    found = []
+    if any(not row.crossed for row in rows):
+        found.append(
+            "Seeds are scored on different images (each its own split): what varies between seeds and between images"
+            " cannot be told apart, and splits that share training images make the intervals too narrow."
+        )
+    if comparison.split.startswith("val") and any(_chosen(run.config) for run in comparison.done):
+        found.append(
+            f"The best epoch was chosen on the {comparison.split} images that are scored: the scores are too"
+            f" {'high' if comparison.direction > 0 else 'low, hence too good'}, and"
+            " no interval covers that."
+        )
+    return found
+
+
+def _chosen(config: Mapping[str, object]) -> bool:
+    """Whether a run kept its best epoch rather than its last."""
+    trainer = config.get("trainer")
+    return not isinstance(trainer, Mapping) or trainer.get("monitor") != "last"

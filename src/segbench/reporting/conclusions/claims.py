@@ -1,0 +1,252 @@
+"""The claims of a report, judged by the runs: each holds, does not hold, or cannot be told apart from chance.
+
+A claim names the configuration that wins and those it beats. It holds when the interval of the difference
+(:mod:`segbench.reporting.statistics.intervals`) lies above 0 for every rival, and does not hold when it lies below 0
+for one. With m rivals each interval has confidence 1 - 0.05 / m (Bonferroni), so that with 95 % all m hold together.
+That is needed to refute a claim, as each rival is another chance to find one above the winner; to hold it asks more
+than it must, since a winner that must beat every rival is already hard to call by chance. Several claims of one
+experiment are not corrected for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isnan
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from segbench.configuration.schema import Claim
+from segbench.errors import ConfigError
+from segbench.reporting.collection.factors import fits, show_value
+from segbench.reporting.statistics.intervals import Difference, UnpairedError, paired_difference
+from segbench.reporting.statistics.mcnemar import identical_images, mcnemar
+from segbench.scores.columns import lower_is_better
+from segbench.scores.derive import Convention
+from segbench.words import listed, plural
+
+if TYPE_CHECKING:
+    from segbench.reporting.comparison.model import Row
+
+Verdict = Literal["holds", "does not hold", "not distinguishable", "cannot be judged", "not judged"]
+ERROR_RATE = 0.05
+MOST_SHOWN = 3
+_ALIKE = (
+    " A claim that configurations are alike holds if every interval lies within the margin that it names, and does not"
+    " hold if one lies beyond it."
+)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A configuration that a claim says is beaten; ``difference`` is the winner's score minus this one's.
+
+    Of a metric that is better when lower it is this one's minus the winner's, so that it is how much the winner gains.
+    """
+
+    label: str
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class JudgedClaim:
+    """A claim and what the runs say about it.
+
+    Attributes:
+        text: The claim as the report makes it.
+        verdict: ``holds``, ``does not hold``, ``not distinguishable``; ``cannot be judged`` where runs are missing or
+            cannot be paired; ``not judged`` for a claim that does not say in a readable form who beats whom.
+        reason: Why there is no clear verdict, where that is more than the figures show; else empty.
+        winner: Label of the row that is said to win; empty if there is none.
+        rivals: Those it is said to beat that could be compared, by label in the order of the rows.
+        by: Least and largest gain that the report gives, in units of the score, if it does.
+        confidence: Of each rival's interval; 0 where none was to be computed.
+        lower_is_better: Whether the winner is said to score lower, by a metric that is a distance.
+        within: Difference below which a claim counts configurations as alike; 0 for a claim that one is better. The
+            winner is then only the first that it names.
+        metric: The score it is about where that is not the comparison's; else empty.
+    """
+
+    text: str
+    verdict: Verdict
+    reason: str = ""
+    winner: str = ""
+    rivals: tuple[Rival, ...] = ()
+    by: tuple[float, float] | None = None
+    confidence: float = 0.0
+    lower_is_better: bool = False
+    within: float = 0.0
+    metric: str = ""
+
+    @property
+    def tested(self) -> bool:
+        """Whether there are figures behind the verdict."""
+        return self.verdict in ("holds", "does not hold", "not distinguishable")
+
+    @property
+    def strongest(self) -> Rival:
+        """The rival that scores highest; where some are distinguishably above the winner, the highest of those."""
+        return min(self.rivals, key=lambda rival: (rival.difference.sign >= 0, rival.difference.mean))
+
+
+def judge(
+    entries: Sequence[Any], rows: Sequence[Row], split: str, metric: str, convention: Convention
+) -> tuple[JudgedClaim, ...]:
+    """Judge claims by the rows of a comparison.
+
+    Args:
+        entries: ``comparison.claims`` as a run's configuration holds it; older ones hold plain sentences.
+        rows: The rows, of which only finished runs count.
+        split: The deciding split.
+        metric: The deciding metric, of claims that name no other.
+        convention: How counts become scores.
+    """
+    return tuple(_judge(entry, rows, split, metric, convention) for entry in entries)
+
+
+def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention: Convention) -> JudgedClaim:
+    try:
+        claim = Claim.model_validate(entry)
+    except ValidationError:
+        text = str(entry.get("text") or entry) if isinstance(entry, dict) else str(entry)
+        return JudgedClaim(text, "not judged", "it does not name who beats whom")
+    by = (min(claim.by), max(claim.by)) if claim.by else None
+    other = claim.metric if claim.metric and claim.metric != metric else ""
+    metric = other or metric
+    first, *others = claim.alike or [claim.better or {}, *claim.than]
+    winners = _fitting(rows, first)
+    if len(winners) != 1 or not winners[0].done:
+        return JudgedClaim(claim.text, "cannot be judged", _lacking(winners, first), by=by, metric=other)
+    winner = winners[0]
+    rivals, missing = _rivals(others, winner, rows)
+    confidence = 1 - ERROR_RATE / max(1, len(rivals) + len(missing))
+    found, reasons = [], [f"no finished run of {', '.join(missing)}"] if missing else []
+    for rival in rivals:
+        try:
+            sides = (rival.done, winner.done) if lower_is_better(metric) else (winner.done, rival.done)
+            difference = paired_difference(*sides, split, metric, convention, confidence)
+            found.append(Rival(rival.label, difference))
+        except UnpairedError as error:
+            reasons.append(f"{winner.label} and {rival.label}: {error}")
+        except ConfigError as error:
+            # The deciding metric all runs have; another score may be younger than some of them.
+            reasons.append(f"{winner.label} and {rival.label}: {str(error).removeprefix('comparison.metric: ')}")
+    if reasons:
+        verdict: Verdict = "cannot be judged"
+    else:
+        verdict, reasons = _verdict([rival.difference for rival in found], claim.within)
+        reasons += _identical(winner, rivals, split)
+    reason, lower = "; ".join(reasons), lower_is_better(metric)
+    within = claim.within or 0.0
+    return JudgedClaim(claim.text, verdict, reason, winner.label, tuple(found), by, confidence, lower, within, other)
+
+
+def _fitting(rows: Sequence[Row], where: dict[str, Any]) -> list[Row]:
+    """Return the rows of these factor values."""
+    return [row for row in rows if fits(row.runs[0], where)]
+
+
+def _rivals(named: Sequence[dict[str, Any]], winner: Row, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Return the rows with finished runs that a claim says are beaten (or alike), and the names of those without."""
+    if not named:
+        others = [row for row in rows if row is not winner]
+        missing = [row.label for row in others if not row.done] or ([] if others else ["any other row"])
+    else:
+        fitting = [[row for row in _fitting(rows, where) if row is not winner] for where in named]
+        others = [row for row in rows if any(row is member for members in fitting for member in members)]
+        lost = [where for where, members in zip(named, fitting, strict=True) if not members]
+        missing = [*(row.label for row in others if not row.done), *(_settings(where) for where in lost)]
+    return [row for row in others if row.done], missing
+
+
+def _verdict(differences: Sequence[Difference], within: float | None) -> tuple[Verdict, list[str]]:
+    reasons = []
+    if any(len(difference.seeds) < 2 for difference in differences):
+        reasons.append("with one shared seed the interval is for these trained networks only")
+    if any(isnan(difference.low) for difference in differences):
+        reasons.append("one group of images decides the score, so there is no interval")
+    if reasons:
+        return "cannot be judged", reasons
+    if within is not None:
+        if any(difference.low > within or difference.high < -within for difference in differences):
+            return "does not hold", []
+        inside = all(-within < difference.low and difference.high < within for difference in differences)
+        return ("holds" if inside else "not distinguishable"), []
+    signs = [difference.sign for difference in differences]
+    if min(signs) < 0:
+        return "does not hold", []
+    return ("holds" if min(signs) > 0 else "not distinguishable"), []
+
+
+def _identical(winner: Row, rivals: Sequence[Row], split: str) -> list[str]:
+    """Name the rivals that predict the same as the winner, which no other seed or image would tell from it."""
+    alike = [(rival, identical_images(mcnemar(winner.done, rival.done, split))) for rival in rivals]
+    return [f"{rival.label}: identical predictions on all {images} images" for rival, images in alike if images]
+
+
+def _lacking(rows: Sequence[Row], where: dict[str, Any]) -> str:
+    """Say why rows that should be one finished row are not."""
+    if len(rows) > 1:
+        return f"{len(rows)} rows are {_settings(where)}"
+    return f"no finished run of {rows[0].label if rows else _settings(where)}"
+
+
+def _settings(where: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={show_value(value)}" for key, value in where.items())
+
+
+def measured(claim: JudgedClaim) -> str:
+    """Return what was measured for a claim: each rival's difference, or of many the strongest one's and a count.
+
+    A score that is not the comparison's is named first.
+    """
+    named = f"{claim.metric.replace('_', ' ')}: " if claim.metric and claim.rivals else ""
+    if len(claim.rivals) <= MOST_SHOWN:
+        level = f"; each interval {claim.confidence:.1%}" if len(claim.rivals) > 1 else ""
+        return named + "; ".join(_figures(claim, rival) for rival in claim.rivals) + level
+    signs = [rival.difference.sign for rival in claim.rivals]
+    better, worse = ("below", "above") if claim.lower_is_better else ("above", "below")
+    count = f"of {len(signs)} rivals {claim.winner} is {better} {signs.count(1)} and {worse} {signs.count(-1)}"
+    text = f"{count}, not distinguishable from {signs.count(0)}; strongest: {_figures(claim, claim.strongest)};"
+    return f"{named}{text} each interval {claim.confidence:.1%}"
+
+
+def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: str) -> str:
+    """Return the sentences that say how to read the verdicts; empty where no claim was tested."""
+    if not any(claim.tested for claim in claims):
+        return ""
+    scores = list(dict.fromkeys(claim.metric or metric for claim in claims if claim.tested))
+    return (
+        f"Claims: mean difference in {listed(scores)} ({split} split{_turned(scores)}) over equal seeds"
+        " and the same images, with the 95 % confidence interval for other seeds and other"
+        f" {unit}; several rivals of a claim are corrected for"
+        " (Bonferroni), several claims are not. A claim holds if every interval lies above 0 and does not hold if one"
+        " lies below; few seeds make wide intervals, so not distinguishable does not mean equal. The intervals do not"
+        " cover what was chosen on the same images, such as the best epoch, nor other training images."
+        + (_ALIKE if any(claim.within for claim in claims) else "")
+    )
+
+
+def _turned(scores: Sequence[str]) -> str:
+    """Say of which scores a difference is the rival's minus the winner's; nothing where of none."""
+    turned = [score for score in scores if lower_is_better(score)]
+    which = f" of {listed(turned)}" if turned and len(turned) < len(scores) else ""
+    return f", rival minus winner{which}, as lower is better" if turned else ""
+
+
+def _figures(claim: JudgedClaim, rival: Rival) -> str:
+    """Return ``+0.0120 [-0.0040, +0.0280] over ce (3 seeds, 20 images)``, and how that compares to the claimed gain."""
+    found = rival.difference
+    images = plural(found.images, "image") + (f" of {plural(found.groups, 'group')}" * (found.groups < found.images))
+    counted = f"({plural(len(found.seeds), 'seed')}, {images})"
+    known = not isnan(found.low)
+    interval = f"[{found.low:+.4f}, {found.high:+.4f}]" if known else "[no interval]"
+    text = f"{found.mean:+.4f} {interval} over {rival.label} {counted}"
+    if claim.within:
+        return f"{text}; alike means within {claim.within:g}"
+    if claim.by is None or not known:
+        return text
+    where = "above" if found.low > claim.by[1] else "below" if found.high < claim.by[0] else "overlaps"
+    relation = "overlaps" if where == "overlaps" else f"lies {where}"
+    return f"{text}; the interval {relation} the claimed {claim.by[0]:g} to {claim.by[1]:g}"

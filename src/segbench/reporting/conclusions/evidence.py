@@ -1,0 +1,196 @@
+"""What finished runs show: the figures between the table and the answer.
+
+Each is explained in ``docs/statistics.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median_low
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.reporting.conclusions.answer import answer
+from segbench.reporting.conclusions.caveats import limits
+from segbench.reporting.conclusions.claims import JudgedClaim, judge
+from segbench.reporting.statistics.compact_letters import letters
+from segbench.reporting.statistics.intervals import half_width
+from segbench.reporting.statistics.jackknife import Layout, Parts, UnpairedError, by_seed, layout
+from segbench.reporting.statistics.mcnemar import identical_rows
+from segbench.reporting.statistics.pairs import Pair, compare_pairs
+from segbench.reporting.statistics.power import detectable
+from segbench.reporting.statistics.ranks import rank_probabilities
+from segbench.reporting.statistics.variance_components import Components, components
+from segbench.scores.columns import largest
+
+if TYPE_CHECKING:
+    from segbench.reporting.comparison.model import Comparison
+
+Floats = NDArray[np.float64]
+# Pairs grow with the square of the rows, and a correction for thousands of them would leave nothing to find.
+MOST_ROWS = 50
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A configuration's mean score with its interval over seeds and groups; NaN ends where there is none."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def interval(self) -> str:
+        """The mean with its interval as text, ``0.8785 [0.8310, 0.9260]``."""
+        return f"{self.mean:.4f}" + ("" if np.isnan(self.low) else f" [{self.low:.4f}, {self.high:.4f}]")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All figures of a comparison, rows in the order of :attr:`segbench.reporting.comparison.model.Comparison.rows`.
+
+    Attributes:
+        means: One per row.
+        pairs: Every pair of rows that can be compared.
+        letters: One text per row: rows that share a letter cannot be told apart; empty where nothing was tested.
+        ranks: float64 (R,R): probability of row i to have rank j (0 = best) over resampled seeds and groups; rows of
+            NaN where it cannot be said.
+        best: float64 (R,): probability of being best, the first column of ``ranks``.
+        variance: Share of the score's variance by source, keys ``seed``, ``image``, ``rest``, adding up to 1; empty
+            where it cannot be said.
+        detectable: Smallest true difference that this design finds with 80 % power at 5 %; NaN where it cannot be said.
+        answer: The answer to the comparison's question in one sentence.
+        limits: Sentences about what cannot be concluded (one seed, few groups, ...).
+        claims: The declared claims, judged by the rows.
+    """
+
+    means: tuple[Mean, ...]
+    pairs: tuple[Pair, ...]
+    letters: tuple[str, ...]
+    ranks: NDArray[np.float64]
+    best: NDArray[np.float64]
+    variance: dict[str, float]
+    detectable: float
+    answer: str
+    limits: tuple[str, ...] = ()
+    claims: tuple[JudgedClaim, ...] = ()
+
+
+_KNOWN: WeakKeyDictionary[Comparison, Evidence] = WeakKeyDictionary()
+
+
+def evidence(comparison: Comparison) -> Evidence:
+    """Return what the finished runs of a comparison show; worked out once for each comparison.
+
+    Nothing is raised for what is lacking (seeds, groups, scores): such figures are NaN or empty, and ``limits`` says
+    why. Of more than :data:`MOST_ROWS` rows the best are compared with each other.
+    """
+    if comparison not in _KNOWN:
+        _KNOWN[comparison] = _measure(comparison)
+    return _KNOWN[comparison]
+
+
+def _measure(comparison: Comparison) -> Evidence:
+    rows = comparison.rows
+    convention = comparison.convention
+    sides = [by_seed(row.done, comparison.split, comparison.metric, convention) for row in rows]
+    alone = [_alone(side) for side in sides]
+    direction = comparison.direction
+    most = largest(comparison.metric)
+    means = tuple(_mean(found, most) for found in alone)
+    order = _best_first(means, direction)
+    members = sorted(order[:MOST_ROWS])
+    pairs, refused, differences = compare_pairs(members, [sides[index] for index in members], most)
+    ranks = _ranks(alone, direction)
+    crossed = [found.table[0] for found in alone if found is not None and found.known and found.crossed]
+    variances = components(crossed)
+    smallest = _detectable(pairs, differences)
+    identical = identical_rows(comparison, [(pair.first, pair.second) for pair in pairs if not pair.difference.mean])
+    return Evidence(
+        means=means,
+        pairs=pairs,
+        letters=_letters(len(rows), order[:MOST_ROWS], pairs),
+        ranks=ranks,
+        best=ranks[:, 0] if len(rows) else np.zeros(0),
+        variance=variances.shares if variances else {},
+        detectable=smallest,
+        answer=answer(comparison, order, [mean.interval for mean in means], pairs, refused, smallest, identical),
+        claims=judge(comparison.claims, rows, comparison.split, comparison.metric, convention),
+        limits=limits(comparison, alone, pairs, refused, order[MOST_ROWS:], identical),
+    )
+
+
+def difference_variances(comparison: Comparison) -> tuple[Components | None, int]:
+    """Return where the differences between rows vary, the mean over all pairs of 2 seeds and groups or more.
+
+    Of more than :data:`MOST_ROWS` rows the best are taken, the same whose pairs :func:`evidence` tests.
+
+    Returns:
+        The variances, None where no pair shows them, and the number of pairs.
+    """
+    sides = [by_seed(row.done, comparison.split, comparison.metric, comparison.convention) for row in comparison.rows]
+    fit = sorted(_best_first([_mean(_alone(side)) for side in sides], comparison.direction)[:MOST_ROWS])
+    tables = compare_pairs(fit, [sides[index] for index in fit])[2]
+    return components(tables), sum(min(table.shape) > 1 for table in tables)
+
+
+def _best_first(means: Sequence[Mean], direction: int) -> list[int]:
+    """Return the indices of the rows that have a mean, the best first."""
+    scored = [index for index, mean in enumerate(means) if np.isfinite(mean.mean)]
+    return sorted(scored, key=lambda index: -direction * means[index].mean)
+
+
+def _alone(side: dict[int, list[Parts]]) -> Layout | None:
+    """Return one configuration laid out by itself; None where it has no score, or several runs of a seed differ."""
+    try:
+        return layout(side) if side else None
+    except UnpairedError:
+        return None
+
+
+def _mean(found: Layout | None, most: float = 1.0) -> Mean:
+    """Return the mean over the seeds with its interval, cut off at 0 and at the most that the score can be."""
+    nan = float("nan")
+    if found is None:
+        return Mean(nan, nan, nan)
+    mean = float(found.scores[0].mean())
+    half = float(half_width(found.table[0])) if found.known and len(found.groups) > 1 else nan
+    return Mean(mean, float(np.maximum(mean - half, 0)), float(np.minimum(mean + half, most)))
+
+
+def _ranks(alone: Sequence[Layout | None], direction: int) -> Floats:
+    """Return the rank probabilities (R,R); NaN for rows that vary in nothing that is known, or have nothing beside."""
+    result = np.full((len(alone), len(alone)), np.nan)
+    fit = [
+        index
+        for index, found in enumerate(alone)
+        if found is not None and found.known and min(len(found.seeds), len(found.groups)) > 1
+    ]
+    if len(fit) > 1:
+        result[fit] = 0
+        result[np.ix_(fit, range(len(fit)))] = rank_probabilities(
+            [found for i in fit if (found := alone[i])], direction=direction
+        )
+    return result
+
+
+def _letters(count: int, order: Sequence[int], pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Return each row's letters; none for a row of which no pair could be tested."""
+    tested = {row for pair in pairs if np.isfinite(pair.p) for row in (pair.first, pair.second)}
+    found = letters(
+        [row for row in order if row in tested], [(pair.first, pair.second) for pair in pairs if pair.apart]
+    )
+    return tuple(found.get(index, "") for index in range(count))
+
+
+def _detectable(pairs: Sequence[Pair], differences: Sequence[Floats]) -> float:
+    """Return what the usual pair finds: the median number of seeds and of groups, the mean variances."""
+    variances, tested = components(differences), [pair.difference for pair in pairs if np.isfinite(pair.p)]
+    if variances is None or not tested or not variances.shares:
+        return float("nan")
+    seeds, groups = (median_low(counts) for counts in ([len(d.seeds) for d in tested], [d.groups for d in tested]))
+    return detectable(variances, seeds, groups)

@@ -1,0 +1,263 @@
+"""What has to be said under a table: how the numbers came about, and what they do not show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from segbench.reporting.collection.factors import flatten, show_value
+from segbench.reporting.collection.runs import Run
+from segbench.reporting.comparison.columns import convention_words
+from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.conclusions.answer import show_detectable
+from segbench.reporting.conclusions.claims import explanation
+from segbench.reporting.conclusions.evidence import Evidence, evidence
+from segbench.runs.split_counts import SplitCounts, derive
+from segbench.words import listed
+
+MOST_NAMED = 5
+ONE_VS_REST_TITLE = "Each class against the rest, averaged over classes (macro) and over all decisions (micro)"
+MCNEMAR = "The trained networks in pairs, image by image (McNemar's test)"
+
+
+def convention_line(comparison: Comparison) -> str:
+    """Return the line that every table carries: convention, split, images, resolution, groups, seeds."""
+    parts = [f"Scores: {convention_words(comparison)}", f"{comparison.split} split"]
+    counts = [run.counts[comparison.split] for run in comparison.done]
+    if counts:
+        parts.append(_number(_range(len(part.ids) for part in counts), comparison.images))
+        if sizes := {size for part in counts if isinstance(part, SplitCounts) for size in part.sizes}:
+            parts.append(f"resolution {_resolution(sizes)}")
+        if comparison.unit != comparison.images:
+            parts.append(_number(_range(len(set(part.groups)) for part in counts), "groups"))
+    parts.append(f"seeds {_seeds(comparison.done)}")
+    return "; ".join(parts) + "."
+
+
+def notes(comparison: Comparison, with_limits: bool = True) -> list[str]:
+    """Return the sentences under the table, the convention line first.
+
+    Args:
+        comparison: The comparison.
+        with_limits: Whether what cannot be concluded is among them; a page may say it elsewhere.
+    """
+    found = [convention_line(comparison)]
+    if comparison.wanted_split != comparison.split:
+        missing, used = comparison.wanted_split, comparison.split
+        found.append(
+            f"The comparison asks for the {missing} split; not every run has one, so the {used} split is used."
+        )
+    found += _training(comparison)
+    if comparison.done:
+        figures = evidence(comparison)
+        read = explanation(figures.claims, comparison.metric, comparison.split, comparison.unit)
+        found += [
+            *_distance(comparison),
+            _spread(comparison.rows),
+            *_tests(comparison, figures),
+            *_micro(comparison),
+            *([read] if read else []),
+            *_mcnemar(comparison),
+            *(figures.limits if with_limits else ()),
+        ]
+        found += _without_score(comparison)
+        found += _unequal_images(comparison)
+        found += _unequal_circumstances(comparison.done)
+    return found
+
+
+_TRAINING = (
+    "trainer.max_epochs",
+    "trainer.limit_train_batches",
+    "trainer.early_stopping",
+    "trainer.monitor",
+    "data.batch_size",
+)
+
+
+def _training(comparison: Comparison) -> list[str]:
+    """Say how long the runs were trained and which epoch is scored; nothing where no configuration tells."""
+    flats = [flatten(run.config) for run in comparison.done if run.config.get("trainer")]
+    known = {
+        key: sorted({show_value(flat[key]) for flat in flats if flat.get(key) is not None}, key=_numerically)
+        for key in _TRAINING
+    }
+    if not known["trainer.max_epochs"] or not known["trainer.monitor"]:
+        return []
+    epochs = known["trainer.max_epochs"]
+    text = f"Trained for {' or '.join(epochs)} epoch{'' if epochs == ['1'] else 's'}"
+    if patience := known["trainer.early_stopping"]:
+        text += f" at most (stopped after {' or '.join(patience)} without a better score)"
+    if known["data.batch_size"]:
+        sizes = ["all images" if size == "all" else size for size in known["data.batch_size"]]
+        text += f" in batches of {' or '.join(sizes)}"
+    if limits := known["trainer.limit_train_batches"]:
+        whole = " or whole" if any(flat.get("trainer.limit_train_batches") is None for flat in flats) else ""
+        text += f", an epoch cut to {' or '.join(limits)}{whole} (trainer.limit_train_batches)"
+    monitors = [
+        "the last epoch" if name == "last" else f"the best epoch by {name}" for name in known["trainer.monitor"]
+    ]
+    return [f"{text}; scored at {' or '.join(monitors)}."]
+
+
+def _numerically(text: str) -> tuple[float, str]:
+    return (float(text), "") if text.replace(".", "").isdigit() else (0.0, text)
+
+
+def _spread(rows: Sequence[Row]) -> str:
+    if not any(len(row.done) > 1 for row in rows):
+        return "One seed for each row: there is no spread, and no difference here is shown to be more than chance."
+    single = [row.label for row in rows if len(row.done) == 1]
+    text = (
+        "Values are mean ± sample standard deviation over seeds (n = number of runs); the spread is no confidence"
+        " interval."
+    )
+    return text + (f" No spread with one seed: {', '.join(single)}." if single else "")
+
+
+def variance_line(shares: Mapping[str, float], unit: str) -> str:
+    """Say how much of a score's variance comes from where; empty where it is not known.
+
+    An estimate that is cut off at 0 is no evidence of nothing, so that source is said not to show.
+
+    Args:
+        shares: As in :class:`segbench.reporting.conclusions.evidence.Evidence`.
+        unit: What varies besides the seed, ``image`` or ``group of images``.
+    """
+    names = {"seed": "the seed", "image": f"the {unit}", "rest": "what neither explains"}
+    seen = [
+        f"{'<1%' if share < 0.005 else f'{share:.0%}'} comes from {names[source]}"
+        for source, share in shares.items()
+        if share > 0
+    ]
+    hidden = [names[source] for source, share in shares.items() if share == 0 and source != "rest"]
+    if not seen:
+        return ""
+    text = f"Of the variance of a single score, {listed(seen)}"
+    return f"{text}; what comes from {' and '.join(hidden)} does not show beside it." if hidden else f"{text}."
+
+
+def _distance(comparison: Comparison) -> list[str]:
+    """Say how to read a metric that is a distance."""
+    if comparison.direction > 0:
+        return []
+    name = comparison.metric.replace("_", " ")
+    return [
+        f"{name.capitalize()} is a distance in pixels: lower is better. An image where truth or prediction alone is"
+        " empty counts with its diagonal, the largest distance there is."
+    ]
+
+
+def _tests(comparison: Comparison, found: Evidence) -> list[str]:
+    """Say how to read the columns of the tests, and what they show of the scores' variance and of what is missed."""
+    said, rows, unit = [], comparison.rows, comparison.unit
+    family = sum(np.isfinite(pair.p) for pair in found.pairs)
+    if any(np.isfinite(mean.low) for mean in found.means):
+        seeds = [len({run.seed for run in row.done}) for row in rows if row.done]
+        scope = f"other {unit}" if max(seeds) == 1 else f"other seeds and other {unit}"
+        single = f", with one seed for other {unit} alone" if min(seeds) < 2 <= max(seeds) else ""
+        said.append(f"95 % interval: of the mean, for {scope}{single}.")
+    if family:
+        apart = sum(pair.apart for pair in found.pairs)
+        corrected = f", Holm's correction for {family} pairs" if family > 1 else ""
+        said.append(
+            "Letters: rows that share one cannot be told apart (test of the paired difference over seeds and"
+            f" {unit}, 5 %{corrected}; {apart} told apart), which does not make them equal."
+        )
+    if np.isfinite(found.best).any():
+        top = "highest" if comparison.direction > 0 else "lowest"
+        said.append(f"P(best): how often the row is the {top} over resampled seeds and {unit}.")
+    if variance := variance_line(found.variance, comparison.single_unit):
+        said.append(variance)
+    if np.isfinite(found.detectable):
+        said.append(
+            f"Smallest true difference that a pair of these runs finds with 80 % power at 5 %, uncorrected:"
+            f" {show_detectable(found.detectable, comparison.metric)}."
+        )
+    return [" ".join(said)] if said else []
+
+
+def _micro(comparison: Comparison) -> list[str]:
+    """Say which convention makes sensitivity and F1 one number; of data with a background nothing is averaged so."""
+    classes = {len(part.class_names) for run in comparison.done if (part := run.counts[comparison.split])}
+    if comparison.convention.has_background or len(classes) != 1:
+        return []
+    count = classes.pop()
+    return [
+        "Macro: each class is scored against the rest, then the mean over classes is taken. Micro: the classes' counts"
+        " are added, then scored. Every counted pixel has one class and is given one, so there are as many added false"
+        " positives as false negatives: micro sensitivity, precision and F1 are one number, the pixel accuracy p; of"
+        f" {count} classes micro accuracy is 1 - 2 (1 - p) / {count} and micro specificity 1 - (1 - p) / {count - 1}."
+        " Published figures where sensitivity equals F1 are micro averages. mIoU is the benchmark's: counts pooled over"
+        " all images, the IoU of each class, the mean over the classes that occur in truth or prediction."
+    ]
+
+
+def _mcnemar(comparison: Comparison) -> list[str]:
+    """Say how to read McNemar's tests, and what they do not know."""
+    if comparison.task != "classification" or sum(bool(row.done) for row in comparison.rows) < 2:
+        return []
+    text = (
+        "McNemar's test (A alone right, B alone right: images that one of the two names right and the other wrong, for"
+        " each seed): whether these two trained networks differ on other images. It knows nothing of seeds: each p is"
+        " of one training of each, and another training could turn it; p (Holm) is of our test, which takes other seeds"
+        " into account. Exact p is conservative, mid-p less so; neither is corrected for the number of pairs and seeds."
+    )
+    if comparison.unit != comparison.images:
+        text += " It takes images for independent, also those of one group."
+    return [text]
+
+
+def _without_score(comparison: Comparison) -> list[str]:
+    """Name the runs whose counts give no finite score: they are finished, and yet in no mean."""
+    convention, name, split = comparison.convention, comparison.metric, comparison.split
+    missing = [run.name for run in comparison.done if not np.isfinite(derive(run.counts[split], name, convention))]
+    if not missing:
+        return []
+    more = f" and {len(missing) - MOST_NAMED} more" if missing[MOST_NAMED:] else ""
+    listed = ", ".join(missing[:MOST_NAMED])
+    return [f"No finite {name.replace('_', ' ')} on the {split} split, so in no mean of it: {listed}{more}."]
+
+
+def _unequal_images(comparison: Comparison) -> list[str]:
+    # Seeds may have splits of their own, as long as all rows have the same one for a seed.
+    images = {(run.seed, run.counts[comparison.split].ids) for run in comparison.done}
+    if len(images) == len({run.seed for run in comparison.done}):
+        return []
+    return [f"The runs are scored on different {comparison.split} images, so part of a difference may come from them."]
+
+
+def _unequal_circumstances(done: Sequence[Run]) -> list[str]:
+    found = []
+    devices = {
+        (str(run.summary.get("cost", {}).get("device")), run.summary.get("cost", {}).get("threads")) for run in done
+    }
+    if len(devices) > 1:
+        listed = ", ".join(sorted(f"{device} ({threads} threads)" for device, threads in devices))
+        found.append(
+            f"The runs used different devices or thread counts ({listed}): compare no times or speeds across them."
+        )
+    commits = {str(run.summary.get("git", {}).get("commit")) for run in done}
+    if len(commits) > 1:
+        found.append(f"The runs come from {len(commits)} different commits of the code.")
+    return found
+
+
+def _seeds(runs: Iterable[Run]) -> str:
+    return ", ".join(str(seed) for seed in sorted({run.seed for run in runs if run.seed is not None})) or "none"
+
+
+def _number(count: str, things: str) -> str:
+    return f"{count} {things.removesuffix('s') if count == '1' else things}"
+
+
+def _range(numbers: Iterable[int]) -> str:
+    found = sorted(set(numbers))
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def _resolution(sizes: set[tuple[int, int]]) -> str:
+    """Return sizes as width x height."""
+    shown = [f"{width}x{height}" for height, width in sorted(sizes, key=lambda size: np.prod(size))]
+    return ", ".join(shown) if len(shown) <= 3 else f"{shown[0]} to {shown[-1]} ({len(shown)} sizes)"

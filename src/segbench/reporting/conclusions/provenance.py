@@ -1,0 +1,145 @@
+"""Where results come from: machine, time, commit, seeds and the command that gives them again."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import shlex
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from segbench.reporting.collection.factors import ABSENT, UNKNOWN, factor_value
+from segbench.reporting.collection.runs import Run
+from segbench.reporting.comparison.words import duration
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A line of provenance: words, and the commands that they are about."""
+
+    text: str
+    commands: tuple[str, ...] = ()
+
+
+def provenance(runs: Sequence[Run], experiment: str, report_command: str | None = None) -> list[Origin]:
+    """Return lines that say how the runs were made.
+
+    Args:
+        runs: The finished runs.
+        experiment: The experiment they are reported under.
+        report_command: The command that made the report, if one did.
+
+    Returns:
+        Machine, time, versions, seeds, commands; nothing without runs.
+    """
+    if not runs:
+        return []
+    seeds = sorted({run.seed for run in runs if run.seed is not None})
+    lines = [
+        Origin(f"Machine: {machine(runs)}."),
+        Origin(f"Time: {_time(runs)}."),
+        Origin(f"Code: {_commits(runs)}; {_versions(runs)}."),
+        Origin(f"Seeds: {', '.join(map(str, seeds))}."),
+        Origin("Made by:", tuple(sweep_commands(runs, experiment))),
+    ]
+    if others := sorted({run.experiment for run in runs} - {experiment}):
+        shared = sum(run.experiment != experiment for run in runs)
+        lines.append(Origin(f"Shared: {shared} runs of equal configuration were trained by {', '.join(others)}."))
+    return [*lines, Origin("Reported by:", (report_command,))] if report_command else lines
+
+
+def machine(runs: Sequence[Run]) -> str:
+    """Return devices, threads and precision as recorded; with the processor's name if the runs were made here."""
+    costs = [run.summary.get("cost", {}) for run in runs]
+    parts = [_listed(f"{cost.get('device')}" for cost in costs)]
+    if {run.status.get("host") for run in runs} == {socket.gethostname()}:
+        name = _processor()
+        parts += [name] if name and name not in parts[0] else []
+        parts.append(f"{os.cpu_count()} cores, {_memory()} memory")
+    parts.append(f"{_listed(str(cost.get('threads')) for cost in costs)} thread(s) a run")
+    parts.append(f"precision {_listed(str(cost.get('precision')) for cost in costs)}")
+    return "; ".join(parts)
+
+
+def sweep_commands(runs: Sequence[Run], experiment: str) -> list[str]:
+    """Return the command that makes these runs again: one sweep if they form a full grid, else one for each run.
+
+    A run that another experiment trained lacks overrides of this one; they are read from its configuration.
+    """
+    start = [] if experiment == "runs" else [f"experiment={experiment}"]
+    jobs = [_assignments(run, bool(start)) for run in runs]
+    keys = sorted(dict.fromkeys(key for job in jobs for key in job), key=lambda key: key == "seed")
+    full = [{key: job.get(key) or _setting(run, key) for key in keys} for run, job in zip(runs, jobs, strict=True)]
+    # A network that lacks a key of the others' cannot be given it.
+    jobs = [{key: value for key, value in job.items() if value is not None} for job in full]
+    choices = [list(dict.fromkeys(job[key] for job in jobs if key in job)) for key in keys]
+    combinations = {tuple(job.get(key) for key in keys) for job in jobs}
+    if len(jobs) > 1 and combinations == set(product(*choices)):
+        swept = [f"{key}={','.join(values)}" for key, values in zip(keys, choices, strict=True)]
+        return [shlex.join(["python", "src/run.py", "-m", *start, *swept])]
+    lines = [
+        shlex.join(["python", "src/run.py", *start, *(f"{key}={value}" for key, value in job.items())]) for job in jobs
+    ]
+    return list(dict.fromkeys(lines))
+
+
+def _assignments(run: Run, named: bool) -> dict[str, str]:
+    """Return a run's overrides in order, with its seed; places on disk and the experiment's own name are left out."""
+    pairs = [text.partition("=") for text in run.overrides if "=" in text]
+    kept = {
+        key: value for key, _, value in pairs if not key.startswith("paths.") and not (named and key == "experiment")
+    }
+    return kept if "seed" in kept or run.seed is None else kept | {"seed": str(run.seed)}
+
+
+def _setting(run: Run, key: str) -> str | None:
+    """Return what an override of ``key`` would have to say to give the run's setting; None where it has no such key."""
+    value = factor_value(run, key.lstrip("+"))
+    return None if value in (ABSENT, UNKNOWN) else "null" if value is None else str(value)
+
+
+def _time(runs: Sequence[Run]) -> str:
+    started = sorted(str(run.status["started"]) for run in runs if run.status.get("started"))
+    finished = sorted(str(run.status["finished"]) for run in runs if run.status.get("finished"))
+    times = [run.summary.get("cost", {}).get("wall_seconds") or 0.0 for run in runs]
+    seconds = sum(value for value in times if math.isfinite(value))
+    between = f"{started[0]} to {finished[-1]}" if started and finished else "unknown"
+    return f"{between}; {duration(seconds)} of training in {len(runs)} runs"
+
+
+def _commits(runs: Sequence[Run]) -> str:
+    found = []
+    for run in runs:
+        git = run.summary.get("git", {})
+        found.append(
+            f"commit {str(git.get('commit'))[:12]}" + (" with uncommitted changes" if git.get("dirty") else "")
+        )
+    return _listed(found)
+
+
+def _versions(runs: Sequence[Run]) -> str:
+    versions = [run.summary.get("versions") or {} for run in runs]
+    return _listed(", ".join(f"{name} {number}" for name, number in found.items()) for found in versions) or "unknown"
+
+
+def _listed(values: Iterable[str]) -> str:
+    return " / ".join(sorted(set(values)))
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _memory() -> str:
+    try:
+        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
+    except (ValueError, OSError, AttributeError):
+        return "unknown"

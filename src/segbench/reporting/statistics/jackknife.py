@@ -1,0 +1,227 @@
+"""What each group of images contributes to a run's score: the jackknife (Tukey 1958), for all groups at once.
+
+A score is a function of sums over images: of scores and their number (``per_image``), or of counts (``pooled``). So the
+score without a group is that function of the total less the group's own sums, and no image is read twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.reporting.collection.runs import Run
+from segbench.runs.split_counts import SplitScores, scored_class
+from segbench.runs.split_labels import SplitLabels, label_metric
+from segbench.scores.derive import (
+    OVERALL_SCORES,
+    Convention,
+    first_class,
+    mean_present,
+    overall_score,
+    pools,
+    ratio,
+    score_values,
+)
+from segbench.scores.labels import ACCURACY, CLASS_SCORES, label_counts
+
+Floats = NDArray[np.float64]
+
+
+class UnpairedError(ValueError):
+    """Runs have nothing to be compared by; the message says why, as the end of a sentence."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One run's score on one split, and what its groups have to do with it.
+
+    Attributes:
+        counts: The counts it comes from.
+        score: The score, as the table prints it; NaN where there is nothing to score.
+        loss: float64 (G,): the score less that without the group; NaN for a group without which there is none.
+        scored: bool (G,): whether the group has a score of its own. One that has none does not enter the score.
+        images: int64 (G,): number of images.
+        names: The G groups, sorted.
+    """
+
+    counts: SplitScores
+    score: float
+    loss: Floats
+    scored: NDArray[np.bool_]
+    images: NDArray[np.int64]
+    names: NDArray[np.str_]
+
+    def contributions(self, keep: NDArray[np.bool_]) -> Floats:
+        """Return the pseudo-values of the K groups kept, float64 (K,): with T the score, T + (K - 1) (T - T_g).
+
+        Their mean is T, exactly where T is a mean over groups, and else but for the curvature of T, which falls with K.
+
+        Args:
+            keep: bool (G,); at least the groups that are scored.
+        """
+        return self.score + (np.count_nonzero(keep) - 1) * self.loss[keep]
+
+
+# Seed to the runs of one configuration with that seed, each with a score.
+Side = Mapping[int, Sequence[Parts]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Contributions of one or more configurations by seed and group.
+
+    Attributes:
+        seeds: The S seeds, ascending.
+        groups: The G groups that any of the runs can score, sorted.
+        scores: float64 (K,S): score of each of the K configurations.
+        table: float64 (K,S,G): contributions; NaN where a seed's images have none of the group.
+        images: Number of images that enter.
+        known: Whether every contribution is known; not where all hangs on one group.
+        crossed: Whether all seeds are scored on the same images.
+    """
+
+    seeds: tuple[int, ...]
+    groups: tuple[str, ...]
+    scores: Floats
+    table: Floats
+    images: int
+    known: bool
+    crossed: bool
+
+
+def parts(counts: SplitScores, metric: str, convention: Convention) -> Parts:
+    """Return a run's score and what each group has to do with it.
+
+    Args:
+        counts: The counts of one split of one run.
+        metric: As for :func:`segbench.runs.split_counts.derive`.
+        convention: How counts become scores.
+    """
+    names, group = np.unique(counts.groups, return_inverse=True)
+    terms, score = _additive(counts, metric, convention)
+    sums = np.zeros((len(names), *terms.shape[1:]), terms.dtype)
+    if len(names) == len(terms):
+        # Every image is its own group, as of ten thousand digits: adding one by one would take most of the time.
+        sums[group] = terms
+    else:
+        np.add.at(sums, group, terms)
+    total = terms.sum(axis=0)
+    whole, without = float(score(total)), score(total - sums)
+    images = np.bincount(group, minlength=len(names))
+    return Parts(counts, whole, whole - without, np.isfinite(score(sums)), images, names)
+
+
+def by_seed(runs: Iterable[Run], split: str, metric: str, convention: Convention) -> dict[int, list[Parts]]:
+    """Return the parts of a configuration's runs by seed; runs without a seed or anything to score are left out."""
+    found: dict[int, list[Parts]] = {}
+    for run in runs:
+        if run.seed is not None and np.isfinite((part := parts(run.counts[split], metric, convention)).score):
+            found.setdefault(run.seed, []).append(part)
+    return found
+
+
+def layout(*sides: Side) -> Layout:
+    """Lay configurations out by the seeds that all of them have.
+
+    Groups that none of the runs can score count neither as groups nor as images. Several runs of one seed count as
+    their mean. Seeds may be scored on different images (each its own split), the runs of one seed may not.
+
+    Raises:
+        UnpairedError: Without a shared seed, or where the runs of a seed are scored on different images or groups, or
+            any two on different classes.
+    """
+    seeds = sorted(set.intersection(*(set(side) for side in sides)))
+    if not seeds:
+        raise UnpairedError("no seed is finished by both")
+    used = {seed: [part for side in sides for part in side[seed]] for seed in seeds}
+    kinds = {seed: {(part.counts.ids, part.counts.groups) for part in used[seed]} for seed in seeds}
+    if any(len(found) > 1 for found in kinds.values()):
+        raise UnpairedError("the runs are scored on different images")
+    if len({part.counts.class_names for members in used.values() for part in members}) > 1:
+        raise UnpairedError("the runs are scored on different classes")
+    crossed = len(set.union(*kinds.values())) == 1
+    names, keep = _scored_groups(used, crossed)
+    scores = np.array([[np.mean([part.score for part in side[seed]]) for seed in seeds] for side in sides])
+    table, known = np.full((len(sides), len(seeds), len(names)), np.nan), True
+    for row, seed in enumerate(seeds):
+        columns = slice(None) if crossed else np.searchsorted(names, used[seed][0].names[keep[seed]])
+        for index, side in enumerate(sides):
+            values = [part.contributions(keep[seed]) for part in side[seed]]
+            table[index, row, columns] = values[0] if len(values) == 1 else np.mean(values, axis=0)
+        known = known and bool(np.isfinite(table[:, row, columns]).all())
+    groups = tuple(names.tolist())
+    return Layout(tuple(seeds), groups, scores, table, _images(used, keep, crossed), known, crossed)
+
+
+def _scored_groups(
+    used: Mapping[int, Sequence[Parts]], crossed: bool
+) -> tuple[NDArray[np.str_], dict[int, NDArray[np.bool_]]]:
+    """Return the groups that any run can score, sorted, and where they stand among each seed's groups.
+
+    A group counts with all its images wherever any seed can score it.
+    """
+    scored = {seed: np.any([part.scored for part in members], axis=0) for seed, members in used.items()}
+    names = {seed: members[0].names for seed, members in used.items()}
+    if crossed:
+        # One comparison of names for all seeds is too many when there are a thousand pairs.
+        keep: NDArray[np.bool_] = np.any(list(scored.values()), axis=0)
+        return next(iter(names.values()))[keep], dict.fromkeys(used, keep)
+    found = np.unique(np.concatenate([names[seed][scored[seed]] for seed in used]))
+    return found, {seed: np.isin(names[seed], found) for seed in used}
+
+
+def _images(used: Mapping[int, Sequence[Parts]], keep: Mapping[int, NDArray[np.bool_]], crossed: bool) -> int:
+    """Return how many different images enter."""
+    if crossed:
+        seed = next(iter(used))
+        return int(used[seed][0].images[keep[seed]].sum())
+    found: set[str] = set()
+    for seed, members in used.items():
+        kept = set(members[0].names[keep[seed]].tolist())
+        counts = members[0].counts
+        found |= {name for name, group in zip(counts.ids, counts.groups, strict=True) if group in kept}
+    return len(found)
+
+
+def _additive(
+    counts: SplitScores, metric: str, convention: Convention
+) -> tuple[NDArray[Any], Callable[[NDArray[Any]], Floats]]:
+    """Return what adds up over images, (N,...), and the score of such sums, (...,C,K) to (...)."""
+    if isinstance(counts, SplitLabels):
+        return _additive_labels(counts, metric)
+    convention = convention.of(counts.background)
+    name, index = scored_class(counts, metric)
+    values, pooled = counts.values(name), pools(name, convention)
+    if name in OVERALL_SCORES:
+        if pooled:
+            return values, lambda sums: overall_score(sums, name, convention)
+        return _with_number(overall_score(values, name, convention)[:, None]), _mean_of_means
+    values = values[:, first_class(name, convention) :] if index is None else values[:, [index]]
+    if pooled:
+        return values, lambda sums: mean_present(score_values(sums, name, convention), axis=-1)
+    return _with_number(score_values(values, name, convention)), _mean_of_means
+
+
+def _additive_labels(labels: SplitLabels, metric: str) -> tuple[NDArray[Any], Callable[[NDArray[Any]], Floats]]:
+    """Return the same of classified images: whether each is right, or its counts."""
+    name, index = label_metric(labels, metric)
+    if name == ACCURACY:
+        return _with_number(labels.right[:, None].astype(np.float64)), _mean_of_means
+    values = label_counts(labels.truth, labels.prediction, len(labels.class_names))
+    values = values if index is None else values[:, [index]]
+    return values, lambda sums: mean_present(CLASS_SCORES[name](sums), axis=-1)
+
+
+def _with_number(scores: Floats) -> Floats:
+    """Return scores and whether they are there, (N,C) to (N,C,2), so that both add up."""
+    present = ~np.isnan(scores)
+    return np.stack([np.where(present, scores, 0.0), present], axis=-1)
+
+
+def _mean_of_means(sums: Floats) -> Floats:
+    """Return the mean over classes of the means over images: (...,C,2) to (...)."""
+    return mean_present(ratio(sums[..., 0], sums[..., 1]), axis=-1)

@@ -1,0 +1,135 @@
+"""All pairs of an experiment's rows: difference, test, correction for their number, and how large the difference is.
+
+The p-value is that of the interval (:func:`segbench.reporting.statistics.intervals.p_value`), which takes seeds and
+groups of images for random. The usual tests over images, Wilcoxon's or sign flips, take the trained networks as given:
+they answer whether these networks differ on other images, and where seeds differ they call equal configurations
+different far too often (``tests/reporting/test_simulations.py``). So there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.reporting.statistics.intervals import ROUNDING, Difference, difference_of, p_value
+from segbench.reporting.statistics.jackknife import Layout, Side, UnpairedError, layout
+
+Floats = NDArray[np.float64]
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two configurations compared, ``first`` minus ``second``.
+
+    Attributes:
+        first: Index of a row.
+        second: Index of another, with first < second.
+        difference: The paired difference with its (uncorrected) 95 % interval.
+        p: Two-sided p-value of the test; NaN where there is none (one shared seed, one group).
+        p_holm: The same after Holm's correction over all pairs of the comparison.
+        probability: Share of (seed, group) pairs in which the first scores higher, in [0, 1], a tie counting half: with
+            several seeds and groups an estimate of that for new ones. NaN where contributions are unknown.
+        effect: Standardised effect size of the paired differences (Cohen's d_z); NaN where they do not vary.
+        cases: Number of (seed, group) pairs.
+    """
+
+    first: int
+    second: int
+    difference: Difference
+    p: float
+    p_holm: float
+    probability: float
+    effect: float
+    cases: int = 0
+
+    @property
+    def apart(self) -> bool:
+        """Whether the two are told apart, all pairs of the comparison considered."""
+        return self.p_holm < LEVEL
+
+
+def compare_pairs(
+    rows: Sequence[int], sides: Sequence[Side], most: float = np.inf
+) -> tuple[tuple[Pair, ...], dict[tuple[int, int], str], list[Floats]]:
+    """Compare every two rows.
+
+    Args:
+        rows: Indices of the rows, ascending.
+        sides: The runs of each of them by seed.
+        most: What the score can be at most; intervals are cut off there.
+
+    Returns:
+        The pairs that can be compared; for the others, the reason, as the end of a sentence; and the contributions to
+        the difference, float64 (S,G), of each pair of which all is known.
+    """
+    found, layouts, refused = [], [], {}
+    for (first, left), (second, right) in combinations(zip(rows, sides, strict=True), 2):
+        try:
+            layouts.append(layout(left, right))
+            found.append((first, second))
+        except UnpairedError as error:
+            refused[first, second] = str(error)
+    pairs = [_pair(*names, both, most) for names, both in zip(found, layouts, strict=True)]
+    corrected = holm(np.array([pair.p for pair in pairs]))
+    pairs = [replace(pair, p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
+    return tuple(pairs), refused, [both.table[0] - both.table[1] for both in layouts if both.known and both.crossed]
+
+
+def holm(p: Floats) -> Floats:
+    """Return p-values corrected for their number, so that 5 % of families have any false alarm at 0.05.
+
+    The smallest of m is multiplied by m, the next by m - 1 and so on, and none falls below the one before (S. Holm,
+    Scand. J. Stat. 6 (1979) 65-70).
+
+    Args:
+        p: float64 (M,); NaN is no member of the family and stays.
+
+    Returns:
+        float64 (M,), at most 1.
+    """
+    result = p.copy()
+    order = np.argsort(p)[: np.isfinite(p).sum()]
+    factors = len(order) - np.arange(len(order))
+    result[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1)
+    return result
+
+
+def probability_above(table: Floats) -> float:
+    """Return the share of (seed, group) differences (S,G) above 0; a tie counts half."""
+    values, tie = table[np.isfinite(table)], _rounding(table)
+    return float(((values > tie) + 0.5 * (np.abs(values) <= tie)).mean())
+
+
+def effect_size(table: Floats) -> float:
+    """Return Cohen's d_z: mean of the differences (S,G) divided by their standard deviation; NaN where that is 0."""
+    values = table[np.isfinite(table)]
+    deviation = values.std(ddof=1) if values.size > 1 else 0.0
+    return float(values.mean() / deviation) if deviation > _rounding(table) else float("nan")
+
+
+def _rounding(table: Floats) -> float:
+    """Return the rounding of a contribution: that of the score, multiplied by the number of groups as it was."""
+    return ROUNDING * table.shape[-1]
+
+
+def _pair(first: int, second: int, both: Layout, most: float) -> Pair:
+    difference, table, nan = difference_of(both, most=most), both.table[0] - both.table[1], float("nan")
+    if not both.known:
+        return Pair(first, second, difference, nan, nan, nan, nan)
+    several = table.shape[1] > 1
+    tested = several and table.shape[0] > 1
+    return Pair(
+        first,
+        second,
+        difference,
+        p=float(p_value(np.array(difference.mean), table)) if tested else nan,
+        p_holm=nan,
+        probability=probability_above(table),
+        effect=effect_size(table),
+        cases=int(np.isfinite(table).sum()),
+    )

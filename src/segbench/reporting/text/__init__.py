@@ -1,0 +1,1 @@
+"""Comparisons as Markdown, LaTeX, CSV and tables on the terminal."""

@@ -1,0 +1,292 @@
+"""A comparison as text: tables for the terminal, Markdown and CSV, all from the same cells."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from segbench.reporting.collection.factors import show_value
+from segbench.reporting.comparison.columns import convention_words, score_names
+from segbench.reporting.comparison.estimate import estimate
+from segbench.reporting.comparison.metrics import ONE_VS_REST
+from segbench.reporting.comparison.model import COSTS, Comparison, Row
+from segbench.reporting.comparison.words import NOTHING, duration, show_estimate, show_p, show_probability, show_short
+from segbench.reporting.conclusions.claims import measured
+from segbench.reporting.conclusions.evidence import Evidence, evidence
+from segbench.reporting.conclusions.notes import MCNEMAR, ONE_VS_REST_TITLE, notes
+from segbench.reporting.statistics.mcnemar import identical_images, mcnemar
+from segbench.reporting.text.markdown import markdown_list, markdown_table, markdown_text
+from segbench.runs.split_counts import derive
+from segbench.scores.derive import MICRO
+
+Cells = tuple[list[str], list[list[str]]]
+# More pairs than a reader goes through.
+MOST_PAIRS = 28
+
+
+def score_cells(comparison: Comparison) -> Cells:
+    """Return header and rows of the score table: the deciding metric, what the tests say of it, published figures."""
+    published = any(row.published for row in comparison.rows)
+    names = score_names(comparison)[:1]
+    titles, figures = _evidence_cells(evidence(comparison))
+    header = [*_factor_titles(comparison), "finished", *(name.replace("_", " ") for name in names), *titles]
+    header += ["published", "difference"] if published else []
+    rows = []
+    for row, found in zip(comparison.rows, figures, strict=True):
+        cells = [*_factor_cells(comparison, row), f"{len(row.done)} of {len(row.runs)}"]
+        cells += [*(show_estimate(row.scores[name]) for name in names), *found]
+        rows.append(cells + (_published_cells(row) if published else []))
+    return header, rows
+
+
+def other_score_cells(comparison: Comparison) -> Cells:
+    """Return header and rows of the table beside it: the score of each class, and the other scores."""
+    names = score_names(comparison)[1:]
+    header = [*_factor_titles(comparison), *(name.replace("_", " ") for name in names)]
+    rows = [
+        [*_factor_cells(comparison, row), *(show_estimate(row.scores[name], with_n=False) for name in names)]
+        for row in comparison.rows
+    ]
+    return header, rows
+
+
+def one_vs_rest_cells(comparison: Comparison) -> Cells:
+    """Return header and rows of the scores of each class against the rest, macro above micro.
+
+    No rows where class 0 is a background: micro scores would depend on its being counted.
+    """
+    header = [*_factor_titles(comparison), "averaging", *ONE_VS_REST.values()]
+    if comparison.convention.has_background:
+        return header, []
+    rows = []
+    for row in comparison.rows:
+        counts = [run.counts[comparison.split] for run in row.done]
+        for averaging, prefix in (("macro", ""), ("micro", MICRO)):
+            figures = [
+                estimate([derive(part, prefix + name, comparison.convention) for part in counts])
+                for name in ONE_VS_REST
+            ]
+            cells = [show_estimate(figure, with_n=False) for figure in figures]
+            rows.append([*_factor_cells(comparison, row), averaging, *cells])
+    return header, rows
+
+
+def _evidence_cells(found: Evidence) -> Cells:
+    """Return titles and cells of what the tests say about each row: only those of which any row has one."""
+    columns = {
+        "95 % interval": ["" if math.isnan(mean.low) else f"{mean.low:.4f} to {mean.high:.4f}" for mean in found.means],
+        "letters": list(found.letters),
+        "P(best)": ["" if math.isnan(best) else show_probability(best) for best in found.best],
+    }
+    kept = {title: [cell or NOTHING for cell in cells] for title, cells in columns.items() if any(cells)}
+    return list(kept), [[cells[index] for cells in kept.values()] for index in range(len(found.means))]
+
+
+def claim_cells(comparison: Comparison) -> Cells:
+    """Return header and rows of the claims: the report's words, the verdict with its reason, and what was measured."""
+    rows = []
+    for claim in evidence(comparison).claims:
+        verdict = f"{claim.verdict}: {claim.reason}" if claim.reason else claim.verdict
+        rows.append([claim.text, verdict, measured(claim) or NOTHING])
+    return ["claim", "verdict", f"difference in {comparison.metric.replace('_', ' ')}"], rows
+
+
+def mcnemar_cells(comparison: Comparison) -> Cells:
+    """Return header and rows of McNemar's tests, one row a pair of classifiers, figures in the order of the seeds.
+
+    Of more than :data:`MOST_PAIRS` pairs, those with the highest row only. No rows for segmentations.
+    """
+    found = evidence(comparison)
+    metric = comparison.metric.replace("_", " ")
+    header = ["A", "B", f"A − B in {metric}", "p (Holm)", "seeds", "A alone right", "B alone right"]
+    pairs = list(found.pairs)
+    if len(pairs) > MOST_PAIRS:
+        means = [mean.mean for mean in found.means]
+        leader = max(range(len(means)), key=lambda index: -math.inf if math.isnan(means[index]) else means[index])
+        pairs = [pair for pair in pairs if leader in (pair.first, pair.second)]
+    rows = []
+    for pair in pairs:
+        first, second = (comparison.rows[index] for index in (pair.first, pair.second))
+        tests = mcnemar(first.done, second.done, comparison.split)
+        if not tests:
+            continue
+        gain = pair.difference
+        interval = "" if math.isnan(gain.low) else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
+        counts = [", ".join(str(getattr(test, side)) for test in tests) for side in ("first_alone", "second_alone")]
+        ps = [", ".join(show_p(getattr(test, kind)) for test in tests) for kind in ("exact", "mid")]
+        if images := identical_images(tests):
+            ps = [f"identical predictions on all {images} images", NOTHING]
+        seeds = ", ".join(str(test.seed) for test in tests)
+        rows.append(
+            [first.label, second.label, f"{gain.mean:+.4f}{interval}", show_p(pair.p_holm), seeds, *counts, *ps]
+        )
+    return [*header, "exact p", "mid-p"], rows
+
+
+def cost_cells(comparison: Comparison) -> Cells:
+    """Return header and rows of the cost table (means over the runs)."""
+    titles = ["weights", "GFLOPs per image", "train images/s", "predict images/s", "peak memory", "wall time", "device"]
+    shown: list[Callable[[float], str]] = [
+        lambda value: f"{value:,.0f}",
+        lambda value: show_short(value / 1e9),
+        show_short,
+        show_short,
+        lambda value: f"{show_short(value / 2**30)} GiB",
+        duration,
+    ]
+    rows = []
+    for row in comparison.rows:
+        figures = [row.costs[key] for key in COSTS]
+        cells = [show(figure.mean) if figure.n else NOTHING for show, figure in zip(shown, figures, strict=True)]
+        rows.append([*_factor_cells(comparison, row), *cells, ", ".join(devices(row)) or NOTHING])
+    return [*_factor_titles(comparison), *titles], rows
+
+
+def devices(row: Row) -> list[str]:
+    """Return the devices of a row's runs, each once."""
+    costs = [run.summary.get("cost", {}) for run in row.done]
+    return sorted({f"{cost.get('device') or 'unknown'}, {cost.get('precision') or '32'}" for cost in costs})
+
+
+def markdown_body(comparison: Comparison) -> str:
+    """Return question, answer, tables, claims, notes, published figures and unfinished runs as Markdown, unheaded."""
+    blocks = [markdown_text(comparison.question)] if comparison.question else []
+    blocks += [f"**{markdown_text(evidence(comparison).answer)}**"]
+    words = len(comparison.factors) or 1
+    blocks += [markdown_table(score_cells(comparison), words + 1), markdown_table(other_score_cells(comparison), words)]
+    if (averaged := one_vs_rest_cells(comparison))[1]:
+        blocks += [f"{ONE_VS_REST_TITLE}:", markdown_table(averaged, words + 1)]
+    blocks += [markdown_table(claim_cells(comparison), 3)] if comparison.claims else []
+    paired = mcnemar_cells(comparison)
+    blocks += [f"{MCNEMAR}:", markdown_table(paired, 2)] if paired[1] else []
+    blocks += [markdown_list(notes(comparison))]
+    if comparison.done:
+        blocks += ["Cost (means over the runs):", markdown_table(cost_cells(comparison), words)]
+    if comparison.published:
+        blocks += ["Published figures:", markdown_list(published_lines(comparison))]
+    if comparison.differences:
+        blocks += ["Differences from the published protocol:", markdown_list(comparison.differences)]
+    if comparison.unfinished:
+        blocks += ["Not finished or set aside, and in no mean:", markdown_list(unfinished_lines(comparison))]
+    return "\n\n".join(blocks) + "\n"
+
+
+def published_lines(comparison: Comparison) -> list[str]:
+    """Return one sentence for each published figure, with ours where there is one, and its source."""
+    lines = []
+    for entry in comparison.published:
+        where = ", ".join(f"{key}={show_value(value)}" for key, value in entry.where.items()) or "all runs"
+        ours = f"ours {show_estimate(entry.ours)}, difference {entry.difference:+.4f}" if entry.ours.n else "ours: none"
+        if entry.row is not None and entry.metric == comparison.metric:
+            mean = evidence(comparison).means[entry.row]
+            if math.isfinite(mean.low):
+                side = "inside" if mean.low <= entry.value <= mean.high else "outside"
+                ours += f"; {side} our 95 % interval {mean.low:.4f} to {mean.high:.4f}"
+        lines.append(
+            f"{where}: {entry.metric} {entry.value:g}; {ours}" + (f" ({entry.source})" if entry.source else "")
+        )
+    return lines
+
+
+def unfinished_lines(comparison: Comparison) -> list[str]:
+    """Return one line for each run that counts in no mean: name, state, reason."""
+    return [f"{run.name}: {_state(run.state, reason)}" for run, reason in comparison.unfinished]
+
+
+def csv_text(comparison: Comparison) -> str:
+    """Return the comparison as CSV, unrounded: for each score mean, standard deviation and n; empty = none.
+
+    ``low``, ``high``, ``letters`` and ``p_best`` are of the deciding metric (``docs/statistics.md``).
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    scores = list(comparison.rows[0].scores) if comparison.rows else []
+    spread = [f"{name}_{part}" for name in scores for part in ("mean", "std", "n")]
+    header = [*comparison.factors, "finished", "started", "seeds", "split", "convention", *spread]
+    writer.writerow([*header, *COSTS, "device", "published", "difference", "low", "high", "letters", "p_best"])
+    found = evidence(comparison)
+    for row, mean, letters, best in zip(comparison.rows, found.means, found.letters, found.best, strict=True):
+        line: list[object] = [*(show_value(value) for value in row.values), len(row.done), len(row.runs)]
+        line += [" ".join(str(run.seed) for run in row.done), comparison.split, convention_words(comparison)]
+        for name in scores:
+            line += [_plain(row.scores[name].mean), _plain(row.scores[name].spread), row.scores[name].n]
+        line += [_plain(row.costs[key].mean) for key in COSTS]
+        entry = row.published
+        line += ["; ".join(devices(row)), entry.value if entry else "", _plain(entry.difference if entry else None)]
+        line += [_plain(mean.low), _plain(mean.high), letters, _plain(float(best))]
+        writer.writerow(line)
+    return stream.getvalue()
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print the tables and everything that has to be said with them."""
+    console.print()
+    console.print(f"[bold]{escape(comparison.title)}[/bold]  {escape(comparison.question)}")
+    console.print(evidence(comparison).answer, style="bold", markup=False, highlight=False)
+    words = len(comparison.factors) or 1
+    _print_table(console, score_cells(comparison), words + 1)
+    _print_table(console, other_score_cells(comparison), words)
+    if (averaged := one_vs_rest_cells(comparison))[1]:
+        console.print(f"{ONE_VS_REST_TITLE}:", style="bold")
+        _print_table(console, averaged, words + 1)
+    if comparison.claims:
+        _print_table(console, claim_cells(comparison), 3)
+    if (paired := mcnemar_cells(comparison))[1]:
+        console.print(f"{MCNEMAR}:", style="bold")
+        _print_table(console, paired, 2)
+    for line in notes(comparison):
+        console.print(line, style="dim", markup=False, highlight=False)
+    if comparison.done:
+        _print_table(console, cost_cells(comparison), words)
+    for title, lines in (
+        ("Published", published_lines(comparison)),
+        ("Differences from the published protocol", list(comparison.differences)),
+        ("Not finished or set aside, and in no mean", unfinished_lines(comparison)),
+    ):
+        if lines:
+            console.print(f"{title}:", style="bold")
+            for line in lines:
+                console.print(f"  {line}", markup=False, highlight=False)
+
+
+def _print_table(console: Console, cells: Cells, words: int) -> None:
+    """Print a table as wide as it needs when the output is a file, and folded into the terminal otherwise."""
+    header, rows = cells
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, title in enumerate(header):
+        table.add_column(
+            escape(title.replace(".", ".\n")), justify="left" if index < words else "right", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    console.print(table, width=None if console.is_terminal else 240)
+
+
+def _factor_titles(comparison: Comparison) -> list[str]:
+    return list(comparison.factors) or ["configuration"]
+
+
+def _factor_cells(comparison: Comparison, row: Row) -> list[str]:
+    return [show_value(value) for value in row.values] or ["all runs"]
+
+
+def _published_cells(row: Row) -> list[str]:
+    if row.published is None:
+        return [NOTHING, NOTHING]
+    difference = row.published.difference
+    return [f"{row.published.value:g}", NOTHING if math.isnan(difference) else f"{difference:+.4f}"]
+
+
+def _state(state: str, reason: str) -> str:
+    return reason if reason.startswith((state, "still")) else f"{state}: {reason}"
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else repr(value)

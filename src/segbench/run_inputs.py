@@ -1,0 +1,94 @@
+"""What a run is made of besides its configuration: the data's files, the weights it starts from, the code.
+
+The run's identity knows their names only (``data.root`` and ``init_from``), and not what lies there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import DictConfig
+
+from segbench import environment
+from segbench.data.base import ImageData
+from segbench.data.cache import first_key
+from segbench.errors import SegbenchError
+from segbench.models.pretrained import pretrained_digest
+from segbench.runs.directory import RunDirectory
+from segbench.tasks.initialisation import weights_digest
+
+log = logging.getLogger("segbench")
+
+
+def find_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> dict[str, str]:
+    """Return the digests of what a run is trained on, as :meth:`RunDirectory.begin_sources` keeps them.
+
+    Args:
+        run: The run; if it goes on, and its data differs in the files' times alone, it keeps the digest that it has.
+        data: The data module; nothing of it is decoded.
+        cfg: The configuration, for ``init_from`` and ``model.pretrained``.
+
+    Raises:
+        SegbenchError: If data or weights are not there.
+    """
+    return _with_known_data(run, data, {name: find() for name, find in _finders(data, cfg).items()})
+
+
+def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
+    """Refuse to report a finished run that was trained on other data or weights than are there now.
+
+    What is no longer there cannot be compared: that is said, and the run is still good.
+
+    Args:
+        run: The finished run.
+        data: The data module.
+        cfg: The configuration, for ``init_from`` and ``model.pretrained``.
+
+    Raises:
+        DataError: If the data's files are others.
+        CheckpointError: If the weights are others.
+    """
+    now = {}
+    for name, find in _finders(data, cfg).items():
+        try:
+            now[name] = find()
+        except SegbenchError as error:
+            log.warning("not compared with what the run was trained on: %s", error)
+    now = _with_known_data(run, data, now)
+    if now.get("data_fingerprint", known := run.identity().get("data_fingerprint")) != known:
+        log.info("the data files have other times than when the run was begun; comparing what is in them")
+        data.setup()
+        now = _with_known_data(run, data, now | {"data_fingerprint": data.fingerprint})
+    run.check_sources(now)
+
+
+def _with_known_data(run: RunDirectory, data: ImageData, now: dict[str, str]) -> dict[str, str]:
+    known = run.identity().get("data_fingerprint")
+    if known and now.get("data_fingerprint") == first_key(known, data.cache_dir):
+        return now | {"data_fingerprint": known}
+    return now
+
+
+def find_code(run: RunDirectory, before: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the commit that a run is trained with, asked at its start: hours later another may be checked out.
+
+    Args:
+        run: The run directory.
+        before: What this returned when the run was begun, if it goes on; of two commits the first is kept, called
+            dirty, since what follows is of neither as it stands.
+    """
+    now = environment.git_state()
+    if before in (None, now) or not any(run.checkpoints.glob("*.ckpt")):
+        return now
+    return (before or {}) | {"dirty": True}
+
+
+def _finders(data: ImageData, cfg: DictConfig) -> dict[str, Callable[[], str]]:
+    finders: dict[str, Callable[[], str]] = {"data_fingerprint": data.find}
+    if cfg.init_from is not None:
+        finders["init_from_sha256"] = lambda: weights_digest(cfg.init_from)
+    if (pretrained := cfg.model.get("pretrained")) is not None:
+        finders["pretrained_sha256"] = lambda: pretrained_digest(pretrained)
+    return finders

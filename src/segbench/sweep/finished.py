@@ -1,0 +1,47 @@
+"""What a sweep need not train again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from segbench.runs.directory import RunDirectory
+
+
+def done_before(directory: Path, config: DictConfig) -> bool:
+    """Say whether a job's run is finished, here or in another experiment of the same outputs.
+
+    A finished run of the same identity in another experiment is linked, so that no configuration is trained twice.
+
+    Args:
+        directory: The job's run directory; its name ends with the run's identity.
+        config: The job's configuration.
+
+    Raises:
+        SegbenchError: If the run was trained on other data or weights than are there now.
+        OSError: If the link cannot be made.
+    """
+    if directory.is_symlink() and not directory.exists():
+        directory.unlink()  # the run it was linked to is gone
+    if config.rerun:
+        return False
+    if not directory.exists():
+        _link_twin(directory, Path(str(config.paths.outputs)))
+    if RunDirectory(directory).state() != "done":
+        return False
+    # Not above: they bring torch, which a sweep without finished runs does not need.
+    from segbench.run_inputs import check_sources
+    from segbench.train import build_data
+
+    check_sources(RunDirectory(directory), build_data(config), config)
+    return True
+
+
+def _link_twin(directory: Path, outputs: Path) -> None:
+    for twin in outputs.rglob(f"{directory.name}/status.json"):
+        if RunDirectory(twin.parent).state() == "done":
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            directory.symlink_to(os.path.relpath(twin.parent.resolve(), directory.parent.resolve()))
+            return

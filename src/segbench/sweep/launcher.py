@@ -1,0 +1,272 @@
+"""Hydra launcher ``processes``: each job of a sweep is a process of its own, some at a time.
+
+A job is the very command one could type for it, so a job that raises, exits, runs out of memory or is killed
+leaves the others running. Finished jobs are not started again; the rest resume.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from segbench.errors import ConfigError, SegbenchError, StorageError
+from segbench.sweep import finished
+from segbench.sweep.resources import check_gpus, job_environment
+
+log = logging.getLogger("segbench")
+_POLL_SECONDS = 0.2
+_OWN_OVERRIDES = (
+    "hydra.launcher",
+    "hydra/launcher",
+    "hydra.sweeper",
+    "hydra/sweeper",
+    "hydra.mode",
+    "hydra.sweep",
+    "hydra.run",
+)
+
+
+@dataclass
+class _Job:
+    """One job of the sweep and what became of it."""
+
+    number: int
+    overrides: list[str]
+    config: DictConfig
+    directory: Path
+    slot: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    outcome: dict[str, Any] = field(default_factory=dict)
+
+
+class ProcessesLauncher(Launcher):
+    """Runs the jobs of a sweep in processes of their own.
+
+    Args:
+        jobs: How many run at a time. Each gets cores/jobs threads: processes that share cores with more threads
+            than there are cores run many times slower.
+        gpus: Devices given to the jobs in turn, counted among those of ``CUDA_VISIBLE_DEVICES`` where it is set;
+            empty leaves it as it is.
+    """
+
+    def __init__(self, jobs: int = 1, gpus: Sequence[int] = ()) -> None:
+        # Hydra checks no types of its own plugins' options.
+        if type(jobs) is not int or jobs < 1:
+            raise ConfigError(f"hydra.launcher.jobs={jobs}: must be a whole number, at least 1")
+        if isinstance(gpus, str) or not isinstance(gpus, Sequence) or any(type(number) is not int for number in gpus):
+            raise ConfigError(f"hydra.launcher.gpus={gpus}: must be a list of numbers, for example [0,1]")
+        self.jobs, self.gpus = jobs, list(gpus)
+        self.config: DictConfig | None = None
+        self.hydra_context: HydraContext | None = None
+        self._flags: list[str] = []
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take over what Hydra composed for the sweep."""
+        self.config, self.hydra_context = config, hydra_context
+        overrides = OmegaConf.to_container(config.hydra.overrides.hydra)
+        assert isinstance(overrides, list)
+        own = [text for text in overrides if not str(text).lstrip("+~").startswith(_OWN_OVERRIDES)]
+        self._flags = _config_flags(sys.argv[1:]) + [str(text) for text in own]
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run all jobs and return when none is left.
+
+        Args:
+            job_overrides: The overrides of each job.
+            initial_job_idx: Number of the first.
+
+        Raises:
+            ConfigError: If any job's configuration is wrong; none has been started then.
+        """
+        setup_globals()
+        assert self.config is not None
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        check_gpus(os.environ, self.gpus)
+        jobs = [self._compose(initial_job_idx + i, list(overrides)) for i, overrides in enumerate(job_overrides)]
+        record = Path(str(self.config.hydra.sweep.dir)) / "sweep.json"
+        earlier = json.loads(record.read_text())["jobs"] if initial_job_idx and record.exists() else []
+        log.info("sweep of %d jobs, %d at a time, in %s", len(jobs), self.jobs, record.parent)
+        previous = signal.signal(signal.SIGTERM, _raise_terminated)
+        try:
+            self._run_all(jobs)
+        finally:
+            _stop([job for job in jobs if job.process is not None and not job.outcome])
+            signal.signal(signal.SIGTERM, previous)
+            _write_record(record, earlier + [job.outcome for job in jobs if job.outcome])
+        _say_outcome(jobs)
+        return [_job_return(job) for job in jobs]
+
+    def _compose(self, number: int, overrides: list[str]) -> _Job:
+        from segbench.configuration.schema import validate
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
+        with open_dict(config):
+            config.hydra.job.id = str(number)
+            config.hydra.job.num = number
+        validate(config)
+        directory = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
+        return _Job(number, overrides, config, directory)
+
+    def _run_all(self, jobs: list[_Job]) -> None:
+        waiting, running = list(jobs), list[_Job]()
+        free = list(range(self.jobs))
+        while waiting or running:
+            while waiting and free:
+                job = waiting.pop(0)
+                job.slot = free[0]
+                try:
+                    if finished.done_before(job.directory, job.config):
+                        _settle(job, 0, skipped=True)
+                        continue
+                    self._start(job)
+                except SegbenchError as error:
+                    _settle(job, error.exit_code, skipped=False, reason=str(error))
+                    continue
+                except OSError as error:
+                    # Its own folder or process could not be made: that says nothing of the others.
+                    reason = f"cannot start in {job.directory}: {error}"
+                    _settle(job, StorageError.exit_code, skipped=False, reason=reason)
+                    continue
+                free.pop(0)
+                running.append(job)
+            time.sleep(_POLL_SECONDS)
+            for job in list(running):
+                assert job.process is not None
+                if (code := job.process.poll()) is not None:
+                    running.remove(job)
+                    free.append(job.slot)
+                    _settle(job, code, skipped=False)
+
+    def _start(self, job: _Job) -> None:
+        environment = job_environment(os.environ, self.jobs, job.slot, self.gpus)
+        directory = str(job.directory).replace("\\", "\\\\").replace("'", "\\'")
+        command = [
+            sys.executable,
+            sys.argv[0],
+            *self._flags,
+            *job.overrides,
+            "hydra.mode=RUN",
+            f"hydra.run.dir='{directory}'",
+        ]
+        log.info("#%d %s: started", job.number, job.directory.name)
+        job.started = time.monotonic()
+        if self.jobs == 1:
+            job.process = subprocess.Popen(command, env=environment, preexec_fn=_die_with_parent)
+            return
+        # Several bars on one terminal are unreadable: each job writes beside its own log.
+        job.directory.mkdir(parents=True, exist_ok=True)
+        with (job.directory / "console.log").open("ab") as console:
+            job.process = subprocess.Popen(
+                command, env=environment, stdout=console, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent
+            )
+
+
+def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None) -> None:
+    """Note how a job ended (for the reason given, or the one it left behind) and say it in one line."""
+    seconds = round(time.monotonic() - job.started, 1) if job.started else 0.0
+    job.outcome = {
+        "directory": job.directory.name,
+        "overrides": filter_overrides(job.overrides),
+        "exit_code": code if code >= 0 else 128 - code,
+        "reason": None if code == 0 else reason or _reason(job, code),
+        "seconds": seconds,
+        "skipped": skipped,
+    }
+    if skipped:
+        log.info("#%d %s: done before, skipped", job.number, job.directory.name)
+    elif code == 0:
+        log.info("#%d %s: done in %.0f s", job.number, job.directory.name, seconds)
+    else:
+        log.error("#%d %s: failed: %s", job.number, job.directory.name, job.outcome["reason"])
+
+
+def _reason(job: _Job, code: int) -> str:
+    """Return why a job failed; a killed one could not say it itself, so it is said for it."""
+    from segbench.runs.directory import RunDirectory
+    from segbench.runs.files import read_json
+
+    if code < 0:
+        reason = f"killed by {signal.Signals(-code).name}"
+        if job.directory.is_dir():
+            with suppress(OSError):  # the disk may be full; sweep.json and the log say it too
+                RunDirectory(job.directory).fail(reason, 128 - code)
+        return reason
+    status: dict[str, Any] = {}
+    with suppress(OSError):  # unreadable: the exit code is known all the same
+        status = read_json(job.directory / "status.json") or {}
+    if status.get("state") == "failed" and status.get("reason"):
+        return str(status["reason"])
+    return f"exit code {code}; see {job.directory / 'train.log'}"
+
+
+def _say_outcome(jobs: list[_Job]) -> None:
+    failed = [job for job in jobs if job.outcome.get("exit_code")]
+    skipped = sum(job.outcome.get("skipped", False) for job in jobs)
+    log.info("sweep: %d done (%d of them before), %d failed", len(jobs) - len(failed), skipped, len(failed))
+    for job in failed:
+        log.error("failed: #%d %s: %s", job.number, job.directory.name, job.outcome["reason"])
+
+
+def _write_record(path: Path, jobs: list[dict[str, Any]]) -> None:
+    from segbench.runs.files import write_json
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"jobs": jobs})
+
+
+def _job_return(job: _Job) -> JobReturn:
+    """Return the job to the sweeper as completed whatever became of it: a raised one would hide the others."""
+    result = JobReturn(overrides=job.overrides, cfg=job.config, status=JobStatus.COMPLETED)
+    result.return_value = job.outcome["exit_code"]
+    return result
+
+
+def _config_flags(arguments: list[str]) -> list[str]:
+    """Return the ``--config-*`` options among the arguments, with their values."""
+    flags: list[str] = []
+    names = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
+    for i, argument in enumerate(arguments):
+        if argument.partition("=")[0] in names:
+            flags.append(argument)
+            if "=" not in argument and i + 1 < len(arguments):
+                flags.append(arguments[i + 1])
+    return flags
+
+
+def _stop(jobs: list[_Job]) -> None:
+    """End the jobs in progress; each saves where it is."""
+    for job in jobs:
+        assert job.process is not None
+        job.process.terminate()
+    for job in jobs:
+        assert job.process is not None
+        job.process.wait()
+
+
+def _raise_terminated(number: int, frame: Any) -> None:
+    raise SystemExit(128 + number)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to send SIGTERM when the sweep itself is killed (Linux), so that no job runs on unseen."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)

@@ -1,0 +1,80 @@
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from segbench.errors import ConfigError
+from segbench.models.external import Foreign, require
+
+
+def test_an_absent_package_is_named_with_the_command_that_installs_it():
+    with pytest.raises(
+        ConfigError, match=r"^model=smp: no_such_package is not installed; pip install -c constraints.txt '.\[smp\]'$"
+    ):
+        require("no_such_package", "smp")
+
+
+def test_a_package_that_lacks_one_of_its_own_says_which(tmp_path, monkeypatch):
+    (tmp_path / "half_installed.py").write_text("import something_it_needs")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"half_installed cannot be imported \(No module named 'something_it_needs'\)"
+    ):
+        require("half_installed", "smp")
+
+
+@pytest.mark.parametrize(("choice", "package"), [("smp", "segmentation_models_pytorch"), ("monai", "monai")])
+def test_choices_refuse_in_one_line_without_their_package(monkeypatch, compose, choice, package):
+    from segbench.configuration.build import build
+
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [_Without(package), *sys.meta_path])
+    with pytest.raises(ConfigError, match=rf"^model={choice}: .*; pip install -c constraints.txt '.\[{choice}\]'$"):
+        build("model", compose(f"model={choice}"), in_channels=1, out_channels=1)
+
+
+class _Without:
+    """Finds everything but a package."""
+
+    def __init__(self, package):
+        self.package = package
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == self.package:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+class Several(nn.Module):
+    def __init__(self, count):
+        super().__init__()
+        self.count = count
+
+    def forward(self, image):
+        return [image] * self.count
+
+
+def test_results_other_than_logits_are_refused():
+    image = torch.zeros(2, 3, 8, 8)
+    assert Foreign(Several(1), 1, "model.arch=X")(image) is image
+    with pytest.raises(ConfigError, match="^model.arch=X: gives a list of several results in place of logits$"):
+        Foreign(Several(2), 1, "model.arch=X")(image)
+    with pytest.raises(ConfigError, match=r"^model.arch=X: gives \(2, 3, 4, 4\) for images \(2, 3, 8, 8\)"):
+        Foreign(nn.MaxPool2d(2), 1, "model.arch=X")(image)
+    with pytest.raises(ConfigError, match=r"gives \(2, 192\) for images"):
+        Foreign(nn.Flatten(), 1, "model.arch=X")(image)
+
+
+def test_one_image_can_be_trained_on_and_more_as_before():
+    def pooled():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Upsample(size=8))
+
+    image = torch.randn(4, 3, 8, 8)
+    plain, network = pooled(), Foreign(pooled(), 1, "")
+    assert torch.equal(plain(image), network(image))
+    assert torch.equal(plain[1].running_var, network.network[1].running_var)
+    with pytest.raises(ValueError, match="Expected more than 1 value"):
+        plain(image[:1])
+    assert torch.isfinite(network(image[:1])).all()

@@ -1,0 +1,239 @@
+"""Claims judged by fake runs. Their images are all alike, so that the intervals are paired t intervals over seeds."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+from scipy import stats
+
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.claims import judge, measured
+from segbench.reporting.conclusions.evidence import evidence
+from segbench.reporting.conclusions.notes import notes
+from segbench.reporting.text.tables import markdown_body, print_comparison
+from segbench.scores import Convention
+
+ATTENTION = {"text": "Attention is better", "better": {"model": "attunet"}, "than": [{"model": "unet"}]}
+BEST = {"text": "Attention is best", "better": {"model": "attunet"}}
+
+
+def dice(tp: int) -> float:
+    """By hand: disc 2 tp / (2 tp + 20), ring 0.5."""
+    return (2 * tp / (2 * tp + 20) + 0.5) / 2
+
+
+def compared(maker, claims, models, **options):
+    """The comparison of fake runs: model name to the tp of each seed."""
+    maker.comparison["claims"] = claims
+    for model, tps in models.items():
+        for seed, tp in enumerate(tps):
+            maker(model, seed, tp, **options)
+    return compare(collect([maker.root]))
+
+
+def again(maker, claim):
+    """Another claim, judged by the runs that are there."""
+    comparison = compare(collect([maker.root]))
+    return judge([claim], comparison.rows, comparison.split, comparison.metric, comparison.convention)[0]
+
+
+def only(maker, claim, models, **options):
+    (judged,) = evidence(compared(maker, [claim], models, **options)).claims
+    return judged
+
+
+@pytest.mark.parametrize(
+    ("attention", "plain", "verdict"),
+    [
+        ((90, 91, 90), (90, 91, 90), "holds"),
+        ((90, 91, 90), (90, 90, 91), "holds"),
+        ((90, 91, 80), (89, 70, 83), "not distinguishable"),
+        ((95, 96, 95), (80, 80, 81), "does not hold"),
+        ((80, 80, 81), (95, 96, 95), "does not hold"),
+    ],
+)
+def test_alike_is_an_interval_within_the_margin(architectures, attention, plain, verdict):
+    alike = {"text": "Both are alike", "alike": [{"model": "attunet"}, {"model": "unet"}], "within": 0.004}
+    claim = only(architectures, alike, {"attunet": attention, "unet": plain})
+    assert claim.verdict == verdict
+    (rival,) = claim.rivals
+    assert rival.label == "unet"
+    assert "alike means within 0.004" in measured(claim)
+    # The same interval, and another margin.
+    wide = again(architectures, alike | {"within": 0.5})
+    assert wide.verdict == "holds"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"text": "x"},
+        {"text": "x", "better": {"model": "unet"}, "within": 0.1},
+        {"text": "x", "alike": [{"model": "unet"}, {"model": "attunet"}]},
+        {"text": "x", "alike": [{"model": "unet"}], "within": 0.1},
+        {"text": "x", "better": {}, "alike": [{"model": "unet"}, {"model": "attunet"}], "within": 0.1},
+    ],
+)
+def test_a_claim_that_says_neither_or_both_is_not_judged(architectures, wrong):
+    assert only(architectures, wrong, {"attunet": (90, 91), "unet": (80, 81)}).verdict == "not judged"
+
+
+@pytest.mark.parametrize(
+    ("attention", "plain", "verdict"),
+    [
+        ((95, 96, 95), (80, 80, 81), "holds"),
+        ((80, 80, 81), (95, 96, 95), "does not hold"),
+        ((90, 91, 80), (89, 70, 83), "not distinguishable"),
+        ((90, 91, 90), (90, 91, 90), "not distinguishable"),
+        # Each seed's difference is a pair: these spread widely, but together.
+        ((90, 60, 40), (80, 55, 38), "holds"),
+    ],
+)
+def test_the_verdict_is_that_of_a_paired_t_interval(architectures, attention, plain, verdict):
+    comparison = compared(architectures, [ATTENTION], {"attunet": attention, "unet": plain})
+    (claim,) = evidence(comparison).claims
+    assert (claim.verdict, claim.reason) == (verdict, "")
+    (rival,) = claim.rivals
+    first, second = ([dice(tp) for tp in tps] for tps in (attention, plain))
+    attunet, unet = comparison.rows
+    assert rival.difference.mean == pytest.approx(attunet.scores["dice"].mean - unet.scores["dice"].mean)
+    if attention != plain:
+        oracle = stats.ttest_rel(first, second).confidence_interval(0.95)
+        assert (rival.difference.low, rival.difference.high) == pytest.approx(tuple(oracle))
+    stream = io.StringIO()
+    print_comparison(comparison, Console(file=stream, width=240))
+    figures = f"{rival.difference.mean:+.4f} [{rival.difference.low:+.4f}, {rival.difference.high:+.4f}] over unet"
+    for text in (markdown_body(comparison), stream.getvalue()):
+        assert "Attention is better" in text
+        assert f"{figures} (3 seeds, 4 images of 2 groups)" in text
+    assert f"| Attention is better | {verdict} | {figures}" in markdown_body(comparison)
+
+
+def test_the_best_must_be_above_all_at_once(architectures):
+    tps = {"attunet": (95, 95, 96), "unet": (92, 93, 92), "segnet": (80, 80, 81), "fcn": (70, 71, 70)}
+    claim = only(architectures, BEST, tps)
+    assert [rival.label for rival in claim.rivals] == ["fcn", "segnet", "unet"]
+    assert claim.strongest.label == "unet"
+    first, second = ([dice(tp) for tp in tps[model]] for model in ("attunet", "unet"))
+    alone = stats.ttest_rel(first, second).confidence_interval(0.95)
+    together = stats.ttest_rel(first, second).confidence_interval(1 - 0.05 / 3)
+    assert alone.low > 0 > together.low
+    found = claim.strongest.difference
+    assert (found.low, found.high) == pytest.approx((together.low, together.high))
+    assert claim.verdict == "not distinguishable"
+    assert "each interval 98.3%" in measured(claim)
+    assert again(architectures, BEST | {"than": [{"model": "unet"}]}).verdict == "holds"
+
+
+def test_one_rival_above_refutes_the_best(architectures):
+    claim = only(architectures, BEST, {"attunet": (80, 81, 80), "unet": (83, 84, 83), "fcn": (99, 99, 82)})
+    fcn, unet = (rival.difference for rival in claim.rivals)
+    assert (fcn.mean < unet.mean, fcn.sign, unet.sign) == (True, 0, -1)
+    assert (claim.verdict, claim.strongest.label) == ("does not hold", "unet")
+
+
+def test_of_many_rivals_the_strongest_and_a_count_are_shown(architectures):
+    weak = {f"weak{index}": (40 + index, 41 + index, 40 + index) for index in range(4)}
+    claim = only(architectures, BEST, {"attunet": (95, 95, 95), "unet": (95, 94, 96), "top": (99, 99, 99)} | weak)
+    text = measured(claim)
+    assert claim.verdict == "does not hold"
+    assert text.startswith("of 6 rivals attunet is above 4 and below 1, not distinguishable from 1; strongest: -0.0")
+    assert "over top (3 seeds" in text
+    assert text.endswith("each interval 99.2%")
+
+
+def test_runs_that_are_missing_are_named(architectures):
+    missing = "no finished run of"
+    assert only(architectures, ATTENTION, {"attunet": (95, 96, 95)}).reason == f"{missing} model=unet"
+    assert again(architectures, BEST).reason == f"{missing} any other row"
+    assert again(architectures, ATTENTION | {"better": {"model": "fcn"}}).reason == f"{missing} model=fcn"
+    architectures("unet", 0, state="failed", reason="disk full")
+    architectures("fcn", 0, 50)
+    comparison = compare(collect([architectures.root]))
+    assert f"| Attention is better | cannot be judged: {missing} unet | – |" in markdown_body(comparison)
+    assert not any("Letters" in line for line in notes(comparison))
+    best = again(architectures, BEST)
+    assert (best.verdict, best.reason) == ("cannot be judged", f"{missing} unet")
+    assert [rival.label for rival in best.rivals] == ["fcn"]
+    assert best.confidence == 1 - 0.05 / 2
+    assert again(architectures, BEST | {"better": {"model": "unet"}}).reason == f"{missing} unet"
+
+
+def test_other_images_or_seeds_cannot_be_judged(architectures):
+    compared(architectures, [ATTENTION], {"unet": (80, 81, 80)}, images=6)
+    claim = only(architectures, ATTENTION, {"attunet": (95, 96, 95)})
+    assert claim.verdict == "cannot be judged"
+    assert claim.reason == "attunet and unet: the runs are scored on different images"
+
+
+def test_the_winner_is_one_row_and_no_rival_of_its_own(architectures):
+    architectures.comparison["factors"] = ["model", "optimizer.lr"]
+    for rate in (0.1, 0.01):
+        for seed in (0, 1):
+            architectures("attunet", seed, name=f"a{rate}{seed}", config={"optimizer.lr": rate})
+    compared(architectures, [], {"unet": (80, 81)})
+    claim = again(architectures, ATTENTION)
+    assert (claim.verdict, claim.reason) == ("cannot be judged", "2 rows are model=attunet")
+    one = {"better": {"model": "attunet", "optimizer.lr": 0.1}, "than": [{"model": "attunet"}, {"model": "unet"}]}
+    assert [rival.label for rival in again(architectures, ATTENTION | one).rivals] == [
+        "attunet, lr=0.01",
+        "unet, lr=0.001",
+    ]
+
+
+def test_one_seed_is_no_verdict(architectures):
+    claim = only(architectures, ATTENTION, {"attunet": (99,), "unet": (20,)})
+    assert claim.verdict == "cannot be judged"
+    assert claim.reason == "with one shared seed the interval is for these trained networks only"
+    assert "(1 seed, 4 images" in measured(claim)
+
+
+def test_one_group_is_no_verdict(architectures):
+    claim = only(architectures, ATTENTION, {"attunet": (95, 96), "unet": (80, 81)}, images=2)
+    assert claim.verdict == "cannot be judged"
+    assert "one group" in claim.reason
+    assert "[no interval] over unet (2 seeds, 2 images of 1 group)" in measured(claim)
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ([0.008, 0.05], "the interval overlaps the claimed 0.008 to 0.05"),
+        ([0.2, 0.3], "the interval lies below the claimed 0.2 to 0.3"),
+        ([0.002, 0.001], "the interval lies above the claimed 0.001 to 0.002"),
+    ],
+)
+def test_a_claimed_gain_is_compared_with_the_interval(architectures, by, said):
+    claim = only(architectures, ATTENTION | {"by": by}, {"attunet": (95, 96, 95), "unet": (80, 80, 81)})
+    assert (claim.verdict, measured(claim).endswith(said)) == ("holds", True)
+
+
+def test_claims_of_older_runs_are_shown_and_not_judged(architectures):
+    older = ["Attention helps", {"text": "It is best", "winner": "attunet"}]
+    comparison = compared(architectures, older, {"attunet": (95, 96), "unet": (80, 81)})
+    assert [claim.verdict for claim in evidence(comparison).claims] == ["not judged"] * 2
+    text = markdown_body(comparison)
+    assert "| Attention helps | not judged: it does not name who beats whom | – |" in text
+    assert "| It is best | not judged" in text
+    assert "Claims:" not in text
+
+
+def test_the_notes_say_what_was_tested_and_how(architectures):
+    said = " ".join(notes(compared(architectures, [ATTENTION], {"attunet": (95, 96), "unet": (80, 81)})))
+    assert "Letters: rows that share one cannot be told apart" in said
+    assert "mean difference in dice (test split)" in said
+
+
+def test_the_metric_and_convention_are_those_of_the_comparison(architectures):
+    architectures.comparison["metric"] = "iou_disc"
+    comparison = compared(architectures, [ATTENTION], {"attunet": (95, 96, 95), "unet": (80, 80, 81)})
+    ious = [np.mean([tp / (tp + 20) for tp in tps]) for tps in ((95, 96, 95), (80, 80, 81))]
+    assert evidence(comparison).claims[0].rivals[0].difference.mean == pytest.approx(ious[0] - ious[1])
+    assert "difference in iou disc" in markdown_body(comparison)
+
+
+def test_without_claims_nothing_is_said_of_them(architectures):
+    assert "claim" not in markdown_body(compared(architectures, [], {"attunet": (95, 96), "unet": (80, 81)}))
+    assert judge([], [], "test", "dice", Convention()) == ()

@@ -1,0 +1,176 @@
+"""Sweeps: one process a job, failures listed, finished jobs not repeated."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from omegaconf import OmegaConf
+
+from segbench.sweep import finished, launcher
+
+TINY = [
+    "data.subjects=8",
+    "data.slices=2",
+    "data.size=[32,32]",
+    "model.width=2",
+    "trainer.max_epochs=2",
+    "trainer.progress=lines",
+]
+
+
+@pytest.fixture
+def sweep(repository, tmp_path):
+    def command(*arguments):
+        script = str(repository / "src" / "run.py")
+        return [sys.executable, script, "-m", f"paths.outputs={tmp_path}", *TINY, "hydra.launcher.jobs=2", *arguments]
+
+    def run(*arguments):
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment, timeout=280)
+
+    run.command = command
+    return run
+
+
+def jobs_of(folder):
+    return json.loads((folder / "runs" / "sweep.json").read_text())["jobs"]
+
+
+def statuses(folder):
+    return {path.parent.name: json.loads(path.read_text()) for path in (folder / "runs").glob("*/status.json")}
+
+
+@pytest.mark.slow
+def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(sweep, tmp_path):
+    result = sweep("optimizer.lr=1e-3,1e30")
+    assert result.returncode == 1, result.stderr
+    jobs = jobs_of(tmp_path)
+    assert [job["exit_code"] for job in jobs].count(0) == 1
+    failed = [job for job in jobs if job["exit_code"]]
+    assert {job["exit_code"] for job in failed} == {4}
+    assert all("optimizer.lr" in job["reason"] for job in failed)
+    assert "sweep: 1 done (0 of them before), 1 failed" in result.stderr
+    assert result.stderr.count("failed: #") == 1
+    # The comparison is printed all the same, and says what is missing.
+    assert "1 of 2" in result.stdout or "failed" in result.stdout
+    environments = {(tmp_path / "runs" / job["directory"] / "console.log").exists() for job in jobs}
+    assert environments == {True}
+
+    # Started again: what is done is skipped, what failed is tried again.
+    again = sweep("optimizer.lr=1e-3,1e30")
+    assert again.returncode == 1
+    assert [job["skipped"] for job in jobs_of(tmp_path)].count(True) == 1
+    attempts = sorted(status["attempts"] for status in statuses(tmp_path).values())
+    assert attempts == [1, 2]
+
+    # What was trained on other files than are there now does not count as done.
+    done = next(job["directory"] for job in jobs_of(tmp_path) if job["skipped"])
+    record = tmp_path / "runs" / done / "run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"data_fingerprint": "of other files"}))
+    changed = sweep("seed=0", "optimizer.lr=1e-3")
+    assert changed.returncode == 1
+    assert [job["exit_code"] for job in jobs_of(tmp_path)].count(3) == 1
+    assert "the data files changed since this run began; start again with rerun=true" in changed.stderr
+    assert statuses(tmp_path)[done]["state"] == "done"
+
+
+@pytest.mark.slow
+def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(sweep, tmp_path):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    arguments = ["seed=0,1", "trainer.max_epochs=30", "hydra.launcher.jobs=1"]
+    process = subprocess.Popen(
+        sweep.command(*arguments), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    deadline = time.monotonic() + 120
+    victim = None
+    while victim is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+        for name, status in statuses(tmp_path).items():
+            if status["state"] == "running" and (tmp_path / "runs" / name / "checkpoints" / "last.ckpt").exists():
+                victim = name
+                os.kill(status["pid"], signal.SIGKILL)
+                break
+    _, log = process.communicate(timeout=200)
+    assert process.returncode == 1
+    assert "killed by SIGKILL" in log
+    assert sorted(job["exit_code"] for job in jobs_of(tmp_path)) == [0, 137]
+    assert statuses(tmp_path)[victim]["state"] == "failed"
+
+    again = sweep(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert [job["skipped"] for job in jobs_of(tmp_path)].count(True) == 1
+    log = (tmp_path / "runs" / victim / "train.log").read_text()
+    assert "going on from" in log
+
+
+def test_a_sweep_with_one_bad_value_starts_nothing(sweep, tmp_path):
+    result = sweep("optimizer.lr=1e-3,-1")
+    assert result.returncode == 2
+    assert "optimizer.lr=-1" in result.stderr
+    assert not list((tmp_path / "runs").glob("*/status.json"))
+
+
+def test_a_stopped_sweep_stops_its_jobs(sweep, tmp_path):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        sweep.command("seed=0,1", "trainer.max_epochs=500"), stderr=subprocess.PIPE, text=True, env=environment
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and len(list((tmp_path / "runs").glob("*/checkpoints/last.ckpt"))) < 2:
+        time.sleep(0.1)
+    process.terminate()
+    process.communicate(timeout=100)
+    assert process.returncode == 143
+    for status in statuses(tmp_path).values():
+        assert (status["state"], status["exit_code"]) == ("failed", 143)
+        with pytest.raises(ProcessLookupError):
+            os.kill(status["pid"], 0)
+
+
+def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_trained_again(
+    sweep, tmp_path, repository
+):
+    assert sweep("seed=0").returncode == 0
+    (name,) = (path.parent.name for path in (tmp_path / "runs").glob("*/status.json"))
+    (tmp_path / "runs").rename(tmp_path / "earlier")
+    result = sweep("seed=0")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "runs" / name).is_symlink()
+    assert [job["skipped"] for job in jobs_of(tmp_path)] == [True]
+    assert list((tmp_path / "runs" / "comparison" / "tensorboard").glob("events.*"))
+    assert statuses(tmp_path)[name]["attempts"] == 1
+    assert name in result.stdout or "1 of 1" in result.stdout
+
+
+def job_in(folder, number):
+    config = OmegaConf.create({"rerun": False, "paths": {"outputs": str(folder)}})
+    return launcher._Job(number, [], config, folder / "runs" / f"job{number}")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
+    started = launcher.subprocess.Popen
+
+    def popen(command, **options):
+        if "job0" in command[-1]:
+            raise OSError(11, "Resource temporarily unavailable")
+        return started([sys.executable, "-c", ""], **options)
+
+    done_before = finished.done_before
+
+    def full(directory, config):
+        if directory.name == "job1":
+            raise OSError(28, "No space left on device", str(directory))
+        return done_before(directory, config)
+
+    monkeypatch.setattr(launcher.subprocess, "Popen", popen)
+    monkeypatch.setattr(finished, "done_before", full)
+    sweep = [job_in(tmp_path, number) for number in range(4)]
+    launcher.ProcessesLauncher(jobs)._run_all(sweep)
+    assert [job.outcome["exit_code"] for job in sweep] == [74, 74, 0, 0]
+    assert "Resource temporarily unavailable" in sweep[0].outcome["reason"]
+    assert "No space left on device" in sweep[1].outcome["reason"]
