@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from segbench.callbacks import draw_weights, weights
+from segbench.callbacks import draw_weights, weight_map
 
 
 def data_of(*borders):
@@ -28,8 +28,8 @@ def data_of(*borders):
 @pytest.fixture
 def drawn(monkeypatch):
     found = []
-    real = weights.draw_weight_map
-    monkeypatch.setattr(weights, "draw_weight_map", lambda *values: found.append(values) or real(*values))
+    real = weight_map.draw_weight_map
+    monkeypatch.setattr(weight_map, "draw_weight_map", lambda *values: found.append(values) or real(*values))
     return found
 
 

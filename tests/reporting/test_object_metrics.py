@@ -264,7 +264,7 @@ def test_nothing_to_find_has_no_distance_where_it_is_worth_nothing(drawn):
 
 def test_runs_without_objects_are_refused_in_one_line(drawn):
     plain = replace(drawn, columns={})
-    with pytest.raises(ConfigError, match="comparison.metric: no object_dice, .* no column object_area_truth"):
+    with pytest.raises(ConfigError, match="comparison.metric: no object_dice, .* no column object_dice_truth"):
         derive(plain, "object_dice", Convention())
     assert np.isnan(image_values(plain, "object_dice", Convention())).all()
     assert derive(plain, "dice", Convention()) == derive(drawn, "dice", Convention())

@@ -112,7 +112,7 @@ def test_a_class_without_objects_is_in_no_mean(empty, reduction):
         assert np.isnan(class_scores(values, name, convention)[[0, 2]]).all()
         assert np.array_equal(image_scores(values, name, convention), image_scores(values[:, :2], name, convention))
     distance = np.full((2, 3, 4), np.nan)
-    distance[:, 1] = [[1, 1, 3, 3], [1, 1, 5, 5]]
+    distance[:, 1] = [[3, 1, 3, 1], [5, 1, 5, 1]]
     assert mean_score(distance, "object_hausdorff", convention) == 4
 
 

@@ -1,15 +1,16 @@
-"""Scores from further columns beside the counts of pixels: objects found, and how well.
+"""Scores of an image from further columns beside the counts of pixels: objects found, distances between surfaces.
 
 A column holds what adds up over images, as counts do, so each score follows from sums: of one image's columns the
-image's score, of their sums over all images the pooled one. A new score is an entry here and a function that fills its
-columns (:mod:`segbench.scores.objects` and :mod:`segbench.scores.seg` have such); what stores, checks, averages and
-compares them reads this table.
+image's score, of their sums over all images the pooled one. What a score is made of is declared, not programmed
+(:class:`ColumnScore`), and the declaration is stored with the run's scores: whatever reads, checks, averages and
+compares them needs nothing else, and runs no code to do so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,63 +19,144 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Ratio:
+    """A quotient of two sums of columns, each column with a factor.
+
+    Attributes:
+        numerator: Column to factor.
+        denominator: Column to factor.
+    """
+
+    numerator: Mapping[str, float]
+    denominator: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class ColumnScore:
     """A score of one class from columns that add up over images.
 
     Attributes:
-        title: What figures call it.
-        columns: Names of the K columns that it is made of.
-        score: From them, (...,K), to the score, (...); NaN where there is nothing to score.
+        name: What configurations and tables call it, ``object_f1`` say.
+        title: What figures call it, ``object F1`` say.
+        ratios: What it is the mean of. Of a ratio whose denominator is 0 nothing is known: an arithmetic mean leaves it
+            out, a harmonic one is then unknown too. Without any the score is NaN: there is nothing to score.
+        mean: ``arithmetic``, or ``harmonic``, as the F1 score is of precision and recall; of one ratio both are it.
         lower_is_better: Whether it is a distance, 0 at best and without an upper end, rather than a share of 0 to 1.
         unit: Of a distance.
+        empty: What a class that only truth or only prediction has scores, as a note to the convention.
     """
 
+    name: str
     title: str
-    columns: tuple[str, ...]
-    score: Callable[[Floats], Floats]
+    ratios: tuple[Ratio, ...]
+    mean: Literal["arithmetic", "harmonic"] = "arithmetic"
     lower_is_better: bool = False
     unit: str = ""
+    empty: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the K columns that it is made of, each once."""
+        parts = [part for ratio in self.ratios for part in (ratio.numerator, ratio.denominator)]
+        return tuple(dict.fromkeys(column for part in parts for column in part))
+
+    @property
+    def largest(self) -> float:
+        """The most that it can be: 1 for a share, infinity for a distance."""
+        return np.inf if self.lower_is_better else 1.0
+
+    def score(self, terms: Floats) -> Floats:
+        """Return the score (...) from the columns (...,K), in their order; NaN where there is nothing to score."""
+        values = np.stack([self._ratio(terms, ratio) for ratio in self.ratios], axis=-1)
+        if self.mean == "harmonic":
+            # The harmonic mean with a 0 is 0.
+            with np.errstate(divide="ignore"):
+                return values.shape[-1] / (1 / values).sum(axis=-1)
+        known = ~np.isnan(values)
+        return _quotient(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
+
+    def _ratio(self, terms: Floats, ratio: Ratio) -> Floats:
+        return _quotient(self._sum(terms, ratio.numerator), self._sum(terms, ratio.denominator))
+
+    def _sum(self, terms: Floats, part: Mapping[str, float]) -> Floats:
+        return terms @ np.array([part.get(column, 0.0) for column in self.columns])
 
 
-def _share(numerator: Floats, denominator: Floats) -> Floats:
+def _quotient(numerator: Floats, denominator: Any) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(denominator > 0, numerator / denominator, np.nan)
 
 
-def object_f1(terms: Floats) -> Floats:
-    """2 TP / (2 TP + FP + FN) in objects, the harmonic mean of precision and recall; NaN without any object."""
-    tp, fp, fn = np.moveaxis(terms, -1, 0)
-    return _share(2 * tp, 2 * tp + fp + fn)
+@dataclass(frozen=True)
+class Region:
+    """One class of one image or volume, as truth and prediction have it; axes (H,W), of a volume (D,H,W).
 
-
-def seg(terms: Floats) -> Floats:
-    """Mean Jaccard index of the reference cells with the cells that cover them; NaN without any reference cell."""
-    return _share(terms[..., 0], terms[..., 1])
-
-
-def both_sides(terms: Floats) -> Floats:
-    """Mean of the area-weighted means over truth and over predicted objects; of one side alone if the other is empty.
-
-    Args:
-        terms: (...,4): areas of the truth and of the predicted objects, then area times value summed over each.
+    Attributes:
+        truth: Where the truth has the class.
+        predicted: Where the prediction has it.
+        known: Where the truth is labelled; elsewhere neither of the others is set.
+        spacing: Size of a pixel along each axis, in the data's unit of length (1 where that is the pixel).
+        instances: Which object of the class each pixel belongs to, 0 for none, where the data set tells it; None for
+            connected components.
     """
-    sides = _share(terms[..., 2:], terms[..., :2])
-    known = ~np.isnan(sides)
-    return _share(np.where(known, sides, 0.0).sum(axis=-1), known.sum(axis=-1))
+
+    truth: NDArray[np.bool_]
+    predicted: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    spacing: tuple[float, ...]
+    instances: NDArray[np.integer[Any]] | None = None
+
+
+class ScoreColumns(Protocol):
+    """What fills columns, image by image, in the final evaluation, and declares the scores that follow from them.
+
+    One is a class of its own in one file, which a configuration names in ``scores`` by ``_target_``, or which a data
+    module brings along.
+    """
+
+    def declare(self, unit: str) -> Sequence[ColumnScore]:
+        """Return the scores.
+
+        Args:
+            unit: The data's unit of length, ``px`` or ``mm``.
+        """
+
+    def scored_classes(self, data: Any) -> Sequence[str]:
+        """Return the names of the classes of a data module that are scored; none where it has nothing to score."""
+
+    def terms(self, region: Region) -> Mapping[str, float]:
+        """Return the value of every column of the declared scores for one class of an image."""
 
 
 _AREAS = ("object_area_truth", "object_area_predicted")
+
+
+def _both_sides(name: str) -> tuple[Ratio, ...]:
+    """Return the area-weighted means over truth and over predicted objects."""
+    return tuple(
+        Ratio({f"object_{name}_{side}": 1}, {area: 1})
+        for side, area in zip(("truth", "predicted"), _AREAS, strict=True)
+    )
+
+
 COLUMN_SCORES: dict[str, ColumnScore] = {
-    "object_f1": ColumnScore("object F1", ("object_tp", "object_fp", "object_fn"), object_f1),
-    "object_dice": ColumnScore("object Dice", (*_AREAS, "object_dice_truth", "object_dice_predicted"), both_sides),
-    "object_hausdorff": ColumnScore(
-        "object Hausdorff distance in px",
-        (*_AREAS, "object_hausdorff_truth", "object_hausdorff_predicted"),
-        both_sides,
-        lower_is_better=True,
-        unit="px",
-    ),
-    "seg": ColumnScore("SEG", ("seg_sum", "seg_cells"), seg),
+    score.name: score
+    for score in (
+        ColumnScore(
+            "object_f1",
+            "object F1",
+            (Ratio({"object_tp": 2}, {"object_tp": 2, "object_fp": 1, "object_fn": 1}),),
+        ),
+        ColumnScore("object_dice", "object Dice", _both_sides("dice")),
+        ColumnScore(
+            "object_hausdorff",
+            "object Hausdorff distance in px",
+            _both_sides("hausdorff"),
+            lower_is_better=True,
+            unit="px",
+        ),
+        ColumnScore("seg", "SEG", (Ratio({"seg_sum": 1}, {"seg_cells": 1}),)),
+    )
 }
 # Every column, each once.
 SCORE_COLUMNS = tuple(dict.fromkeys(column for score in COLUMN_SCORES.values() for column in score.columns))
