@@ -42,7 +42,8 @@ def score_name(metric: str) -> str:
     """Return a metric as figures write it: ``dice_left ventricle`` as ``Dice left ventricle``."""
     for name, score in COLUMN_SCORES.items():
         if metric == name or metric.startswith(f"{name}_"):
-            return f"{score.title} {metric[len(name) + 1 :]}".strip()
+            unit = f" in {score.unit}" if score.unit else ""
+            return f"{score.title} {metric[len(name) + 1 :]}".strip() + unit
     name, _, label = metric.partition("_")
     return f"{SCORE_NAMES[name]} {label}".strip() if name in SCORE_NAMES else metric.replace("_", " ")
 

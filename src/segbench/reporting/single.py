@@ -14,7 +14,7 @@ from segbench.runs.files import read_json
 from segbench.runs.split_counts import SplitCounts, read_counts
 from segbench.runs.split_labels import SplitLabels, derive_label_score
 from segbench.scores import Convention, class_scores, mean_score
-from segbench.scores.columns import COLUMN_SCORES, ColumnScore
+from segbench.scores.columns import COLUMN_SCORES
 from segbench.scores.labels import LABEL_CONVENTION
 
 _SCORES = ("dice", "iou", "sensitivity", "specificity", "precision")
@@ -78,15 +78,14 @@ def _object_scores(split: SplitCounts, convention: Convention) -> str:
     """Return the scores of objects in words; empty for data without."""
     found = {name: score for name, score in COLUMN_SCORES.items() if split.has(name)}
     return ", ".join(
-        f"{_short(score)} {_figure(mean_score(split.values(name), name, convention))} {score.unit}".rstrip()
+        f"{_short(score.title)} {_figure(mean_score(split.values(name), name, convention))} {score.unit}".rstrip()
         for name, score in found.items()
     )
 
 
-def _short(score: ColumnScore) -> str:
-    """Return a title without what the line says already: ``object Hausdorff distance in px`` as ``Hausdorff``."""
-    words = score.title.removeprefix("object ")
-    return words.removesuffix(f" distance in {score.unit}") if score.unit else words
+def _short(title: str) -> str:
+    """Return a title without what the line says already: ``object Hausdorff distance`` as ``Hausdorff``."""
+    return title.removeprefix("object ").removesuffix(" distance")
 
 
 def _print_labels(title: str, labels: SplitLabels, console: Console) -> None:

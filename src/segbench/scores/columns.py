@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +37,16 @@ class ColumnScore:
 
     Attributes:
         name: What configurations and tables call it, ``object_f1`` say.
-        title: What figures call it, ``object F1`` say.
+        title: What figures call it, ``object F1`` say, without its unit.
         ratios: What it is the mean of. Of a ratio whose denominator is 0 nothing is known: an arithmetic mean leaves it
-            out, a harmonic one is then unknown too. Without any the score is NaN: there is nothing to score.
+            out; a harmonic one is 0 if another ratio is, whatever this one would be, else unknown too. Without any the
+            score is NaN.
         mean: ``arithmetic``, or ``harmonic``, as the F1 score is of precision and recall; of one ratio both are it.
         lower_is_better: Whether it is a distance, 0 at best and without an upper end, rather than a share of 0 to 1.
         unit: Of a distance.
         empty: What a class that only truth or only prediction has scores, as a note to the convention.
+        left_out: Column that counts the images whose class is left out on purpose, if there is such: of them the score
+            is unknown, and not that of an image which has nothing to score.
     """
 
     name: str
@@ -53,12 +56,14 @@ class ColumnScore:
     lower_is_better: bool = False
     unit: str = ""
     empty: str = ""
+    left_out: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the K columns that it is made of, each once."""
         parts = [part for ratio in self.ratios for part in (ratio.numerator, ratio.denominator)]
-        return tuple(dict.fromkeys(column for part in parts for column in part))
+        names = [column for part in parts for column in part]
+        return tuple(dict.fromkeys([*names, self.left_out] if self.left_out else names))
 
     @property
     def largest(self) -> float:
@@ -69,11 +74,16 @@ class ColumnScore:
         """Return the score (...) from the columns (...,K), in their order; NaN where there is nothing to score."""
         values = np.stack([self._ratio(terms, ratio) for ratio in self.ratios], axis=-1)
         if self.mean == "harmonic":
-            # The harmonic mean with a 0 is 0.
             with np.errstate(divide="ignore"):
-                return values.shape[-1] / (1 / values).sum(axis=-1)
+                found = values.shape[-1] / (1 / values).sum(axis=-1)
+            return np.where((values == 0).any(axis=-1), 0.0, found)
         known = ~np.isnan(values)
         return _quotient(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
+
+    def nothing_to_score(self, terms: Floats) -> NDArray[np.bool_]:
+        """Say where (...) the columns (...,K) hold nothing, for most scores: neither truth nor prediction has it."""
+        parts = [ratio.denominator for ratio in self.ratios] + ([{self.left_out: 1}] if self.left_out else [])
+        return np.all([self._sum(terms, part) == 0 for part in parts], axis=0)
 
     def _ratio(self, terms: Floats, ratio: Ratio) -> Floats:
         return _quotient(self._sum(terms, ratio.numerator), self._sum(terms, ratio.denominator))
@@ -87,9 +97,11 @@ def _quotient(numerator: Floats, denominator: Any) -> Floats:
         return np.where(denominator > 0, numerator / denominator, np.nan)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Region:
     """One class of one image or volume, as truth and prediction have it; axes (H,W), of a volume (D,H,W).
+
+    Two are equal only if they are the same object, so that what several scores need of one is computed once.
 
     Attributes:
         truth: Where the truth has the class.
@@ -106,13 +118,24 @@ class Region:
     spacing: tuple[float, ...]
     instances: NDArray[np.integer[Any]] | None = None
 
+    @property
+    def diagonal(self) -> float:
+        """The largest distance of two pixels of the image or volume, in the unit of ``spacing``."""
+        sides = (np.array(self.truth.shape) - 1) * self.spacing
+        return float(np.sqrt((sides**2).sum()))
+
 
 class ScoreColumns(Protocol):
     """What fills columns, image by image, in the final evaluation, and declares the scores that follow from them.
 
     One is a class of its own in one file, which a configuration names in ``scores`` by ``_target_``, or which a data
     module brings along.
+
+    Attributes:
+        dimensions: Of what it can score: 2 for images, 3 for volumes.
     """
+
+    dimensions: ClassVar[tuple[int, ...]]
 
     def declare(self, unit: str) -> Sequence[ColumnScore]:
         """Return the scores.
@@ -125,7 +148,10 @@ class ScoreColumns(Protocol):
         """Return the names of the classes of a data module that are scored; none where it has nothing to score."""
 
     def terms(self, region: Region) -> Mapping[str, float]:
-        """Return the value of every column of the declared scores for one class of an image."""
+        """Return the value of every column of the declared scores for one class of an image: finite, 0 or more.
+
+        All are 0 where neither truth nor prediction has the class.
+        """
 
 
 _AREAS = ("object_area_truth", "object_area_predicted")
@@ -150,7 +176,7 @@ COLUMN_SCORES: dict[str, ColumnScore] = {
         ColumnScore("object_dice", "object Dice", _both_sides("dice")),
         ColumnScore(
             "object_hausdorff",
-            "object Hausdorff distance in px",
+            "object Hausdorff distance",
             _both_sides("hausdorff"),
             lower_is_better=True,
             unit="px",

@@ -144,18 +144,16 @@ def score_values(values: Any, name: str, convention: Convention) -> Floats:
         return fill_empty(SCORES[name](values), convention)
     score = COLUMN_SCORES[name]
     found = score.score(values)
-    if score.lower_is_better:
-        # Of a distance 0 is the best and nothing the worst: what is to be worth nothing is left out.
-        filled = found if convention.empty == "zero" else fill_empty(found, convention, 0.0)
-    else:
-        filled = fill_empty(found, convention)
-    # A class that is not made of objects is not one that has none: it stays without a score.
-    return np.where(np.isnan(values).any(axis=-1), np.nan, filled)
+    # Of a distance 0 is the best and nothing the worst: what is to be worth nothing is left out.
+    skipped = score.lower_is_better and convention.empty == "zero"
+    filled = found if skipped else fill_empty(found, convention, 0.0 if score.lower_is_better else 1.0)
+    # A class that is not scored (NaN) or left out on purpose is not one that has nothing: it stays without a score.
+    return np.where(score.nothing_to_score(values), filled, found)
 
 
 def first_class(name: str, convention: Convention) -> int:
-    """Return the first class of the mean over classes; background has no further columns, as it has no objects."""
-    return 1 if name in COLUMN_SCORES else convention.first
+    """Return the first class of the mean over classes; classes without further columns, as a background, drop out."""
+    return 0 if name in COLUMN_SCORES else convention.first
 
 
 def pixel_accuracy(counts: Counts) -> Floats:
