@@ -90,7 +90,7 @@ def prepare(
             callbacks.CostMeter(),
             callbacks.Curves(folder / "metrics.csv", cfg.trainer.log_every_n_steps),
             *(build(f"callbacks.{name}", cfg) for name in cfg.callbacks),
-            callbacks.VolumeScores(data),
+            callbacks.VolumeScores(data, callbacks.ColumnScorer(data, [])),
             callbacks.RunCheckpoints(checkpoints, monitor, monitor_mode(monitor), minutes=minutes),
             *also,
         ],

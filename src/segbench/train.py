@@ -28,6 +28,7 @@ from segbench.configuration.combinations import (
 )
 from segbench.configuration.resolvers import monitor_mode
 from segbench.configuration.schema import validate
+from segbench.configuration.scores import build_scores
 from segbench.data.base import ImageData
 from segbench.data.loader import Draw
 from segbench.data.segmentation import SegmentationData
@@ -40,6 +41,7 @@ from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import atomic_open, write_json, write_text
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
 from segbench.runs.split_counts import BACKGROUND
+from segbench.scores.columns import ScoreColumns
 from segbench.tasks import SegmentationTask
 from segbench.tasks.base import Task
 from segbench.tasks.initialisation import freeze, load_weights
@@ -96,31 +98,40 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     )
     if not cfg.rerun:
         _begin(cfg, run, identity)
-    quiet_lightning()
-    check_precision(cfg)
-    if cfg.trainer.threads:
-        torch.set_num_threads(cfg.trainer.threads)
-
+    _prepare_torch(cfg)
     data = build_data(cfg)
     restored = not cfg.rerun and newest_good(run.checkpoints)[0] is not None
     task = build_task(cfg, data, restored)
-    if isinstance(task.loss, PixelWeights):
-        data.pixel_weights = task.loss
-    data.setup()
+    scores = build_scores(cfg, data)
+    _read(data, task)
     if cfg.rerun:
         # Not before parts and data are known to be good: a refusal must not cost what was finished.
         run.clear()
         _begin(cfg, run, identity)
     run.begin_sources(run_inputs.find_sources(run, data, cfg))
-    task.loss.prepare(torch.from_numpy(data.class_pixels))
     task.extra_state = _extra_state(cfg, data)
 
     loggers, summary = list[Logger](), None
     try:
         loggers = tracking.build_loggers(cfg, run.path, identity)
-        summary = _fit_and_evaluate(cfg, run, data, task, loggers)
+        summary = _fit_and_evaluate(cfg, run, data, task, scores, loggers)
     finally:
         tracking.finish(loggers, summary)
+
+
+def _prepare_torch(cfg: DictConfig) -> None:
+    quiet_lightning()
+    check_precision(cfg)
+    if cfg.trainer.threads:
+        torch.set_num_threads(cfg.trainer.threads)
+
+
+def _read(data: ImageData, task: Task[Any]) -> None:
+    """Read the data, with weights of pixels where the loss asks for them, and tell the loss of its classes."""
+    if isinstance(task.loss, PixelWeights):
+        data.pixel_weights = task.loss
+    data.setup()
+    task.loss.prepare(torch.from_numpy(data.class_pixels))
 
 
 def _begin(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
@@ -185,7 +196,12 @@ def build_data(cfg: DictConfig) -> ImageData:
 
 
 def _fit_and_evaluate(
-    cfg: DictConfig, run: RunDirectory, data: ImageData, task: Task[Any], loggers: list[Any]
+    cfg: DictConfig,
+    run: RunDirectory,
+    data: ImageData,
+    task: Task[Any],
+    scores: list[ScoreColumns],
+    loggers: list[Any],
 ) -> dict[str, Any]:
     cost = callbacks.CostMeter()
     # As trained: of a larger image, the crop.
@@ -194,29 +210,15 @@ def _fit_and_evaluate(
     if cfg.trainer.compile:
         # Not before its operations are counted: torch gives up, without a word, on a network first seen by the counter.
         task.network.compile()
-    checkpoints = callbacks.RunCheckpoints(
-        run.checkpoints,
-        cfg.trainer.monitor,
-        monitor_mode(cfg.trainer.monitor),
-        minutes=cfg.trainer.checkpoint_minutes,
-        every_n_steps=cfg.trainer.checkpoint_every_n_steps,
-    )
+    checkpoints = _checkpoints(cfg, run)
     extra = _further_callbacks(cfg, run, data)
-    trainer = build_trainer(
-        cfg,
-        loggers,
-        [
-            *(cost, callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps)),
-            *(*extra, callbacks.VolumeScores(data), callbacks.ObjectScores(data), checkpoints),
-        ],
-    )
+    curves = callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps)
+    trainer = build_trainer(cfg, loggers, [cost, curves, *extra, *_scoring(data, scores), checkpoints])
     _fit(run, data, task, trainer, checkpoints)
     splits = _evaluate(data, task, trainer, checkpoints)
     _write_scores(run, task, data)
-    scores = {split: task.final_scores(table) for split, table in task.evaluation.items()}
     summary = {
-        "scores": scores,
-        "convention": task.convention.describe({name for found in scores.values() for name in found}),
+        **_final_scores(task),
         "best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1},
         "epochs": trainer.current_epoch,
         "cost": cost.report(trainer, task),
@@ -233,6 +235,22 @@ def _fit_and_evaluate(
             item.draw(task, data, splits[-1], run.figures / "predictions.png", loggers, trainer.global_step)
     callbacks.draw_weights(data, run.figures / "weights.png")
     return summary
+
+
+def _checkpoints(cfg: DictConfig, run: RunDirectory) -> callbacks.RunCheckpoints:
+    return callbacks.RunCheckpoints(
+        run.checkpoints,
+        cfg.trainer.monitor,
+        monitor_mode(cfg.trainer.monitor),
+        minutes=cfg.trainer.checkpoint_minutes,
+        every_n_steps=cfg.trainer.checkpoint_every_n_steps,
+    )
+
+
+def _scoring(data: ImageData, scores: list[ScoreColumns]) -> list[pl.Callback]:
+    """Return what adds to the counts of the final evaluation: further columns, and those of whole volumes."""
+    scorer = callbacks.ColumnScorer(data, scores)
+    return [callbacks.VolumeScores(data, scorer), callbacks.ColumnScores(data, scorer)]
 
 
 def _further_callbacks(cfg: DictConfig, run: RunDirectory, data: ImageData) -> list[pl.Callback]:
@@ -289,7 +307,17 @@ def _resume_point(run: RunDirectory) -> Path | None:
     return path
 
 
-def _write_scores(run: RunDirectory, task: Task[Any], data: ImageData) -> None:
+def _final_scores(task: Task[Any]) -> dict[str, Any]:
+    """Return the scores of every split for the summary, and how they came about."""
+    scores = {split: task.final_scores(table) for split, table in task.evaluation.items()}
+    return {
+        "scores": scores,
+        "convention": task.convention.describe({name for found in scores.values() for name in found}),
+    }
+
+
+def _scores_table(task: Task[Any], data: ImageData) -> pd.DataFrame:
+    """Return the rows of the scores file."""
     groups = {record.id: record.group for record in data.records}
     if isinstance(data, SegmentationData):
         groups |= {volume.id: volume.group for split in data.splits for volume in data.volume_slices(split)}
@@ -298,8 +326,12 @@ def _write_scores(run: RunDirectory, task: Task[Any], data: ImageData) -> None:
     if not data.background:
         # Only then, so that the files of other data stay as they were; reports take what says nothing for True.
         frames = [frame.assign(**{BACKGROUND: False}) for frame in frames]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _write_scores(run: RunDirectory, task: Task[Any], data: ImageData) -> None:
     with atomic_open(run.scores) as stream:
-        pd.concat(frames, ignore_index=True).to_parquet(stream)
+        _scores_table(task, data).to_parquet(stream)
 
 
 def _extra_state(cfg: DictConfig, data: ImageData) -> dict[str, Any]:

@@ -13,13 +13,19 @@ from segbench.tasks import SegmentationTask
 class Cells:
     """As much of a data module as the checks read."""
 
-    name, task = "cells", "segmentation"
+    name, task, unit = "cells", "segmentation", "px"
     class_names = ("background", "cell", "cell border")
+    foreground = class_names[1:]
+
+    def score_columns(self):
+        return ()
 
 
 def settings(monitor="val/loss", metric="dice"):
     trainer = {"monitor": monitor, "early_stopping": 10}
-    return OmegaConf.create({"trainer": trainer, "data": {}, "scheduler": None, "comparison": {"metric": metric}})
+    return OmegaConf.create(
+        {"trainer": trainer, "data": {}, "scheduler": None, "scores": {}, "comparison": {"metric": metric}}
+    )
 
 
 def test_the_iou_of_a_class_can_be_monitored():

@@ -157,11 +157,11 @@ def test_pooled_over_images(region, score_of):
 
 
 def test_an_option_that_there_is_not_is_refused():
-    with pytest.raises(ValueError, match="empty=zero: choose penalty or skip"):
+    with pytest.raises(ValueError, match="empty must be penalty or skip, got zero"):
         HD95(empty="zero")
     for tolerance in (-1.0, float("inf"), float("nan")):
         for score in (NSD, BoundaryF1):
-            with pytest.raises(ValueError, match="tolerance=.*must be a distance of 0 or more"):
+            with pytest.raises(ValueError, match="tolerance must be a distance of 0 or more"):
                 score(tolerance)
 
 
@@ -185,6 +185,7 @@ def test_monai_has_the_same_numbers(region, score_of, blobs, shape, spacing, see
         assert score_of(NSD(tolerance), ours) == pytest.approx(nsd, rel=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:the prediction of class")
 def test_where_monai_differs(region, score_of):
     """Of a class that one side alone has MONAI says infinite or nothing, and of NSD 0, as here."""
     some, none = np.zeros((9, 9), bool), np.zeros((9, 9), bool)

@@ -1,10 +1,10 @@
 """What happens beside the training step: checkpoints, curves, costs, pictures, progress."""
 
 from segbench.callbacks.checkpoints import LAST_EPOCH, RunCheckpoints
+from segbench.callbacks.column_scores import ColumnScorer, ColumnScores
 from segbench.callbacks.cost import CostMeter
 from segbench.callbacks.curriculum import CurriculumStages
 from segbench.callbacks.curves import Curves
-from segbench.callbacks.objects import ObjectScores
 from segbench.callbacks.panels import PredictionPanels
 from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
@@ -14,10 +14,11 @@ from segbench.callbacks.weight_map import draw_weights
 
 __all__ = [
     "LAST_EPOCH",
+    "ColumnScorer",
+    "ColumnScores",
     "CostMeter",
     "CurriculumStages",
     "Curves",
-    "ObjectScores",
     "PredictionPanels",
     "ResumableEarlyStopping",
     "RunCheckpoints",

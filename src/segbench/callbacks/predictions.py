@@ -125,5 +125,5 @@ def _instances(data: Any) -> Callable[[str], NDArray[Any] | None]:
     """Return what tells the objects of an image, as the annotators drew them, by its id; None where nobody does."""
     if not isinstance(data, ObjectData):
         return lambda _: None
-    records = {record.id: record for record in data.records}  # type: ignore[attr-defined]  # of the data module
+    records = {record.id: record for record in data.records}
     return lambda name: data.instances(records[name]) if name in records else None

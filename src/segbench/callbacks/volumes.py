@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 
+from segbench.callbacks.column_scores import ColumnScorer
 from segbench.data.base import ImageData
 from segbench.data.loader import images_per_batch
 from segbench.data.segmentation import SegmentationData
@@ -28,10 +30,11 @@ class VolumeScores(pl.Callback):
 
     Args:
         data: The data module, set up.
+        scorer: What fills the columns of further scores.
     """
 
-    def __init__(self, data: ImageData) -> None:
-        self.data = data
+    def __init__(self, data: ImageData, scorer: ColumnScorer) -> None:
+        self.data, self.scorer = data, scorer
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the volumes of every split that was scored by slices."""
@@ -48,17 +51,23 @@ class VolumeScores(pl.Callback):
                 continue
             table = task.evaluation[split + self.data.whole_suffix] = CountsTable()
             for volume in volumes:
-                images = torch.stack([self.data.scored(split)[position]["image"] for position in volume.positions])
-                together = images_per_batch(self.data.batch_size, self.data.scored(split))
-                found = predict_probabilities(task, images, trainer.precision, together)
-                restored = [volume.plane.restore(part) for part in found.numpy()]
-                prediction = torch.from_numpy(np.stack(restored).argmax(axis=1))
-                truth = torch.from_numpy(volume.truth().astype(np.int64))
+                truth, prediction = volume.truth().astype(np.int64), self._predict(task, trainer, split, volume)
                 # One image a volume: slices below each other.
-                confusion = confusion_matrices(
-                    prediction.flatten(0, 1)[None], truth.flatten(0, 1)[None], self.data.num_classes, task.ignore_index
-                )
+                found, wanted = (torch.from_numpy(part.reshape(1, -1, part.shape[-1])) for part in (prediction, truth))
+                confusion = confusion_matrices(found, wanted, self.data.num_classes, task.ignore_index)
                 table.add([volume.id], confusion, volume.plane.source)
+                if len(volume.spacing) == 2:
+                    truth, prediction = truth[0], prediction[0]
+                if columns := self.scorer.columns(truth, prediction, volume.spacing):
+                    table.add_columns(columns)
+
+    def _predict(self, task: Any, trainer: pl.Trainer, split: str, volume: VolumeSlices) -> NDArray[np.int64]:
+        """Return the likeliest class of every voxel of a volume on its own grid, int64 (Z,H,W)."""
+        scored = self.data.scored(split)
+        images = torch.stack([scored[position]["image"] for position in volume.positions])
+        together = images_per_batch(self.data.batch_size, scored)
+        found = predict_probabilities(task, images, trainer.precision, together)
+        return np.stack([volume.plane.restore(part).argmax(axis=0) for part in found.numpy()])
 
 
 def _untouched(volumes: Sequence[VolumeSlices], ids: Sequence[str]) -> bool:

@@ -10,11 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from segbench import callbacks
 from segbench.augmentation import Curriculum
+from segbench.configuration.scores import build_scores, column_metrics, how_to_add
 from segbench.data.base import ImageData
-from segbench.data.objects import scored_classes
 from segbench.errors import ConfigError
 from segbench.losses import CrossEntropy
-from segbench.scores.columns import COLUMN_SCORES
 from segbench.scores.derive import OVERALL_SCORES, SCORES
 from segbench.scores.labels import ACCURACY, CLASS_SCORES
 from segbench.suggest import nearest
@@ -117,22 +116,22 @@ def check_metric(cfg: DictConfig, data: ImageData) -> None:
     """
     if cfg.comparison is None:
         return
-    objects = scored_classes(data)
-    whole = [*SCORES, *OVERALL_SCORES, *(COLUMN_SCORES if objects else ())]
-    scores = whole if data.task == "segmentation" else [ACCURACY, *CLASS_SCORES]
+    further = column_metrics(build_scores(cfg, data), data)
+    scores = [*SCORES, *OVERALL_SCORES, *further] if data.task == "segmentation" else [ACCURACY, *CLASS_SCORES]
     of_all = OVERALL_SCORES if data.task == "segmentation" else (ACCURACY,)
     known = list(scores)
     for name in scores:
-        labels = () if name in of_all else objects if name in COLUMN_SCORES else data.class_names
+        labels = () if name in of_all else further.get(name, data.class_names)
         known += [f"{name}_{form}" for label in labels for form in (label, label.replace(" ", "_"))]
     claims = enumerate(cfg.comparison.get("claims") or ())
     asked = {"": cfg.comparison.metric} | {f"claims[{place}].": claim.get("metric") for place, claim in claims}
     for place, metric in asked.items():
         if metric is not None and metric not in known:
-            raise ConfigError(
-                f"comparison.{place}metric={metric}: no such score of {data.name}"
-                f"{nearest(metric, known)}; there are {', '.join(scores)}, <score>_<class>"
+            mend = (
+                how_to_add(metric, scores)
+                or f"{nearest(metric, known)}; there are {', '.join(scores)}, <score>_<class>"
             )
+            raise ConfigError(f"comparison.{place}metric={metric}: no such score of {data.name}{mend}")
 
 
 def check_by_hand(cfg: DictConfig) -> None:

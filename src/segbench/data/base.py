@@ -22,6 +22,7 @@ from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
 from segbench.errors import ConfigError, DataError
+from segbench.scores.columns import ScoreColumns
 
 IGNORE_INDEX = 255
 
@@ -56,6 +57,7 @@ class ImageData(Loaders):
         background: Whether class 0 of a segmentation is a background, which scores leave out by default.
         class_colours: ``#RRGGBB`` of every class, in which pictures show it; None for the project's own.
         in_channels: Channels of the images.
+        unit: Of length: ``px``, or ``mm`` where the data tells how large a pixel is.
         pixel_weights: What weighs pixels, set before :meth:`setup`; None where the loss does not.
         records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint: Known after :meth:`setup`.
     """
@@ -66,6 +68,7 @@ class ImageData(Loaders):
     background: ClassVar[bool] = True
     class_colours: ClassVar[tuple[str, ...] | None] = None
     in_channels: ClassVar[int]
+    unit: ClassVar[str] = "px"
     dataset_class: ClassVar[type[ImageDataset]]
     ignore_index: ClassVar[int] = IGNORE_INDEX
     fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
@@ -113,6 +116,15 @@ class ImageData(Loaders):
     def num_classes(self) -> int:
         """Number of classes, of a segmentation with background."""
         return len(self.class_names)
+
+    @property
+    def foreground(self) -> tuple[str, ...]:
+        """Names of the classes that are somewhere in an image; none where an image has one label."""
+        return ()
+
+    def score_columns(self) -> Sequence[ScoreColumns]:
+        """Return the further scores that the final evaluation has for this data, whatever is configured."""
+        return ()
 
     # -- what a data set defines -------------------------------------------------------------------
 

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from segbench.data.intensity import check_percentiles, stretched
 from segbench.data.objects import ObjectData
 from segbench.data.reading import read_grey
-from segbench.data.segmentation import SegmentationData
 
 
-class FrameData(ObjectData, SegmentationData):
+class FrameData(ObjectData):
     """Grey frames whose objects are cells.
 
     Detectors have their own offset and gain, so every frame is scaled for itself, between two percentiles of its own

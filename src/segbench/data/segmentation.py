@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from segbench.data.base import ImageData
 from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import SegmentationDataset
-from segbench.data.objects import instances_of
+from segbench.data.instances import instances_of
 from segbench.data.plane import Plane
 from segbench.data.reading import check_same_size, read_image, read_mask, resize
 from segbench.data.records import Record
@@ -27,12 +27,14 @@ class SegmentationData(ImageData):
 
     Attributes:
         label_map: From the value stored in a mask to the class index.
+        object_classes: Names of the classes that are made of objects; None for every foreground class.
         whole_suffix: What follows a split's name where :meth:`volume_slices` are scored.
     """
 
     task = "segmentation"
     dataset_class = SegmentationDataset
     label_map: ClassVar[Mapping[int, int]]
+    object_classes: ClassVar[tuple[str, ...] | None] = None
     whole_suffix: ClassVar[str] = "_volumes"
     # Of a volume's intensities: what becomes 0 and the largest value.
     percentiles: tuple[float, float] = (1.0, 99.0)
@@ -62,6 +64,32 @@ class SegmentationData(ImageData):
         return load_weights(
             arrays, self.records, self.pixel_weights, instances, self.settings(), self.cache_dir, self.root
         )
+
+    # -- what scores need to know ------------------------------------------------------------------
+
+    @property
+    def foreground(self) -> tuple[str, ...]:
+        """Names of the classes without the background; all of them where there is none."""
+        return self.class_names[1:] if self.background else self.class_names
+
+    def pixel_spacing(self, record: Record) -> tuple[float, float]:
+        """Return height and width of a pixel of a record's stored image, in ``unit``."""
+        return 1.0, 1.0
+
+    def instances(self, record: Record) -> NDArray[np.integer[Any]] | None:
+        """Return which object each pixel of a record's mask belongs to, as the annotators drew them.
+
+        Args:
+            record: One of the data module's records.
+
+        Returns:
+            (H,W) on the grid of the mask that is scored, 0 for none; None where the data set tells no objects: they
+            are then the connected components of each class that is made of objects.
+
+        Raises:
+            DataError: If the file is bad.
+        """
+        return None
 
     # -- what a prediction needs to know -----------------------------------------------------------
 

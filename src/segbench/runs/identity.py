@@ -16,6 +16,7 @@ IRRELEVANT = (
     "paths",
     "logger",
     "comparison",
+    "scores",
     "rerun",
     "debug",
     "data.root",

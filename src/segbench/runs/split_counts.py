@@ -60,9 +60,9 @@ class SplitCounts:
         classes = list(enumerate(self.class_names))
         if name not in COLUMN_SCORES:
             return classes
-        # Background has no objects, and neither has a class that only parts others.
+        # A background has no objects, and neither has a class that only parts others.
         stored = [self.columns[column] for column in COLUMN_SCORES[name].columns if column in self.columns]
-        return [(i, label) for i, label in classes[1:] if not any(np.isnan(values[:, i]).all() for values in stored)]
+        return [(i, label) for i, label in classes if not any(np.isnan(values[:, i]).all() for values in stored)]
 
     def values(self, name: str) -> np.ndarray:
         """Return what a score is made of, (N, C, K): the counts, or the columns it names.
@@ -195,16 +195,16 @@ def _columns(name: str, table: pd.DataFrame, classes: int) -> dict[str, np.ndarr
     found = {
         column: table[column].to_numpy(np.float64).reshape(-1, classes) for column in SCORE_COLUMNS if column in table
     }
-    # Classes without objects have no value in any column.
-    without = np.array([all(np.isnan(values[:, i]).all() for values in found.values()) for i in range(classes)])
-    # A split that was not scored by objects, of whole volumes say, stands in a table with one that was.
-    if without.all():
-        return {}
-    for column, values in found.items():
-        scored = values[:, 1:][:, ~without[1:]]
-        if not np.isfinite(scored).all() or (scored < 0).any():
-            raise ValueError(f"{name}: {column} must be finite numbers, 0 or more")
-    return found
+    for score in COLUMN_SCORES.values():
+        stored = [column for column in score.columns if column in found]
+        # A class without the score has no value in any of its columns.
+        without = np.all([np.isnan(found[column]).all(axis=0) for column in stored], axis=0)
+        for column in stored:
+            scored = found[column][:, ~without]
+            if not np.isfinite(scored).all() or (scored < 0).any():
+                raise ValueError(f"{name}: {column} must be finite numbers, 0 or more")
+    # A split that was not scored by a column, of whole volumes say, stands in a table with one that was.
+    return {column: values for column, values in found.items() if not np.isnan(values).all()}
 
 
 def _confusion(name: str, table: pd.DataFrame, indices: np.ndarray, counts: np.ndarray) -> np.ndarray | None:

@@ -39,7 +39,7 @@ class BoundaryF1(SurfaceScore):
     def __init__(self, tolerance: float | None = None, name: str = "boundary_f1", empty: Empty = "penalty") -> None:
         super().__init__(name, empty)
         if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
-            raise ValueError(f"tolerance={tolerance}: must be a distance of 0 or more, in the data's unit, or null")
+            raise ValueError(f"tolerance must be a distance of 0 or more, or null, got {tolerance}")
         self.tolerance = tolerance
 
     def declare(self, unit: str) -> Sequence[ColumnScore]:

@@ -33,7 +33,7 @@ class NSD(SurfaceScore):
     def __init__(self, tolerance: float, name: str = "nsd", empty: Empty = "penalty") -> None:
         super().__init__(name, empty)
         if not (math.isfinite(tolerance) and tolerance >= 0):
-            raise ValueError(f"tolerance={tolerance}: must be a distance of 0 or more, in the data's unit")
+            raise ValueError(f"tolerance must be a distance of 0 or more, got {tolerance}")
         self.tolerance = tolerance
 
     def declare(self, unit: str) -> Sequence[ColumnScore]:

@@ -108,7 +108,7 @@ class SurfaceScore(ABC):
 
     def __init__(self, name: str, empty: Empty) -> None:
         if empty not in ("penalty", "skip"):
-            raise ValueError(f"empty={empty}: choose penalty or skip")
+            raise ValueError(f"empty must be penalty or skip, got {empty}")
         self.name, self.empty = name, empty
 
     @abstractmethod
