@@ -13,7 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from segbench import callbacks, environment, run_inputs, tracking
+from segbench import callbacks, environment, rescoring, run_inputs, tracking
 from segbench.augmentation import Curriculum
 from segbench.configuration.build import build
 from segbench.configuration.combinations import (
@@ -65,13 +65,45 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     try:
         with stop_signals() as stop, run.locked():
             if run.state() == "done" and not cfg.rerun:
-                run_inputs.check_sources(run, build_data(cfg), cfg)
-                log.info("already done, nothing to do (rerun=true trains again)")
+                _take_finished(cfg, run)
                 return
             _train_and_record(cfg, run, identity, stop)
     except StopRequested as error:
         # Nothing is in progress here: there is no status to mend.
         raise InterruptedRun(error.number) from error
+
+
+def _take_finished(cfg: DictConfig, run: RunDirectory) -> None:
+    """Leave a finished run as it is, or score it by what it lacks."""
+    data = build_data(cfg)
+    run_inputs.check_sources(run, data, cfg)
+    lacking = rescoring.lacking_scores(run, cfg)
+    if not lacking:
+        log.info("already done, nothing to do (rerun=true trains again)")
+        return
+    log.info("already trained, but not scored by %s: evaluating the best weights again", ", ".join(lacking))
+    try:
+        _score_again(rescoring.scoring_configuration(run, cfg), run, data, lacking)
+    except BaseException as error:
+        refusal = as_refusal(error, run.path)
+        if refusal is error:
+            raise
+        raise refusal from error
+
+
+def _score_again(cfg: DictConfig, run: RunDirectory, data: ImageData, lacking: list[str]) -> None:
+    rescoring.require_best(run, lacking)
+    _prepare_torch(cfg)
+    task = build_task(cfg, data, restored=True)
+    scores = build_scores(cfg, data)
+    _read(data, task)
+    if cfg.trainer.compile:
+        task.network.compile()
+    trainer = build_trainer(cfg, [], _scoring(data, scores))
+    _evaluate(data, task, trainer, _checkpoints(cfg, run))
+    rescoring.require_equal_counts(run, _scores_table(task, data), lacking)
+    _write_scores(run, task, data)
+    rescoring.record_scores(run, cfg, **_final_scores(task))
 
 
 def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any], stop: StopSignals) -> None:

@@ -11,7 +11,7 @@ from segbench.runs.directory import RunDirectory
 
 
 def done_before(directory: Path, config: DictConfig) -> bool:
-    """Say whether a job's run is finished, here or in another experiment of the same outputs.
+    """Say whether a job's run is finished, here or in another experiment of the same outputs, and has all its scores.
 
     A finished run of the same identity in another experiment is linked, so that no configuration is trained twice.
 
@@ -32,9 +32,12 @@ def done_before(directory: Path, config: DictConfig) -> bool:
     if RunDirectory(directory).state() != "done":
         return False
     # Not above: they bring torch, which a sweep without finished runs does not need.
+    from segbench.rescoring import lacking_scores
     from segbench.run_inputs import check_sources
     from segbench.train import build_data
 
+    if lacking_scores(RunDirectory(directory), config):
+        return False
     check_sources(RunDirectory(directory), build_data(config), config)
     return True
 
