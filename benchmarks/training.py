@@ -11,11 +11,12 @@ import pytorch_lightning as pl
 from hydra import compose, initialize_config_dir
 
 from segbench import callbacks, tracking
+from segbench.assembly import build_data, build_task
 from segbench.configuration.build import build
-from segbench.configuration.resolvers import monitor_mode, register
+from segbench.configuration.monitor import monitor_mode
+from segbench.configuration.resolvers import register
 from segbench.data.base import ImageData
 from segbench.tasks.base import Task
-from segbench.train import build_data, build_task
 from segbench.trainer import build_trainer
 
 _CONF = Path(__file__).resolve().parent.parent / "conf"

@@ -15,13 +15,13 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from segbench import prediction
+from segbench.assembly import build_data, build_task
 from segbench.data.phantom import PhantomData
 from segbench.data.pictures import Picture, open_picture
 from segbench.data.reading import resize
 from segbench.errors import CheckpointError, ConfigError, DataError
 from segbench.prediction import Predictor, choose_device, predict_files
 from segbench.tasks.windows import Windows
-from segbench.train import build_data, build_task
 
 CPU = torch.device("cpu")
 

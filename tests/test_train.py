@@ -15,6 +15,7 @@ from PIL import Image
 
 import segbench.environment
 import segbench.train
+from segbench.assembly import build_data, build_task
 from segbench.callbacks import panels
 from segbench.data.phantom import PhantomData
 from segbench.errors import BusyError, CheckpointError, ConfigError, DataError, DivergedError, StorageError
@@ -27,7 +28,6 @@ from segbench.runs.directory import RunDirectory
 from segbench.runs.identity import run_id
 from segbench.scores import Convention, mean_score
 from segbench.scores.counts import confusion_matrices
-from segbench.train import build_data, build_task
 
 
 def status(directory):

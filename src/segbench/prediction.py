@@ -17,6 +17,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+from segbench.assembly import build_data, build_task
 from segbench.data.dataset import Normalise
 from segbench.data.nifti import encode_labels
 from segbench.data.pictures import Picture, is_picture, name_without_suffix, open_picture
@@ -28,7 +29,6 @@ from segbench.runs.files import atomic_open, write_json
 from segbench.tasks import SegmentationTask
 from segbench.tasks.inference import predict_probabilities
 from segbench.tasks.windows import Windows
-from segbench.train import build_data, build_task
 
 log = logging.getLogger("segbench")
 

@@ -14,35 +14,23 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from segbench import callbacks, environment, run_inputs, tracking
+from segbench.assembly import build_data, build_task
 from segbench.augmentation import Curriculum
 from segbench.configuration.build import build
-from segbench.configuration.combinations import (
-    check_by_hand,
-    check_curriculum,
-    check_kinds,
-    check_metric,
-    check_monitor,
-    count_outputs,
-    prediction_windows,
-    task_class,
-)
-from segbench.configuration.resolvers import monitor_mode
+from segbench.configuration.monitor import monitor_mode
 from segbench.configuration.schema import validate
 from segbench.data.base import ImageData
 from segbench.data.loader import Draw
 from segbench.data.segmentation import SegmentationData
 from segbench.data.weights import PixelWeights
-from segbench.errors import CheckpointError, ConfigError, InterruptedRun
-from segbench.rng import derive_seed
+from segbench.errors import CheckpointError, InterruptedRun
 from segbench.runs.checkpoint_io import newest_good
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import atomic_open, write_json, write_text
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
 from segbench.runs.split_counts import BACKGROUND
-from segbench.tasks import SegmentationTask
 from segbench.tasks.base import Task
-from segbench.tasks.initialisation import freeze, load_weights
 from segbench.trainer import build_trainer, check_precision, quiet_lightning
 
 log = logging.getLogger("segbench")
@@ -126,62 +114,6 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
 def _begin(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     run.begin(identity)
     write_text(run.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-
-
-def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task[Any]:
-    """Build network, loss and task for a data module, before any file of it is read.
-
-    Args:
-        cfg: The whole configuration.
-        data: The data module; it tells channels and classes.
-        restored: Whether a checkpoint's weights will replace the first ones, so that no pretrained ones are needed.
-
-    Raises:
-        ConfigError: If the parts do not fit each other.
-    """
-    check_kinds(cfg, data)
-    check_by_hand(cfg)
-    check_metric(cfg, data)
-    outputs = count_outputs(cfg, data)
-    torch.manual_seed(derive_seed(cfg.seed, "weights"))
-    start = {key: None for key in ("pretrained", "encoder_weights") if restored and key in cfg.model}
-    network = build("model", cfg, in_channels=data.in_channels, out_channels=outputs, **start)
-    if not restored and "pretrained" in cfg.model and cfg.model.pretrained is None:
-        log.info("model.pretrained=null: %s starts from random weights", type(network).__name__)
-    loss = build("loss", cfg)
-    try:
-        loss.check(outputs)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    if cfg.init_from is not None:
-        load_weights(network, cfg.init_from)
-    if cfg.freeze is not None:
-        if cfg.init_from is None and not (cfg.model.get("pretrained") or cfg.model.get("encoder_weights")):
-            log.warning("freeze=%s without init_from: its weights are random and stay so", cfg.freeze)
-        freeze(network, cfg.freeze)
-    task = task_class(cfg, data)(
-        network,
-        loss,
-        optimizer=build("optimizer", cfg, _partial_=True),
-        scheduler=None if cfg.scheduler is None else build("scheduler", cfg, _partial_=True),
-        class_names=data.class_names,
-        seed=cfg.seed,
-        ignore_index=data.ignore_index,
-        channels_last=cfg.trainer.channels_last,
-        monitor=cfg.trainer.monitor,
-        background=data.background,
-    )
-    if isinstance(task, SegmentationTask):
-        task.windows = prediction_windows(cfg, data)
-    check_monitor(cfg, [*task.metric_names(), callbacks.LAST_EPOCH])
-    check_curriculum(cfg, data, task.metric_names())
-    return task
-
-
-def build_data(cfg: DictConfig) -> ImageData:
-    """Build the data module of a configuration; no file of it is read."""
-    augmentation = build("augmentation", cfg)
-    return build("data", cfg, augmentation=augmentation, seed=cfg.seed, cache_dir=Path(cfg.paths.cache))
 
 
 def _fit_and_evaluate(

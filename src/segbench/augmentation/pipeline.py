@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import albumentations
@@ -50,6 +50,17 @@ class Augmentation:
         if self.transforms:
             # The map moves as the mask does.
             self._compose = albumentations.Compose(self.transforms, additional_targets={_SOURCE: "mask"})
+
+    def check(self, scores: Collection[str], data: str) -> None:
+        """Refuse what would wait for a score that no validation gives; plain transforms wait for none.
+
+        Args:
+            scores: What every validation gives; empty where no images are left to validate on.
+            data: Name of the data set.
+
+        Raises:
+            ConfigError: Names the key.
+        """
 
     def __call__(
         self, image: NDArray[Any], mask: NDArray[np.uint8], seed: int

@@ -1,6 +1,6 @@
 """What happens beside the training step: checkpoints, curves, costs, pictures, progress."""
 
-from segbench.callbacks.checkpoints import LAST_EPOCH, RunCheckpoints
+from segbench.callbacks.checkpoints import RunCheckpoints
 from segbench.callbacks.cost import CostMeter
 from segbench.callbacks.curriculum import CurriculumStages
 from segbench.callbacks.curves import Curves
@@ -13,7 +13,6 @@ from segbench.callbacks.volumes import VolumeScores
 from segbench.callbacks.weight_map import draw_weights
 
 __all__ = [
-    "LAST_EPOCH",
     "CostMeter",
     "CurriculumStages",
     "Curves",

@@ -14,11 +14,9 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
 
+from segbench.configuration.monitor import LAST_EPOCH
 from segbench.errors import CheckpointError, DivergedError, InterruptedRun
 from segbench.runs.checkpoint_io import BEST, LAST, load_checkpoint
-
-# The monitor that no score decides.
-LAST_EPOCH = "last"
 
 
 class RunCheckpoints(Checkpoint):

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.trainer.states import TrainerFn
 
 from segbench.augmentation import Curriculum
-from segbench.configuration.resolvers import monitor_mode
+from segbench.configuration.monitor import monitor_mode
 
 log = logging.getLogger("segbench")
 STAGE = "augmentation/stage"

@@ -95,8 +95,6 @@ class ImageData(Loaders):
             raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
         self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
         self.score_train = score_train
-        if self.tiles != (1, 1) and self.task != "segmentation":
-            raise ConfigError(f"data.tiles={tiles}: {self.name} has one label an image; leave it out")
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
         self.size = None if size is None else (int(size[0]), int(size[1]))
@@ -113,6 +111,15 @@ class ImageData(Loaders):
     def num_classes(self) -> int:
         """Number of classes, of a segmentation with background."""
         return len(self.class_names)
+
+    @property
+    def validates(self) -> bool:
+        """Whether images are left to validate on, after each epoch."""
+        return self.fit_on == "train"
+
+    def column_scores(self) -> Mapping[str, Sequence[str]]:
+        """Return the scores from further columns (:mod:`segbench.scores.columns`), with the classes that have them."""
+        return {}
 
     # -- what a data set defines -------------------------------------------------------------------
 

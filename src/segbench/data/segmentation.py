@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from segbench.data.base import ImageData
 from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import SegmentationDataset
-from segbench.data.objects import instances_of
+from segbench.data.objects import instances_of, scored_classes
 from segbench.data.plane import Plane
 from segbench.data.reading import check_same_size, read_image, read_mask, resize
 from segbench.data.records import Record
 from segbench.data.volumes import VolumeSlices
 from segbench.data.weights import load_weights
 from segbench.errors import DataError
+from segbench.scores.columns import COLUMN_SCORES
 
 
 class SegmentationData(ImageData):
@@ -82,6 +83,11 @@ class SegmentationData(ImageData):
         """
         size = self.size or source
         return Plane(source, size, size)
+
+    def column_scores(self) -> Mapping[str, Sequence[str]]:
+        """Return the scores of objects, where the foreground is made of them, with the classes that are."""
+        objects = scored_classes(self)
+        return dict.fromkeys(COLUMN_SCORES, objects) if objects else {}
 
     def volume_slices(self, split: str) -> list[VolumeSlices]:
         """Return the volumes that a split's images are slices of, to score them whole; nothing for other data."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, Self, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import pytorch_lightning as pl
 import torch
+from hydra.utils import get_class
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from segbench.errors import DivergedError
+from segbench.errors import ConfigError, DivergedError
 from segbench.losses import SegmentationLoss
 from segbench.rng import derive_seed
 from segbench.scores import Convention
@@ -20,10 +22,34 @@ from segbench.tasks.evaluation import EvaluationTable
 TableT = TypeVar("TableT", bound=EvaluationTable)
 # Weight of the newest step in the running loss that the progress bar shows.
 _NEWEST = 0.05
+# What a network is for that does not say it.
+_UNSAID = "segmentation"
+
+
+class TaskData(Protocol):
+    """What a task asks of a data module before anything of it is read; see :class:`segbench.data.base.ImageData`."""
+
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of all classes."""
+
+    @property
+    def tiles(self) -> tuple[int, int]:
+        """Rows and columns into which training images are cut."""
+
+    def column_scores(self) -> Mapping[str, Sequence[str]]:
+        """Return the scores from further columns, with the classes that have them."""
 
 
 class Task(pl.LightningModule, Generic[TableT]):
     """Trains a network by a loss and evaluates it into tables, from which every score derives.
+
+    Which task trains a configuration is found by :func:`segbench.tasks.task_class`; what the task alone can know (which
+    networks and losses fit, how many logits there are, which scores it gives) it says as a class, before it is built.
 
     Args:
         network: The network.
@@ -36,7 +62,16 @@ class Task(pl.LightningModule, Generic[TableT]):
         channels_last: Whether to feed the network NHWC memory.
         monitor: Score that a plateau schedule follows.
         background: Whether class 0 of a segmentation is a background, which scores leave out.
+
+    Attributes:
+        name: What the ``task`` of a data module and the ``tasks`` of a loss call it.
+        networks: The ``task`` of the networks that it trains; a network without that attribute is for segmentation.
+        example: Such a network among the choices of ``model``, for refusals.
     """
+
+    name: ClassVar[str]
+    networks: ClassVar[str]
+    example: ClassVar[str]
 
     def __init__(
         self,
@@ -75,6 +110,70 @@ class Task(pl.LightningModule, Generic[TableT]):
         else:
             super().__setattr__(name, value)
 
+    # -- what a task says before it is built ------------------------------------------------------
+
+    @classmethod
+    def trains(cls, network: type) -> bool:
+        """Say whether this class, among the tasks of its name, is the one that trains a network of a class."""
+        return True
+
+    @classmethod
+    def check(cls, cfg: DictConfig, data: TaskData) -> None:
+        """Refuse a network or a loss that is for another task.
+
+        Args:
+            cfg: The whole configuration.
+            data: The data module; nothing of it is read.
+
+        Raises:
+            ConfigError: Names the key and what to set.
+        """
+        network, loss = (get_class(cfg[section]["_target_"]) for section in ("model", "loss"))
+        kind = getattr(network, "task", _UNSAID)
+        if kind != cls.networks:
+            raise ConfigError(
+                f"model: {network.__name__} is for {kind}, data={data.name} for {cls.networks}; use model={cls.example}"
+            )
+        if cls.name not in getattr(loss, "tasks", ()):
+            raise ConfigError(f"loss: {loss.__name__} is not for {cls.name} (data={data.name}); use loss=ce")
+
+    @classmethod
+    @abstractmethod
+    def count_outputs(cls, activation: str, data: TaskData) -> int:
+        """Return K, the channels of the logits.
+
+        Args:
+            activation: ``auto``, ``sigmoid`` or ``softmax``.
+            data: The data module; nothing of it is read.
+
+        Raises:
+            ConfigError: If the activation does not fit the classes.
+        """
+
+    @classmethod
+    def options(cls, cfg: DictConfig, data: TaskData) -> dict[str, Any]:
+        """Return the constructor's arguments that are this task's own, from the configuration."""
+        return {}
+
+    @classmethod
+    @abstractmethod
+    def metric_names(cls, class_names: Sequence[str], background: bool = True) -> list[str]:
+        """Return what every validation gives and can be monitored.
+
+        Args:
+            class_names: Names of all classes.
+            background: Whether class 0 of a segmentation is a background.
+        """
+
+    @classmethod
+    @abstractmethod
+    def scores(cls, data: TaskData) -> dict[str, Sequence[str]]:
+        """Return every score that can be derived of the final evaluation, with the classes that have one of their own.
+
+        Args:
+            data: The data module; nothing of it is read.
+        """
+
     # -- what a task defines -----------------------------------------------------------------------
 
     @abstractmethod
@@ -101,10 +200,6 @@ class Task(pl.LightningModule, Generic[TableT]):
     @abstractmethod
     def final_scores(self, table: TableT) -> dict[str, float]:
         """Return the scores of a split for ``summary.json``."""
-
-    @abstractmethod
-    def metric_names(self) -> list[str]:
-        """Return what can be monitored."""
 
     @staticmethod
     @abstractmethod
