@@ -1,4 +1,4 @@
-"""From a configuration to its parts: the data module and the task, before any data is read."""
+"""From a configuration to its parts: the data module, the task and the callbacks, before any data is read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from hydra.utils import get_class
 from omegaconf import DictConfig
@@ -56,6 +57,12 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task
         background=data.background,
         **kind.options(cfg, data),
     )
+
+
+def build_callbacks(cfg: DictConfig, data: ImageData, task: Task[Any]) -> list[pl.Callback]:
+    """Build the configured callbacks, and ask data and loss for those that they need."""
+    configured = [build(f"callbacks.{name}", cfg) for name in cfg.callbacks]
+    return [*configured, *data.callbacks(), *task.loss.callbacks()]
 
 
 def _build_network(cfg: DictConfig, in_channels: int, out_channels: int, restored: bool) -> nn.Module:

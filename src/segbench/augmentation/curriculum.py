@@ -4,41 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from numbers import Real
 from typing import Any
 
 import numpy as np
+import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from segbench.augmentation.pipeline import Augmentation, Moved
+from segbench.augmentation.stages import CurriculumStages, Stage
 from segbench.errors import ConfigError
 from segbench.suggest import nearest
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A part of training with one augmentation.
-
-    Attributes:
-        name: What the configuration calls it: its key, or its place in a list.
-        augmentation: What training images go through.
-        monitor: The validation score that the stage waits for, such as ``val/iou_cell``; None for the first stage.
-        threshold: What the score must reach, from below, or from above if it is a loss; None for the first stage.
-    """
-
-    name: str
-    augmentation: Augmentation
-    monitor: str | None = None
-    threshold: float | None = None
-
-
 class Curriculum(Augmentation):
-    """An augmentation in stages, easy ones first. It is told the stage of each sample; it does not keep one itself.
+    """An augmentation in stages, easy ones first. It is told the stage of each sample.
 
-    So it works with any number of workers, and whoever raises the stage (``segbench.callbacks``) can save and resume
-    it.
+    So it works with any number of workers. Which stage training is at is kept by its callback
+    (:class:`segbench.augmentation.stages.CurriculumStages`), which is saved and resumed.
 
     Source: Bengio, Louradour, Collobert, Weston, "Curriculum Learning", ICML 2009.
 
@@ -71,6 +55,17 @@ class Curriculum(Augmentation):
                 )
         super().__init__(copies=first.copies)
         self.transforms = list(chain.from_iterable(stage.augmentation.transforms for stage in self.stages))
+        self._progress = CurriculumStages(self.stages)
+
+    @property
+    def stage(self) -> int:
+        """The stage that training is at, from 0."""
+        return self._progress.stage
+
+    def callbacks(self) -> list[pl.Callback]:
+        """Return what begins the stages."""
+        self._progress = CurriculumStages(self.stages)
+        return [self._progress]
 
     def check(self, scores: Collection[str], data: str) -> None:
         """Refuse stages that wait for a score that does not come."""

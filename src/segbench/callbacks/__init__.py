@@ -2,7 +2,6 @@
 
 from segbench.callbacks.checkpoints import RunCheckpoints
 from segbench.callbacks.cost import CostMeter
-from segbench.callbacks.curriculum import CurriculumStages
 from segbench.callbacks.curves import Curves
 from segbench.callbacks.objects import ObjectScores
 from segbench.callbacks.panels import PredictionPanels
@@ -10,11 +9,9 @@ from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
 from segbench.callbacks.stopping import ResumableEarlyStopping
 from segbench.callbacks.volumes import VolumeScores
-from segbench.callbacks.weight_map import draw_weights
 
 __all__ = [
     "CostMeter",
-    "CurriculumStages",
     "Curves",
     "ObjectScores",
     "PredictionPanels",
@@ -23,5 +20,4 @@ __all__ = [
     "StoredPredictions",
     "TerminalBar",
     "VolumeScores",
-    "draw_weights",
 ]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,23 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from segbench.errors import ConfigError, SegbenchError
+from segbench.errors import ConfigError
 from segbench.pictures.epochs import epochs_figure
 from segbench.pictures.mistakes import ACROSS, Mistake, draw_mistakes
 from segbench.pictures.panels import as_picture, draw_panels
 from segbench.runs.files import atomic_open
 from segbench.runs.kept_epochs import keep_epoch, open_epochs
-from segbench.scores import Convention, image_scores
+from segbench.runs.run_callback import RunCallback, RunContext, only_warning
+from segbench.scores import image_scores
 from segbench.scores.labels import confident_mistakes
 from segbench.tasks.classification import LabelsTable
 from segbench.tasks.inference import predict_probabilities
 from segbench.tracking import log_panels, log_picture
-from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 
 
-class PredictionPanels(pl.Callback):
+class PredictionPanels(RunCallback):
     """Draws a finished run's best, median and worst image into ``figures/predictions.png`` and the loggers.
 
     Args:
@@ -39,10 +38,9 @@ class PredictionPanels(pl.Callback):
         at_epochs: After these epochs, counted from 1, the predictions of the same validation images are kept in
             ``figures/epochs``, and drawn beside each other in ``figures/epochs.png``; at the end also those of the
             best weights.
-
-    Attributes:
-        directory: The run directory, set before training; without one nothing is kept.
     """
+
+    changes_result = False
 
     def __init__(self, images: int = 3, every_n_epochs: int = 0, at_epochs: Sequence[int] = ()) -> None:
         if images < 1 or every_n_epochs < 0:
@@ -52,17 +50,16 @@ class PredictionPanels(pl.Callback):
         self.images = images
         self.every_n_epochs = every_n_epochs
         self.at_epochs = frozenset(at_epochs)
-        self.directory: Path | None = None
-        self._precision: Any = 32
+        self._context: RunContext | None = None
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Remember the precision, so that the pictures are of the masks that are scored.
+    def bind(self, context: RunContext) -> None:
+        """Learn where the pictures go.
 
         Raises:
             ConfigError: If validation images are wanted of a classification.
         """
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # None where loaders are given
-        labels = getattr(data, "task", "") == "classification"
+        data = context.data
+        labels = data.task == "classification"
         if self.every_n_epochs and labels:
             raise ConfigError(
                 f"callbacks.panels.every_n_epochs={self.every_n_epochs}: is for masks, and data={data.name} has labels;"
@@ -73,72 +70,71 @@ class PredictionPanels(pl.Callback):
                 f"callbacks.panels.at_epochs={sorted(self.at_epochs)}: is for masks, and data={data.name} has labels;"
                 " set it to []"
             )
-        self._precision = trainer.precision
+        self._context = context
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Send validation images to the loggers, and keep their predictions, where it is due."""
-        if trainer.current_epoch + 1 in self.at_epochs:
-            self._keep(pl_module, trainer.datamodule, trainer.current_epoch + 1)  # type: ignore[attr-defined]  # as below
-        if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0 and trainer.loggers:
-            data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by fit(datamodule=...)
-            with _only_warning("validation images"):
-                panel = self._validation_images(pl_module, data)
-                log_panels(trainer.loggers, _stacked(panel), data.class_names, trainer.global_step)
-
-    def _validation_images(self, task: pl.LightningModule, data: Any) -> dict[str, list[Any]]:
-        images = len(data.datasets["val"])
-        return _predict(task, data, "val", _spread(images, min(self.images, images)), self._precision)
-
-    def _keep(self, task: pl.LightningModule, data: Any, epoch: int | None) -> None:
-        """Keep the predictions of validation images after an epoch, or (None) of the best weights, and draw them."""
-        if self.directory is None:
+        context, epoch = self._context, trainer.current_epoch + 1
+        if context is None:
             return
-        with _only_warning("predictions after epochs"):
-            keep_epoch(self.directory, epoch, self._validation_images(task, data), data.class_names)
-            kept = open_epochs(self.directory)
-            if kept is None:
-                raise ValueError("what was written cannot be read")
-            with atomic_open(self.directory / "figures" / "epochs.png") as stream:
-                colours = getattr(data, "class_colours", None)
-                epochs_figure(kept, data.class_names, colours=colours).savefig(stream, format="png")
+        if epoch in self.at_epochs:
+            self._keep(context, epoch)
+        if self.every_n_epochs and epoch % self.every_n_epochs == 0 and trainer.loggers:
+            with only_warning("validation images"):
+                panel = self._validation_images(context)
+                log_panels(trainer.loggers, _stacked(panel), context.data.class_names, trainer.global_step)
 
-    def draw(self, task: pl.LightningModule, data: Any, split: str, path: Path, loggers: list[Any], step: int) -> None:
-        """Draw the split's images by rank, with the task's present weights; a picture that fails is only warned of.
+    def finish(self, context: RunContext) -> None:
+        """Draw the last scored split's images by rank, with the scored weights; what fails is only warned of.
 
-        An image's rank is that of its Dice, the mean over its classes, from the counts of ``task.evaluation``. One
-        without foreground in truth and prediction has none: it is drawn only where too few others are there.
+        An image's rank is that of its Dice, the mean over its classes, from the counts of the evaluation. One without
+        foreground in truth and prediction has none: it is drawn only where too few others are there.
 
         Of a classification, rows of the images that it named wrongly and is surest of.
-
-        Args:
-            task: The trained task, with the split evaluated.
-            data: The data module, set up.
-            split: ``val`` or ``test``.
-            path: The PNG to write.
-            loggers: Loggers that get the same pictures.
-            step: The step they are logged at.
         """
-        if self.directory is not None and self.at_epochs and open_epochs(self.directory) is not None:
-            self._keep(task, data, None)
-        with _only_warning(path):
-            table: Any = task.evaluation[split]  # type: ignore[index]  # Module knows no tables
+        if not context.splits:
+            return
+        if self.at_epochs and open_epochs(context.run.path) is not None:
+            self._keep(context, None)
+        path, split = context.run.figures / "predictions.png", context.splits[-1]
+        with only_warning(path):
+            table: Any = context.task.evaluation[split]
             if isinstance(table, LabelsTable):
-                self._draw_mistakes(table, data, split, path, loggers, step)
+                self._draw_mistakes(table, context, split, path)
                 return
-            dice = image_scores(table.counts, "dice", Convention().of(getattr(data, "background", True)))
-            chosen = ranked(dice, self.images)
-            panel = _predict(task, data, split, [index for index, _ in chosen], self._precision)
-            scored = [table.ids[index] for index, _ in chosen]
-            if scored != panel["id"]:
-                raise ValueError(f"the counts are of {', '.join(scored)}, the images {', '.join(panel['id'])}")
-            titles = [_title(rank, table.ids[index], float(dice[index])) for index, rank in chosen]
-            pictures = (panel["image"], panel["truth"], panel["prediction"])
-            draw_panels(*pictures, data.class_names, path, titles, colours=getattr(data, "class_colours", None))
-            log_panels(loggers, _stacked(panel), data.class_names, step)
+            self._draw_masks(table, context, split, path)
 
-    def _draw_mistakes(
-        self, table: LabelsTable, data: Any, split: str, path: Path, loggers: list[Any], step: int
-    ) -> None:
+    def _validation_images(self, context: RunContext) -> dict[str, list[Any]]:
+        images = len(context.data.datasets["val"])
+        return _predict(context, "val", _spread(images, min(self.images, images)))
+
+    def _keep(self, context: RunContext, epoch: int | None) -> None:
+        """Keep the predictions of validation images after an epoch, or (None) of the best weights, and draw them."""
+        run, data = context.run.path, context.data
+        with only_warning("predictions after epochs"):
+            keep_epoch(run, epoch, self._validation_images(context), data.class_names)
+            kept = open_epochs(run)
+            if kept is None:
+                raise ValueError("what was written cannot be read")
+            with atomic_open(context.run.figures / "epochs.png") as stream:
+                figure = epochs_figure(kept, data.class_names, colours=data.class_colours)
+                figure.savefig(stream, format="png")
+
+    def _draw_masks(self, table: Any, context: RunContext, split: str, path: Path) -> None:
+        data = context.data
+        dice = image_scores(table.counts, "dice", context.task.convention)
+        chosen = ranked(dice, self.images)
+        panel = _predict(context, split, [index for index, _ in chosen])
+        scored = [table.ids[index] for index, _ in chosen]
+        if scored != panel["id"]:
+            raise ValueError(f"the counts are of {', '.join(scored)}, the images {', '.join(panel['id'])}")
+        titles = [_title(rank, table.ids[index], float(dice[index])) for index, rank in chosen]
+        pictures = (panel["image"], panel["truth"], panel["prediction"])
+        draw_panels(*pictures, data.class_names, path, titles, colours=data.class_colours)
+        log_panels(context.trainer.loggers, _stacked(panel), data.class_names, context.trainer.global_step)
+
+    def _draw_mistakes(self, table: LabelsTable, context: RunContext, split: str, path: Path) -> None:
+        data = context.data
         prediction, probability = table.probabilities.argmax(axis=1), table.probabilities.max(axis=1)
         chosen = confident_mistakes(table.truth, prediction, probability, self.images * ACROSS).tolist()
         path.unlink(missing_ok=True)
@@ -161,7 +157,7 @@ class PredictionPanels(pl.Callback):
         figure = draw_mistakes(mistakes, f"{words}; true class → predicted class, probability")
         with atomic_open(path) as stream:
             figure.savefig(stream, format="png")
-        log_picture(loggers, path, step)
+        log_picture(context.trainer.loggers, path, context.trainer.global_step)
 
 
 def ranked(scores: np.ndarray, images: int) -> list[tuple[int, str]]:
@@ -210,8 +206,9 @@ def _title(rank: str, image: str, dice: float) -> str:
     return "   ".join(part for part in (rank, image, score) if part)
 
 
-def _predict(task: Any, data: Any, split: str, chosen: Sequence[int], precision: Any) -> dict[str, list[Any]]:
+def _predict(context: RunContext, split: str, chosen: Sequence[int]) -> dict[str, list[Any]]:
     """Predict one image after the other, as they may differ in size."""
+    task, data, precision = context.task, context.data, context.trainer.precision
     dataset = data.scored(split)
     mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
     panel: dict[str, list[Any]] = {name: [] for name in ("id", "image", "truth", "prediction")}
@@ -228,18 +225,6 @@ def _predict(task: Any, data: Any, split: str, chosen: Sequence[int], precision:
             panel["prediction"].append(prediction[0].numpy())
     task.train(was_training)
     return panel
-
-
-@contextmanager
-def _only_warning(what: object) -> Iterator[None]:
-    """Warn of what fails in the block: a picture is not worth a run. Refusals, of a stop signal say, pass."""
-    try:
-        yield
-    except SegbenchError:
-        raise
-    except Exception as error:
-        line = first_line(error)
-        log.warning("%s: not drawn (%s: %s)", what, type(error).__name__, line)
 
 
 def _stacked(panel: dict[str, list[Any]]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Of a classification only the images are kept: what it made of them stands with t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,16 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 
-from segbench.data.objects import ObjectData
-from segbench.errors import SegbenchError
 from segbench.pictures.panels import as_picture
 from segbench.runs.archive import PREDICTIONS, ArchiveWriter, images_name
+from segbench.runs.run_callback import RunCallback, RunContext, only_warning
 
 log = logging.getLogger("segbench")
 MEGABYTE = 2**20
 SMALL = 64
 
 
-class StoredPredictions(pl.Callback):
+class StoredPredictions(RunCallback):
     """Keeps the predictions of a scored split in the run, and its images, once, beside the runs.
 
     Which image is the best or the most disputed is known only when all runs of a comparison are there; to predict again
@@ -39,6 +38,8 @@ class StoredPredictions(pl.Callback):
         split: The split that a comparison is about, ``val`` or ``val_volumes`` say. If it is None, or not scored, the
             last scored split is kept.
     """
+
+    changes_result = False
 
     def __init__(self, megabytes: float = 64, side: int = 512, split: str | None = None) -> None:
         if megabytes < 0 or side < 16:
@@ -72,37 +73,28 @@ class StoredPredictions(pl.Callback):
         asked = (self.split or "").partition("_")[0]
         return asked if asked in splits else splits[-1]
 
-    def write(self, run: Path, data: Any, splits: Sequence[str]) -> None:
-        """Write both files; what fails is only warned of, as pictures are not worth a run.
+    def finish(self, context: RunContext) -> None:
+        """Write both files; what fails is only warned of, as pictures are not worth a run."""
+        if context.splits:
+            with only_warning(PREDICTIONS, "kept"):
+                self._write(context.run.path, context.data, self._kept(context.splits))
 
-        Args:
-            run: The run directory.
-            data: The data module, set up.
-            splits: The splits that were scored, in their order.
-        """
-        split = self._kept(splits)
-        try:
-            (run / PREDICTIONS).unlink(missing_ok=True)
-            labels = data.task == "classification"
-            if not labels and not self._writer.write(
-                run / PREDICTIONS, split=split, class_names=list(data.class_names)
-            ):
-                if self._writer.full:
-                    log.info("%s: not kept, as more than %g MB", PREDICTIONS, self.megabytes)
-                return
-            images = run.parent / images_name(split, data.fingerprint, data.scored(split).ids)
-            if self.megabytes and not images.exists() and data.in_channels in (1, 2, 3):
-                self._write_images(images, data, split)
-        except SegbenchError:
-            raise
-        except Exception as error:
-            log.warning("%s: not kept (%s: %s)", PREDICTIONS, type(error).__name__, error)
+    def _write(self, run: Path, data: Any, split: str) -> None:
+        (run / PREDICTIONS).unlink(missing_ok=True)
+        labels = data.task == "classification"
+        if not labels and not self._writer.write(run / PREDICTIONS, split=split, class_names=list(data.class_names)):
+            if self._writer.full:
+                log.info("%s: not kept, as more than %g MB", PREDICTIONS, self.megabytes)
+            return
+        images = run.parent / images_name(split, data.fingerprint, data.scored(split).ids)
+        if self.megabytes and not images.exists() and data.in_channels in (1, 2, 3):
+            self._write_images(images, data, split)
 
     def _write_images(self, path: Path, data: Any, split: str) -> None:
         writer = ArchiveWriter(self.megabytes * MEGABYTE)
         mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
         dataset = data.scored(split)
-        instances = _instances(data)
+        records = {record.id: record for record in data.records}
         for item in (dataset[index] for index in range(len(dataset))):
             scaled = as_picture((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
             image: NDArray[Any] = (255 * scaled).round().astype(np.uint8)
@@ -115,15 +107,7 @@ class StoredPredictions(pl.Callback):
                 item["mask"].numpy() if "mask" in item else None,
                 image,
                 exact=max(image.shape[:2]) <= SMALL,  # small images are kept as they are
-                objects=instances(item["id"]),
+                objects=data.instances(records[item["id"]]) if item["id"] in records else None,
             )
         if not writer.write(path, split=split) and writer.full:
             log.info("%s: not kept, as more than %g MB", path.name, self.megabytes)
-
-
-def _instances(data: Any) -> Callable[[str], NDArray[Any] | None]:
-    """Return what tells the objects of an image, as the annotators drew them, by its id; None where nobody does."""
-    if not isinstance(data, ObjectData):
-        return lambda _: None
-    records = {record.id: record for record in data.records}  # type: ignore[attr-defined]  # of the data module
-    return lambda name: data.instances(records[name]) if name in records else None

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pytorch_lightning as pl
 from numpy.typing import NDArray
 
+from segbench.callbacks import ObjectScores, VolumeScores
 from segbench.data.base import ImageData
 from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import SegmentationDataset
@@ -57,12 +59,22 @@ class SegmentationData(ImageData):
 
     def weigh(self, arrays: Arrays) -> Any:
         """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""
-        if self.pixel_weights is None:
+        if self._pixel_weights is None:
             return None
         instances = partial(instances_of, self)
         return load_weights(
-            arrays, self.records, self.pixel_weights, instances, self.settings(), self.cache_dir, self.root
+            arrays, self.records, self._pixel_weights, instances, self.settings(), self.cache_dir, self.root
         )
+
+    def callbacks(self) -> list[pl.Callback]:
+        """Return what scores whole volumes, and objects where the foreground is made of them."""
+        objects = [ObjectScores(self)] if scored_classes(self) else []
+        return [*super().callbacks(), VolumeScores(self), *objects]
+
+    def groups(self) -> dict[str, str]:
+        """Return the group of every image and every volume, by its id."""
+        volumes = {volume.id: volume.group for split in self.splits for volume in self.volume_slices(split)}
+        return super().groups() | volumes
 
     # -- what a prediction needs to know -----------------------------------------------------------
 
