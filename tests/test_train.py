@@ -16,7 +16,6 @@ from PIL import Image
 import segbench.environment
 import segbench.train
 from segbench.assembly import build_data, build_task
-from segbench.callbacks import panels
 from segbench.data.phantom import PhantomData
 from segbench.errors import BusyError, CheckpointError, ConfigError, DataError, DivergedError, StorageError
 from segbench.losses import DiceLoss
@@ -28,6 +27,7 @@ from segbench.runs.directory import RunDirectory
 from segbench.runs.identity import run_id
 from segbench.scores import Convention, mean_score
 from segbench.scores.counts import confusion_matrices
+from segbench.tasks import examples
 
 
 def status(directory):
@@ -391,7 +391,7 @@ def test_the_summary_is_safe_before_pictures_are_drawn(run, finished, tmp_path, 
         (tmp_path / "run" / name).unlink()
     seen = []
     monkeypatch.setattr(
-        panels, "draw_panels", lambda *_, **__: seen.append((tmp_path / "run" / "summary.json").is_file()) or 1 / 0
+        examples, "draw_panels", lambda *_, **__: seen.append((tmp_path / "run" / "summary.json").is_file()) or 1 / 0
     )
     assert run(cfg, tmp_path / "run")["scores"] == summary["scores"]
     assert seen == [True]

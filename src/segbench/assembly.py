@@ -19,6 +19,7 @@ from segbench.rng import derive_seed
 from segbench.tasks import task_class
 from segbench.tasks.base import Task
 from segbench.tasks.initialisation import freeze, load_weights
+from segbench.tasks.windows import Windows
 
 log = logging.getLogger("segbench")
 
@@ -29,13 +30,14 @@ def build_data(cfg: DictConfig) -> ImageData:
     return build("data", cfg, augmentation=augmentation, seed=cfg.seed, cache_dir=Path(cfg.paths.cache))
 
 
-def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task[Any]:
+def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows: Windows | None = None) -> Task[Any]:
     """Build network, loss and task for a data module, before any file of it is read.
 
     Args:
         cfg: The whole configuration.
         data: The data module; it tells channels and classes.
         restored: Whether a checkpoint's weights will replace the first ones, so that no pretrained ones are needed.
+        windows: Windows to predict by instead of those of the configuration.
 
     Raises:
         ConfigError: If the parts do not fit each other.
@@ -55,7 +57,8 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False) -> Task
         channels_last=cfg.trainer.channels_last,
         monitor=cfg.trainer.monitor,
         background=data.background,
-        **kind.options(cfg, data),
+        frozen=cfg.freeze,
+        **kind.options(cfg, data, windows),
     )
 
 

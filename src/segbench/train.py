@@ -97,7 +97,12 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
         _begin(cfg, run, identity)
     run.begin_sources(run_inputs.find_sources(run, data, cfg))
     task.loss.prepare(torch.from_numpy(data.class_pixels))
-    task.extra_state = _extra_state(cfg, data)
+    task.remember(
+        config=OmegaConf.to_yaml(cfg, resolve=True),
+        in_channels=data.in_channels,
+        mean=[float(value) for value in data.mean],
+        std=[float(value) for value in data.std],
+    )
 
     loggers, summary = list[Logger](), None
     try:
@@ -177,7 +182,7 @@ def _evaluate(context: RunContext, checkpoints: callbacks.RunCheckpoints) -> Run
     task, data = context.task, context.data
     task.load_state_dict(checkpoints.load_best())
     splits = tuple(data.eval_dataloaders())
-    task.evaluation = {split: task.new_table() for split in splits}
+    task.begin_evaluation(splits)
     if splits:
         context.trainer.test(task, datamodule=data, verbose=False)
     else:
@@ -209,13 +214,4 @@ def _summarise(context: RunContext, checkpoints: callbacks.RunCheckpoints, cost:
         "data": context.data.summary(),
         "versions": environment.versions(),
         "git": context.run.identity()["git"],
-    }
-
-
-def _extra_state(cfg: DictConfig, data: ImageData) -> dict[str, Any]:
-    return {
-        "config": OmegaConf.to_yaml(cfg, resolve=True),
-        "in_channels": data.in_channels,
-        "mean": [float(value) for value in data.mean],
-        "std": [float(value) for value in data.std],
     }

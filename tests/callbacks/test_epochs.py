@@ -8,6 +8,7 @@ import pytest
 from segbench.callbacks.panels import PredictionPanels
 from segbench.errors import ConfigError
 from segbench.runs.kept_epochs import open_epochs
+from segbench.tasks import ClassificationTask
 
 from .test_panels import MISSED, data_of, evaluate, logged, task  # noqa: F401 - fixtures
 
@@ -52,9 +53,9 @@ def test_epochs_are_counted_from_one(epochs):
 
 
 def test_labels_have_no_such_pictures(context):
-    data = SimpleNamespace(task="classification", name="mnist")
+    data = SimpleNamespace(name="mnist")
     with pytest.raises(ConfigError, match=r"callbacks.panels.at_epochs=\[3\]: .*set it to \[\]"):
-        PredictionPanels(at_epochs=[3]).bind(context(None, data))
+        PredictionPanels(at_epochs=[3]).bind(context(ClassificationTask, data))
 
 
 def test_a_resumed_run_keeps_those_of_its_earlier_epochs(tiny, run, tmp_path, monkeypatch):

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
-from segbench.callbacks import panels
 from segbench.callbacks.panels import PredictionPanels
 from segbench.callbacks.predictions import StoredPredictions
 from segbench.errors import ConfigError
 from segbench.runs.archive import PREDICTIONS, Archive, images_name
+from segbench.tasks import ClassificationTask, SegmentationTask, mistakes
 from segbench.tasks.classification import LabelsTable
 
 
@@ -50,7 +51,9 @@ def table_of(data, wrong):
 @pytest.fixture
 def draw(context, data):
     def drawn(table, images=3):
-        found = context(SimpleNamespace(evaluation={"test": table}), data)
+        task = ClassificationTask(nn.Identity(), None, None, None, data.class_names)
+        task.evaluation = {"test": table}
+        found = context(task, data)
         PredictionPanels(images).finish(found)
         return found.run.figures / "predictions.png"
 
@@ -59,8 +62,8 @@ def draw(context, data):
 
 def test_the_surest_mistakes_are_drawn(draw, data, monkeypatch):
     shown = []
-    real = panels.draw_mistakes
-    monkeypatch.setattr(panels, "draw_mistakes", lambda part, words: shown.append((part, words)) or real(part, words))
+    real = mistakes.draw_mistakes
+    monkeypatch.setattr(mistakes, "draw_mistakes", lambda part, words: shown.append((part, words)) or real(part, words))
     path = draw(table_of(data, {2, 5, 11}))
     ((found, words),) = shown
     assert [round(float(part.image[0, 0, 0]) * 255) for part in found] == [11, 5, 2]
@@ -88,12 +91,12 @@ def test_labels_of_other_images_are_not_drawn(draw, data, caplog):
 
 def test_pictures_during_training_are_refused_in_one_line(data, context):
     with pytest.raises(ConfigError, match="callbacks.panels.every_n_epochs=1: .*set it to 0"):
-        PredictionPanels(every_n_epochs=1).bind(context(None, data))
+        PredictionPanels(every_n_epochs=1).bind(context(ClassificationTask, data))
 
 
 def test_images_are_kept_once_and_exactly_beside_the_runs(data, tmp_path, context):
     callback = StoredPredictions()
-    task = SimpleNamespace(evaluation={"test": LabelsTable()})
+    task = SimpleNamespace(evaluation={"test": LabelsTable()}, has_masks=False)
     callback.on_test_start(None, task)  # type: ignore[arg-type]
     callback.on_test_batch_end(None, task, torch.tensor([0, 1]), {"id": ["i0", "i1"]}, 0)  # type: ignore[arg-type]
     callback.finish(context(task, data))
@@ -109,7 +112,8 @@ def test_one_split_is_kept(context, asked, kept):
     items = {split: Items([{"image": torch.zeros(1, 4, 4), "id": split}]) for split in ("val", "test")}
     options = {"class_names": ("a", "b"), "fingerprint": "0123456789", "task": "segmentation", "in_channels": 5}
     data = SimpleNamespace(scored=items.__getitem__, records=(), **options)
-    callback, task = StoredPredictions(split=asked), SimpleNamespace(evaluation=dict.fromkeys(items))
+    callback, task = StoredPredictions(split=asked), SegmentationTask(nn.Identity(), None, None, None, ("a", "b"))
+    task.evaluation = dict.fromkeys(items)
     callback.on_test_start(None, task)
     for place, split in enumerate(items):
         callback.on_test_batch_end(None, task, torch.zeros(1, 4, 4), {"id": [split]}, 0, place)
@@ -121,7 +125,7 @@ def test_one_split_is_kept(context, asked, kept):
 
 
 def test_nothing_is_kept_with_no_megabytes(data, context):
-    told = context(None, data)
+    told = context(ClassificationTask, data)
     StoredPredictions(megabytes=0).finish(told)
     assert list(told.run.path.parent.iterdir()) == [told.run.path]
     assert [path.name for path in told.run.path.iterdir()] == ["figures"]

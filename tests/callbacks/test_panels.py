@@ -9,7 +9,7 @@ from torch import nn
 from segbench.callbacks import panels
 from segbench.errors import InterruptedRun
 from segbench.scores.counts import confusion_matrices
-from segbench.tasks import SegmentationTask
+from segbench.tasks import SegmentationTask, examples
 from segbench.tasks.evaluation import CountsTable
 
 
@@ -60,7 +60,7 @@ def evaluate(task, data, split="test"):
 @pytest.fixture
 def logged(monkeypatch):
     calls = []
-    monkeypatch.setattr(panels, "log_panels", lambda loggers, panel, names, step: calls.append(panel))
+    monkeypatch.setattr(examples, "log_panels", lambda loggers, panel, names, step: calls.append(panel))
     return calls
 
 
@@ -86,7 +86,7 @@ def test_images_of_several_sizes_are_drawn_one_by_one_and_filled_up_for_loggers(
 @pytest.fixture
 def titles(monkeypatch):
     found = []
-    monkeypatch.setattr(panels, "draw_panels", lambda *arguments, colours: found.extend(arguments[-1]))
+    monkeypatch.setattr(examples, "draw_panels", lambda *arguments, colours: found.extend(arguments[-1]))
     return found
 
 
@@ -123,30 +123,6 @@ def test_counts_of_other_images_are_not_taken_for_these(task, logged, titles, co
     assert not titles
 
 
-NAN = float("nan")
-
-
-@pytest.mark.parametrize(
-    ("scores", "images", "expected"),
-    [
-        ([0.1, 0.2, 0.3, 0.4], 3, {3: "best", 1: "median", 0: "worst"}),
-        ([NAN, 0.9, NAN, 0.5, 0.7], 3, {1: "best", 4: "median", 3: "worst"}),
-        ([NAN, 0.9, NAN, 0.5], 3, {1: "best", 3: "worst", 2: ""}),
-        ([NAN, 0.9, NAN, NAN], 3, {1: "", 0: "", 3: ""}),
-        ([NAN, NAN], 3, {0: "", 1: ""}),
-        ([0.5, 0.5, 0.5], 2, {0: "best", 2: "worst"}),
-        (
-            np.arange(20) / 20,
-            5,
-            {19: "best", 14: "rank 6 of 20", 9: "median", 5: "rank 15 of 20", 0: "worst"},
-        ),
-        (np.arange(4), 9, {3: "best", 2: "rank 2 of 4", 1: "median", 0: "worst"}),
-    ],
-)
-def test_ranks_are_spread_from_best_to_worst_and_images_without_score_come_last(scores, images, expected):
-    assert panels.ranked(np.asarray(scores, float), images) == list(expected.items())
-
-
 def test_pictures_during_training_are_of_the_same_images_whatever_their_scores(task, logged, context):
     data = data_of(*[(8, 8)] * 5, missed=MISSED)
     trainer = SimpleNamespace(current_epoch=1, loggers=[None], global_step=7)
@@ -159,14 +135,14 @@ def test_pictures_during_training_are_of_the_same_images_whatever_their_scores(t
 
 
 def test_a_drawing_error_is_only_warned_of(draw, logged, monkeypatch, caplog):
-    monkeypatch.setattr(panels, "draw_panels", lambda *_, **__: (_ for _ in ()).throw(ValueError("no font\nat all")))
+    monkeypatch.setattr(examples, "draw_panels", lambda *_, **__: (_ for _ in ()).throw(ValueError("no font\nat all")))
     with caplog.at_level(logging.WARNING):
         draw(data_of((8, 8)))
     assert "predictions.png: not drawn (ValueError: no font)" in caplog.text
 
 
 def test_a_stop_signal_is_no_drawing_error(draw, logged, monkeypatch):
-    monkeypatch.setattr(panels, "draw_panels", lambda *_, **__: (_ for _ in ()).throw(InterruptedRun(15)))
+    monkeypatch.setattr(examples, "draw_panels", lambda *_, **__: (_ for _ in ()).throw(InterruptedRun(15)))
     with pytest.raises(InterruptedRun):
         draw(data_of((8, 8)))
 

@@ -9,8 +9,6 @@ import torch
 
 from segbench.losses import BoundaryCrossEntropy, CrossEntropy, weight_picture
 from segbench.losses.weight_picture import WeightPicture
-from segbench.runs.directory import RunDirectory
-from segbench.runs.run_callback import RunContext
 
 
 def data_of(*borders):
@@ -28,14 +26,13 @@ def data_of(*borders):
 
 
 @pytest.fixture
-def finish(tmp_path):
+def finish(context):
     """Let the picture be drawn, as at the end of a run; return where it belongs."""
-    (tmp_path / "figures").mkdir()
 
     def finished(data):
-        picture = WeightPicture({"boundary": {"w0": 10, "sigma": 5.5}})
-        picture.finish(RunContext(RunDirectory(tmp_path), data, task=None, trainer=None))
-        return tmp_path / "figures" / "weights.png"
+        told = context(None, data)
+        WeightPicture({"boundary": {"w0": 10, "sigma": 5.5}}).finish(told)
+        return told.run.figures / "weights.png"
 
     return finished
 

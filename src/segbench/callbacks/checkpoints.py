@@ -115,7 +115,7 @@ class RunCheckpoints(Checkpoint):
         self.best = {"epoch": trainer.current_epoch, "value": value, "monitor": self.monitor}
         # Lightning saves no state of callbacks with weights alone.
         task: Any = pl_module
-        task.extra_state["best"] = dict(self.best)
+        task.remember(best=dict(self.best))
         trainer.save_checkpoint(self.folder / BEST, weights_only=True)
 
     def _improves(self, value: float) -> bool:

@@ -62,11 +62,13 @@ class StoredPredictions(RunCallback):
         dataloader_idx: int = 0,
     ) -> None:
         """Take the predictions of a batch of the split that is kept."""
-        splits = list(pl_module.evaluation)  # type: ignore[arg-type]  # the task's tables, one a loader
-        labels = outputs.ndim == 1  # which stand with the scores
-        if splits[dataloader_idx] == self._kept(splits) and self.megabytes and not self._writer.full and not labels:
-            for name, prediction in zip(batch["id"], outputs.to(torch.uint8).cpu().numpy(), strict=True):
-                self._writer.add(name, prediction)
+        task: Any = pl_module
+        splits = list(task.evaluation)
+        kept = task.has_masks and splits[dataloader_idx] == self._kept(splits)
+        if kept and self.megabytes and not self._writer.full:
+            masks = task.index_masks(outputs).to(torch.uint8).cpu().numpy()
+            for name, mask in zip(batch["id"], masks, strict=True):
+                self._writer.add(name, mask)
 
     def _kept(self, splits: Sequence[str]) -> str:
         # Volumes and frames at their full size are scored beside the split that they belong to.
@@ -77,20 +79,22 @@ class StoredPredictions(RunCallback):
         """Write both files; what fails is only warned of, as pictures are not worth a run."""
         if context.splits:
             with only_warning(PREDICTIONS, "kept"):
-                self._write(context.run.path, context.data, self._kept(context.splits))
+                self._write(context, self._kept(context.splits))
 
-    def _write(self, run: Path, data: Any, split: str) -> None:
-        (run / PREDICTIONS).unlink(missing_ok=True)
-        labels = data.task == "classification"
-        if not labels and not self._writer.write(run / PREDICTIONS, split=split, class_names=list(data.class_names)):
+    def _write(self, context: RunContext, split: str) -> None:
+        data, path = context.data, context.run.path / PREDICTIONS
+        path.unlink(missing_ok=True)
+        names = list(data.class_names)
+        if context.task.has_masks and not self._writer.write(path, split=split, class_names=names):
             if self._writer.full:
                 log.info("%s: not kept, as more than %g MB", PREDICTIONS, self.megabytes)
             return
-        images = run.parent / images_name(split, data.fingerprint, data.scored(split).ids)
+        images = context.run.path.parent / images_name(split, data.fingerprint, data.scored(split).ids)
         if self.megabytes and not images.exists() and data.in_channels in (1, 2, 3):
-            self._write_images(images, data, split)
+            self._write_images(images, context, split)
 
-    def _write_images(self, path: Path, data: Any, split: str) -> None:
+    def _write_images(self, path: Path, context: RunContext, split: str) -> None:
+        data, task = context.data, context.task
         writer = ArchiveWriter(self.megabytes * MEGABYTE)
         mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
         dataset = data.scored(split)
@@ -104,7 +108,7 @@ class StoredPredictions(RunCallback):
                 image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA)).reshape(size[1], size[0], -1)
             writer.add(
                 item["id"],
-                item["mask"].numpy() if "mask" in item else None,
+                task.index_masks(item["mask"][None])[0].numpy() if task.has_masks else None,
                 image,
                 exact=max(image.shape[:2]) <= SMALL,  # small images are kept as they are
                 objects=data.instances(records[item["id"]]) if item["id"] in records else None,

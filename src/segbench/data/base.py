@@ -57,6 +57,7 @@ class ImageData(Loaders):
         background: Whether class 0 of a segmentation is a background, which scores leave out by default.
         class_colours: ``#RRGGBB`` of every class, in which pictures show it; None for the project's own.
         in_channels: Channels of the images.
+        crop: Height and width of the part of each image that an epoch trains on; None for whole ones.
         records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint: Known after :meth:`setup`.
     """
 
@@ -68,6 +69,7 @@ class ImageData(Loaders):
     in_channels: ClassVar[int]
     dataset_class: ClassVar[type[ImageDataset]]
     ignore_index: ClassVar[int] = IGNORE_INDEX
+    crop: tuple[int, int] | None = None
     fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
     # Largest value of the stored images.
     scale: ClassVar[float] = 255.0
@@ -239,7 +241,9 @@ class ImageData(Loaders):
             if split != "train" or self.score_train:
                 self.datasets[SCORED_TRAIN if split == "train" else split] = plain()
             if split == "train":
-                self.datasets[split] = plain(augmentation=self.augmentation, seed=self.seed, tiles=self.tiles)
+                self.datasets[split] = plain(
+                    augmentation=self.augmentation, seed=self.seed, tiles=self.tiles, crop=self.crop
+                )
 
     def weigh(self, arrays: Arrays) -> Any:
         """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""

@@ -86,6 +86,13 @@ class SegmentationData(ImageData):
         """
         return read_image(path, self.in_channels)
 
+    def keep_sizes(self) -> None:
+        """Take pictures at their own size from now on, to be predicted by windows.
+
+        The constructor cannot be asked for it: there ``size=None`` may stand for a size of the data set's own.
+        """
+        self.size = None
+
     def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
         """Return how a picture becomes an image like those trained on, and how predictions come back.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from segbench.errors import ConfigError
+from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
 from segbench.scores.labels import ACCURACY, CLASS_SCORES, LABEL_CONVENTION, label_scores
 from segbench.tasks.base import Task, TaskData
 from segbench.tasks.evaluation import EvaluationTable
+from segbench.tasks.mistakes import draw_surest
 
 VALIDATION_SCORES = ("accuracy", "f1")
 
@@ -86,6 +89,7 @@ class ClassificationTask(Task[LabelsTable]):
 
     name = networks = "classification"
     example = "mnist_cnn"
+    has_masks = False
 
     @classmethod
     def check(cls, cfg: DictConfig, data: TaskData) -> None:
@@ -151,3 +155,7 @@ class ClassificationTask(Task[LabelsTable]):
     def final_scores(self, table: LabelsTable) -> dict[str, float]:
         """Return accuracy, F1 and each class's F1."""
         return label_scores(table.truth, table.probabilities.argmax(axis=1), self.class_names)
+
+    def draw_examples(self, context: RunContext, split: str, path: Path, images: int) -> None:
+        """Draw rows of the images that were named wrongly, the surest first."""
+        draw_surest(context, split, path, self.evaluation[split], images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,11 +13,13 @@ from torch.nn import functional
 
 from segbench.errors import ConfigError
 from segbench.models import TrainingOutputs
-from segbench.scores import Convention, class_scores, mean_score
+from segbench.runs.run_callback import RunContext
+from segbench.scores import Convention, class_scores, image_scores, mean_score
 from segbench.scores.counts import confusion_matrices
 from segbench.scores.derive import OVERALL_SCORES, SCORES
 from segbench.tasks.base import Task, TaskData
 from segbench.tasks.evaluation import PER_CLASS_SCORES, CountsTable, final_scores
+from segbench.tasks.examples import draw_ranked
 from segbench.tasks.windows import Windows
 
 VALIDATION_SCORES = ("dice", "iou", "pixel_accuracy")
@@ -56,13 +59,15 @@ class SegmentationTask(Task[CountsTable]):
         return 1 if sigmoid else classes
 
     @classmethod
-    def options(cls, cfg: DictConfig, data: TaskData) -> dict[str, Any]:
-        """Return the windows: those of ``predict.window``, or training images' own by ``data.tiles``."""
+    def options(cls, cfg: DictConfig, data: TaskData, windows: Windows | None = None) -> dict[str, Any]:
+        """Return the windows: these, or those of ``predict.window``, or the tiles of training images."""
         # Runs from before these keys have none in their checkpoints.
         window = OmegaConf.select(cfg, "predict.window")
-        if window is not None:
-            return {"windows": Windows(size=(window[0], window[1]), overlap=cfg.predict.overlap)}
-        return {} if data.tiles == (1, 1) else {"windows": Windows(tiles=data.tiles)}
+        if windows is None and window is not None:
+            windows = Windows(size=(window[0], window[1]), overlap=cfg.predict.overlap)
+        elif windows is None and data.tiles != (1, 1):
+            windows = Windows(tiles=data.tiles)
+        return {"windows": windows}
 
     @classmethod
     def metric_names(cls, class_names: Sequence[str], background: bool = True) -> list[str]:
@@ -156,6 +161,14 @@ class SegmentationTask(Task[CountsTable]):
     def final_scores(self, table: CountsTable) -> dict[str, float]:
         """Return every score's mean over classes, and every class's own Dice and IoU."""
         return final_scores(table, self.class_names, self.background)
+
+    def draw_examples(self, context: RunContext, split: str, path: Path, images: int) -> None:
+        """Draw images by their rank in Dice, the mean over classes, from the best to the worst.
+
+        One without foreground in truth and prediction has no Dice: it is drawn only where too few others are there.
+        """
+        table = self.evaluation[split]
+        draw_ranked(context, split, path, table.ids, image_scores(table.counts, "dice", self.convention), images)
 
 
 def _validated(background: bool) -> tuple[str, ...]:
