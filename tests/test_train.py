@@ -41,6 +41,15 @@ def finished(run, tiny, tmp_path_factory):
     return cfg, folder / "run", run(cfg, folder / "run")
 
 
+def test_a_run_says_which_callbacks_cannot_change_it_and_reports_compare_without_them(finished):
+    _, directory, _ = finished
+    known = json.loads((directory / "run.json").read_text())
+    assert known["unchanging"] == ["callbacks.panels", "callbacks.predictions"]
+    found = read_run(directory)
+    assert set(found.config["callbacks"]) == {"panels", "predictions"}
+    assert not [key for key in found.settings if key.startswith("callbacks.")]
+
+
 def test_scores_of_the_summary_are_those_of_the_counts(finished):
     _, directory, summary = finished
     frame = pd.read_parquet(directory / "scores.parquet")

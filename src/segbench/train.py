@@ -24,6 +24,7 @@ from segbench.runs.checkpoint_io import newest_good
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import atomic_open, write_json, write_text
+from segbench.runs.identity import unchanging
 from segbench.runs.run_callback import RunContext
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
 from segbench.runs.split_counts import BACKGROUND
@@ -76,9 +77,8 @@ def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, An
 
 def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     known = {} if cfg.rerun else run.identity()
-    identity = (
-        {"wandb_id": tracking.new_wandb_id()} | known | identity | {"git": run_inputs.find_code(run, known.get("git"))}
-    )
+    identity = {"wandb_id": tracking.new_wandb_id()} | known | identity
+    identity |= {"git": run_inputs.find_code(run, known.get("git")), "unchanging": unchanging(cfg)}
     if not cfg.rerun:
         _begin(cfg, run, identity)
     quiet_lightning()
