@@ -8,7 +8,9 @@ import pytest
 import torch
 from monai.metrics import HausdorffDistanceMetric
 
+from segbench.assembly import build_data
 from segbench.callbacks import ColumnScorer, ColumnScores
+from segbench.data.segmentation import SegmentationData
 from segbench.runs.archive import Archive
 from segbench.scores.assd import ASSD
 from segbench.scores.hd95 import HD95
@@ -16,7 +18,6 @@ from segbench.scores.nsd import NSD
 from segbench.scores.objects import ObjectScores
 from segbench.scores.seg import SEG
 from segbench.tasks.evaluation import CountsTable
-from segbench.train import build_data
 
 
 class Street:
@@ -31,6 +32,8 @@ class Street:
 
     def instances(self, record):
         return None
+
+    class_instances = SegmentationData.class_instances
 
 
 def frame(road):

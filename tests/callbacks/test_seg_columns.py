@@ -11,6 +11,7 @@ from segbench.data.boundaries import with_boundary
 from segbench.data.cells import CellsData
 from segbench.data.glas128 import Glas128Data
 from segbench.data.phantom import PhantomData
+from segbench.data.segmentation import SegmentationData
 from segbench.models import UNet
 from segbench.runs.split_counts import derive, read_counts
 from segbench.scores.derive import Convention
@@ -96,6 +97,7 @@ class Data:
 
     class_names, foreground, object_classes = ("background", "cell", "boundary"), ("cell", "boundary"), ("cell",)
     ignore_index = 255
+    class_instances = SegmentationData.class_instances
 
 
 def test_which_classes_are_scored(tmp_path):

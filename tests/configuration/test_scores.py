@@ -1,19 +1,23 @@
 """Further scores are chosen by name, several at once, and refused where they cannot be."""
 
 import pytest
+from omegaconf import OmegaConf
 
-from segbench.configuration.combinations import check_metric
+from segbench.assembly import build_data
+from segbench.configuration.check import check_comparison
 from segbench.configuration.schema import validate
-from segbench.configuration.scores import build_scores, column_metrics, how_to_add
+from segbench.configuration.scores import check_scores, how_to_add
 from segbench.errors import ConfigError
 from segbench.runs.identity import run_id
-from segbench.train import build_data
+from segbench.tasks import SegmentationTask
 
 SURFACE = ["hd95", "assd", "nsd", "boundary_f1"]
 
 
 def built(cfg):
-    return build_scores(cfg, build_data(cfg))
+    data = build_data(cfg)
+    check_scores(data)
+    return data.score_columns()
 
 
 @pytest.mark.parametrize(
@@ -80,18 +84,17 @@ def test_what_a_score_and_the_data_refuse(tiny, compose, tmp_path):
 
 
 def test_which_metrics_there_are(compose):
-    cfg = compose("data=cells", "scores=[hd95,nsd]")
-    data = build_data(cfg)
-    classes = {name: tuple(found) for name, found in column_metrics(build_scores(cfg, data), data).items()}
-    assert classes == {
+    found = build_data(compose("data=cells", "scores=[hd95,nsd]")).column_scores()
+    assert {name: tuple(classes) for name, classes in found.items()} == {
         **dict.fromkeys(("object_f1", "object_dice", "object_hausdorff", "seg"), ("cell",)),
         **dict.fromkeys(("hd95", "nsd"), ("cell", "boundary")),
     }
 
 
-def asks(metric, claim=None):
+def check_metric(cfg, metric, claim=None):
     claims = [{"text": "a", "better": {"model": "unet"}, "metric": claim}] if claim else []
-    return {"question": "?", "factors": ["model"], "metric": metric, "split": "test", "claims": claims}
+    data = build_data(cfg)
+    check_comparison(OmegaConf.create({"metric": metric, "claims": claims}), data.name, SegmentationTask.scores(data))
 
 
 @pytest.mark.parametrize(
@@ -99,19 +102,14 @@ def asks(metric, claim=None):
     [("hd95", "hd95"), ("hd95_left_ventricle", "hd95"), ("boundary_f1_left ventricle", "boundary_f1"), ("nsd", "nsd")],
 )
 def test_a_comparison_by_a_score_that_is_not_configured_is_refused_with_the_fix(tiny, tmp_path, metric, choice):
-    cfg, there = tiny(tmp_path), tiny(tmp_path, f"scores={choice}")
-    for asked in (asks(metric), asks("dice", metric)):
-        cfg.comparison = there.comparison = asked
-        place = "claims.0.." if asked["metric"] == "dice" else ""
+    for asked, place in (((metric,), ""), (("dice", metric), r"claims\[0\]\.")):
         with pytest.raises(ConfigError, match=rf"comparison.{place}metric={metric}: .*; add scores={choice}$"):
-            check_metric(cfg, build_data(cfg))
-        check_metric(there, build_data(there))
+            check_metric(tiny(tmp_path), *asked)
+        check_metric(tiny(tmp_path, f"scores={choice}"), *asked)
 
 
 def test_the_fix_is_named_only_where_it_is_one(tiny, tmp_path):
-    cfg = tiny(tmp_path, "scores=hd95")
-    cfg.comparison = asks("hd95_left_ventricl")
     with pytest.raises(ConfigError, match="no such score of phantom; did you mean hd95_left_ventricle"):
-        check_metric(cfg, build_data(cfg))
+        check_metric(tiny(tmp_path, "scores=hd95"), "hd95_left_ventricl")
     assert how_to_add("hd95_cell", ["dice"]) == "; add scores=hd95"
     assert how_to_add("hd95", ["dice", "hd95"]) == how_to_add("dic", []) == how_to_add("hd950", []) == ""

@@ -9,8 +9,6 @@ import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
-from segbench.data.base import ImageData
-from segbench.data.instances import class_instances
 from segbench.scores.columns import Region, ScoreColumns
 
 Columns = Mapping[str, NDArray[np.float64]]
@@ -47,7 +45,7 @@ class ColumnScorer:
         known, found = mask != self.data.ignore_index, dict[str, NDArray[np.float64]]()
         fitting = [(score, classes) for score, classes in self.scores if mask.ndim in score.dimensions]
         for index in sorted({index for _, classes in fitting for index in classes}):
-            objects = None if drawn is None else class_instances(self.data, drawn, mask, index)
+            objects = None if drawn is None else self.data.class_instances(drawn, mask, index)
             region = Region(mask == index, (prediction == index) & known, known, tuple(spacing), objects)
             for score in [score for score, classes in fitting if index in classes]:
                 for name, value in score.terms(region).items():
@@ -65,7 +63,7 @@ class ColumnScores(pl.Callback):
         scorer: What fills the columns.
     """
 
-    def __init__(self, data: ImageData, scorer: ColumnScorer) -> None:
+    def __init__(self, data: Any, scorer: ColumnScorer) -> None:
         self.data, self.scorer = data, scorer
 
     def on_test_batch_end(
@@ -81,7 +79,7 @@ class ColumnScores(pl.Callback):
         if not self.scorer.scores:
             return
         task: Any = pl_module
-        data: Any = self.data
+        data = self.data
         records = {record.id: record for record in data.records}
         found = [
             self.scorer.columns(mask, prediction, data.pixel_spacing(records[name]), data.instances(records[name]))

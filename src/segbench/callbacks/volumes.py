@@ -11,10 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from segbench.callbacks.column_scores import ColumnScorer
-from segbench.data.base import ImageData
-from segbench.data.loader import images_per_batch
-from segbench.data.segmentation import SegmentationData
-from segbench.data.volumes import VolumeSlices
 from segbench.scores.counts import confusion_matrices
 from segbench.tasks.evaluation import CountsTable
 from segbench.tasks.inference import predict_probabilities
@@ -29,18 +25,16 @@ class VolumeScores(pl.Callback):
     taken there, and compared with the labels as they were drawn; a volume counts once, whatever its number of slices.
 
     Args:
-        data: The data module, set up.
+        data: The data module (:class:`segbench.data.segmentation.SegmentationData`), set up before the evaluation.
         scorer: What fills the columns of further scores.
     """
 
-    def __init__(self, data: ImageData, scorer: ColumnScorer) -> None:
+    def __init__(self, data: Any, scorer: ColumnScorer) -> None:
         self.data, self.scorer = data, scorer
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the volumes of every split that was scored by slices."""
         task: Any = pl_module
-        if not isinstance(self.data, SegmentationData):
-            return
         for split in list(task.evaluation):
             volumes = self.data.volume_slices(split)
             if not volumes:
@@ -61,16 +55,15 @@ class VolumeScores(pl.Callback):
                 if columns := self.scorer.columns(truth, prediction, volume.spacing):
                     table.add_columns(columns)
 
-    def _predict(self, task: Any, trainer: pl.Trainer, split: str, volume: VolumeSlices) -> NDArray[np.int64]:
+    def _predict(self, task: Any, trainer: pl.Trainer, split: str, volume: Any) -> NDArray[np.int64]:
         """Return the likeliest class of every voxel of a volume on its own grid, int64 (Z,H,W)."""
         scored = self.data.scored(split)
         images = torch.stack([scored[position]["image"] for position in volume.positions])
-        together = images_per_batch(self.data.batch_size, scored)
-        found = predict_probabilities(task, images, trainer.precision, together)
+        found = predict_probabilities(task, images, trainer.precision, self.data.images_per_batch(scored))
         return np.stack([volume.plane.restore(part).argmax(axis=0) for part in found.numpy()])
 
 
-def _untouched(volumes: Sequence[VolumeSlices], ids: Sequence[str]) -> bool:
+def _untouched(volumes: Sequence[Any], ids: Sequence[str]) -> bool:
     """Say whether the volumes are the scored images themselves, by name, on their own grid."""
     return [volume.id for volume in volumes] == list(ids) and all(
         volume.plane.source == volume.plane.resampled == volume.plane.size for volume in volumes

@@ -1,51 +1,38 @@
-"""The scores of a run beyond those of pixels: what its data brings along, and what ``scores`` names."""
+"""The scores of a run beyond those of its task: what its data brings along, and what ``scores`` names."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
-
-from segbench.configuration.build import build
-from segbench.data.base import ImageData
 from segbench.errors import ConfigError
-from segbench.scores.columns import ScoreColumns
 from segbench.scores.derive import OVERALL_SCORES, SCORES
 
 _CHOICES = Path(__file__).resolve().parents[3] / "conf" / "scores"
 
 
-def build_scores(cfg: DictConfig, data: ImageData) -> list[ScoreColumns]:
-    """Build what fills further columns in the final evaluation, those of the data first.
+def check_scores(data: Any) -> None:
+    """Refuse configured scores that have nothing to score in the data, or the name of another score.
 
     Args:
-        cfg: The whole configuration.
-        data: The data module; nothing of it is read.
+        data: The data module with its scores; nothing of it is read.
 
     Raises:
-        ConfigError: If a configured score has nothing to score in this data, or the name of another one.
+        ConfigError: Names the key of the score.
     """
-    found = list(data.score_columns())
-    taken = {*SCORES, *OVERALL_SCORES, *column_metrics(found, data)}
-    for key in cfg.scores:
-        score: ScoreColumns = build(f"scores.{key}", cfg)
+    own = [made.name for columns in data.own_scores() for made in columns.declare(data.unit)]
+    taken = {*SCORES, *OVERALL_SCORES, *own}
+    for key, columns in data.scores.items():
         try:
-            metrics = column_metrics([score], data)
+            classes, names = columns.scored_classes(data), [made.name for made in columns.declare(data.unit)]
         except ValueError as error:
             raise ConfigError(f"scores.{key}: {error}") from error
-        if not any(metrics.values()):
+        if not classes:
             raise ConfigError(f"scores.{key}: {data.name} has no class that it could score; leave it out")
-        if again := sorted(taken & set(metrics)):
+        if again := sorted(taken.intersection(names)):
             raise ConfigError(f"scores.{key}: there is a score {again[0]} already; leave one out or set another name")
-        taken |= set(metrics)
-        found.append(score)
-    return found
-
-
-def column_metrics(scores: Sequence[ScoreColumns], data: ImageData) -> dict[str, Sequence[str]]:
-    """Return the name of every score that is declared, with the names of the classes that have one."""
-    return {declared.name: score.scored_classes(data) for score in scores for declared in score.declare(data.unit)}
+        taken |= set(names)
 
 
 def how_to_add(metric: str, known: Collection[str]) -> str:

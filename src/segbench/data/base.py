@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from segbench.augmentation import Augmentation
@@ -18,6 +19,7 @@ from segbench.data.loader import BatchSize
 from segbench.data.loaders import SCORED_TRAIN, Loaders
 from segbench.data.measure import measure, training_stacks
 from segbench.data.records import Record, refuse, refusing_unreadable
+from segbench.data.scored import ScoredData
 from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
@@ -27,7 +29,7 @@ from segbench.scores.columns import ScoreColumns
 IGNORE_INDEX = 255
 
 
-class ImageData(Loaders):
+class ImageData(ScoredData, Loaders):
     """A data set with its splits, whatever is learnt from its images.
 
     Data sets derive from :class:`SegmentationData` or :class:`segbench.data.classification.ClassificationData`.
@@ -48,8 +50,9 @@ class ImageData(Loaders):
         score_train: Whether the training images, as they are, are scored at the end too: how far they were
             learnt by heart.
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
-        augmentation: Applied to training images, after the split.
+        augmentation: Applied to training images, after the split; None for one that leaves them as they are.
         seed: The run's seed (order and augmentation).
+        scores: Further scores of the final evaluation, by what the configuration calls them.
 
     Attributes:
         task: What is learnt: ``segmentation`` or ``classification``.
@@ -57,8 +60,7 @@ class ImageData(Loaders):
         background: Whether class 0 of a segmentation is a background, which scores leave out by default.
         class_colours: ``#RRGGBB`` of every class, in which pictures show it; None for the project's own.
         in_channels: Channels of the images.
-        unit: Of length: ``px``, or ``mm`` where the data tells how large a pixel is.
-        pixel_weights: What weighs pixels, set before :meth:`setup`; None where the loss does not.
+        crop: Height and width of the part of each image that an epoch trains on; None for whole ones.
         records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint: Known after :meth:`setup`.
     """
 
@@ -68,9 +70,9 @@ class ImageData(Loaders):
     background: ClassVar[bool] = True
     class_colours: ClassVar[tuple[str, ...] | None] = None
     in_channels: ClassVar[int]
-    unit: ClassVar[str] = "px"
     dataset_class: ClassVar[type[ImageDataset]]
     ignore_index: ClassVar[int] = IGNORE_INDEX
+    crop: tuple[int, int] | None = None
     fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
     # Largest value of the stored images.
     scale: ClassVar[float] = 255.0
@@ -90,6 +92,7 @@ class ImageData(Loaders):
         split_seed: int = 0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        scores: Mapping[str, ScoreColumns] | None = None,
     ) -> None:
         super().__init__()
         if split_by not in ("group", "image"):
@@ -98,19 +101,18 @@ class ImageData(Loaders):
             raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
         self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
         self.score_train = score_train
-        if self.tiles != (1, 1) and self.task != "segmentation":
-            raise ConfigError(f"data.tiles={tiles}: {self.name} has one label an image; leave it out")
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
         self.size = None if size is None else (int(size[0]), int(size[1]))
         self.batch_size, self.num_workers = batch_size, num_workers
         self.split_by, self.split_seed = split_by, split_seed
-        self.augmentation, self.seed = augmentation, seed
+        self.augmentation, self.seed = Augmentation() if augmentation is None else augmentation, seed
+        self.scores = dict(scores or {})
         self.records: list[Record] = []
         self.splits: dict[str, list[int]] = {}
         self.datasets: dict[str, ImageDataset] = {}
         self.fingerprint = self._key = ""
-        self.pixel_weights: PixelWeights | None = None
+        self._pixel_weights: PixelWeights | None = None
 
     @property
     def num_classes(self) -> int:
@@ -118,13 +120,25 @@ class ImageData(Loaders):
         return len(self.class_names)
 
     @property
-    def foreground(self) -> tuple[str, ...]:
-        """Names of the classes that are somewhere in an image; none where an image has one label."""
-        return ()
+    def validates(self) -> bool:
+        """Whether images are left to validate on, after each epoch."""
+        return self.fit_on == "train"
 
-    def score_columns(self) -> Sequence[ScoreColumns]:
-        """Return the further scores that the final evaluation has for this data, whatever is configured."""
-        return ()
+    def weigh_by(self, loss: PixelWeights) -> None:
+        """Let every item bring the weights that a loss gives its pixels, if it gives any; asked before :meth:`setup`.
+
+        Args:
+            loss: The loss that the data is trained on with.
+        """
+        self._pixel_weights = None if loss.weight_settings() is None else loss
+
+    def callbacks(self) -> list[pl.Callback]:
+        """Return the callbacks that a training on this data needs, new ones for each training."""
+        return self.augmentation.callbacks()
+
+    def groups(self) -> dict[str, str]:
+        """Return the group of everything that is scored, by its id."""
+        return {record.id: record.group for record in self.records}
 
     # -- what a data set defines -------------------------------------------------------------------
 
@@ -224,7 +238,9 @@ class ImageData(Loaders):
             if split != "train" or self.score_train:
                 self.datasets[SCORED_TRAIN if split == "train" else split] = plain()
             if split == "train":
-                self.datasets[split] = plain(augmentation=self.augmentation, seed=self.seed, tiles=self.tiles)
+                self.datasets[split] = plain(
+                    augmentation=self.augmentation, seed=self.seed, tiles=self.tiles, crop=self.crop
+                )
 
     def weigh(self, arrays: Arrays) -> Any:
         """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""

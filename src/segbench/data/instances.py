@@ -33,23 +33,3 @@ def instances_of(data: Any, record: Record, mask: NDArray[np.uint8]) -> NDArray[
         labels = components(mask == data.class_names.index(name))
         found = np.where(labels > 0, labels + found.max(), found)
     return found
-
-
-def class_instances(
-    data: Any, drawn: NDArray[np.integer[Any]], mask: NDArray[Any], index: int
-) -> NDArray[np.integer[Any]]:
-    """Return which object of one class each pixel belongs to, as it is scored; 0 for none.
-
-    Objects of the only class that has any are whole, as they were drawn, also where the mask has another class in their
-    place, as a boundary between cells that touch: what is scored is how well the objects were found, not how well a
-    class that was made of them. Of data with several classes of objects one has the pixels of its class alone. What is
-    labelled to be ignored belongs to no object.
-
-    Args:
-        data: The data module.
-        drawn: What the annotators drew (H,W), of all classes.
-        mask: Class indices (H,W).
-        index: The class.
-    """
-    alone = len(data.object_classes or data.foreground) == 1
-    return np.where(mask != data.ignore_index if alone else mask == index, drawn, 0)

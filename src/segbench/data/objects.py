@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from segbench.data.segmentation import SegmentationData
 from segbench.scores.columns import ScoreColumns
 from segbench.scores.objects import ObjectScores
@@ -13,6 +11,6 @@ from segbench.scores.seg import SEG
 class ObjectData(SegmentationData):
     """The base of a data module whose ``object_classes`` are made of objects: the final evaluation scores these too."""
 
-    def score_columns(self) -> Sequence[ScoreColumns]:
+    def own_scores(self) -> list[ScoreColumns]:
         """Return the scores of objects."""
-        return ObjectScores(self.object_classes), SEG(self.object_classes)
+        return [ObjectScores(self.object_classes), SEG(self.object_classes)]

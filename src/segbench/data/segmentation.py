@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pytorch_lightning as pl
 from numpy.typing import NDArray
 
+from segbench.callbacks import ColumnScorer, ColumnScores, VolumeScores
 from segbench.data.base import ImageData
 from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import SegmentationDataset
@@ -58,11 +60,11 @@ class SegmentationData(ImageData):
 
     def weigh(self, arrays: Arrays) -> Any:
         """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""
-        if self.pixel_weights is None:
+        if self._pixel_weights is None:
             return None
         instances = partial(instances_of, self)
         return load_weights(
-            arrays, self.records, self.pixel_weights, instances, self.settings(), self.cache_dir, self.root
+            arrays, self.records, self._pixel_weights, instances, self.settings(), self.cache_dir, self.root
         )
 
     # -- what scores need to know ------------------------------------------------------------------
@@ -91,6 +93,34 @@ class SegmentationData(ImageData):
         """
         return None
 
+    def class_instances(
+        self, drawn: NDArray[np.integer[Any]], mask: NDArray[Any], index: int
+    ) -> NDArray[np.integer[Any]]:
+        """Return which object of one class each pixel belongs to, as it is scored; 0 for none.
+
+        Objects of the only class that has any are whole, as they were drawn, also where the mask has another class in
+        their place, as a boundary between cells that touch: what is scored is how well the objects were found, not how
+        well a class that was made of them. Of data with several classes of objects one has the pixels of its class
+        alone. What is labelled to be ignored belongs to no object.
+
+        Args:
+            drawn: What the annotators drew (H,W), of all classes.
+            mask: Class indices (H,W).
+            index: The class.
+        """
+        alone = len(self.object_classes or self.foreground) == 1
+        return np.where(mask != self.ignore_index if alone else mask == index, drawn, 0)
+
+    def callbacks(self) -> list[pl.Callback]:
+        """Return what fills the columns of further scores, and what scores whole volumes."""
+        scorer = ColumnScorer(self, self.score_columns())
+        return [*super().callbacks(), VolumeScores(self, scorer), ColumnScores(self, scorer)]
+
+    def groups(self) -> dict[str, str]:
+        """Return the group of every image and every volume, by its id."""
+        volumes = {volume.id: volume.group for split in self.splits for volume in self.volume_slices(split)}
+        return super().groups() | volumes
+
     # -- what a prediction needs to know -----------------------------------------------------------
 
     def read_picture(self, path: Path) -> NDArray[Any]:
@@ -100,6 +130,13 @@ class SegmentationData(ImageData):
             DataError: If the file is bad.
         """
         return read_image(path, self.in_channels)
+
+    def keep_sizes(self) -> None:
+        """Take pictures at their own size from now on, to be predicted by windows.
+
+        The constructor cannot be asked for it: there ``size=None`` may stand for a size of the data set's own.
+        """
+        self.size = None
 
     def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
         """Return how a picture becomes an image like those trained on, and how predictions come back.

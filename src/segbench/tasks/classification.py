@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from segbench.errors import ConfigError
+from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
-from segbench.scores.labels import LABEL_CONVENTION, label_scores
-from segbench.tasks.base import Task
+from segbench.scores.labels import ACCURACY, CLASS_SCORES, LABEL_CONVENTION, label_scores
+from segbench.tasks.base import Task, TaskData
 from segbench.tasks.evaluation import EvaluationTable
+from segbench.tasks.mistakes import draw_surest
 
 VALIDATION_SCORES = ("accuracy", "f1")
 
@@ -82,6 +87,35 @@ class ClassificationTask(Task[LabelsTable]):
     Args: see :class:`segbench.tasks.base.Task`.
     """
 
+    name = networks = "classification"
+    example = "mnist_cnn"
+    has_masks = False
+
+    @classmethod
+    def check(cls, cfg: DictConfig, data: TaskData) -> None:
+        """Refuse parts that are for another task, and windows: an image with one label is predicted whole."""
+        super().check(cfg, data)
+        # Runs from before this key have none in their checkpoints.
+        if OmegaConf.select(cfg, "predict.window") is not None:
+            raise ConfigError(f"predict.window: {data.name} has a label an image, predicted whole; leave it out")
+
+    @classmethod
+    def count_outputs(cls, activation: str, data: TaskData) -> int:
+        """Return one logit a class; a sigmoid is refused."""
+        if activation == "sigmoid":
+            raise ConfigError(f"activation=sigmoid: {data.name} is for classification; use activation=softmax")
+        return len(data.class_names)
+
+    @classmethod
+    def metric_names(cls, class_names: Sequence[str], background: bool = True) -> list[str]:
+        """Return what every validation gives: the loss, accuracy and F1 (the mean over classes)."""
+        return [f"val/{name}" for name in ("loss", *VALIDATION_SCORES)]
+
+    @classmethod
+    def scores(cls, data: TaskData) -> dict[str, Sequence[str]]:
+        """Return accuracy, which is of no class, and the scores of each class."""
+        return {ACCURACY: (), **dict.fromkeys(CLASS_SCORES, data.class_names)}
+
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (B,K) for images (B,C,H,W)."""
         logits: Tensor = self.network(image.contiguous(memory_format=self.memory_format))
@@ -122,6 +156,6 @@ class ClassificationTask(Task[LabelsTable]):
         """Return accuracy, F1 and each class's F1."""
         return label_scores(table.truth, table.probabilities.argmax(axis=1), self.class_names)
 
-    def metric_names(self) -> list[str]:
-        """Return what can be monitored."""
-        return [f"val/{name}" for name in ("loss", *VALIDATION_SCORES)]
+    def draw_examples(self, context: RunContext, split: str, path: Path, images: int) -> None:
+        """Draw rows of the images that were named wrongly, the surest first."""
+        draw_surest(context, split, path, self.evaluation[split], images)
