@@ -10,7 +10,6 @@ import pytorch_lightning as pl
 import torch
 
 from segbench.scores.counts import confusion_matrices
-from segbench.tasks.evaluation import CountsTable
 from segbench.tasks.inference import predict_probabilities
 
 
@@ -40,7 +39,7 @@ class VolumeScores(pl.Callback):
                 # Whole frames at their own size already: predicting them again would tell nothing new.
                 task.evaluation[split + self.data.whole_suffix] = task.evaluation[split]
                 continue
-            table = task.evaluation[split + self.data.whole_suffix] = CountsTable()
+            table = task.evaluation[split + self.data.whole_suffix] = task.new_table()
             for volume in volumes:
                 images = torch.stack([self.data.scored(split)[position]["image"] for position in volume.positions])
                 together = self.data.images_per_batch(self.data.scored(split))
@@ -52,7 +51,7 @@ class VolumeScores(pl.Callback):
                 confusion = confusion_matrices(
                     prediction.flatten(0, 1)[None], truth.flatten(0, 1)[None], self.data.num_classes, task.ignore_index
                 )
-                table.add([volume.id], confusion, volume.plane.source)
+                table.update([volume.id], confusion, volume.plane.source)
 
 
 def _untouched(volumes: Sequence[Any], ids: Sequence[str]) -> bool:

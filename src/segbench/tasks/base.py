@@ -324,7 +324,7 @@ class Task(pl.LightningModule, Generic[TableT]):
 
     def on_validation_epoch_start(self) -> None:
         """Begin new counts."""
-        self.validation = self.new_table()
+        self.validation.reset()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Add the batch's counts and loss."""
@@ -341,7 +341,7 @@ class Task(pl.LightningModule, Generic[TableT]):
     def on_test_start(self) -> None:
         """Begin new counts for every split that is evaluated."""
         for table in self.evaluation.values():
-            table.clear()
+            table.reset()
 
     def test_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """Add the batch's counts to the split of its loader (``evaluation`` names the splits in order).

@@ -85,7 +85,7 @@ class SegmentationTask(Task[CountsTable]):
 
     def new_table(self) -> CountsTable:
         """Return an empty table of counts."""
-        return CountsTable()
+        return CountsTable(len(self.class_names))
 
     # -- forward -----------------------------------------------------------------------------------
 
@@ -139,7 +139,7 @@ class SegmentationTask(Task[CountsTable]):
         logits = self(batch["image"])
         mask, prediction = batch["mask"], self.predict_classes(logits)
         confusion = confusion_matrices(prediction, mask, len(self.class_names), self.ignore_index)
-        table.add(batch["id"], confusion, tuple(mask.shape[-2:]), self.loss(logits, mask, batch.get("weight")))
+        table.update(batch["id"], confusion, tuple(mask.shape[-2:]), self.loss(logits, mask, batch.get("weight")))
         return prediction
 
     def validation_scores(self, table: CountsTable) -> dict[str, float]:
