@@ -39,12 +39,12 @@ def data():
 
 def table_of(data, wrong):
     """Predictions with rising probability, wrong for these images."""
-    table = LabelsTable()
+    table = LabelsTable(2)
     for number, item in enumerate(data.datasets["test"]):
         sure = 0.6 + number / 100
         named = int(item["label"]) ^ (number in wrong)
         probabilities = torch.tensor([[1 - sure, sure] if named else [sure, 1 - sure]])
-        table.add([item["id"]], item["label"][None], probabilities, torch.tensor(0.0))
+        table.update([item["id"]], item["label"][None], probabilities, torch.tensor(0.0))
     return table
 
 
@@ -84,9 +84,9 @@ def test_a_run_without_mistakes_leaves_no_picture_of_an_earlier_one(draw, data, 
 
 def test_labels_of_other_images_are_not_drawn(draw, data, caplog):
     table = table_of(data, {3})
-    table.ids[3] = "another"
+    data.datasets["test"][3]["id"] = "another"
     draw(table)
-    assert "not drawn (ValueError: the labels are of another" in caplog.text
+    assert "not drawn (ValueError: the labels are of i3, the image is another)" in caplog.text
 
 
 def test_pictures_during_training_are_refused_in_one_line(data, context):
@@ -96,7 +96,7 @@ def test_pictures_during_training_are_refused_in_one_line(data, context):
 
 def test_images_are_kept_once_and_exactly_beside_the_runs(data, tmp_path, context):
     callback = StoredPredictions()
-    task = SimpleNamespace(evaluation={"test": LabelsTable()}, has_masks=False)
+    task = SimpleNamespace(evaluation={"test": LabelsTable(2)}, has_masks=False)
     callback.on_test_start(None, task)  # type: ignore[arg-type]
     callback.on_test_batch_end(None, task, torch.tensor([0, 1]), {"id": ["i0", "i1"]}, 0)  # type: ignore[arg-type]
     callback.finish(context(task, data))

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from segbench.callbacks.column_scores import ColumnScorer
 from segbench.scores.counts import confusion_matrices
-from segbench.tasks.evaluation import CountsTable
 from segbench.tasks.inference import predict_probabilities
 
 
@@ -43,13 +42,13 @@ class VolumeScores(pl.Callback):
                 # Whole frames at their own size already: predicting them again would tell nothing new.
                 task.evaluation[split + self.data.whole_suffix] = task.evaluation[split]
                 continue
-            table = task.evaluation[split + self.data.whole_suffix] = CountsTable()
+            table = task.evaluation[split + self.data.whole_suffix] = task.new_table()
             for volume in volumes:
                 truth, prediction = volume.truth().astype(np.int64), self._predict(task, trainer, split, volume)
                 # One image a volume: slices below each other.
                 found, wanted = (torch.from_numpy(part.reshape(1, -1, part.shape[-1])) for part in (prediction, truth))
                 confusion = confusion_matrices(found, wanted, self.data.num_classes, task.ignore_index)
-                table.add([volume.id], confusion, volume.plane.source)
+                table.update([volume.id], confusion, volume.plane.source)
                 if len(volume.spacing) == 2:
                     truth, prediction = truth[0], prediction[0]
                 if columns := self.scorer.columns(truth, prediction, volume.spacing):

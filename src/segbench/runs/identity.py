@@ -34,14 +34,6 @@ IRRELEVANT = (
 )
 # A whole number here is a count and any other a share: 1 is one batch, 1.0 all of them.
 COUNT_OR_SHARE = ("trainer.limit_train_batches",)
-# Keys that came later than runs did: without effect as long as they are null, and then not part of the identity. Of a
-# pair the second goes with the first.
-LATER = {
-    "data.tiles": "data.tiles",
-    "data.frame": "data.frame",
-    "data.turned": "data.turned",
-    "predict.window": "predict",
-}
 HASH_LENGTH = 10
 
 
@@ -66,7 +58,7 @@ def _changes_result(component: Any) -> bool:
 def relevant(cfg: DictConfig) -> dict[str, Any]:
     """Return the resolved configuration, as plain types, without what cannot change the result.
 
-    That is :data:`IRRELEVANT`, unused :data:`LATER` keys and :func:`unchanging` callbacks.
+    That is :data:`IRRELEVANT` keys and :func:`unchanging` callbacks.
 
     ``paths`` is set to constants before interpolations are resolved, so a value that is built from it
     (``init_from``, for example) does not depend on where the files lie.
@@ -76,8 +68,7 @@ def relevant(cfg: DictConfig) -> dict[str, Any]:
     with open_dict(cfg):
         if "paths" in cfg:
             cfg.paths = {key: f"<{key}>" for key in cfg.paths}
-        unused = [whole for key, whole in LATER.items() if OmegaConf.select(cfg, key) is None]
-        for dotted in (*IRRELEVANT, *unused, *unchanging(cfg)):
+        for dotted in (*IRRELEVANT, *unchanging(cfg)):
             parent, _, leaf = dotted.rpartition(".")
             node = OmegaConf.select(cfg, parent) if parent else cfg
             if dotted != "paths" and isinstance(node, DictConfig) and leaf in node:

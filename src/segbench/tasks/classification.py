@@ -17,43 +17,64 @@ from segbench.errors import ConfigError
 from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
 from segbench.scores.labels import ACCURACY, CLASS_SCORES, LABEL_CONVENTION, label_scores
-from segbench.tasks.base import Task, TaskData
+from segbench.tasks.base import Task
 from segbench.tasks.evaluation import EvaluationTable
+from segbench.tasks.kind import TaskData
 from segbench.tasks.mistakes import draw_surest
 
 VALIDATION_SCORES = ("accuracy", "f1")
 
 
 class LabelsTable(EvaluationTable):
-    """Truth, prediction and probabilities of each image, with the loss."""
+    """Truth, prediction and probabilities of each image, with the loss.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._truth: list[Tensor] = []
-        self._probabilities: list[Tensor] = []
+    Args:
+        num_classes: C.
+    """
 
-    def add(self, ids: Sequence[str], truth: Tensor, probabilities: Tensor, loss: Tensor) -> None:
+    true_labels: list[Tensor]
+    label_probabilities: list[Tensor]
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes)
+        self._declare("true_labels", torch.int64)
+        self._declare("label_probabilities", torch.float32)
+
+    def update(self, ids: Sequence[str], truth: Tensor, probabilities: Tensor, loss: Tensor) -> None:
         """Add a batch.
 
         Args:
             ids: The images' ids, B of them.
             truth: Class indices int64 (B,).
-            probabilities: float32 (B,K); the largest is the prediction.
+            probabilities: float32 (B,C); the largest is the prediction.
             loss: Mean loss of the batch.
         """
-        self.add_loss(ids, loss)
-        self._truth.append(truth)
-        self._probabilities.append(probabilities)
+        self._note(ids, loss)
+        self.true_labels.append(truth)
+        self.label_probabilities.append(probabilities.flatten())
+
+    def compute(self) -> dict[str, Any]:
+        """Return everything that was added, of the images of all processes.
+
+        Returns:
+            ``ids`` objects (N,), ``truth`` int64 (N,), ``probabilities`` float32 (N,C), and ``mean_loss``.
+        """
+        return self._common() | {
+            "truth": self._joined("true_labels", -1),
+            "probabilities": self._joined("label_probabilities", -1, self.num_classes),
+        }
 
     @property
     def truth(self) -> NDArray[np.int64]:
         """True classes, int64 (N,)."""
-        return torch.cat(self._truth).cpu().numpy() if self._truth else np.zeros(0, np.int64)
+        found: NDArray[np.int64] = self.compute()["truth"]
+        return found
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
-        """Probabilities of all classes, float32 (N,K)."""
-        return torch.cat(self._probabilities).cpu().numpy() if self._probabilities else np.zeros((0, 1), np.float32)
+        """Probabilities of all classes, float32 (N,C)."""
+        found: NDArray[np.float32] = self.compute()["probabilities"]
+        return found
 
     def frame(self, split: str, class_names: Sequence[str], groups: Mapping[str, str]) -> pd.DataFrame:
         """Return one row per image, as stored in ``scores.parquet``.
@@ -66,14 +87,14 @@ class LabelsTable(EvaluationTable):
             class_names: Names in the order of the classes.
             groups: Group of each image id.
         """
-        probabilities = self.probabilities
+        probabilities, ids = self.probabilities, self.ids
         prediction = probabilities.argmax(axis=1)
         names = pd.Index(class_names)
         return pd.DataFrame(
             {
-                "split": pd.Categorical([split] * len(self.ids)),
-                "id": self.ids,
-                "group": [groups[image] for image in self.ids],
+                "split": pd.Categorical([split] * len(ids)),
+                "id": ids,
+                "group": [groups[image] for image in ids],
                 "truth": pd.Categorical.from_codes(self.truth, names),
                 "prediction": pd.Categorical.from_codes(prediction, names),
                 "probability": probabilities.max(axis=1),
@@ -89,6 +110,7 @@ class ClassificationTask(Task[LabelsTable]):
 
     name = networks = "classification"
     example = "mnist_cnn"
+    headline = "val/accuracy"
     has_masks = False
 
     @classmethod
@@ -128,7 +150,7 @@ class ClassificationTask(Task[LabelsTable]):
 
     def new_table(self) -> LabelsTable:
         """Return an empty table of labels."""
-        return LabelsTable()
+        return LabelsTable(len(self.class_names))
 
     def batch_loss(self, batch: dict[str, Any]) -> Tensor:
         """Return the batch's loss."""
@@ -139,7 +161,7 @@ class ClassificationTask(Task[LabelsTable]):
         """Add the batch's labels, probabilities and loss; returns class indices (B,)."""
         logits = self(batch["image"])
         probabilities = self.probabilities(logits)
-        table.add(batch["id"], batch["label"], probabilities, self.loss(logits, batch["label"]))
+        table.update(batch["id"], batch["label"], probabilities, self.loss(logits, batch["label"]))
         return probabilities.argmax(dim=1)
 
     def validation_scores(self, table: LabelsTable) -> dict[str, float]:
