@@ -6,10 +6,13 @@ from omegaconf import OmegaConf
 
 from segbench.runs.identity import experiment_name, run_name
 
+# The only loss among what validation gives; every score of a task is a share, best at 1.
+VALIDATION_LOSS = "val/loss"
+
 
 def monitor_mode(monitor: str) -> str:
-    """Return ``min`` for a loss and ``max`` for any score."""
-    return "min" if "loss" in monitor else "max"
+    """Return ``min`` for the validation loss and ``max`` for any score, whatever its class is called."""
+    return "min" if monitor == VALIDATION_LOSS else "max"
 
 
 def share(count: float, part: float) -> float:
