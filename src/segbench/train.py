@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -37,9 +36,11 @@ from segbench.rng import derive_seed
 from segbench.runs.checkpoint_io import newest_good
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
-from segbench.runs.files import atomic_open, write_json, write_text
+from segbench.runs.files import write_json, write_text
+from segbench.runs.scores_file import write_scores
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
-from segbench.runs.split_counts import BACKGROUND
+from segbench.runs.split_scores import About
+from segbench.scores.columns import with_columns
 from segbench.tasks import SegmentationTask
 from segbench.tasks.base import Task
 from segbench.tasks.initialisation import freeze, load_weights
@@ -295,11 +296,8 @@ def _write_scores(run: RunDirectory, task: Task[Any], data: ImageData) -> None:
         groups |= {volume.id: volume.group for split in data.splits for volume in data.volume_slices(split)}
     tables = task.evaluation or {"none": task.new_table()}
     frames = [table.frame(split, task.class_names, groups) for split, table in tables.items()]
-    if not data.background:
-        # Only then, so that the files of other data stay as they were; reports take what says nothing for True.
-        frames = [frame.assign(**{BACKGROUND: False}) for frame in frames]
-    with atomic_open(run.scores) as stream:
-        pd.concat(frames, ignore_index=True).to_parquet(stream)
+    columns = {column for frame in frames for column in frame}
+    write_scores(run.scores, frames, About(data.task, data.background, with_columns(callbacks.DECLARED, columns)))
 
 
 def _extra_state(cfg: DictConfig, data: ImageData) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from segbench.callbacks.checkpoints import LAST_EPOCH, RunCheckpoints
 from segbench.callbacks.cost import CostMeter
 from segbench.callbacks.curriculum import CurriculumStages
 from segbench.callbacks.curves import Curves
-from segbench.callbacks.objects import ObjectScores
+from segbench.callbacks.objects import DECLARED, ObjectScores
 from segbench.callbacks.panels import PredictionPanels
 from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
@@ -13,6 +13,7 @@ from segbench.callbacks.volumes import VolumeScores
 from segbench.callbacks.weight_map import draw_weights
 
 __all__ = [
+    "DECLARED",
     "LAST_EPOCH",
     "CostMeter",
     "CurriculumStages",

@@ -14,9 +14,9 @@ from segbench.data.base import ImageData
 from segbench.data.objects import scored_classes
 from segbench.errors import ConfigError
 from segbench.losses import CrossEntropy
-from segbench.scores.columns import COLUMN_SCORES
 from segbench.scores.derive import OVERALL_SCORES, SCORES
 from segbench.scores.labels import ACCURACY, CLASS_SCORES
+from segbench.scores.score import spellings
 from segbench.suggest import nearest
 from segbench.tasks import ByHandTask, ClassificationTask, SegmentationTask
 from segbench.tasks.base import Task
@@ -118,13 +118,14 @@ def check_metric(cfg: DictConfig, data: ImageData) -> None:
     if cfg.comparison is None:
         return
     objects = scored_classes(data)
-    whole = [*SCORES, *OVERALL_SCORES, *(COLUMN_SCORES if objects else ())]
-    scores = whole if data.task == "segmentation" else [ACCURACY, *CLASS_SCORES]
-    of_all = OVERALL_SCORES if data.task == "segmentation" else (ACCURACY,)
+    further = [score.name for score in callbacks.DECLARED]
+    whole = [*SCORES, *OVERALL_SCORES, *(further if objects else ())]
+    scores = whole if data.task == "segmentation" else [ACCURACY.name, *CLASS_SCORES]
+    of_all = OVERALL_SCORES if data.task == "segmentation" else (ACCURACY.name,)
     known = list(scores)
     for name in scores:
-        labels = () if name in of_all else objects if name in COLUMN_SCORES else data.class_names
-        known += [f"{name}_{form}" for label in labels for form in (label, label.replace(" ", "_"))]
+        labels = () if name in of_all else objects if name in further else data.class_names
+        known += [form for label in labels for form in spellings(name, label)]
     claims = enumerate(cfg.comparison.get("claims") or ())
     asked = {"": cfg.comparison.metric} | {f"claims[{place}].": claim.get("metric") for place, claim in claims}
     for place, metric in asked.items():
