@@ -12,6 +12,7 @@ import pytest
 import yaml
 from scored import store
 
+from segbench.runs.directory import SCHEMA
 from segbench.runs.split_scores import About
 
 CLASSES = ("background", "disc", "ring")
@@ -54,7 +55,7 @@ class Maker:
         (folder / "figures").mkdir(parents=True)
         choices = {"data": "fake", "model": model, "loss": "dice", "hydra/launcher": "basic"} | more.get("choices", {})
         overrides = more.get("overrides", [f"model={model}", f"seed={seed}"])
-        identity = {"id": name, "name": name, "experiment": experiment, "seed": seed}
+        identity = {"schema": SCHEMA, "id": name, "name": name, "experiment": experiment, "seed": seed}
         self._json(folder / "run.json", identity | {"choices": choices, "overrides": overrides})
         config: dict[str, Any] = {
             "seed": seed,

@@ -29,7 +29,7 @@ from segbench.runs.readers import (
     summary_file,
 )
 from segbench.runs.scores_file import read_scores
-from segbench.runs.settings import flatten, without_places, without_unused
+from segbench.runs.settings import flatten, without_places
 from segbench.runs.split_scores import SplitScores, TaskRecord
 
 State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "set aside"]
@@ -99,8 +99,8 @@ class Run:
 
     @cached_property
     def comparable(self) -> dict[str, Hashable]:
-        """The settings that are used, without the run's own places and seed in their texts."""
-        return without_places(without_unused(self.settings), self.config, self.seed)
+        """The settings, without the run's own places and seed in their texts."""
+        return without_places(self.settings, self.config, self.seed)
 
 
 def collect(paths: Iterable[Path], console: Console | None = None) -> list[Run]:
