@@ -122,7 +122,7 @@ class SplitCounts:
     @property
     def shown_scores(self) -> tuple[str, ...]:
         """The usual scores, the benchmark's for data without a background, and all that are declared."""
-        benchmark = () if self.background else ("miou",)
+        benchmark = [] if self.background else [name for name in ("miou",) if name in self.scores]
         return (*self.record.metrics, *benchmark, *(score.name for score in self.declared))
 
     @property

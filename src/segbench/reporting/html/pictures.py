@@ -92,7 +92,7 @@ def gallery(comparison: Comparison, figures: Sequence[tuple[str, str]], budget: 
         figures: Title and file name, inside the experiment's directory, of the figures that the report wrote.
         budget: How many characters they may take together.
     """
-    found, room = Gallery(whole=not comparison.task.masks), Budget(budget)
+    found, room = Gallery(whole=not comparison.graded), Budget(budget)
     for title, name in figures:
         uri = _figure(comparison.directory / name)
         if uri and room.take([uri]):
