@@ -23,11 +23,13 @@ from segbench.runs import run_callback
 from segbench.runs.checkpoint_io import newest_good
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
-from segbench.runs.files import atomic_open, write_json, write_text
+from segbench.runs.files import write_json, write_text
 from segbench.runs.identity import unchanging
 from segbench.runs.run_callback import RunContext
+from segbench.runs.scores_file import write_scores
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
-from segbench.runs.split_counts import BACKGROUND
+from segbench.runs.split_scores import About
+from segbench.scores.columns import with_columns
 from segbench.tasks.base import Task
 from segbench.trainer import build_trainer, check_precision, quiet_lightning
 
@@ -235,15 +237,13 @@ def _scores_table(context: RunContext) -> pd.DataFrame:
     groups = data.groups()
     tables = task.evaluation or {"none": task.new_table()}
     frames = [table.frame(split, task.class_names, groups) for split, table in tables.items()]
-    if not data.background:
-        # Only then, so that the files of other data stay as they were; reports take what says nothing for True.
-        frames = [frame.assign(**{BACKGROUND: False}) for frame in frames]
     return pd.concat(frames, ignore_index=True)
 
 
 def _write_scores(context: RunContext) -> None:
-    with atomic_open(context.run.scores) as stream:
-        _scores_table(context).to_parquet(stream)
+    data, table = context.data, _scores_table(context)
+    about = About(data.task, data.background, with_columns(data.declared_scores(), table))
+    write_scores(context.run.scores, [table], about)
 
 
 def _final_scores(context: RunContext) -> dict[str, Any]:

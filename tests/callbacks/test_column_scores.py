@@ -16,7 +16,7 @@ from segbench.scores.assd import ASSD
 from segbench.scores.hd95 import HD95
 from segbench.scores.nsd import NSD
 from segbench.scores.objects import ObjectScores
-from segbench.scores.seg import SEG
+from segbench.scores.seg import SegScores
 from segbench.tasks.evaluation import CountsTable
 
 
@@ -63,7 +63,7 @@ def test_each_score_has_its_own_classes():
 
     mask = np.zeros((12, 12), np.uint8)
     mask[2:9, 2:9], mask[3:8, 3:8] = 2, 1
-    scorer = ColumnScorer(Cells(), [ObjectScores(("cell",)), SEG(("cell",)), ASSD()])
+    scorer = ColumnScorer(Cells(), [ObjectScores(("cell",)), SegScores(("cell",)), ASSD()])
     found = scorer.columns(mask, mask, (1.0, 1.0), (mask == 1).astype(np.uint16) * 7)
     known = {name: (~np.isnan(values[0])).tolist() for name, values in found.items()}
     assert known["seg_sum"] == known["object_tp"] == [False, True, False]

@@ -13,10 +13,11 @@ from segbench.data.glas128 import Glas128Data
 from segbench.data.phantom import PhantomData
 from segbench.data.segmentation import SegmentationData
 from segbench.models import UNet
-from segbench.runs.split_counts import derive, read_counts
+from segbench.runs.scores_file import read_scores
+from segbench.runs.split_scores import derive
 from segbench.scores.derive import Convention
 from segbench.scores.objects import OBJECT_COLUMNS, ObjectScores
-from segbench.scores.seg import SEG, SEG_COLUMNS
+from segbench.scores.seg import SEG_COLUMNS, SegScores
 
 COLUMNS = (*OBJECT_COLUMNS, *SEG_COLUMNS)
 
@@ -82,7 +83,7 @@ def test_the_boundary_has_no_columns_and_the_cells_have(finished):
 @pytest.mark.parametrize("empty", ["nan", "one", "zero"])
 def test_the_summary_and_the_report_leave_the_boundary_out(finished, empty):
     summary, directory = finished
-    scores, counts = summary["scores"]["val"], read_counts(directory / "scores.parquet")["val"]
+    scores, counts = summary["scores"]["val"], read_scores(directory / "scores.parquet")["val"]
     assert scores["seg"] == pytest.approx(2 / 3)
     assert scores["object_f1"] == pytest.approx(4 / 7)
     for name in ("seg", "object_f1", "object_dice", "object_hausdorff"):
@@ -107,14 +108,14 @@ def test_which_classes_are_scored(tmp_path):
     assert scored(PhantomData(cache_dir=tmp_path)) == []
     assert scored(Glas128Data(cache_dir=tmp_path)) == [("gland",)] * 2
     assert scored(CellsData(cache_dir=tmp_path)) == [("cell",)] * 2
-    assert SEG().scored_classes(Data()) == ("cell", "boundary")
+    assert SegScores().scored_classes(Data()) == ("cell", "boundary")
     with pytest.raises(ValueError, match="no class 'sell'; there are background, cell, boundary"):
         ColumnScorer(Data(), [ObjectScores(("sell",))])
 
 
 def terms(mask, prediction, drawn):
     """The columns of the class cell, as the callback fills them."""
-    scorer = ColumnScorer(Data(), [ObjectScores(Data.object_classes), SEG(Data.object_classes)])
+    scorer = ColumnScorer(Data(), [ObjectScores(Data.object_classes), SegScores(Data.object_classes)])
     found = scorer.columns(mask, prediction, (1.0, 1.0), drawn)
     assert tuple(found) == COLUMNS
     assert all(np.isnan(values[0, [0, 2]]).all() for values in found.values())

@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist
 from segbench.scores.assd import ASSD
 from segbench.scores.boundary_f1 import BoundaryF1
 from segbench.scores.columns import Region
+from segbench.scores.convention import Convention
 from segbench.scores.hd95 import HD95
 from segbench.scores.nsd import NSD
 from segbench.scores.surface import surface, surface_distances
@@ -109,7 +110,9 @@ def test_what_neither_side_has_is_nothing_to_score(region, score_of):
         assert np.isnan(score_of(score, region(none, none)))
         (declared,) = score.declare("px")
         assert not any(score.terms(region(none, none)).values())
-        assert declared.nothing_to_score(np.zeros(len(declared.columns)))
+        assert declared.filled(np.zeros(len(declared.columns)), Convention(empty="one")) == (
+            not declared.lower_is_better
+        )
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0), (2.0, 2.0)])
@@ -132,7 +135,7 @@ def test_or_is_left_out_which_is_not_the_same_as_nothing(region, score_of):
         assert {name for name, value in terms.items() if value} == {f"{score.name}_left_out"} == {declared.left_out}
         values = np.array([terms[name] for name in declared.columns])
         assert np.isnan(declared.score(values))
-        assert not declared.nothing_to_score(values)
+        assert np.isnan(declared.filled(values, Convention(empty="one")))
         # Beside an image that is scored it changes nothing.
         assert score_of(score, region(some, none), region(some, some)) == score_of(score, region(some, some))
         assert "left out" in declared.empty

@@ -5,7 +5,7 @@ from __future__ import annotations
 from segbench.data.segmentation import SegmentationData
 from segbench.scores.columns import ScoreColumns
 from segbench.scores.objects import ObjectScores
-from segbench.scores.seg import SEG
+from segbench.scores.seg import SegScores
 
 
 class ObjectData(SegmentationData):
@@ -13,4 +13,4 @@ class ObjectData(SegmentationData):
 
     def own_scores(self) -> list[ScoreColumns]:
         """Return the scores of objects."""
-        return [ObjectScores(self.object_classes), SEG(self.object_classes)]
+        return [ObjectScores(self.object_classes), SegScores(self.object_classes)]

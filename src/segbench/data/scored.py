@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.records import Record
-from segbench.scores.columns import ScoreColumns
+from segbench.scores.columns import ColumnScore, ScoreColumns
 
 
 class ScoredData:
@@ -40,7 +40,11 @@ class ScoredData:
         """Return all that fills further columns: its own, and what is configured."""
         return [*self.own_scores(), *self.scores.values()]
 
+    def declared_scores(self) -> tuple[ColumnScore, ...]:
+        """Return the scores that follow from further columns."""
+        return tuple(made for columns in self.score_columns() for made in columns.declare(self.unit))
+
     def column_scores(self) -> dict[str, Sequence[str]]:
-        """Return the names of the scores from further columns, with the classes that have them."""
+        """Return the names of these scores, with the classes that have them."""
         declared = [(columns, made) for columns in self.score_columns() for made in columns.declare(self.unit)]
         return {made.name: columns.scored_classes(self) for columns, made in declared}

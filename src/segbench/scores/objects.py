@@ -48,6 +48,26 @@ OBJECT_COLUMNS = (
     "object_hausdorff_predicted",
 )
 
+
+def _both_sides(name: str) -> tuple[Ratio, ...]:
+    """Return the area-weighted means over truth and over predicted objects."""
+    return tuple(Ratio({f"object_{name}_{side}": 1}, {f"object_area_{side}": 1}) for side in ("truth", "predicted"))
+
+
+# What follows from the columns.
+OBJECT_SCORES = (
+    ColumnScore("object_f1", "object F1", (Ratio({"object_tp": 2}, {"object_tp": 2, "object_fp": 1, "object_fn": 1}),)),
+    ColumnScore("object_dice", "object Dice", _both_sides("dice")),
+    ColumnScore(
+        "object_hausdorff",
+        "object Hausdorff distance",
+        _both_sides("hausdorff"),
+        lower_is_better=True,
+        unit="px",
+        empty="an image where one side alone is empty counts with its diagonal, the largest distance there is",
+    ),
+)
+
 Floats = NDArray[np.float64]
 Labels = NDArray[np.integer[Any]]
 
@@ -97,29 +117,11 @@ class ObjectScores(ObjectColumns):
 
     def declare(self, unit: str) -> Sequence[ColumnScore]:
         """Return the three scores; distances are in pixels, whatever the data's unit of length is."""
-        one_sided = "a class that only truth or only prediction has counts as"
-        f1 = Ratio({"object_tp": 2}, {"object_tp": 2, "object_fp": 1, "object_fn": 1})
-        return [
-            ColumnScore("object_f1", "object F1", (f1,), empty=f"{one_sided} 0"),
-            ColumnScore("object_dice", "object Dice", _both_sides("dice"), empty=f"{one_sided} 0"),
-            ColumnScore(
-                "object_hausdorff",
-                "object Hausdorff distance",
-                _both_sides("hausdorff"),
-                lower_is_better=True,
-                unit="px",
-                empty=f"{one_sided} the diagonal",
-            ),
-        ]
+        return OBJECT_SCORES
 
     def object_terms(self, truth: Labels, prediction: Labels) -> Mapping[str, float]:
         """Return the columns of an image from the labels of the objects on both sides, (H,W), 0 for none."""
         return dict(zip(OBJECT_COLUMNS, object_terms(truth, prediction).tolist(), strict=True))
-
-
-def _both_sides(name: str) -> tuple[Ratio, ...]:
-    """Return the area-weighted means over truth and over predicted objects."""
-    return tuple(Ratio({f"object_{name}_{side}": 1}, {f"object_area_{side}": 1}) for side in ("truth", "predicted"))
 
 
 def components(mask: NDArray[np.bool_]) -> NDArray[np.int32]:

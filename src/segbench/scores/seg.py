@@ -23,12 +23,13 @@ from segbench.scores.objects import ObjectColumns
 # Of one image and class, in the order of :func:`seg_terms`: sum of the Jaccard indices over the reference cells, and
 # their number.
 SEG_COLUMNS = ("seg_sum", "seg_cells")
+SEG = ColumnScore("seg", "SEG", (Ratio({"seg_sum": 1}, {"seg_cells": 1}),))
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.integer[Any]]
 
 
-class SEG(ObjectColumns):
+class SegScores(ObjectColumns):
     """SEG of the objects of each class (the module says how).
 
     Args:
@@ -37,8 +38,7 @@ class SEG(ObjectColumns):
 
     def declare(self, unit: str) -> Sequence[ColumnScore]:
         """Return the score."""
-        empty = "a class that only truth has counts as 0, one that only prediction has is left out"
-        return [ColumnScore("seg", "SEG", (Ratio({"seg_sum": 1}, {"seg_cells": 1}),), empty=empty)]
+        return (SEG,)
 
     def object_terms(self, truth: Labels, prediction: Labels) -> Mapping[str, float]:
         """Return the columns of an image from the labels of the objects on both sides, (H,W), 0 for none."""
