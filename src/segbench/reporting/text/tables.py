@@ -175,7 +175,7 @@ def markdown_body(comparison: Comparison) -> str:
     if comparison.differences:
         blocks += ["Differences from the published protocol:", markdown_list(comparison.differences)]
     if comparison.unfinished:
-        blocks += ["Not finished or set aside, and in no mean:", markdown_list(unfinished_lines(comparison))]
+        blocks += ["Not finished or excluded, and in no mean:", markdown_list(unfinished_lines(comparison))]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -249,7 +249,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     for title, lines in (
         ("Published", published_lines(comparison)),
         ("Differences from the published protocol", list(comparison.differences)),
-        ("Not finished or set aside, and in no mean", unfinished_lines(comparison)),
+        ("Not finished or excluded, and in no mean", unfinished_lines(comparison)),
     ):
         if lines:
             console.print(f"{title}:", style="bold")
