@@ -212,10 +212,10 @@ def csv_text(comparison: Comparison) -> str:
     spread = [f"{name}_{part}" for name in scores for part in ("mean", "std", "n")]
     header = [*comparison.factors, "finished", "started", "seeds", "split", "convention", *spread]
     writer.writerow([*header, *COSTS, "device", "published", "difference", "low", "high", "letters", "p_best"])
-    found = evidence(comparison)
+    found, convention = evidence(comparison), convention_words(comparison)
     for row, mean, letters, best in zip(comparison.rows, found.means, found.letters, found.best, strict=True):
         line: list[object] = [*(show_value(value) for value in row.values), len(row.done), len(row.runs)]
-        line += [" ".join(str(run.seed) for run in row.done), comparison.split, convention_words(comparison)]
+        line += [" ".join(str(run.seed) for run in row.done), comparison.split, convention]
         for name in scores:
             line += [_plain(row.scores[name].mean), _plain(row.scores[name].spread), row.scores[name].n]
         line += [_plain(row.costs[key].mean) for key in COSTS]
