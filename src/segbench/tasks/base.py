@@ -4,26 +4,57 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, Self, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from hydra.utils import get_class
+from numpy.typing import NDArray
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from segbench.errors import DivergedError
+from segbench.errors import ConfigError, DivergedError
 from segbench.losses import SegmentationLoss
 from segbench.rng import derive_seed
+from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
 from segbench.tasks.evaluation import EvaluationTable
+from segbench.tasks.windows import Windows
 
 TableT = TypeVar("TableT", bound=EvaluationTable)
 # Weight of the newest step in the running loss that the progress bar shows.
 _NEWEST = 0.05
+# What a network is for that does not say it.
+_UNSAID = "segmentation"
+
+
+class TaskData(Protocol):
+    """What a task asks of a data module before anything of it is read; see :class:`segbench.data.base.ImageData`."""
+
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of all classes."""
+
+    @property
+    def tiles(self) -> tuple[int, int]:
+        """Rows and columns into which training images are cut."""
+
+    def column_scores(self) -> Mapping[str, Sequence[str]]:
+        """Return the scores from further columns, with the classes that have them."""
 
 
 class Task(pl.LightningModule, Generic[TableT]):
     """Trains a network by a loss and evaluates it into tables, from which every score derives.
+
+    Which task trains a configuration is found by :func:`segbench.tasks.task_class`; what the task alone can know (which
+    networks and losses fit, how many logits there are, which scores it gives) it says as a class, before it is built.
 
     Args:
         network: The network.
@@ -36,7 +67,21 @@ class Task(pl.LightningModule, Generic[TableT]):
         channels_last: Whether to feed the network NHWC memory.
         monitor: Score that a plateau schedule follows.
         background: Whether class 0 of a segmentation is a background, which scores leave out.
+        frozen: Name of the part of the network that is not trained (:func:`segbench.tasks.initialisation.freeze`).
+
+    Attributes:
+        evaluation: The table of each split of the final evaluation, in the order of its loaders.
+        name: What the ``task`` of a data module and the ``tasks`` of a loss call it.
+        networks: The ``task`` of the networks that it trains; a network without that attribute is for segmentation.
+        example: Such a network among the choices of ``model``, for refusals.
+        has_masks: Whether labels and predictions are masks, to be shown and written as such; else they stand with the
+            scores alone.
     """
+
+    name: ClassVar[str]
+    networks: ClassVar[str]
+    example: ClassVar[str]
+    has_masks: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -50,6 +95,7 @@ class Task(pl.LightningModule, Generic[TableT]):
         channels_last: bool = False,
         monitor: str = "val/loss",
         background: bool = True,
+        frozen: str | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -63,9 +109,10 @@ class Task(pl.LightningModule, Generic[TableT]):
         self.network.to(memory_format=self.memory_format)  # type: ignore[call-overload]  # missing from its annotations
         self.validation = self.new_table()
         self.evaluation: dict[str, TableT] = {}
-        self.extra_state: dict[str, Any] = {}
         self.running_loss: float | None = None
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
+        self._frozen = frozen
+        self._remembered: dict[str, Any] = {}
         self._loss_sum, self._loss_images = 0.0, 0
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -74,6 +121,76 @@ class Task(pl.LightningModule, Generic[TableT]):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
+
+    # -- what a task says before it is built ------------------------------------------------------
+
+    @classmethod
+    def trains(cls, network: type) -> bool:
+        """Say whether this class, among the tasks of its name, is the one that trains a network of a class."""
+        return True
+
+    @classmethod
+    def check(cls, cfg: DictConfig, data: TaskData) -> None:
+        """Refuse a network or a loss that is for another task.
+
+        Args:
+            cfg: The whole configuration.
+            data: The data module; nothing of it is read.
+
+        Raises:
+            ConfigError: Names the key and what to set.
+        """
+        network, loss = (get_class(cfg[section]["_target_"]) for section in ("model", "loss"))
+        kind = getattr(network, "task", _UNSAID)
+        if kind != cls.networks:
+            raise ConfigError(
+                f"model: {network.__name__} is for {kind}, data={data.name} for {cls.networks}; use model={cls.example}"
+            )
+        if cls.name not in getattr(loss, "tasks", ()):
+            raise ConfigError(f"loss: {loss.__name__} is not for {cls.name} (data={data.name}); use loss=ce")
+
+    @classmethod
+    @abstractmethod
+    def count_outputs(cls, activation: str, data: TaskData) -> int:
+        """Return K, the channels of the logits.
+
+        Args:
+            activation: ``auto``, ``sigmoid`` or ``softmax``.
+            data: The data module; nothing of it is read.
+
+        Raises:
+            ConfigError: If the activation does not fit the classes.
+        """
+
+    @classmethod
+    def options(cls, cfg: DictConfig, data: TaskData, windows: Windows | None = None) -> dict[str, Any]:
+        """Return the constructor's arguments that are this task's own.
+
+        Args:
+            cfg: The whole configuration.
+            data: The data module; nothing of it is read.
+            windows: Windows to predict by instead of those of the configuration.
+        """
+        return {}
+
+    @classmethod
+    @abstractmethod
+    def metric_names(cls, class_names: Sequence[str], background: bool = True) -> list[str]:
+        """Return what every validation gives and can be monitored.
+
+        Args:
+            class_names: Names of all classes.
+            background: Whether class 0 of a segmentation is a background.
+        """
+
+    @classmethod
+    @abstractmethod
+    def scores(cls, data: TaskData) -> dict[str, Sequence[str]]:
+        """Return every score that can be derived of the final evaluation, with the classes that have one of their own.
+
+        Args:
+            data: The data module; nothing of it is read.
+        """
 
     # -- what a task defines -----------------------------------------------------------------------
 
@@ -102,14 +219,45 @@ class Task(pl.LightningModule, Generic[TableT]):
     def final_scores(self, table: TableT) -> dict[str, float]:
         """Return the scores of a split for ``summary.json``."""
 
-    @abstractmethod
-    def metric_names(self) -> list[str]:
-        """Return what can be monitored."""
-
     @staticmethod
     @abstractmethod
     def probabilities(logits: Tensor) -> Tensor:
         """Return probabilities of all classes, float32, from logits."""
+
+    # -- what is shown of it, and written for new images --------------------------------------------
+
+    def predict_labels(self, probabilities: Tensor) -> Tensor:
+        """Return what is predicted, as :meth:`evaluate` does, from probabilities (B,K,...)."""
+        return probabilities.argmax(dim=1)
+
+    def index_masks(self, labels: Tensor) -> Tensor:
+        """Return true or predicted labels of images as pictures show them: one class a pixel, integers (B,H,W)."""
+        return labels
+
+    def mask_files(self, probabilities: NDArray[np.float32]) -> dict[str, NDArray[np.uint8]]:
+        """Return the masks that are written for an image or a volume.
+
+        Args:
+            probabilities: On the file's own grid, (Z,K,H,W), background first.
+
+        Returns:
+            What follows the file's name in that of the mask, to the class of each pixel (Z,H,W).
+        """
+        return {"": probabilities.argmax(axis=1).astype(np.uint8)}
+
+    @abstractmethod
+    def draw_examples(self, context: RunContext, split: str, path: Path, images: int) -> None:
+        """Draw images of an evaluated split with what the scored weights make of them, and send them to the loggers.
+
+        Args:
+            context: The run.
+            split: Name of the split.
+            path: The PNG to write.
+            images: How many images, or rows of small ones.
+
+        Raises:
+            ValueError: If the evaluation is of other images than those of the split.
+        """
 
     # -- training ----------------------------------------------------------------------------------
 
@@ -156,9 +304,8 @@ class Task(pl.LightningModule, Generic[TableT]):
     def train(self, mode: bool = True) -> Self:
         """Switch to training; a frozen part stays in evaluation, so that its batch-norm statistics stay too."""
         super().train(mode)
-        for module in self.network.modules():
-            if getattr(module, "frozen", False):
-                module.eval()
+        if self._frozen is not None:
+            self.network.get_submodule(self._frozen).eval()
         return self
 
     def make_optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
@@ -177,7 +324,7 @@ class Task(pl.LightningModule, Generic[TableT]):
 
     def on_validation_epoch_start(self) -> None:
         """Begin new counts."""
-        self.validation = self.new_table()
+        self.validation.reset()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Add the batch's counts and loss."""
@@ -187,10 +334,14 @@ class Task(pl.LightningModule, Generic[TableT]):
         """Make the loss and the scores known, from counts, so that they do not depend on the batch size."""
         self.log_dict(self.validation_scores(self.validation), logger=False)
 
+    def begin_evaluation(self, splits: Sequence[str]) -> None:
+        """Make an empty table for each split of the final evaluation, in the order of its loaders."""
+        self.evaluation = {split: self.new_table() for split in splits}
+
     def on_test_start(self) -> None:
         """Begin new counts for every split that is evaluated."""
         for table in self.evaluation.values():
-            table.clear()
+            table.reset()
 
     def test_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """Add the batch's counts to the split of its loader (``evaluation`` names the splits in order).
@@ -202,9 +353,13 @@ class Task(pl.LightningModule, Generic[TableT]):
 
     # -- checkpoints -------------------------------------------------------------------------------
 
+    def remember(self, **known: Any) -> None:
+        """Keep what is known of the run in every checkpoint from now on: plain types only."""
+        self._remembered |= known
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to go on exactly and to predict without the data: plain types only."""
-        checkpoint["segbench"] = self.extra_state | {
+        checkpoint["segbench"] = self._remembered | {
             "class_names": list(self.class_names),
             "train_loss": [self._loss_sum, self._loss_images, self.running_loss],
         }
