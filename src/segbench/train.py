@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
@@ -23,11 +22,13 @@ from segbench.runs import run_callback
 from segbench.runs.checkpoint_io import newest_good
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
-from segbench.runs.files import atomic_open, write_json, write_text
+from segbench.runs.files import write_json, write_text
 from segbench.runs.identity import unchanging
 from segbench.runs.run_callback import RunContext
+from segbench.runs.scores_file import write_scores
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
-from segbench.runs.split_counts import BACKGROUND
+from segbench.runs.split_scores import About
+from segbench.scores.columns import with_columns
 from segbench.tasks.base import Task
 from segbench.trainer import build_trainer, check_precision, quiet_lightning
 
@@ -195,11 +196,9 @@ def _write_scores(context: RunContext) -> None:
     groups = data.groups()
     tables = task.evaluation or {"none": task.new_table()}
     frames = [table.frame(split, task.class_names, groups) for split, table in tables.items()]
-    if not data.background:
-        # Only then, so that the files of other data stay as they were; reports take what says nothing for True.
-        frames = [frame.assign(**{BACKGROUND: False}) for frame in frames]
-    with atomic_open(context.run.scores) as stream:
-        pd.concat(frames, ignore_index=True).to_parquet(stream)
+    columns = {column for frame in frames for column in frame}
+    about = About(data.task, data.background, with_columns(callbacks.DECLARED, columns))
+    write_scores(context.run.scores, frames, about)
 
 
 def _summarise(context: RunContext, checkpoints: callbacks.RunCheckpoints, cost: callbacks.CostMeter) -> dict[str, Any]:

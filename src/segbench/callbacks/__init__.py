@@ -3,7 +3,7 @@
 from segbench.callbacks.checkpoints import RunCheckpoints
 from segbench.callbacks.cost import CostMeter
 from segbench.callbacks.curves import Curves
-from segbench.callbacks.objects import ObjectScores
+from segbench.callbacks.objects import DECLARED, ObjectScores
 from segbench.callbacks.panels import PredictionPanels
 from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
@@ -11,6 +11,7 @@ from segbench.callbacks.stopping import ResumableEarlyStopping
 from segbench.callbacks.volumes import VolumeScores
 
 __all__ = [
+    "DECLARED",
     "CostMeter",
     "Curves",
     "ObjectScores",

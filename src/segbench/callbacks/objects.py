@@ -8,11 +8,13 @@ import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
-from segbench.scores.objects import OBJECT_COLUMNS, components, object_terms
-from segbench.scores.seg import SEG_COLUMNS, seg_terms
+from segbench.scores.objects import OBJECT_COLUMNS, OBJECT_SCORES, components, object_terms
+from segbench.scores.seg import SEG, SEG_COLUMNS, seg_terms
 
 # In the order of the terms of a class.
 COLUMNS = (*OBJECT_COLUMNS, *SEG_COLUMNS)
+# What follows from them.
+DECLARED = (*OBJECT_SCORES, SEG)
 
 
 class ObjectScores(pl.Callback):

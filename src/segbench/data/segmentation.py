@@ -22,7 +22,8 @@ from segbench.data.records import Record
 from segbench.data.volumes import VolumeSlices
 from segbench.data.weights import load_weights
 from segbench.errors import DataError
-from segbench.scores.columns import COLUMN_SCORES
+from segbench.scores.objects import OBJECT_SCORES
+from segbench.scores.seg import SEG
 
 
 class SegmentationData(ImageData):
@@ -106,7 +107,7 @@ class SegmentationData(ImageData):
     def column_scores(self) -> Mapping[str, Sequence[str]]:
         """Return the scores of objects, where the foreground is made of them, with the classes that are."""
         objects = scored_classes(self)
-        return dict.fromkeys(COLUMN_SCORES, objects) if objects else {}
+        return dict.fromkeys((score.name for score in (*OBJECT_SCORES, SEG)), objects) if objects else {}
 
     def volume_slices(self, split: str) -> list[VolumeSlices]:
         """Return the volumes that a split's images are slices of, to score them whole; nothing for other data."""

@@ -134,7 +134,7 @@ class ClassificationTask(Task[LabelsTable]):
     @classmethod
     def scores(cls, data: TaskData) -> dict[str, Sequence[str]]:
         """Return accuracy, which is of no class, and the scores of each class."""
-        return {ACCURACY: (), **dict.fromkeys(CLASS_SCORES, data.class_names)}
+        return {ACCURACY.name: (), **dict.fromkeys(CLASS_SCORES, data.class_names)}
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (B,K) for images (B,C,H,W)."""

@@ -17,9 +17,11 @@ from torchmetrics.utilities import dim_zero_cat
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from segbench.scores import Convention, class_scores, mean_score
-from segbench.scores.columns import COLUMN_SCORES
+from segbench.scores.columns import with_columns
 from segbench.scores.counts import counts
 from segbench.scores.derive import OVERALL_SCORES
+from segbench.scores.objects import OBJECT_SCORES
+from segbench.scores.seg import SEG
 
 FINAL_SCORES = ("dice", "iou", "sensitivity", "specificity", "precision", "accuracy", "pixel_accuracy")
 # Those that each foreground class has of its own too.
@@ -279,10 +281,9 @@ def final_scores(table: CountsTable, class_names: Sequence[str], background: boo
     names = FINAL_SCORES if background else dict.fromkeys((*FINAL_SCORES, *OVERALL_SCORES))
     scores = {name: float(mean_score(table.counts, name, convention)) for name in names}
     columns = table.columns
-    for name, score in COLUMN_SCORES.items():
-        if all(column in columns for column in score.columns):
-            terms = np.stack([columns[column] for column in score.columns], axis=-1)
-            scores[name] = float(mean_score(terms, name, convention))
+    for score in with_columns((*OBJECT_SCORES, SEG), columns):
+        terms = np.stack([columns[column] for column in score.columns], axis=-1)
+        scores[score.name] = mean_score(terms, score, convention)
     for name in PER_CLASS_SCORES:
         values = class_scores(table.counts, name, convention)
         scores |= {f"{name}_{label}": float(values[i]) for i, label in enumerate(class_names) if i >= convention.first}
