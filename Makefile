@@ -17,10 +17,11 @@ demo: $(VENV)/.installed  ## install, train an Attention U-Net on generated data
 test: $(VENV)/.installed-test  ## run the tests (slow ones: make test ARGS='-m slow')
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
 
-lint: $(VENV)/.installed-dev  ## ruff check, ruff format --check, mypy
+lint: $(VENV)/.installed-dev  ## ruff check, ruff format --check, mypy, lint-imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed  ## measure our overhead, reduced precision and the cache, as ratios
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
