@@ -25,7 +25,7 @@ def test_every_room_stands_on_one_floor_and_in_the_table(script):
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert len(page.splitlines()) <= 100
     (table,) = re.findall(r"\| room \|.*?\n\n", page, re.DOTALL)
-    named = set(re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in table.splitlines())))
+    named = set(re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in table.strip().splitlines())))
     foundations = {room for floor in script.floors()[-script.FOUNDATIONS :] for room in floor}
     assert named == set(rooms) - foundations
 
