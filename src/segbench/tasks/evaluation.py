@@ -87,9 +87,10 @@ class EvaluationTable(Metric):
         several = should_sync and (distributed_available or self.distributed_available_fn)()
         self._pack((dist_sync_fn or gather) if several else None)
         for state, kind in self._types.items():
-            if not getattr(self, state):
-                # An empty list would be gathered as some other type.
-                setattr(self, state, [torch.zeros(0, dtype=kind)])
+            # An empty list would be gathered as some other type. What stands for one is gone once there is more, as it
+            # lies in main memory, and images may not.
+            parts = [part for part in getattr(self, state) if len(part)]
+            setattr(self, state, parts or [torch.zeros(0, dtype=kind)])
         super().sync(dist_sync_fn, process_group, should_sync, distributed_available)
 
     def _pack(self, gather: Gather | None) -> None:
