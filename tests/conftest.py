@@ -1,6 +1,13 @@
+import importlib
 import json
+import logging
+import multiprocessing
 import os
+import runpy
+import sys
+import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -66,6 +73,51 @@ def run():
         return json.loads((directory / "summary.json").read_text())
 
     return trained
+
+
+class Done(NamedTuple):
+    """What a program left: its exit code, or minus the signal that ended it, and what it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def _begin(script: Path, arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """Become the program, as far as this can be done without loading everything again."""
+    for number, name in enumerate(("stdout", "stderr"), start=1):
+        sink = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(sink, number)
+        setattr(sys, name, os.fdopen(sink, "w", encoding="utf-8"))
+    os.environ.update(environment)
+    os.chdir(folder)
+    logging.getLogger().handlers.clear()
+    warnings.simplefilter("ignore")
+    sys.argv = [str(script), *arguments]
+    runpy.run_path(str(script), run_name="__main__")
+
+
+@pytest.fixture
+def program(repository, tmp_path_factory):
+    """Run a script of src/ in a fork of this process: what a user types, but for the seconds that its imports take.
+
+    That the scripts begin in a process of their own is tested beside this, once each.
+    """
+    for module in ("prediction", "reporting.page", "reporting.results", "reporting.single", "train"):
+        importlib.import_module(f"segbench.{module}")
+
+    def ran(script: str, *arguments: str, **environment: str) -> Done:
+        folder = tmp_path_factory.mktemp("program")
+        begun = (repository / "src" / script, list(arguments), folder, environment)
+        process = multiprocessing.get_context("fork").Process(target=_begin, args=begun)
+        process.start()
+        process.join(240)
+        if process.exitcode is None:
+            process.kill()
+            pytest.fail(f"{script} {' '.join(arguments)}: still running after 240 s")
+        return Done(process.exitcode, *((folder / name).read_text() for name in ("stdout", "stderr")))
+
+    return ran
 
 
 TINY = (
