@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import runpy
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -97,12 +98,9 @@ def _begin(script: Path, arguments: list[str], folder: Path, environment: dict[s
     runpy.run_path(str(script), run_name="__main__")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def program(repository, tmp_path_factory):
-    """Run a script of src/ in a fork of this process: what a user types, but for the seconds that its imports take.
-
-    That the scripts begin in a process of their own is tested beside this, once each.
-    """
+    """Run a script of src/ in a fork of this process: what a user types, but for the seconds that its imports take."""
     for module in ("prediction", "reporting.page", "reporting.results", "reporting.single", "train"):
         importlib.import_module(f"segbench.{module}")
 
@@ -118,6 +116,25 @@ def program(repository, tmp_path_factory):
         return Done(process.exitcode, *((folder / name).read_text() for name in ("stdout", "stderr")))
 
     return ran
+
+
+@pytest.fixture
+def fresh_program(repository, tmp_path):
+    """Run a script of src/ in a process that begins with nothing loaded."""
+
+    def ran(script: str, *arguments: str, **environment: str) -> Done:
+        command = [sys.executable, str(repository / "src" / script), *arguments]
+        variables = {**os.environ, "PYTHONWARNINGS": "ignore", **environment}
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=variables, timeout=240)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return ran
+
+
+@pytest.fixture(params=["program", pytest.param("fresh_program", marks=pytest.mark.slow)])
+def either_program(request):
+    """Run a script of src/ in one of the two ways: in a fork every day, in CI from nothing too."""
+    return request.getfixturevalue(request.param)
 
 
 TINY = (

@@ -1,35 +1,12 @@
 """What a user types: exit codes and single lines."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
-
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-
-
-@pytest.fixture
-def command(repository, tmp_path):
-    """Run the script in a process that begins with nothing loaded."""
-
-    def run(*arguments, **environment):
-        return subprocess.run(
-            [sys.executable, str(repository / "src" / "run.py"), f"paths.outputs={tmp_path}/outputs", *arguments],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, **ENVIRONMENT, **environment},
-            timeout=240,
-        )
-
-    return run
 
 
 @pytest.fixture
 def run_py(program, tmp_path):
-    """Run the script in a fork of this process."""
     return lambda *arguments: program("run.py", f"paths.outputs={tmp_path}/outputs", *arguments)
 
 
@@ -73,15 +50,15 @@ def test_a_bad_configuration_is_one_line_and_exit_code_2_before_anything_is_made
     assert not (tmp_path / "outputs").exists()
 
 
-def test_a_process_ends_with_the_exit_code_of_its_refusal(command, tmp_path):
-    result = command("model=attnet")
+def test_a_process_ends_with_the_exit_code_of_its_refusal(fresh_program, tmp_path):
+    result = fresh_program("run.py", f"paths.outputs={tmp_path}/outputs", "model=attnet")
     assert result.returncode == 2, result.stderr
     assert result.stderr == "error: model=attnet: no such choice; did you mean attunet?\n"
     assert not (tmp_path / "outputs").exists()
 
 
-def test_help_shows_every_group_and_examples(command):
-    text = command("--help").stdout
+def test_help_shows_every_group_and_examples(fresh_program):
+    text = fresh_program("run.py", "--help").stdout
     for group in ("data", "model", "loss", "augmentation", "optimizer", "scheduler", "trainer", "logger", "callbacks"):
         assert re.search(rf"^{group}: .*\w", text, re.MULTILINE), group
     assert "carvana: architectures" in text
@@ -91,9 +68,9 @@ def test_help_shows_every_group_and_examples(command):
     assert max(len(line) for line in text.splitlines() if not lists.fullmatch(line)) <= 120
 
 
-def test_one_command_trains_and_shows_where_the_results_are(run_py, tmp_path):
+def test_one_command_trains_and_shows_where_the_results_are(either_program, run_py, tmp_path):
     tiny = ["data.subjects=8", "data.slices=2", "data.size=[32,32]", "model.width=2", "trainer.max_epochs=2"]
-    result = run_py("model=attunet", "loss=dice", *tiny)
+    result = either_program("run.py", f"paths.outputs={tmp_path}/outputs", "model=attunet", "loss=dice", *tiny)
     assert result.returncode == 0, result.stderr
     (directory,) = (path for path in (tmp_path / "outputs" / "runs").iterdir() if path.is_dir())
     assert re.fullmatch(r"phantom-attunet-dice-seed0-[0-9a-f]{10}", directory.name)
