@@ -35,6 +35,7 @@ def offline(monkeypatch):
     monkeypatch.setenv("HOME", "/nonexistent-home")
 
 
+@pytest.mark.slow
 def test_without_a_key_a_run_is_kept_offline_with_one_line_and_goes_on_as_the_same_run(
     run, tiny, tmp_path, offline, monkeypatch, caplog
 ):
