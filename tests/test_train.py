@@ -589,6 +589,15 @@ def test_a_refused_rerun_costs_a_finished_run_nothing(run, tiny, copied, tmp_pat
     assert {name for name in before if before[name] != after[name]} <= {"train.log", "status.json"}
 
 
+def test_a_finished_run_is_trained_again_when_asked(run, tiny, copied, tmp_path):
+    _, directory = copied
+    before = (directory / "metrics.csv").read_text()
+    summary = run(tiny(tmp_path, "data.size=[30,34]", "trainer.max_epochs=1", "rerun=true"), directory)
+    assert summary["epochs"] == 1
+    assert (directory / "metrics.csv").read_text() != before
+    assert status(directory)["state"] == "done"
+
+
 @pytest.mark.slow
 def test_pretrained_weights_are_part_of_what_a_run_is_made_of(run, tiny, tmp_path, caplog):
     def weights(seed):

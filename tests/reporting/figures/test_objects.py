@@ -15,6 +15,8 @@ from segbench.scores.objects import OBJECT_COLUMNS
 
 from .test_examples import FINGERPRINT, IDS, run
 
+pytestmark = pytest.mark.slow
+
 SIZE = (20, 50)
 
 
