@@ -24,6 +24,7 @@ from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.page import write_report
+from segbench.runs.directory import SCHEMA
 
 CLASSES = ("background", "right ventricle", "myocardium", "left ventricle")
 PIXELS = 96 * 96
@@ -52,7 +53,7 @@ def write_runs(folder: Path, runs: int, images: int, configurations: int, failed
 def _write_run(folder: Path, name: str, network: int, seed: int, scores: pd.DataFrame | None) -> None:
     folder.mkdir(parents=True)
     choices = {"data": "cmr", "model": f"net{network:03d}", "loss": "dice", "optimizer": "adam"}
-    identity = {"id": name, "name": name, "experiment": "bench/report", "seed": seed, "choices": choices}
+    identity = {"schema": SCHEMA, "id": name, "name": name, "experiment": "bench/report", "seed": seed, "choices": choices}
     comparison = {"question": "Which network is best?", "factors": ["model"], "metric": "dice", "split": "test"}
     config = {
         "seed": seed,
