@@ -12,10 +12,10 @@ from segbench.tasks.evaluation import CountsTable
 def filled(classes=3, images=4):
     generator = torch.Generator().manual_seed(0)
     prediction, truth = torch.randint(0, classes, (2, images, 6, 5), generator=generator)
-    table = CountsTable()
+    table = CountsTable(classes)
     for start in range(0, images, 2):
         confusion = confusion_matrices(prediction[start : start + 2], truth[start : start + 2], classes)
-        table.add([f"i{number}" for number in range(start, start + 2)], confusion, (6, 5), torch.tensor(0.5))
+        table.update([f"i{number}" for number in range(start, start + 2)], confusion, (6, 5), torch.tensor(0.5))
     return table, confusion_matrices(prediction, truth, classes)
 
 

@@ -15,7 +15,6 @@ from segbench.runs.files import write_text
 from segbench.words import duration
 
 log = logging.getLogger("segbench")
-_SHOWN = ("train/loss", "val/loss", "val/dice", "val/accuracy")
 
 
 class Curves(pl.Callback):
@@ -86,7 +85,8 @@ class Curves(pl.Callback):
         for logger in trainer.loggers:
             logger.log_metrics(curves, step=trainer.global_step)
         left = seconds * ((trainer.max_epochs or 0) - row["epoch"])
-        scores = [f"{name.replace('/', ' ')} {row[name]:.4f}" for name in _SHOWN if name in row]
+        shown = ("train/loss", "val/loss", task.headline)
+        scores = [f"{name.replace('/', ' ')} {row[name]:.4f}" for name in shown if name in row]
         log.info(
             "epoch %d/%d  %s  %.1f s, about %s left",
             *(row["epoch"], trainer.max_epochs, "  ".join(scores), seconds, duration(left)),

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from omegaconf import OmegaConf
 
+from segbench.configuration.monitor import monitor_mode
 from segbench.runs.identity import experiment_name, run_name
-
-# The only loss among what validation gives; every score of a task is a share, best at 1.
-VALIDATION_LOSS = "val/loss"
-
-
-def monitor_mode(monitor: str) -> str:
-    """Return ``min`` for the validation loss and ``max`` for any score, whatever its class is called."""
-    return "min" if monitor == VALIDATION_LOSS else "max"
 
 
 def share(count: float, part: float) -> float:

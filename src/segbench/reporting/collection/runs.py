@@ -52,6 +52,7 @@ class Run:
         seed: Its seed, or None where it could not be read.
         choices: Group name to choice, for example ``{"model": "unet"}``.
         overrides: The Hydra overrides that started it, ``key=value``.
+        unchanging: The callbacks that cannot change its result, as dotted keys of the configuration.
         config: The resolved configuration; empty where it could not be read.
         counts: Split name to what the run made of its images; empty unless the run is done.
         curves: ``metrics.csv``, one row an epoch; None where there is none.
@@ -67,6 +68,7 @@ class Run:
     seed: int | None = None
     choices: dict[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
+    unchanging: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     counts: Mapping[str, SplitScores] = field(default_factory=dict)
     curves: pd.DataFrame | None = None
@@ -94,8 +96,9 @@ class Run:
 
     @cached_property
     def settings(self) -> dict[str, Hashable]:
-        """The configuration as dotted keys to values."""
-        return flatten(self.config)
+        """The configuration as dotted keys to values, without callbacks that cannot change the result."""
+        skipped = tuple(f"{name}." for name in self.unchanging)
+        return {key: value for key, value in flatten(self.config).items() if not key.startswith(skipped)}
 
     @cached_property
     def comparable(self) -> dict[str, Hashable]:

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.reporting.collection.factors import ABSENT, NAMES, flatten, show_value
+from segbench.reporting.collection.factors import ABSENT, NAMES, show_value
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.comparison.words import NOTHING, show_duration
@@ -146,7 +146,7 @@ def _by_seed(run: Run) -> tuple[bool, int, str]:
 
 def _settings(run: Run) -> dict[str, Hashable]:
     """Return choices and flat configuration together, the seed first, without what cannot change a result."""
-    both = {"seed": run.seed} | dict(run.choices) | flatten(run.config)
+    both = {"seed": run.seed} | dict(run.choices) | run.settings
     skipped = (*IRRELEVANT, *(name for name in NAMES if name != "seed"))
     return {key: value for key, value in both.items() if not is_under(key, skipped)}
 

@@ -146,14 +146,8 @@ def cost_cells(comparison: Comparison) -> Cells:
     for row in comparison.rows:
         figures = [row.costs[key] for key in COSTS]
         cells = [show(figure.mean) if figure.n else NOTHING for show, figure in zip(shown, figures, strict=True)]
-        rows.append([*_factor_cells(comparison, row), *cells, ", ".join(devices(row)) or NOTHING])
+        rows.append([*_factor_cells(comparison, row), *cells, ", ".join(row.devices) or NOTHING])
     return [*_factor_titles(comparison), *titles], rows
-
-
-def devices(row: Row) -> list[str]:
-    """Return the devices of a row's runs, each once."""
-    costs = [run.summary.get("cost", {}) for run in row.done]
-    return sorted({f"{cost.get('device') or 'unknown'}, {cost.get('precision') or '32'}" for cost in costs})
 
 
 def markdown_body(comparison: Comparison) -> str:
@@ -220,7 +214,7 @@ def csv_text(comparison: Comparison) -> str:
             line += [_plain(row.scores[name].mean), _plain(row.scores[name].spread), row.scores[name].n]
         line += [_plain(row.costs[key].mean) for key in COSTS]
         entry = row.published
-        line += ["; ".join(devices(row)), entry.value if entry else "", _plain(entry.difference if entry else None)]
+        line += ["; ".join(row.devices), entry.value if entry else "", _plain(entry.difference if entry else None)]
         line += [_plain(mean.low), _plain(mean.high), letters, _plain(float(best))]
         writer.writerow(line)
     return stream.getvalue()
