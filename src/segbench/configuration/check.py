@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from segbench.configuration.monitor import check_monitor
 from segbench.configuration.scores import check_scores, how_to_add
 from segbench.errors import ConfigError
+from segbench.scores.score import spellings
 from segbench.suggest import nearest
 
 
@@ -55,9 +56,7 @@ def check_comparison(comparison: Any, data: str, scores: Mapping[str, Sequence[s
         ConfigError: Names the score, and one like it.
     """
     known = list(scores)
-    known += [
-        f"{name}_{form}" for name, labels in scores.items() for label in labels for form in (label, _as_typed(label))
-    ]
+    known += [form for name, labels in scores.items() for label in labels for form in spellings(name, label)]
     claims = enumerate(comparison.get("claims") or ())
     asked = {"": comparison.metric} | {f"claims[{place}].": claim.get("metric") for place, claim in claims}
     for place, metric in asked.items():
@@ -65,8 +64,3 @@ def check_comparison(comparison: Any, data: str, scores: Mapping[str, Sequence[s
             mend = how_to_add(metric, scores)
             mend = mend or f"{nearest(metric, known)}; there are {', '.join(scores)}, <score>_<class>"
             raise ConfigError(f"comparison.{place}metric={metric}: no such score of {data}{mend}")
-
-
-def _as_typed(label: str) -> str:
-    """Return a class's name as it can be typed without quotes."""
-    return label.replace(" ", "_")

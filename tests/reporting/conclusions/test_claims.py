@@ -15,6 +15,7 @@ from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.text.tables import markdown_body, print_comparison
 
+pytestmark = pytest.mark.usefixtures("no_power")
 ATTENTION = {"text": "Attention is better", "better": {"model": "attunet"}, "than": [{"model": "unet"}]}
 BEST = {"text": "Attention is best", "better": {"model": "attunet"}}
 
@@ -222,7 +223,7 @@ def test_claims_of_older_runs_are_shown_and_not_judged(architectures):
 
 def test_the_notes_say_what_was_tested_and_how(architectures):
     said = " ".join(notes(compared(architectures, [ATTENTION], {"attunet": (95, 96), "unet": (80, 81)})))
-    assert "Letters: rows that share one cannot be told apart" in said
+    assert "Letters (compact letter display): rows that share one cannot be told apart" in said
     assert "mean difference in dice (test split)" in said
 
 

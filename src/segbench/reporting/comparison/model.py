@@ -70,6 +70,12 @@ class Row:
         return sorted((run for run in self.runs if run.state == "done"), key=lambda run: (run.seed or 0, run.name))
 
     @property
+    def devices(self) -> list[str]:
+        """Device and precision of the finished runs, each once."""
+        costs = [run.summary.get("cost", {}) for run in self.done]
+        return sorted({f"{cost.get('device') or 'unknown'}, {cost.get('precision') or '32'}" for cost in costs})
+
+    @property
     def label(self) -> str:
         """The row in words, for legends and sentences: choices by their name, ``key=value`` for the rest."""
         parts = [

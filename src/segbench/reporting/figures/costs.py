@@ -20,7 +20,6 @@ from segbench.reporting.comparison.estimate import Estimate, estimate
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.spec import FigureSpec
-from segbench.reporting.text.tables import devices
 
 WIDTH, HEIGHT = 7.2, 2.6
 MOST_PANELS = 3
@@ -114,7 +113,7 @@ def _costs(rows: Sequence[Row]) -> list[Cost]:
     network is as fast as itself, whatever was measured.
     """
     found = [cost for cost in (WEIGHTS, OPERATIONS) if _differs(rows, cost)]
-    if len({device for row in rows for device in devices(row)}) == 1:
+    if len({device for row in rows for device in row.devices}) == 1:
         found += [cost for cost in ((PREDICTION, TRAINING) if found else (TRAINING,)) if _differs(rows, cost)]
     return found
 
