@@ -1,11 +1,14 @@
 """A further score of an image is one Python file and one YAML file, from training to the page."""
 
 import re
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from segbench.prediction import Predictor
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
@@ -98,3 +101,15 @@ def test_the_score_of_the_documentation_is_one_file_and_one_yaml(run, repository
     found = compare(collect([tmp_path / "runs"]), asked={"metric": "area_error_myocardium"})
     assert found.score.direction == -1
     assert re.search(r"^\|.* area error myocardium \|", markdown_body(found), re.MULTILINE)
+
+
+def test_a_network_predicts_without_the_scores_that_it_was_compared_by(run, tiny, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mine.py").write_text("from segbench.scores.hd95 import HD95\n")
+    comparison = "{question: q, factors: [], metric: hd95, split: test}"
+    own = ("+scores.mine={_target_: mine.HD95}", f"comparison={comparison}", "trainer.max_epochs=1")
+    run(tiny(tmp_path, *own), tmp_path / "run")
+    (tmp_path / "mine.py").unlink()
+    monkeypatch.delitem(sys.modules, "mine")
+    predictor = Predictor.load(tmp_path / "run", torch.device("cpu"))
+    assert predictor.data.score_columns() == []
