@@ -142,7 +142,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
         moved = dict[str, NDArray[Any]]()
 
         def move(pixels: NDArray[Any], mask: NDArray[np.uint8]) -> Pair:
-            pixels, mask, found = augmentation.move(pixels, mask, planes, seed, draw.stage)
+            pixels, mask, found = augmentation.apply(pixels, mask, planes, seed, draw.stage)
             moved.update(found)
             return pixels, mask
 
