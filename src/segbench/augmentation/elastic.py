@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from segbench.augmentation.checks import check_probability
 from segbench.errors import ConfigError
+from segbench.labels import IGNORE_INDEX
 
 # Standard deviations at which the Gaussian is truncated, as in scipy.ndimage.
 _TRUNCATE = 4.0
@@ -76,7 +77,7 @@ class Elastic(albumentations.DualTransform):
         self, mask: NDArray[Any], *, from_x: NDArray[np.float32], from_y: NDArray[np.float32], **params: Any
     ) -> NDArray[Any]:
         """Return the deformed mask (H,W)."""
-        return _remapped(mask, from_x, from_y, cv2.INTER_NEAREST, 255)
+        return _remapped(mask, from_x, from_y, cv2.INTER_NEAREST, IGNORE_INDEX)
 
 
 def _remapped(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from segbench.augmentation.checks import check_probability
 from segbench.errors import ConfigError
+from segbench.labels import IGNORE_INDEX
 
 
 class ScaleCrop(albumentations.DualTransform):
@@ -71,7 +72,7 @@ class ScaleCrop(albumentations.DualTransform):
     def apply_to_mask(self, mask: NDArray[Any], *, source: Any, target: Any, **params: Any) -> NDArray[Any]:
         """Return the scaled mask (H,W)."""
         rows, columns = (_nearest(taken, filled[1] - filled[0]) for taken, filled in zip(source, target, strict=True))
-        return _placed(mask[rows[:, None], columns], mask, target, 255)
+        return _placed(mask[rows[:, None], columns], mask, target, IGNORE_INDEX)
 
 
 def _nearest(window: tuple[int, int], count: int) -> NDArray[np.intp]:

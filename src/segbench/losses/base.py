@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-IGNORE_INDEX = 255
+from segbench.labels import IGNORE_INDEX
 
 
 class SegmentationLoss(nn.Module):

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from segbench.errors import ConfigError
-from segbench.losses.base import IGNORE_INDEX, SegmentationLoss, weighted_mean
+from segbench.labels import IGNORE_INDEX
+from segbench.losses.base import SegmentationLoss, weighted_mean
 from segbench.losses.distances import two_nearest
 
 

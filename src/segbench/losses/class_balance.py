@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from segbench.losses.base import IGNORE_INDEX, SegmentationLoss, weighted_mean
+from segbench.labels import IGNORE_INDEX
+from segbench.losses.base import SegmentationLoss, weighted_mean
 
 
 class WeightedCrossEntropy(SegmentationLoss):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from segbench.losses.base import IGNORE_INDEX, SegmentationLoss, weighted_mean
+from segbench.labels import IGNORE_INDEX
+from segbench.losses.base import SegmentationLoss, weighted_mean
 
 
 class BinaryCrossEntropy(SegmentationLoss):

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from segbench.losses.base import IGNORE_INDEX, SegmentationLoss
+from segbench.labels import IGNORE_INDEX
+from segbench.losses.base import SegmentationLoss
 
 
 class DiceLoss(SegmentationLoss):

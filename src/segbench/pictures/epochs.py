@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from segbench.labels import IGNORE_INDEX
 from segbench.pictures.overlays import draw_line, shortened
-from segbench.pictures.panels import IGNORE, class_legend
+from segbench.pictures.panels import class_legend
 from segbench.runs.kept_epochs import KeptEpochs
 from segbench.scores.objects import components
 
@@ -53,12 +54,12 @@ def epochs_figure(
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02, wspace=0.01)  # type: ignore[union-attr, call-arg]
     grid = figure.subplots(len(ids), across, squeeze=False)
     for line, name, truth, part in zip(grid, ids, truths, parts, strict=True):
-        predictions = [np.where(truth == IGNORE, truth, archive.mask(name)) for _, archive in columns]
+        predictions = [np.where(truth == IGNORE_INDEX, truth, archive.mask(name)) for _, archive in columns]
         draw_line(list(line), kept.images.image(name)[part], [mask[part] for mask in (truth, *predictions)], colours)
         line[0].set_xlabel(shortened(name, int(cell * 14)), fontsize=SIZE - 1)
     for axes, title in zip(grid[0], ["image", "truth", *(title for title, _ in columns)], strict=True):
         axes.set_title(title, fontsize=SIZE)
-    class_legend(figure, class_names, any((truth == IGNORE).any() for truth in truths), colours)
+    class_legend(figure, class_names, any((truth == IGNORE_INDEX).any() for truth in truths), colours)
     return figure
 
 
@@ -71,7 +72,7 @@ def parts_shown(truths: Sequence[NDArray[np.uint8]]) -> list[tuple[slice, slice]
     Args:
         truths: The images' classes (H,W), 0 for background.
     """
-    foregrounds = [(truth > 0) & (truth != IGNORE) for truth in truths]
+    foregrounds = [(truth > 0) & (truth != IGNORE_INDEX) for truth in truths]
     areas = [np.bincount(components(foreground).ravel())[1:] for foreground in foregrounds]
     sides = np.sqrt(np.concatenate(areas))
     wanted = ACROSS * float(np.median(sides)) if len(sides) else np.inf

@@ -12,10 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from segbench.labels import IGNORE_INDEX
 from segbench.pictures.palette import CLASS_COLOURS, rgb
 from segbench.runs.files import atomic_open
 
-IGNORE = 255
 GREY = (0.55, 0.55, 0.55)
 OPACITY = 0.5
 CELL_INCHES = 2.3
@@ -63,7 +63,7 @@ def draw_panels(
         axes.annotate(
             title, (0.5, 1), (0, 16), xycoords="axes fraction", textcoords="offset points", ha="center", weight="bold"
         )
-    ignored = any((np.asarray(truth) == IGNORE).any() for truth in truths)
+    ignored = any((np.asarray(truth) == IGNORE_INDEX).any() for truth in truths)
     class_legend(figure, class_names, ignored, colours)
     with atomic_open(path) as stream:
         canvas.print_png(stream, metadata={TITLES_KEY: json.dumps([str(title) for title in titles])})
@@ -85,10 +85,10 @@ def overlay(picture: np.ndarray, mask: np.ndarray, colours: Sequence[str] | None
     for label in np.unique(mask):
         if label == 0 and colours is None:
             continue
-        colour = np.array(GREY if label == IGNORE else class_colour(int(label), colours))
+        colour = np.array(GREY if label == IGNORE_INDEX else class_colour(int(label), colours))
         inside = mask == label
         result[inside] = (1 - OPACITY) * picture[inside] + OPACITY * colour
-        if label != IGNORE:
+        if label != IGNORE_INDEX:
             result[_edge(inside)] = colour
     return result
 
@@ -147,11 +147,11 @@ def _draw_row(
 ) -> None:
     axes[0].imshow(picture, interpolation="nearest")
     axes[1].imshow(overlay(picture, truth, colours), interpolation="nearest")
-    shown = np.where(truth == IGNORE, IGNORE, prediction)
+    shown = np.where(truth == IGNORE_INDEX, IGNORE_INDEX, prediction)
     axes[2].imshow(overlay(picture, shown, colours), interpolation="nearest")
-    if (truth == IGNORE).any():
+    if (truth == IGNORE_INDEX).any():
         for part in axes[1:]:
-            part.contourf(truth == IGNORE, levels=[0.5, 1.5], colors="none", hatches=["////"])
+            part.contourf(truth == IGNORE_INDEX, levels=[0.5, 1.5], colors="none", hatches=["////"])
     words = axes[0].annotate(
         title, (0, 1), (0, 3), xycoords="axes fraction", textcoords="offset points", fontsize=9, annotation_clip=False
     )

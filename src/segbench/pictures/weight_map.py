@@ -11,7 +11,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from segbench.pictures.panels import IGNORE, as_rgb, overlay
+from segbench.labels import IGNORE_INDEX
+from segbench.pictures.panels import as_rgb, overlay
 
 # Of the part that is shown, in pixels: a few cells of a microscope image.
 SIDE = 96
@@ -33,7 +34,7 @@ def border_weight(mask: NDArray[np.integer[Any]], weight: NDArray[np.floating[An
     """
     found = np.zeros(mask.shape)
     for label in np.unique(mask):
-        if label != IGNORE:
+        if label != IGNORE_INDEX:
             inside = mask == label
             found[inside] = weight[inside] - weight[inside].min()
     return found
