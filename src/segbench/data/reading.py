@@ -88,7 +88,7 @@ def read_mask(path: Path, label_map: Mapping[int, int]) -> NDArray[np.uint8]:
         DataError: If it is unreadable, lossy (JPEG) or in colour, or has values that are not labels.
     """
     with _open(path) as mask:
-        _refuse_lossy(mask, path)
+        _reject_lossy(mask, path)
         if mask.mode not in _MASK_MODES:
             raise DataError(f"{path}: {mask.mode} mask; expected one class index per pixel (grey or palette)")
         mask = ImageOps.exif_transpose(mask)
@@ -109,7 +109,7 @@ def read_instances(path: Path) -> NDArray[np.uint16]:
         DataError: If it is unreadable, lossy (JPEG) or in colour, or has several frames or labels outside 0 to 65535.
     """
     with _open(path) as opened:
-        _refuse_lossy(opened, path)
+        _reject_lossy(opened, path)
         if opened.mode not in (*_GREY_BITS, "I"):
             raise DataError(f"{path}: {opened.mode} image; expected one label per object (grey, integers)")
         labels = np.asarray(ImageOps.exif_transpose(opened)).astype(np.int64)
@@ -144,11 +144,11 @@ def map_labels(values: NDArray[Any], label_map: Mapping[int, int], path: Path) -
             return indices
     # Values too large for a table, or some that are not labels: the slow way, which can name them.
     found, inverse, numbers = np.unique(values, return_inverse=True, return_counts=True)
-    _refuse_unknown(found, numbers, label_map, path)
+    _reject_unknown(found, numbers, label_map, path)
     return np.array([label_map[int(value)] for value in found], dtype=np.uint8)[inverse].reshape(values.shape)
 
 
-def _refuse_unknown(found: NDArray[Any], numbers: NDArray[Any], label_map: Mapping[int, int], path: Path) -> None:
+def _reject_unknown(found: NDArray[Any], numbers: NDArray[Any], label_map: Mapping[int, int], path: Path) -> None:
     unknown = [
         f"{value} ({number} pixels)"
         for value, number in zip(found, numbers, strict=True)
@@ -188,7 +188,7 @@ def resize(
     return resample(image, size), resample_labels(mask, size)
 
 
-def _refuse_lossy(mask: Image.Image, path: Path) -> None:
+def _reject_lossy(mask: Image.Image, path: Path) -> None:
     if "jpeg" in (str(mask.format).lower(), mask.info.get("compression")):
         raise DataError(f"{path}: lossy mask (JPEG changes labels); save masks as PNG or GIF")
 
