@@ -1,4 +1,4 @@
-"""What a result depends on besides the configuration: package versions and the commit."""
+"""What a result depends on besides the configuration: package versions, the commit, the machine."""
 
 from __future__ import annotations
 
@@ -9,11 +9,21 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGES = ("segbench", "torch", "pytorch-lightning", "hydra-core", "albumentations", "numpy")
+_CPUINFO = Path("/proc/cpuinfo")
 
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on."""
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
+
+
+def processor() -> str:
+    """Return the model name of the CPU, or else the machine's architecture."""
+    try:
+        lines = _CPUINFO.read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def git_state(folder: Path | None = None) -> dict[str, Any]:
