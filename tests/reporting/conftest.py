@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from segbench.runs.directory import SCHEMA
+
 CLASSES = ("background", "disc", "ring")
 
 
@@ -51,7 +53,7 @@ class Maker:
         (folder / "figures").mkdir(parents=True)
         choices = {"data": "fake", "model": model, "loss": "dice", "hydra/launcher": "basic"} | more.get("choices", {})
         overrides = more.get("overrides", [f"model={model}", f"seed={seed}"])
-        identity = {"id": name, "name": name, "experiment": experiment, "seed": seed}
+        identity = {"schema": SCHEMA, "id": name, "name": name, "experiment": experiment, "seed": seed}
         self._json(folder / "run.json", identity | {"choices": choices, "overrides": overrides})
         config: dict[str, Any] = {
             "seed": seed,

@@ -92,13 +92,3 @@ def test_identities_of_runs_on_disk_stay_what_they_are():
     assert identity(trainer__max_epochs=5.0, optimizer__lr=1.0) == "908327e5c8"
     listed = [{"p": 0.5, "_target_": "Flip"}, {"_target_": "OneOf", "transforms": [{"p": 1.0, "_target_": "Turn"}]}]
     assert identity(augmentation={"_target_": "Augmentation", "transforms": listed}) == "145653c580"
-
-
-def test_keys_that_came_later_change_nothing_until_they_are_used():
-    unused = {"predict": {"window": None, "overlap": 0.5}, "data__tiles": None}
-    assert identity(**unused) == identity()
-    assert identity(**(unused | {"predict": {"window": None, "overlap": 0.25}})) == identity()
-    used = {identity(**(unused | change)) for change in ({"data__tiles": "2x2"}, {"predict__window": [64, 64]})}
-    assert len(used | {identity()}) == 3
-    window = {"window": [64, 64], "overlap": 0.25}
-    assert identity(predict=window) != identity(predict=window | {"overlap": 0.5})

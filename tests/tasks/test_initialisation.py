@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from segbench.models import FCN, SegNetASPP, UNet3Plus
-from segbench.tasks import initialise
+from segbench.tasks import initialisation
 
 
 def smp(classes):
@@ -39,9 +39,9 @@ def test_only_what_follows_the_classes_is_replaced(monkeypatch, tmp_path, caplog
     before = {key: value.clone() for key, value in network.state_dict().items()}
     (tmp_path / "best.ckpt").touch()
     checkpoint = {"state_dict": {f"network.{key}": value for key, value in stored.items()}}
-    monkeypatch.setattr(initialise, "load_checkpoint", lambda path: checkpoint)
+    monkeypatch.setattr(initialisation, "load_checkpoint", lambda path: checkpoint)
     with caplog.at_level(logging.INFO, "segbench"):
-        initialise.load_weights(network, str(tmp_path / "best.ckpt"))
+        initialisation.load_weights(network, str(tmp_path / "best.ckpt"))
     for key, value in network.state_dict().items():
         expected = stored[key] if stored[key].shape == value.shape else before[key]
         assert torch.equal(value, expected), key

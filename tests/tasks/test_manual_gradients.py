@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import torch
 
-import segbench.train
 from segbench.errors import ConfigError, DivergedError
 from segbench.models.mnist_ff_numpy import MnistFFNumpy
 from segbench.runs.checkpoint_io import load_checkpoint
@@ -18,12 +17,6 @@ from segbench.tasks.manual_gradients import NumpySGD
 from segbench.train import build_data, build_task
 
 IMAGES = {"train": 700, "t10k": 60}
-
-
-@pytest.fixture(autouse=True)
-def silent(monkeypatch):
-    """Print nothing at the end of a run, and draw nothing: that is not what is tested here."""
-    monkeypatch.setattr(segbench.train, "print_run", lambda *_: None)
 
 
 def write_idx(path, array):

@@ -23,6 +23,9 @@ from filelock import FileLock, Timeout
 from segbench.errors import BusyError, CheckpointError, DataError, SegbenchError, StorageError
 from segbench.runs.files import read_json, sweep_temporaries, write_json
 
+# The layout of a run directory and its files, in run.json: a run of another one is refused, not guessed at.
+SCHEMA = 1
+
 _SOURCES: tuple[tuple[str, str, type[SegbenchError]], ...] = (
     ("data_fingerprint", "the data files", DataError),
     ("init_from_sha256", "the checkpoint that init_from names", CheckpointError),
@@ -101,8 +104,12 @@ class RunDirectory:
             lock.release()
 
     def begin(self, identity: dict[str, Any]) -> None:
-        """Record who this run is and that it is running (counts the attempt)."""
-        write_json(self.path / "run.json", self.identity() | identity)
+        """Record who this run is and that it is running (counts the attempt).
+
+        Raises:
+            CheckpointError: If it was begun by a version of segbench whose files are laid out differently.
+        """
+        write_json(self.path / "run.json", self._own_identity() | identity | {"schema": SCHEMA})
         previous = read_json(self.path / "status.json") or {}
         self._write_status(
             state="running",
@@ -134,9 +141,10 @@ class RunDirectory:
 
         Raises:
             DataError: If the data's files are others.
-            CheckpointError: If the weights it started from are others.
+            CheckpointError: If the weights it started from are others, or a version of segbench whose files are laid
+                out differently began the run.
         """
-        known = self.identity()
+        known = self._own_identity()
         for name, what, refusal in _SOURCES:
             if name in known and name in sources and known[name] != sources[name]:
                 raise refusal(f"{self.path}: {what} changed since this run began; start again with rerun=true")
@@ -159,10 +167,21 @@ class RunDirectory:
         for folder in (self.checkpoints, self.figures):
             folder.mkdir()
 
+    def _own_identity(self) -> dict[str, Any]:
+        known = self.identity()
+        if known and known.get("schema") != SCHEMA:
+            raise CheckpointError(f"{self.path}: {other_schema(known)}; train it again with rerun=true")
+        return known
+
     def _write_status(self, **changes: Any) -> None:
         status = read_json(self.path / "status.json") or {}
         status.update(changes, host=socket.gethostname(), pid=os.getpid())
         write_json(self.path / "status.json", status)
+
+
+def other_schema(identity: dict[str, Any]) -> str:
+    """Say in which layout a run was written, where that is not :data:`SCHEMA`."""
+    return f"run.json has schema {identity.get('schema')!r}, this version of segbench reads {SCHEMA}"
 
 
 def _now() -> str:

@@ -35,19 +35,11 @@ IRRELEVANT = (
 )
 # A whole number here is a count and any other a share: 1 is one batch, 1.0 all of them.
 COUNT_OR_SHARE = ("trainer.limit_train_batches",)
-# Keys that came later than runs did: without effect as long as they are null, and then not part of the identity. Of a
-# pair the second goes with the first.
-LATER = {
-    "data.tiles": "data.tiles",
-    "data.frame": "data.frame",
-    "data.turned": "data.turned",
-    "predict.window": "predict",
-}
 HASH_LENGTH = 10
 
 
 def relevant(cfg: DictConfig) -> dict[str, Any]:
-    """Return the resolved configuration without :data:`IRRELEVANT` and unused :data:`LATER` keys, as plain types.
+    """Return the resolved configuration without :data:`IRRELEVANT` keys, as plain types.
 
     ``paths`` is set to constants before interpolations are resolved, so a value that is built from it
     (``init_from``, for example) does not depend on where the files lie.
@@ -57,8 +49,7 @@ def relevant(cfg: DictConfig) -> dict[str, Any]:
     with open_dict(cfg):
         if "paths" in cfg:
             cfg.paths = {key: f"<{key}>" for key in cfg.paths}
-        unused = [whole for key, whole in LATER.items() if OmegaConf.select(cfg, key) is None]
-        for dotted in (*IRRELEVANT, *unused):
+        for dotted in IRRELEVANT:
             parent, _, leaf = dotted.rpartition(".")
             node = OmegaConf.select(cfg, parent) if parent else cfg
             if dotted != "paths" and isinstance(node, DictConfig) and leaf in node:

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pyarrow import ArrowException
 from yaml import YAMLError
 
+from segbench.runs.directory import SCHEMA, other_schema
 from segbench.runs.settings import load_settings
 
 DAMAGE = (
@@ -51,6 +52,8 @@ def json_file(path: Path) -> dict[str, Any]:
 def identity_file(path: Path) -> dict[str, Any]:
     """Return what ``run.json`` says of a run, as attributes of :class:`segbench.reporting.collection.runs.Run`."""
     value = json_file(path)
+    if value.get("schema") != SCHEMA:
+        raise DamagedError(f"{other_schema(value)}; train the run again with rerun=true")
 
     def check(_: Path) -> dict[str, Any]:
         return {

@@ -11,8 +11,6 @@ from typing import Any, ClassVar
 
 import yaml
 
-from segbench.runs.identity import LATER
-
 # YAML 1.1 takes 1e-3 for a word; OmegaConf, which writes the files, takes it for a number.
 _FLOAT = re.compile(r"^[-+]?\d[\d_]*(?:\.[\d_]*)?[eE][-+]?\d+$")
 
@@ -68,12 +66,6 @@ def without_places(flat: dict[str, Hashable], config: dict[str, Any], seed: int 
                 value = f"<path>{value[len(place) :]}" if value.startswith(f"{place}/") else value
             result[key] = own_seed.sub("seed*", value)
     return result
-
-
-def without_unused(flat: dict[str, Hashable]) -> dict[str, Hashable]:
-    """Return flat settings without keys that came later than runs did, where they are not used: as identities do."""
-    unused = [whole for key, whole in LATER.items() if flat.get(key) is None]
-    return {key: value for key, value in flat.items() if not any(f"{key}.".startswith(f"{name}.") for name in unused)}
 
 
 def _equal_to_itself(value: Hashable) -> Hashable:

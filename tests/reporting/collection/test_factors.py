@@ -191,17 +191,3 @@ def test_an_unfinished_run_is_compared_with_a_run_of_each_row(architectures):
     assert [len(row.runs) for row in comparison.rows] == [1, 2]
     (stranger,) = [reason for _, reason in comparison.unfinished if "in no row" in reason]
     assert "other model.width" in stranger
-
-
-def test_keys_that_came_after_some_of_the_runs_part_them_only_where_they_are_used(architectures):
-    unused = {"predict": {"window": None, "overlap": 0.5}, "data.tiles": None}
-    architectures("unet")
-    architectures("attunet", config=unused)
-    assert other_differences(collect([architectures.root]), ["model"]) == []
-    architectures("unet", 1, config=unused | {"data.tiles": "2x2"})
-    architectures("attunet", 1, config=unused | {"predict": {"window": [64, 64], "overlap": 0.5}})
-    assert other_differences(collect([architectures.root]), ["model"]) == [
-        "data.tiles",
-        "predict.overlap",
-        "predict.window",
-    ]

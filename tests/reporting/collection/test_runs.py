@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from segbench.reporting.collection.runs import collect, lock_is_held
+from segbench.runs.directory import SCHEMA
 
 FILES = ["run.json", "config.yaml", "status.json", "metrics.csv", "scores.parquet", "summary.json"]
 
@@ -26,6 +27,15 @@ def test_states_and_reasons(make_run):
     assert [run.state for run in runs] == ["done", "failed", "killed"]
     assert [run.reason for run in runs][:2] == [None, "loss is NaN at step 7"]
     assert "killed" in runs[2].reason
+
+
+def test_a_run_of_another_schema_is_unreadable_and_says_so(make_run):
+    folder = make_run()
+    known = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(known | {"schema": SCHEMA + 1}))
+    (run,) = collect([make_run.root])
+    assert run.state == "unreadable"
+    assert run.reason.startswith(f"run.json has schema {SCHEMA + 1}, this version of segbench reads {SCHEMA}; ")
 
 
 def _hold(path, held, release):

@@ -28,7 +28,7 @@ from segbench.runs.readers import (
     named,
     summary_file,
 )
-from segbench.runs.settings import flatten, without_places, without_unused
+from segbench.runs.settings import flatten, without_places
 from segbench.runs.split_counts import SplitScores, read_counts
 
 State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "set aside"]
@@ -98,8 +98,8 @@ class Run:
 
     @cached_property
     def comparable(self) -> dict[str, Hashable]:
-        """The settings that are used, without the run's own places and seed in their texts."""
-        return without_places(without_unused(self.settings), self.config, self.seed)
+        """The settings, without the run's own places and seed in their texts."""
+        return without_places(self.settings, self.config, self.seed)
 
 
 def collect(paths: Iterable[Path], console: Console | None = None) -> list[Run]:
