@@ -56,6 +56,9 @@ class ImageData(Loaders):
         in_channels: Channels of the images.
         pixel_weights: Computes pixel weights, set before :meth:`setup`; None if the loss uses none.
         records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint: Known after :meth:`setup`.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name: str

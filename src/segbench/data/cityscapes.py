@@ -68,6 +68,9 @@ class CityscapesData(SegmentationData):
             resized bilinearly, against the original labels. With crops of unresized frames, validation is at their own
             size anyway, and both splits are the same.
         **options: See :class:`SegmentationData`.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name = "cityscapes"
@@ -107,7 +110,11 @@ class CityscapesData(SegmentationData):
     # -- records and splits ------------------------------------------------------------------------
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Pair frames and labels of both splits by city and name."""
+        """Pair frames and labels of both splits by city and name.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         get_it = f"download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from {SITE} and unpack both there"
         root = require_root(self.root, get_it)
         records: list[Record] = []

@@ -168,7 +168,14 @@ def _draw_row(
 def class_legend(
     figure: Figure, class_names: Sequence[str], ignored: bool, colours: Sequence[str] | None = None
 ) -> None:
-    """Add a legend of the foreground classes (all classes, if they have colours) and of ignored pixels, if any."""
+    """Add a legend of the classes below a figure.
+
+    Args:
+        figure: A figure with constrained layout.
+        class_names: Names of the classes; the first is left out unless the data has its own colours.
+        ignored: Whether ignored pixels get an entry.
+        colours: ``#RRGGBB`` of every class, for data that has its own; None for the project's.
+    """
     named = list(enumerate(class_names))[0 if colours else 1 :]
     handles = [Patch(facecolor=class_colour(index, colours), label=name) for index, name in named]
     if ignored:
