@@ -209,7 +209,6 @@ class CityscapesData(SegmentationData):
                 f"data.size=[{height},{width}]: the crop is larger than the frames ([{whole_height},{whole_width}]);"
                 " set a smaller one"
             )
-        self.datasets["train"].crop = self.crop
 
     def _measure(self, arrays: Arrays) -> None:
         super()._measure(arrays)
