@@ -88,9 +88,9 @@ class SegmentationData(ImageData):
         return read_image(path, self.in_channels)
 
     def keep_sizes(self) -> None:
-        """Take pictures at their own size from now on, to be predicted by windows.
+        """Keep the own size of pictures from now on, to predict them by windows.
 
-        The constructor cannot be asked for it: there ``size=None`` may stand for a size of the data set's own.
+        This is not an argument of the constructor, where ``size=None`` may mean the data set's default size.
         """
         self.size = None
 
@@ -105,7 +105,7 @@ class SegmentationData(ImageData):
         return Plane(source, size, size)
 
     def column_scores(self) -> Mapping[str, Sequence[str]]:
-        """Return the scores of objects, where the foreground is made of them, with the classes that are."""
+        """Return the object scores with their classes, if the foreground consists of objects."""
         objects = scored_classes(self)
         return dict.fromkeys((score.name for score in (*OBJECT_SCORES, SEG)), objects) if objects else {}
 
