@@ -17,6 +17,7 @@ IRRELEVANT = (
     "paths",
     "logger",
     "comparison",
+    "scores",
     "rerun",
     "debug",
     "data.root",
