@@ -20,10 +20,11 @@ test: $(VENV)/.installed-test  ## run tests that touch every promise of the READ
 test-all: $(VENV)/.installed-test  ## run all tests, slow ones too, but those that need a GPU
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not gpu' $(ARGS)
 
-lint: $(VENV)/.installed-dev  ## ruff check, ruff format --check, mypy
+lint: $(VENV)/.installed-dev  ## ruff check, ruff format --check, mypy, lint-imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed  ## measure our overhead, reduced precision and the cache, as ratios
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks

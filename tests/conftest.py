@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -180,3 +181,18 @@ def tiny(compose):
         return compose(*TINY, *(() if pictures else ("~callbacks.panels",)), f"paths.outputs={folder}", *overrides)
 
     return composed
+
+
+@pytest.fixture
+def context(tmp_path):
+    """Make what a run tells its callbacks, its directory below the test's folder."""
+    from segbench.runs.directory import RunDirectory
+    from segbench.runs.run_callback import RunContext
+
+    def made(task, data, splits=("test",), loggers=()):
+        run = RunDirectory(tmp_path / "run")
+        run.figures.mkdir(parents=True, exist_ok=True)
+        trainer = SimpleNamespace(loggers=list(loggers), global_step=0, precision="32-true")
+        return RunContext(run, data, task, trainer, tuple(splits))
+
+    return made

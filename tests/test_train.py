@@ -15,7 +15,7 @@ from PIL import Image
 
 import segbench.environment
 import segbench.train
-from segbench.callbacks import panels
+from segbench.assembly import build_data, build_task
 from segbench.data.phantom import PhantomData
 from segbench.errors import BusyError, CheckpointError, ConfigError, DataError, DivergedError, StorageError
 from segbench.losses import DiceLoss
@@ -27,7 +27,7 @@ from segbench.runs.directory import RunDirectory
 from segbench.runs.identity import run_id
 from segbench.scores import Convention, mean_score
 from segbench.scores.counts import confusion_matrices
-from segbench.train import build_data, build_task
+from segbench.tasks import examples
 
 
 def status(directory):
@@ -45,6 +45,15 @@ def finished(run, tiny, tmp_path_factory):
 def copied(finished, tmp_path):
     """The finished run in another directory, to be spoiled: its configuration and the directory."""
     return finished[0], shutil.copytree(finished[1], tmp_path / "run")
+
+
+def test_a_run_says_which_callbacks_cannot_change_it_and_reports_compare_without_them(finished):
+    _, directory, _ = finished
+    known = json.loads((directory / "run.json").read_text())
+    assert known["unchanging"] == ["callbacks.panels", "callbacks.predictions"]
+    found = read_run(directory)
+    assert set(found.config["callbacks"]) == {"panels", "predictions"}
+    assert not [key for key in found.settings if key.startswith("callbacks.")]
 
 
 def test_scores_of_the_summary_are_those_of_the_counts(finished):
@@ -395,7 +404,7 @@ def test_the_summary_is_safe_before_pictures_are_drawn(run, finished, tmp_path, 
         (tmp_path / "run" / name).unlink()
     seen = []
     monkeypatch.setattr(
-        panels, "draw_panels", lambda *_, **__: seen.append((tmp_path / "run" / "summary.json").is_file()) or 1 / 0
+        examples, "draw_panels", lambda *_, **__: seen.append((tmp_path / "run" / "summary.json").is_file()) or 1 / 0
     )
     assert run(cfg, tmp_path / "run")["scores"] == summary["scores"]
     assert seen == [True]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scored import rewrite
 
 from segbench.pictures.panels import draw_panels
 from segbench.reporting import collect
@@ -136,7 +137,7 @@ def test_names_keep_their_letters(architectures):
         path = architectures("unet", seed) / "scores.parquet"
         frame = pd.read_parquet(path)
         frame["class_name"] = frame["class_name"].replace("disc", "RV")
-        frame.to_parquet(path, index=False)
+        rewrite(path, frame)
     found = compare(collect([architectures.root]))
     assert "Table 1. Dice RV of every configuration" in Page(html_page(found, (), evidence(found))).text
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from rich.console import Console
+from scored import rewrite
 
 import report
 from segbench.errors import ConfigError
@@ -94,7 +95,7 @@ def test_a_copied_run_counts_once(pair, same):
     edit(copy / "status.json", finished="2025" + status["finished"][4:])
     if not same:
         frame = pd.read_parquet(copy / "scores.parquet")
-        frame.assign(tp=frame["tp"] - 1, fn=frame["fn"] + 1).to_parquet(copy / "scores.parquet")
+        rewrite(copy / "scores.parquet", frame.assign(tp=frame["tp"] - 1, fn=frame["fn"] + 1))
     comparison, text = reported(pair)
     assert done(comparison) == [2, 2]
     words = "with equal counts" if same else "with other counts"
@@ -112,7 +113,7 @@ def test_of_a_run_and_a_link_to_it_the_run_counts(pair):
 def test_runs_without_the_split_of_the_others_are_set_aside(pair):
     folder = pair("unet", 2)
     frame = pd.read_parquet(folder / "scores.parquet")
-    frame[frame["split"] == "val"].assign(split="other").to_parquet(folder / "scores.parquet")
+    rewrite(folder / "scores.parquet", frame[frame["split"] == "val"].assign(split="other"))
     comparison, text = reported(pair)
     assert (comparison.split, done(comparison)) == ("test", [2, 2])
     assert f"- {folder.name}: set aside: not scored on the test split (4 runs are)" in text
@@ -121,7 +122,7 @@ def test_runs_without_the_split_of_the_others_are_set_aside(pair):
 def renamed(folder, old="ring", new="rim"):
     frame = pd.read_parquet(folder / "scores.parquet")
     frame["class_name"] = frame["class_name"].replace(old, new)
-    frame.to_parquet(folder / "scores.parquet", index=False)
+    rewrite(folder / "scores.parquet", frame)
     return folder
 
 
@@ -151,7 +152,7 @@ def test_scores_that_are_not_finite_are_in_no_mean_and_named(pair):
         frame = pd.read_parquet(path)
         foreground = frame["class_index"] > 0
         frame.loc[foreground, ["tp", "fp", "fn", "tn"]] = (0, 0, 0, 1000)
-        frame.to_parquet(path, index=False)
+        rewrite(path, frame)
     comparison, text = reported(pair)
     assert [row.scores["dice"].n for row in comparison.rows] == [1, 1]
     assert (
@@ -163,7 +164,7 @@ def test_scores_that_are_not_finite_are_in_no_mean_and_named(pair):
 def test_counts_that_are_not_finite_cost_their_run(pair):
     path = pair.root / "carvana/architectures/fake-unet-dice-seed1/scores.parquet"
     frame = pd.read_parquet(path)
-    frame.astype({"tp": float}).assign(tp=math.nan).to_parquet(path)
+    rewrite(path, frame.astype({"tp": float}).assign(tp=math.nan))
     comparison, text = reported(pair)
     assert done(comparison) == [2, 1]
     assert "scores.parquet: counts must be whole numbers" in text

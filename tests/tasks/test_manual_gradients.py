@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
+from segbench.assembly import build_data, build_task
 from segbench.errors import ConfigError, DivergedError
 from segbench.models.mnist_ff_numpy import MnistFFNumpy
 from segbench.runs.checkpoint_io import load_checkpoint
 from segbench.scores.labels import LABEL_CONVENTION
 from segbench.tasks import ByHandTask
 from segbench.tasks.manual_gradients import NumpySGD
-from segbench.train import build_data, build_task
 
 IMAGES = {"train": 700, "t10k": 60}
 

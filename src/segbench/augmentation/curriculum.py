@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from numbers import Real
 from typing import Any
 
 import numpy as np
+import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from segbench.augmentation.pipeline import Augmentation, Moved
+from segbench.augmentation.stages import CurriculumStages, Stage
 from segbench.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of training with one augmentation.
-
-    Attributes:
-        augmentation: What training images go through.
-        monitor: The validation score that the stage waits for, such as ``val/iou_cell``; None for the first stage.
-        threshold: What the score must reach, from below, or from above if it is a loss; None for the first stage.
-    """
-
-    augmentation: Augmentation
-    monitor: str | None = None
-    threshold: float | None = None
+from segbench.suggest import nearest
 
 
 class Curriculum(Augmentation):
-    """An augmentation in stages, easy ones first. It is told the stage of each sample; it does not keep one itself.
+    """An augmentation in stages, easy ones first. It is told the stage of each sample.
 
-    So it works with any number of workers, and whoever raises the stage (``segbench.callbacks``) can save and resume
-    it.
+    So it works with any number of workers. Which stage training is at is kept by its callback
+    (:class:`segbench.augmentation.stages.CurriculumStages`), which is saved and resumed.
 
     Source: Bengio, Louradour, Collobert, Weston, "Curriculum Learning", ICML 2009.
 
@@ -58,16 +45,40 @@ class Curriculum(Augmentation):
         named = list(stages.items()) if isinstance(stages, Mapping) else list(enumerate(stages))
         if not named:
             raise ConfigError("augmentation.stages: there are none; name at least one")
-        self.stages = tuple(_stage(f"augmentation.stages.{name}", place, s) for place, (name, s) in enumerate(named))
+        self.stages = tuple(_stage(str(name), place, settings) for place, (name, settings) in enumerate(named))
         first = self.stages[0].augmentation
-        for (name, _), stage in zip(named, self.stages, strict=True):
+        for stage in self.stages:
             if _identity(stage.augmentation) != _identity(first):
                 raise ConfigError(
-                    f"augmentation.stages.{name}: its copies are not those of the first stage; an epoch would change "
-                    "its size in training: give all stages the same copies"
+                    f"augmentation.stages.{stage.name}: its copies are not those of the first stage; an epoch would "
+                    "change its size in training: give all stages the same copies"
                 )
         super().__init__(copies=first.copies)
         self.transforms = list(chain.from_iterable(stage.augmentation.transforms for stage in self.stages))
+        self._progress = CurriculumStages(self.stages)
+
+    @property
+    def stage(self) -> int:
+        """The stage that training is at, from 0."""
+        return self._progress.stage
+
+    def callbacks(self) -> list[pl.Callback]:
+        """Return what begins the stages."""
+        self._progress = CurriculumStages(self.stages)
+        return [self._progress]
+
+    def check(self, scores: Collection[str], data: str) -> None:
+        """Refuse stages that wait for a score that does not come."""
+        if not scores:
+            raise ConfigError(
+                "data.fit_on=train+val: stages of a curriculum wait for validation scores; use fit_on=train"
+            )
+        for stage in self.stages[1:]:
+            if stage.monitor not in scores:
+                raise ConfigError(
+                    f"augmentation.stages.{stage.name}.monitor={stage.monitor}: {data} has no such score"
+                    f"{nearest(str(stage.monitor), scores)}"
+                )
 
     def move(
         self,
@@ -86,8 +97,9 @@ def _identity(augmentation: Augmentation) -> list[tuple[type, str]]:
     return [(type(copy), copy.name) for copy in augmentation.copies]
 
 
-def _stage(key: str, place: int, settings: Mapping[str, Any]) -> Stage:
+def _stage(name: str, place: int, settings: Mapping[str, Any]) -> Stage:
     """Return a stage, refusing what does not fit its place."""
+    key = f"augmentation.stages.{name}"
     needed = {"augmentation", "monitor", "threshold"} if place else {"augmentation"}
     missing, excess = sorted(needed - set(settings)), sorted(set(settings) - needed)
     if missing:
@@ -95,7 +107,7 @@ def _stage(key: str, place: int, settings: Mapping[str, Any]) -> Stage:
     if excess:
         why = "a stage has no such key" if place else "the first stage waits for nothing"
         raise ConfigError(f"{key}.{excess[0]}: {why}; leave it out")
-    stage = Stage(**settings)
+    stage = Stage(name, **settings)
     if not isinstance(stage.augmentation, Augmentation) or isinstance(stage.augmentation, Curriculum):
         raise ConfigError(f"{key}.augmentation: must be a segbench.augmentation.Augmentation (none.yaml for none)")
     if place and not isinstance(stage.monitor, str):

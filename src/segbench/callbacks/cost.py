@@ -14,19 +14,23 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from segbench.runs.run_callback import RunCallback, RunContext
+
 log = logging.getLogger("segbench")
 
 # The first steps allocate, tune and compile; they say nothing about speed.
 _WARM_UP_STEPS = 3
 
 
-class CostMeter(pl.Callback):
+class CostMeter(RunCallback):
     """Measures training and prediction while they happen, and counts weights and operations once.
 
     The speed in training is that of the steps (forward, backward, optimiser), without waiting for data and
     without validation; in prediction that of network, loss and counts. The clocks and the peak of the memory are
     in the checkpoint, so an interrupted run reports the sum and the maximum over its attempts.
     """
+
+    changes_result = False
 
     def __init__(self) -> None:
         self.seconds = {"fit": 0.0, "train": 0.0, "predict": 0.0}
@@ -47,6 +51,11 @@ class CostMeter(pl.Callback):
         """Take the clocks and the peak up again."""
         self.seconds, self.images = dict(state_dict["seconds"]), dict(state_dict["images"])
         self._earlier_peak = state_dict.get("peak_memory_bytes", 0)  # checkpoints of before have none
+
+    def bind(self, context: RunContext) -> None:
+        """Count weights and operations of the network as it is trained: of a larger image, for the crop."""
+        data = context.data
+        self.measure_network(context.task, torch.zeros(1, data.in_channels, *data.trained_size()))
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Learn on which device the run is: a machine with a GPU may train on its processor."""

@@ -14,7 +14,6 @@ import pytorch_lightning as pl
 from segbench.runs.files import write_text
 
 log = logging.getLogger("segbench")
-_SHOWN = ("train/loss", "val/loss", "val/dice", "val/accuracy")
 
 
 class Curves(pl.Callback):
@@ -85,7 +84,8 @@ class Curves(pl.Callback):
         for logger in trainer.loggers:
             logger.log_metrics(curves, step=trainer.global_step)
         left = seconds * ((trainer.max_epochs or 0) - row["epoch"])
-        scores = [f"{name.replace('/', ' ')} {row[name]:.4f}" for name in _SHOWN if name in row]
+        shown = ("train/loss", "val/loss", task.headline)
+        scores = [f"{name.replace('/', ' ')} {row[name]:.4f}" for name in shown if name in row]
         log.info(
             "epoch %d/%d  %s  %.1f s, about %s left",
             *(row["epoch"], trainer.max_epochs, "  ".join(scores), seconds, _duration(left)),

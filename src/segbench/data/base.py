@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from segbench.augmentation import Augmentation
@@ -47,7 +48,7 @@ class ImageData(Loaders):
         score_train: Whether the training images, as they are, are scored at the end too: how far they were
             learnt by heart.
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
-        augmentation: Applied to training images, after the split.
+        augmentation: Applied to training images, after the split; None for one that leaves them as they are.
         seed: The run's seed (order and augmentation).
 
     Attributes:
@@ -56,7 +57,7 @@ class ImageData(Loaders):
         background: Whether class 0 of a segmentation is a background, which scores leave out by default.
         class_colours: ``#RRGGBB`` of every class, in which pictures show it; None for the project's own.
         in_channels: Channels of the images.
-        pixel_weights: What weighs pixels, set before :meth:`setup`; None where the loss does not.
+        crop: Height and width of the part of each image that an epoch trains on; None for whole ones.
         records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint: Known after :meth:`setup`.
     """
 
@@ -68,6 +69,7 @@ class ImageData(Loaders):
     in_channels: ClassVar[int]
     dataset_class: ClassVar[type[ImageDataset]]
     ignore_index: ClassVar[int] = IGNORE_INDEX
+    crop: tuple[int, int] | None = None
     fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
     # Largest value of the stored images.
     scale: ClassVar[float] = 255.0
@@ -95,24 +97,51 @@ class ImageData(Loaders):
             raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
         self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
         self.score_train = score_train
-        if self.tiles != (1, 1) and self.task != "segmentation":
-            raise ConfigError(f"data.tiles={tiles}: {self.name} has one label an image; leave it out")
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
         self.size = None if size is None else (int(size[0]), int(size[1]))
         self.batch_size, self.num_workers = batch_size, num_workers
         self.split_by, self.split_seed = split_by, split_seed
-        self.augmentation, self.seed = augmentation, seed
+        self.augmentation, self.seed = Augmentation() if augmentation is None else augmentation, seed
         self.records: list[Record] = []
         self.splits: dict[str, list[int]] = {}
         self.datasets: dict[str, ImageDataset] = {}
         self.fingerprint = self._key = ""
-        self.pixel_weights: PixelWeights | None = None
+        self._pixel_weights: PixelWeights | None = None
 
     @property
     def num_classes(self) -> int:
         """Number of classes, of a segmentation with background."""
         return len(self.class_names)
+
+    @property
+    def validates(self) -> bool:
+        """Whether images are left to validate on, after each epoch."""
+        return self.fit_on == "train"
+
+    def column_scores(self) -> Mapping[str, Sequence[str]]:
+        """Return the scores from further columns (:mod:`segbench.scores.columns`), with the classes that have them."""
+        return {}
+
+    def weigh_by(self, loss: PixelWeights) -> None:
+        """Let every item bring the weights that a loss gives its pixels, if it gives any; asked before :meth:`setup`.
+
+        Args:
+            loss: The loss that the data is trained on with.
+        """
+        self._pixel_weights = None if loss.weight_settings() is None else loss
+
+    def callbacks(self) -> list[pl.Callback]:
+        """Return the callbacks that a training on this data needs, new ones for each training."""
+        return self.augmentation.callbacks()
+
+    def instances(self, record: Record) -> NDArray[np.integer[Any]] | None:
+        """Return which object each pixel of a record's mask belongs to (H,W), 0 for none; None where nobody tells."""
+        return None
+
+    def groups(self) -> dict[str, str]:
+        """Return the group of everything that is scored, by its id."""
+        return {record.id: record.group for record in self.records}
 
     # -- what a data set defines -------------------------------------------------------------------
 
@@ -212,7 +241,9 @@ class ImageData(Loaders):
             if split != "train" or self.score_train:
                 self.datasets[SCORED_TRAIN if split == "train" else split] = plain()
             if split == "train":
-                self.datasets[split] = plain(augmentation=self.augmentation, seed=self.seed, tiles=self.tiles)
+                self.datasets[split] = plain(
+                    augmentation=self.augmentation, seed=self.seed, tiles=self.tiles, crop=self.crop
+                )
 
     def weigh(self, arrays: Arrays) -> Any:
         """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""

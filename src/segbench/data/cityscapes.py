@@ -202,7 +202,6 @@ class CityscapesData(SegmentationData):
                 f"data.size=[{height},{width}]: larger than the frames ([{whole_height},{whole_width}]);"
                 " a crop must lie inside them"
             )
-        self.datasets["train"].crop = self.crop
 
     def _measure(self, arrays: Arrays) -> None:
         super()._measure(arrays)

@@ -9,9 +9,10 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from segbench.augmentation import Augmentation
 from segbench.data import resident
 from segbench.data.dataset import ImageDataset
-from segbench.data.loader import BatchSize, Draw, ReplayLoader, images_per_batch, progress_of, stage_of, steps_of
+from segbench.data.loader import BatchSize, Draw, ReplayLoader, images_per_batch, progress_of, steps_of
 from segbench.data.resident import ResidentLoader, ResidentTensors
 from segbench.errors import ConfigError
 
@@ -25,11 +26,12 @@ class Loaders(pl.LightningDataModule):
     Attributes:
         datasets: The data set of each split; the training images as they are scored under :data:`SCORED_TRAIN`.
         splits: The records of each split.
-        batch_size, num_workers, resident, score_train, seed: As they were chosen; see there.
+        augmentation, batch_size, num_workers, resident, score_train, seed: As they were chosen; see there.
     """
 
     datasets: dict[str, ImageDataset]
     splits: dict[str, list[int]]
+    augmentation: Augmentation
     batch_size: BatchSize
     num_workers: int
     resident: bool | Literal["auto"]
@@ -43,18 +45,18 @@ class Loaders(pl.LightningDataModule):
     def train_dataloader(self) -> ReplayLoader | ResidentLoader:
         """Return the training batches; they follow the counters of the trainer this module is attached to."""
         assert self.trainer is not None
-        trainer = self.trainer
+        trainer, augmentation = self.trainer, self.augmentation
+        size = self.images_per_batch(self.datasets["train"])
         if self._resident():
-            size = images_per_batch(self.batch_size, self.datasets["train"])
             tensors, position = self._on_device("train"), lambda: progress_of(trainer)
             return ResidentLoader(tensors, size, self.seed, position, steps_of(trainer))
         return ReplayLoader(
             self.datasets["train"],
-            images_per_batch(self.batch_size, self.datasets["train"]),
+            size,
             self.seed,
             lambda: progress_of(trainer),
             steps=steps_of(trainer),
-            stage=lambda: stage_of(trainer),
+            stage=lambda: augmentation.stage,
             num_workers=self.num_workers,
             worker_init=limit_worker_threads,
             pin_memory=trainer.strategy.root_device.type == "cuda",
@@ -76,14 +78,25 @@ class Loaders(pl.LightningDataModule):
         """Return the images of a split as they are scored: whole, and not augmented."""
         return self.datasets[SCORED_TRAIN if split == "train" else split]
 
+    def images_per_batch(self, dataset: ImageDataset) -> int:
+        """Return how many images a batch of a data set holds."""
+        return images_per_batch(self.batch_size, dataset)
+
+    def trained_size(self) -> tuple[int, int]:
+        """Return height and width of the images as they are trained on: of larger ones, of the crop."""
+        height, width = self.datasets["train"][Draw(0, 0)]["image"].shape[-2:]
+        return height, width
+
     def describe(self) -> str:
         """Return in one line what is trained on and validated, after augmentation, cutting and cropping."""
-        parts = []
-        for verb, split, key in (("training on", "train", Draw(0, 0)), ("validating", "val", 0)):
-            if split in self.datasets:
-                height, width = self.datasets[split][key]["image"].shape[-2:]
-                parts.append(f"{verb} {len(self.datasets[split])} images of {width}x{height}")
-        return ", ".join(parts)
+        sizes = {"train": self.trained_size()}
+        if "val" in self.datasets:
+            sizes["val"] = self.datasets["val"][0]["image"].shape[-2:]
+        words = {"train": "training on", "val": "validating"}
+        return ", ".join(
+            f"{words[split]} {len(self.datasets[split])} images of {width}x{height}"
+            for split, (height, width) in sizes.items()
+        )
 
     def test_dataloader(self) -> list[Any]:
         """Return the batches of :meth:`eval_dataloaders`, in its order."""
@@ -99,10 +112,10 @@ class Loaders(pl.LightningDataModule):
 
     def _in_order(self, split: str) -> Any:
         if self._resident():
-            return ResidentLoader(self._on_device(split), images_per_batch(self.batch_size, self.datasets[split]))
+            return ResidentLoader(self._on_device(split), self.images_per_batch(self.datasets[split]))
         return DataLoader(
             self.datasets[split],
-            batch_size=images_per_batch(self.batch_size, self.datasets[split]),
+            batch_size=self.images_per_batch(self.datasets[split]),
             num_workers=self.num_workers,
             worker_init_fn=limit_worker_threads if self.num_workers else None,
         )

@@ -17,7 +17,7 @@ from segbench.reporting.conclusions.evidence import difference_variances
 from segbench.reporting.statistics.power import detectable
 from segbench.reporting.statistics.variance_components import Components
 from segbench.reporting.text.markdown import markdown_table
-from segbench.scores.derive import Convention
+from segbench.scores.convention import Convention
 
 SEEDS = (1, 2, 3, 5, 10)
 IMAGES = (20, 50, 100, 200, 500)

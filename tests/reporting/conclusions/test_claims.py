@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import simulated
 from rich.console import Console
 from scipy import stats
 
@@ -13,7 +14,6 @@ from segbench.reporting.conclusions.claims import judge, measured
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.text.tables import markdown_body, print_comparison
-from segbench.scores import Convention
 
 pytestmark = pytest.mark.usefixtures("no_power")
 ATTENTION = {"text": "Attention is better", "better": {"model": "attunet"}, "than": [{"model": "unet"}]}
@@ -37,7 +37,7 @@ def compared(maker, claims, models, **options):
 def again(maker, claim):
     """Another claim, judged by the runs that are there."""
     comparison = compare(collect([maker.root]))
-    return judge([claim], comparison.rows, comparison.split, comparison.metric, comparison.convention)[0]
+    return judge(comparison, [claim])[0]
 
 
 def only(maker, claim, models, **options):
@@ -237,4 +237,4 @@ def test_the_metric_and_convention_are_those_of_the_comparison(architectures):
 
 def test_without_claims_nothing_is_said_of_them(architectures):
     assert "claim" not in markdown_body(compared(architectures, [], {"attunet": (95, 96), "unet": (80, 81)}))
-    assert judge([], [], "test", "dice", Convention()) == ()
+    assert judge(simulated.comparison({}), []) == ()

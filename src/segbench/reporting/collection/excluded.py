@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import Run
-from segbench.runs.split_counts import same_scores, scored_class
+from segbench.runs.split_scores import has_metric
 
 
 def set_aside_copies(runs: Sequence[Run]) -> list[Run]:
@@ -57,10 +56,12 @@ def set_aside_other_tasks(runs: Sequence[Run]) -> list[Run]:
     Returns:
         All runs in their order.
     """
-    tasks = Counter(run.task for run in runs if run.state == "done")
+    tasks = Counter(_task(run) for run in runs if run.state == "done")
     most = max(sorted(tasks), key=lambda task: tasks[task], default="")
     reason = f"a {{}}, where {tasks[most]} finished runs are of another kind ({most}): they share no score"
-    return [_aside(run, reason.format(run.task)) if run.state == "done" and run.task != most else run for run in runs]
+    return [
+        _aside(run, reason.format(_task(run))) if run.state == "done" and _task(run) != most else run for run in runs
+    ]
 
 
 def set_aside_other_splits(runs: Sequence[Run], wanted: Iterable[str]) -> list[Run]:
@@ -93,7 +94,7 @@ def set_aside_other_classes(runs: Sequence[Run], metric: str, factors: Iterable[
     """
     done = [run for run in runs if run.state == "done"]
     sets = Counter(_classes(run) for run in done)
-    scored = {names for names in sets if _scores(next(run for run in done if _classes(run) == names), metric)}
+    scored = {names for names in sets if _has_metric(next(run for run in done if _classes(run) == names), metric)}
     kept = scored or set(sets)
     if not any(factor == "data" or factor.startswith("data.") for factor in factors):
         (most, count), *others = [*Counter({names: sets[names] for names in kept}).most_common(), ((), 0)][:2]
@@ -113,13 +114,13 @@ def _classes(run: Run) -> tuple[str, ...]:
     return next(iter(run.counts.values())).class_names
 
 
-def _scores(run: Run, metric: str) -> bool:
-    """Say whether a run's counts, or labels, have such a metric."""
-    try:
-        scored_class(next(iter(run.counts.values())), metric)
-    except ConfigError:
-        return False
-    return True
+def _task(run: Run) -> str:
+    """Return the name of a finished run's task."""
+    return run.task.name if run.task else ""
+
+
+def _has_metric(run: Run, metric: str) -> bool:
+    return has_metric(next(iter(run.counts.values())), metric)
 
 
 def _aside(run: Run, reason: str) -> Run:
@@ -133,7 +134,7 @@ def _rank(run: Run) -> tuple[bool, str]:
 def _copy_of(run: Run, chosen: Run) -> str:
     """Say which run counts, and whether it matters which."""
     same = run.counts.keys() == chosen.counts.keys() and all(
-        same_scores(part, chosen.counts[split]) for split, part in run.counts.items()
+        part.same(chosen.counts[split]) for split, part in run.counts.items()
     )
     matters = "with equal counts" if same else "with other counts: one of them was trained or scored differently"
     return f"the same configuration and seed as {chosen.name}, {matters}; {chosen.name} counts"

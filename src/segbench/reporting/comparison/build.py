@@ -27,20 +27,18 @@ from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.variants import name_variants
 from segbench.reporting.comparison.estimate import Estimate, estimate
 from segbench.reporting.comparison.metrics import (
-    can_score,
     class_metrics,
-    class_score,
     convention_of,
-    metric_of,
     possible_splits,
+    shared_metric,
     shared_split,
     shown_classes,
     shown_scores,
     task_of,
 )
 from segbench.reporting.comparison.model import COSTS, Comparison, Published, Row
-from segbench.runs.split_counts import derive
-from segbench.scores.derive import Convention
+from segbench.runs.split_scores import derive, has_metric
+from segbench.scores.convention import Convention
 
 
 def compare(
@@ -71,7 +69,7 @@ def compare(
         everything = set_aside_other_data(everything, declared.get("factors") or ())
     everything = set_aside_other_splits(everything, possible_splits(declared.get("split")))
     task = task_of(everything)
-    metric = metric_of(task, declared)
+    metric = str(declared.get("metric") or task.metrics[0])
     everything = set_aside_other_classes(everything, metric, declared.get("factors") or ())
     runs = [run for run in everything if run.state != "set aside"]
     done = [run for run in runs if run.state == "done"]
@@ -82,10 +80,10 @@ def compare(
     split = shared_split(done, declared.get("split"))
     counts = [run.counts[split] for run in done]
     convention = convention_of(task, convention, runs[0].directory.parent, counts)
-    classes = shown_classes(task, counts)
+    classes = shown_classes(counts)
     rows, strangers = _rows(runs, known, factors)
-    shown = shown_scores(task, metric, counts)
-    of_classes = class_metrics(class_score(task, metric), classes, counts)
+    shown = shown_scores(metric, task, counts)
+    of_classes = class_metrics(shared_metric(metric, task, counts), task, classes, counts)
     rows = [_score(row, shown, of_classes, split, convention) for row in rows]
     published = [_published(entry, rows, metric, split, convention) for entry in declared.get("published") or ()]
     for index, row in enumerate(rows):
@@ -138,7 +136,7 @@ def _order(value: Hashable) -> tuple[int, float, str]:
 def _score(row: Row, shown: Sequence[str], of_classes: Sequence[str], split: str, convention: Convention) -> Row:
     scores = {name: estimate([derive(run.counts[split], name, convention) for run in row.done]) for name in shown}
     for name in of_classes:
-        having = [run.counts[split] for run in row.done if can_score(run.counts[split], name)]
+        having = [run.counts[split] for run in row.done if has_metric(run.counts[split], name)]
         scores[name] = estimate([derive(counts, name, convention) for counts in having])
     costs = {key: estimate([run.summary.get("cost", {}).get(key) for run in row.done]) for key in COSTS}
     return replace(row, scores=scores, costs=costs)

@@ -25,7 +25,6 @@ from segbench.reporting.statistics.pairs import Pair, compare_pairs
 from segbench.reporting.statistics.power import detectable
 from segbench.reporting.statistics.ranks import rank_probabilities
 from segbench.reporting.statistics.variance_components import Components, components
-from segbench.scores.columns import largest
 
 if TYPE_CHECKING:
     from segbench.reporting.comparison.model import Comparison
@@ -100,7 +99,7 @@ def _measure(comparison: Comparison) -> Evidence:
     sides = [by_seed(row.done, comparison.split, comparison.metric, convention) for row in rows]
     alone = [_alone(side) for side in sides]
     direction = comparison.direction
-    most = largest(comparison.metric)
+    most = comparison.score.largest
     means = tuple(_mean(found, most) for found in alone)
     order = _best_first(means, direction)
     members = sorted(order[:MOST_ROWS])
@@ -119,7 +118,7 @@ def _measure(comparison: Comparison) -> Evidence:
         variance=variances.shares if variances else {},
         detectable=smallest,
         answer=answer(comparison, order, [mean.interval for mean in means], pairs, refused, smallest, identical),
-        claims=judge(comparison.claims, rows, comparison.split, comparison.metric, convention),
+        claims=judge(comparison, comparison.claims),
         limits=limits(comparison, alone, pairs, refused, order[MOST_ROWS:], identical),
     )
 

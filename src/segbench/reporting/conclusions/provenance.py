@@ -14,7 +14,7 @@ from pathlib import Path
 
 from segbench.reporting.collection.factors import ABSENT, UNKNOWN, factor_value
 from segbench.reporting.collection.runs import Run
-from segbench.reporting.comparison.words import duration
+from segbench.words import duration
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence
-from segbench.runs.split_counts import derive
+from segbench.runs.split_scores import derive
 
 WIDTH = 130.0
 MARGIN = 6.0

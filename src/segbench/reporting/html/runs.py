@@ -9,12 +9,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.reporting.collection.factors import ABSENT, NAMES, flatten, show_value
+from segbench.reporting.collection.factors import ABSENT, NAMES, show_value
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison
-from segbench.reporting.comparison.words import NOTHING, duration
+from segbench.reporting.comparison.words import NOTHING, show_duration
 from segbench.runs.identity import IRRELEVANT
-from segbench.runs.split_counts import derive
+from segbench.runs.split_scores import derive
 
 LOG = "train.log"
 LOG_LINES = 12
@@ -90,7 +90,7 @@ def run_views(comparison: Comparison) -> list[RunView]:
                 reasons.get(run.directory, ""),
                 NOTHING if run.seed is None else str(run.seed),
                 score,
-                NOTHING if seconds is None else duration(seconds),
+                NOTHING if seconds is None else show_duration(seconds),
                 differing,
                 log_tail(
                     run.directory / LOG, FEW_LINES if run.state == "done" and len(placed) > MANY_RUNS else LOG_LINES
@@ -145,7 +145,7 @@ def _by_seed(run: Run) -> tuple[bool, int, str]:
 
 def _settings(run: Run) -> dict[str, Hashable]:
     """Return choices and flat configuration together, the seed first, without what cannot change a result."""
-    both = {"seed": run.seed} | dict(run.choices) | flatten(run.config)
+    both = {"seed": run.seed} | dict(run.choices) | run.settings
     skipped = (*IRRELEVANT, *(name for name in NAMES if name != "seed"))
     return {
         key: value
