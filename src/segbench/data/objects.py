@@ -1,4 +1,4 @@
-"""Data whose foreground is made of objects (glands, cells), which are scored one by one at the end."""
+"""Data whose foreground consists of objects (glands, cells) that are scored individually at the end."""
 
 from __future__ import annotations
 
