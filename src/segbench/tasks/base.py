@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from hydra.utils import get_class
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from segbench.losses import SegmentationLoss
 from segbench.rng import derive_seed
 from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
+from segbench.targets import find_class
 from segbench.tasks.evaluation import EvaluationTable
 from segbench.tasks.windows import Windows
 
@@ -140,7 +140,7 @@ class Task(pl.LightningModule, Generic[TableT]):
         Raises:
             ConfigError: Names the key and what to set.
         """
-        network, loss = (get_class(cfg[section]["_target_"]) for section in ("model", "loss"))
+        network, loss = (find_class(section, cfg[section]["_target_"]) for section in ("model", "loss"))
         kind = getattr(network, "task", _UNSAID)
         if kind != cls.networks:
             raise ConfigError(
