@@ -24,6 +24,7 @@ def files(tmp_path):
     return root
 
 
+@pytest.mark.slow
 def test_an_epoch_and_its_data_are_timed_against_their_rivals(files, tmp_path):
     for ours, reference in (mnist.cnn_epoch(tmp_path / "cnn", files), mnist.data_time(tmp_path / "d", files, 2)):
         assert ours > 0
@@ -44,6 +45,7 @@ def test_the_bare_loop_takes_the_trainer_s_images_in_its_order(files, tmp_path):
         assert label.equal(batch["label"])
 
 
+@pytest.mark.slow
 def test_the_report_s_ratios_are_printed(files, monkeypatch, capsys):
     monkeypatch.setenv("SEGBENCH_DATA", str(files.parent))
     given = "--repetitions 1 --calls 2 --seeds 1 --sgd-epochs 1 --adam-epochs 2"

@@ -12,6 +12,8 @@ from segbench.data.glas import GlasData
 from segbench.data.glas128 import Glas128Data
 from segbench.data.stains import measure_stains, stain_channels
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def carvana(real_data, tmp_path_factory):

@@ -15,6 +15,7 @@ from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.text.tables import markdown_body, print_comparison
 
+pytestmark = pytest.mark.usefixtures("no_power")
 ATTENTION = {"text": "Attention is better", "better": {"model": "attunet"}, "than": [{"model": "unet"}]}
 BEST = {"text": "Attention is best", "better": {"model": "attunet"}}
 
