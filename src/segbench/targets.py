@@ -6,6 +6,7 @@ Hydra finds classes too, but says on several lines, and in a log of its own, why
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -54,6 +55,20 @@ def find_object(key: str, target: str) -> Any:
             raise ConfigError(f"{place}: {_described(found)} has no {name}{nearest(name, _classes(found))}")
         found = getattr(found, name)
     return found
+
+
+def targets_in(node: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Yield every ``_target_`` at or below a node of the configuration, with the dotted key of what it names.
+
+    Args:
+        node: Plain values.
+        key: Dotted key of the node; empty for the root.
+    """
+    if isinstance(node, dict) and isinstance(node.get("_target_"), str):
+        yield key, node["_target_"]
+    if isinstance(node, dict | list):
+        for name, inner in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from targets_in(inner, f"{key}.{name}".removeprefix("."))
 
 
 def find_module(place: str, name: str) -> ModuleType:

@@ -11,7 +11,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 
 from segbench.errors import ConfigError
 from segbench.suggest import nearest
-from segbench.targets import find_class, find_object
+from segbench.targets import find_class, find_object, targets_in
 
 
 def check_signature(section: str, component: dict[str, Any]) -> None:
@@ -37,18 +37,10 @@ def check_signature(section: str, component: dict[str, Any]) -> None:
             hint = nearest(key, parameters)
             raise ConfigError(f"{section}.{key}: {cls.__name__} has no such option{hint}")
         if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
-            _check_targets(f"{section}.{key}", value)
+            for inner, named in targets_in(value, f"{section}.{key}"):
+                find_object(inner, named)
             continue
         _check_type(f"{section}.{key}", value, hints.get(key, Any))
-
-
-def _check_targets(key: str, value: Any) -> None:
-    """Look for what is named inside a component: the transforms of an augmentation, say."""
-    if isinstance(value, dict) and isinstance(value.get("_target_"), str):
-        find_object(key, value["_target_"])
-    if isinstance(value, dict | list):
-        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            _check_targets(f"{key}[{name}]" if isinstance(value, list) else f"{key}.{name}", inner)
 
 
 def _parameters(cls: type) -> list[str]:
