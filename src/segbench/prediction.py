@@ -146,13 +146,8 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
         except OSError as error:
             outcome.skipped.append(f"{path}: cannot be read ({error.strerror or error})")
             continue
-        for folder in (out / "masks", *([out / "overlays"] if overlays else [])):
-            folder.mkdir(parents=True, exist_ok=True)
         _say_if_foreign(picture, predictor.data)
-        for ending, mask in masks.items():
-            outcome.masks.append(_write_mask(out / "masks", f"{name}{ending}", mask, picture))
-            if overlays:
-                _write_overlay(out / "overlays" / f"{name}{ending}.png", mask, picture, predictor.data)
+        outcome.masks += _write(out, name, masks, picture, predictor.data if overlays else None)
     if not outcome.masks:
         raise DataError("\n".join([f"images={images}: no file could be predicted:", *outcome.skipped]))
     own = predictor.data.class_colours
@@ -161,6 +156,19 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
     classes = {str(label): name for label, name in enumerate(predictor.data.class_names)}
     write_json(out / "classes.json", {"classes": classes, "colours": colours})
     return outcome
+
+
+def _write(
+    out: Path, name: str, masks: dict[str, NDArray[np.uint8]], picture: Picture, shown: SegmentationData | None
+) -> list[Path]:
+    """Write the masks of a file, and their overlays where the data is given that says how they are shown."""
+    (out / "masks").mkdir(parents=True, exist_ok=True)
+    written = [_write_mask(out / "masks", f"{name}{ending}", mask, picture) for ending, mask in masks.items()]
+    if shown is not None:
+        (out / "overlays").mkdir(exist_ok=True)
+        for ending, mask in masks.items():
+            _write_overlay(out / "overlays" / f"{name}{ending}.png", mask, picture, shown)
+    return written
 
 
 @functools.cache

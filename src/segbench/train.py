@@ -63,11 +63,11 @@ def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, An
     """Train and test, and record how that ended."""
     try:
         _train_and_test(cfg, run, identity)
-        stop.settled = True
+        stop.settle()
         run.finish()
-        stop.settled = False
+        stop.settle(False)
     except BaseException as error:
-        stop.settled = True
+        stop.settle()
         refusal = as_refusal(error, run.path)
         if run.state() != "done":  # else a rerun was refused before it began, and what was finished stays
             record_failure(run, refusal)

@@ -111,13 +111,13 @@ def test_an_unknown_metric_is_refused_with_those_there_are(make_run, tmp_path: P
         compare(collect([tmp_path]))
 
 
-def test_a_stray_segmentation_is_set_aside(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_stray_segmentation_is_excluded(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     for seed in range(2):
         label_run(make_run, "ff", seed, *digits(30, 0.3, seed))
     make_run(model="unet", experiment="mnist/networks", choices={"loss": "ce"})
     found = compare(collect([tmp_path]))
     assert [row.label for row in found.rows] == ["all runs"]
-    assert [(run.state, "share no score" in reason) for run, reason in found.unfinished] == [("set aside", True)]
+    assert [(run.state, "share no score" in reason) for run, reason in found.unfinished] == [("excluded", True)]
 
 
 def test_the_end_of_a_run_shows_classes_and_accuracy(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -79,7 +79,7 @@ def test_only_the_same_signal_again_disturbs_the_ending():
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(StopRequested):
             signal.raise_signal(signal.SIGINT)
-        stop.settled = True
+        stop.settle()
         signal.raise_signal(signal.SIGINT)
 
 

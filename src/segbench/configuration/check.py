@@ -24,7 +24,7 @@ def check_parts(cfg: DictConfig, data: Any, task: Any, loss: Any) -> None:
     Args:
         cfg: The whole configuration, valid by its schema.
         data: The data module; nothing of it is read.
-        task: The class of the task (:class:`segbench.tasks.base.Task`).
+        task: The class of the task (:class:`segbench.tasks.kind.TaskKind`).
         loss: The loss.
 
     Raises:

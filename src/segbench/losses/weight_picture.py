@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from segbench.pictures.panels import as_picture
+from segbench.pictures.panels import input_picture
 from segbench.pictures.weight_map import border_part, border_weight, draw_weight_map
 from segbench.runs.files import atomic_open
 from segbench.runs.run_callback import RunCallback, RunContext, only_warning
@@ -51,8 +50,7 @@ class WeightPicture(RunCallback):
             log.info("%s: not drawn, as no pixel between two objects weighs more than others of its class", path.name)
             return
         item = items[int(np.argmax(sums))]
-        mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
-        image = as_picture((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
+        image = input_picture(item["image"], data.mean, data.std)
         words = "".join(f"; {key} {value}" for key, value in _flat(self.settings))
         figure = draw_weight_map(image, item["mask"].numpy(), item["weight"].numpy(), f"part of {item['id']}{words}")
         with atomic_open(path) as stream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -112,6 +113,18 @@ def as_picture(image: np.ndarray) -> np.ndarray:
     if image.shape[-1] != 2:
         return image
     return np.concatenate([image, np.zeros_like(image[..., :1])], axis=-1)
+
+
+def input_picture(image: Any, mean: Any, std: Any) -> np.ndarray:
+    """Return what a network is given as it can be shown, float (H,W,C) in [0, 1], C = 1 or 3.
+
+    Args:
+        image: The normalised image, a tensor (C,H,W).
+        mean: That was subtracted from each channel, (C,).
+        std: That each channel was divided by, (C,).
+    """
+    pixels = image.numpy() * np.reshape(std, (-1, 1, 1)) + np.reshape(mean, (-1, 1, 1))
+    return as_picture(np.clip(pixels, 0, 1).transpose(1, 2, 0))
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:

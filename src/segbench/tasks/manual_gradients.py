@@ -15,8 +15,8 @@ from segbench.errors import ConfigError
 from segbench.losses import CrossEntropy
 from segbench.models.numpy_ff import descend
 from segbench.targets import find_class
-from segbench.tasks.base import TaskData
 from segbench.tasks.classification import ClassificationTask
+from segbench.tasks.kind import TaskData
 
 # Settings of the trainer that change what torch computes, as they are where torch computes nothing.
 _TRAINER = {"precision": 32, "compile": False, "accumulate_grad_batches": 1, "gradient_clip_val": None}

@@ -17,9 +17,10 @@ from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention, class_scores, image_scores, mean_score
 from segbench.scores.counts import confusion_matrices
 from segbench.scores.derive import OVERALL_SCORES, SCORES
-from segbench.tasks.base import Task, TaskData
+from segbench.tasks.base import Task
 from segbench.tasks.evaluation import PER_CLASS_SCORES, CountsTable, final_scores
 from segbench.tasks.examples import draw_ranked
+from segbench.tasks.kind import TaskData
 from segbench.tasks.windows import Windows
 
 VALIDATION_SCORES = ("dice", "iou", "pixel_accuracy")
@@ -42,6 +43,7 @@ class SegmentationTask(Task[CountsTable]):
 
     name = networks = "segmentation"
     example = "unet"
+    headline = "val/dice"
 
     def __init__(self, *arguments: Any, windows: Windows | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -32,7 +32,7 @@ from segbench.runs.scores_file import read_scores
 from segbench.runs.settings import flatten, without_places
 from segbench.runs.split_scores import SplitScores, TaskRecord
 
-State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "set aside"]
+State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "excluded"]
 # What a run makes before it says who it is, or what is left of one that was half deleted.
 _MARKS = frozenset((".lock", "config.yaml", "checkpoints", "scores.parquet", "summary.json"))
 
@@ -44,7 +44,7 @@ class Run:
     Attributes:
         directory: Where it lies. For a job that ended before it made one, where it would lie.
         state: ``done``, ``unscored`` (done, but all labelled images were trained on), ``failed``, ``killed`` (says
-            running, but nobody holds its lock), ``running`` or ``unreadable``; ``set aside`` by a comparison that it
+            running, but nobody holds its lock), ``running`` or ``unreadable``; ``excluded`` by a comparison that it
             does not belong into.
         reason: Why it is not done, in one line; None for a done run.
         id: The hash of everything in its configuration that can change its result, seed included; empty if unknown.

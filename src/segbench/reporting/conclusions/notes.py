@@ -36,12 +36,12 @@ def convention_line(comparison: Comparison) -> str:
     return "; ".join(parts) + "."
 
 
-def notes(comparison: Comparison, with_limits: bool = True) -> list[str]:
+def notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
     """Return the sentences under the table, the convention line first.
 
     Args:
         comparison: The comparison.
-        with_limits: Whether what cannot be concluded is among them; a page may say it elsewhere.
+        with_caveats: Whether what cannot be concluded is among them; a page may say it elsewhere.
     """
     found = [convention_line(comparison)]
     if comparison.wanted_split != comparison.split:
@@ -60,7 +60,7 @@ def notes(comparison: Comparison, with_limits: bool = True) -> list[str]:
             *_micro(comparison),
             *([read] if read else []),
             *_mcnemar(comparison),
-            *(figures.limits if with_limits else ()),
+            *(figures.caveats if with_caveats else ()),
         ]
         found += _without_score(comparison)
         found += _unequal_images(comparison)
@@ -162,8 +162,8 @@ def _tests(comparison: Comparison, found: Evidence) -> list[str]:
         apart = sum(pair.apart for pair in found.pairs)
         corrected = f", Holm's correction for {family} pairs" if family > 1 else ""
         said.append(
-            "Letters: rows that share one cannot be told apart (test of the paired difference over seeds and"
-            f" {unit}, 5 %{corrected}; {apart} told apart), which does not make them equal."
+            "Letters (compact letter display): rows that share one cannot be told apart (test of the paired difference"
+            f" over seeds and {unit}, 5 %{corrected}; {apart} told apart), which does not make them equal."
         )
     if np.isfinite(found.best).any():
         top = "highest" if comparison.direction > 0 else "lowest"
