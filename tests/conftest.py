@@ -22,6 +22,25 @@ os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
 
+COLLECTED = pytest.StashKey[dict[str, bool]]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Note which tests there are, before any is left out, and whether any case of one runs every day."""
+    found = config.stash.setdefault(COLLECTED, {})
+    for item in items:
+        name = f"{item.path.relative_to(Path(__file__).parent).as_posix()}::{item.originalname}"
+        left_out = any(item.get_closest_marker(name) for name in ("slow", "gpu"))
+        found[name] = found.get(name, False) or not left_out
+
+
+@pytest.fixture(scope="session")
+def collected(pytestconfig) -> dict[str, bool]:
+    """Each test of the files that this session was given, as path::name, and whether it runs every day."""
+    return pytestconfig.stash[COLLECTED]
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data sets, from SEGBENCH_DATA. CI has it; elsewhere tests that need it are skipped."""

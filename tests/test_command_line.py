@@ -41,7 +41,14 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("argument", REFUSED)
+# One of each kind; CI tries all.
+EVERY_DAY = ("model=attnet", "model=unet,attunet", "lrr=3", "+model.witdh=3", "optimizer.lr=-1", "model.width=wide")
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [pytest.param(argument, marks=() if argument in EVERY_DAY else pytest.mark.slow) for argument in REFUSED],
+)
 def test_a_bad_configuration_is_one_line_and_exit_code_2_before_anything_is_made(run_py, tmp_path, argument):
     code, _, said = run_py(*argument.split())
     assert code == 2, said

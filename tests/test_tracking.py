@@ -86,6 +86,7 @@ def comparison(tmp_path):
     return "exp", "unet scores above attunet", table, [("learning curves", picture)]
 
 
+@pytest.mark.slow
 def test_a_comparison_is_mirrored_with_its_table_figures_and_answer(compose, tmp_path, offline):
     cfg = compose("logger=wandb")
     for _ in range(2):  # a later comparison goes on as the same run

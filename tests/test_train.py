@@ -41,6 +41,12 @@ def finished(run, tiny, tmp_path_factory):
     return cfg, folder / "run", run(cfg, folder / "run")
 
 
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The finished run in another directory, to be spoiled: its configuration and the directory."""
+    return finished[0], shutil.copytree(finished[1], tmp_path / "run")
+
+
 def test_a_run_says_which_callbacks_cannot_change_it_and_reports_compare_without_them(finished):
     _, directory, _ = finished
     known = json.loads((directory / "run.json").read_text())
@@ -48,12 +54,6 @@ def test_a_run_says_which_callbacks_cannot_change_it_and_reports_compare_without
     found = read_run(directory)
     assert set(found.config["callbacks"]) == {"panels", "predictions"}
     assert not [key for key in found.settings if key.startswith("callbacks.")]
-
-
-@pytest.fixture
-def copied(finished, tmp_path):
-    """The finished run in another directory, to be spoiled: its configuration and the directory."""
-    return finished[0], shutil.copytree(finished[1], tmp_path / "run")
 
 
 def test_scores_of_the_summary_are_those_of_the_counts(finished):
@@ -596,6 +596,15 @@ def test_a_refused_rerun_costs_a_finished_run_nothing(run, tiny, copied, tmp_pat
     after = {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
     assert json.loads(after["status.json"])["state"] == "done"
     assert {name for name in before if before[name] != after[name]} <= {"train.log", "status.json"}
+
+
+def test_a_finished_run_is_trained_again_when_asked(run, tiny, copied, tmp_path):
+    _, directory = copied
+    before = (directory / "metrics.csv").read_text()
+    summary = run(tiny(tmp_path, "data.size=[30,34]", "trainer.max_epochs=1", "rerun=true"), directory)
+    assert summary["epochs"] == 1
+    assert (directory / "metrics.csv").read_text() != before
+    assert status(directory)["state"] == "done"
 
 
 @pytest.mark.slow

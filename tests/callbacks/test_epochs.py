@@ -58,6 +58,7 @@ def test_labels_have_no_such_pictures(context):
         PredictionPanels(at_epochs=[3]).bind(context(ClassificationTask, data))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_those_of_its_earlier_epochs(tiny, run, tmp_path, monkeypatch):
     cfg = tiny(tmp_path, "callbacks.panels.at_epochs=[1,3,9]")
     real = PredictionPanels.on_validation_epoch_end

@@ -111,6 +111,7 @@ def test_crops_are_trained_and_whole_frames_validated(street, compose, run, tmp_
     assert set(zip(frame["height"], frame["width"], strict=True)) == {(HEIGHT, WIDTH)}
 
 
+@pytest.mark.slow
 def test_with_crops_the_frames_own_size_is_what_was_scored(street, compose, run, tmp_path):
     """So that networks of either input can be compared on ``val_full``, without predicting frames twice."""
     cfg = configured(
@@ -135,6 +136,7 @@ def test_with_crops_the_frames_own_size_is_what_was_scored(street, compose, run,
     assert set(zip(frame["height"], frame["width"], strict=True)) == {(HEIGHT, WIDTH)}
 
 
+@pytest.mark.slow
 def test_other_data_writes_the_files_it_ever_wrote(tiny, run, tmp_path):
     summary = run(tiny(tmp_path, "trainer.max_epochs=1"), tmp_path / "runs" / "phantom")
     assert all(split.background for split in read_scores(tmp_path / "runs" / "phantom" / "scores.parquet").values())

@@ -133,6 +133,12 @@ def shared_architectures(tmp_path_factory: pytest.TempPathFactory) -> Maker:
 
 
 @pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures out, which are most of a report's time, where a test is about something else."""
+    monkeypatch.setattr("segbench.reporting.page.draw_all", lambda *_, **__: [])
+
+
+@pytest.fixture
 def no_power(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the smallest difference that a design finds, three quarters of the time that evidence takes."""
     monkeypatch.setattr("segbench.reporting.conclusions.evidence.detectable", lambda *_: float("nan"))

@@ -54,12 +54,6 @@ def report(capfd):
     return run
 
 
-@pytest.fixture
-def no_figures(monkeypatch):
-    """Leave the figures out, which are most of a report's time, where a test is about something else."""
-    monkeypatch.setattr("segbench.reporting.page.draw_all", lambda *_, **__: [])
-
-
 class Done(NamedTuple):
     """What a command left."""
 

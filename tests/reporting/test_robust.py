@@ -219,6 +219,7 @@ def test_a_run_without_configuration_and_one_without_anything_are_listed(pair):
     assert len(comparison.unfinished) == 3
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_an_empty_directory_does_not_stop_the_others(pair, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert report.main([str(tmp_path / "empty"), str(pair.root / "carvana/architectures")]) == 2

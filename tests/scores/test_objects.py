@@ -188,6 +188,7 @@ def test_as_the_definitions_say_of_scattered_labels(truth, prediction):
             assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-6), name
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(blobs((90, 110), grains=(6.0,)), blobs((90, 110), grains=(6.0,)))
 def test_distances_of_large_objects_are_the_same(truth, prediction):

@@ -265,6 +265,7 @@ def test_equal_configurations_are_told_apart_by_nothing():
     assert found.best == pytest.approx(np.full(3, 1 / 3), abs=0.02)
 
 
+@pytest.mark.slow
 def test_of_many_rows_the_highest_are_compared():
     means = np.linspace(0.3, 0.8, MOST_ROWS + 5)
     found = evidence(networks(rng(), means, shape=(2, 6), seed=0.001, image=0.002, rest=0.002))
