@@ -112,7 +112,7 @@ def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, An
 def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     known = {} if cfg.rerun else run.identity()
     identity = {"wandb_id": tracking.new_wandb_id()} | known | identity
-    identity |= {"git": run_inputs.find_code(run, known.get("git")), "unchanging": unchanging(cfg)}
+    identity |= {"git": run_inputs.find_code(run, cfg, known.get("git")), "unchanging": unchanging(cfg)}
     if not cfg.rerun:
         _begin(cfg, run, identity)
     _prepare_torch(cfg)
