@@ -35,6 +35,7 @@ def compared(sweep):
     return compare(collect([sweep]), mix=True, asked={"metric": METRIC, "split": "test"})
 
 
+@pytest.mark.slow
 def test_a_distance_decides_a_comparison_and_the_lower_one_is_better(compared):
     proof = evidence(compared)
     assert compared.score.direction == -1
@@ -49,6 +50,7 @@ def test_a_distance_decides_a_comparison_and_the_lower_one_is_better(compared):
     assert 0 < pair.p < 1
 
 
+@pytest.mark.slow
 def test_the_page_says_which_way_is_better_and_what_an_empty_side_is_worth(compared):
     said = " ".join(notes(compared))
     assert "is a distance in pixels: lower is better" in said
@@ -58,6 +60,7 @@ def test_the_page_says_which_way_is_better_and_what_an_empty_side_is_worth(compa
         assert re.search(rf"^\|.* {name} \|", page, re.MULTILINE), name
 
 
+@pytest.mark.slow
 def test_every_number_of_the_page_is_that_of_the_columns(sweep, compared):
     for row in compared.rows:
         for done in row.done:
