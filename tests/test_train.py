@@ -41,6 +41,12 @@ def finished(run, tiny, tmp_path_factory):
     return cfg, folder / "run", run(cfg, folder / "run")
 
 
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The finished run in another directory, to be spoiled: its configuration and the directory."""
+    return finished[0], shutil.copytree(finished[1], tmp_path / "run")
+
+
 def test_a_run_says_which_callbacks_cannot_change_it_and_reports_compare_without_them(finished):
     _, directory, _ = finished
     known = json.loads((directory / "run.json").read_text())
@@ -48,12 +54,6 @@ def test_a_run_says_which_callbacks_cannot_change_it_and_reports_compare_without
     found = read_run(directory)
     assert set(found.config["callbacks"]) == {"panels", "predictions"}
     assert not [key for key in found.settings if key.startswith("callbacks.")]
-
-
-@pytest.fixture
-def copied(finished, tmp_path):
-    """The finished run in another directory, to be spoiled: its configuration and the directory."""
-    return finished[0], shutil.copytree(finished[1], tmp_path / "run")
 
 
 def test_scores_of_the_summary_are_those_of_the_counts(finished):
