@@ -25,9 +25,11 @@ log = logging.getLogger("segbench")
 
 
 def build_data(cfg: DictConfig) -> ImageData:
-    """Build the data module of a configuration; no file of it is read."""
+    """Build the data module of a configuration, with augmentation and further scores; no file of it is read."""
+    scores = {name: build(f"scores.{name}", cfg) for name in cfg.scores}
     augmentation = build("augmentation", cfg)
-    return build("data", cfg, augmentation=augmentation, seed=cfg.seed, cache_dir=Path(cfg.paths.cache))
+    cache = Path(cfg.paths.cache)
+    return build("data", cfg, augmentation=augmentation, seed=cfg.seed, cache_dir=cache, scores=scores)
 
 
 def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows: Windows | None = None) -> Task[Any]:

@@ -162,7 +162,5 @@ class CostMeter(RunCallback):
 
 
 def device_name(device: torch.device) -> str:
-    """Return the model of the processor or graphics card."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return processor_name()
+    """Return the model name of the CPU or GPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()

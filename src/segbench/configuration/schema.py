@@ -183,6 +183,7 @@ class RootConfig(_Closed):
     trainer: TrainerConfig
     logger: dict[str, dict[str, Any]]
     callbacks: dict[str, dict[str, Any]]
+    scores: dict[str, dict[str, Any]]
     paths: PathsConfig
     activation: Literal["auto", "sigmoid", "softmax"]
     predict: PredictConfig
@@ -216,7 +217,7 @@ def validate(cfg: DictConfig) -> None:
     for section in ("data", "model", "loss", "augmentation", "optimizer", "scheduler"):
         if plain[section] is not None:
             check_signature(section, plain[section])
-    for group in ("logger", "callbacks"):
+    for group in ("logger", "callbacks", "scores"):
         for name, component in plain[group].items():
             check_signature(f"{group}.{name}", component)
 

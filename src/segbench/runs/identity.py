@@ -18,6 +18,7 @@ IRRELEVANT = (
     "paths",
     "logger",
     "comparison",
+    "scores",
     "rerun",
     "debug",
     "data.root",

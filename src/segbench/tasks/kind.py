@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 from omegaconf import DictConfig
 
 from segbench.errors import ConfigError
+from segbench.scores.columns import ColumnScore
 from segbench.targets import find_class
 from segbench.tasks.windows import Windows
 
@@ -30,6 +31,9 @@ class TaskData(Protocol):
     @property
     def tiles(self) -> tuple[int, int]:
         """Rows and columns into which training images are cut."""
+
+    def declared_scores(self) -> tuple[ColumnScore, ...]:
+        """Return the scores that follow from further columns."""
 
     def column_scores(self) -> Mapping[str, Sequence[str]]:
         """Return the scores from further columns, with the classes that have them."""
