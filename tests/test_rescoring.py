@@ -77,6 +77,7 @@ def scored(tiny, run, trained, finished, untrained):
     return finished
 
 
+@pytest.mark.slow
 def test_what_is_there_already_is_kept_and_not_computed_again(tiny, run, trained, scored, monkeypatch, caplog):
     folder, _ = trained
     cfg = {overrides: tiny(folder, *overrides) for overrides in ((), ("scores=hd95",), ("scores=nsd",))}
@@ -123,6 +124,7 @@ def test_without_its_best_weights_a_run_cannot_be_scored_again(tiny, run, traine
     assert json.loads((finished / "status.json").read_text())["state"] == "done"
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_while_it_was_scored_again_is_scored_again(
     tiny, run, trained, finished, untrained, monkeypatch
 ):
@@ -138,6 +140,7 @@ def test_a_run_that_was_killed_while_it_was_scored_again_is_scored_again(
     assert np.isfinite(pd.read_parquet(finished / "scores.parquet")["hd95_sum"]).any()
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_run_needs_no_weights_to_start_from(tiny, run, trained, tmp_path, monkeypatch):
     folder, _ = trained
     shutil.copytree(folder / "run", tmp_path / "source")

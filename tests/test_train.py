@@ -104,6 +104,7 @@ def test_predictions_of_the_comparison_s_split_are_kept(run, tiny, tmp_path):
     assert (tmp_path / images_name("val", summary["data"]["fingerprint"], kept.ids)).exists()
 
 
+@pytest.mark.slow
 def test_predictions_are_not_kept_where_they_are_not_wanted(run, tiny, tmp_path):
     run(tiny(tmp_path, "callbacks.predictions.megabytes=0"), tmp_path / "run")
     assert (tmp_path / "run" / "summary.json").exists()
@@ -336,6 +337,7 @@ def test_a_finished_run_whose_data_is_gone_is_still_reported(run, finished, monk
     assert "cannot check what the run was trained on: no such folder" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_run_that_started_from_weights_that_changed_is_refused(run, finished, tiny, tmp_path):
     parent = shutil.copytree(finished[1], tmp_path / "parent")
     cfg = tiny(tmp_path, f"init_from={parent}", "trainer.max_epochs=1")

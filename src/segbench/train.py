@@ -77,6 +77,7 @@ def _take_finished(cfg: DictConfig, run: RunDirectory) -> None:
 
 
 def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str]) -> None:
+    """Evaluate the best weights of a finished run by further scores; a refusal leaves it as it was."""
     rescoring.require_best(run, lacking)
     _prepare_torch(cfg)
     data = build_data(cfg)

@@ -92,6 +92,7 @@ def test_frames_are_scored_at_their_own_size_too(street, compose, run, tmp_path,
     assert "pooled mIoU" in text
 
 
+@pytest.mark.slow
 def test_class_0_has_surfaces_too_at_both_sizes_in_pixels(street, compose, run, tmp_path, monkeypatch):
     monkeypatch.setattr(UNet, "forward", read_off)
     size = ("data.size=[16,32]", "data.normalise=false", "data.full_resolution_scores=true")

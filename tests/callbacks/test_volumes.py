@@ -81,6 +81,7 @@ def test_volumes_stand_beside_slices_in_the_scores(acdc, compose, run, tmp_path,
     assert stored["scores"].keys() == summary["scores"].keys() == {"val", "test", "val_volumes", "test_volumes"}
 
 
+@pytest.mark.slow
 def test_surfaces_of_volumes_are_as_far_apart_as_voxels_are_large(acdc, compose, run, tmp_path, monkeypatch):
     """In mm, slices 8 mm apart, against MONAI on the predicted volumes."""
     predicted, predict = {}, VolumeScores._predict

@@ -91,25 +91,27 @@ def test_which_metrics_there_are(compose):
     }
 
 
-def check_metric(cfg, metric, claim=None):
+def check_metric(data, metric, claim=None):
     claims = [{"text": "a", "better": {"model": "unet"}, "metric": claim}] if claim else []
-    data = build_data(cfg)
     check_comparison(OmegaConf.create({"metric": metric, "claims": claims}), data.name, SegmentationTask.scores(data))
 
 
-@pytest.mark.parametrize(
-    ("metric", "choice"),
-    [("hd95", "hd95"), ("hd95_left_ventricle", "hd95"), ("boundary_f1_left ventricle", "boundary_f1"), ("nsd", "nsd")],
-)
-def test_a_comparison_by_a_score_that_is_not_configured_is_refused_with_the_fix(tiny, tmp_path, metric, choice):
-    for asked, place in (((metric,), ""), (("dice", metric), r"claims\[0\]\.")):
-        with pytest.raises(ConfigError, match=rf"comparison.{place}metric={metric}: .*; add scores={choice}$"):
-            check_metric(tiny(tmp_path), *asked)
-        check_metric(tiny(tmp_path, f"scores={choice}"), *asked)
+def test_a_comparison_by_a_score_that_is_not_configured_is_refused_with_the_fix(tiny, tmp_path):
+    lacking, having = build_data(tiny(tmp_path)), build_data(tiny(tmp_path, "scores=surface"))
+    for metric, choice in (
+        ("hd95", "hd95"),
+        ("hd95_left_ventricle", "hd95"),
+        ("boundary_f1_left ventricle", "boundary_f1"),
+        ("nsd", "nsd"),
+    ):
+        for asked, place in (((metric,), ""), (("dice", metric), r"claims\[0\]\.")):
+            with pytest.raises(ConfigError, match=rf"comparison.{place}metric={metric}: .*; add scores={choice}$"):
+                check_metric(lacking, *asked)
+            check_metric(having, *asked)
 
 
 def test_the_fix_is_named_only_where_it_is_one(tiny, tmp_path):
     with pytest.raises(ConfigError, match="no such score of phantom; did you mean hd95_left_ventricle"):
-        check_metric(tiny(tmp_path, "scores=hd95"), "hd95_left_ventricl")
+        check_metric(build_data(tiny(tmp_path, "scores=hd95")), "hd95_left_ventricl")
     assert how_to_add("hd95_cell", ["dice"]) == "; add scores=hd95"
     assert how_to_add("hd95", ["dice", "hd95"]) == how_to_add("dic", []) == how_to_add("hd950", []) == ""

@@ -67,6 +67,7 @@ def compared(make_run):
     return build
 
 
+@pytest.mark.slow
 def test_a_distance_that_the_file_declares_is_better_when_lower(compared, tmp_path):
     found = compared()
     proof = evidence(found)

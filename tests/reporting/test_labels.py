@@ -45,6 +45,7 @@ def test_scores_are_those_of_scikit_learn(tmp_path: Path) -> None:
         assert derive(found, name, LABEL_CONVENTION) == pytest.approx(each.mean(), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["accuracy", "f1", "f1_dog"])
 def test_a_contribution_is_what_the_score_loses_without_the_group(tmp_path: Path, metric: str) -> None:
     truth, prediction = digits(60, 0.3, 1)

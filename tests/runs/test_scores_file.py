@@ -59,6 +59,7 @@ abouts = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(abouts)
 def test_what_a_file_says_of_itself_comes_back_as_it_was(about):
     assert parse_about(json.dumps(asdict(about)).encode()) == about

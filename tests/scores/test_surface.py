@@ -230,7 +230,7 @@ def with_masks(region, **changes):
     return Region(**{**fields, **changes})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(pairs(), st.sampled_from([0.0, 0.5, 1.0, 2.5, 9.0]), st.sampled_from(["penalty", "skip"]))
 def test_properties(score_of, found, tolerance, empty):
     hd95, assd, nsd, boundary = scores = every(tolerance, empty)
@@ -257,7 +257,7 @@ def test_properties(score_of, found, tolerance, empty):
         assert 0 <= values[3] <= score_of(BoundaryF1(tolerance + 0.7, empty=empty), found) <= 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(pairs(), st.integers(0, 3), st.integers(0, 3))
 def test_where_in_the_image_both_lie_plays_no_role(score_of, found, before, after):
     padded = {

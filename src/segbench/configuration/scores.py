@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
+from segbench.configuration.choices import choices
 from segbench.errors import ConfigError
 from segbench.scores.derive import OVERALL_SCORES, SCORES
-
-_CHOICES = Path(__file__).resolve().parents[3] / "conf" / "scores"
 
 
 def check_scores(data: Any) -> None:
@@ -42,6 +40,6 @@ def how_to_add(metric: str, known: Collection[str]) -> str:
         metric: The score's name, or ``<score>_<class>``.
         known: Names of the scores that there are.
     """
-    choices = {path.stem for path in _CHOICES.glob("*.yaml")} - set(known)
-    found = max((name for name in choices if f"{metric}_".startswith(f"{name}_")), key=len, default="")
+    fitting = (name for name in choices("scores") if name not in known and f"{metric}_".startswith(f"{name}_"))
+    found = max(fitting, key=len, default="")
     return f"; add scores={found}" if found else ""

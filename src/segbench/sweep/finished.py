@@ -36,10 +36,8 @@ def done_before(directory: Path, config: DictConfig) -> bool:
     from segbench.rescoring import lacking_scores
     from segbench.run_inputs import check_sources
 
-    if lacking_scores(RunDirectory(directory), config):
-        return False
     check_sources(RunDirectory(directory), build_data(config), config)
-    return True
+    return not lacking_scores(RunDirectory(directory), config)
 
 
 def _link_twin(directory: Path, outputs: Path) -> None:
