@@ -15,7 +15,7 @@ from PIL import Image
 from segbench.data.cache import Arrays, Pair
 from segbench.data.cityscapes_labels import LABELS, choose_labels
 from segbench.data.plane import Plane
-from segbench.data.reading import check_same_size, map_labels, read_mask
+from segbench.data.reading import check_same_grid, map_labels, read_mask
 from segbench.data.records import Record, require_root
 from segbench.data.segmentation import SegmentationData
 from segbench.data.splits import split_by_part
@@ -146,7 +146,7 @@ class CityscapesData(SegmentationData):
         assert record.image is not None
         assert record.mask is not None
         image, mask = self.read_picture(record.image), self._read_labels(record.mask)
-        check_same_size(image, mask, record.mask)
+        check_same_grid(image, mask, record)
         if mask.shape != self.frame_size:
             (height, width), (first_height, first_width) = mask.shape, self.frame_size
             raise DataError(

@@ -17,7 +17,7 @@ from segbench.data.checksums import check_digest
 from segbench.data.download import RemoteFile, fetch
 from segbench.data.frames import FrameData
 from segbench.data.plane import resample, resample_labels
-from segbench.data.reading import check_same_size, read_instances
+from segbench.data.reading import check_same_grid, read_instances
 from segbench.data.records import Record, find_files, pair, require_root
 from segbench.data.splits import split_last_block, split_official
 from segbench.data.unpack import unpack
@@ -175,7 +175,7 @@ class CTCData(FrameData):
         assert record.image is not None
         assert record.mask is not None
         image, cells = self.read_picture(record.image), read_instances(record.mask)
-        check_same_size(image, cells, record.mask)
+        check_same_grid(image, cells, record)
         image = image if self.size is None else resample(image, self.size)
         return image, with_boundary(self._resized(cells), self.boundary)
 

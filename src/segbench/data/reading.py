@@ -1,8 +1,7 @@
-"""Read image and mask files exactly, and refuse what only a careless reader accepts."""
+"""Image and mask files as data sets take them, and refused where only a careless reader would."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,24 +9,23 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from segbench.data.formats.image_file import read_image_file
+from segbench.data.formats.mask_file import MaskFile, read_mask_file
+from segbench.data.formats.reader import read_orientation
 from segbench.data.plane import resample, resample_labels
-from segbench.data.records import unreadable
+from segbench.data.records import Record
 from segbench.errors import DataError
-from segbench.words import first_line
 
-MAX_PIXELS = 100_000_000
 _MAX_LABEL = 65535
 # No class index: between the classes and 255 (ignore).
 _UNKNOWN = 254
-_MASK_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I")
-_GREY_BITS = {"L": 8, "I;16": 16, "I;16B": 16, "I;16L": 16}
-_IMAGE_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
+_WHITE, _IGNORE = 255, 255
 
 
 def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
-    """Read an 8-bit image as it is meant to be seen (EXIF orientation applied, transparency dropped).
+    """Read an 8-bit image as it is meant to be seen (EXIF orientation applied).
 
     Args:
         path: The file.
@@ -37,17 +35,21 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
         uint8 (H,W,channels).
 
     Raises:
-        DataError: One line: unreadable, truncated, more than 8 bits, several frames, too large, or not two stains.
+        DataError: One line: not to be read (:func:`segbench.data.formats.image_file.read_image_file`), more than 8
+            bits, or not two stains.
     """
-    with _open(path) as image:
-        if image.mode not in _IMAGE_MODES:
-            raise DataError(f"{path}: {image.mode} image; this data set reads 8-bit images")
-        image = ImageOps.exif_transpose(image)
-        converted = image.convert("L" if channels == 1 else "RGB")
-        pixels = np.asarray(converted).reshape(converted.height, converted.width, -1)
-        if channels == 2 and (image.mode not in ("RGB", "RGBA") or pixels[..., 2].any()):
+    image = read_image_file(path)
+    if image.white != _WHITE:
+        raise DataError(f"{path}: {image.words} image; this data set reads 8-bit images")
+    pixels = image.pixels
+    if channels == 2:
+        if image.kind != "RGB" or pixels[..., 2].any():
             raise DataError(f"{path}: expected two stains, the first two channels of an RGB image whose third is empty")
-        return pixels[..., :channels]
+        return pixels[..., :2]
+    if channels == 1 and pixels.shape[2] == 3:
+        # ITU-R 601-2 luma.
+        return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+    return pixels if pixels.shape[2] == channels else np.repeat(pixels, channels, axis=2)
 
 
 def read_grey(path: Path, depths: Sequence[int]) -> NDArray[np.uint8] | NDArray[np.uint16]:
@@ -55,66 +57,110 @@ def read_grey(path: Path, depths: Sequence[int]) -> NDArray[np.uint8] | NDArray[
 
     Args:
         path: The file.
-        depths: Bits a pixel that are expected: 8, 16 or both.
+        depths: Bits a pixel that are expected: 8, 16 or both. What has 2 to 7, or 9 to 15, counts as the next.
 
     Returns:
         uint8 or uint16 (H,W), as the file has it.
 
     Raises:
-        DataError: One line: unreadable, truncated, colour, another depth, several frames, or too large.
+        DataError: One line: not to be read (:func:`segbench.data.formats.image_file.read_image_file`), colour, or
+            another depth.
     """
-    with _open(path) as image:
-        bits = _GREY_BITS.get(image.mode)
-        if bits not in depths:
-            found = f"{image.mode} image" if bits is None else f"{bits}-bit grey image"
-            raise DataError(f"{path}: {found}; this data set reads {' and '.join(map(str, depths))}-bit grey images")
-        pixels = np.asarray(ImageOps.exif_transpose(image))
-    # Of either byte order in the file.
-    return pixels.astype(np.uint8) if bits == 8 else pixels.astype(np.uint16)
+    image = read_image_file(path)
+    depth = 8 * image.pixels.dtype.itemsize
+    if image.kind != "grey" or image.white is None or image.bits == 1 or depth not in depths:
+        raise DataError(
+            f"{path}: {image.words} image; this data set reads {' and '.join(map(str, depths))}-bit grey images"
+        )
+    return image.pixels[..., 0]
 
 
-def read_mask(path: Path, label_map: Mapping[int, int]) -> NDArray[np.uint8]:
+def read_mask(path: Path, label_map: Mapping[Any, int]) -> NDArray[np.uint8]:
     """Read the class index of every pixel; of a palette image the indices, never the colours.
+
+    One exception: of a data set of black and white masks, in which 0 is one class and 255 (white) another, a palette of
+    black and white is read by its colours, since programs number the two as they please.
 
     Args:
         path: The file.
-        label_map: From stored value to class index (255 = ignore).
+        label_map: From stored value to class index (255 = ignore). Keys may be colours instead, (red, green, blue).
 
     Returns:
         uint8 (H,W) of class indices.
 
     Raises:
-        DataError: One line: unreadable, lossy (JPEG), a colour image, or values that are no label.
+        DataError: One line: not to be read (:func:`segbench.data.formats.mask_file.read_mask_file`), colours where
+            numbers are expected or the reverse, or values that are no label.
     """
-    with _open(path) as mask:
-        _refuse_lossy(mask, path)
-        if mask.mode not in _MASK_MODES:
-            raise DataError(f"{path}: {mask.mode} mask; expected one class index a pixel (grey or palette)")
-        mask = ImageOps.exif_transpose(mask)
-        values = np.asarray(mask)
-    return map_labels(values, label_map, path)
+    mask = read_mask_file(path)
+    if any(isinstance(key, tuple) for key in label_map):
+        return map_colours(mask.colours(), label_map, path)
+    labels = mask.labels()
+    if mask.palette is not None and _is_black_and_white(label_map):
+        labels = _shades(mask, label_map)
+    return map_labels(labels, label_map, path)
 
 
 def read_instances(path: Path) -> NDArray[np.uint16]:
     """Read which object each pixel belongs to.
 
     Args:
-        path: The file, grey with 8, 16 or 32 bits.
+        path: The file: grey of any depth, or a palette, of which the indices count.
 
     Returns:
         uint16 (H,W), 0 for none.
 
     Raises:
-        DataError: One line: unreadable, lossy (JPEG), a colour image, several frames, or labels outside 0 to 65535.
+        DataError: One line: not to be read (:func:`segbench.data.formats.mask_file.read_mask_file`), colours, or labels
+            outside 0 to 65535.
     """
-    with _open(path) as opened:
-        _refuse_lossy(opened, path)
-        if opened.mode not in (*_GREY_BITS, "I"):
-            raise DataError(f"{path}: {opened.mode} image; expected one label an object (grey, whole numbers)")
-        labels = np.asarray(ImageOps.exif_transpose(opened)).astype(np.int64)
+    labels = read_mask_file(path).labels("one label an object")
     if not 0 <= labels.min() <= labels.max() <= _MAX_LABEL:
         raise DataError(f"{path}: labels from {labels.min()} to {labels.max()}; number objects from 1 to {_MAX_LABEL}")
     return labels.astype(np.uint16)
+
+
+def _is_black_and_white(label_map: Mapping[int, int]) -> bool:
+    """Say whether masks hold 0, perhaps 1, and 255, of which 0 and 255 are two classes."""
+    return set(label_map) <= {0, 1, _WHITE} and label_map.get(_WHITE, _IGNORE) not in (_IGNORE, label_map.get(0))
+
+
+def _shades(mask: MaskFile, label_map: Mapping[int, int]) -> NDArray[np.integer[Any]]:
+    """Return the labels of a palette mask in black and white: its indices, or 0 and 255 where these say otherwise.
+
+    Raises:
+        DataError: If a palette of more colours shows the label of one class in the colour of another.
+    """
+    assert mask.palette is not None
+    used = np.flatnonzero(np.bincount(mask.values.ravel())[: len(mask.palette)]).tolist()
+    colours = {index: tuple(mask.palette[index].tolist()) for index in used}
+    if not set(colours.values()) <= {(0, 0, 0), (_WHITE,) * 3}:
+        return mask.values
+    shades = {index: colour[0] for index, colour in colours.items()}
+    if all(label_map.get(index) == label_map[shade] for index, shade in shades.items()):
+        return mask.values
+    known = {tuple(colour) for colour in mask.palette.tolist()}
+    if known != {(0, 0, 0), (_WHITE,) * 3}:
+        shown = ", ".join(f"{index} as {'white' if shade else 'black'}" for index, shade in shades.items())
+        raise DataError(f"{mask.path}: its palette shows label {shown}; save it as a grey PNG with 0 and 255")
+    return np.asarray(mask.palette[mask.values][..., 0])
+
+
+def map_colours(colours: NDArray[Any], colour_map: Mapping[tuple[int, int, int], int], path: Path) -> NDArray[np.uint8]:
+    """Turn colours into class indices.
+
+    Args:
+        colours: (H,W,3).
+        colour_map: From colour to class index (255 = ignore).
+        path: The file, for the message.
+
+    Raises:
+        DataError: If a colour is none of a class; lists the colours and how many pixels have them.
+    """
+    found, inverse, numbers = np.unique(colours.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True)
+    names = [tuple(colour) for colour in found.tolist()]
+    _refuse_unknown(names, numbers, colour_map, path)
+    return np.array([colour_map[name] for name in names], np.uint8)[inverse].reshape(colours.shape[:2])
 
 
 def map_labels(values: NDArray[Any], label_map: Mapping[int, int], path: Path) -> NDArray[np.uint8]:
@@ -140,15 +186,13 @@ def map_labels(values: NDArray[Any], label_map: Mapping[int, int], path: Path) -
             return indices
     # Values that a table cannot hold, or some that are no label: the slow way, which can name them.
     found, inverse, numbers = np.unique(values, return_inverse=True, return_counts=True)
-    _refuse_unknown(found, numbers, label_map, path)
+    _refuse_unknown([int(value) for value in found], numbers, label_map, path)
     return np.array([label_map[int(value)] for value in found], dtype=np.uint8)[inverse].reshape(values.shape)
 
 
-def _refuse_unknown(found: NDArray[Any], numbers: NDArray[Any], label_map: Mapping[int, int], path: Path) -> None:
+def _refuse_unknown(found: Sequence[Any], numbers: NDArray[Any], label_map: Mapping[Any, int], path: Path) -> None:
     unknown = [
-        f"{value} ({number} pixels)"
-        for value, number in zip(found, numbers, strict=True)
-        if int(value) not in label_map
+        f"{value} ({number} pixels)" for value, number in zip(found, numbers, strict=True) if value not in label_map
     ]
     if unknown:
         labels = ", ".join(str(label) for label in sorted(label_map))
@@ -156,17 +200,31 @@ def _refuse_unknown(found: NDArray[Any], numbers: NDArray[Any], label_map: Mappi
         raise DataError(f"{path}: labels outside the classes: {', '.join(unknown[:5])}{more}; expected {labels}")
 
 
-def check_same_size(image: NDArray[Any], mask: NDArray[Any], path: Path) -> None:
-    """Refuse a mask of another size than its image; masks are never resized to fit.
+def check_same_grid(image: NDArray[Any], mask: NDArray[Any], record: Record) -> None:
+    """Refuse a mask that does not lie on its image; masks are never resized to fit.
+
+    Args:
+        image: The image as it was read, (H,W,...).
+        mask: The mask as it was read, (H,W).
+        record: Their files.
 
     Raises:
-        DataError: With both sizes, and a hint where they are only swapped.
+        DataError: With both sizes, and a hint where they are only swapped; or, of files that are turned differently by
+            EXIF though both ways fit, with the two orientations.
     """
-    if image.shape[:2] == mask.shape[:2]:
-        return
+    assert record.image is not None
+    assert record.mask is not None
     (height, width), (mask_height, mask_width) = image.shape[:2], mask.shape[:2]
-    hint = " (width and height swapped: rotated by EXIF?)" if (height, width) == (mask_width, mask_height) else ""
-    raise DataError(f"{path}: mask is {mask_width}x{mask_height}, its image {width}x{height}{hint}")
+    if (height, width) != (mask_height, mask_width):
+        hint = " (width and height swapped: rotated by EXIF?)" if (height, width) == (mask_width, mask_height) else ""
+        raise DataError(f"{record.mask}: mask is {mask_width}x{mask_height}, its image {width}x{height}{hint}")
+    turns = read_orientation(record.image), read_orientation(record.mask)
+    # From 5 on width and height are swapped: then only one way fits, if they differ.
+    if turns[0] != turns[1] and (height == width or (turns[0] >= 5) == (turns[1] >= 5)):
+        raise DataError(
+            f"{record.mask}: EXIF orientation {turns[1]}, but its image {record.image.name} has {turns[0]}, and nothing"
+            " tells on which the mask was drawn; save both upright, without an orientation"
+        )
 
 
 def resize(
@@ -182,45 +240,3 @@ def resize(
     if size is None or image.shape[:2] == tuple(size):
         return image, mask
     return resample(image, size), resample_labels(mask, size)
-
-
-def _refuse_lossy(mask: Image.Image, path: Path) -> None:
-    if "jpeg" in (str(mask.format).lower(), mask.info.get("compression")):
-        raise DataError(f"{path}: lossy mask (JPEG changes labels); save masks as PNG or GIF")
-
-
-def _open(path: Path) -> Image.Image:
-    """Open and decode a file completely."""
-    try:
-        if path.stat().st_size == 0:
-            raise DataError(f"{path}: empty file")
-        with warnings.catch_warnings():
-            # Pillow warns below our limit, and refuses far above it.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(f"{path}: {image.width}x{image.height} pixels; at most {MAX_PIXELS:,} are read")
-            if (frames := getattr(image, "n_frames", 1)) > 1:
-                raise DataError(f"{path}: {frames} frames; expected a single image")
-            # Pillow cuts colour of 16 bits to 8 without a word; only the decoder's raw mode tells.
-            if image.mode in _IMAGE_MODES and any(";16" in str(tile[3]) for tile in image.tile):
-                raise DataError(f"{path}: {image.mode} file with 16 bits a channel; only 8 are read")
-            image.load()
-    except UnidentifiedImageError:
-        raise DataError(f"{path}: not an image{_hint(path)}") from None
-    except Image.DecompressionBombError:
-        raise DataError(f"{path}: larger than {MAX_PIXELS:,} pixels") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        # Pillow's own errors have no number: one that has is the operating system's, and the file may be whole.
-        if isinstance(error, OSError) and error.errno is not None:
-            raise DataError(unreadable(error, path)) from None
-        raise DataError(f"{path}: damaged ({first_line(error)})") from None
-    return image
-
-
-def _hint(path: Path) -> str:
-    try:
-        start = path.read_bytes()[:64].lstrip().lower()
-    except OSError:
-        return ""
-    return " (a web page, from a failed download)" if start.startswith((b"<!doctype", b"<html")) else ""

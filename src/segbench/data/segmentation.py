@@ -15,7 +15,7 @@ from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import SegmentationDataset
 from segbench.data.objects import instances_of
 from segbench.data.plane import Plane
-from segbench.data.reading import check_same_size, read_image, read_mask, resize
+from segbench.data.reading import check_same_grid, read_image, read_mask, resize
 from segbench.data.records import Record
 from segbench.data.volumes import VolumeSlices
 from segbench.data.weights import load_weights
@@ -47,7 +47,7 @@ class SegmentationData(ImageData):
         assert record.mask is not None
         image = self.read_picture(record.image)
         mask = read_mask(record.mask, self.label_map)
-        check_same_size(image, mask, record.mask)
+        check_same_grid(image, mask, record)
         return resize(image, mask, self.size)
 
     def settings(self) -> dict[str, Any]:
