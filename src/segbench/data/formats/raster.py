@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, WebPImagePlugin  # noqa: F401 - WebP is opened only once imported
 
 from segbench.data.formats.stored import MAX_PIXELS, Kind, StoredImage, check_pixels
 from segbench.errors import DataError
@@ -21,7 +21,7 @@ _ORIENTATION = 0x0112
 _KINDS: dict[str, Kind] = {
     "1": "grey", "L": "grey", "LA": "grey", "P": "palette", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"
 }  # fmt: skip
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "DIB", "WEBP")
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP")
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def orientation_of(image: Any) -> int:
 
 def read_jpeg(path: Path, stream: IO[bytes]) -> StoredImage:
     """Read a JPEG; of an MPO, with which cameras put a preview or a second view behind it, the first picture."""
-    with opened(path, stream, ("JPEG", "MPO")) as image:
+    with opened(path, stream, ("JPEG",)) as image:
         return stored(path, image, lossy=True)
 
 
@@ -160,4 +160,5 @@ def _keyed(samples: NDArray[Any], key: Any) -> NDArray[np.bool_]:
         opacity = np.full(256, 255, np.uint8)
         opacity[: len(key)] = np.frombuffer(key[:256], np.uint8)
         return np.asarray(opacity[samples[..., 0]] < 255)
-    return np.asarray((samples == np.asarray(key)).all(axis=2))
+    # Of one bit Pillow gives 255 for 1.
+    return np.asarray((samples == np.asarray(key, bool if samples.dtype == bool else None)).all(axis=2))

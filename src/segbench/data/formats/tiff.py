@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,10 @@ _SAMPLES: dict[Kind, int] = {"grey": 1, "palette": 1, "RGB": 3, "CMYK": 4}
 _JPEG, _LOSSY = 7, (7, 50001)
 # None, CCITT (3), LZW, JPEG, Deflate (2), PackBits, LZMA, Zstandard, WebP.
 _COMPRESSIONS = (1, 2, 3, 4, 5, _JPEG, 8, 32946, 32773, 34925, 50000, 50001)
+_PREDICTED = (5, _JPEG, 8, 32946, 34925, 50000)
 _ORIENTATION, _PHOTOMETRIC, _COLOR_MAP = 274, 262, 320
+# What says how the samples are stored, and where.
+_TAGS = {256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339}
 # Pages looked at to tell an image with previews from a stack.
 _MOST_PAGES = 64
 
@@ -91,7 +95,11 @@ def _opened(path: Path, stream: IO[bytes]) -> Iterator[Any]:
 def _only_page(path: Path, file: Any) -> Any:
     """Return the page of a file that holds one image."""
     count = len(file.pages)
+    if not count:
+        raise DataError(f"{path}: damaged (no image in it)")
     pages = [file.pages[index] for index in range(min(count, _MOST_PAGES))]
+    for page in pages:
+        _check_tags(path, page)
     images = [page for page in pages if not page.is_reduced]
     if count > _MOST_PAGES or len(images) != 1:
         sizes = ", ".join(f"{page.imagewidth}x{page.imagelength}" for page in images[:3])
@@ -107,6 +115,19 @@ def _only_page(path: Path, file: Any) -> Any:
     if hidden > 1 or page.imagedepth > 1:
         raise DataError(f"{path}: a stack of {max(hidden, page.imagedepth)} images; expected a single image")
     return page
+
+
+def _check_tags(path: Path, page: Any) -> None:
+    """Refuse a page of which tifffile left out a tag that it could not read, and took a default in its place."""
+    stream, form = page.parent.filehandle, page.parent.tiff
+    stream.seek(page.offset)
+    (count,) = struct.unpack(form.tagnoformat, stream.read(form.tagnosize))
+    entries = stream.read(form.tagsize * count)
+    codes = {
+        struct.unpack_from(f"{form.byteorder}H", entries, start)[0] for start in range(0, len(entries), form.tagsize)
+    }
+    if lost := sorted(codes & _TAGS - set(page.tags.keys())):
+        raise DataError(f"{path}: damaged (tag {lost[0]} cannot be read)")
 
 
 def _kind_of(path: Path, page: Any) -> Kind:
@@ -127,10 +148,14 @@ def _check_layout(path: Path, page: Any) -> None:
     """Refuse, before anything is decoded, what is too large, cut off, or of a kind that is not read."""
     check_pixels(path, page.imagewidth, page.imagelength)
     compression = getattr(page.compression, "name", page.compression)
+    if page.predictor != 1 and page.compression not in _PREDICTED:
+        # libtiff looks over it, others undo it.
+        raise DataError(f"{path}: a predictor, which {compression} compression has not; save it with LZW or Deflate")
     if page.compression not in _COMPRESSIONS:
         raise DataError(f"{path}: {compression} compression is not read; save it with LZW, Deflate or none")
-    if not isinstance(page.bitspersample, int) or page.dtype is None or page.dtype.kind not in "biuf":
-        raise DataError(f"{path}: samples of {page.bitspersample} bits (format {page.sampleformat}) are not read")
+    bits = page.bitspersample
+    if bits not in (*range(1, 17), 32, 64) or page.dtype is None or page.dtype.kind not in "biuf":
+        raise DataError(f"{path}: samples of {bits} bits (format {page.sampleformat}) are not read")
     if page.nbytes > MAX_BYTES or page.tilewidth * page.tilelength > MAX_PIXELS:
         raise DataError(f"{path}: {page.nbytes:,} bytes of samples; at most {MAX_BYTES:,} are read")
     # tifffile fills with zeros what lies beyond the file's end.
