@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from segbench.data import nifti
 from segbench.data.cache import Pair
+from segbench.data.formats.volume_file import Volume, open_volume
 from segbench.data.intensity import check_percentiles
 from segbench.data.plane import Plane, resample_labels
 from segbench.data.reading import map_labels
@@ -91,7 +92,7 @@ class ACDCData(SegmentationData):
         self.percentiles = check_percentiles(percentiles)
         self.patients: dict[str, Patient] = {}
         self._labelled = self._kept = 0
-        self.volumes: dict[str, tuple[nifti.Volume, nifti.Volume]] = {}
+        self.volumes: dict[str, tuple[Volume, Volume]] = {}
 
     # -- records -----------------------------------------------------------------------------------
 
@@ -132,7 +133,7 @@ class ACDCData(SegmentationData):
     def _slices(self, patient: Patient, phase: str) -> list[Record]:
         stem = f"{patient.folder.name}_frame{patient.frames[phase]:02d}"
         image, label = _file(patient.folder, stem, phase), _file(patient.folder, f"{stem}_gt", phase)
-        volumes = nifti.open_volume(image), nifti.open_volume(label)
+        volumes = open_volume(image), open_volume(label)
         nifti.check_same_grid(*volumes)
         volume = f"{patient.folder.name}/{phase}"
         self.volumes[volume] = volumes

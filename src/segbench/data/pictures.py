@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data import nifti
+from segbench.data.formats.volume_file import Volume, open_volume
 from segbench.data.plane import Plane
 from segbench.data.segmentation import SegmentationData
 from segbench.errors import DataError
@@ -32,7 +33,7 @@ class Picture:
     path: Path
     pixels: NDArray[Any]
     plane: Plane
-    volume: nifti.Volume | None = None
+    volume: Volume | None = None
 
     def inputs(self) -> list[NDArray[Any]]:
         """Return the images (h,w,C) that the data set would store for these slices."""
@@ -68,7 +69,7 @@ def open_picture(path: Path, data: SegmentationData) -> Picture:
     if path.name.lower().endswith(VOLUMES):
         if data.in_channels != 1:
             raise DataError(f"{path}: a grey volume, but the network was trained on {data.in_channels} channels")
-        volume = nifti.open_volume(path)
+        volume = open_volume(path)
         # Slices first; the first axis of a slice is x: columns of a picture.
         voxels = nifti.normalised(volume, data.percentiles).transpose(2, 1, 0)[..., None]
         x, y, _ = volume.spacing

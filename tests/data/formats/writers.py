@@ -188,3 +188,36 @@ def tiff(samples, bits, photometric, *, order="<", kind="u", planar=False, rows=
         link = len(out)
         out += b"\0\0\0\0" + b"".join(spill)
     return bytes(out)
+
+
+_CODES = {"u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512, "u4": 768, "i8": 1024, "u8": 1280}
+
+
+def nifti(voxels, *, order="<", spacing=(1.5, 1.5, 8.0), units=2, slope=0.0, inter=0.0, sform=None, qform=None,
+          codes=None, dim=None, version=1, pair=False, quaternion=(0.0, 0.0, 0.0), qfac=1.0, body=None):  # fmt: skip
+    """A NIfTI file of voxels (X,Y,Z,...), or the header and the voxels of a pair.
+
+    ``sform`` are rows (3,4), ``codes`` those of sform and qform, ``qform`` the offset of the qform; ``dim`` replaces what
+    is told of the shape.
+    """
+    name = f"{voxels.dtype.kind}{voxels.dtype.itemsize}"
+    shape = voxels.shape if dim is None else dim
+    lengths = [len(shape), *shape, *[1] * (7 - len(shape))]
+    sizes = [qfac, *spacing, *[1.0] * (7 - len(spacing))]
+    rows = np.zeros((3, 4)) if sform is None else np.asarray(sform, float)
+    offset = np.zeros(3) if qform is None else qform
+    sform_code, qform_code = codes or (int(sform is not None), int(qform is not None))
+    start = 0 if pair else (352 if version == 1 else 544)
+    numbers = (_CODES[name], voxels.itemsize * 8)
+    forms = (qform_code, sform_code, *quaternion, *offset, *rows.ravel())
+    if version == 1:
+        head = struct.pack(order + "i36x8h14x2h2x8f3f", 348, *lengths, *numbers, *sizes, start, slope, inter)
+        head += struct.pack(order + "3xB24x104x2h6f12f16x4s", units, *forms, b"ni1\0" if pair else b"n+1\0")
+    else:
+        magic = (b"ni2\0" if pair else b"n+2\0") + b"\r\n\x1a\n"
+        head = struct.pack(order + "i8s2h8q24x8dq2d", 540, magic, *numbers, *lengths, *sizes, start, slope, inter)
+        head += struct.pack(order + "48x104x2i6d12d4xi4x32x", *forms, units)
+    assert len(head) == (348 if version == 1 else 540)
+    head += b"" if pair else b"\0" * 4
+    content = voxels.astype(voxels.dtype.newbyteorder(order)).tobytes(order="F") if body is None else body
+    return (head, content) if pair else head + content
