@@ -1,4 +1,4 @@
-"""Finished runs to tables and figures: ``python src/report.py outputs/carvana/architectures``."""
+"""Tables and figures of finished runs: ``python src/report.py outputs/carvana/architectures``."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     result = argparse.ArgumentParser(
         prog="python src/report.py",
-        description="Compare finished runs: tables on the terminal; a page (index.html), tables (table.md, table.csv,"
-        " table.tex) and figures in the experiment's directory. Nothing is trained again: every score is derived from"
-        " the runs' counts.",
+        description="Compare finished runs: prints tables and writes a page (index.html), tables (table.md, table.csv,"
+        " table.tex) and figures into the experiment's directory. Nothing is retrained: every score is derived from"
+        " the runs' stored counts.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     result.add_argument("directories", nargs="*", type=Path, help="experiment or run directories; or a folder of"
-                        " results pages: all are made again, with an overview")  # fmt: skip
-    result.add_argument("--page", type=Path, help="results page (Markdown) that gets a section for each experiment")
-    result.add_argument("--pictures", action="store_true", help="copy prediction panels beside the page as well; they"
-                        " show images of the data set, so only for data that may be passed on")  # fmt: skip
+                        " results pages, to rebuild them all with an overview")  # fmt: skip
+    result.add_argument("--page", type=Path, help="results page (Markdown) to write, one section per experiment")
+    result.add_argument("--pictures", action="store_true", help="also copy prediction panels beside the page; they"
+                        " show images of the data set, so only for data that may be redistributed")  # fmt: skip
     result.add_argument("--mix", action="store_true", help="allow runs that differ in more than factors and seed")
-    result.add_argument("--metric", help="score that decides, in place of the comparison's: iou, seg, iou_<class>, ...")
-    result.add_argument("--split", help="split that is scored, in place of the comparison's: val, test, ...")
-    result.add_argument("--reduction", choices=["per_image", "pooled"], default="per_image", help="scores are"
-                        " means over images (default), or derived from all pixels at once")  # fmt: skip
+    result.add_argument("--metric", help="score that decides, instead of the experiment's: iou, seg, iou_<class>, ...")
+    result.add_argument("--split", help="split that is scored, instead of the experiment's: val, test, ...")
+    result.add_argument("--reduction", choices=["per_image", "pooled"], default="per_image", help="average scores over"
+                        " images (default), or derive them from all pixels pooled")  # fmt: skip
     result.add_argument("--background", action="store_true", help="count the background as a class")
-    result.add_argument("--empty", choices=["nan", "one", "zero"], default="nan", help="score of a class that neither"
-                        " truth nor prediction contains: left out (nan, default), 1 or 0")  # fmt: skip
+    result.add_argument("--empty", choices=["nan", "one", "zero"], default="nan", help="score of a class that is in"
+                        " neither truth nor prediction: left out (nan, default), 1 or 0")  # fmt: skip
     add_plan_options(result)
     return result
 
@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Report on the directories of the command line; return the exit code.
 
-    One that is refused (2) or has no runs (2) is named, and the others are reported all the same.
+    A directory that cannot be compared or has no runs is named (exit code 2), and the others are still reported.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
@@ -69,30 +69,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print_plan(options, convention, terminal(), asked)
             return 0
         if len(options.directories) == 1 and has_pages(options.directories[0]):
-            return rebuild(options.directories[0], main, complain)
+            return rebuild(options.directories[0], main, print_error)
         runs = collect(options.directories, Console(stderr=True))
-        empty = [path for path in options.directories if not any(inside(run, path) for run in runs)]
+        empty = [path for path in options.directories if not any(is_inside(run, path) for run in runs)]
         for directory in empty:
-            complain(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>")
+            print_error(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>")
         if not runs:
             return ConfigError.exit_code
         command = shlex.join(["python", "src/report.py", *given])
         worst = write_all(
-            runs, convention, options.mix, options.page, command, terminal(), options.pictures, complain, asked
+            runs, convention, options.mix, options.page, command, terminal(), options.pictures, print_error, asked
         )
     except SegbenchError as error:
-        complain(str(error))
+        print_error(str(error))
         return error.exit_code
     return max(worst, ConfigError.exit_code if empty else 0)
 
 
-def complain(line: str) -> None:
-    """Print one line where errors go."""
+def print_error(line: str) -> None:
+    """Print one line on stderr."""
     print(line, file=sys.stderr)
 
 
-def inside(run: Run, directory: Path) -> bool:
-    """Say whether a run lies in a directory of the command line, or is it."""
+def is_inside(run: Run, directory: Path) -> bool:
+    """Return whether a run is a directory of the command line or inside it."""
     return place(run.directory).is_relative_to(place(directory))
 
 

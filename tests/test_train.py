@@ -320,7 +320,7 @@ def test_a_finished_run_whose_data_is_gone_is_still_reported(run, finished, monk
     cfg, directory, summary = finished
     monkeypatch.setattr(PhantomData, "find_records", lambda _: (_ for _ in ()).throw(DataError("no such folder")))
     assert run(cfg, directory) == summary
-    assert "not compared with what the run was trained on: no such folder" in caplog.text
+    assert "cannot check what the run was trained on: no such folder" in caplog.text
 
 
 def test_a_run_that_started_from_weights_that_changed_is_refused(run, finished, tiny, tmp_path):

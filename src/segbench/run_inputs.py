@@ -1,6 +1,6 @@
-"""What a run is made of besides its configuration: the data's files, the weights it starts from, the code.
+"""A run's inputs besides its configuration: the data files, the initial weights, the code.
 
-The run's identity knows their names only (``data.root`` and ``init_from``), and not what lies there.
+The run's identity includes only their names (``data.root`` and ``init_from``), not their content.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ log = logging.getLogger("segbench")
 
 
 def find_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> dict[str, str]:
-    """Return the digests of what a run is trained on, as :meth:`RunDirectory.begin_sources` keeps them.
+    """Return the digests of a run's data and initial weights, as :meth:`RunDirectory.begin_sources` stores them.
 
     Args:
-        run: The run; if it goes on, and its data differs in the files' times alone, it keeps the digest that it has.
-        data: The data module; nothing of it is decoded.
+        run: The run; if it is resumed and its data files differ only in their times, it keeps its digest.
+        data: The data module; no data is decoded.
         cfg: The configuration, for ``init_from`` and ``model.pretrained``.
 
     Raises:
-        SegbenchError: If data or weights are not there.
+        SegbenchError: If data or weights are missing.
     """
     return _with_known_data(run, data, {name: find() for name, find in _finders(data, cfg).items()})
 
 
 def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
-    """Refuse to report a finished run that was trained on other data or weights than are there now.
+    """Check that a finished run was trained on the data and initial weights that are there now.
 
-    What is no longer there cannot be compared: that is said, and the run is still good.
+    Inputs that are no longer there cannot be compared: that is only a warning.
 
     Args:
         run: The finished run.
@@ -47,18 +47,18 @@ def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
         cfg: The configuration, for ``init_from`` and ``model.pretrained``.
 
     Raises:
-        DataError: If the data's files are others.
-        CheckpointError: If the weights are others.
+        DataError: If the data files have changed.
+        CheckpointError: If the weights have changed.
     """
     now = {}
     for name, find in _finders(data, cfg).items():
         try:
             now[name] = find()
         except SegbenchError as error:
-            log.warning("not compared with what the run was trained on: %s", error)
+            log.warning("cannot check what the run was trained on: %s", error)
     now = _with_known_data(run, data, now)
     if now.get("data_fingerprint", known := run.identity().get("data_fingerprint")) != known:
-        log.info("the data files have other times than when the run was begun; comparing what is in them")
+        log.info("the data files' times have changed since the run started; comparing their content")
         data.setup()
         now = _with_known_data(run, data, now | {"data_fingerprint": data.fingerprint})
     run.check_sources(now)
@@ -72,12 +72,12 @@ def _with_known_data(run: RunDirectory, data: ImageData, now: dict[str, str]) ->
 
 
 def find_code(run: RunDirectory, before: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the commit that a run is trained with, asked at its start: hours later another may be checked out.
+    """Return the commit that a run is trained with, at its start: hours later another may be checked out.
 
     Args:
         run: The run directory.
-        before: What this returned when the run was begun, if it goes on; of two commits the first is kept, called
-            dirty, since what follows is of neither as it stands.
+        before: What this returned when the run was started, if it is resumed. If the commit has changed, the first is
+            kept but marked dirty, since the run then belongs to neither.
     """
     now = environment.git_state()
     if before in (None, now) or not any(run.checkpoints.glob("*.ckpt")):

@@ -68,7 +68,7 @@ def test_a_logger_that_refuses_is_named(compose, monkeypatch, tmp_path):
 def test_the_launchers_refusal_reaches_the_command_line(jobs):
     with pytest.raises(InstantiationException) as raised:
         instantiate({"_target_": "segbench.sweep.launcher.ProcessesLauncher", "jobs": jobs})
-    assert str(explain(raised.value)) == f"hydra.launcher.jobs={jobs}: must be a whole number, at least 1"
+    assert str(explain(raised.value)) == f"hydra.launcher.jobs={jobs}: must be a positive integer"
 
 
 @pytest.mark.parametrize("gpus", [3, "01", ["a"]])

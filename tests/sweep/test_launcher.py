@@ -53,7 +53,7 @@ def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(sw
     failed = [job for job in jobs if job["exit_code"]]
     assert {job["exit_code"] for job in failed} == {4}
     assert all("optimizer.lr" in job["reason"] for job in failed)
-    assert "sweep: 1 done (0 of them before), 1 failed" in result.stderr
+    assert "sweep: 1 done (0 skipped), 1 failed" in result.stderr
     assert result.stderr.count("failed: #") == 1
     # The comparison is printed all the same, and says what is missing.
     assert "1 of 2" in result.stdout or "failed" in result.stdout

@@ -21,7 +21,7 @@ from segbench.data.plane import Plane, resample_labels
 from segbench.data.reading import map_labels
 from segbench.data.records import Record
 from segbench.data.segmentation import SegmentationData
-from segbench.data.splits import check_disjoint, split_groups
+from segbench.data.splits import check_disjoint, check_fraction, split_groups
 from segbench.data.volumes import VolumeSlices
 from segbench.errors import ConfigError, DataError
 from segbench.rng import derive_seed
@@ -34,13 +34,13 @@ GROUPS = ("DCM", "HCM", "MINF", "NOR", "RV")
 
 @dataclass(frozen=True)
 class Patient:
-    """What ``Info.cfg`` says of a patient.
+    """A patient, from ``Info.cfg``.
 
     Attributes:
-        folder: Its folder.
+        folder: The patient's folder.
         part: ``training`` or ``testing``.
         group: Diagnosis, one of :data:`GROUPS`.
-        frames: Number of the frame of each phase.
+        frames: Frame number of each phase.
     """
 
     folder: Path
@@ -53,18 +53,18 @@ class ACDCData(SegmentationData):
     """Automated Cardiac Diagnosis Challenge (MICCAI 2017): slices of the end-diastolic and end-systolic volumes.
 
     ``{training,testing}/patientNNN/``: ``Info.cfg``, ``patientNNN_frameFF.nii.gz`` and ``..._gt.nii.gz``; Bernard et
-    al., IEEE TMI 37(11), 2018, doi 10.1109/TMI.2018.2837502. Which frames are ED and ES stands in ``Info.cfg``; no
-    other file of the folder (the 4-D cine, other frames) is read.
+    al., IEEE TMI 37(11), 2018, doi 10.1109/TMI.2018.2837502. ``Info.cfg`` names the ED and ES frames; no other file of
+    the folder (the 4-D cine, other frames) is read.
 
     Slices are resampled to one in-plane spacing, cropped or padded around their centre, and scaled to 0..1 between two
-    percentiles of their volume. Padding is label 255. The official test patients are the test split; validation
-    patients are drawn from the training patients, the same share of each diagnosis.
+    percentiles of their volume. Padding has label 255. The official test patients are the test split; validation
+    patients are drawn from the training patients, the same fraction of each diagnosis.
 
     Args:
         spacing: In-plane spacing in mm; None keeps each volume's own.
-        percentiles: Of a volume's intensities: what becomes 0 and 1.
-        val_fraction: Share of the training patients of each diagnosis that validate, at least one of each.
-        **options: See :class:`SegmentationData`; ``size`` is that of the crop.
+        percentiles: Percentiles of a volume's intensities that become 0 and 1.
+        val_fraction: Fraction of the training patients of each diagnosis that validates; at least one of each does.
+        **options: See :class:`SegmentationData`; ``size`` is the size of the crop.
     """
 
     name = "acdc"
@@ -86,8 +86,7 @@ class ACDCData(SegmentationData):
             raise ConfigError("data.split_by=image: acdc is split by patient, whose slices are near-duplicates")
         if spacing is not None and not (np.isfinite(spacing) and spacing > 0):
             raise ConfigError(f"data.spacing={spacing}: must be a positive number of mm, or null")
-        if not 0 < val_fraction < 1:
-            raise ConfigError(f"data.val_fraction={val_fraction}: must lie between 0 and 1")
+        check_fraction("val_fraction", val_fraction)
         self.spacing, self.val_fraction = spacing, val_fraction
         self.percentiles = check_percentiles(percentiles)
         self.patients: dict[str, Patient] = {}
@@ -120,7 +119,7 @@ class ACDCData(SegmentationData):
                 faults.append(str(error))
                 continue
             if folder.name in self.patients:
-                faults.append(f"{folder}: {folder.name} stands in training and in testing")
+                faults.append(f"{folder}: {folder.name} is in both training and testing")
                 continue
             self.patients[folder.name] = patient
             for phase in PHASES:
@@ -156,8 +155,8 @@ class ACDCData(SegmentationData):
             patients = sorted({records[index].group for index in inside})
             if len(patients) < len(fractions):
                 raise DataError(
-                    f"data.root={self.root}: {patients[0]} is the only training patient of diagnosis {group}, but one"
-                    " must train and one validate; add a patient of it or take this one out"
+                    f"data.root={self.root}: {patients[0]} is the only training patient with diagnosis {group}, but one"
+                    " must train and one validate; add another or remove this one"
                 )
             seed = derive_seed(self.split_seed, group)
             parts = split_groups([records[index].group for index in inside], fractions, seed)
@@ -170,8 +169,8 @@ class ACDCData(SegmentationData):
     # -- slices ------------------------------------------------------------------------------------
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings that shape the stored arrays."""
-        # The diagnosis decides the split, which Info.cfg, no file of a record, tells.
+        """Return the settings that the stored arrays depend on."""
+        # The split depends on the diagnosis, which is in Info.cfg, not in a record's files.
         patients = {name: [patient.part, patient.group] for name, patient in self.patients.items()}
         return super().settings() | {
             "spacing": self.spacing,
@@ -184,7 +183,7 @@ class ACDCData(SegmentationData):
         volume, _, index = record.id.rpartition("/")
         image, mask = self._voxels(volume)
         plane = self.plane(volume)
-        # The first axis of a slice is x: columns of a picture.
+        # The first axis of a slice is x, the columns of an image.
         pixels, labels = image[:, :, int(index)].T, mask[:, :, int(index)].T
         truth = plane.mask(labels, self.ignore_index)
         self._labelled += int((resample_labels(labels, plane.resampled) > 0).sum())
@@ -192,10 +191,10 @@ class ACDCData(SegmentationData):
         return plane.image(pixels[:, :, None]), truth
 
     def setup(self, stage: str | None = None) -> None:
-        """Set the data up; warn of labels that the crop leaves out, when the slices are read from the files.
+        """Find, check and cache the data; when slices are read from files, warn about labels outside the crop.
 
         Raises:
-            DataError: With every fault found.
+            DataError: Listing every fault found.
         """
         super().setup(stage)
         if self._kept < self._labelled:
@@ -206,14 +205,14 @@ class ACDCData(SegmentationData):
             self._labelled = self._kept
 
     def plane(self, volume: str) -> Plane:
-        """Return how the slices of a volume become images."""
+        """Return how a volume's slices become images."""
         image, _ = self.volumes[volume]
         width, height = image.shape[:2]
         x, y, _ = image.spacing
         return Plane.of((height, width), (y, x), self.spacing, self.size)
 
     def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
-        """Return how a picture becomes an image; one without a voxel size is taken as it is."""
+        """Return how a picture becomes an image; without a voxel size it stays as it is."""
         if spacing is None:
             return Plane(source, source, source)
         return Plane.of(source, spacing, self.spacing, self.size)
@@ -248,11 +247,11 @@ def read_patient(folder: Path, part: str) -> Patient:
         part: ``training`` or ``testing``.
 
     Raises:
-        DataError: One line: missing, not readable, or without one of the keys.
+        DataError: If it is missing, unreadable, or lacks a key.
     """
     path = folder / "Info.cfg"
     if not path.is_file():
-        raise DataError(f"{path}: missing; it tells which frames are ED and ES")
+        raise DataError(f"{path}: missing; it says which frames are ED and ES")
     parser = configparser.ConfigParser()
     try:
         parser.read_string("[info]\n" + path.read_text(encoding="utf-8"))

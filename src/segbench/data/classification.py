@@ -1,4 +1,4 @@
-"""The base of data modules whose images have one label each."""
+"""The base of data modules for classification: one label per image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from segbench.data.dataset import ClassificationDataset
 
 
 class ClassificationData(ImageData):
-    """Images with one of ``class_names`` each; targets are labels uint8 (N,). There is no background."""
+    """Images that each have one of ``class_names``; targets are labels uint8 (N,). There is no background."""
 
     task = "classification"
     dataset_class = ClassificationDataset

@@ -18,8 +18,8 @@ class CMRData(SegmentationData):
     released, so the official split has no test scores; patients are not identified, so every image is a group.
 
     Args:
-        split: ``official`` (100 train, 20 val: the final scores are those of val, on which the best epoch was
-            chosen) or ``resplit`` (train and val together, 80/10/10 by ``split_seed``).
+        split: ``official`` (100 train, 20 val; the final scores are those of val, on which the best epoch was chosen
+            too) or ``resplit`` (train and val together, split 80/10/10 by ``split_seed``).
         **options: See :class:`SegmentationData`.
     """
 
@@ -47,7 +47,7 @@ class CMRData(SegmentationData):
         return records, faults
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
-        """Return the official split, or a new one of all labelled images."""
+        """Return the official split, or a random split of all labelled images."""
         if self.split_kind == "resplit":
             return super().split(records)
         return split_by_part([record.id for record in records], {"train": "train", "val": "val"})

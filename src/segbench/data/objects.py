@@ -1,4 +1,4 @@
-"""Data whose foreground is made of objects (glands, cells), which are scored one by one at the end."""
+"""Data whose foreground consists of objects (glands, cells) that are scored individually at the end."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from segbench.scores.objects import components
 
 
 class ObjectData:
-    """Mixin of a data module: its images get object scores (:mod:`segbench.scores.objects`) in the final evaluation.
+    """Mixin for data modules whose images get object scores (:mod:`segbench.scores.objects`) in the final evaluation.
 
     Attributes:
-        object_classes: Names of the classes that are made of objects; None for every foreground class.
+        object_classes: Names of the classes that consist of objects; None for every foreground class.
     """
 
     object_classes: ClassVar[tuple[str, ...] | None] = None
 
     def instances(self, record: Record) -> NDArray[np.integer[Any]] | None:
-        """Return which object each pixel of a record's mask belongs to, as the annotators drew them.
+        """Return the object number of each pixel of a record's mask, as annotated.
 
         Args:
             record: One of the data module's records.
 
         Returns:
-            (H,W) on the grid of the mask that is scored, 0 for none; None where the data set tells no objects: they
-            are then the connected components of each foreground class.
+            (H,W) on the grid of the scored mask, 0 for none; None if the data set does not label objects: they are then
+            the connected components of each foreground class.
 
         Raises:
-            DataError: If the file is bad.
+            DataError: If the file is unusable.
         """
         return None
 
 
 def scored_classes(data: Any) -> tuple[str, ...]:
-    """Return the names of the classes whose objects are scored; none for data that is no :class:`ObjectData`."""
+    """Return the names of the classes whose objects are scored; none for data that is not :class:`ObjectData`."""
     if not isinstance(data, ObjectData):
         return ()
     names: tuple[str, ...] = cast(Any, data).class_names[1:]
@@ -45,23 +45,23 @@ def scored_classes(data: Any) -> tuple[str, ...]:
 
 
 def instances_of(data: Any, record: Record, mask: NDArray[np.uint8]) -> NDArray[np.integer[Any]]:
-    """Return the object of every pixel, for any data with masks.
+    """Return the object number of every pixel, for any data with masks.
 
     Args:
-        data: The data module; of one that is no :class:`ObjectData` every foreground class is made of objects.
+        data: The data module; if it is not :class:`ObjectData`, every foreground class consists of objects.
         record: One of its records.
         mask: The record's stored mask (H,W).
 
     Returns:
-        (H,W), 0 for none: what the annotators drew, or else the connected components of each class of objects.
+        (H,W), 0 for none: the annotated objects, or else the connected components of each class of objects.
 
     Raises:
-        DataError: If a file is bad.
+        DataError: If a file is unusable.
     """
     is_objects = isinstance(data, ObjectData)
-    drawn = data.instances(record) if is_objects else None
-    if drawn is not None:
-        return drawn
+    annotated = data.instances(record) if is_objects else None
+    if annotated is not None:
+        return annotated
     names = (data.object_classes if is_objects else None) or data.class_names[1:]
     found = np.zeros(mask.shape, np.int32)
     for name in names:

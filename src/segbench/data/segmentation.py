@@ -1,4 +1,4 @@
-"""The base of data modules whose images have a class for every pixel."""
+"""The base of data modules for segmentation: one class per pixel."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from segbench.errors import DataError
 
 
 class SegmentationData(ImageData):
-    """Images with a class for every pixel. A new data set overrides :meth:`find_records`, and names its classes.
+    """Images with one class per pixel. A new data set overrides :meth:`find_records` and names its classes.
 
     Attributes:
         label_map: From the value stored in a mask to the class index.
-        whole_suffix: What follows a split's name where :meth:`volume_slices` are scored.
+        whole_suffix: Appended to a split's name for the scores of :meth:`volume_slices`.
+        percentiles: Percentiles of a volume's intensities that become 0 and the largest value.
     """
 
     task = "segmentation"
     dataset_class = SegmentationDataset
     label_map: ClassVar[Mapping[int, int]]
     whole_suffix: ClassVar[str] = "_volumes"
-    # Of a volume's intensities: what becomes 0 and the largest value.
     percentiles: tuple[float, float] = (1.0, 99.0)
 
     def read(self, record: Record) -> Pair:
-        """Return a record as it is stored: image (H,W,C) and mask uint8 (H,W).
+        """Return a record as stored: image (H,W,C) and mask uint8 (H,W).
 
         Raises:
-            DataError: If a file is bad.
+            DataError: If a file is unusable.
         """
         assert record.image is not None
         assert record.mask is not None
@@ -51,11 +51,11 @@ class SegmentationData(ImageData):
         return resize(image, mask, self.size)
 
     def settings(self) -> dict[str, Any]:
-        """Return what shapes the arrays."""
+        """Return the settings that the stored arrays depend on."""
         return super().settings() | {"labels": {str(key): value for key, value in self.label_map.items()}}
 
     def weigh(self, arrays: Arrays) -> Any:
-        """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""
+        """Return the pixel weights of all records, float32 (N,H,W), or None if the loss uses none."""
         if self.pixel_weights is None:
             return None
         instances = partial(instances_of, self)
@@ -63,28 +63,28 @@ class SegmentationData(ImageData):
             arrays, self.records, self.pixel_weights, instances, self.settings(), self.cache_dir, self.root
         )
 
-    # -- what a prediction needs to know -----------------------------------------------------------
+    # -- for predictions ---------------------------------------------------------------------------
 
     def read_picture(self, path: Path) -> NDArray[Any]:
-        """Return an image file's pixels (H,W,C) as this data set takes them, with the file's own size.
+        """Return an image file's pixels (H,W,C) in this data set's format, at the file's own size.
 
         Raises:
-            DataError: If the file is bad.
+            DataError: If the file is unusable.
         """
         return read_image(path, self.in_channels)
 
     def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
-        """Return how a picture becomes an image like those trained on, and how predictions come back.
+        """Return how a picture becomes an image like the training images, and how predictions are mapped back.
 
         Args:
             source: Height and width in pixels.
-            spacing: Height and width of a pixel in mm, where the file tells.
+            spacing: Height and width of a pixel in mm, or None if the file has no spacing.
         """
         size = self.size or source
         return Plane(source, size, size)
 
     def volume_slices(self, split: str) -> list[VolumeSlices]:
-        """Return the volumes that a split's images are slices of, to score them whole; nothing for other data."""
+        """Return the volumes that a split's images are slices of, to score them whole; none for other data."""
         return []
 
     # -- helpers -----------------------------------------------------------------------------------

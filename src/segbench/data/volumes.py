@@ -1,4 +1,4 @@
-"""What a data module of slices tells of its volumes, so that they can be scored on their original grid."""
+"""Volumes of a data module of slices, so that they can be scored on their original grid."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class VolumeSlices:
 
     Attributes:
         id: Its name.
-        group: What must not be split (the patient).
-        positions: Where its slices stand in the split's data set, in order.
+        group: Its group (the patient), which must not be split.
+        positions: Indices of its slices in the split's data set, in order.
         plane: How a slice became an image.
         truth: Reads the labels on the original grid, uint8 (Z,H,W).
     """

@@ -77,7 +77,7 @@ def test_what_is_no_whole_number_is_no_label(path, bad):
     labels = np.zeros((5, 6))
     labels[2, 3] = bad
     tifffile.imwrite(path, labels)
-    with pytest.raises(DataError, match="mask: labels that are no whole numbers"):
+    with pytest.raises(DataError, match="mask: labels are not integers"):
         read_mask_file(path)
 
 
@@ -86,14 +86,14 @@ def test_colours_are_given_where_they_are_asked_for(path):
     path.write_bytes(png(colours, 8, 2))
     found = read_mask_file(path)
     np.testing.assert_array_equal(found.colours(), colours)
-    with pytest.raises(DataError, match=r"mask: RGB mask; expected one label an object \(grey or palette\)"):
-        found.labels("one label an object")
+    with pytest.raises(DataError, match=r"mask: RGB mask; expected one label per object \(grey or palette\)"):
+        found.labels("one label per object")
     palette = np.random.default_rng(0).integers(0, 256, (8, 3))
     index = np.arange(20).reshape(4, 5) % 8
     path.write_bytes(gif(index, palette))
     np.testing.assert_array_equal(read_mask_file(path).colours(), palette[index])
     path.write_bytes(png(index[..., None], 8, 0))
-    with pytest.raises(DataError, match="mask: 8-bit grey mask; expected a colour for each class"):
+    with pytest.raises(DataError, match="mask: 8-bit grey mask; expected one colour per class"):
         read_mask_file(path).colours()
 
 
@@ -121,11 +121,11 @@ def test_a_lossless_webp_of_grey_is_a_mask_and_a_lossy_one_is_refused(path):
     image.save(path, "WEBP", lossless=True)
     np.testing.assert_array_equal(read_mask_file(path).labels(), labels)
     image.save(path, "WEBP", quality=100)
-    with pytest.raises(DataError, match=r"mask: lossy mask \(its compression changes labels\); save masks as PNG"):
+    with pytest.raises(DataError, match=r"mask: lossy mask \(compression changes labels\); save masks as PNG"):
         read_mask_file(path)
     # Colours, of which no labels can be made.
     Image.fromarray(np.dstack([labels, labels, labels + 1])).save(path, "WEBP", lossless=True)
-    with pytest.raises(DataError, match="mask: RGB mask; expected one class index a pixel"):
+    with pytest.raises(DataError, match="mask: RGB mask; expected one class index per pixel"):
         read_mask_file(path).labels()
 
 

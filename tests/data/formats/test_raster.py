@@ -51,7 +51,7 @@ def test_a_gif_of_several_frames_or_of_a_part_of_its_screen_is_refused(path):
     with pytest.raises(DataError, match="image: 3 frames; expected a single image"):
         read_stored(path)
     path.write_bytes(gif(index, palette, size=(8, 9), corner=(1, 2)))
-    with pytest.raises(DataError, match="image: its picture does not cover the GIF's screen of 9x8"):
+    with pytest.raises(DataError, match="image: its frame does not cover the GIF's screen of 9x8 pixels"):
         read_stored(path)
 
 
@@ -194,7 +194,7 @@ def test_a_file_cut_short_is_refused(path, name):
     # A GIF is whole when its pixels are: the last bytes are ends of blocks.
     for length in [*range(1, len(content) - 4, 37)]:
         path.write_bytes(content[:length])
-        with pytest.raises(DataError, match="image: (damaged|not an image|0x0)"):
+        with pytest.raises(DataError, match="image: (damaged|not an image)"):
             read_stored(path)
 
 

@@ -31,6 +31,6 @@ def test_the_first_row_and_column_go_where_the_standard_says():
 
 @pytest.mark.parametrize(("width", "height"), [(0, 5), (5, 0), (10_001, 10_000)])
 def test_sizes_beyond_reason_are_refused(width, height):
-    with pytest.raises(DataError, match=rf"^a.png: {width}x{height} pixels; "):
+    with pytest.raises(DataError, match=rf"^a.png: (damaged \(an image of )?{width}x{height} pixels"):
         check_pixels("a.png", width, height)
     check_pixels("a.png", 10_000, 10_000)

@@ -85,10 +85,10 @@ def test_metres_of_a_round_number_of_mm_are_exactly_that(folder):
 
 def test_an_unknown_unit_is_mm_and_said_once(folder, caplog):
     path = save(folder, nifti(np.zeros((2, 2, 2), np.uint8), units=0))
-    volume_file._say_once.cache_clear()
+    volume_file._log_once.cache_clear()
     with caplog.at_level("INFO"):
         assert open_volume(path).spacing == open_volume(path).spacing == (1.5, 1.5, 8.0)
-    assert caplog.messages == ["volumes: headers that name no unit of length are taken to be in mm"]
+    assert caplog.messages == ["volumes without a unit of length in their header are read as mm"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -119,26 +119,26 @@ REFUSED = {
     "a negative size": ({"spacing": (1.5, -1.5, 8.0)}, "voxel size (1.5, -1.5, 8.0) mm"),
     "a size that is no number": ({"spacing": (NAN, 1.5, 8.0)}, "voxel size (nan, 1.5, 8.0) mm"),
     "an infinite size": ({"spacing": (INF, 1.5, 8.0)}, "voxel size (inf, 1.5, 8.0) mm"),
-    "a unit of frequency": ({"units": 5}, "unit of length 5 (xyzt_units), which NIfTI does not have; write mm, 2"),
-    "a dimension of 0": ({"dim": (3, 4, 0)}, "shape (3, 4, 0) in its header; every dimension must be at least 1"),
-    "a negative dimension": ({"dim": (3, -4, 2)}, "shape (3, -4, 2) in its header"),
+    "a unit of frequency": ({"units": 5}, "unit of length 5 in xyzt_units is not defined; set it to 2 (mm)"),
+    "a dimension of 0": ({"dim": (3, 4, 0)}, "its header has shape (3, 4, 0); every dimension must be at least 1"),
+    "a negative dimension": ({"dim": (3, -4, 2)}, "its header has shape (3, -4, 2)"),
     "two dimensions": ({"dim": (3, 8)}, "2-D volume (3, 8); expected one frame (x, y, slice)"),
     "several frames": ({"dim": (3, 4, 1, 2)}, "4-D volume (3, 4, 1, 2); expected one frame (x, y, slice)"),
     "vectors": ({"dim": (3, 4, 1, 1, 2)}, "5-D volume (3, 4, 1, 1, 2); expected one frame"),
-    "fewer slices than it holds": ({"dim": (3, 4, 1)}, "holds more than the 376 bytes that its header tells"),
-    "shorter rows than it holds": ({"dim": (2, 4, 2)}, "holds more than the 384 bytes that its header tells"),
-    "more slices than it holds": ({"dim": (3, 4, 3)}, "damaged (cut off: 400 bytes, but its header tells 424)"),
-    "gigabytes": ({"dim": (700, 700, 700)}, "damaged (cut off: 400 bytes, but its header tells 686,000,352)"),
+    "fewer slices than it holds": ({"dim": (3, 4, 1)}, "has more than the 376 bytes that its header says"),
+    "shorter rows than it holds": ({"dim": (2, 4, 2)}, "has more than the 384 bytes that its header says"),
+    "more slices than it holds": ({"dim": (3, 4, 3)}, "damaged (truncated: 400 of the 424 bytes that its header says)"),
+    "gigabytes": ({"dim": (700, 700, 700)}, "damaged (truncated: 400 of the 686,000,352 bytes that its header says)"),
     "terabytes": ({"dim": (30_000, 30_000, 3_000)}, "2,700,000,000,000 voxels; at most 500,000,000 are read"),
-    "a sform that is no number": ({"sform": SHIFTED * NAN}, "is no place in space; write the true one"),
-    "a flat sform": ({"sform": SHIFTED * [[1], [1], [0]]}, "is no place in space; write the true one"),
+    "a sform that is no number": ({"sform": SHIFTED * NAN}, "is invalid; write the true one"),
+    "a flat sform": ({"sform": SHIFTED * [[1], [1], [0]]}, "is invalid; write the true one"),
     "two places": (
         {"sform": SHIFTED, "qform": (0, 0, 0), "codes": (1, 1)},
-        "sform and qform put its voxels up to 5 mm apart; set the wrong one's code to 0",
+        "sform and qform differ by up to 5 mm; set the code of the wrong one to 0",
     ),
     "two sizes": (
         {"sform": SHIFTED, "spacing": (1, 1, 1)},
-        "voxels of 1 x 1 x 1 by pixdim and of 1.5 x 1.5 x 8 by its affine; write the true size",
+        "voxel size 1 x 1 x 1 in pixdim but 1.5 x 1.5 x 8 in sform; write the true one",
     ),
     "a slope without an intercept": ({"slope": 2.0, "inter": NAN}, "not a NIfTI volume (Valid slope but invalid"),
 }
@@ -213,8 +213,8 @@ def test_a_lying_packed_file_takes_no_memory(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=120)
     first, second, grown = done.stdout.splitlines()
-    assert first == "DataError damaged (cut off"
-    assert second == "DataError holds more than the 400 bytes that its header tells; mend its dim or datatype"
+    assert first == "DataError damaged (truncated"
+    assert second == "DataError has more than the 400 bytes that its header says; correct dim or datatype"
     # In kB.
     assert int(grown) < 100_000
 
@@ -222,8 +222,8 @@ def test_a_lying_packed_file_takes_no_memory(tmp_path):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"<!DOCTYPE html>" * 50, "not a NIfTI volume (its header has no magic number"),
-        (nifti(VOXELS).replace(b"n+1\0", b"\0\0\0\0"), "not a NIfTI volume (its header has no magic number"),
+        (b"<!DOCTYPE html>" * 50, "not a NIfTI volume (no NIfTI-1 or NIfTI-2 header)"),
+        (nifti(VOXELS).replace(b"n+1\0", b"\0\0\0\0"), "not a NIfTI volume (no NIfTI-1 or NIfTI-2 header)"),
         (nifti(VOXELS)[:200], "not a NIfTI volume"),
     ],
 )
@@ -245,17 +245,17 @@ def test_colours_and_complex_numbers_are_refused(tmp_path):
     for code, bits in ((128, 24), (32, 64)):
         content = bytearray(nifti(VOXELS))
         content[70:74] = np.array([code, bits], "<i2").tobytes()
-        with pytest.raises(DataError, match="expected one number each"):
+        with pytest.raises(DataError, match="expected one number per voxel"):
             open_volume(save(tmp_path, bytes(content)))
 
 
 def test_a_pair_needs_both_files(tmp_path):
     head, voxels = nifti(VOXELS, pair=True)
     (tmp_path / "a.hdr").write_bytes(head)
-    with pytest.raises(DataError, match=r"a.hdr: a.img, which holds its voxels, is not there"):
+    with pytest.raises(DataError, match=r"a.hdr: a.img with its voxels is missing"):
         open_volume(tmp_path / "a.hdr")
     (tmp_path / "a.img").write_bytes(voxels + b"\0\0")
-    with pytest.raises(DataError, match=r"a.img: holds more than the 48 bytes"):
+    with pytest.raises(DataError, match=r"a.img: has more than the 48 bytes"):
         open_volume(tmp_path / "a.hdr")
     (tmp_path / "a.img.gz").write_bytes(gzip.compress(voxels))
     (tmp_path / "a.img").unlink()

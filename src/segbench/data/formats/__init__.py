@@ -1,1 +1,1 @@
-"""Image, mask and volume files, read as what they are or refused with the reason; ``docs/formats.md`` is the table."""
+"""Readers of image, mask and volume files: exact, or an error that says why not (``docs/formats.md``)."""

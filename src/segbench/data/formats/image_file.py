@@ -1,4 +1,4 @@
-"""A file as an image: colours as they are meant to be seen, with their true values."""
+"""A file as an image: its colours as they are meant to be viewed, at full precision."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from segbench.errors import DataError
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image, upright.
+    """An image, turned for viewing.
 
     Attributes:
-        pixels: (H,W,1) grey or (H,W,3) RGB, of the file's own type: uint8 to uint64, int8 to int64, float16 to float64.
-        white: The value that is white; None for floats and signed numbers, which have no such value.
-        bits: Bits of a sample as the file stores it.
-        kind: What the file stores: a palette's colours are in ``pixels``, CMYK is RGB there.
+        pixels: (H,W,1) grey or (H,W,3) RGB, in the file's number type: signed, unsigned or float.
+        white: The value of white; None for float and signed numbers, which have no fixed white.
+        bits: Bits per sample in the file.
+        kind: What the file stores; ``pixels`` are RGB for a palette and for CMYK.
         orientation: The EXIF orientation that was applied, 1 to 8.
-        words: What the file is, for messages.
+        description: A short description for messages: ``16-bit RGB``.
     """
 
     pixels: NDArray[Any]
@@ -33,22 +33,22 @@ class ImageFile:
     bits: int
     kind: Kind
     orientation: int
-    words: str
+    description: str
 
 
 def read_image_file(path: Path) -> ImageFile:
     """Read an image.
 
-    Grey of 1, 2 and 4 bits is widened to 8, white to 255; WhiteIsZero is turned round, so that larger is brighter; the
-    EXIF orientation is applied; opacity is dropped where all is opaque. Gamma, colour profiles and resolution are not
-    looked at.
+    The EXIF orientation is applied. Grey of 1, 2 or 4 bits is scaled to 8 bits, so that white is 255. WhiteIsZero is
+    inverted, so that larger is brighter. Full opacity is dropped. Gamma, colour profiles and resolution are ignored.
 
     Raises:
-        DataError: One line: unreadable, damaged, several images, transparent, not finite, or colours not read.
+        DataError: If :func:`segbench.data.formats.reader.read_stored` rejects it, or it has transparent pixels, values
+            that are not finite, or colours that are not read.
     """
     stored = read_stored(path)
     if stored.see_through is not None and (count := int(stored.see_through.sum())):
-        raise DataError(f"{path}: {count} transparent pixels, whose colour nobody sees; save it without transparency")
+        raise DataError(f"{path}: {count} transparent pixels, whose colour is undefined; save it without transparency")
     pixels, white = _colours(stored)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise DataError(f"{path}: {int((~np.isfinite(pixels)).sum())} values are not finite (NaN or infinity)")
@@ -56,12 +56,12 @@ def read_image_file(path: Path) -> ImageFile:
 
 
 def _colours(stored: StoredImage) -> tuple[NDArray[Any], int | None]:
-    """Return the colours (H,W,C) of a file, and which value is white."""
+    """Return a file's colours (H,W,C) and the value of white."""
     samples = stored.samples
     if stored.palette is not None:
         largest = int(samples.max())
         if largest >= len(stored.palette):
-            raise DataError(f"{stored.path}: damaged (colour {largest} of a palette of {len(stored.palette)})")
+            raise DataError(f"{stored.path}: damaged (index {largest} into a palette of {len(stored.palette)})")
         return stored.palette[samples[..., 0]], int(np.iinfo(stored.palette.dtype).max)
     if stored.kind == "CMYK":
         if samples.dtype != np.uint8:
@@ -69,7 +69,7 @@ def _colours(stored: StoredImage) -> tuple[NDArray[Any], int | None]:
         return np.asarray(Image.fromarray(samples, "CMYK").convert("RGB")), 255
     if samples.dtype.kind != "u":
         if stored.inverted:
-            raise DataError(f"{stored.path}: {stored.describe()} with 0 as white says not what is black")
+            raise DataError(f"{stored.path}: {stored.describe()} with WhiteIsZero is ambiguous; save it as BlackIsZero")
         return samples, None
     white = 2**stored.bits - 1
     if stored.inverted:

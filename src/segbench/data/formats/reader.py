@@ -1,4 +1,4 @@
-"""One way to open an image file: by what is in it, whatever its name says."""
+"""Opening an image file by its content, whatever its name says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segbench.errors import DataError
 
 
 class _Format(NamedTuple):
-    starts: tuple[bytes, ...]
+    signatures: tuple[bytes, ...]
     read: Callable[[Path, IO[bytes]], StoredImage]
     orientation: Callable[[Path, IO[bytes]], int]
 
@@ -28,35 +28,35 @@ _FORMATS = (
     _Format((b"RIFF",), raster.read_webp, raster.orientation),
     _Format((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), tiff.read, tiff.orientation),
 )
-READ = "PNG, JPEG, GIF, BMP, TIFF and WebP are read"
-# How files begin, in lower case, that are taken for images.
+READABLE = "PNG, JPEG, GIF, BMP, TIFF and WebP can be read"
+# The beginnings, in lower case, of files that are mistaken for images.
 _OTHERS = {
     b"<!doctype": "a web page, from a failed download",
     b"<html": "a web page, from a failed download",
-    b"version https://git-lfs": "a pointer of Git LFS; run git lfs pull",
-    b"\0\5\x16\7": "AppleDouble: a Mac's notes on a file, not the file",
-    b"\x1f\x8b": f"a gzip archive; {READ}",
-    b"%pdf": f"a PDF; {READ}",
-    b"8bps": f"a Photoshop file; {READ}",
-    b"\0\0\0\x0cjp": f"JPEG 2000; {READ}",
+    b"version https://git-lfs": "a Git LFS pointer; run git lfs pull",
+    b"\0\5\x16\7": "AppleDouble metadata; delete it",
+    b"\x1f\x8b": f"a gzip archive; {READABLE}",
+    b"%pdf": f"a PDF; {READABLE}",
+    b"8bps": f"a Photoshop file; {READABLE}",
+    b"\0\0\0\x0cjp": f"JPEG 2000; {READABLE}",
 }
 
 
 def read_stored(path: Path) -> StoredImage:
-    """Read the one image of a file: PNG, JPEG, GIF, BMP, TIFF or WebP.
+    """Read a file with one image: PNG, JPEG, GIF, BMP, TIFF or WebP.
 
     Raises:
-        DataError: One line: unreadable, empty, damaged, of another format, several images, or too large.
+        DataError: If it is unreadable, empty, damaged, too large or of another format, or has several images.
     """
     with _opened(path) as (kind, stream):
         return kind.read(path, stream)
 
 
 def read_orientation(path: Path) -> int:
-    """Return a file's EXIF orientation, 1 to 8, from its header; 1 where it has none.
+    """Return the EXIF orientation in a file's header, 1 to 8; 1 if there is none.
 
     Raises:
-        DataError: One line: unreadable, empty, damaged, or of another format.
+        DataError: If it is unreadable, empty, damaged or of another format.
     """
     with _opened(path) as (kind, stream):
         return kind.orientation(path, stream)
@@ -67,25 +67,24 @@ def _opened(path: Path) -> Iterator[tuple[_Format, IO[bytes]]]:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
+            # Opening a pipe would wait for a writer.
             raise DataError(f"{path}: not a file")
         if status.st_size == 0:
             raise DataError(f"{path}: empty file")
         with path.open("rb") as stream:
             start = stream.read(64)
             stream.seek(0)
-            kind = next((kind for kind in _FORMATS if start.startswith(kind.starts)), None)
+            kind = next((kind for kind in _FORMATS if start.startswith(kind.signatures)), None)
             if kind is None:
-                raise DataError(f"{path}: not an image ({_guess(start)})")
+                raise DataError(f"{path}: not an image{_guess(start)}")
             yield kind, stream
     except OSError as error:
         raise DataError(unreadable(error, path)) from None
 
 
 def _guess(start: bytes) -> str:
-    """Return what a file that begins so is, as far as that can be told."""
-    for beginning, words in _OTHERS.items():
+    """Return what a file with this beginning may be, to complete "not an image"."""
+    for beginning, description in _OTHERS.items():
         if start.lstrip().lower().startswith(beginning):
-            return words
-    if start[4:8] == b"ftyp":
-        return f"HEIF, AVIF or a film; {READ}"
-    return READ
+            return f" but {description}"
+    return f" but HEIF, AVIF or a video; {READABLE}" if start[4:8] == b"ftyp" else f"; {READABLE}"

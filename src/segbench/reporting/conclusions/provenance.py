@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import platform
 import shlex
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
+from segbench.environment import processor
 from segbench.reporting.collection.factors import ABSENT, UNKNOWN, factor_value
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.words import duration
@@ -57,7 +56,7 @@ def machine(runs: Sequence[Run]) -> str:
     costs = [run.summary.get("cost", {}) for run in runs]
     parts = [_listed(f"{cost.get('device')}" for cost in costs)]
     if {run.status.get("host") for run in runs} == {socket.gethostname()}:
-        name = _processor()
+        name = processor()
         parts += [name] if name and name not in parts[0] else []
         parts.append(f"{os.cpu_count()} cores, {_memory()} memory")
     parts.append(f"{_listed(str(cost.get('threads')) for cost in costs)} thread(s) a run")
@@ -128,14 +127,6 @@ def _versions(runs: Sequence[Run]) -> str:
 
 def _listed(values: Iterable[str]) -> str:
     return " / ".join(sorted(set(values)))
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _memory() -> str:
