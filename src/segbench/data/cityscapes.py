@@ -14,9 +14,10 @@ from PIL import Image
 
 from segbench.data.cache import Arrays, Pair
 from segbench.data.cityscapes_labels import LABELS, choose_labels
+from segbench.data.file_names import entries
 from segbench.data.plane import Plane
 from segbench.data.reading import check_same_grid, map_labels, read_mask
-from segbench.data.records import Record, require_root
+from segbench.data.records import Record, by_key, require_root
 from segbench.data.segmentation import SegmentationData
 from segbench.data.splits import split_by_part
 from segbench.data.volumes import VolumeSlices
@@ -113,8 +114,8 @@ class CityscapesData(SegmentationData):
         records: list[Record] = []
         faults: list[str] = []
         for split in SPLITS:
-            images = _files(root / "leftImg8bit" / split, _IMAGE)
-            labels = _files(root / "gtFine" / split, _LABEL)
+            images = _files(root / "leftImg8bit" / split, _IMAGE, faults)
+            labels = _files(root / "gtFine" / split, _LABEL, faults)
             faults += [_unlabelled(root, split, key, images[key]) for key in sorted(images.keys() - labels.keys())]
             faults += [f"{labels[key]}: label without image" for key in sorted(labels.keys() - images.keys())]
             both = sorted(images.keys() & labels.keys())
@@ -220,13 +221,11 @@ class CityscapesData(SegmentationData):
             )
 
 
-def _files(folder: Path, suffix: str) -> dict[str, Path]:
-    """Return the files of one split by ``<city>/<frame>``."""
-    return {
-        f"{path.parent.name}/{path.name.removesuffix(suffix)}": path
-        for path in sorted(folder.glob(f"*/*{suffix}"))
-        if not path.name.startswith(".")
-    }
+def _files(folder: Path, suffix: str, faults: list[str]) -> dict[str, Path]:
+    """Return the files of one split by ``<city>/<frame>``; adds a fault for each frame that several files have."""
+    cities = [city for city in entries(folder) if city.is_dir()] if folder.is_dir() else []
+    files = [path for city in cities for path in entries(city) if path.name.lower().endswith(suffix.lower())]
+    return by_key(files, lambda path: f"{path.parent.name}/{path.name[: -len(suffix)]}", faults)
 
 
 def _unlabelled(root: Path, split: str, key: str, image: Path) -> str:

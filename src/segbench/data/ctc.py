@@ -33,7 +33,7 @@ ARCHIVES = {
 }
 _EXPECTED = "01/tNNN.tif and 01_GT/SEG/man_segNNN.tif"
 _SEQUENCE = re.compile(r"\d\d")
-_FRAME, _LABEL = re.compile(r"t(\d{3,4})\.tif"), re.compile(r"man_seg(\d{3,4})\.tif")
+_FRAME, _LABEL = re.compile(r"t(\d{3,4})\.tiff?", re.I), re.compile(r"man_seg(\d{3,4})\.tiff?", re.I)
 _MEMBER = re.compile(r"(?:[^/]+/)?(\d\d/t\d+\.tif|\d\d_GT/SEG/man_seg[_\d]+\.tif)")
 
 
