@@ -190,7 +190,8 @@ class ACDCData(SegmentationData):
         # The first axis of a slice is x, the columns of an image.
         pixels, labels = image[:, :, int(index)].T, mask[:, :, int(index)].T
         truth = plane.mask(labels, self.ignore_index)
-        self._labelled += int((resample_labels(labels, plane.resampled) > 0).sum())
+        whole = resample_labels(labels, plane.resampled)
+        self._labelled += int(((whole > 0) & (whole != self.ignore_index)).sum())
         self._kept += int(((truth > 0) & (truth != self.ignore_index)).sum())
         return plane.image(pixels[:, :, None]), truth
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair, fingerprint, first_key, load_arrays
 from segbench.data.dataset import ImageDataset
+from segbench.data.duplicates import OnDuplicates, report_duplicates
 from segbench.data.loader import BatchSize
 from segbench.data.loaders import SCORED_TRAIN, Loaders
 from segbench.data.measure import measure, training_stacks
@@ -23,6 +25,9 @@ from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
 from segbench.errors import ConfigError, DataError
 from segbench.labels import IGNORE_INDEX
+from segbench.words import listed
+
+log = logging.getLogger("segbench")
 
 
 class ImageData(Loaders):
@@ -47,6 +52,7 @@ class ImageData(Loaders):
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
         augmentation: Applied to training images, after the split.
         seed: The run's seed (order and augmentation).
+        on_duplicates: What happens if images in two parts of the split are equal: ``warn`` or ``error``.
 
     Attributes:
         task: ``segmentation`` or ``classification``.
@@ -66,6 +72,8 @@ class ImageData(Loaders):
     in_channels: ClassVar[int]
     dataset_class: ClassVar[type[ImageDataset]]
     ignore_index: ClassVar[int] = IGNORE_INDEX
+    # What has a label, for messages.
+    labelled: ClassVar[str] = "image"
     fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
     # Largest value of the stored images.
     scale: ClassVar[float] = 255.0
@@ -85,12 +93,16 @@ class ImageData(Loaders):
         split_seed: int = 0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        on_duplicates: OnDuplicates = "warn",
     ) -> None:
         super().__init__()
         if split_by not in ("group", "image"):
             raise ConfigError(f"data.split_by={split_by}: choose group or image")
         if fit_on not in ("train", "train+val"):
             raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
+        if on_duplicates not in ("warn", "error"):
+            raise ConfigError(f"data.on_duplicates={on_duplicates}: choose warn or error")
+        self.on_duplicates = on_duplicates
         self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
         self.score_train = score_train
         if self.tiles != (1, 1) and self.task != "segmentation":
@@ -201,6 +213,7 @@ class ImageData(Loaders):
                 f"set data.size, or data.batch_size=1 (now {self.batch_size})"
             )
         check_tiles(self.tiles, arrays.images)
+        report_duplicates(arrays.images, self.splits, records, self.root, self.on_duplicates)
         weights = self.weigh(arrays)
         self._measure(arrays)
         for split, indices in self.splits.items():
@@ -256,3 +269,5 @@ class ImageData(Loaders):
         self.class_pixels: NDArray[np.int64] = histogram[: self.num_classes]
         self._check_classes(self.class_pixels)
         self.class_frequencies: NDArray[np.float64] = self.class_pixels / self.class_pixels.sum()
+        if absent := [name for name, count in zip(self.class_names, self.class_pixels, strict=True) if not count]:
+            log.warning("data.root=%s: no training %s of %s", self.root, self.labelled, listed(absent))

@@ -102,7 +102,8 @@ class CityscapesData(SegmentationData):
         self.crop = used if input == "crop" else None
         self.resident = False if input == "crop" else self.resident
         # On this object, not on the class.
-        self.class_names, self.label_map, self.class_colours = choose_labels(labels)  # type: ignore[misc]
+        self.class_names, label_map, self.class_colours = choose_labels(labels)  # type: ignore[misc]
+        self.label_map = self.with_ignored(label_map)  # type: ignore[misc]
         self.labels, self.normalise, self.full_resolution_scores = labels, normalise, full_resolution_scores
 
     # -- records and splits ------------------------------------------------------------------------
@@ -159,7 +160,7 @@ class CityscapesData(SegmentationData):
 
     def _read_labels(self, path: Path) -> NDArray[np.uint8]:
         ids = read_mask(path, {value: value for value in range(256)})
-        if (ids == _TRAIN_IDS).any():
+        if _TRAIN_IDS not in self.ignore and (ids == _TRAIN_IDS).any():
             raise DataError(f"{path}: contains 255, like train ids (labelTrainIds); ids are 0 to {len(LABELS) - 1}")
         return map_labels(ids, self.label_map, path)
 
@@ -214,7 +215,7 @@ class CityscapesData(SegmentationData):
         super()._check_classes(counted)
         # A street scene without any of traffic sign, vegetation, sky, person, car, ...
         above = [self.label_map[label.id] for label in LABELS if label.id > 18 and label.train_id is not None]
-        if not counted[above].any():
+        if not counted[[index for index in above if index != self.ignore_index]].any():
             raise DataError(
                 f"data.root={self.root}: no label above 18 occurs (vegetation, sky, car, ...), so these look like train"
                 f" ids; use the ids of *{_LABEL}"

@@ -203,7 +203,7 @@ class GlasData(ObjectData, SegmentationData):
             DataError: If the file is unusable.
         """
         assert record.mask is not None
-        labels = read_mask(record.mask, {value: value for value in range(256)})
+        labels = read_mask(record.mask, {value: value for value in range(256)} | dict.fromkeys(self.ignore, 0))
         return labels if self.size is None else resample_labels(labels, self.size)
 
     def _ranges(self) -> list[list[float]]:

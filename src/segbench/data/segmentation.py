@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +25,11 @@ from segbench.errors import DataError
 class SegmentationData(ImageData):
     """Images with one class per pixel. A new data set overrides :meth:`find_records` and names its classes.
 
+    Args:
+        ignore: Stored value, or values, whose pixels count nowhere: in no loss, score or class frequency. It may be a
+            value that is a class otherwise.
+        **options: See :class:`segbench.data.base.ImageData`.
+
     Attributes:
         label_map: From the value stored in a mask to the class index.
         whole_suffix: Appended to a split's name for the scores of :meth:`volume_slices`.
@@ -32,10 +37,21 @@ class SegmentationData(ImageData):
     """
 
     task = "segmentation"
+    labelled = "pixel"
     dataset_class = SegmentationDataset
-    label_map: ClassVar[Mapping[int, int]]
+    label_map: ClassVar[Mapping[int, int]] = {}
     whole_suffix: ClassVar[str] = "_volumes"
     percentiles: tuple[float, float] = (1.0, 99.0)
+
+    def __init__(self, *, ignore: int | Sequence[int] | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.ignore = (ignore,) if isinstance(ignore, int) else tuple(ignore or ())
+        if self.ignore:
+            self.label_map = self.with_ignored(self.label_map)  # type: ignore[misc]  # on this object, not on the class
+
+    def with_ignored(self, label_map: Mapping[int, int]) -> dict[int, int]:
+        """Return a label map in which the values of ``ignore`` are ignored."""
+        return {**label_map, **dict.fromkeys(self.ignore, self.ignore_index)}
 
     def read(self, record: Record) -> Pair:
         """Return a record as stored: image (H,W,C) and mask uint8 (H,W).
