@@ -23,6 +23,7 @@ from rich.table import Table
 from benchmarks import mnist
 from benchmarks.training import EpochClock, Training, prepare
 from segbench.callbacks.cost import device_name
+from segbench.data.base import ImageData
 from segbench.models.numpy_ff import descend
 from segbench.trainer import quiet_lightning
 
@@ -88,7 +89,7 @@ def numpy_over_torch(options: argparse.Namespace) -> list[Row]:
     rows = [epochs("NumPy / PyTorch: FF, batch 30, epoch through the trainer", (numpy, torch_), 289 / 22.28, options)]
     training = _prepare(options, "bare-ff", *torch_)
     tensors = mnist.tensors_of(training.data)
-    network = prepare(options.folder / "bare-numpy", *numpy, f"data.root={options.files}", data=training.data)
+    network = _prepare(options, "bare-numpy", *numpy, data=training.data)
     batches = mnist.bare_batches(tensors, 30)
 
     def numpy_step() -> None:
@@ -106,7 +107,7 @@ def pool_order(options: argparse.Namespace) -> list[Row]:
     before, after = ("model.pool_first=true", *_CNN), ("model.pool_first=false", *_CNN)
     rows = [epochs("pooling before / after the ReLU: CNN, batch 100, epoch", (before, after), 135 / 202, options)]
     training = _prepare(options, "pool-after", *after)
-    rival = prepare(options.folder / "pool-before", *before, f"data.root={options.files}", data=training.data)
+    rival = _prepare(options, "pool-before", *before, data=training.data)
     image = mnist.tensors_of(training.data).image[:100]
 
     def prediction(network: torch.nn.Module) -> Callable[[], object]:
@@ -153,8 +154,8 @@ def _first(accuracy: list[float], wanted: float) -> int | None:
     return next((epoch for epoch, value in enumerate(accuracy, start=1) if value >= wanted), None)
 
 
-def _prepare(options: argparse.Namespace, name: str, *overrides: str) -> Training:
-    return prepare(options.folder / name, *overrides, *mnist.ALL_IMAGES, f"data.root={options.files}")
+def _prepare(options: argparse.Namespace, name: str, *overrides: str, data: ImageData | None = None) -> Training:
+    return prepare(options.folder / name, *overrides, *mnist.ALL_IMAGES, f"data.root={options.files}", data=data)
 
 
 def table_of(rows: list[Row]) -> Table:

@@ -24,6 +24,9 @@ from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.page import write_report
+from segbench.runs.directory import SCHEMA
+from segbench.runs.scores_file import write_scores
+from segbench.runs.split_scores import About
 
 CLASSES = ("background", "right ventricle", "myocardium", "left ventricle")
 PIXELS = 96 * 96
@@ -52,7 +55,8 @@ def write_runs(folder: Path, runs: int, images: int, configurations: int, failed
 def _write_run(folder: Path, name: str, network: int, seed: int, scores: pd.DataFrame | None) -> None:
     folder.mkdir(parents=True)
     choices = {"data": "cmr", "model": f"net{network:03d}", "loss": "dice", "optimizer": "adam"}
-    identity = {"id": name, "name": name, "experiment": "bench/report", "seed": seed, "choices": choices}
+    identity = {"schema": SCHEMA, "id": name, "name": name, "experiment": "bench/report", "seed": seed}
+    identity |= {"choices": choices}
     comparison = {"question": "Which network is best?", "factors": ["model"], "metric": "dice", "split": "test"}
     config = {
         "seed": seed,
@@ -78,7 +82,7 @@ def _write_run(folder: Path, name: str, network: int, seed: int, scores: pd.Data
     curves = {"epoch": range(1, 51), "train/loss": falling, "val/loss": falling + 0.1, "val/dice": 0.9 - falling}
     pd.DataFrame(curves).to_csv(folder / "metrics.csv", index=False)
     if scores is not None:
-        scores.to_parquet(folder / "scores.parquet", index=False)
+        write_scores(folder / "scores.parquet", [scores], About("segmentation"))
 
 
 def _scores(random: np.random.Generator, hardness: np.ndarray, quality: float) -> pd.DataFrame:

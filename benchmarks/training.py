@@ -11,11 +11,11 @@ import pytorch_lightning as pl
 from hydra import compose, initialize_config_dir
 
 from segbench import callbacks, tracking
-from segbench.configuration.build import build
-from segbench.configuration.resolvers import monitor_mode, register
+from segbench.assembly import build_callbacks, build_data, build_task
+from segbench.configuration.monitor import monitor_mode
+from segbench.configuration.resolvers import register
 from segbench.data.base import ImageData
 from segbench.tasks.base import Task
-from segbench.train import build_data, build_task
 from segbench.trainer import build_trainer
 
 _CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -89,8 +89,7 @@ def prepare(
         [
             callbacks.CostMeter(),
             callbacks.Curves(folder / "metrics.csv", cfg.trainer.log_every_n_steps),
-            *(build(f"callbacks.{name}", cfg) for name in cfg.callbacks),
-            callbacks.VolumeScores(data),
+            *build_callbacks(cfg, data, task),
             callbacks.RunCheckpoints(checkpoints, monitor, monitor_mode(monitor), minutes=minutes),
             *also,
         ],

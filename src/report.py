@@ -15,7 +15,7 @@ from segbench.reporting.collection.runs import Run, collect, place
 from segbench.reporting.page import write_all
 from segbench.reporting.plan import add_plan_options, print_plan
 from segbench.reporting.results import has_pages, rebuild
-from segbench.scores.derive import Convention
+from segbench.scores.convention import Convention
 from segbench.terminal import terminal
 
 EXAMPLES = """examples:

@@ -5,8 +5,7 @@ import multiprocessing
 
 import pytest
 
-from segbench.augmentation import Augmentation, Curriculum
-from segbench.callbacks import CurriculumStages
+from segbench.augmentation import Augmentation, Curriculum, CurriculumStages
 from segbench.errors import ConfigError
 from segbench.runs.checkpoint_io import load_checkpoint
 
@@ -59,6 +58,7 @@ def states(directory):
     return {name: value.tolist() for name, value in stored["state_dict"].items()}, stored["callbacks"]
 
 
+@pytest.mark.slow
 def test_workers_and_a_resumed_run_see_the_same_stages(config, run, tmp_path):
     threshold = 10.0  # passed at once: the second epoch is in the second stage
     run(config("val/loss", threshold), tmp_path / "whole")
@@ -103,11 +103,13 @@ def test_stages_begin_one_at_a_time_and_stay():
 
     plain = {"augmentation": Augmentation()}
     curriculum = Curriculum([plain, *({**plain, "monitor": "val/dice", "threshold": value} for value in (0.5, 0.6))])
-    callback = CurriculumStages(curriculum)
+    (callback,) = curriculum.callbacks()
     trainer = SimpleNamespace(sanity_checking=False, state=SimpleNamespace(fn=TrainerFn.FITTING), current_epoch=0)
     reached = []
     for score in (0.4, 0.5, 0.3, 0.9, 0.1):
         trainer.callback_metrics = {"val/dice": score}
         callback.on_validation_end(trainer, None)
-        reached.append(callback.stage)
+        reached.append(curriculum.stage)
     assert reached == [0, 1, 1, 2, 2]
+    # The next training begins at the first stage.
+    assert curriculum.callbacks()[0].stage == curriculum.stage == 0

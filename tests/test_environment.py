@@ -4,7 +4,7 @@ import subprocess
 import pytest
 
 from segbench import environment
-from segbench.environment import git_state, processor
+from segbench.environment import git_state, processor_name
 
 
 @pytest.fixture
@@ -56,4 +56,4 @@ def test_the_processor_is_named_by_the_kernel_or_else_by_its_architecture(tmp_pa
         (tmp_path / "cpuinfo").write_text(content)
     monkeypatch.setattr(environment, "_CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(platform, "processor", lambda: "")
-    assert processor() == ("Fast CPU: 9000" if content else platform.machine())
+    assert processor_name() == ("Fast CPU: 9000" if content else platform.machine())

@@ -1,10 +1,7 @@
 """A trained run and files to masks and overlays."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import nibabel
 import numpy as np
@@ -15,13 +12,13 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from segbench import prediction
+from segbench.assembly import build_data, build_task
 from segbench.data.phantom import PhantomData
 from segbench.data.pictures import Picture, open_picture
 from segbench.data.reading import resize
 from segbench.errors import CheckpointError, ConfigError, DataError
 from segbench.prediction import Predictor, choose_device, predict_files
 from segbench.tasks.windows import Windows
-from segbench.train import build_data, build_task
 
 CPU = torch.device("cpu")
 
@@ -121,7 +118,7 @@ def test_volumes_come_out_as_volumes_on_their_own_grid(trained, tmp_path):
     for index in (0, 4):
         pixels = scaled[:, :, index].T[None, :, :, None]
         picture = Picture(folder, pixels, predictor.data.prediction_plane((30, 40), None))
-        expected = predictor.mask(picture)[0].T
+        expected = predictor.masks(picture)[""][0].T
         assert (np.asarray(written.dataobj)[:, :, index] == expected).mean() > 0.999
     assert Image.open(tmp_path / "out" / "overlays" / "heart.png").size == (3 * 42, 2 * 32)
 
@@ -248,17 +245,9 @@ def test_devices():
             choose_device("gpu")
 
 
-def command(repository, *arguments):
-    environment = os.environ | {"PYTHONPATH": str(repository / "src")}
-    return subprocess.run(
-        [sys.executable, str(repository / "src" / "predict.py"), *arguments],
-        capture_output=True, text=True, env=environment, timeout=120,
-    )  # fmt: skip
-
-
-def test_the_command_predicts_and_tells_what_became_of_the_files(repository, trained, pictures):
+def test_the_command_predicts_and_tells_what_became_of_the_files(either_program, trained, pictures):
     (pictures / "torn.png").write_bytes(b"torn")
-    result = command(repository, f"run={trained[0]}", f"images={pictures}", "accelerator=cpu")
+    result = either_program("predict.py", f"run={trained[0]}", f"images={pictures}", "accelerator=cpu")
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip().endswith(f"1 skipped: {trained[0] / 'predictions' / 'images'}")
     assert "skipped: " in result.stderr
@@ -275,8 +264,8 @@ def test_the_command_predicts_and_tells_what_became_of_the_files(repository, tra
         (["run=/nowhere", "images=x"], 5, "run=/nowhere: no run with a trained network there"),
     ],
 )
-def test_the_command_refuses_in_one_line(repository, arguments, code, message):
-    result = command(repository, *arguments)
+def test_the_command_refuses_in_one_line(program, arguments, code, message):
+    result = program("predict.py", *arguments)
     assert result.returncode == code
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
@@ -343,8 +332,8 @@ def with_configuration(source, folder, change):
 def test_a_run_from_before_windows_can_still_be_asked(trained, pictures, tmp_path):
     older = with_configuration(trained[0], tmp_path, lambda cfg: cfg.pop("predict"))
     picture = open_picture(next(pictures.iterdir()), trained[1])
-    expected = Predictor.load(trained[0], CPU).mask(picture)
-    np.testing.assert_array_equal(Predictor.load(older, CPU).mask(picture), expected)
+    expected = Predictor.load(trained[0], CPU).masks(picture)[""]
+    np.testing.assert_array_equal(Predictor.load(older, CPU).masks(picture)[""], expected)
 
 
 def test_windows_are_of_the_files_own_size_where_no_size_stands_for_one(compose, tmp_path):

@@ -17,7 +17,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
 
 
-def processor() -> str:
+def processor_name() -> str:
     """Return the model name of the CPU, or else the machine's architecture."""
     try:
         lines = _CPUINFO.read_text().splitlines()

@@ -16,6 +16,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+from segbench.assembly import build_data, build_task
 from segbench.data.dataset import Normalise
 from segbench.data.file_names import mask_names
 from segbench.data.nifti import encode_labels
@@ -25,10 +26,9 @@ from segbench.errors import CheckpointError, ConfigError, DataError
 from segbench.pictures.panels import as_picture, class_colour, overlay
 from segbench.runs.checkpoint_io import BEST, load_checkpoint
 from segbench.runs.files import atomic_open, write_json
-from segbench.tasks import SegmentationTask
+from segbench.tasks.base import Task
 from segbench.tasks.inference import predict_probabilities
 from segbench.tasks.windows import Windows
-from segbench.train import build_data, build_task
 
 log = logging.getLogger("segbench")
 
@@ -45,7 +45,7 @@ class Predictor:
         batch_size: Slices of a volume at a time.
     """
 
-    task: SegmentationTask
+    task: Task[Any]
     data: SegmentationData
     normalise: Normalise
     precision: str
@@ -72,15 +72,13 @@ class Predictor:
         if "config" not in known:
             raise CheckpointError(f"run={run}: {path} holds no configuration; it was not written by src/run.py")
         cfg = _as_trained(known["config"])
-        data = build_data(cfg)
-        if windows is not None:
-            # Not in the configuration, where null may stand for a size of the data set's own.
-            data.size = None
-        task = build_task(cfg, data, restored=True)
-        if not (isinstance(task, SegmentationTask) and isinstance(data, SegmentationData)):
+        data: Any = build_data(cfg)
+        task = build_task(cfg, data, restored=True, windows=windows)
+        if not task.has_masks:
             raise ConfigError(f"run={run}: a classifier; masks can be predicted by segmentation networks only")
+        if windows is not None:
+            data.keep_sizes()
         task.load_state_dict(stored["state_dict"])
-        task.windows = windows or task.windows
         # What the data module has learned of its training images; Lightning keeps it under the class's name.
         if learned := stored.get(type(data).__qualname__):
             data.load_state_dict(learned)
@@ -94,9 +92,12 @@ class Predictor:
         found = predict_probabilities(self.task, images, self.precision, self.batch_size)
         return np.stack([picture.plane.restore(part) for part in found.numpy()])
 
-    def mask(self, picture: Picture) -> NDArray[np.uint8]:
-        """Return the likeliest class of every pixel on the file's own grid, (Z,H,W)."""
-        return self.probabilities(picture).argmax(axis=1).astype(np.uint8)
+    def masks(self, picture: Picture) -> dict[str, NDArray[np.uint8]]:
+        """Return what follows the file's name in that of a mask, to the class of every pixel, (Z,H,W).
+
+        Of most tasks there is one mask, with nothing behind its name.
+        """
+        return self.task.mask_files(self.probabilities(picture))
 
 
 @dataclass
@@ -137,19 +138,15 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
         name = names[path]
         try:
             picture = open_picture(path, predictor.data)
-            mask = predictor.mask(picture)
+            masks = predictor.masks(picture)
         except DataError as error:
             outcome.skipped.append(str(error))
             continue
         except OSError as error:
             outcome.skipped.append(f"{path}: cannot be read ({error.strerror or error})")
             continue
-        for folder in (out / "masks", *([out / "overlays"] if overlays else [])):
-            folder.mkdir(parents=True, exist_ok=True)
         _say_if_foreign(picture, predictor.data)
-        outcome.masks.append(_write_mask(out / "masks", name, mask, picture))
-        if overlays:
-            _write_overlay(out / "overlays" / f"{name}.png", mask, picture, predictor.data)
+        outcome.masks += _write(out, name, masks, picture, predictor.data if overlays else None)
     if not outcome.masks:
         raise DataError("\n".join([f"images={images}: no file could be predicted:", *outcome.skipped]))
     own = predictor.data.class_colours
@@ -158,6 +155,19 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
     classes = {str(label): name for label, name in enumerate(predictor.data.class_names)}
     write_json(out / "classes.json", {"classes": classes, "colours": colours})
     return outcome
+
+
+def _write(
+    out: Path, name: str, masks: dict[str, NDArray[np.uint8]], picture: Picture, shown: SegmentationData | None
+) -> list[Path]:
+    """Write the masks of a file, and their overlays where the data is given that says how they are shown."""
+    (out / "masks").mkdir(parents=True, exist_ok=True)
+    written = [_write_mask(out / "masks", f"{name}{ending}", mask, picture) for ending, mask in masks.items()]
+    if shown is not None:
+        (out / "overlays").mkdir(exist_ok=True)
+        for ending, mask in masks.items():
+            _write_overlay(out / "overlays" / f"{name}{ending}.png", mask, picture, shown)
+    return written
 
 
 @functools.cache

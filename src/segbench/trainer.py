@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.profilers import PassThroughProfiler
 
 from segbench import callbacks
-from segbench.configuration.resolvers import monitor_mode
+from segbench.configuration.monitor import monitor_mode
 from segbench.errors import ConfigError
 from segbench.runs.checkpoint_io import VerifiedCheckpointIO
 from segbench.words import first_line
@@ -111,5 +111,7 @@ def quiet_lightning() -> None:
         ".*no `val_dataloader`.*",
         ".*mps.*",
         ".*Total length of `list` across ranks is zero.*",
+        # Of torchmetrics: a split without images is an empty table.
+        ".*was called before the ``update`` method.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -66,6 +66,7 @@ def moving(compose):
     return [(augmentation, 0) for augmentation in found.values()] + [(found["cells_curriculum"], 1)]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     which=st.integers(0, len(NAMES) - 1),

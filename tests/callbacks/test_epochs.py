@@ -8,21 +8,22 @@ import pytest
 from segbench.callbacks.panels import PredictionPanels
 from segbench.errors import ConfigError
 from segbench.runs.kept_epochs import open_epochs
+from segbench.tasks import ClassificationTask
 
 from .test_panels import MISSED, data_of, evaluate, logged, task  # noqa: F401 - fixtures
 
 
-def test_they_are_kept_after_these_epochs_and_at_the_end(task, logged, tmp_path):  # noqa: F811
+def test_they_are_kept_after_these_epochs_and_at_the_end(task, logged, context):  # noqa: F811
     data = data_of(*[(8, 8)] * 5, missed=MISSED)
-    callback = PredictionPanels(images=3, at_epochs=[1, 3])
-    callback.directory = tmp_path
-    trainer = SimpleNamespace(current_epoch=0, loggers=[], global_step=7, datamodule=data)
+    callback, told = PredictionPanels(images=3, at_epochs=[1, 3]), context(task, data)
+    callback.bind(told)
+    trainer = SimpleNamespace(current_epoch=0, loggers=[], global_step=7)
     for epoch in range(4):
         trainer.current_epoch = epoch
         # Weights that find everything, then nothing.
         task.network.weight.data.fill_(1.0 if epoch == 0 else -1.0)
         callback.on_validation_epoch_end(trainer, task)
-    kept = open_epochs(tmp_path)
+    kept = open_epochs(told.run.path)
     assert kept.images.ids == ("image0", "image2", "image4")
     assert [epoch for epoch, _ in kept.epochs] == [1, 3]
     first, third = (part.mask("image0") for _, part in kept.epochs)
@@ -31,18 +32,18 @@ def test_they_are_kept_after_these_epochs_and_at_the_end(task, logged, tmp_path)
     assert (third[2:4] == 0).all()
     assert kept.best is None
     evaluate(task, data)
-    callback.draw(task, data, "test", tmp_path / "predictions.png", [], 0)
-    np.testing.assert_array_equal(open_epochs(tmp_path).best.mask("image0"), third)
-    assert (tmp_path / "figures" / "epochs.png").stat().st_size > 1000
+    callback.finish(told)
+    np.testing.assert_array_equal(open_epochs(told.run.path).best.mask("image0"), third)
+    assert (told.run.figures / "epochs.png").stat().st_size > 1000
 
 
-def test_without_them_nothing_is_written(task, logged, tmp_path):  # noqa: F811
+def test_without_them_nothing_is_written(task, logged, context):  # noqa: F811
     data = data_of((8, 8))
-    callback = PredictionPanels()
-    callback.directory = tmp_path
+    callback, told = PredictionPanels(), context(task, data)
+    callback.bind(told)
     evaluate(task, data)
-    callback.draw(task, data, "test", tmp_path / "predictions.png", [], 0)
-    assert [path.name for path in tmp_path.iterdir()] == ["predictions.png"]
+    callback.finish(told)
+    assert [path.name for path in told.run.figures.iterdir()] == ["predictions.png"]
 
 
 @pytest.mark.parametrize("epochs", [[0], [-1], [2.5], ["3"]])
@@ -51,12 +52,13 @@ def test_epochs_are_counted_from_one(epochs):
         PredictionPanels(at_epochs=epochs)
 
 
-def test_labels_have_no_such_pictures():
-    trainer = SimpleNamespace(datamodule=SimpleNamespace(task="classification", name="mnist"), precision=32)
+def test_labels_have_no_such_pictures(context):
+    data = SimpleNamespace(name="mnist")
     with pytest.raises(ConfigError, match=r"callbacks.panels.at_epochs=\[3\]: .*set it to \[\]"):
-        PredictionPanels(at_epochs=[3]).setup(trainer, None, "fit")  # type: ignore[arg-type]
+        PredictionPanels(at_epochs=[3]).bind(context(ClassificationTask, data))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_those_of_its_earlier_epochs(tiny, run, tmp_path, monkeypatch):
     cfg = tiny(tmp_path, "callbacks.panels.at_epochs=[1,3,9]")
     real = PredictionPanels.on_validation_epoch_end

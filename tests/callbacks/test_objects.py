@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from segbench.callbacks.objects import DECLARED
 from segbench.models import UNet
 from segbench.runs.archive import Archive
-from segbench.runs.split_counts import derive, read_counts
+from segbench.runs.scores_file import read_scores
+from segbench.runs.split_scores import derive
 from segbench.scores.derive import Convention
 from segbench.scores.objects import OBJECT_COLUMNS, components, object_terms
 
@@ -78,10 +80,11 @@ def test_the_columns_are_those_of_the_stored_predictions_and_the_drawn_glands(fi
 
 def test_the_summary_has_the_scores(finished):
     summary, directory = finished
-    counts = read_counts(directory / "scores.parquet")
+    counts = read_scores(directory / "scores.parquet")
     for split in ("val", "test"):
         for name in ("object_f1", "object_dice", "object_hausdorff"):
             assert summary["scores"][split][name] == pytest.approx(derive(counts[split], name, Convention()))
+        assert counts[split].declared == DECLARED
     assert 0 < summary["scores"]["test"]["object_f1"] <= 1
     assert 0 < summary["scores"]["test"]["object_hausdorff"] < 30
 
@@ -90,4 +93,5 @@ def test_other_data_has_no_such_columns(tiny, run, tmp_path):
     summary = run(tiny(tmp_path, "trainer.max_epochs=1"), tmp_path / "run")
     frame = pd.read_parquet(tmp_path / "run" / "scores.parquet")
     assert not set(OBJECT_COLUMNS) & set(frame.columns)
+    assert all(split.declared == () for split in read_scores(tmp_path / "run" / "scores.parquet").values())
     assert not any(name.startswith("object") for name in summary["scores"]["test"])

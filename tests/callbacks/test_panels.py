@@ -9,7 +9,7 @@ from torch import nn
 from segbench.callbacks import panels
 from segbench.errors import InterruptedRun
 from segbench.scores.counts import confusion_matrices
-from segbench.tasks import SegmentationTask
+from segbench.tasks import SegmentationTask, examples
 from segbench.tasks.evaluation import CountsTable
 
 
@@ -22,7 +22,7 @@ def data_of(*sizes, missed=()):
         image = mask[None] * 2.0 - 1.0
         image[:, : missed[number] if missed else 0] = -1
         items.append({"image": image, "mask": mask, "id": f"image{number}"})
-    options = {"class_names": ("background", "top"), "num_classes": 2, "ignore_index": 255}
+    options = {"class_names": ("background", "top"), "class_colours": None, "task": "segmentation"}
     splits = {"test": items, "val": items}
     return SimpleNamespace(
         datasets=splits, scored=splits.__getitem__, mean=np.array([0.5]), std=np.array([0.5]), **options
@@ -49,29 +49,33 @@ def task():
 
 def evaluate(task, data, split="test"):
     """Count what the task predicts, as a test epoch does."""
-    task.evaluation = {split: CountsTable()}
+    task.evaluation = {split: CountsTable(2)}
     with torch.inference_mode():
         for item in data.datasets[split]:
             confusion = confusion_matrices(task.predict_classes(task(item["image"][None])), item["mask"][None], 2, 255)
             table = task.evaluation[split]
-            table.add([item["id"]], confusion, tuple(item["mask"].shape), torch.tensor(0.0))
+            table.update([item["id"]], confusion, tuple(item["mask"].shape), torch.tensor(0.0))
 
 
 @pytest.fixture
 def logged(monkeypatch):
     calls = []
-    monkeypatch.setattr(panels, "log_panels", lambda loggers, panel, names, step: calls.append(panel))
+    monkeypatch.setattr(examples, "log_panels", lambda loggers, panel, names, step: calls.append(panel))
     return calls
 
 
-def draw(task, data, path, images=3):
-    evaluate(task, data)
-    panels.PredictionPanels(images=images).draw(task, data, "test", path, [], 0)
+@pytest.fixture
+def draw(task, context):
+    def drawn(data, images=3):
+        evaluate(task, data)
+        panels.PredictionPanels(images=images).finish(context(task, data))
+
+    return drawn
 
 
-def test_images_of_several_sizes_are_drawn_one_by_one_and_filled_up_for_loggers(task, logged, tmp_path):
-    draw(task, data_of((8, 12), (16, 8), (10, 10)), tmp_path / "predictions.png")
-    assert (tmp_path / "predictions.png").stat().st_size > 1000
+def test_images_of_several_sizes_are_drawn_one_by_one_and_filled_up_for_loggers(draw, logged, tmp_path):
+    draw(data_of((8, 12), (16, 8), (10, 10)))
+    assert (tmp_path / "run" / "figures" / "predictions.png").stat().st_size > 1000
     (panel,) = logged
     assert (panel["image"].shape, panel["truth"].shape) == ((3, 16, 12, 1), (3, 16, 12))
     assert np.array_equal(panel["truth"], panel["prediction"])
@@ -82,96 +86,73 @@ def test_images_of_several_sizes_are_drawn_one_by_one_and_filled_up_for_loggers(
 @pytest.fixture
 def titles(monkeypatch):
     found = []
-    monkeypatch.setattr(panels, "draw_panels", lambda *arguments, colours: found.extend(arguments[-1]))
+    monkeypatch.setattr(examples, "draw_panels", lambda *arguments, colours: found.extend(arguments[-1]))
     return found
 
 
 MISSED = (2, 0, 4, 1, 3)  # rows of four, so the Dice are 2/3, 1, 0, 6/7 and 2/5
 
 
-def test_a_finished_run_shows_its_best_median_and_worst_image(task, logged, titles, tmp_path):
-    draw(task, data_of(*[(8, 8)] * 5, missed=MISSED), tmp_path / "predictions.png")
+def test_a_finished_run_shows_its_best_median_and_worst_image(draw, logged, titles):
+    draw(data_of(*[(8, 8)] * 5, missed=MISSED))
     assert titles == ["best   image1   Dice 1.000", "median   image0   Dice 0.667", "worst   image2   Dice 0.000"]
     assert logged[0]["id"] == ["image1", "image0", "image2"]
     # The pictures are those of the titles: nothing of the class is found in the worst.
     assert logged[0]["prediction"].sum(axis=(1, 2)).tolist() == [32, 16, 0]
 
 
-def test_one_image_is_the_median(task, logged, titles, tmp_path):
-    draw(task, data_of(*[(8, 8)] * 5, missed=MISSED), tmp_path / "predictions.png", images=1)
+def test_one_image_is_the_median(draw, logged, titles):
+    draw(data_of(*[(8, 8)] * 5, missed=MISSED), images=1)
     assert titles == ["median   image0   Dice 0.667"]
 
 
-def test_the_title_has_the_dice_of_the_evaluation(task, logged, titles, tmp_path):
+def test_the_title_has_the_dice_of_the_evaluation(task, logged, titles, context):
     data = data_of((8, 8), (8, 8), missed=(0, 2))
     evaluate(task, data)
     task.network.weight.data.neg_()
-    panels.PredictionPanels().draw(task, data, "test", tmp_path / "predictions.png", [], 0)
+    panels.PredictionPanels().finish(context(task, data))
     assert titles == ["best   image0   Dice 1.000", "worst   image1   Dice 0.667"]
 
 
-def test_counts_of_other_images_are_not_taken_for_these(task, logged, titles, tmp_path, caplog):
+def test_counts_of_other_images_are_not_taken_for_these(task, logged, titles, context, caplog):
     data = data_of((8, 8), (8, 8))
     evaluate(task, data)
-    task.evaluation["test"].ids.reverse()
-    panels.PredictionPanels().draw(task, data, "test", tmp_path / "predictions.png", [], 0)
-    assert "not drawn (ValueError: the counts are of image1, image0, the images image0, image1)" in caplog.text
+    data.datasets["test"].reverse()
+    panels.PredictionPanels().finish(context(task, data))
+    assert "not drawn (ValueError: the counts are of image0, image1, the images image1, image0)" in caplog.text
     assert not titles
 
 
-NAN = float("nan")
-
-
-@pytest.mark.parametrize(
-    ("scores", "images", "expected"),
-    [
-        ([0.1, 0.2, 0.3, 0.4], 3, {3: "best", 1: "median", 0: "worst"}),
-        ([NAN, 0.9, NAN, 0.5, 0.7], 3, {1: "best", 4: "median", 3: "worst"}),
-        ([NAN, 0.9, NAN, 0.5], 3, {1: "best", 3: "worst", 2: ""}),
-        ([NAN, 0.9, NAN, NAN], 3, {1: "", 0: "", 3: ""}),
-        ([NAN, NAN], 3, {0: "", 1: ""}),
-        ([0.5, 0.5, 0.5], 2, {0: "best", 2: "worst"}),
-        (
-            np.arange(20) / 20,
-            5,
-            {19: "best", 14: "rank 6 of 20", 9: "median", 5: "rank 15 of 20", 0: "worst"},
-        ),
-        (np.arange(4), 9, {3: "best", 2: "rank 2 of 4", 1: "median", 0: "worst"}),
-    ],
-)
-def test_ranks_are_spread_from_best_to_worst_and_images_without_score_come_last(scores, images, expected):
-    assert panels.ranked(np.asarray(scores, float), images) == list(expected.items())
-
-
-def test_pictures_during_training_are_of_the_same_images_whatever_their_scores(task, logged):
+def test_pictures_during_training_are_of_the_same_images_whatever_their_scores(task, logged, context):
     data = data_of(*[(8, 8)] * 5, missed=MISSED)
-    trainer = SimpleNamespace(current_epoch=1, loggers=[None], global_step=7, datamodule=data)
+    trainer = SimpleNamespace(current_epoch=1, loggers=[None], global_step=7)
     callback = panels.PredictionPanels(images=3, every_n_epochs=2)
+    callback.bind(context(task, data, splits=()))
     for epoch in range(4):
         trainer.current_epoch = epoch
         callback.on_validation_epoch_end(trainer, task)
     assert [panel["id"] for panel in logged] == [["image0", "image2", "image4"]] * 2
 
 
-def test_a_drawing_error_is_only_warned_of(task, logged, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(panels, "draw_panels", lambda *_, **__: (_ for _ in ()).throw(ValueError("no font\nat all")))
+def test_a_drawing_error_is_only_warned_of(draw, logged, monkeypatch, caplog):
+    monkeypatch.setattr(examples, "draw_panels", lambda *_, **__: (_ for _ in ()).throw(ValueError("no font\nat all")))
     with caplog.at_level(logging.WARNING):
-        draw(task, data_of((8, 8)), tmp_path / "predictions.png")
+        draw(data_of((8, 8)))
     assert "predictions.png: not drawn (ValueError: no font)" in caplog.text
 
 
-def test_a_stop_signal_is_no_drawing_error(task, logged, tmp_path, monkeypatch):
-    monkeypatch.setattr(panels, "draw_panels", lambda *_, **__: (_ for _ in ()).throw(InterruptedRun(15)))
+def test_a_stop_signal_is_no_drawing_error(draw, logged, monkeypatch):
+    monkeypatch.setattr(examples, "draw_panels", lambda *_, **__: (_ for _ in ()).throw(InterruptedRun(15)))
     with pytest.raises(InterruptedRun):
-        draw(task, data_of((8, 8)), tmp_path / "predictions.png")
+        draw(data_of((8, 8)))
 
 
-def test_a_compiled_network_is_not_compiled_again_for_pictures(task, logged, tmp_path):
+def test_a_compiled_network_is_not_compiled_again_for_pictures(task, logged, context):
     compiled = []
     data = data_of((8, 8))
     evaluate(task, data)
     task.network.compile(backend=lambda graph, _: compiled.append(graph) or graph.forward)
-    panels.PredictionPanels().draw(task, data, "test", tmp_path / "predictions.png", [], 0)
+    panels.PredictionPanels().finish(context(task, data))
     assert logged
     assert not compiled
     task(torch.zeros(1, 1, 8, 8))
@@ -179,9 +160,9 @@ def test_a_compiled_network_is_not_compiled_again_for_pictures(task, logged, tmp
 
 
 @pytest.mark.gpu
-def test_pictures_are_predicted_where_the_weights_are(task, logged, tmp_path):
+def test_pictures_are_predicted_where_the_weights_are(task, logged, context):
     data = data_of((8, 8))
     evaluate(task, data)
     task.network.cuda()
-    panels.PredictionPanels().draw(task, data, "test", tmp_path / "predictions.png", [], 0)
+    panels.PredictionPanels().finish(context(task, data))
     assert np.array_equal(logged[0]["truth"], logged[0]["prediction"])

@@ -6,12 +6,12 @@ import pytest
 import torch
 from PIL import Image
 
-from segbench.callbacks.objects import COLUMNS, ObjectScores
+from segbench.callbacks.objects import COLUMNS, DECLARED, ObjectScores
 from segbench.data.boundaries import with_boundary
 from segbench.data.objects import ObjectData, scored_classes
 from segbench.models import UNet
-from segbench.runs.split_counts import derive, read_counts
-from segbench.scores.columns import SCORE_COLUMNS
+from segbench.runs.scores_file import read_scores
+from segbench.runs.split_scores import derive
 from segbench.scores.derive import Convention
 
 SETTINGS = (
@@ -57,7 +57,7 @@ def finished(compose, run, tmp_path_factory):
 
 
 def test_every_column_of_a_score_is_filled():
-    assert set(COLUMNS) == set(SCORE_COLUMNS)
+    assert set(COLUMNS) == {column for score in DECLARED for column in score.columns}
 
 
 def test_the_boundary_has_no_columns_and_the_cells_have(finished):
@@ -75,7 +75,7 @@ def test_the_boundary_has_no_columns_and_the_cells_have(finished):
 @pytest.mark.parametrize("empty", ["nan", "one", "zero"])
 def test_the_summary_and_the_report_leave_the_boundary_out(finished, empty):
     summary, directory = finished
-    scores, counts = summary["scores"]["val"], read_counts(directory / "scores.parquet")["val"]
+    scores, counts = summary["scores"]["val"], read_scores(directory / "scores.parquet")["val"]
     assert scores["seg"] == pytest.approx(2 / 3)
     assert scores["object_f1"] == pytest.approx(4 / 7)
     for name in ("seg", "object_f1", "object_dice", "object_hausdorff"):

@@ -8,6 +8,7 @@ from segbench.augmentation import Augmentation, QuarterTurns
 from segbench.data.loader import Draw
 from segbench.data.phantom import PhantomData
 from segbench.errors import DataError
+from segbench.losses import CrossEntropy
 from segbench.scores.objects import components
 
 
@@ -29,7 +30,8 @@ class Places:
 def phantom(tmp_path, weights, **options):
     settings = {"subjects": 6, "slices": 2, "size": [32, 32], "cache_dir": tmp_path / "cache"} | options
     data = PhantomData(**settings)
-    data.pixel_weights = weights
+    if weights is not None:
+        data.weigh_by(weights)
     data.setup()
     return data
 
@@ -49,7 +51,8 @@ def test_every_item_has_the_weights_of_its_image(tmp_path):
             item = data.datasets[split][index]
             assert item["weight"].dtype == torch.float32
             assert np.array_equal(item["weight"].numpy(), expected(item))
-    assert "weight" not in phantom(tmp_path, None).datasets["train"][0]
+    for unweighed in (None, CrossEntropy()):
+        assert "weight" not in phantom(tmp_path, unweighed).datasets["train"][0]
 
 
 def test_weights_are_computed_once_for_each_setting(tmp_path):
@@ -96,6 +99,6 @@ def test_objects_that_cannot_be_read_are_told_with_the_folder_of_the_data(tmp_pa
             raise DataError("objects.png: damaged")
 
     data = Unreadable(subjects=6, slices=2, size=[32, 32], cache_dir=tmp_path / "cache")
-    data.pixel_weights = Refusing()
+    data.weigh_by(Refusing())
     with pytest.raises(DataError, match=rf"^data.root={tmp_path / 'data'}: 1 file cannot be used"):
         data.setup()

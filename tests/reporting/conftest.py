@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scored import store
 
 from segbench.runs.directory import SCHEMA
+from segbench.runs.split_scores import About
 
 CLASSES = ("background", "disc", "ring")
 
@@ -80,7 +82,7 @@ class Maker:
         pd.DataFrame(curve | {"val/dice": np.linspace(0.5, tp / 100, 5)}).to_csv(folder / "metrics.csv", index=False)
         if state == "done":
             scores = {"disc": (tp, 10, 10), "ring": (50, 50, 50)}
-            counts_table(scores, more.get("images", 4)).to_parquet(folder / "scores.parquet", index=False)
+            store(folder / "scores.parquet", counts_table(scores, more.get("images", 4)), About("segmentation"))
             cost = {"weights": 34527041, "flops_per_image": 83_000_000_000, "train_images_per_second": 1.25}
             cost |= {"predict_images_per_second": 4.0, "peak_memory_bytes": 2**31, "wall_seconds": 252.0}
             cost |= {"device": "Fake CPU", "threads": 1, "precision": "32-true"} | more.get("cost", {})
@@ -128,3 +130,15 @@ def architectures(make_run: Maker) -> Maker:
 def shared_architectures(tmp_path_factory: pytest.TempPathFactory) -> Maker:
     """The same, for tests of one file that only read."""
     return asking(Maker(tmp_path_factory.mktemp("shared") / "outputs"))
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures out, which are most of a report's time, where a test is about something else."""
+    monkeypatch.setattr("segbench.reporting.page.draw_all", lambda *_: [])
+
+
+@pytest.fixture
+def no_power(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the smallest difference that a design finds, three quarters of the time that evidence takes."""
+    monkeypatch.setattr("segbench.reporting.conclusions.evidence.detectable", lambda *_: float("nan"))

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scored import store
+
+from segbench.runs.split_scores import About
 
 NAMES = ("cat", "dog", "eel")
 
@@ -37,7 +40,7 @@ def label_run(make: Callable[..., Path], model: str, seed: int, truth: np.ndarra
     """Write a finished classification run."""
     name = f"fake-{model}-ce-seed{seed}"
     folder = make(model=model, seed=seed, experiment="mnist/networks", name=name, choices={"loss": "ce"})
-    labels_table(truth, prediction).to_parquet(folder / "scores.parquet")
+    store(folder / "scores.parquet", labels_table(truth, prediction), About("classification"))
     curve = {"epoch": range(5), "train/loss": np.linspace(1, 0.2, 5), "val/loss": np.linspace(1, 0.3, 5)}
     pd.DataFrame(curve | {"val/accuracy": np.linspace(0.5, 0.9, 5)}).to_csv(folder / "metrics.csv", index=False)
     return folder

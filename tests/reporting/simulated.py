@@ -12,7 +12,8 @@ from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.estimate import estimate
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.statistics.intervals import ROUNDING
-from segbench.runs.split_counts import SplitCounts, derive
+from segbench.runs.split_counts import SEGMENTATION, SplitCounts
+from segbench.runs.split_scores import derive
 from segbench.scores import Convention
 
 PIXELS = 1_000_000
@@ -62,7 +63,7 @@ def comparison(rows: dict[str, dict[int, SplitCounts]], split: str = "test", **m
         )
     return Comparison(
         Path("nowhere"), "fake", "", ("model",), metric, split, split, convention, ("car",), tuple(found),
-        (), (), (), tuple(more.get("unfinished", ())),
+        (), (), (), tuple(more.get("unfinished", ())), SEGMENTATION,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from labelled import NAMES, digits, label_run, labels_table
 from rich.console import Console
+from scored import store
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from segbench.errors import ConfigError
@@ -17,16 +18,17 @@ from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.single import print_run
 from segbench.reporting.statistics.jackknife import parts
-from segbench.runs.split_counts import derive, read_counts
+from segbench.runs.scores_file import read_scores
 from segbench.runs.split_labels import SplitLabels
+from segbench.runs.split_scores import About, derive
 from segbench.scores.derive import Convention
 from segbench.scores.labels import LABEL_CONVENTION
 
 
 def read(tmp_path: Path, truth: np.ndarray, prediction: np.ndarray, groups: list[str] | None = None) -> SplitLabels:
     path = tmp_path / "scores.parquet"
-    labels_table(truth, prediction, groups).sample(frac=1, random_state=0).to_parquet(path)
-    found = read_counts(path)["test"]
+    store(path, labels_table(truth, prediction, groups).sample(frac=1, random_state=0), About("classification"))
+    found = read_scores(path)["test"]
     assert isinstance(found, SplitLabels)
     return found
 
@@ -61,7 +63,7 @@ def test_images_that_are_their_own_groups_are_not_mixed_up(tmp_path: Path) -> No
     groups = [f"w{19 - index:02d}" for index in range(20)]
     found = parts(read(tmp_path, truth, prediction, groups), "accuracy", LABEL_CONVENTION)
     right = (truth == prediction)[::-1]
-    assert found.contributions(np.ones(20, bool)) == pytest.approx(right.astype(float), abs=1e-9)
+    assert found.pseudo_values(np.ones(20, bool)) == pytest.approx(right.astype(float), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +80,9 @@ def test_images_that_are_their_own_groups_are_not_mixed_up(tmp_path: Path) -> No
 )
 def test_what_is_wrong_with_the_file_is_said(tmp_path: Path, change: object, said: str) -> None:
     path = tmp_path / "scores.parquet"
-    change(labels_table(*digits(30, 0.2, 1))).to_parquet(path)  # type: ignore[operator]
+    store(path, change(labels_table(*digits(30, 0.2, 1))), About("classification"))  # type: ignore[operator]
     with pytest.raises(ValueError, match=said):
-        read_counts(path)
+        read_scores(path)
 
 
 def test_a_comparison_of_classifiers(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -89,7 +91,7 @@ def test_a_comparison_of_classifiers(make_run, tmp_path: Path) -> None:  # type:
             label_run(make_run, model, seed, *digits(400, wrong, 10 * seed + len(model)))
     runs = collect([tmp_path])
     found = compare(runs)
-    assert (found.task, found.metric, found.classes) == ("classification", "accuracy", NAMES)
+    assert (found.task.name, found.metric, found.classes) == ("classification", "accuracy", NAMES)
     cnn = found.rows[0]
     assert cnn.label == "cnn"
     truths = [(run.counts["test"].truth, run.counts["test"].prediction) for run in cnn.done]  # type: ignore[union-attr]
@@ -109,13 +111,13 @@ def test_an_unknown_metric_is_refused_with_those_there_are(make_run, tmp_path: P
         compare(collect([tmp_path]))
 
 
-def test_a_stray_segmentation_is_set_aside(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_stray_segmentation_is_excluded(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     for seed in range(2):
         label_run(make_run, "ff", seed, *digits(30, 0.3, seed))
     make_run(model="unet", experiment="mnist/networks", choices={"loss": "ce"})
     found = compare(collect([tmp_path]))
     assert [row.label for row in found.rows] == ["all runs"]
-    assert [(run.state, "share no score" in reason) for run, reason in found.unfinished] == [("set aside", True)]
+    assert [(run.state, "share no score" in reason) for run, reason in found.unfinished] == [("excluded", True)]
 
 
 def test_the_end_of_a_run_shows_classes_and_accuracy(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -136,10 +138,10 @@ def test_failed_classifications_are_no_segmentations(make_run, tmp_path):
     data = {"_target_": "segbench.data.mnist.MNISTData"}
     make_run(model="ff", state="failed", experiment="mnist/networks", config={"data": data})
     found = compare(collect([tmp_path]))
-    assert (found.task, found.metric) == ("classification", "accuracy")
+    assert (found.task.name, found.metric) == ("classification", "accuracy")
     data["_target_"] = "nowhere.NoData"
     make_run(model="ff", seed=1, state="failed", experiment="other/networks", config={"data": data})
-    assert compare(collect([tmp_path / "outputs" / "other"])).task == "segmentation"
+    assert compare(collect([tmp_path / "outputs" / "other"])).task.name == "segmentation"
 
 
 def test_classes_that_are_never_predicted_are_named(make_run, tmp_path):

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import simulated
+from scored import rewrite, store
 
 from segbench.errors import ConfigError
-from segbench.pictures.styles import score_name
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.columns import score_names
@@ -24,9 +24,11 @@ from segbench.reporting.html.scores import score_table
 from segbench.reporting.statistics.jackknife import parts
 from segbench.reporting.text.latex import latex_table
 from segbench.reporting.text.tables import markdown_body
-from segbench.runs.split_counts import derive, read_counts
+from segbench.runs.scores_file import read_scores
+from segbench.runs.split_scores import About, derive
 from segbench.scores.derive import Convention
-from segbench.scores.objects import OBJECT_COLUMNS
+from segbench.scores.objects import OBJECT_COLUMNS, OBJECT_SCORES
+from segbench.scores.seg import SEG, SEG_COLUMNS
 
 LONGEST = 500.0
 
@@ -36,7 +38,8 @@ def with_columns(part, **columns):
     zero = np.zeros(len(part.ids))
     found = {name: np.asarray(columns.get(name, zero), float) for name in OBJECT_COLUMNS}
     nothing = np.full(len(part.ids), np.nan)
-    return replace(part, columns={name: np.stack([nothing, values], 1) for name, values in found.items()})
+    values = {name: np.stack([nothing, values], 1) for name, values in found.items()}
+    return replace(part, columns=values, declared=OBJECT_SCORES)
 
 
 def distances(values, **more):
@@ -123,8 +126,8 @@ def test_notes_say_how_to_read_it(lower, higher):
 )
 def test_claims_are_judged_the_other_way_round(lower, higher, better, than, verdict):
     entry = {"text": "x", "better": {"model": better}, "than": [{"model": than}] if than else [], "by": [0.001, 1.0]}
-    (low,) = judge([entry], lower.rows, "test", "object_hausdorff", Convention())
-    (high,) = judge([entry], higher.rows, "test", "dice", Convention())
+    (low,) = judge(lower, [entry])
+    (high,) = judge(higher, [entry])
     assert low.verdict == high.verdict == verdict
     for one, two in zip(low.rivals, high.rivals, strict=True):
         assert one.difference.mean == pytest.approx(LONGEST * two.difference.mean, abs=1e-3)
@@ -134,12 +137,10 @@ def test_claims_are_judged_the_other_way_round(lower, higher, better, than, verd
 
 def test_a_claim_about_another_score_is_judged_by_it_and_says_so(lower, higher):
     entry = {"text": "x", "better": {"model": "m1"}, "than": [{"model": "m0"}]}
-    (plain,) = judge([entry], higher.rows, "test", "dice", Convention())
-    named, same = (
-        judge([entry | {"metric": metric}], lower.rows, "test", "dice", Convention())[0]
-        for metric in ("object_hausdorff", "dice")
-    )
-    (alone,) = judge([entry], lower.rows, "test", "object_hausdorff", Convention())
+    (plain,) = judge(higher, [entry])
+    by_dice = replace(lower, metric="dice")
+    named, same = (judge(by_dice, [entry | {"metric": metric}])[0] for metric in ("object_hausdorff", "dice"))
+    (alone,) = judge(lower, [entry])
     assert same == plain
     assert replace(named, metric="") == alone
     assert named.lower_is_better
@@ -160,8 +161,8 @@ def test_figures_take_the_lowest_for_the_best(lower):
     assert all(line.mean < 0 for line in shown)
     # The closest first.
     assert [line.below for line in shown] == [4, 0, 3, 5, 2]
-    assert score_name("object_hausdorff") == "object Hausdorff distance in px"
-    assert score_name("object_f1_gland") == "object F1 gland"
+    assert many.score.title_with_unit == "object Hausdorff distance in px"
+    assert many.metric_named("object_f1_car").title_with_unit == "object F1 car"
     assert pareto_front([1, 2, 3], [-9.0, -5.0, -7.0]) == [0, 1]
 
 
@@ -172,7 +173,7 @@ def test_tables_show_scores_of_objects_where_all_runs_have_them(make_run, drawn)
         table = pd.read_parquet(path)
         for column in OBJECT_COLUMNS:
             table[column] = np.where(table["class_index"] > 0, 2.0 + seed, np.nan)
-        table.to_parquet(path)
+        store(path, table, About("segmentation", scores=OBJECT_SCORES))
     found = compare(collect([make_run.root]))
     assert score_names(found)[-3:] == ["object_f1", "object_dice", "object_hausdorff"]
     assert found.rows[0].scores["object_f1"].mean == pytest.approx(0.5)
@@ -263,13 +264,13 @@ def test_nothing_to_find_has_no_distance_where_it_is_worth_nothing(drawn):
 
 
 def test_runs_without_objects_are_refused_in_one_line(drawn):
-    plain = replace(drawn, columns={})
-    with pytest.raises(ConfigError, match="comparison.metric: no object_dice, .* no column object_dice_truth"):
+    plain = replace(drawn, columns={}, declared=())
+    with pytest.raises(ConfigError, match="comparison.metric: no score 'object_dice' of a segmentation; there are"):
         derive(plain, "object_dice", Convention())
     assert np.isnan(image_values(plain, "object_dice", Convention())).all()
     assert derive(plain, "dice", Convention()) == derive(drawn, "dice", Convention())
     for metric in ("object_dise", "object_dice_background"):
-        with pytest.raises(ConfigError, match=f"no score '{metric}'; .* object_f1, object_dice, object_hausdorff"):
+        with pytest.raises(ConfigError, match=f"no score '{metric}' .* object_f1, object_dice, object_hausdorff"):
             derive(drawn, metric, Convention())
 
 
@@ -284,12 +285,11 @@ def stored(part, path, **changes):
     table = pd.DataFrame(rows)
     for column, value in changes.items():
         table.loc[table.index[3], column] = value
-    table.sample(frac=1, random_state=1).to_parquet(path)
-    return path
+    return store(path, table.sample(frac=1, random_state=1), About("segmentation", scores=part.declared))
 
 
 def test_columns_come_back_from_the_file(drawn, tmp_path):
-    found = read_counts(stored(drawn, tmp_path / "scores.parquet"))["test"]
+    found = read_scores(stored(drawn, tmp_path / "scores.parquet"))["test"]
     assert set(found.columns) == set(OBJECT_COLUMNS)
     for column, values in drawn.columns.items():
         assert np.array_equal(found.columns[column], values, equal_nan=True)
@@ -299,12 +299,10 @@ def test_columns_come_back_from_the_file(drawn, tmp_path):
 def test_columns_that_make_no_sense_are_refused(drawn, tmp_path, value):
     path = stored(drawn, tmp_path / "scores.parquet", object_dice_truth=value)
     with pytest.raises(ValueError, match="test: object_dice_truth must be finite numbers, 0 or more"):
-        read_counts(path)
+        read_scores(path)
 
 
 # -- classes without objects, and SEG ---------------------------------------------------------------
-
-SEG = ("seg_sum", "seg_cells")
 
 
 def cells(make_run, seed=0, found=3.0, without=("ring",), **more):
@@ -319,8 +317,15 @@ def cells(make_run, seed=0, found=3.0, without=("ring",), **more):
     }
     for column, value in values.items():
         table[column] = np.where(none, np.nan, value)
-    table.to_parquet(path)
+    store(path, table, About("segmentation", scores=(*OBJECT_SCORES, SEG)))
     return folder
+
+
+def without_seg(folder):
+    """The run as it is where SEG was not measured."""
+    path = folder / "scores.parquet"
+    table = pd.read_parquet(path).drop(columns=list(SEG_COLUMNS))
+    store(path, table, About("segmentation", scores=OBJECT_SCORES))
 
 
 @pytest.fixture
@@ -361,8 +366,8 @@ def test_seg_decides_a_comparison_of_the_class_that_has_it(by_seg):
     assert table.columns[table.sorted_by].title == "seg"
     assert "| seg |" in markdown_body(found)
     assert r"\textbf{model} & \textbf{seg} &" in latex_table(found, proof)
-    assert score_name("seg") == "SEG"
-    assert score_name("seg_disc") == "SEG disc"
+    assert found.score.title == "SEG"
+    assert found.title_of("seg_disc") == "SEG disc"
 
 
 def test_the_score_of_the_class_alone_is_the_same(by_seg):
@@ -392,25 +397,21 @@ def test_two_classes_of_objects_have_a_column_each(by_seg):
     assert titles == ["object f1 disc", "object f1 ring"]
 
 
-def test_runs_made_before_there_was_seg_are_read_as_before(by_seg):
+def test_runs_of_which_seg_was_not_measured_are_read(by_seg):
     by_seg.comparison |= {"metric": "dice", "claims": [{"text": "x", "better": {"model": "unet"}, "metric": "seg"}]}
     for model in ("unet", "attunet"):
         for seed in (0, 1):
-            path = cells(by_seg, seed, model=model) / "scores.parquet"
-            pd.read_parquet(path).drop(columns=list(SEG)).to_parquet(path)
+            without_seg(cells(by_seg, seed, model=model))
     found = compare(collect([by_seg.root]))
     assert "seg" not in score_names(found)
     assert "object_f1" in score_names(found)
     assert evidence(found).claims[0].verdict == "cannot be judged"
-    assert "no seg, as a run's scores have no column seg_sum" in evidence(found).claims[0].reason
+    assert "no score 'seg' of a segmentation; there are" in evidence(found).claims[0].reason
     by_seg.comparison |= {"metric": "seg", "claims": []}
     for model in ("unet", "attunet"):
-        path = cells(by_seg, 3, model=model, experiment="old") / "scores.parquet"
-        pd.read_parquet(path).drop(columns=list(SEG)).to_parquet(path)
+        without_seg(cells(by_seg, 3, model=model, experiment="old"))
     old = [run for run in collect([by_seg.root]) if "old" in str(run.directory)]
-    with pytest.raises(
-        ConfigError, match="comparison.metric: no seg, .* no column seg_sum; .* since there is this score$"
-    ):
+    with pytest.raises(ConfigError, match="comparison.metric: no score 'seg' .* measured when the run was trained$"):
         compare(old)
 
 
@@ -418,7 +419,7 @@ def test_runs_made_before_there_was_seg_are_read_as_before(by_seg):
 @pytest.mark.parametrize("empty", ["nan", "one", "zero"])
 @pytest.mark.parametrize("metric", ["seg", "object_f1", "object_dice"])
 def test_what_each_group_adds_leaves_classes_without_objects_out(by_seg, metric, reduction, empty):
-    part = read_counts(cells(by_seg) / "scores.parquet")["val"]
+    part = read_scores(cells(by_seg) / "scores.parquet")["val"]
     convention = Convention(reduction=reduction, empty=empty)
     found, alone = parts(part, metric, convention), parts(part, f"{metric}_disc", convention)
     assert found.score == alone.score == derive(part, metric, convention)
@@ -431,6 +432,6 @@ def test_a_gap_in_one_column_of_a_class_is_refused(by_seg):
     path = cells(by_seg) / "scores.parquet"
     table = pd.read_parquet(path)
     table.loc[table["class_name"] == "disc", "seg_sum"] = np.nan
-    table.to_parquet(path)
+    rewrite(path, table)
     with pytest.raises(ValueError, match="seg_sum must be finite numbers, 0 or more"):
-        read_counts(path)
+        read_scores(path)

@@ -3,6 +3,8 @@
 import re
 from urllib.parse import unquote
 
+import pytest
+
 import report
 
 
@@ -20,6 +22,7 @@ def made(architectures, tmp_path):
     return folder, page
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_overview_has_every_experiment_answer_and_claim(architectures, tmp_path, capsys):
     folder, page = made(architectures, tmp_path)
     page.write_text(page.read_text() + "\nWritten by hand.\n")
@@ -36,6 +39,7 @@ def test_the_overview_has_every_experiment_answer_and_claim(architectures, tmp_p
     assert claim.endswith(f"| {link} |")
 
 
+@pytest.mark.slow
 def test_no_name_breaks_a_page_or_its_overview(architectures, tmp_path, capsys):
     evil = "Is <b>a | b</b> *better*\n\n# by `far`\n<!-- end carvana/architectures -->?"
     claim = {"text": f"| {evil} |", "better": {"model": "attunet"}, "than": [{"model": "unet"}]}
@@ -61,6 +65,7 @@ def test_no_name_breaks_a_page_or_its_overview(architectures, tmp_path, capsys):
     assert "(carvana%20%2A1%2A.md#carvanaarchitectures)" in overview[2]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_section_without_its_runs_stays_and_is_said(architectures, tmp_path, capsys):
     folder, page = made(architectures, tmp_path)
     folder.rename(tmp_path / "gone")
@@ -71,6 +76,7 @@ def test_a_section_without_its_runs_stays_and_is_said(architectures, tmp_path, c
     assert "Attention is better" in (page.parent / "README.md").read_text()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_page_that_cannot_be_read_costs_the_others_nothing(architectures, tmp_path, capsys):
     _, page = made(architectures, tmp_path)
     damaged = page.parent / "broken.md"

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from rich.console import Console
+from scored import rewrite
 
 import report
 from segbench.errors import ConfigError
@@ -57,11 +58,11 @@ def test_a_truncated_score_file_costs_its_run(pair):
     assert "- fake-unet-dice-seed1: unreadable: scores.parquet: " in text
 
 
-def test_a_run_of_another_data_set_is_set_aside(pair):
+def test_a_run_of_another_data_set_is_excluded(pair):
     folder = pair("unet", 2, choices={"data": "other"}, config={"data.size": [9, 9]})
     comparison, text = reported(pair)
     assert done(comparison) == [2, 2]
-    assert f"- {folder.name}: set aside: of the data set other, where 4 runs are of fake" in text
+    assert f"- {folder.name}: excluded: of the data set other, where 4 runs are of fake" in text
 
 
 def test_halves_of_two_data_sets_are_refused_not_guessed(architectures):
@@ -94,11 +95,11 @@ def test_a_copied_run_counts_once(pair, same):
     edit(copy / "status.json", finished="2025" + status["finished"][4:])
     if not same:
         frame = pd.read_parquet(copy / "scores.parquet")
-        frame.assign(tp=frame["tp"] - 1, fn=frame["fn"] + 1).to_parquet(copy / "scores.parquet")
+        rewrite(copy / "scores.parquet", frame.assign(tp=frame["tp"] - 1, fn=frame["fn"] + 1))
     comparison, text = reported(pair)
     assert done(comparison) == [2, 2]
     words = "with equal counts" if same else "with other counts"
-    assert f"- a-copy: set aside: the same configuration and seed as {folder.name}, {words}" in text
+    assert f"- a-copy: excluded: the same configuration and seed as {folder.name}, {words}" in text
 
 
 def test_of_a_run_and_a_link_to_it_the_run_counts(pair):
@@ -106,34 +107,34 @@ def test_of_a_run_and_a_link_to_it_the_run_counts(pair):
     folder.with_name("zzz").symlink_to(folder)
     comparison, text = reported(pair)
     assert done(comparison) == [2, 2]
-    assert "- zzz: set aside" in text
+    assert "- zzz: excluded" in text
 
 
-def test_runs_without_the_split_of_the_others_are_set_aside(pair):
+def test_runs_without_the_split_of_the_others_are_excluded(pair):
     folder = pair("unet", 2)
     frame = pd.read_parquet(folder / "scores.parquet")
-    frame[frame["split"] == "val"].assign(split="other").to_parquet(folder / "scores.parquet")
+    rewrite(folder / "scores.parquet", frame[frame["split"] == "val"].assign(split="other"))
     comparison, text = reported(pair)
     assert (comparison.split, done(comparison)) == ("test", [2, 2])
-    assert f"- {folder.name}: set aside: not scored on the test split (4 runs are)" in text
+    assert f"- {folder.name}: excluded: not scored on the test split (4 runs are)" in text
 
 
 def renamed(folder, old="ring", new="rim"):
     frame = pd.read_parquet(folder / "scores.parquet")
     frame["class_name"] = frame["class_name"].replace(old, new)
-    frame.to_parquet(folder / "scores.parquet", index=False)
+    rewrite(folder / "scores.parquet", frame)
     return folder
 
 
-def test_a_run_of_other_classes_is_set_aside(pair):
+def test_a_run_of_other_classes_is_excluded(pair):
     folder = renamed(pair("unet", 2, config={"optimizer.lr": 0.01}))
     comparison, text = reported(pair)
     assert (comparison.classes, done(comparison)) == (("disc", "ring"), [2, 2])
     reason = "has the classes background, disc, rim, where 4 runs have background, disc, ring"
-    assert f"- {folder.name}: set aside: {reason}" in text
+    assert f"- {folder.name}: excluded: {reason}" in text
 
 
-def test_runs_without_the_class_that_is_asked_for_are_set_aside(pair):
+def test_runs_without_the_class_that_is_asked_for_are_excluded(pair):
     pair.comparison["metric"] = "dice_rim"
     pair.comparison["factors"] = ["data"]
     folders = [renamed(pair("unet", seed, choices={"data": "rims"}, name=f"rims{seed}")) for seed in (0, 1)]
@@ -142,7 +143,7 @@ def test_runs_without_the_class_that_is_asked_for_are_set_aside(pair):
     (folders[0].parent / "multirun.yaml").write_text(yaml.safe_dump(multirun | {"comparison": pair.comparison}))
     comparison, text = reported(pair)
     assert done(comparison) == [2]
-    assert text.count("set aside: has the classes background, disc, ring, where 2 runs have") == 4
+    assert text.count("excluded: has the classes background, disc, ring, where 2 runs have") == 4
 
 
 def test_scores_that_are_not_finite_are_in_no_mean_and_named(pair):
@@ -151,7 +152,7 @@ def test_scores_that_are_not_finite_are_in_no_mean_and_named(pair):
         frame = pd.read_parquet(path)
         foreground = frame["class_index"] > 0
         frame.loc[foreground, ["tp", "fp", "fn", "tn"]] = (0, 0, 0, 1000)
-        frame.to_parquet(path, index=False)
+        rewrite(path, frame)
     comparison, text = reported(pair)
     assert [row.scores["dice"].n for row in comparison.rows] == [1, 1]
     assert (
@@ -163,7 +164,7 @@ def test_scores_that_are_not_finite_are_in_no_mean_and_named(pair):
 def test_counts_that_are_not_finite_cost_their_run(pair):
     path = pair.root / "carvana/architectures/fake-unet-dice-seed1/scores.parquet"
     frame = pd.read_parquet(path)
-    frame.astype({"tp": float}).assign(tp=math.nan).to_parquet(path)
+    rewrite(path, frame.astype({"tp": float}).assign(tp=math.nan))
     comparison, text = reported(pair)
     assert done(comparison) == [2, 1]
     assert "scores.parquet: counts must be whole numbers" in text
@@ -218,6 +219,7 @@ def test_a_run_without_configuration_and_one_without_anything_are_listed(pair):
     assert len(comparison.unfinished) == 3
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_an_empty_directory_does_not_stop_the_others(pair, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert report.main([str(tmp_path / "empty"), str(pair.root / "carvana/architectures")]) == 2
@@ -235,5 +237,5 @@ def test_all_of_it_at_once(pair):
     comparison, _ = reported(pair)
     assert done(comparison) == [2, 2]
     assert [run.state for run, _ in comparison.unfinished] == [
-        "set aside", "set aside", "failed", "unreadable", "unreadable",
+        "excluded", "excluded", "failed", "unreadable", "unreadable",
     ]  # fmt: skip

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scored import store
 
 from segbench.pictures.palette import rgb
 from segbench.pictures.panels import class_colour, overlay
@@ -15,7 +16,8 @@ from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.figures.frequencies import draw_frequencies, training_sets
 from segbench.reporting.html.document import html_page
 from segbench.reporting.text.tables import csv_text, markdown_body, one_vs_rest_cells, other_score_cells
-from segbench.runs.split_counts import derive, read_counts
+from segbench.runs.scores_file import read_scores
+from segbench.runs.split_scores import About, derive
 from segbench.scores import Convention
 
 # Those of the made runs.
@@ -29,8 +31,8 @@ def street(architectures):
     """Two finished runs; their data has no background and colours of its own."""
     for model, tp in (("unet", 60), ("attunet", 90)):
         folder = architectures(model=model, tp=tp, frequencies=(0.5, 0.3, 0.2))
-        scores = pd.read_parquet(folder / "scores.parquet").assign(background=False)
-        scores.to_parquet(folder / "scores.parquet", index=False)
+        scores = folder / "scores.parquet"
+        store(scores, pd.read_parquet(scores), About("segmentation", background=False))
         summary = json.loads((folder / "summary.json").read_text())
         summary["data"]["class_colours"] = COLOURS
         (folder / "summary.json").write_text(json.dumps(summary))
@@ -50,9 +52,9 @@ def test_class_0_is_in_the_means_and_has_a_column(street):
     assert "dice background" in other_score_cells(found)[0]
 
 
-def test_runs_that_say_nothing_are_scored_as_ever(architectures):
+def test_runs_with_a_background_are_scored_without_it(architectures):
     folder = architectures()
-    assert read_counts(folder / "scores.parquet")["test"].background
+    assert read_scores(folder / "scores.parquet")["test"].background
     found = compare(collect([architectures.root]))
     assert found.convention == Convention()
     assert found.classes == CLASSES[1:]

@@ -1,14 +1,14 @@
 import pytest
 from omegaconf import OmegaConf
 
-from segbench.runs.identity import run_id
+from segbench.runs.identity import run_id, unchanging
 
 BASE = {
     "seed": 0,
     "data": {"root": "${paths.data}/x", "size": [96, 96], "num_workers": 0},
     "optimizer": {"lr": 0.001},
     "trainer": {"max_epochs": 5, "accelerator": "auto", "progress": "auto"},
-    "callbacks": {"panels": {"images": 4}},
+    "callbacks": {"panels": {"_target_": "segbench.callbacks.PredictionPanels", "images": 4}},
     "logger": {"tensorboard": {}},
     "init_from": "${paths.outputs}/a",
     "paths": {"data": "data", "outputs": "outputs", "cache": "cache"},
@@ -53,6 +53,24 @@ def test_what_cannot_change_the_result_keeps_the_identity(change):
 )
 def test_what_can_change_the_result_changes_the_identity(change):
     assert identity(**change) != identity()
+
+
+def test_a_callback_says_itself_whether_it_can_change_the_result():
+    foreign = {"_target_": "pytorch_lightning.callbacks.GradientAccumulationScheduler", "scheduling": {"0": 2}}
+    one = identity(callbacks={"mine": foreign})
+    assert one != identity(callbacks={})
+    assert one != identity(callbacks={"mine": foreign | {"scheduling": {"0": 4}}})
+    ours = {"_target_": "segbench.callbacks.StoredPredictions", "megabytes": 1}
+    # Whatever its name is.
+    assert identity(callbacks={"mine": foreign, "kept": ours}) == one
+    assert identity(callbacks={"kept": ours}) == identity(callbacks={})
+    assert unchanging(OmegaConf.create({"callbacks": {"mine": foreign, "kept": ours}})) == ["callbacks.kept"]
+
+
+@pytest.mark.parametrize("component", [{"images": 4}, {"_target_": "nowhere.Callback"}])
+def test_what_has_no_class_may_change_the_result(component):
+    """It is refused by the schema, which says why."""
+    assert identity(callbacks={"mine": component}) != identity(callbacks={})
 
 
 def test_the_way_a_value_is_written_does_not_matter():

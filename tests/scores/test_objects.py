@@ -12,17 +12,14 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 from segbench.scores import hausdorff as distances
-from segbench.scores.columns import COLUMN_SCORES, lower_is_better
 from segbench.scores.derive import Convention, mean_score
-from segbench.scores.objects import OBJECT_COLUMNS, components, object_terms
+from segbench.scores.objects import OBJECT_COLUMNS, OBJECT_SCORES, components, object_terms
 
 
 def scored(truth, prediction):
     terms = dict(zip(OBJECT_COLUMNS, object_terms(np.asarray(truth), np.asarray(prediction)), strict=True))
     return terms | {
-        name: float(score.score(np.array([terms[column] for column in score.columns])))
-        for name, score in COLUMN_SCORES.items()
-        if set(score.columns) <= set(OBJECT_COLUMNS)
+        score.name: float(score.score(np.array([terms[column] for column in score.columns]))) for score in OBJECT_SCORES
     }
 
 
@@ -109,12 +106,14 @@ def test_an_image_that_is_one_object_and_labels_of_any_type():
         assert scored(whole, whole)["object_dice"] == 1
 
 
-def test_which_scores_are_better_when_lower():
-    assert lower_is_better("object_hausdorff")
-    assert lower_is_better("object_hausdorff_gland")
-    assert not any(
-        lower_is_better(name) for name in ("object_dice", "object_f1", "dice", "iou_gland", "pixel_accuracy")
-    )
+def test_the_distance_alone_is_better_when_lower_and_has_no_upper_end():
+    facts = {score.name: (score.lower_is_better, score.largest, score.unit) for score in OBJECT_SCORES}
+    assert facts["object_hausdorff"] == (True, np.inf, "px")
+    assert facts["object_f1"] == facts["object_dice"] == (False, 1, "")
+
+
+def test_every_column_is_of_a_score():
+    assert {column for score in OBJECT_SCORES for column in score.columns} == set(OBJECT_COLUMNS)
 
 
 # -- against the definitions ------------------------------------------------------------------------
@@ -189,6 +188,7 @@ def test_as_the_definitions_say_of_scattered_labels(truth, prediction):
             assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-6), name
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(blobs((90, 110), grains=(6.0,)), blobs((90, 110), grains=(6.0,)))
 def test_distances_of_large_objects_are_the_same(truth, prediction):
@@ -227,5 +227,6 @@ def test_nothing_to_find_is_worth_the_best_distance_only_where_asked_for(empty, 
     nothing = object_terms(np.zeros((20, 20), int), np.zeros((20, 20), int))
     table = np.full((2, 2, len(OBJECT_COLUMNS)), np.nan)
     table[:, 1] = found, nothing
-    wanted = [OBJECT_COLUMNS.index(column) for column in COLUMN_SCORES["object_hausdorff"].columns]
-    assert mean_score(table[..., wanted], "object_hausdorff", Convention(empty=empty)) == pytest.approx(expected)
+    (distance,) = (score for score in OBJECT_SCORES if score.name == "object_hausdorff")
+    wanted = [OBJECT_COLUMNS.index(column) for column in distance.columns]
+    assert mean_score(table[..., wanted], distance, Convention(empty=empty)) == pytest.approx(expected)

@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from segbench.scores.columns import COLUMN_SCORES, lower_is_better
 from segbench.scores.derive import Convention, class_scores, image_scores, mean_score
-from segbench.scores.objects import components, object_terms
-from segbench.scores.seg import SEG_COLUMNS, seg_terms
+from segbench.scores.objects import OBJECT_SCORES, components, object_terms
+from segbench.scores.seg import SEG, SEG_COLUMNS, seg_terms
 
 NONE = np.zeros((20, 20), int)
 
 
 def seg(truth, prediction):
-    return float(COLUMN_SCORES["seg"].score(seg_terms(truth, prediction)))
+    return float(SEG.score(seg_terms(truth, prediction)))
 
 
 def square(*boxes, shape=(20, 20)):
@@ -32,9 +31,9 @@ def square(*boxes, shape=(20, 20)):
 
 
 def test_the_columns_are_those_of_the_score():
-    assert COLUMN_SCORES["seg"].columns == SEG_COLUMNS
-    assert not lower_is_better("seg")
-    assert not lower_is_better("seg_cell")
+    assert SEG.columns == SEG_COLUMNS
+    assert not SEG.lower_is_better
+    assert SEG.largest == 1
 
 
 @pytest.mark.parametrize(
@@ -94,8 +93,8 @@ def test_means_over_images_and_over_all_cells():
     """Two cells of which one is found, none, and six that are all found: 0.5, none, 1; pooled 7 of 8."""
     table = np.full((3, 2, 2), np.nan)
     table[:, 1] = [[1, 2], [0, 0], [6, 6]]
-    assert mean_score(table, "seg", Convention()) == 0.75
-    assert mean_score(table, "seg", Convention(reduction="pooled")) == 7 / 8
+    assert mean_score(table, SEG, Convention()) == 0.75
+    assert mean_score(table, SEG, Convention(reduction="pooled")) == 7 / 8
 
 
 @pytest.mark.parametrize("empty", ["nan", "one", "zero"])
@@ -107,13 +106,14 @@ def test_a_class_without_objects_is_in_no_mean(empty, reduction):
     table[:, 1] = [[1, 2], [1, 4]]
     both = np.full((2, 3, 3), np.nan)
     both[:, 1] = [[1, 1, 0], [1, 1, 0]]
-    for values, name in ((table, "seg"), (both, "object_f1")):
-        assert mean_score(values, name, convention) == class_scores(values, name, convention)[1]
-        assert np.isnan(class_scores(values, name, convention)[[0, 2]]).all()
-        assert np.array_equal(image_scores(values, name, convention), image_scores(values[:, :2], name, convention))
+    f1, _, distance_to = OBJECT_SCORES
+    for values, score in ((table, SEG), (both, f1)):
+        assert mean_score(values, score, convention) == class_scores(values, score, convention)[1]
+        assert np.isnan(class_scores(values, score, convention)[[0, 2]]).all()
+        assert np.array_equal(image_scores(values, score, convention), image_scores(values[:, :2], score, convention))
     distance = np.full((2, 3, 4), np.nan)
     distance[:, 1] = [[3, 1, 3, 1], [5, 1, 5, 1]]
-    assert mean_score(distance, "object_hausdorff", convention) == 4
+    assert mean_score(distance, distance_to, convention) == 4
 
 
 # -- against the definition -------------------------------------------------------------------------

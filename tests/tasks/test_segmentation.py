@@ -63,7 +63,7 @@ def test_every_class_has_its_own_scores_after_each_epoch():
     logits = functional.one_hot(wanted, 3).permute(0, 3, 1, 2).float()
     task.evaluate({"image": logits, "mask": mask, "id": ["x"]}, table)
     scores = task.validation_scores(table)
-    assert set(scores) == set(task.metric_names())
+    assert set(scores) == set(task.metric_names(task.class_names, task.background))
     assert scores["val/iou_a"] == pytest.approx(3 / 4)
     assert scores["val/iou_b"] == pytest.approx(4 / 6)
     assert scores["val/dice_a"] == pytest.approx(6 / 7)

@@ -6,17 +6,19 @@ import os
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 from segbench.augmentation.copies import Copy, QuarterTurns
-from segbench.augmentation.curriculum import Curriculum, Stage
+from segbench.augmentation.curriculum import Curriculum
 from segbench.augmentation.elastic import Elastic
 from segbench.augmentation.mirror import MirrorTiles
 from segbench.augmentation.pipeline import Augmentation, Augmented
 from segbench.augmentation.scaling import ScaleCrop
+from segbench.augmentation.stages import CurriculumStages, Stage
 
 __all__ = [
     "Augmentation",
     "Augmented",
     "Copy",
     "Curriculum",
+    "CurriculumStages",
     "Elastic",
     "MirrorTiles",
     "QuarterTurns",

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from numbers import Real
 from typing import Any
 
 import numpy as np
+import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from segbench.augmentation.pipeline import Augmentation, Augmented
+from segbench.augmentation.stages import CurriculumStages, Stage
 from segbench.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of training with one augmentation.
-
-    Attributes:
-        augmentation: The augmentation of training images in this stage.
-        monitor: The validation score that starts the stage, such as ``val/iou_cell``; None for the first stage.
-        threshold: The value that the score must reach, from below, or from above if it is a loss; None for the first
-            stage.
-    """
-
-    augmentation: Augmentation
-    monitor: str | None = None
-    threshold: float | None = None
+from segbench.suggest import nearest
 
 
 class Curriculum(Augmentation):
     """An augmentation in stages, easy ones first.
 
-    The stage is an argument for each sample, not state: so it works with any number of workers, and the callback that
-    advances the stage (``segbench.callbacks``) can save and resume it.
+    The stage is an argument for each sample, so any number of workers gives the same samples. The stage of training is
+    kept by its callback (:class:`segbench.augmentation.stages.CurriculumStages`), which is saved and resumed.
 
     Source: Bengio, Louradour, Collobert, Weston, "Curriculum Learning", ICML 2009.
 
@@ -58,16 +44,40 @@ class Curriculum(Augmentation):
         named = list(stages.items()) if isinstance(stages, Mapping) else list(enumerate(stages))
         if not named:
             raise ConfigError("augmentation.stages: empty; name at least one stage")
-        self.stages = tuple(_stage(f"augmentation.stages.{name}", index, s) for index, (name, s) in enumerate(named))
+        self.stages = tuple(_stage(str(name), index, settings) for index, (name, settings) in enumerate(named))
         first = self.stages[0].augmentation
-        for (name, _), stage in zip(named, self.stages, strict=True):
+        for stage in self.stages:
             if _identity(stage.augmentation) != _identity(first):
                 raise ConfigError(
-                    f"augmentation.stages.{name}: its copies differ from the first stage's, so the epoch size would "
-                    "change during training; give all stages the same copies"
+                    f"augmentation.stages.{stage.name}: its copies differ from the first stage's, so the epoch size "
+                    "would change during training; give all stages the same copies"
                 )
         super().__init__(copies=first.copies)
         self.transforms = list(chain.from_iterable(stage.augmentation.transforms for stage in self.stages))
+        self._progress = CurriculumStages(self.stages)
+
+    @property
+    def stage(self) -> int:
+        """The stage that training is at, from 0."""
+        return self._progress.stage
+
+    def callbacks(self) -> list[pl.Callback]:
+        """Return what begins the stages."""
+        self._progress = CurriculumStages(self.stages)
+        return [self._progress]
+
+    def check(self, scores: Collection[str], data: str) -> None:
+        """Refuse stages that wait for a score that does not come."""
+        if not scores:
+            raise ConfigError(
+                "data.fit_on=train+val: stages of a curriculum wait for validation scores; use fit_on=train"
+            )
+        for stage in self.stages[1:]:
+            if stage.monitor not in scores:
+                raise ConfigError(
+                    f"augmentation.stages.{stage.name}.monitor={stage.monitor}: {data} has no such score"
+                    f"{nearest(str(stage.monitor), scores)}"
+                )
 
     def apply(
         self,
@@ -86,8 +96,9 @@ def _identity(augmentation: Augmentation) -> list[tuple[type, str]]:
     return [(type(copy), copy.name) for copy in augmentation.copies]
 
 
-def _stage(key: str, index: int, settings: Mapping[str, Any]) -> Stage:
-    """Return stage number ``index`` from the settings at ``key``, or raise a ConfigError."""
+def _stage(name: str, index: int, settings: Mapping[str, Any]) -> Stage:
+    """Return stage number ``index``, or raise a ConfigError if its settings do not fit."""
+    key = f"augmentation.stages.{name}"
     needed = {"augmentation", "monitor", "threshold"} if index else {"augmentation"}
     missing, excess = sorted(needed - set(settings)), sorted(set(settings) - needed)
     if missing:
@@ -96,7 +107,7 @@ def _stage(key: str, index: int, settings: Mapping[str, Any]) -> Stage:
     if excess:
         why = "a stage has no such key" if index else "the first stage waits for no score"
         raise ConfigError(f"{key}.{excess[0]}: {why}; remove it")
-    stage = Stage(**settings)
+    stage = Stage(name, **settings)
     if not isinstance(stage.augmentation, Augmentation) or isinstance(stage.augmentation, Curriculum):
         raise ConfigError(f"{key}.augmentation: must be a segbench.augmentation.Augmentation (none.yaml for none)")
     if index and not isinstance(stage.monitor, str):

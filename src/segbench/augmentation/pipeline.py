@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import albumentations
 import numpy as np
+import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from segbench.augmentation.copies import Copy
@@ -49,6 +50,26 @@ class Augmentation:
         if self.transforms:
             # The map of source pixels is transformed like the mask.
             self._compose = albumentations.Compose(self.transforms, additional_targets={_SOURCE: "mask"})
+
+    @property
+    def stage(self) -> int:
+        """The stage that training is at, from 0; without a curriculum there is one."""
+        return 0
+
+    def callbacks(self) -> list[pl.Callback]:
+        """Return the callbacks that a training with this augmentation needs, new ones for each training."""
+        return []
+
+    def check(self, scores: Collection[str], data: str) -> None:
+        """Refuse what would wait for a score that no validation gives; plain transforms wait for none.
+
+        Args:
+            scores: What every validation gives; empty where no images are left to validate on.
+            data: Name of the data set.
+
+        Raises:
+            ConfigError: Names the key.
+        """
 
     def __call__(
         self, image: NDArray[Any], mask: NDArray[np.uint8], seed: int

@@ -1,21 +1,18 @@
 """What happens beside the training step: checkpoints, curves, costs, pictures, progress."""
 
-from segbench.callbacks.checkpoints import LAST_EPOCH, RunCheckpoints
+from segbench.callbacks.checkpoints import RunCheckpoints
 from segbench.callbacks.cost import CostMeter
-from segbench.callbacks.curriculum import CurriculumStages
 from segbench.callbacks.curves import Curves
-from segbench.callbacks.objects import ObjectScores
+from segbench.callbacks.objects import DECLARED, ObjectScores
 from segbench.callbacks.panels import PredictionPanels
 from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
 from segbench.callbacks.stopping import ResumableEarlyStopping
 from segbench.callbacks.volumes import VolumeScores
-from segbench.callbacks.weight_map import draw_weights
 
 __all__ = [
-    "LAST_EPOCH",
+    "DECLARED",
     "CostMeter",
-    "CurriculumStages",
     "Curves",
     "ObjectScores",
     "PredictionPanels",
@@ -24,5 +21,4 @@ __all__ = [
     "StoredPredictions",
     "TerminalBar",
     "VolumeScores",
-    "draw_weights",
 ]

@@ -14,11 +14,9 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
 
+from segbench.configuration.monitor import LAST_EPOCH
 from segbench.errors import CheckpointError, DivergedError, InterruptedRun
 from segbench.runs.checkpoint_io import BEST, LAST, load_checkpoint
-
-# The monitor that no score decides.
-LAST_EPOCH = "last"
 
 
 class RunCheckpoints(Checkpoint):
@@ -117,7 +115,7 @@ class RunCheckpoints(Checkpoint):
         self.best = {"epoch": trainer.current_epoch, "value": value, "monitor": self.monitor}
         # Lightning saves no state of callbacks with weights alone.
         task: Any = pl_module
-        task.extra_state["best"] = dict(self.best)
+        task.remember(best=dict(self.best))
         trainer.save_checkpoint(self.folder / BEST, weights_only=True)
 
     def _improves(self, value: float) -> bool:

@@ -12,7 +12,8 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from segbench.environment import processor
+from segbench.environment import processor_name
+from segbench.runs.run_callback import RunCallback, RunContext
 
 log = logging.getLogger("segbench")
 
@@ -20,13 +21,15 @@ log = logging.getLogger("segbench")
 _WARM_UP_STEPS = 3
 
 
-class CostMeter(pl.Callback):
+class CostMeter(RunCallback):
     """Measures training and prediction while they happen, and counts weights and operations once.
 
     The speed in training is that of the steps (forward, backward, optimiser), without waiting for data and
     without validation; in prediction that of network, loss and counts. The clocks and the peak of the memory are
     in the checkpoint, so an interrupted run reports the sum and the maximum over its attempts.
     """
+
+    changes_result = False
 
     def __init__(self) -> None:
         self.seconds = {"fit": 0.0, "train": 0.0, "predict": 0.0}
@@ -47,6 +50,11 @@ class CostMeter(pl.Callback):
         """Take the clocks and the peak up again."""
         self.seconds, self.images = dict(state_dict["seconds"]), dict(state_dict["images"])
         self._earlier_peak = state_dict.get("peak_memory_bytes", 0)  # checkpoints of before have none
+
+    def bind(self, context: RunContext) -> None:
+        """Count weights and operations of the network as it is trained: of a larger image, for the crop."""
+        data = context.data
+        self.measure_network(context.task, torch.zeros(1, data.in_channels, *data.trained_size()))
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Learn on which device the run is: a machine with a GPU may train on its processor."""
@@ -155,4 +163,4 @@ class CostMeter(pl.Callback):
 
 def device_name(device: torch.device) -> str:
     """Return the model name of the CPU or GPU."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()

@@ -8,17 +8,17 @@ import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
-from segbench.data.base import ImageData
-from segbench.data.objects import ObjectData, scored_classes
-from segbench.scores.objects import OBJECT_COLUMNS, components, object_terms
-from segbench.scores.seg import SEG_COLUMNS, seg_terms
+from segbench.scores.objects import OBJECT_COLUMNS, OBJECT_SCORES, components, object_terms
+from segbench.scores.seg import SEG, SEG_COLUMNS, seg_terms
 
 # In the order of the terms of a class.
 COLUMNS = (*OBJECT_COLUMNS, *SEG_COLUMNS)
+# What follows from them.
+DECLARED = (*OBJECT_SCORES, SEG)
 
 
 class ObjectScores(pl.Callback):
-    """Adds the columns of object scores to the images of the final evaluation; does nothing for other data.
+    """Adds the columns of object scores to the images of the final evaluation; of data that has objects.
 
     Scored are the data's :attr:`segbench.data.objects.ObjectData.object_classes`; of the others, as of the background,
     the columns are NaN, and means leave them out.
@@ -31,10 +31,11 @@ class ObjectScores(pl.Callback):
     than counts of pixels do, and nothing is chosen by them.
 
     Args:
-        data: The data module, set up.
+        data: The data module, whose foreground is made of objects (:class:`segbench.data.objects.ObjectData`), set up
+            before the evaluation.
     """
 
-    def __init__(self, data: ImageData) -> None:
+    def __init__(self, data: Any) -> None:
         self.data = data
 
     def on_test_batch_end(
@@ -47,8 +48,6 @@ class ObjectScores(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Add the columns of a batch to the split that it is of."""
-        if not isinstance(self.data, ObjectData):
-            return
         task: Any = pl_module
         table = list(task.evaluation.values())[dataloader_idx]
         records = {record.id: record for record in self.data.records}
@@ -66,7 +65,7 @@ class ObjectScores(pl.Callback):
     ) -> NDArray[np.float64]:
         """Return the terms of every class of an image, (C,K); NaN for those without objects."""
         terms = np.full((self.data.num_classes, len(COLUMNS)), np.nan)
-        known, names = mask != self.data.ignore_index, scored_classes(self.data)
+        known, names = mask != self.data.ignore_index, self.data.scored_classes()
         for name in names:
             index = self.data.class_names.index(name)
             inside = mask == index

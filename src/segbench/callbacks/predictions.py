@@ -6,7 +6,7 @@ Of a classification only the images are kept: what it made of them stands with t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,16 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 
-from segbench.data.objects import ObjectData
-from segbench.errors import SegbenchError
-from segbench.pictures.panels import as_picture
+from segbench.pictures.panels import input_picture
 from segbench.runs.archive import PREDICTIONS, ArchiveWriter, images_name
+from segbench.runs.run_callback import RunCallback, RunContext, only_warning
 
 log = logging.getLogger("segbench")
 MEGABYTE = 2**20
 SMALL = 64
 
 
-class StoredPredictions(pl.Callback):
+class StoredPredictions(RunCallback):
     """Keeps the predictions of a scored split in the run, and its images, once, beside the runs.
 
     Which image is the best or the most disputed is known only when all runs of a comparison are there; to predict again
@@ -39,6 +38,8 @@ class StoredPredictions(pl.Callback):
         split: The split that a comparison is about, ``val`` or ``val_volumes`` say. If it is None, or not scored, the
             last scored split is kept.
     """
+
+    changes_result = False
 
     def __init__(self, megabytes: float = 64, side: int = 512, split: str | None = None) -> None:
         if megabytes < 0 or side < 16:
@@ -61,50 +62,44 @@ class StoredPredictions(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Take the predictions of a batch of the split that is kept."""
-        splits = list(pl_module.evaluation)  # type: ignore[arg-type]  # the task's tables, one a loader
-        labels = outputs.ndim == 1  # which stand with the scores
-        if splits[dataloader_idx] == self._kept(splits) and self.megabytes and not self._writer.full and not labels:
-            for name, prediction in zip(batch["id"], outputs.to(torch.uint8).cpu().numpy(), strict=True):
-                self._writer.add(name, prediction)
+        task: Any = pl_module
+        splits = list(task.evaluation)
+        kept = task.has_masks and splits[dataloader_idx] == self._kept(splits)
+        if kept and self.megabytes and not self._writer.full:
+            masks = task.index_masks(outputs).to(torch.uint8).cpu().numpy()
+            for name, mask in zip(batch["id"], masks, strict=True):
+                self._writer.add(name, mask)
 
     def _kept(self, splits: Sequence[str]) -> str:
         # Volumes and frames at their full size are scored beside the split that they belong to.
         asked = (self.split or "").partition("_")[0]
         return asked if asked in splits else splits[-1]
 
-    def write(self, run: Path, data: Any, splits: Sequence[str]) -> None:
-        """Write both files; what fails is only warned of, as pictures are not worth a run.
+    def finish(self, context: RunContext) -> None:
+        """Write both files; what fails is only warned of, as pictures are not worth a run."""
+        if context.splits:
+            with only_warning(PREDICTIONS, "kept"):
+                self._write(context, self._kept(context.splits))
 
-        Args:
-            run: The run directory.
-            data: The data module, set up.
-            splits: The splits that were scored, in their order.
-        """
-        split = self._kept(splits)
-        try:
-            (run / PREDICTIONS).unlink(missing_ok=True)
-            labels = data.task == "classification"
-            if not labels and not self._writer.write(
-                run / PREDICTIONS, split=split, class_names=list(data.class_names)
-            ):
-                if self._writer.full:
-                    log.info("%s: not kept, as more than %g MB", PREDICTIONS, self.megabytes)
-                return
-            images = run.parent / images_name(split, data.fingerprint, data.scored(split).ids)
-            if self.megabytes and not images.exists() and data.in_channels in (1, 2, 3):
-                self._write_images(images, data, split)
-        except SegbenchError:
-            raise
-        except Exception as error:
-            log.warning("%s: not kept (%s: %s)", PREDICTIONS, type(error).__name__, error)
+    def _write(self, context: RunContext, split: str) -> None:
+        data, path = context.data, context.run.path / PREDICTIONS
+        path.unlink(missing_ok=True)
+        names = list(data.class_names)
+        if context.task.has_masks and not self._writer.write(path, split=split, class_names=names):
+            if self._writer.full:
+                log.info("%s: not kept, as more than %g MB", PREDICTIONS, self.megabytes)
+            return
+        images = context.run.path.parent / images_name(split, data.fingerprint, data.scored(split).ids)
+        if self.megabytes and not images.exists() and data.in_channels in (1, 2, 3):
+            self._write_images(images, context, split)
 
-    def _write_images(self, path: Path, data: Any, split: str) -> None:
+    def _write_images(self, path: Path, context: RunContext, split: str) -> None:
+        data, task = context.data, context.task
         writer = ArchiveWriter(self.megabytes * MEGABYTE)
-        mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
         dataset = data.scored(split)
-        instances = _instances(data)
+        records = {record.id: record for record in data.records}
         for item in (dataset[index] for index in range(len(dataset))):
-            scaled = as_picture((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
+            scaled = input_picture(item["image"], data.mean, data.std)
             image: NDArray[Any] = (255 * scaled).round().astype(np.uint8)
             shrink = self.side / max(image.shape[:2])
             if shrink < 1:
@@ -112,18 +107,10 @@ class StoredPredictions(pl.Callback):
                 image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA)).reshape(size[1], size[0], -1)
             writer.add(
                 item["id"],
-                item["mask"].numpy() if "mask" in item else None,
+                task.index_masks(item["mask"][None])[0].numpy() if task.has_masks else None,
                 image,
                 exact=max(image.shape[:2]) <= SMALL,  # small images are kept as they are
-                objects=instances(item["id"]),
+                objects=data.instances(records[item["id"]]) if item["id"] in records else None,
             )
         if not writer.write(path, split=split) and writer.full:
             log.info("%s: not kept, as more than %g MB", path.name, self.megabytes)
-
-
-def _instances(data: Any) -> Callable[[str], NDArray[Any] | None]:
-    """Return what tells the objects of an image, as the annotators drew them, by its id; None where nobody does."""
-    if not isinstance(data, ObjectData):
-        return lambda _: None
-    records = {record.id: record for record in data.records}  # type: ignore[attr-defined]  # of the data module
-    return lambda name: data.instances(records[name]) if name in records else None

@@ -9,12 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from segbench.data.base import ImageData
-from segbench.data.loader import images_per_batch
-from segbench.data.segmentation import SegmentationData
-from segbench.data.volumes import VolumeSlices
 from segbench.scores.counts import confusion_matrices
-from segbench.tasks.evaluation import CountsTable
 from segbench.tasks.inference import predict_probabilities
 
 
@@ -27,17 +22,15 @@ class VolumeScores(pl.Callback):
     taken there, and compared with the labels as they were drawn; a volume counts once, whatever its number of slices.
 
     Args:
-        data: The data module, set up.
+        data: The data module (:class:`segbench.data.segmentation.SegmentationData`), set up before the evaluation.
     """
 
-    def __init__(self, data: ImageData) -> None:
+    def __init__(self, data: Any) -> None:
         self.data = data
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the volumes of every split that was scored by slices."""
         task: Any = pl_module
-        if not isinstance(self.data, SegmentationData):
-            return
         for split in list(task.evaluation):
             volumes = self.data.volume_slices(split)
             if not volumes:
@@ -46,10 +39,10 @@ class VolumeScores(pl.Callback):
                 # Whole frames at their own size already: predicting them again would tell nothing new.
                 task.evaluation[split + self.data.whole_suffix] = task.evaluation[split]
                 continue
-            table = task.evaluation[split + self.data.whole_suffix] = CountsTable()
+            table = task.evaluation[split + self.data.whole_suffix] = task.new_table()
             for volume in volumes:
                 images = torch.stack([self.data.scored(split)[position]["image"] for position in volume.positions])
-                together = images_per_batch(self.data.batch_size, self.data.scored(split))
+                together = self.data.images_per_batch(self.data.scored(split))
                 found = predict_probabilities(task, images, trainer.precision, together)
                 restored = [volume.plane.restore(part) for part in found.numpy()]
                 prediction = torch.from_numpy(np.stack(restored).argmax(axis=1))
@@ -58,10 +51,10 @@ class VolumeScores(pl.Callback):
                 confusion = confusion_matrices(
                     prediction.flatten(0, 1)[None], truth.flatten(0, 1)[None], self.data.num_classes, task.ignore_index
                 )
-                table.add([volume.id], confusion, volume.plane.source)
+                table.update([volume.id], confusion, volume.plane.source)
 
 
-def _untouched(volumes: Sequence[VolumeSlices], ids: Sequence[str]) -> bool:
+def _untouched(volumes: Sequence[Any], ids: Sequence[str]) -> bool:
     """Say whether the volumes are the scored images themselves, by name, on their own grid."""
     return [volume.id for volume in volumes] == list(ids) and all(
         volume.plane.source == volume.plane.resampled == volume.plane.size for volume in volumes

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from omegaconf import OmegaConf
 
+from segbench.configuration.monitor import monitor_mode
 from segbench.runs.identity import experiment_name, run_name
-
-
-def monitor_mode(monitor: str) -> str:
-    """Return ``min`` for a loss and ``max`` for any score."""
-    return "min" if "loss" in monitor else "max"
 
 
 def share(count: float, part: float) -> float:

@@ -71,6 +71,9 @@ class ACDCData(SegmentationData):
         percentiles: Percentiles of a volume's intensities that become 0 and 1.
         val_fraction: Fraction of the training patients of each diagnosis that validates; at least one of each does.
         **options: See :class:`SegmentationData`; ``size`` is the size of the crop.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name = "acdc"
@@ -102,7 +105,11 @@ class ACDCData(SegmentationData):
     # -- records -----------------------------------------------------------------------------------
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Make a record of every slice of both phases of every patient."""
+        """Make a record of every slice of both phases of every patient.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         assert self.root is not None
         expected = "training/patientNNN and testing/patientNNN of https://humanheart-project.creatis.insa-lyon.fr"
         if not self.root.is_dir():
@@ -145,7 +152,11 @@ class ACDCData(SegmentationData):
         return [Record(f"{volume}/{index:02d}", patient.name, image, label) for index in range(volumes[0].shape[2])]
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
-        """Return the official test patients, and the training patients split within each diagnosis."""
+        """Return the official test patients, and the training patients split within each diagnosis.
+
+        Raises:
+            DataError: If a diagnosis has only one training patient.
+        """
         splits: dict[str, list[int]] = {"train": [], "val": [], "test": []}
         fractions = {"train": 1 - self.val_fraction, "val": self.val_fraction}
         for group in GROUPS:
@@ -183,7 +194,11 @@ class ACDCData(SegmentationData):
         }
 
     def read(self, record: Record) -> Pair:
-        """Return a slice: float32 (H,W,1) in 0..1, and its mask uint8 (H,W)."""
+        """Return a slice: float32 (H,W,1) in 0..1, and its mask uint8 (H,W).
+
+        Raises:
+            DataError: If the volume is unusable.
+        """
         volume, _, index = record.id.rpartition("/")
         image, mask = self._voxels(volume)
         plane = self.plane(volume)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -10,24 +9,22 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair, fingerprint, first_key, load_arrays
 from segbench.data.dataset import ImageDataset
-from segbench.data.duplicates import OnDuplicates, report_duplicates
 from segbench.data.loader import BatchSize
 from segbench.data.loaders import SCORED_TRAIN, Loaders
 from segbench.data.measure import measure, training_stacks
 from segbench.data.records import Record, os_errors_as_faults, raise_faults
+from segbench.data.split_checks import OnDuplicates, report_absent, report_duplicates
 from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
 from segbench.errors import ConfigError, DataError
 from segbench.labels import IGNORE_INDEX
-from segbench.words import listed
-
-log = logging.getLogger("segbench")
 
 
 class ImageData(Loaders):
@@ -50,7 +47,7 @@ class ImageData(Loaders):
             images are predicted tile by tile and joined, or by ``predict.window`` if that is set.
         score_train: Whether the training images are also scored at the end, unaugmented: how far they were memorised.
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
-        augmentation: Applied to training images, after the split.
+        augmentation: Applied to training images, after the split; None for one that leaves them as they are.
         seed: The run's seed (order and augmentation).
         on_duplicates: What happens if images in two parts of the split are equal: ``warn`` or ``error``.
 
@@ -60,8 +57,11 @@ class ImageData(Loaders):
         background: Whether class 0 of a segmentation is background, which scores leave out by default.
         class_colours: Colour of every class in pictures, ``#RRGGBB``; None for the project's own palette.
         in_channels: Channels of the images.
-        pixel_weights: Computes pixel weights, set before :meth:`setup`; None if the loss uses none.
+        crop: Height and width of the random crops that training sees; None for whole images.
         records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint: Known after :meth:`setup`.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name: str
@@ -72,6 +72,7 @@ class ImageData(Loaders):
     in_channels: ClassVar[int]
     dataset_class: ClassVar[type[ImageDataset]]
     ignore_index: ClassVar[int] = IGNORE_INDEX
+    crop: tuple[int, int] | None = None
     # What has a label, for messages.
     labelled: ClassVar[str] = "image"
     fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
@@ -100,29 +101,54 @@ class ImageData(Loaders):
             raise ConfigError(f"data.split_by={split_by}: choose group or image")
         if fit_on not in ("train", "train+val"):
             raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
-        if on_duplicates not in ("warn", "error"):
-            raise ConfigError(f"data.on_duplicates={on_duplicates}: choose warn or error")
         self.on_duplicates = on_duplicates
         self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
         self.score_train = score_train
-        if self.tiles != (1, 1) and self.task != "segmentation":
-            raise ConfigError(f"data.tiles={tiles}: {self.name} has one label per image; use data.tiles=null")
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
         self.size = None if size is None else (int(size[0]), int(size[1]))
         self.batch_size, self.num_workers = batch_size, num_workers
         self.split_by, self.split_seed = split_by, split_seed
-        self.augmentation, self.seed = augmentation, seed
+        self.augmentation, self.seed = Augmentation() if augmentation is None else augmentation, seed
         self.records: list[Record] = []
         self.splits: dict[str, list[int]] = {}
         self.datasets: dict[str, ImageDataset] = {}
         self.fingerprint = self._key = ""
-        self.pixel_weights: PixelWeights | None = None
+        self._pixel_weights: PixelWeights | None = None
 
     @property
     def num_classes(self) -> int:
         """Number of classes, for a segmentation including background."""
         return len(self.class_names)
+
+    @property
+    def validates(self) -> bool:
+        """Whether there are images to validate on after each epoch."""
+        return self.fit_on == "train"
+
+    def column_scores(self) -> Mapping[str, Sequence[str]]:
+        """Return the scores from further columns (:mod:`segbench.scores.columns`), with the classes that have them."""
+        return {}
+
+    def weigh_by(self, loss: PixelWeights) -> None:
+        """Add a loss's pixel weights to every item, if the loss has any; call before :meth:`setup`.
+
+        Args:
+            loss: The loss that a network is trained with.
+        """
+        self._pixel_weights = None if loss.weight_settings() is None else loss
+
+    def callbacks(self) -> list[pl.Callback]:
+        """Return the callbacks that training on this data needs, new ones for each training."""
+        return self.augmentation.callbacks()
+
+    def instances(self, record: Record) -> NDArray[np.integer[Any]] | None:
+        """Return the object number of each pixel of a record's mask (H,W), 0 for none; None if there are no labels."""
+        return None
+
+    def groups(self) -> dict[str, str]:
+        """Return the group of everything that is scored, by id."""
+        return {record.id: record.group for record in self.records}
 
     # -- for a data set to define or override ------------------------------------------------------
 
@@ -223,7 +249,9 @@ class ImageData(Loaders):
             if split != "train" or self.score_train:
                 self.datasets[SCORED_TRAIN if split == "train" else split] = plain()
             if split == "train":
-                self.datasets[split] = plain(augmentation=self.augmentation, seed=self.seed, tiles=self.tiles)
+                self.datasets[split] = plain(
+                    augmentation=self.augmentation, seed=self.seed, tiles=self.tiles, crop=self.crop
+                )
 
     def weigh(self, arrays: Arrays) -> Any:
         """Return the pixel weights of all records, float32 (N,H,W), or None if the loss uses none."""
@@ -269,5 +297,4 @@ class ImageData(Loaders):
         self.class_pixels: NDArray[np.int64] = histogram[: self.num_classes]
         self._check_classes(self.class_pixels)
         self.class_frequencies: NDArray[np.float64] = self.class_pixels / self.class_pixels.sum()
-        if absent := [name for name, count in zip(self.class_names, self.class_pixels, strict=True) if not count]:
-            log.warning("data.root=%s: no training %s of %s", self.root, self.labelled, listed(absent))
+        report_absent(self.class_names, self.class_pixels, self.labelled, self.root)

@@ -28,7 +28,11 @@ class CarvanaData(SegmentationData):
     label_map = {0: 0, 1: 1, 255: 1}  # noqa: RUF012 - ClassVar in the base; re-saved masks store the car as 255
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Pair photographs and masks by name."""
+        """Pair photographs and masks by name.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         root = require_root(self.root, _HOW_TO_GET_IT)
         photographs = next((root / name for name in ("train_hq", "train") if (root / name).is_dir()), None)
         if photographs is None:

@@ -46,7 +46,11 @@ class CellsData(FrameData):
     depths = (16,)
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Pair frames and labels of both parts."""
+        """Pair frames and labels of both parts.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         root = require_root(self.root, f"expected {_EXPECTED}")
         records, faults = [], []
         for part in PARTS.values():

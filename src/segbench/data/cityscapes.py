@@ -69,6 +69,9 @@ class CityscapesData(SegmentationData):
             resized bilinearly, against the original labels. With crops of unresized frames, validation is at their own
             size anyway, and both splits are the same.
         **options: See :class:`SegmentationData`.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name = "cityscapes"
@@ -109,7 +112,11 @@ class CityscapesData(SegmentationData):
     # -- records and splits ------------------------------------------------------------------------
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Pair frames and labels of both splits by city and name."""
+        """Pair frames and labels of both splits by city and name.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         get_it = f"download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from {SITE} and unpack both there"
         root = require_root(self.root, get_it)
         records: list[Record] = []
@@ -204,7 +211,6 @@ class CityscapesData(SegmentationData):
                 f"data.size=[{height},{width}]: the crop is larger than the frames ([{whole_height},{whole_width}]);"
                 " set a smaller one"
             )
-        self.datasets["train"].crop = self.crop
 
     def _measure(self, arrays: Arrays) -> None:
         super()._measure(arrays)

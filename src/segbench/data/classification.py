@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from segbench.data.base import ImageData
 from segbench.data.dataset import ClassificationDataset
+from segbench.errors import ConfigError
 
 
 class ClassificationData(ImageData):
-    """Images that each have one of ``class_names``; targets are labels uint8 (N,). There is no background."""
+    """Images that each have one of ``class_names``; targets are labels uint8 (N,). There is no background.
+
+    Args:
+        **options: See :class:`segbench.data.base.ImageData`; ``tiles`` are not possible with one label per image.
+    """
 
     task = "classification"
     dataset_class = ClassificationDataset
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self.tiles != (1, 1):
+            raise ConfigError(f"data.tiles={options['tiles']}: {self.name} has one label an image; leave it out")

@@ -22,6 +22,9 @@ class CMRData(SegmentationData):
         split: ``official`` (100 train, 20 val; the final scores are those of val, on which the best epoch was chosen
             too) or ``resplit`` (train and val together, split 80/10/10 by ``split_seed``).
         **options: See :class:`SegmentationData`.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name = "cmr"
@@ -36,7 +39,11 @@ class CMRData(SegmentationData):
         self.split_kind = split
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Pair images and masks of both folders."""
+        """Pair images and masks of both folders.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         root = require_root(self.root)
         records, faults = [], []
         for folder in ("train", "val"):

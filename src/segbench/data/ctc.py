@@ -69,6 +69,9 @@ class CTCData(FrameData):
             downloaded.
         **options: See :class:`segbench.data.frames.FrameData`. The sequences of one data set may differ in size
             (those of SIM+ do): set ``size``, or ``batch_size=1``.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     # Labels number the cells; classes are derived from them.
@@ -105,7 +108,11 @@ class CTCData(FrameData):
     # -- records and splits ------------------------------------------------------------------------
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Pair the labelled frames with their labels, sequence by sequence, in temporal order."""
+        """Pair the labelled frames with their labels, sequence by sequence, in temporal order.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         folder = self._folder()
         names = {path.name.removesuffix("_GT") for path in folder.iterdir() if path.is_dir()}
         sequences = sorted(name for name in names if _SEQUENCE.fullmatch(name))
@@ -148,7 +155,11 @@ class CTCData(FrameData):
         return f"{self.data_set}/{found[1]}" if found else None
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
-        """Return the test sequence and, for validation, whole other sequences or the last frames of the only one."""
+        """Return the test sequence and, for validation, whole other sequences or the last frames of the only one.
+
+        Raises:
+            ConfigError: If ``test_sequence`` does not exist.
+        """
         groups = [record.group for record in records]
         sequences = sorted(set(groups))
         tested = sequences[-1] if self.test_sequence is None else f"{self.test_sequence:02d}"

@@ -60,15 +60,14 @@ class ImageDataset(Dataset[dict[str, Any]]):
         seed: The run's seed.
         weights: Pixel weights of each record, float32 (N,H,W); None for no ``weight`` in the items.
         tiles: Rows and columns that images are cut into.
+        crop: Height and width of the random crop that a drawn item is, drawn by (seed, "crop", epoch, item) before the
+            augmentation; None for whole images.
 
     Attributes:
         target: Key of the target in an item and a batch: ``mask`` or ``label``.
-        crop: Height and width of the random crop that a drawn item is, drawn by (seed, "crop", epoch, index) before the
-            augmentation; None for whole images.
     """
 
     target: ClassVar[str]
-    crop: tuple[int, int] | None = None
 
     def __init__(
         self,
@@ -82,6 +81,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
         seed: int = 0,
         weights: Any = None,
         tiles: tuple[int, int] = (1, 1),
+        crop: tuple[int, int] | None = None,
     ) -> None:
         self.arrays, self.indices, self.weights, self.tiles = arrays, list(indices), weights, tiles
         self.copies = augmentation.copies if augmentation is not None else ()
@@ -91,7 +91,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
             ids = [f"{name} tile {row + 1},{column + 1}" for name in ids for row, column in places]
         self.ids = ids + [f"{name} {copy.name}" for copy in self.copies for name in ids]
         self.normalise = Normalise(mean, std, scale)
-        self.augmentation, self.seed = augmentation, seed
+        self.augmentation, self.seed, self.crop = augmentation, seed, crop
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -61,6 +61,9 @@ class GlasData(ObjectData, SegmentationData):
         checksum: MD5, SHA-1 or SHA-256 of the archive, instead of the known one; checked before unpacking.
         **options: See :class:`SegmentationData`; ``size`` resizes images by area averaging and labels by nearest
             neighbour.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name = "glas"
@@ -98,7 +101,11 @@ class GlasData(ObjectData, SegmentationData):
     # -- records and splits ------------------------------------------------------------------------
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Pair images and annotations, and look up their patients."""
+        """Pair images and annotations, and look up their patients.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         folder = self._folder()
         patients, faults = read_table(folder / GRADES, key="name", value="patient ID")
         files = [path for path in entries(folder) if path.suffix.lower() == ".bmp"]

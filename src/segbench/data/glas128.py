@@ -38,6 +38,9 @@ class Glas128Data(ObjectData, SegmentationData):
             ``augmentation=quarter_turns`` does, or also of the validation images (``all``). The latter reproduces the
             leak of rotating images before splitting: it is there to measure that leak, not to train networks.
         **options: See :class:`SegmentationData`.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name = "glas128"
@@ -57,7 +60,11 @@ class Glas128Data(ObjectData, SegmentationData):
         self.val_fraction, self.turned = val_fraction, turned
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Pair images and labels of both folders."""
+        """Pair images and labels of both folders.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         root = require_root(self.root, f"expected {_EXPECTED}")
         records, faults = [], []
         for part in PARTS:

@@ -67,11 +67,6 @@ def steps_of(trainer: pl.Trainer) -> int | None:
     return limit if isinstance(limit, int) else None
 
 
-def stage_of(trainer: pl.Trainer) -> int:
-    """Return the trainer's current stage of the curriculum; 0 without a curriculum."""
-    return next((callback.stage for callback in trainer.callbacks if hasattr(callback, "stage")), 0)  # type: ignore[attr-defined]  # declared for no callback
-
-
 class EpochOrder:
     """The shuffled order of an epoch, cut into batches: a function of (seed, epoch).
 

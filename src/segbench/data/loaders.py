@@ -9,9 +9,10 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from segbench.augmentation import Augmentation
 from segbench.data import resident
 from segbench.data.dataset import ImageDataset
-from segbench.data.loader import BatchSize, Draw, ReplayLoader, images_per_batch, progress_of, stage_of, steps_of
+from segbench.data.loader import BatchSize, Draw, ReplayLoader, images_per_batch, progress_of, steps_of
 from segbench.data.resident import ResidentLoader, ResidentTensors
 from segbench.errors import ConfigError
 
@@ -25,11 +26,13 @@ class Loaders(pl.LightningDataModule):
     Attributes:
         datasets: The data set of each split; :data:`SCORED_TRAIN` is that of the training images for scoring.
         splits: The record indices of each split.
-        batch_size, num_workers, resident, score_train, seed: The options of :class:`segbench.data.base.ImageData`.
+        augmentation, batch_size, num_workers, resident, score_train, seed: The options of
+            :class:`segbench.data.base.ImageData`.
     """
 
     datasets: dict[str, ImageDataset]
     splits: dict[str, list[int]]
+    augmentation: Augmentation
     batch_size: BatchSize
     num_workers: int
     resident: bool | Literal["auto"]
@@ -43,18 +46,18 @@ class Loaders(pl.LightningDataModule):
     def train_dataloader(self) -> ReplayLoader | ResidentLoader:
         """Return the training batches, which follow the progress counters of the attached trainer."""
         assert self.trainer is not None
-        trainer = self.trainer
+        trainer, augmentation = self.trainer, self.augmentation
+        size = self.images_per_batch(self.datasets["train"])
         if self._resident():
-            size = images_per_batch(self.batch_size, self.datasets["train"])
             tensors, position = self._on_device("train"), lambda: progress_of(trainer)
             return ResidentLoader(tensors, size, self.seed, position, steps_of(trainer))
         return ReplayLoader(
             self.datasets["train"],
-            images_per_batch(self.batch_size, self.datasets["train"]),
+            size,
             self.seed,
             lambda: progress_of(trainer),
             steps=steps_of(trainer),
-            stage=lambda: stage_of(trainer),
+            stage=lambda: augmentation.stage,
             num_workers=self.num_workers,
             worker_init=limit_worker_threads,
             pin_memory=trainer.strategy.root_device.type == "cuda",
@@ -76,14 +79,25 @@ class Loaders(pl.LightningDataModule):
         """Return the data set of a split for scoring: whole images, not augmented."""
         return self.datasets[SCORED_TRAIN if split == "train" else split]
 
+    def images_per_batch(self, dataset: ImageDataset) -> int:
+        """Return how many images a batch of a data set holds."""
+        return images_per_batch(self.batch_size, dataset)
+
+    def trained_size(self) -> tuple[int, int]:
+        """Return height and width of the images as they are trained on: of larger ones, of the crop."""
+        height, width = self.datasets["train"][Draw(0, 0)]["image"].shape[-2:]
+        return height, width
+
     def describe(self) -> str:
         """Return one line with the number and size of training and validation images, after augmentation and crops."""
-        parts = []
-        for verb, split, key in (("training on", "train", Draw(0, 0)), ("validating", "val", 0)):
-            if split in self.datasets:
-                height, width = self.datasets[split][key]["image"].shape[-2:]
-                parts.append(f"{verb} {len(self.datasets[split])} images of {width}x{height}")
-        return ", ".join(parts)
+        sizes = {"train": self.trained_size()}
+        if "val" in self.datasets:
+            sizes["val"] = self.datasets["val"][0]["image"].shape[-2:]
+        words = {"train": "training on", "val": "validating"}
+        return ", ".join(
+            f"{words[split]} {len(self.datasets[split])} images of {width}x{height}"
+            for split, (height, width) in sizes.items()
+        )
 
     def test_dataloader(self) -> list[Any]:
         """Return the loaders of :meth:`eval_dataloaders`, in their order."""
@@ -99,10 +113,10 @@ class Loaders(pl.LightningDataModule):
 
     def _in_order(self, split: str) -> Any:
         if self._resident():
-            return ResidentLoader(self._on_device(split), images_per_batch(self.batch_size, self.datasets[split]))
+            return ResidentLoader(self._on_device(split), self.images_per_batch(self.datasets[split]))
         return DataLoader(
             self.datasets[split],
-            batch_size=images_per_batch(self.batch_size, self.datasets[split]),
+            batch_size=self.images_per_batch(self.datasets[split]),
             num_workers=self.num_workers,
             worker_init_fn=limit_worker_threads if self.num_workers else None,
         )

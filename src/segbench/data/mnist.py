@@ -41,6 +41,9 @@ class MNISTData(ClassificationData):
         val_images: Number of validation images, drawn by ``split_seed``.
         url: Folder on the web from which missing files are downloaded.
         **options: See :class:`segbench.data.base.ImageData`.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name = "mnist"
@@ -86,7 +89,11 @@ class MNISTData(ClassificationData):
         return records, faults
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
-        """Return the official test images, and training and validation images drawn by ``split_seed``."""
+        """Return the official test images, and training and validation images drawn by ``split_seed``.
+
+        Raises:
+            ConfigError: If ``val_images`` leaves none for training.
+        """
         train = sum(record.id.startswith("train/") for record in records)
         if self.val_images >= train:
             raise ConfigError(f"data.val_images={self.val_images}: leaves none of the {train} images for training")

@@ -35,13 +35,15 @@ class ObjectData:
         """
         return None
 
+    def scored_classes(self) -> tuple[str, ...]:
+        """Return the names of the classes whose objects are scored."""
+        names: tuple[str, ...] = cast(Any, self).class_names[1:]
+        return names if self.object_classes is None else self.object_classes
+
 
 def scored_classes(data: Any) -> tuple[str, ...]:
     """Return the names of the classes whose objects are scored; none for data that is not :class:`ObjectData`."""
-    if not isinstance(data, ObjectData):
-        return ()
-    names: tuple[str, ...] = cast(Any, data).class_names[1:]
-    return names if data.object_classes is None else data.object_classes
+    return data.scored_classes() if isinstance(data, ObjectData) else ()
 
 
 def instances_of(data: Any, record: Record, mask: NDArray[np.uint8]) -> NDArray[np.integer[Any]]:

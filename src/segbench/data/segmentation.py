@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pytorch_lightning as pl
 from numpy.typing import NDArray
 
+from segbench.callbacks import ObjectScores, VolumeScores
 from segbench.data.base import ImageData
 from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import SegmentationDataset
-from segbench.data.objects import instances_of
+from segbench.data.objects import instances_of, scored_classes
 from segbench.data.plane import Plane
 from segbench.data.reading import check_same_grid, read_image, read_mask, resize
 from segbench.data.records import Record
 from segbench.data.volumes import VolumeSlices
 from segbench.data.weights import load_weights
 from segbench.errors import DataError
+from segbench.scores.objects import OBJECT_SCORES
+from segbench.scores.seg import SEG
 
 
 class SegmentationData(ImageData):
@@ -72,12 +76,22 @@ class SegmentationData(ImageData):
 
     def weigh(self, arrays: Arrays) -> Any:
         """Return the pixel weights of all records, float32 (N,H,W), or None if the loss uses none."""
-        if self.pixel_weights is None:
+        if self._pixel_weights is None:
             return None
         instances = partial(instances_of, self)
         return load_weights(
-            arrays, self.records, self.pixel_weights, instances, self.settings(), self.cache_dir, self.root
+            arrays, self.records, self._pixel_weights, instances, self.settings(), self.cache_dir, self.root
         )
+
+    def callbacks(self) -> list[pl.Callback]:
+        """Return the callbacks that score whole volumes and, if the foreground consists of objects, those."""
+        objects = [ObjectScores(self)] if scored_classes(self) else []
+        return [*super().callbacks(), VolumeScores(self), *objects]
+
+    def groups(self) -> dict[str, str]:
+        """Return the group of every image and every volume, by id."""
+        volumes = {volume.id: volume.group for split in self.splits for volume in self.volume_slices(split)}
+        return super().groups() | volumes
 
     # -- for predictions ---------------------------------------------------------------------------
 
@@ -89,6 +103,13 @@ class SegmentationData(ImageData):
         """
         return read_image(path, self.in_channels)
 
+    def keep_sizes(self) -> None:
+        """Take pictures at their own size from now on, to be predicted by windows.
+
+        The constructor cannot be asked for it: there ``size=None`` may stand for a size of the data set's own.
+        """
+        self.size = None
+
     def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
         """Return how a picture becomes an image like the training images, and how predictions are mapped back.
 
@@ -98,6 +119,11 @@ class SegmentationData(ImageData):
         """
         size = self.size or source
         return Plane(source, size, size)
+
+    def column_scores(self) -> Mapping[str, Sequence[str]]:
+        """Return the scores of objects, where the foreground is made of them, with the classes that are."""
+        objects = scored_classes(self)
+        return dict.fromkeys((score.name for score in (*OBJECT_SCORES, SEG)), objects) if objects else {}
 
     def volume_slices(self, split: str) -> list[VolumeSlices]:
         """Return the volumes that a split's images are slices of, to score them whole; none for other data."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +15,14 @@ from segbench.data.records import Record, raise_faults
 Instances = Callable[[Record, NDArray[np.uint8]], NDArray[np.integer[Any]]]
 
 
-@runtime_checkable
 class PixelWeights(Protocol):
-    """A loss with pixel weights has these methods."""
+    """Computes pixel weights: a loss (:class:`segbench.losses.SegmentationLoss`)."""
 
     def pixel_weights(self, mask: NDArray[np.uint8], instances: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         """Return the weight of each pixel, float32 (H,W), from its class and its object number (0 for none)."""
 
-    def weight_settings(self) -> dict[str, Any]:
-        """Return the settings that the weights depend on, as plain values."""
+    def weight_settings(self) -> dict[str, Any] | None:
+        """Return the settings that the weights depend on, as plain values; None if there are no weights."""
 
 
 def load_weights(

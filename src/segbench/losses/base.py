@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
+import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segbench.labels import IGNORE_INDEX
+from segbench.losses.weight_picture import WeightPicture
 
 
 class SegmentationLoss(nn.Module):
@@ -38,6 +42,27 @@ class SegmentationLoss(nn.Module):
         Args:
             class_pixels: Pixels of each class in the training set, int64 (C,).
         """
+
+    def weight_settings(self) -> dict[str, Any] | None:
+        """Return what shapes the weights that it gives pixels, plain values; None for a loss that weighs none."""
+        return None
+
+    def pixel_weights(self, mask: NDArray[np.uint8], instances: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """Return the weight of each pixel of an image; asked where :meth:`weight_settings` says something.
+
+        Args:
+            mask: Class of each pixel (H,W), or 255 to be ignored.
+            instances: The object of each pixel (H,W), 0 for none.
+
+        Returns:
+            float32 (H,W), finite and 0 or more.
+        """
+        raise NotImplementedError
+
+    def callbacks(self) -> list[pl.Callback]:
+        """Return the callbacks that a training with this loss needs: of one that weighs pixels, their picture."""
+        settings = self.weight_settings()
+        return [] if settings is None else [WeightPicture(settings)]
 
     def forward(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss.

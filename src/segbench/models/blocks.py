@@ -32,7 +32,13 @@ def require_dropout(dropout: float) -> None:
 
 
 def conv_unit(in_channels: int, out_channels: int, batch_norm: bool = True) -> nn.Sequential:
-    """Return a 3x3 convolution, optional batch normalisation and a ReLU; (B,in,H,W) to (B,out,H,W)."""
+    """Return a 3x3 convolution, optional batch normalisation and a ReLU; (B,in,H,W) to (B,out,H,W).
+
+    Args:
+        in_channels: Channels in.
+        out_channels: Channels out.
+        batch_norm: Whether batch normalisation precedes the ReLU.
+    """
     convolution = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)
     norm = [nn.BatchNorm2d(out_channels)] if batch_norm else []
     return nn.Sequential(convolution, *norm, nn.ReLU(inplace=True))

@@ -76,5 +76,11 @@ def log_softmax(logits: Array) -> Array:
 
 
 def descend(weight: Array, gradient: Array, rate: float) -> None:
-    """Take a step of gradient descent: weight <- weight - rate * gradient, in place."""
+    """Take a step of gradient descent, weight <- weight - rate * gradient, in place.
+
+    Args:
+        weight: Weights or biases of any shape.
+        gradient: The gradient, of the same shape.
+        rate: Learning rate.
+    """
     weight -= rate * gradient

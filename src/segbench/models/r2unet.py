@@ -94,7 +94,10 @@ class R2UNet(UNet):
         checkpointing: Recompute each block's activations in the backward pass instead of storing them: the same
             training with less memory and more time.
 
-    Attributes and errors are those of :class:`UNet`.
+    Attributes are those of :class:`UNet`.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     def __init__(

@@ -21,7 +21,14 @@ def draw_line(
     masks: Sequence[NDArray[np.uint8]],
     colours: tuple[str, ...] | None = None,
 ) -> None:
-    """Draw an image (h,w) or (h,w,3) and, for each mask (H,W) of classes, the image overlaid with it."""
+    """Draw an image and, for each mask, the image overlaid with it.
+
+    Args:
+        axes: One more than there are masks.
+        image: uint8 (h,w) or (h,w,3).
+        masks: Class indices, uint8 (H,W).
+        colours: ``#RRGGBB`` of every class, for data that has its own; None for the project's.
+    """
     picture = shrunk(image) / 255.0
     picture = np.repeat(picture.reshape(*picture.shape[:2], -1), 3, axis=2)[..., :3] if picture.ndim == 2 else picture
     size = (picture.shape[1], picture.shape[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -113,6 +114,18 @@ def as_picture(image: np.ndarray) -> np.ndarray:
     return np.concatenate([image, np.zeros_like(image[..., :1])], axis=-1)
 
 
+def input_picture(image: Any, mean: Any, std: Any) -> np.ndarray:
+    """Return what a network is given as it can be shown, float (H,W,C) in [0, 1], C = 1 or 3.
+
+    Args:
+        image: The normalised image, a tensor (C,H,W).
+        mean: That was subtracted from each channel, (C,).
+        std: That each channel was divided by, (C,).
+    """
+    pixels = image.numpy() * np.reshape(std, (-1, 1, 1)) + np.reshape(mean, (-1, 1, 1))
+    return as_picture(np.clip(pixels, 0, 1).transpose(1, 2, 0))
+
+
 def as_rgb(image: np.ndarray) -> np.ndarray:
     """Return an image (H, W) or (H, W, C), uint8 or float in [0, 1], as float (H, W, 3) in [0, 1]."""
     array = np.asarray(image)
@@ -168,7 +181,14 @@ def _draw_row(
 def class_legend(
     figure: Figure, class_names: Sequence[str], ignored: bool, colours: Sequence[str] | None = None
 ) -> None:
-    """Add a legend of the foreground classes (all classes, if they have colours) and of ignored pixels, if any."""
+    """Add a legend of the classes below a figure.
+
+    Args:
+        figure: A figure with constrained layout.
+        class_names: Names of the classes; the first is left out unless the data has its own colours.
+        ignored: Whether ignored pixels get an entry.
+        colours: ``#RRGGBB`` of every class, for data that has its own; None for the project's.
+    """
     named = list(enumerate(class_names))[0 if colours else 1 :]
     handles = [Patch(facecolor=class_colour(index, colours), label=name) for index, name in named]
     if ignored:

@@ -7,12 +7,10 @@ import textwrap
 from matplotlib.axes import Axes
 
 from segbench.pictures.palette import COLOURS
-from segbench.scores.columns import COLUMN_SCORES
 
 HATCHES = ("", "///", "...", "xxx")
 DASHES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-SCORE_NAMES = {"miou": "mIoU", "dice": "Dice", "iou": "IoU", "f1": "F1"}
 GRID = {"color": "0.9", "linewidth": 0.6}
 # Dark edge of marks whose colour is faint on white.
 INK = "0.15"
@@ -36,15 +34,6 @@ def dash(index: int) -> str:
 def marker(index: int) -> str:
     """Return a marker that goes with the colour, for figures seen in greyscale."""
     return MARKERS[index % len(MARKERS)]
-
-
-def score_name(metric: str) -> str:
-    """Return a metric's name in figures: ``Dice left ventricle`` for ``dice_left ventricle``."""
-    for name, score in COLUMN_SCORES.items():
-        if metric == name or metric.startswith(f"{name}_"):
-            return f"{score.title} {metric[len(name) + 1 :]}".strip()
-    name, _, label = metric.partition("_")
-    return f"{SCORE_NAMES[name]} {label}".strip() if name in SCORE_NAMES else metric.replace("_", " ")
 
 
 def wrapped(label: str, characters: int, lines: int = 3) -> str:

@@ -22,7 +22,7 @@ from segbench.reporting.text.latex import latex_table
 from segbench.reporting.text.markdown import markdown_code, markdown_link, markdown_text
 from segbench.reporting.text.tables import csv_text, markdown_body, print_comparison
 from segbench.runs.files import write_text
-from segbench.scores.derive import Convention
+from segbench.scores.convention import Convention
 
 # The same table for reading, for further work and for a paper.
 TABLES = ("table.md", "table.csv", "table.tex")

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 # Below ``augmentation``, names under these keys are in the order in which things are done.
@@ -30,17 +31,34 @@ IRRELEVANT = (
     "trainer.log_every_n_steps",
     "trainer.checkpoint_minutes",
     "trainer.checkpoint_every_n_steps",
-    "callbacks.panels",
-    "callbacks.predictions",
-    "callbacks.cost",
 )
 # A whole number here is a count and any other a share: 1 is one batch, 1.0 all of them.
 COUNT_OR_SHARE = ("trainer.limit_train_batches",)
 HASH_LENGTH = 10
 
 
+def unchanging(cfg: DictConfig) -> list[str]:
+    """Return the callbacks that cannot change the result, as dotted keys; imports their classes, and with them torch.
+
+    A class says so by ``changes_result = False``. One that does not, of another library say, may change it.
+    """
+    found = cfg.get("callbacks") or {}
+    return [f"callbacks.{name}" for name, component in found.items() if not _changes_result(component)]
+
+
+def _changes_result(component: Any) -> bool:
+    try:
+        cls = get_class(component["_target_"])
+    except Exception:
+        # What has no class, or one that cannot be imported, is refused with its reason before anything is trained.
+        return True
+    return bool(getattr(cls, "changes_result", True))
+
+
 def relevant(cfg: DictConfig) -> dict[str, Any]:
-    """Return the resolved configuration without :data:`IRRELEVANT` keys, as plain types.
+    """Return the resolved configuration, as plain types, without what cannot change the result.
+
+    That is :data:`IRRELEVANT` keys and :func:`unchanging` callbacks.
 
     ``paths`` is set to constants before interpolations are resolved, so a value that is built from it
     (``init_from``, for example) does not depend on where the files lie.
@@ -50,7 +68,7 @@ def relevant(cfg: DictConfig) -> dict[str, Any]:
     with open_dict(cfg):
         if "paths" in cfg:
             cfg.paths = {key: f"<{key}>" for key in cfg.paths}
-        for dotted in IRRELEVANT:
+        for dotted in (*IRRELEVANT, *unchanging(cfg)):
             parent, _, leaf = dotted.rpartition(".")
             node = OmegaConf.select(cfg, parent) if parent else cfg
             if dotted != "paths" and isinstance(node, DictConfig) and leaf in node:
@@ -65,7 +83,7 @@ def run_id(cfg: DictConfig) -> str:
     """Return the run's identity: the first 10 hexadecimal digits of a SHA-256.
 
     Equal for configurations that differ only in the order of keys (except below :data:`IN_ORDER` ones), in how a number
-    is written (except for :data:`COUNT_OR_SHARE` keys), or in :data:`IRRELEVANT` keys.
+    is written (except for :data:`COUNT_OR_SHARE` keys), or in what cannot change the result (:func:`relevant`).
     """
     canonical = json.dumps(_canonical(relevant(cfg)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]

@@ -62,6 +62,7 @@ def identity_file(path: Path) -> dict[str, Any]:
             "seed": int(value["seed"]),
             "choices": {str(key): str(choice) for key, choice in value["choices"].items() if choice is not None},
             "overrides": tuple(str(item) for item in value.get("overrides") or ()),
+            "unchanging": tuple(str(item) for item in value.get("unchanging") or ()),
         }
 
     return named(path, check)

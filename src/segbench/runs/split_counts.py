@@ -1,111 +1,52 @@
-"""The scores file of a run: per image and class true/false positives/negatives, checked, and one score from them.
-
-Of a classification it holds labels instead (:mod:`segbench.runs.split_labels`).
-"""
+"""Segmentations: true and false positives and negatives of every image and class, checked, and the scores of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from segbench.errors import ConfigError
-from segbench.runs.split_labels import SplitLabels, derive_label_score, label_metric, read_labels, same_labels
-from segbench.scores.columns import COLUMN_SCORES, SCORE_COLUMNS
-from segbench.scores.derive import OVERALL_SCORES, SCORES, Convention, class_scores, mean_score
+from segbench.runs.split_scores import About, ConfidentError, Overview, TaskRecord
+from segbench.scores.additive import Additive, mean_over_images, pooled
+from segbench.scores.arithmetic import Floats, mean_present
+from segbench.scores.columns import ColumnScore
+from segbench.scores.convention import Convention
+from segbench.scores.derive import OVERALL_SCORES, SCORES, TermScore, class_scores, mean_score, overall_score, pools
+from segbench.scores.score import Metric, Score
+from segbench.words import decimal
 
 COUNTS = ["tp", "fp", "fn", "tn"]
-# False in every row where class 0 is a class like the others; other files have no such column.
-BACKGROUND = "background"
 COLUMNS = ["split", "id", "group", "height", "width", "class_index", "class_name", *COUNTS]
+CountsT = TypeVar("CountsT", bound="SplitCounts")
+# Those that are printed when a run ends.
+PRINTED = ("dice", "iou", "sensitivity", "specificity", "precision")
 
 
-@dataclass(frozen=True)
-class SplitCounts:
-    """The counts of one split.
-
-    Attributes:
-        task: What such a run does.
-        ids: The N image ids, sorted.
-        groups: The N groups (car, patient, ...) of the images.
-        sizes: The distinct image sizes (height, width), sorted.
-        class_names: The C class names, background first if there is one.
-        counts: int64 (N, C, 4): tp, fp, fn, tn.
-        confusion: int64 (C, C): pixels of all images together, rows the truth, columns the prediction; None where the
-            run did not store it. Of two classes it follows from the counts.
-        columns: Further columns that scores are made of, float64 (N, C) each, NaN for the background and for other
-            classes that are not made of objects (:mod:`segbench.scores.columns`); none for data without objects.
-        background: Whether class 0 is a background; runs that do not say have one.
-    """
-
-    task: ClassVar[str] = "segmentation"
-    ids: tuple[str, ...]
-    groups: tuple[str, ...]
-    sizes: tuple[tuple[int, int], ...]
-    class_names: tuple[str, ...]
-    counts: np.ndarray
-    confusion: np.ndarray | None = None
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
-    background: bool = True
-
-    def has(self, name: str) -> bool:
-        """Say whether a key of ``COLUMN_SCORES`` can be derived."""
-        return all(column in self.columns for column in COLUMN_SCORES[name].columns)
-
-    def scored_classes(self, name: str) -> list[tuple[int, str]]:
-        """Return index and name of the classes that can have a score: all, or of columns those that have values."""
-        classes = list(enumerate(self.class_names))
-        if name not in COLUMN_SCORES:
-            return classes
-        # Background has no objects, and neither has a class that only parts others.
-        stored = [self.columns[column] for column in COLUMN_SCORES[name].columns if column in self.columns]
-        return [(i, label) for i, label in classes[1:] if not any(np.isnan(values[:, i]).all() for values in stored)]
-
-    def values(self, name: str) -> np.ndarray:
-        """Return what a score is made of, (N, C, K): the counts, or the columns it names.
-
-        Args:
-            name: One of ``OVERALL_SCORES``, or a key of ``SCORES`` or ``COLUMN_SCORES``.
-
-        Raises:
-            ConfigError: If the run has not stored these columns.
-        """
-        if name not in COLUMN_SCORES:
-            return self.counts
-        wanted = COLUMN_SCORES[name].columns
-        if missing := [column for column in wanted if column not in self.columns]:
-            raise ConfigError(
-                f"comparison.metric: no {name}, as a run's scores have no column {missing[0]}; only data whose images"
-                " are scored object by object has (glas, cells), and only runs trained since there is this score"
-            )
-        return np.stack([self.columns[column] for column in wanted], axis=-1)
+def read_counts(table: pd.DataFrame, about: About) -> dict[str, SplitCounts]:
+    """Take the rows of a segmentation's scores file apart by split: see :func:`read_as`."""
+    return read_as(SplitCounts, table, about)
 
 
-# What a split of a run was scored by.
-SplitScores = SplitCounts | SplitLabels
+def read_as(kind: type[CountsT], table: pd.DataFrame, about: About) -> dict[str, CountsT]:
+    """Take the rows of a scores file of counts apart by split.
 
-
-def read_counts(path: Path) -> dict[str, SplitCounts] | dict[str, SplitLabels]:
-    """Read ``scores.parquet``.
-
-    Returns:
-        Split name to its counts, or to its labels for a classification; empty for a final model that left no labelled
-        image to score.
+    Args:
+        kind: :class:`SplitCounts`, or what another task makes of it.
+        table: The rows.
+        about: What the file says of itself.
 
     Raises:
-        OSError: If it cannot be read.
         ValueError: If columns are missing, counts are negative or not whole numbers, an image lacks a class or has it
-            twice, the classes of an image do not count the same number of pixels, or the confusion of classes does not
-            add up to the counts, or further columns are negative or not finite; of labels see
-            :func:`segbench.runs.split_labels.read_labels`.
+            twice, the classes of an image do not count the same number of pixels, the confusion of classes does not
+            add up to the counts, or a declared score lacks columns or has them negative or not finite.
     """
-    table = pd.read_parquet(path)
-    if "truth" in table:
-        return read_labels(table)
     missing = [column for column in COLUMNS if column not in table]
+    missing += [column for score in about.scores for column in score.columns if column not in table]
     if missing:
         raise ValueError(f"no column {', '.join(missing)}")
     numbers = table[["height", "width", "class_index", *COUNTS]]
@@ -113,63 +54,163 @@ def read_counts(path: Path) -> dict[str, SplitCounts] | dict[str, SplitLabels]:
         return {}
     if not all(pd.api.types.is_integer_dtype(kind) for kind in numbers.dtypes) or (numbers < 0).to_numpy().any():
         raise ValueError("counts must be whole numbers, 0 or more")
-    return {str(name): _split(str(name), part) for name, part in table.groupby("split", sort=False)}
+    return {str(name): _split(kind, str(name), part, about) for name, part in table.groupby("split", sort=False)}
 
 
-def derive(counts: SplitScores, metric: str, convention: Convention) -> float:
-    """Derive one score from counts.
+def choose_convention(wanted: Convention | None, splits: Sequence[Any]) -> Convention:
+    """Return the convention that is asked for; it tells whether any of the splits has a background."""
+    return (wanted or Convention()).of(not splits or any(split.background for split in splits))
 
-    Args:
-        counts: The counts (or labels) of one split of one run.
-        metric: One of :data:`segbench.scores.derive.OVERALL_SCORES`, a name of :data:`segbench.scores.derive.SCORES` or
-            :data:`segbench.scores.columns.COLUMN_SCORES`, or ``<name>_<class>``; of labels see
-            :func:`segbench.runs.split_labels.derive_label_score`.
-        convention: Reduction over images, background, empty classes.
 
-    Raises:
-        ConfigError: If there is no such metric for these classes.
+SEGMENTATION = TaskRecord(
+    name="segmentation",
+    read=read_counts,
+    convention=choose_convention,
+    scores={**OVERALL_SCORES, **SCORES},
+    metrics=("dice", "iou", "pixel_accuracy"),
+    class_score="dice",
+    bars={"dice": "Dice", "iou": "IoU"},
+)
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """The counts of one split.
+
+    Attributes:
+        ids: The N image ids, sorted.
+        groups: The N groups (car, patient, ...) of the images.
+        sizes: The distinct image sizes (height, width), sorted.
+        class_names: The C class names, background first if there is one.
+        counts: int64 (N,C,4): tp, fp, fn, tn.
+        confusion: int64 (C,C): pixels of all images together, rows the truth, columns the prediction; None where the
+            run did not store it. Of two classes it follows from the counts.
+        columns: Further columns that scores are made of, float64 (N,C) each, NaN for classes that have no such score.
+        background: Whether class 0 is a background.
+        declared: The scores of the further columns.
     """
-    if isinstance(counts, SplitLabels):
-        return derive_label_score(counts, metric)
-    convention = convention.of(counts.background)
-    name, index = scored_class(counts, metric)
-    if index is None:
-        return float(mean_score(counts.values(name), name, convention))
-    return float(class_scores(counts.values(name), name, convention)[index])
+
+    record: ClassVar[TaskRecord] = SEGMENTATION
+    ids: tuple[str, ...]
+    groups: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+    class_names: tuple[str, ...]
+    counts: NDArray[np.int64]
+    confusion: NDArray[np.int64] | None = None
+    columns: Mapping[str, Floats] = field(default_factory=dict)
+    background: bool = True
+    declared: tuple[ColumnScore, ...] = ()
+
+    @cached_property
+    def scores(self) -> Mapping[str, Score]:
+        """Every score that these images have, by name."""
+        return {**self.record.scores, **{score.name: score for score in self.declared}}
+
+    @property
+    def right(self) -> None:
+        """None: an image can be more or less right."""
+
+    def scored_classes(self, score: Score) -> list[str]:
+        """Return the classes that have the score: all, or of further columns those that have values."""
+        if score.name in OVERALL_SCORES:
+            return []
+        if score.name in SCORES:
+            return list(self.class_names)
+        known = ~np.isnan(self._terms(score.name)).any(axis=(0, 2))
+        return [label for label, scored in zip(self.class_names, known, strict=True) if scored]
+
+    @property
+    def shown_scores(self) -> tuple[str, ...]:
+        """The usual scores, the benchmark's for data without a background, and all that are declared."""
+        benchmark = [] if self.background else [name for name in ("miou",) if name in self.scores]
+        return (*self.record.metrics, *benchmark, *(score.name for score in self.declared))
+
+    @property
+    def shown_classes(self) -> tuple[str, ...]:
+        """All classes but a background."""
+        return self.class_names[int(self.background) :]
+
+    def additive(self, metric: Metric, convention: Convention) -> Additive:
+        """Return what adds up over images, and the score of such sums.
+
+        Args:
+            metric: One of these scores, of a class or not.
+            convention: Reduction over images, background, empty classes.
+        """
+        name, convention = metric.score.name, convention.of(self.background)
+        if name in OVERALL_SCORES:
+            if pools(name, convention):
+                return Additive(self.counts, lambda sums: overall_score(sums, name, convention))
+            return mean_over_images(overall_score(self.counts, name, convention)[:, None])
+        score, terms = self._of_classes(name), self._scored_terms(metric, convention)
+        if pools(name, convention):
+            return pooled(terms, lambda sums: score.filled(sums, convention))
+        return mean_over_images(score.filled(terms, convention))
+
+    def image_scores(self, metric: Metric, convention: Convention) -> Floats:
+        """Return the score of every image, float64 (N,), the mean over its classes; NaN where it has none."""
+        name, convention = metric.score.name, convention.of(self.background)
+        if name in OVERALL_SCORES:
+            return overall_score(self.counts, name, convention)
+        scores = self._of_classes(name).filled(self._scored_terms(metric, convention), convention)
+        return np.asarray(mean_present(scores, axis=1))
+
+    def same_images(self, other: Any) -> bool:
+        """Whether another run was scored on images of the same names and classes."""
+        return isinstance(other, SplitCounts) and (self.ids, self.class_names) == (other.ids, other.class_names)
+
+    def same(self, other: Any) -> bool:
+        """Whether another run has equal counts."""
+        return isinstance(other, SplitCounts) and np.array_equal(self.counts, other.counts)
+
+    def confident_errors(self, most: int) -> list[ConfidentError]:
+        """Return nothing: no image is wrong as a whole."""
+        return []
+
+    def overview(self) -> Overview:
+        """Return the scores of the classes and what all of them have together."""
+        convention = Convention().of(self.background)
+        per_class = {name: class_scores(self.counts, name, convention) for name in PRINTED}
+        classes = [
+            (label, tuple(decimal(per_class[name][index]) for name in PRINTED))
+            for index, label in enumerate(self.class_names)
+            if index >= convention.first
+        ]
+        together = {"pixel_accuracy": "pixel accuracy"} | ({} if self.background else {"miou": "pooled mIoU"})
+        named = [
+            f"{title} {decimal(mean_score(self.counts, name, convention))}"
+            for name, title in together.items()
+            if name in self.scores
+        ]
+        further = [
+            f"{score.title} {decimal(mean_score(self._terms(score.name), score, convention))} {score.unit}".rstrip()
+            for score in self.declared
+        ]
+        sizes = sorted(f"{width}x{height}" for height, width in self.sizes)
+        size = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} for one,"
+        lines = [", ".join(further)] if further else []
+        lines.append("; ".join([*named, convention.describe(), f"at {size} pixels"]))
+        means = tuple(decimal(mean_score(self.counts, name, convention)) for name in PRINTED)
+        return Overview(PRINTED, tuple(classes), means, tuple(lines))
+
+    def _of_classes(self, name: str) -> TermScore:
+        """Return a score that classes have."""
+        return next((score for score in self.declared if score.name == name), None) or SCORES[name]
+
+    def _terms(self, name: str) -> NDArray[Any]:
+        """Return what a score of classes is made of, (N,C,K): the counts, or its columns."""
+        columns = next((score.columns for score in self.declared if score.name == name), None)
+        return self.counts if columns is None else np.stack([self.columns[column] for column in columns], axis=-1)
+
+    def _scored_terms(self, metric: Metric, convention: Convention) -> NDArray[Any]:
+        """Return the terms of the class, or of those that enter the mean over classes."""
+        terms = self._terms(metric.score.name)
+        if metric.label is None:
+            return terms[:, convention.first :]
+        return terms[:, [self.class_names.index(metric.label)]]
 
 
-def scored_class(counts: SplitScores, metric: str) -> tuple[str, int | None]:
-    """Return a metric's name in ``SCORES`` or ``COLUMN_SCORES`` and the class it is of; None for their mean.
-
-    One of ``OVERALL_SCORES`` is of no class either.
-
-    Of labels see :func:`segbench.runs.split_labels.label_metric`.
-
-    Raises:
-        ConfigError: If there is no such metric for these classes.
-    """
-    if isinstance(counts, SplitLabels):
-        return label_metric(counts, metric)
-    names = (*SCORES, *COLUMN_SCORES)
-    if metric in names or metric in OVERALL_SCORES:
-        return metric, None
-    for name in names:
-        for index, label in counts.scored_classes(name):
-            if metric in (f"{name}_{label}", f"{name}_{label.replace(' ', '_')}"):
-                return name, index
-    raise ConfigError(
-        f"comparison.metric: no score {metric!r}; there are {', '.join((*OVERALL_SCORES, *names))}, <score>_<class>"
-    )
-
-
-def same_scores(first: SplitScores, second: SplitScores) -> bool:
-    """Whether two runs have equal counts, or equal labels."""
-    if isinstance(first, SplitLabels) or isinstance(second, SplitLabels):
-        return isinstance(first, SplitLabels) and isinstance(second, SplitLabels) and same_labels(first, second)
-    return np.array_equal(first.counts, second.counts)
-
-
-def _split(name: str, table: pd.DataFrame) -> SplitCounts:
+def _split(kind: type[CountsT], name: str, table: pd.DataFrame, about: About) -> CountsT:
     table = table.astype({"id": str, "group": str, "class_name": str}).sort_values(["id", "class_index"])
     classes = table.drop_duplicates("class_index").sort_values("class_index")
     indices, ids = classes["class_index"].to_numpy(), table["id"].drop_duplicates()
@@ -182,33 +223,36 @@ def _split(name: str, table: pd.DataFrame) -> SplitCounts:
         raise ValueError(f"{name}: the classes of an image count different numbers of pixels")
     images = table.drop_duplicates("id")
     sizes = sorted({(int(height), int(width)) for height, width in images[["height", "width"]].to_numpy()})
-    names = tuple(classes["class_name"])
-    confusion = _confusion(name, table, indices, counts)
-    columns = _columns(name, table, len(indices))
-    background = bool(table[BACKGROUND].all()) if BACKGROUND in table else True
-    groups = tuple(images["group"])
-    return SplitCounts(tuple(ids), groups, tuple(sizes), names, counts, confusion, columns, background)
+    names, groups = tuple(classes["class_name"]), tuple(images["group"])
+    columns, declared = _further(name, table, len(indices), about.scores)
+    confusion = _confusion(name, table, indices, counts) if kind.record.exclusive else None
+    return kind(tuple(ids), groups, tuple(sizes), names, counts, confusion, columns, about.background, declared)
 
 
-def _columns(name: str, table: pd.DataFrame, classes: int) -> dict[str, np.ndarray]:
-    """Return the further columns that a run has stored, (N, C) each."""
-    found = {
-        column: table[column].to_numpy(np.float64).reshape(-1, classes) for column in SCORE_COLUMNS if column in table
-    }
-    # Classes without objects have no value in any column.
-    without = np.array([all(np.isnan(values[:, i]).all() for values in found.values()) for i in range(classes)])
-    # A split that was not scored by objects, of whole volumes say, stands in a table with one that was.
-    if without.all():
-        return {}
-    for column, values in found.items():
-        scored = values[:, 1:][:, ~without[1:]]
-        if not np.isfinite(scored).all() or (scored < 0).any():
-            raise ValueError(f"{name}: {column} must be finite numbers, 0 or more")
-    return found
+def _further(
+    name: str, table: pd.DataFrame, classes: int, scores: Sequence[ColumnScore]
+) -> tuple[dict[str, Floats], tuple[ColumnScore, ...]]:
+    """Return the further columns of a split, (N,C) each, and the scores of them that it has."""
+    columns: dict[str, Floats] = {}
+    declared = []
+    for score in scores:
+        own = {column: table[column].to_numpy(np.float64).reshape(-1, classes) for column in score.columns}
+        terms = np.stack(list(own.values()), axis=-1)
+        # A class without the score has no value in any of its columns; a split without it, of volumes say, no class.
+        scored = ~np.isnan(terms).all(axis=(0, 2))
+        for column, values in own.items():
+            if not np.isfinite(values[:, scored]).all() or (values[:, scored] < 0).any():
+                raise ValueError(f"{name}: {column} must be finite numbers, 0 or more")
+        if scored.any():
+            columns |= own
+            declared.append(score)
+    return columns, tuple(declared)
 
 
-def _confusion(name: str, table: pd.DataFrame, indices: np.ndarray, counts: np.ndarray) -> np.ndarray | None:
-    """Return which class was taken for which (C, C), summed over the images, if it is known."""
+def _confusion(
+    name: str, table: pd.DataFrame, indices: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    """Return which class was taken for which (C,C), summed over the images, if it is known."""
     tp, fp, fn, _ = np.moveaxis(counts, 2, 0)
     if len(indices) == 2:
         return np.stack([[tp[:, 0], fn[:, 0]], [fn[:, 1], tp[:, 1]]]).sum(axis=2)
@@ -220,4 +264,5 @@ def _confusion(name: str, table: pd.DataFrame, indices: np.ndarray, counts: np.n
     rows, sums = matrices.sum(axis=2), matrices.sum(axis=1)
     if (diagonal != tp).any() or (rows != tp + fn).any() or (sums != tp + fp).any():
         raise ValueError(f"{name}: the confusion of classes does not add up to the counts")
-    return matrices.sum(axis=0)
+    total: NDArray[np.int64] = matrices.sum(axis=0)
+    return total

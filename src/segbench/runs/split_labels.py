@@ -1,56 +1,37 @@
-"""The labels file of a classification run: truth and prediction of each image, checked, and one score from them."""
+"""Classifications: truth and prediction of each image, checked, and the scores of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from segbench.errors import ConfigError
-from segbench.scores.derive import mean_present
-from segbench.scores.labels import ACCURACY, CLASS_SCORES, confusion_counts, label_confusion
+from segbench.runs.split_scores import About, ConfidentError, Overview, TaskRecord, derive
+from segbench.scores.additive import Additive, mean_over_images, pooled
+from segbench.scores.arithmetic import Floats
+from segbench.scores.convention import Convention
+from segbench.scores.labels import (
+    ACCURACY,
+    CLASS_SCORES,
+    LABEL_CONVENTION,
+    confident_mistakes,
+    label_confusion,
+    label_counts,
+)
+from segbench.scores.score import Metric, Score
+from segbench.words import decimal
 
 COLUMNS = ["split", "id", "group", "truth", "prediction", "probability"]
 
 
-@dataclass(frozen=True)
-class SplitLabels:
-    """What a classifier made of the images of one split.
-
-    Attributes:
-        task: What such a run does.
-        ids: The N image ids, sorted.
-        groups: The N groups (writer, patient, ...) of the images.
-        class_names: The C class names.
-        truth: Class indices, integers (N,).
-        prediction: Class indices, integers (N,).
-        probability: float32 (N,), of the prediction.
-    """
-
-    task: ClassVar[str] = "classification"
-    ids: tuple[str, ...]
-    groups: tuple[str, ...]
-    class_names: tuple[str, ...]
-    truth: np.ndarray
-    prediction: np.ndarray
-    probability: np.ndarray
-
-    @cached_property
-    def confusion(self) -> np.ndarray:
-        """Which class was taken for which in how many images, int64 (C,C): rows the truth."""
-        return label_confusion(self.truth, self.prediction, len(self.class_names))
-
-    @property
-    def right(self) -> np.ndarray:
-        """Which images were named right, bool (N,)."""
-        return self.truth == self.prediction
-
-
-def read_labels(table: pd.DataFrame) -> dict[str, SplitLabels]:
-    """Take the rows of a classification's ``scores.parquet`` apart by split.
+def read_labels(table: pd.DataFrame, about: About) -> dict[str, SplitLabels]:
+    """Take the rows of a classification's scores file apart by split.
 
     Raises:
         ValueError: If columns are missing, an image has two rows, truth and prediction do not name the same classes,
@@ -76,45 +57,141 @@ def read_labels(table: pd.DataFrame) -> dict[str, SplitLabels]:
     return {str(name): _split(str(name), part) for name, part in table.groupby("split", sort=False)}
 
 
-def derive_label_score(labels: SplitLabels, metric: str) -> float:
-    """Derive one score of a set of images; of classes neither there nor predicted there is none.
-
-    Args:
-        labels: The labels of one split of one run.
-        metric: ``accuracy``, a name of :data:`segbench.scores.labels.CLASS_SCORES` (mean over classes), or
-            ``<name>_<class>``.
+def only_convention(wanted: Convention | None, splits: Sequence[Any]) -> Convention:
+    """Return the one convention of labels.
 
     Raises:
-        ConfigError: If there is no such metric for these classes.
+        ConfigError: If another is asked for.
     """
-    name, index = label_metric(labels, metric)
-    if name == ACCURACY:
-        return float(labels.right.mean())
-    values = CLASS_SCORES[name](confusion_counts(labels.confusion))
-    return float(mean_present(values, axis=0) if index is None else values[index])
+    if wanted not in (None, Convention(), LABEL_CONVENTION):
+        raise ConfigError(
+            "--reduction, --background and --empty are for segmentations and these are classifications; leave them out"
+        )
+    return LABEL_CONVENTION
 
 
-def label_metric(labels: SplitLabels, metric: str) -> tuple[str, int | None]:
-    """Return a metric's name and the class it is of; None for accuracy and for the mean over classes.
+CLASSIFICATION = TaskRecord(
+    name="classification",
+    read=read_labels,
+    convention=only_convention,
+    scores={ACCURACY.name: ACCURACY, **CLASS_SCORES},
+    metrics=(ACCURACY.name, "f1"),
+    class_score="f1",
+    counted="images",
+    masks=False,
+    many_classes=True,
+    shortfalls={
+        "sensitivity": "missed (share of the class's images)",
+        "precision": "false (share of the images named so)",
+    },
+    tie="images that both name alike count half",
+)
 
-    Raises:
-        ConfigError: If there is no such metric for these classes.
+
+@dataclass(frozen=True)
+class SplitLabels:
+    """What a classifier made of the images of one split.
+
+    Attributes:
+        ids: The N image ids, sorted.
+        groups: The N groups (writer, patient, ...) of the images.
+        class_names: The C class names.
+        truth: Class indices, integers (N,).
+        prediction: Class indices, integers (N,).
+        probability: float32 (N,), of the prediction.
     """
-    if metric == ACCURACY or metric in CLASS_SCORES:
-        return metric, None
-    for name in CLASS_SCORES:
-        for index, label in enumerate(labels.class_names):
-            if metric in (f"{name}_{label}", f"{name}_{label.replace(' ', '_')}"):
-                return name, index
-    raise ConfigError(
-        f"comparison.metric: no score {metric!r} of a classification; there are {ACCURACY}, {', '.join(CLASS_SCORES)},"
-        " <score>_<class> (not of accuracy)"
-    )
 
+    record: ClassVar[TaskRecord] = CLASSIFICATION
+    sizes: ClassVar[tuple[tuple[int, int], ...]] = ()
+    scores: ClassVar[Mapping[str, Score]] = CLASSIFICATION.scores
+    ids: tuple[str, ...]
+    groups: tuple[str, ...]
+    class_names: tuple[str, ...]
+    truth: NDArray[Any]
+    prediction: NDArray[Any]
+    probability: NDArray[np.float32]
 
-def same_labels(first: SplitLabels, second: SplitLabels) -> bool:
-    """Whether two runs named the same images alike."""
-    return first.ids == second.ids and bool(np.array_equal(first.prediction, second.prediction))
+    @cached_property
+    def confusion(self) -> NDArray[np.int64]:
+        """Which class was taken for which in how many images, int64 (C,C): rows the truth."""
+        return label_confusion(self.truth, self.prediction, len(self.class_names))
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which images are classified correctly, bool (N,)."""
+        right: NDArray[np.bool_] = self.truth == self.prediction
+        return right
+
+    def scored_classes(self, score: Score) -> tuple[str, ...]:
+        """Return all classes; accuracy has none of its own."""
+        return self.class_names if score.name in CLASS_SCORES else ()
+
+    @property
+    def shown_scores(self) -> tuple[str, ...]:
+        """The usual scores."""
+        return self.record.metrics
+
+    @property
+    def shown_classes(self) -> tuple[str, ...]:
+        """All classes."""
+        return self.class_names
+
+    def additive(self, metric: Metric, convention: Convention) -> Additive:
+        """Return what adds up over images, whether each is right or its counts, and the score of such sums.
+
+        Of classes neither there nor predicted there is none.
+        """
+        if metric.score.name == ACCURACY.name:
+            return mean_over_images(self.right[:, None].astype(np.float64))
+        counts = label_counts(self.truth, self.prediction, len(self.class_names))
+        chosen = counts if metric.label is None else counts[:, [self.class_names.index(metric.label)]]
+        return pooled(chosen, CLASS_SCORES[metric.score.name])
+
+    def image_scores(self, metric: Metric, convention: Convention) -> Floats:
+        """Return whether each image is right, 1 or 0, whatever the metric."""
+        return self.right.astype(np.float64)
+
+    def same_images(self, other: Any) -> bool:
+        """Whether another run was scored on images of the same names, classes and truth."""
+        return (
+            isinstance(other, SplitLabels)
+            and (self.ids, self.class_names) == (other.ids, other.class_names)
+            and np.array_equal(self.truth, other.truth)
+        )
+
+    def same(self, other: Any) -> bool:
+        """Whether another run classified images of the same names alike."""
+        return (
+            isinstance(other, SplitLabels)
+            and self.ids == other.ids
+            and np.array_equal(self.prediction, other.prediction)
+        )
+
+    def confident_errors(self, most: int) -> list[ConfidentError]:
+        """Return the images that are classified wrongly, the most confident first, at most so many."""
+        chosen = confident_mistakes(self.truth, self.prediction, self.probability, most).tolist()
+        names = self.class_names
+        return [
+            ConfidentError(i, names[self.truth[i]], names[self.prediction[i]], float(self.probability[i]))
+            for i in chosen
+        ]
+
+    def overview(self) -> Overview:
+        """Return the scores of the classes, the accuracy, and which class is never predicted."""
+        there, named = self.confusion.sum(axis=1), self.confusion.sum(axis=0)
+
+        def cells(suffix: str) -> tuple[str, ...]:
+            return tuple(decimal(derive(self, f"{name}{suffix}", LABEL_CONVENTION)) for name in CLASS_SCORES)
+
+        classes = [(label, (str(there[index]), *cells(f"_{label}"))) for index, label in enumerate(self.class_names)]
+        right, images = int(self.right.sum()), len(self.ids)
+        lines = [
+            f"accuracy {decimal(right / images)} ({right} of {images} images right); {LABEL_CONVENTION.describe()}"
+        ]
+        if never := [label for label, count in zip(self.class_names, named, strict=True) if not count]:
+            lines.append(f"no image was taken for {', '.join(never)}: other seeds may do better")
+        titles = tuple(score.title for score in CLASS_SCORES.values())
+        return Overview(("images", *titles), tuple(classes), ("", *cells("")), tuple(lines))
 
 
 def _split(name: str, table: pd.DataFrame) -> SplitLabels:

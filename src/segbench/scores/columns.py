@@ -8,14 +8,22 @@ compares them needs nothing else, and runs no code to do so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from segbench.scores.arithmetic import Floats, mean_present, ratio
+from segbench.scores.convention import Convention, fill_empty
+
+# What a declaration may say; it may come from anywhere, and ends in tables, file names of columns and figures.
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+LONGEST_TITLE, LONGEST_UNIT, LONGEST_RULE = 80, 16, 300
+MOST_RATIOS, MOST_COLUMNS = 8, 32
 
 
 @dataclass(frozen=True)
@@ -23,12 +31,26 @@ class Ratio:
     """A quotient of two sums of columns, each column with a factor.
 
     Attributes:
-        numerator: Column to factor.
-        denominator: Column to factor.
+        numerator: Column to factor, at least one; factors are finite.
+        denominator: The same; factors are above 0.
+
+    Raises:
+        ValueError: Where it is not so.
     """
 
     numerator: Mapping[str, float]
     denominator: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        for part in (self.numerator, self.denominator):
+            if not part or not all(_NAME.fullmatch(column) for column in part):
+                raise ValueError(
+                    f"a ratio of {', '.join(map(repr, part))[:80] or 'nothing'}: a column is a word in a-z, 0-9, _"
+                )
+            if not all(math.isfinite(factor) for factor in part.values()):
+                raise ValueError("a factor of a column is not a finite number")
+        if min(self.denominator.values()) <= 0:
+            raise ValueError("a factor of a denominator is not above 0")
 
 
 @dataclass(frozen=True)
@@ -37,13 +59,16 @@ class ColumnScore:
 
     Attributes:
         name: What configurations and tables call it, ``object_f1`` say.
-        title: What figures call it, ``object F1`` say.
+        title: What figures call it, ``object F1`` say; without its unit, which is written beside.
         ratios: What it is the mean of. Of a ratio whose denominator is 0 nothing is known: an arithmetic mean leaves it
-            out, a harmonic one is then unknown too. Without any the score is NaN: there is nothing to score.
+            out, a harmonic one is then unknown too. Where all are unknown the score is NaN: there is nothing to score.
         mean: ``arithmetic``, or ``harmonic``, as the F1 score is of precision and recall; of one ratio both are it.
         lower_is_better: Whether it is a distance, 0 at best and without an upper end, rather than a share of 0 to 1.
         unit: Of a distance.
         empty: What a class that only truth or only prediction has scores, as a note to the convention.
+
+    Raises:
+        ValueError: If it is not so, or longer than what tables and figures can hold.
     """
 
     name: str
@@ -54,10 +79,23 @@ class ColumnScore:
     unit: str = ""
     empty: str = ""
 
+    def __post_init__(self) -> None:
+        if self.mean not in ("arithmetic", "harmonic"):
+            raise ValueError(f"{self.name[:80]!r}: its mean is arithmetic or harmonic, not {self.mean[:80]!r}")
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"a score named {self.name[:80]!r}: a name is a word in a-z, 0-9, _")
+        texts = ((self.title, LONGEST_TITLE), (self.unit, LONGEST_UNIT), (self.empty, LONGEST_RULE))
+        if not self.title or not all(len(text) <= longest and text.isprintable() for text, longest in texts):
+            raise ValueError(f"{self.name}: title, unit and empty must be one printable line, and short")
+        if not 1 <= len(self.ratios) <= MOST_RATIOS or len(self.columns) > MOST_COLUMNS:
+            raise ValueError(
+                f"{self.name}: must be made of 1 to {MOST_RATIOS} ratios of at most {MOST_COLUMNS} columns"
+            )
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the K columns that it is made of, each once."""
-        parts = [part for ratio in self.ratios for part in (ratio.numerator, ratio.denominator)]
+        parts = [part for quotient in self.ratios for part in (quotient.numerator, quotient.denominator)]
         return tuple(dict.fromkeys(column for part in parts for column in part))
 
     @property
@@ -67,24 +105,31 @@ class ColumnScore:
 
     def score(self, terms: Floats) -> Floats:
         """Return the score (...) from the columns (...,K), in their order; NaN where there is nothing to score."""
-        values = np.stack([self._ratio(terms, ratio) for ratio in self.ratios], axis=-1)
+        values = np.stack([self._ratio(terms, part) for part in self.ratios], axis=-1)
         if self.mean == "harmonic":
             # The harmonic mean with a 0 is 0.
             with np.errstate(divide="ignore"):
                 return values.shape[-1] / (1 / values).sum(axis=-1)
-        known = ~np.isnan(values)
-        return _quotient(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
+        return np.asarray(mean_present(values, axis=-1))
 
-    def _ratio(self, terms: Floats, ratio: Ratio) -> Floats:
-        return _quotient(self._sum(terms, ratio.numerator), self._sum(terms, ratio.denominator))
+    def filled(self, terms: NDArray[Any], convention: Convention) -> Floats:
+        """Return the score (...) of columns (...,K), with what the convention says of nothing to score.
+
+        A class that is not scored (NaN in any column) is not one that has nothing to score: it stays without a score.
+        """
+        found = self.score(terms)
+        if not self.lower_is_better:
+            filled = fill_empty(found, convention)
+        else:
+            # Of a distance 0 is the best and nothing the worst: what is to be worth nothing is left out.
+            filled = found if convention.empty == "zero" else fill_empty(found, convention, 0.0)
+        return np.where(np.isnan(terms).any(axis=-1), np.nan, filled)
+
+    def _ratio(self, terms: Floats, part: Ratio) -> Floats:
+        return ratio(self._sum(terms, part.numerator), self._sum(terms, part.denominator))
 
     def _sum(self, terms: Floats, part: Mapping[str, float]) -> Floats:
         return terms @ np.array([part.get(column, 0.0) for column in self.columns])
-
-
-def _quotient(numerator: Floats, denominator: Any) -> Floats:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(denominator > 0, numerator / denominator, np.nan)
 
 
 @dataclass(frozen=True)
@@ -128,48 +173,6 @@ class ScoreColumns(Protocol):
         """Return the value of every column of the declared scores for one class of an image."""
 
 
-_AREAS = ("object_area_truth", "object_area_predicted")
-
-
-def _both_sides(name: str) -> tuple[Ratio, ...]:
-    """Return the area-weighted means over truth and over predicted objects."""
-    return tuple(
-        Ratio({f"object_{name}_{side}": 1}, {area: 1})
-        for side, area in zip(("truth", "predicted"), _AREAS, strict=True)
-    )
-
-
-COLUMN_SCORES: dict[str, ColumnScore] = {
-    score.name: score
-    for score in (
-        ColumnScore(
-            "object_f1",
-            "object F1",
-            (Ratio({"object_tp": 2}, {"object_tp": 2, "object_fp": 1, "object_fn": 1}),),
-        ),
-        ColumnScore("object_dice", "object Dice", _both_sides("dice")),
-        ColumnScore(
-            "object_hausdorff",
-            "object Hausdorff distance in px",
-            _both_sides("hausdorff"),
-            lower_is_better=True,
-            unit="px",
-        ),
-        ColumnScore("seg", "SEG", (Ratio({"seg_sum": 1}, {"seg_cells": 1}),)),
-    )
-}
-# Every column, each once.
-SCORE_COLUMNS = tuple(dict.fromkeys(column for score in COLUMN_SCORES.values() for column in score.columns))
-
-
-def largest(metric: str) -> float:
-    """Return the most that a metric can be: 1 for a share, infinity for a distance."""
-    return np.inf if lower_is_better(metric) else 1.0
-
-
-def lower_is_better(metric: str) -> bool:
-    """Say whether of two values of a metric, a score's name or ``<score>_<class>``, the lower one is better."""
-    return any(
-        score.lower_is_better and (metric == name or metric.startswith(f"{name}_"))
-        for name, score in COLUMN_SCORES.items()
-    )
+def with_columns(scores: Iterable[ColumnScore], columns: Container[str]) -> tuple[ColumnScore, ...]:
+    """Return the scores of which all columns are there."""
+    return tuple(score for score in scores if all(column in columns for column in score.columns))

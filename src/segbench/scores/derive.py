@@ -2,85 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, get_args, get_type_hints
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.errors import ConfigError
-from segbench.scores.columns import COLUMN_SCORES
-from segbench.suggest import nearest
+from segbench.scores.arithmetic import Floats, mean_present, ratio
+from segbench.scores.convention import Convention, fill_empty
+from segbench.scores.score import Score, Share
 
-Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-# What holds for the benchmark's score whatever the convention.
-_MIOU = "mIoU: counts pooled over all images, a class empty in truth and prediction left out"
 
 
-@dataclass(frozen=True)
-class Convention:
-    """How counts become one number; printed with every table.
+class TermScore(Score, Protocol):
+    """A score that each class has, from terms that add up over images: counts of pixels, or further columns."""
 
-    Attributes:
-        reduction: ``per_image``: score of each image, then the mean over images. ``pooled``: counts added over
-            all images, then one score.
-        background: Whether class 0 enters the mean over classes.
-        empty: What a class is worth in an image where the score's denominator is 0, which for Dice and IoU means
-            that it is neither there nor predicted: left out (``nan``), 1 or 0.
-        has_background: Whether the data has a background at all (:meth:`of`); where class 0 is one like the others, it
-            enters every mean.
-
-    Raises:
-        ConfigError: For a choice that there is not, which would else be taken for another.
-    """
-
-    reduction: Literal["per_image", "pooled"] = "per_image"
-    background: bool = False
-    empty: Literal["nan", "one", "zero"] = "nan"
-    has_background: bool = True
-
-    def __post_init__(self) -> None:
-        for name in ("reduction", "empty"):
-            value, choices = getattr(self, name), get_args(get_type_hints(Convention)[name])
-            if value not in choices:
-                raise ConfigError(f"Convention({name}={value!r}): no such choice{nearest(str(value), choices)}")
-
-    def of(self, has_background: bool) -> Self:
-        """Return the same convention for data that has a background as class 0, or has none."""
-        return self if has_background == self.has_background else replace(self, has_background=has_background)
-
-    @property
-    def first(self) -> int:
-        """The first class that enters the mean over classes."""
-        return 0 if self.background or not self.has_background else 1
-
-    def describe(self, scores: Collection[str] = ()) -> str:
-        """Return the convention in words.
-
-        Args:
-            scores: Names of the scores that it stands beside: one that it does not hold for is told apart.
-        """
-        reduction = "mean over images" if self.reduction == "per_image" else "counts pooled over images"
-        classes = f"classes {'with' if self.background else 'without'} background"
-        classes = classes if self.has_background else "all classes (there is no background)"
-        words = {"nan": "left out", "one": "scored 1 (a distance: 0)", "zero": "scored 0 (a distance: not at all)"}
-        return (
-            f"{reduction}, then over {classes}; "
-            f"a class empty in truth and prediction is {words[self.empty]}; label 255 counts nowhere"
-        ) + ("" if "miou" not in scores or self._is_benchmark else f"; {_MIOU}")
-
-    @property
-    def _is_benchmark(self) -> bool:
-        """Whether what the convention says of pooling and of empty classes holds for ``miou`` too."""
-        return self.reduction == "pooled" and self.empty == "nan"
-
-
-def ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
-    """Return numerator / denominator, float64 (...); NaN, without a warning, where the denominator is 0."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(denominator > 0, numerator / denominator, np.nan)
+    def filled(self, terms: NDArray[Any], convention: Convention) -> Floats:
+        """Return the score of terms, (...,K) to (...), with what the convention says of nothing to score."""
 
 
 def _split(counts: Counts) -> tuple[Counts, Counts, Counts, Counts]:
@@ -123,39 +63,46 @@ def accuracy(counts: Counts) -> Floats:
     return ratio(tp + tn, tp + fp + fn + tn)
 
 
-SCORES: dict[str, Callable[[Counts], Floats]] = {
-    function.__name__: function for function in (dice, iou, sensitivity, specificity, precision, accuracy)
+@dataclass(frozen=True)
+class CountScore(Share):
+    """A share that follows from a class's counts.
+
+    Attributes:
+        of: Counts (...,4) to scores (...); NaN where there is nothing to score.
+    """
+
+    of: Callable[[Counts], Floats]
+
+    def __call__(self, counts: Counts) -> Floats:
+        """Return the score (...) of counts (...,4); NaN where there is nothing to score."""
+        return self.of(counts)
+
+    def filled(self, terms: NDArray[Any], convention: Convention) -> Floats:
+        """Return the same, with what the convention says of nothing to score."""
+        return fill_empty(self.of(terms), convention)
+
+
+SCORES: dict[str, CountScore] = {
+    score.name: score
+    for score in (
+        CountScore("dice", "Dice", dice),
+        CountScore("iou", "IoU", iou),
+        CountScore("sensitivity", "sensitivity", sensitivity),
+        CountScore("specificity", "specificity", specificity),
+        CountScore("precision", "precision", precision),
+        CountScore("accuracy", "accuracy", accuracy),
+    )
 }
 MICRO = "micro_"
 # Of all classes together: no class has one of its own.
-OVERALL_SCORES = ("pixel_accuracy", "miou", *(f"{MICRO}{name}" for name in SCORES))
-
-
-def score_values(values: Any, name: str, convention: Convention) -> Floats:
-    """Return one score of counts or columns, (...,K) to (...), with what the convention says of nothing to score.
-
-    Args:
-        values: Counts (...,4) for a key of :data:`SCORES`, or the columns of a key of
-            :data:`segbench.scores.columns.COLUMN_SCORES`, in their order.
-        name: The key.
-        convention: How.
-    """
-    if name in SCORES:
-        return fill_empty(SCORES[name](values), convention)
-    score = COLUMN_SCORES[name]
-    found = score.score(values)
-    if score.lower_is_better:
-        # Of a distance 0 is the best and nothing the worst: what is to be worth nothing is left out.
-        filled = found if convention.empty == "zero" else fill_empty(found, convention, 0.0)
-    else:
-        filled = fill_empty(found, convention)
-    # A class that is not made of objects is not one that has none: it stays without a score.
-    return np.where(np.isnan(values).any(axis=-1), np.nan, filled)
-
-
-def first_class(name: str, convention: Convention) -> int:
-    """Return the first class of the mean over classes; background has no further columns, as it has no objects."""
-    return 1 if name in COLUMN_SCORES else convention.first
+OVERALL_SCORES: dict[str, Share] = {
+    score.name: score
+    for score in (
+        Share("pixel_accuracy", "pixel accuracy"),
+        Share("miou", "mIoU"),
+        *(Share(f"{MICRO}{name}", f"micro {score.title}") for name, score in SCORES.items()),
+    )
+}
 
 
 def pixel_accuracy(counts: Counts) -> Floats:
@@ -191,70 +138,55 @@ def pools(name: str, convention: Convention) -> bool:
     return convention.reduction == "pooled" or name == "miou"
 
 
-def class_scores(counts: NDArray[Any], name: str, convention: Convention | None = None) -> Floats:
+def class_scores(counts: NDArray[Any], score: str | TermScore, convention: Convention | None = None) -> Floats:
     """Return the score of each class over a set of images.
 
     Args:
-        counts: int64 (N,C,4), or for a score of further columns those, float64 (N,C,K).
-        name: A key of :data:`SCORES` or of :data:`segbench.scores.columns.COLUMN_SCORES`.
+        counts: int64 (N,C,4), or the terms of another score, float64 (N,C,K).
+        score: A key of :data:`SCORES`, or the score itself.
         convention: How; its ``background`` plays no role here.
 
     Returns:
         float64 (C,); NaN for a class that no image scores.
     """
-    convention = convention or Convention()
+    convention, found = convention or Convention(), _score(score)
     if convention.reduction == "pooled":
-        return score_values(counts.sum(axis=0), name, convention)
-    return mean_present(score_values(counts, name, convention), axis=0)
+        return found.filled(counts.sum(axis=0), convention)
+    return mean_present(found.filled(counts, convention), axis=0)
 
 
-def image_scores(counts: NDArray[Any], name: str, convention: Convention | None = None) -> Floats:
+def image_scores(counts: NDArray[Any], score: str | TermScore, convention: Convention | None = None) -> Floats:
     """Return the score of each image, the mean over its classes.
 
     Args:
         counts: As for :func:`class_scores`.
-        name: As for :func:`class_scores`, or one of :data:`OVERALL_SCORES`.
+        score: As for :func:`class_scores`, or a key of :data:`OVERALL_SCORES`.
         convention: How.
 
     Returns:
         float64 (N,); NaN for an image without any class to score.
     """
     convention = convention or Convention()
-    if name in OVERALL_SCORES:
-        return overall_score(counts, name, convention)
-    return mean_present(score_values(counts[:, first_class(name, convention) :], name, convention), axis=1)
+    if isinstance(score, str) and score in OVERALL_SCORES:
+        return overall_score(counts, score, convention)
+    return mean_present(_score(score).filled(counts[:, convention.first :], convention), axis=1)
 
 
-def mean_score(counts: NDArray[Any], name: str, convention: Convention | None = None) -> float:
+def mean_score(counts: NDArray[Any], score: str | TermScore, convention: Convention | None = None) -> float:
     """Return one number for a set of images: the mean over classes of :func:`class_scores`.
 
     Args:
         counts: As for :func:`class_scores`.
-        name: As for :func:`class_scores`, or one of :data:`OVERALL_SCORES` (which have no classes).
+        score: As for :func:`class_scores`, or a key of :data:`OVERALL_SCORES` (which have no classes).
         convention: How.
     """
     convention = convention or Convention()
-    if name in OVERALL_SCORES:
-        if pools(name, convention):
-            return float(overall_score(counts.sum(axis=0), name, convention))
-        return float(mean_present(overall_score(counts, name, convention), axis=0))
-    return float(mean_present(class_scores(counts, name, convention)[first_class(name, convention) :], axis=0))
+    if isinstance(score, str) and score in OVERALL_SCORES:
+        if pools(score, convention):
+            return float(overall_score(counts.sum(axis=0), score, convention))
+        return float(mean_present(overall_score(counts, score, convention), axis=0))
+    return float(mean_present(class_scores(counts, score, convention)[convention.first :], axis=0))
 
 
-def fill_empty(values: Floats, convention: Convention, best: float = 1.0) -> Floats:
-    """Return scores (...) with what the convention says a class is worth where there is nothing to score (NaN).
-
-    Args:
-        values: The scores.
-        convention: How.
-        best: What ``empty: one`` stands for: the value of a perfect prediction.
-    """
-    if convention.empty == "nan":
-        return values
-    return np.where(np.isnan(values), best if convention.empty == "one" else 0.0, values)
-
-
-def mean_present(values: Floats, axis: int) -> Any:
-    """Return the mean along an axis over the values that are not NaN; NaN, without a warning, if none is."""
-    present = ~np.isnan(values)
-    return ratio(np.where(present, values, 0.0).sum(axis=axis), present.sum(axis=axis))
+def _score(score: str | TermScore) -> TermScore:
+    return SCORES[score] if isinstance(score, str) else score

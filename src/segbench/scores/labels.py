@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.scores.derive import Convention, Counts, Floats, class_scores, dice, mean_score, precision, sensitivity
+from segbench.scores.convention import Convention
+from segbench.scores.derive import SCORES, CountScore, class_scores, dice, mean_score
+from segbench.scores.score import Share
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,12 @@ class LabelConvention(Convention):
 
 # Of a set of images as a whole; a class that is neither there nor predicted is left out of the mean.
 LABEL_CONVENTION = LabelConvention(reduction="pooled", background=True)
-ACCURACY = "accuracy"
+# Of all classes together: no class has one of its own.
+ACCURACY = Share("accuracy", "accuracy")
 # Of one class against the others; F1 is what Dice is called here.
-CLASS_SCORES: dict[str, Callable[[Counts], Floats]] = {"f1": dice, "sensitivity": sensitivity, "precision": precision}
+CLASS_SCORES: dict[str, CountScore] = {
+    score.name: score for score in (CountScore("f1", "F1", dice), SCORES["sensitivity"], SCORES["precision"])
+}
 
 
 def label_counts(truth: NDArray[np.int64], prediction: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
@@ -77,7 +82,7 @@ def label_scores(
         class_names: The C classes.
     """
     counts = confusion_counts(label_confusion(truth, prediction, len(class_names)))[None]
-    scores = {ACCURACY: float(np.mean(truth == prediction)) if len(truth) else float("nan")}
+    scores = {ACCURACY.name: float(np.mean(truth == prediction)) if len(truth) else float("nan")}
     scores["f1"] = float(mean_score(counts, "dice", LABEL_CONVENTION))
     each = class_scores(counts, "dice", LABEL_CONVENTION)
     return scores | {f"f1_{name}": float(value) for name, value in zip(class_names, each, strict=True)}

@@ -30,6 +30,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.scores.columns import ColumnScore, Ratio
 from segbench.scores.hausdorff import LabelledSets, hausdorff, least_distances
 
 # Of one image and class, in the order of :func:`object_terms`. Counts of objects, areas in pixels, and sums over the
@@ -44,6 +45,26 @@ OBJECT_COLUMNS = (
     "object_dice_predicted",
     "object_hausdorff_truth",
     "object_hausdorff_predicted",
+)
+
+
+def _both_sides(name: str) -> tuple[Ratio, ...]:
+    """Return the area-weighted means over truth and over predicted objects."""
+    return tuple(Ratio({f"object_{name}_{side}": 1}, {f"object_area_{side}": 1}) for side in ("truth", "predicted"))
+
+
+# What follows from the columns.
+OBJECT_SCORES = (
+    ColumnScore("object_f1", "object F1", (Ratio({"object_tp": 2}, {"object_tp": 2, "object_fp": 1, "object_fn": 1}),)),
+    ColumnScore("object_dice", "object Dice", _both_sides("dice")),
+    ColumnScore(
+        "object_hausdorff",
+        "object Hausdorff distance",
+        _both_sides("hausdorff"),
+        lower_is_better=True,
+        unit="px",
+        empty="an image where one side alone is empty counts with its diagonal, the largest distance there is",
+    ),
 )
 
 Floats = NDArray[np.float64]

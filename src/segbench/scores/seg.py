@@ -16,9 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.scores.columns import ColumnScore, Ratio
+
 # Of one image and class, in the order of :func:`seg_terms`: sum of the Jaccard indices over the reference cells, and
 # their number.
 SEG_COLUMNS = ("seg_sum", "seg_cells")
+SEG = ColumnScore("seg", "SEG", (Ratio({"seg_sum": 1}, {"seg_cells": 1}),))
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.integer[Any]]

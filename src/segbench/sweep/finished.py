@@ -32,8 +32,8 @@ def done_before(directory: Path, config: DictConfig) -> bool:
     if RunDirectory(directory).state() != "done":
         return False
     # Imported here: they import torch, which a sweep without finished runs does not need.
+    from segbench.assembly import build_data
     from segbench.run_inputs import check_sources
-    from segbench.train import build_data
 
     check_sources(RunDirectory(directory), build_data(config), config)
     return True

@@ -5,25 +5,33 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segbench.errors import DivergedError
 from segbench.losses import SegmentationLoss
 from segbench.rng import derive_seed
+from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
 from segbench.tasks.evaluation import EvaluationTable
+from segbench.tasks.kind import TaskKind
 
 TableT = TypeVar("TableT", bound=EvaluationTable)
 # Weight of the newest step in the running loss that the progress bar shows.
 _NEWEST = 0.05
 
 
-class Task(pl.LightningModule, Generic[TableT]):
+class Task(TaskKind, pl.LightningModule, Generic[TableT]):
     """Trains a network by a loss and evaluates it into tables, from which every score derives.
+
+    Which task trains a configuration is found by :func:`segbench.tasks.task_class`; what it says of itself before it is
+    built, as a class, stands in :class:`segbench.tasks.kind.TaskKind`.
 
     Args:
         network: The network.
@@ -36,6 +44,10 @@ class Task(pl.LightningModule, Generic[TableT]):
         channels_last: Whether to feed the network NHWC memory.
         monitor: Score that a plateau schedule follows.
         background: Whether class 0 of a segmentation is a background, which scores leave out.
+        frozen: Name of the part of the network that is not trained (:func:`segbench.tasks.initialisation.freeze`).
+
+    Attributes:
+        evaluation: The table of each split of the final evaluation, in the order of its loaders.
     """
 
     def __init__(
@@ -50,6 +62,7 @@ class Task(pl.LightningModule, Generic[TableT]):
         channels_last: bool = False,
         monitor: str = "val/loss",
         background: bool = True,
+        frozen: str | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -63,9 +76,10 @@ class Task(pl.LightningModule, Generic[TableT]):
         self.network.to(memory_format=self.memory_format)  # type: ignore[call-overload]  # missing from its annotations
         self.validation = self.new_table()
         self.evaluation: dict[str, TableT] = {}
-        self.extra_state: dict[str, Any] = {}
         self.running_loss: float | None = None
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
+        self._frozen = frozen
+        self._remembered: dict[str, Any] = {}
         self._loss_sum, self._loss_images = 0.0, 0
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -102,14 +116,45 @@ class Task(pl.LightningModule, Generic[TableT]):
     def final_scores(self, table: TableT) -> dict[str, float]:
         """Return the scores of a split for ``summary.json``."""
 
-    @abstractmethod
-    def metric_names(self) -> list[str]:
-        """Return what can be monitored."""
-
     @staticmethod
     @abstractmethod
     def probabilities(logits: Tensor) -> Tensor:
         """Return probabilities of all classes, float32, from logits."""
+
+    # -- what is shown of it, and written for new images --------------------------------------------
+
+    def predict_labels(self, probabilities: Tensor) -> Tensor:
+        """Return what is predicted, as :meth:`evaluate` does, from probabilities (B,K,...)."""
+        return probabilities.argmax(dim=1)
+
+    def index_masks(self, labels: Tensor) -> Tensor:
+        """Return true or predicted labels of images as pictures show them: one class a pixel, integers (B,H,W)."""
+        return labels
+
+    def mask_files(self, probabilities: NDArray[np.float32]) -> dict[str, NDArray[np.uint8]]:
+        """Return the masks that are written for an image or a volume.
+
+        Args:
+            probabilities: On the file's own grid, (Z,K,H,W), background first.
+
+        Returns:
+            What follows the file's name in that of the mask, to the class of each pixel (Z,H,W).
+        """
+        return {"": probabilities.argmax(axis=1).astype(np.uint8)}
+
+    @abstractmethod
+    def draw_examples(self, context: RunContext, split: str, path: Path, images: int) -> None:
+        """Draw images of an evaluated split with what the scored weights make of them, and send them to the loggers.
+
+        Args:
+            context: The run.
+            split: Name of the split.
+            path: The PNG to write.
+            images: How many images, or rows of small ones.
+
+        Raises:
+            ValueError: If the evaluation is of other images than those of the split.
+        """
 
     # -- training ----------------------------------------------------------------------------------
 
@@ -156,9 +201,8 @@ class Task(pl.LightningModule, Generic[TableT]):
     def train(self, mode: bool = True) -> Self:
         """Switch to training; a frozen part stays in evaluation, so that its batch-norm statistics stay too."""
         super().train(mode)
-        for module in self.network.modules():
-            if getattr(module, "frozen", False):
-                module.eval()
+        if self._frozen is not None:
+            self.network.get_submodule(self._frozen).eval()
         return self
 
     def make_optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
@@ -177,7 +221,7 @@ class Task(pl.LightningModule, Generic[TableT]):
 
     def on_validation_epoch_start(self) -> None:
         """Begin new counts."""
-        self.validation = self.new_table()
+        self.validation.reset()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Add the batch's counts and loss."""
@@ -187,10 +231,14 @@ class Task(pl.LightningModule, Generic[TableT]):
         """Make the loss and the scores known, from counts, so that they do not depend on the batch size."""
         self.log_dict(self.validation_scores(self.validation), logger=False)
 
+    def begin_evaluation(self, splits: Sequence[str]) -> None:
+        """Make an empty table for each split of the final evaluation, in the order of its loaders."""
+        self.evaluation = {split: self.new_table() for split in splits}
+
     def on_test_start(self) -> None:
         """Begin new counts for every split that is evaluated."""
         for table in self.evaluation.values():
-            table.clear()
+            table.reset()
 
     def test_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """Add the batch's counts to the split of its loader (``evaluation`` names the splits in order).
@@ -202,9 +250,13 @@ class Task(pl.LightningModule, Generic[TableT]):
 
     # -- checkpoints -------------------------------------------------------------------------------
 
+    def remember(self, **known: Any) -> None:
+        """Keep what is known of the run in every checkpoint from now on: plain types only."""
+        self._remembered |= known
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to go on exactly and to predict without the data: plain types only."""
-        checkpoint["segbench"] = self.extra_state | {
+        checkpoint["segbench"] = self._remembered | {
             "class_names": list(self.class_names),
             "train_loss": [self._loss_sum, self._loss_images, self.running_loss],
         }

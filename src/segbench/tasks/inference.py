@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from segbench.tasks.segmentation import SegmentationTask
+from segbench.tasks.base import Task
 
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
-def predict_probabilities(task: SegmentationTask, images: Tensor, precision: Any, batch_size: int = 8) -> Tensor:
+def predict_probabilities(task: Task[Any], images: Tensor, precision: Any, batch_size: int = 8) -> Tensor:
     """Predict as Lightning's test loop does: in the precision of training, on the device of the weights.
 
     Args:
@@ -22,7 +22,7 @@ def predict_probabilities(task: SegmentationTask, images: Tensor, precision: Any
         batch_size: Images at a time.
 
     Returns:
-        Probabilities of all classes, float32 (N,K,H,W) on the CPU, background first.
+        Probabilities of all classes, float32 on the CPU: (N,K,H,W) with the background first, or (N,K).
     """
     device = next(task.network.parameters()).device
     dtype = _AUTOCAST.get(str(precision))

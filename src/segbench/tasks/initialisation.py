@@ -71,7 +71,10 @@ def weights_digest(init_from: str) -> str:
 
 
 def freeze(network: nn.Module, part: str) -> None:
-    """Exclude a part of the network from training; its batch-norm statistics stay as they are too.
+    """Exclude a part of the network from training.
+
+    Its batch-norm statistics stay as they are too if its task knows of it (``frozen`` of
+    :class:`segbench.tasks.base.Task`), which keeps it in evaluation.
 
     Args:
         network: The network.
@@ -86,7 +89,6 @@ def freeze(network: nn.Module, part: str) -> None:
             f"freeze={part}: {type(network).__name__} has no such part{nearest(part, dict(network.named_children()))}"
         )
     modules[part].requires_grad_(False)
-    modules[part].frozen = True  # read by SegmentationTask.train
     modules[part].eval()
     frozen = sum(weight.numel() for weight in modules[part].parameters())
     log.info("freeze: %s keeps its %s weights", part, f"{frozen:,}")

@@ -7,11 +7,19 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from hydra.utils import get_class
 from numpy.typing import NDArray
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
+from segbench.errors import ConfigError
+from segbench.losses import CrossEntropy
 from segbench.models.numpy_ff import descend
 from segbench.tasks.classification import ClassificationTask
+from segbench.tasks.kind import TaskData
+
+# Settings of the trainer that change what torch computes, as they are where torch computes nothing.
+_TRAINER = {"precision": 32, "compile": False, "accumulate_grad_batches": 1, "gradient_clip_val": None}
 
 
 class ComputesGradients(Protocol):
@@ -49,13 +57,36 @@ class ByHandTask(ClassificationTask):
 
     Only what a training step consists of is replaced; batches, counters, schedule, checkpoints, evaluation (torch's
     softmax and loss of the network's own logits) and scores are those of every classifier. The loss must be the
-    cross entropy and the optimiser plain SGD, of which the learning rate is taken:
-    :func:`segbench.configuration.combinations.check_by_hand` refuses others.
+    cross entropy and the optimiser plain SGD, of which the learning rate is taken: :meth:`check` refuses others.
 
     Args: see :class:`segbench.tasks.base.Task`.
     """
 
     _gradients: list[NDArray[np.floating]]
+
+    @classmethod
+    def trains(cls, network: type) -> bool:
+        """Say whether networks of a class compute their own gradients."""
+        return hasattr(network, "loss_and_gradients")
+
+    @classmethod
+    def check(cls, cfg: DictConfig, data: TaskData) -> None:
+        """Refuse what a network that computes its own gradients cannot do."""
+        super().check(cfg, data)
+        name, trainer = get_class(cfg.model["_target_"]).__name__, cfg.trainer
+        if get_class(cfg.loss["_target_"]) is not CrossEntropy:
+            raise ConfigError(f"loss: {name} computes the gradients of the cross entropy only; use loss=ce")
+        _check_optimizer(cfg, name)
+        for key, value in _TRAINER.items():
+            if trainer[key] != value:
+                mend = f"use trainer.{key}={'null' if value is None else str(value).lower()}"
+                raise ConfigError(f"trainer.{key}={trainer[key]}: {name} computes by itself, without it; {mend}")
+        device = torch.cuda.is_available() or torch.backends.mps.is_available()
+        if trainer.accelerator != "cpu" and not (trainer.accelerator == "auto" and not device):
+            raise ConfigError(
+                f"trainer.accelerator={trainer.accelerator}: {name} computes on the processor; "
+                "use trainer.accelerator=cpu"
+            )
 
     def batch_loss(self, batch: dict[str, Any]) -> Tensor:
         """Return the batch's loss, and keep its gradients for :meth:`backward`."""
@@ -72,3 +103,12 @@ class ByHandTask(ClassificationTask):
     def make_optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Return NumPy's SGD with the learning rate of the configured one."""
         return NumpySGD(weights, super().make_optimizer(weights).defaults["lr"])
+
+
+def _check_optimizer(cfg: DictConfig, network: str) -> None:
+    plain = "use optimizer=sgd_plain"
+    if get_class(cfg.optimizer["_target_"]) is not torch.optim.SGD:
+        raise ConfigError(f"optimizer: {network} is trained by plain SGD only; {plain}")
+    for key, value in cfg.optimizer.items():
+        if key not in ("_target_", "lr") and value:
+            raise ConfigError(f"optimizer.{key}={value}: {network} is trained by plain SGD only; {plain}")

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from torch.nn import functional
 
+from segbench.errors import ConfigError
 from segbench.models import TrainingOutputs
-from segbench.scores import Convention, class_scores, mean_score
+from segbench.runs.run_callback import RunContext
+from segbench.scores import Convention, class_scores, image_scores, mean_score
 from segbench.scores.counts import confusion_matrices
+from segbench.scores.derive import OVERALL_SCORES, SCORES
 from segbench.tasks.base import Task
 from segbench.tasks.evaluation import PER_CLASS_SCORES, CountsTable, final_scores
+from segbench.tasks.examples import draw_ranked
+from segbench.tasks.kind import TaskData
 from segbench.tasks.windows import Windows
 
 VALIDATION_SCORES = ("dice", "iou", "pixel_accuracy")
@@ -27,17 +35,59 @@ class SegmentationTask(Task[CountsTable]):
     :class:`segbench.models.TrainingOutputs`: the loss is then the mean over its logits, plus the binary cross entropy
     of which classes are present.
 
-    Args: see :class:`segbench.tasks.base.Task`.
-
-    Attributes:
+    Args:
+        *arguments: Those of :class:`segbench.tasks.base.Task`.
         windows: How images are cut outside training; None takes them whole.
+        **options: Those of :class:`segbench.tasks.base.Task`.
     """
 
-    windows: Windows | None = None
+    name = networks = "segmentation"
+    example = "unet"
+    headline = "val/dice"
+
+    def __init__(self, *arguments: Any, windows: Windows | None = None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.windows = windows
+
+    # -- what the task says before it is built ------------------------------------------------------
+
+    @classmethod
+    def count_outputs(cls, activation: str, data: TaskData) -> int:
+        """Return 1 for a sigmoid over the foreground of two classes, else a logit a class."""
+        classes = len(data.class_names)
+        sigmoid = activation == "sigmoid" or (activation == "auto" and classes == 2)
+        if sigmoid and classes != 2:
+            raise ConfigError(f"activation=sigmoid: {data.name} has {classes} classes; use activation=softmax")
+        return 1 if sigmoid else classes
+
+    @classmethod
+    def options(cls, cfg: DictConfig, data: TaskData, windows: Windows | None = None) -> dict[str, Any]:
+        """Return the windows: these, or those of ``predict.window``, or the tiles of training images."""
+        # Runs from before these keys have none in their checkpoints.
+        window = OmegaConf.select(cfg, "predict.window")
+        if windows is None and window is not None:
+            windows = Windows(size=(window[0], window[1]), overlap=cfg.predict.overlap)
+        elif windows is None and data.tiles != (1, 1):
+            windows = Windows(tiles=data.tiles)
+        return {"windows": windows}
+
+    @classmethod
+    def metric_names(cls, class_names: Sequence[str], background: bool = True) -> list[str]:
+        """Return what every validation gives: the loss, means over classes, and Dice and IoU of each class."""
+        names = [f"val/{name}" for name in ("loss", *_validated(background))]
+        classes = class_names[Convention().of(background).first :]
+        return names + [f"val/{score}_{name}" for score in PER_CLASS_SCORES for name in classes]
+
+    @classmethod
+    def scores(cls, data: TaskData) -> dict[str, Sequence[str]]:
+        """Return the scores of each class, those of all classes together, and those of the data's further columns."""
+        return dict.fromkeys(SCORES, data.class_names) | dict.fromkeys(OVERALL_SCORES, ()) | dict(data.column_scores())
+
+    # -- tables --------------------------------------------------------------------------------------
 
     def new_table(self) -> CountsTable:
         """Return an empty table of counts."""
-        return CountsTable()
+        return CountsTable(len(self.class_names))
 
     # -- forward -----------------------------------------------------------------------------------
 
@@ -91,14 +141,14 @@ class SegmentationTask(Task[CountsTable]):
         logits = self(batch["image"])
         mask, prediction = batch["mask"], self.predict_classes(logits)
         confusion = confusion_matrices(prediction, mask, len(self.class_names), self.ignore_index)
-        table.add(batch["id"], confusion, tuple(mask.shape[-2:]), self.loss(logits, mask, batch.get("weight")))
+        table.update(batch["id"], confusion, tuple(mask.shape[-2:]), self.loss(logits, mask, batch.get("weight")))
         return prediction
 
     def validation_scores(self, table: CountsTable) -> dict[str, float]:
         """Return loss and scores from counts, so that they do not depend on the batch size."""
         convention = self.convention
         scores = {"val/loss": table.mean_loss}
-        scores |= {f"val/{name}": mean_score(table.counts, name, convention) for name in self._validated()}
+        scores |= {f"val/{name}": mean_score(table.counts, name, convention) for name in _validated(self.background)}
         for score in PER_CLASS_SCORES:
             values = class_scores(table.counts, score, convention)
             named = list(enumerate(self.class_names))[convention.first :]
@@ -114,12 +164,15 @@ class SegmentationTask(Task[CountsTable]):
         """Return every score's mean over classes, and every class's own Dice and IoU."""
         return final_scores(table, self.class_names, self.background)
 
-    def metric_names(self) -> list[str]:
-        """Return what can be monitored."""
-        names = [f"val/{name}" for name in ("loss", *self._validated())]
-        classes = self.class_names[self.convention.first :]
-        return names + [f"val/{score}_{name}" for score in PER_CLASS_SCORES for name in classes]
+    def draw_examples(self, context: RunContext, split: str, path: Path, images: int) -> None:
+        """Draw images by their rank in Dice, the mean over classes, from the best to the worst.
 
-    def _validated(self) -> tuple[str, ...]:
-        # What benchmarks of data without background go by.
-        return VALIDATION_SCORES if self.background else (*VALIDATION_SCORES, "miou")
+        One without foreground in truth and prediction has no Dice: it is drawn only where too few others are there.
+        """
+        table = self.evaluation[split]
+        draw_ranked(context, split, path, table.ids, image_scores(table.counts, "dice", self.convention), images)
+
+
+def _validated(background: bool) -> tuple[str, ...]:
+    # What benchmarks of data without background go by.
+    return VALIDATION_SCORES if background else (*VALIDATION_SCORES, "miou")

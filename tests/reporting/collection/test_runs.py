@@ -12,6 +12,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
+from scored import rewrite
 
 from segbench.reporting.collection.runs import collect, lock_is_held
 from segbench.runs.directory import SCHEMA
@@ -141,7 +142,7 @@ def change(table: pd.DataFrame, kind: str) -> pd.DataFrame:
 )
 def test_counts_that_cannot_be_are_refused(make_run, kind):
     path = make_run() / "scores.parquet"
-    change(pd.read_parquet(path), kind).to_parquet(path, index=False)
+    rewrite(path, change(pd.read_parquet(path), kind))
     (run,) = collect([make_run.root])
     assert run.state == "unreadable"
     assert run.reason.startswith("scores.parquet: ")

@@ -8,12 +8,11 @@ import pytest
 from rich.console import Console
 
 from segbench.errors import ConfigError
-from segbench.pictures.styles import score_name
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.columns import score_names
 from segbench.reporting.comparison.estimate import estimate
-from segbench.reporting.comparison.words import duration, show_higher, show_probability
+from segbench.reporting.comparison.words import show_duration, show_higher, show_probability
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.figures.curves import _panels
@@ -278,7 +277,7 @@ def test_estimate_leaves_out_what_is_not_there():
     ("seconds", "text"), [(4.2, "4.2 s"), (59.4, "59 s"), (252, "4 min 12 s"), (11100, "3 h 05 min")]
 )
 def test_duration(seconds, text):
-    assert duration(seconds) == text
+    assert show_duration(seconds) == text
 
 
 def test_the_iou_of_one_class_can_decide(architectures):
@@ -294,7 +293,7 @@ def test_the_iou_of_one_class_can_decide(architectures):
     assert score_names(found) == ["iou_ring", "iou_disc", "dice", "iou", "pixel_accuracy"]
     header, _ = score_cells(found)
     assert header[2].startswith("iou ring")
-    assert score_name("iou_ring") == "IoU ring"
+    assert found.score.title == found.score.title_with_unit == "IoU ring"
     assert "iou ring" in latex_table(found, evidence(found))
     table = score_table(found, evidence(found))
     assert table.columns[table.sorted_by].title == "iou ring"

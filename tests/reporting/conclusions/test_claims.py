@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import simulated
 from rich.console import Console
 from scipy import stats
 
@@ -13,8 +14,8 @@ from segbench.reporting.conclusions.claims import judge, measured
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.text.tables import markdown_body, print_comparison
-from segbench.scores import Convention
 
+pytestmark = pytest.mark.usefixtures("no_power")
 ATTENTION = {"text": "Attention is better", "better": {"model": "attunet"}, "than": [{"model": "unet"}]}
 BEST = {"text": "Attention is best", "better": {"model": "attunet"}}
 
@@ -36,7 +37,7 @@ def compared(maker, claims, models, **options):
 def again(maker, claim):
     """Another claim, judged by the runs that are there."""
     comparison = compare(collect([maker.root]))
-    return judge([claim], comparison.rows, comparison.split, comparison.metric, comparison.convention)[0]
+    return judge(comparison, [claim])[0]
 
 
 def only(maker, claim, models, **options):
@@ -222,7 +223,7 @@ def test_claims_of_older_runs_are_shown_and_not_judged(architectures):
 
 def test_the_notes_say_what_was_tested_and_how(architectures):
     said = " ".join(notes(compared(architectures, [ATTENTION], {"attunet": (95, 96), "unet": (80, 81)})))
-    assert "Letters: rows that share one cannot be told apart" in said
+    assert "Letters (compact letter display): rows that share one cannot be told apart" in said
     assert "mean difference in dice (test split)" in said
 
 
@@ -236,4 +237,4 @@ def test_the_metric_and_convention_are_those_of_the_comparison(architectures):
 
 def test_without_claims_nothing_is_said_of_them(architectures):
     assert "claim" not in markdown_body(compared(architectures, [], {"attunet": (95, 96), "unet": (80, 81)}))
-    assert judge([], [], "test", "dice", Convention()) == ()
+    assert judge(simulated.comparison({}), []) == ()

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from scored import rewrite
 
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
@@ -22,7 +23,7 @@ def store(folder, matrix=MATRIX):
     frame["tn"] = matrix.sum() - frame["tp"] - frame["fp"] - frame["fn"]
     for column in range(3):
         frame[f"predicted_{column}"] = matrix[index, column]
-    frame.to_parquet(folder / "scores.parquet", index=False)
+    rewrite(folder / "scores.parquet", frame)
 
 
 def test_matrices_are_summed_over_images_and_seeds(architectures):

@@ -15,6 +15,8 @@ from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures import curves
 from segbench.reporting.figures.curves import draw_curves, series
 
+pytestmark = pytest.mark.slow
+
 
 def test_background_stays_as_it_is_and_classes_get_their_colour():
     picture = np.full((9, 9, 3), 0.2)

@@ -45,6 +45,7 @@ def test_every_figure_is_written_twice_and_named_once(compared, evidence, tmp_pa
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.slow
 def test_what_has_nothing_to_show_is_left_out_with_its_reason_and_its_old_file(compared, evidence, tmp_path):
     for kind in ("png", "svg"):
         for name in ("frequencies", "mistakes"):  # the second of classifications only
@@ -71,6 +72,7 @@ def test_a_figure_that_fails_does_not_cost_the_others(compared, evidence, tmp_pa
     assert "Broken: not drawn" in caplog.text
 
 
+@pytest.mark.slow
 def test_names_are_no_formulas(compared, evidence, tmp_path):
     comparison, skipped = compared({r"a$\frac{b$": (90,), "c": (80,)}), []
     draw_all(comparison, evidence(comparison), tmp_path, skipped)

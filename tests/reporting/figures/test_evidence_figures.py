@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from segbench.pictures.palette import COLOURS
-from segbench.pictures.styles import MARKERS, colour, marker, score_name, wrapped
+from segbench.pictures.styles import MARKERS, colour, marker, wrapped
 from segbench.reporting.comparison.words import show_p
 from segbench.reporting.conclusions.evidence import Mean
 from segbench.reporting.conclusions.evidence import evidence as measured
@@ -19,6 +19,8 @@ from segbench.reporting.figures.distributions import MOST_CONNECTED, draw_distri
 from segbench.reporting.figures.images import image_values, row_values
 from segbench.reporting.figures.ranks import draw_ranks
 from segbench.scores import Convention, class_scores
+
+pytestmark = pytest.mark.slow
 
 DRAW = (draw_distributions, draw_differences, draw_ranks, draw_costs)
 EIGHT = {
@@ -250,7 +252,5 @@ def test_no_interval_is_no_bar(compared, evidence, tmp_path, spy):
 
 def test_words():
     assert [short(value) for value in (999, 34_527_041, 8.3e10, 2e12)] == ["999", "34.5M", "83G", "2T"]
-    assert score_name("dice_left ventricle") == "Dice left ventricle"
-    assert score_name("pixel_accuracy") == "pixel accuracy"
     assert wrapped("one two three four five six", 8, 2) == "one two\nthree …"
     assert len({(colour(index), marker(index)) for index in range(8)}) == len(MARKERS) == 8

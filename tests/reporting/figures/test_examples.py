@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scored import rewrite
 
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures import NothingToDrawError, examples
 from segbench.reporting.figures.examples import draw_examples
 from segbench.runs.archive import PREDICTIONS, ArchiveWriter, images_name
+
+pytestmark = pytest.mark.slow
 
 IDS = tuple(f"test{number}" for number in range(4))
 FINGERPRINT = "0123456789abcdef"
@@ -25,7 +28,7 @@ def run(maker, model, tps, seed=0, keep=True, split="test", ids=IDS, size=(20, 5
     frame.loc[disc, "tp"] = [tps[int(name[-1])] for name in frame.loc[disc, "id"]]
     frame.loc[disc, "tn"] = 1000 - frame.loc[disc, ["tp", "fp", "fn"]].sum(axis=1)
     frame["id"] = frame["id"].replace(dict(zip(IDS, ids, strict=True)))
-    frame.to_parquet(folder / "scores.parquet", index=False)
+    rewrite(folder / "scores.parquet", frame)
     writer = ArchiveWriter(2**20)
     for name in ids:
         writer.add(name, np.ones(size, np.uint8))

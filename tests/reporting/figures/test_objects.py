@@ -1,8 +1,10 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scored import store
 
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
@@ -11,9 +13,12 @@ from segbench.reporting.figures import NothingToDrawError
 from segbench.reporting.figures.objects import draw_objects, object_classes
 from segbench.runs.archive import PREDICTIONS, ArchiveWriter, images_name
 from segbench.runs.split_counts import SplitCounts
-from segbench.scores.objects import OBJECT_COLUMNS
+from segbench.runs.split_scores import About
+from segbench.scores.objects import OBJECT_COLUMNS, OBJECT_SCORES
 
 from .test_examples import FINGERPRINT, IDS, run
+
+pytestmark = pytest.mark.slow
 
 SIZE = (20, 50)
 
@@ -34,7 +39,7 @@ def objects(architectures):
         frame = pd.read_parquet(folder / "scores.parquet")
         for column in OBJECT_COLUMNS:
             frame[column] = np.where(frame["class_index"] == 0, np.nan, 1.0)
-        frame.to_parquet(folder / "scores.parquet", index=False)
+        store(folder / "scores.parquet", frame, About("segmentation", scores=OBJECT_SCORES))
         predictions, images = ArchiveWriter(2**20), ArchiveWriter(2**20)
         for name in IDS:
             predictions.add(name, prediction)
@@ -84,8 +89,8 @@ def test_only_classes_with_object_scores_are_made_of_objects():
     values = np.array([[np.nan, 3.0, np.nan], [np.nan, 0.0, np.nan]])
     counts = SplitCounts(("a", "b"), ("a", "b"), ((4, 4),), ("none", "cell", "rim"), np.zeros((2, 3, 4), np.int64))
     assert object_classes(counts) == []
-    counts.columns[OBJECT_COLUMNS[0]] = values
-    assert object_classes(counts) == [1]
+    columns = dict.fromkeys(OBJECT_COLUMNS, values)
+    assert object_classes(replace(counts, columns=columns, declared=OBJECT_SCORES)) == [1]
 
 
 def test_data_without_objects_has_no_such_figure(architectures, tmp_path):

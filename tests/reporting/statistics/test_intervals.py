@@ -10,7 +10,8 @@ from scipy import stats
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.statistics.intervals import Difference, half_width, p_value, paired_difference
 from segbench.reporting.statistics.jackknife import UnpairedError, layout, parts
-from segbench.runs.split_counts import SplitCounts, derive
+from segbench.runs.split_counts import SplitCounts
+from segbench.runs.split_scores import derive
 from segbench.scores import Convention, image_scores
 
 DICE = Convention()

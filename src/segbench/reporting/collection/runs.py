@@ -28,10 +28,11 @@ from segbench.runs.readers import (
     named,
     summary_file,
 )
+from segbench.runs.scores_file import read_scores
 from segbench.runs.settings import flatten, without_places
-from segbench.runs.split_counts import SplitScores, read_counts
+from segbench.runs.split_scores import SplitScores, TaskRecord
 
-State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "set aside"]
+State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "excluded"]
 # What a run makes before it says who it is, or what is left of one that was half deleted.
 _MARKS = frozenset((".lock", "config.yaml", "checkpoints", "scores.parquet", "summary.json"))
 
@@ -43,7 +44,7 @@ class Run:
     Attributes:
         directory: Where it lies. For a job that ended before it made one, where it would lie.
         state: ``done``, ``unscored`` (done, but all labelled images were trained on), ``failed``, ``killed`` (says
-            running, but nobody holds its lock), ``running`` or ``unreadable``; ``set aside`` by a comparison that it
+            running, but nobody holds its lock), ``running`` or ``unreadable``; ``excluded`` by a comparison that it
             does not belong into.
         reason: Why it is not done, in one line; None for a done run.
         id: The hash of everything in its configuration that can change its result, seed included; empty if unknown.
@@ -51,8 +52,9 @@ class Run:
         seed: Its seed, or None where it could not be read.
         choices: Group name to choice, for example ``{"model": "unet"}``.
         overrides: The Hydra overrides that started it, ``key=value``.
+        unchanging: The callbacks that cannot change its result, as dotted keys of the configuration.
         config: The resolved configuration; empty where it could not be read.
-        counts: Split name to counts, or labels of a classification; empty unless the run is done.
+        counts: Split name to what the run made of its images; empty unless the run is done.
         curves: ``metrics.csv``, one row an epoch; None where there is none.
         summary: ``summary.json``; empty unless the run is done.
         status: ``status.json``.
@@ -66,6 +68,7 @@ class Run:
     seed: int | None = None
     choices: dict[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
+    unchanging: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     counts: Mapping[str, SplitScores] = field(default_factory=dict)
     curves: pd.DataFrame | None = None
@@ -78,9 +81,9 @@ class Run:
         return self.directory.name
 
     @property
-    def task(self) -> str:
-        """``segmentation`` or ``classification``; empty where nothing is scored."""
-        return next((part.task for part in self.counts.values()), "")
+    def task(self) -> TaskRecord | None:
+        """What it does; None where nothing is scored."""
+        return next((part.record for part in self.counts.values()), None)
 
     @property
     def class_colours(self) -> tuple[str, ...] | None:
@@ -93,8 +96,9 @@ class Run:
 
     @cached_property
     def settings(self) -> dict[str, Hashable]:
-        """The configuration as dotted keys to values."""
-        return flatten(self.config)
+        """The configuration as dotted keys to values, without callbacks that cannot change the result."""
+        skipped = tuple(f"{name}." for name in self.unchanging)
+        return {key: value for key, value in flatten(self.config).items() if not key.startswith(skipped)}
 
     @cached_property
     def comparable(self) -> dict[str, Hashable]:
@@ -138,7 +142,7 @@ def read_run(directory: Path) -> Run:
             known["config"] = config_file(directory / "config.yaml")
         if status["state"] == "done":
             known["summary"] = summary_file(directory / "summary.json")
-            known["counts"] = named(directory / "scores.parquet", read_counts)
+            known["counts"] = named(directory / "scores.parquet", read_scores)
         known["curves"] = curves_file(directory / "metrics.csv", strict=status["state"] == "done")
         state, reason = _state(directory, status)
         if state == "done" and not known["counts"]:

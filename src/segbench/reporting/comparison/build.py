@@ -10,11 +10,11 @@ from typing import Any
 from segbench.errors import ConfigError
 from segbench.reporting.collection.declaration import ask, declaration, stated_differences
 from segbench.reporting.collection.excluded import (
-    set_aside_copies,
-    set_aside_other_classes,
-    set_aside_other_data,
-    set_aside_other_splits,
-    set_aside_other_tasks,
+    exclude_copies,
+    exclude_other_classes,
+    exclude_other_data,
+    exclude_other_splits,
+    exclude_other_tasks,
 )
 from segbench.reporting.collection.factors import (
     UNKNOWN,
@@ -27,20 +27,18 @@ from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.variants import name_variants
 from segbench.reporting.comparison.estimate import Estimate, estimate
 from segbench.reporting.comparison.metrics import (
-    can_score,
     class_metrics,
-    class_score,
     convention_of,
-    metric_of,
     possible_splits,
+    shared_metric,
     shared_split,
     shown_classes,
     shown_scores,
     task_of,
 )
 from segbench.reporting.comparison.model import COSTS, Comparison, Published, Row
-from segbench.runs.split_counts import derive
-from segbench.scores.derive import Convention
+from segbench.runs.split_scores import derive, has_metric
+from segbench.scores.convention import Convention
 
 
 def compare(
@@ -63,17 +61,17 @@ def compare(
         ConfigError: If the runs are not comparable, the comparison names an unknown metric, or a convention is given to
             a classification.
     """
-    everything = set_aside_other_tasks(set_aside_copies(name_variants(runs)))
+    everything = exclude_other_tasks(exclude_copies(name_variants(runs)))
     title, declared = declaration([run for run in runs if run.state == "done" or run.config] or runs)
     compared = bool(declared)
     declared = ask(declared, asked or {})
     if compared and not mix:
-        everything = set_aside_other_data(everything, declared.get("factors") or ())
-    everything = set_aside_other_splits(everything, possible_splits(declared.get("split")))
+        everything = exclude_other_data(everything, declared.get("factors") or ())
+    everything = exclude_other_splits(everything, possible_splits(declared.get("split")))
     task = task_of(everything)
-    metric = metric_of(task, declared)
-    everything = set_aside_other_classes(everything, metric, declared.get("factors") or ())
-    runs = [run for run in everything if run.state != "set aside"]
+    metric = str(declared.get("metric") or task.metrics[0])
+    everything = exclude_other_classes(everything, metric, declared.get("factors") or ())
+    runs = [run for run in everything if run.state != "excluded"]
     done = [run for run in runs if run.state == "done"]
     known = done or [run for run in runs if run.config]
     factors = list(declared.get("factors") or ()) if compared else other_differences(known, ())
@@ -82,10 +80,10 @@ def compare(
     split = shared_split(done, declared.get("split"))
     counts = [run.counts[split] for run in done]
     convention = convention_of(task, convention, runs[0].directory.parent, counts)
-    classes = shown_classes(task, counts)
+    classes = shown_classes(counts)
     rows, strangers = _rows(runs, known, factors)
-    shown = shown_scores(task, metric, counts)
-    of_classes = class_metrics(class_score(task, metric), classes, counts)
+    shown = shown_scores(metric, task, counts)
+    of_classes = class_metrics(shared_metric(metric, task, counts), task, classes, counts)
     rows = [_score(row, shown, of_classes, split, convention) for row in rows]
     published = [_published(entry, rows, metric, split, convention) for entry in declared.get("published") or ()]
     for index, row in enumerate(rows):
@@ -138,7 +136,7 @@ def _order(value: Hashable) -> tuple[int, float, str]:
 def _score(row: Row, shown: Sequence[str], of_classes: Sequence[str], split: str, convention: Convention) -> Row:
     scores = {name: estimate([derive(run.counts[split], name, convention) for run in row.done]) for name in shown}
     for name in of_classes:
-        having = [run.counts[split] for run in row.done if can_score(run.counts[split], name)]
+        having = [run.counts[split] for run in row.done if has_metric(run.counts[split], name)]
         scores[name] = estimate([derive(counts, name, convention) for counts in having])
     costs = {key: estimate([run.summary.get("cost", {}).get(key) for run in row.done]) for key in COSTS}
     return replace(row, scores=scores, costs=costs)

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.utils import get_class
 
 from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import Run
-from segbench.runs.split_counts import SplitCounts, SplitScores, scored_class
-from segbench.scores.columns import COLUMN_SCORES
-from segbench.scores.derive import OVERALL_SCORES, SCORES, Convention
-from segbench.scores.labels import ACCURACY, CLASS_SCORES, LABEL_CONVENTION
-
-if TYPE_CHECKING:
-    pass
-
-CLASSIFICATION = "classification"
-BESIDE = {"segmentation": ("dice", "iou", "pixel_accuracy"), CLASSIFICATION: (ACCURACY, "f1")}
-# Not of one class.
-WHOLE_SCORES = (*BESIDE[CLASSIFICATION], *BESIDE["segmentation"], *OVERALL_SCORES, *COLUMN_SCORES)
+from segbench.runs.scores_file import TASKS
+from segbench.runs.split_scores import SplitScores, TaskRecord, has_metric, metric_of
+from segbench.scores.convention import Convention
+from segbench.scores.score import Metric, Share, resolve
 
 
-def task_of(runs: Sequence[Run]) -> str:
-    """Return what the finished runs do, ``segmentation`` or ``classification``; without any, what was to be done."""
+def task_of(runs: Sequence[Run]) -> TaskRecord:
+    """Return the task of the finished runs; without any, what was to be done."""
     done = (run.task for run in runs if run.state == "done" and run.task)
-    return next(done, None) or next(filter(None, map(_task_of_data, runs)), "segmentation")
+    planned = (TASKS.get(_task_of_data(run)) for run in runs)
+    return next(done, None) or next((record for record in planned if record), None) or next(iter(TASKS.values()))
 
 
 def _task_of_data(run: Run) -> str:
@@ -39,33 +32,24 @@ def _task_of_data(run: Run) -> str:
     return str(getattr(found, "task", ""))
 
 
-def metric_of(task: str, declared: dict[str, Any]) -> str:
-    """Return the deciding metric: the declared one, or the usual one of the task."""
-    return str(declared.get("metric") or BESIDE[task][0])
-
-
 def convention_of(
-    task: str, wanted: Convention | None, directory: Path, scores: Sequence[SplitScores] = ()
+    task: TaskRecord, wanted: Convention | None, directory: Path, parts: Sequence[SplitScores]
 ) -> Convention:
     """Return how the scores of a task come about.
 
     Args:
-        task: ``segmentation`` or ``classification``.
+        task: The task.
         wanted: What was asked for.
         directory: Where, for the message.
-        scores: What the runs were scored by: they tell whether class 0 is a background.
+        parts: What the runs were scored by.
 
     Raises:
         ConfigError: If what is wanted would play no role.
     """
-    if task != CLASSIFICATION:
-        return (wanted or Convention()).of(_has_background(scores))
-    if wanted not in (None, Convention(), LABEL_CONVENTION):
-        raise ConfigError(
-            f"{directory}: --reduction, --background and --empty are for segmentations and these are classifications;"
-            " leave them out"
-        )
-    return LABEL_CONVENTION
+    try:
+        return task.convention(wanted, parts)
+    except ConfigError as error:
+        raise ConfigError(f"{directory}: {error}") from None
 
 
 def possible_splits(wanted: str | None) -> list[str]:
@@ -86,26 +70,43 @@ def shared_split(done: Sequence[Run], wanted: str | None) -> str:
     return shared[0]
 
 
-def _has_background(scores: Sequence[SplitScores]) -> bool:
-    """Say whether class 0 of any of them is a background; without any it is."""
-    return not scores or any(isinstance(part, SplitCounts) and part.background for part in scores)
+def shared_metric(name: str, task: TaskRecord, parts: Sequence[SplitScores]) -> Metric:
+    """Return what a metric's name means to the runs that have it.
+
+    Args:
+        name: ``<score>`` or ``<score>_<class>``.
+        task: Their task.
+        parts: What the runs were scored by. Without any nothing is scored either, and only the name is ever shown.
+
+    Raises:
+        ConfigError: If no run has it, or their files declare it differently, so that they cannot be compared by it.
+    """
+    if not parts:
+        known = resolve(name, task.scores.values(), lambda _: ())
+        return known or Metric(name, Share(name, name.replace("_", " ")))
+    having = [metric_of(part, name) for part in parts if has_metric(part, name)] or [metric_of(parts[0], name)]
+    if any(metric.score != having[0].score for metric in having):
+        raise ConfigError(
+            f"comparison.metric: the runs' scores files declare {having[0].score.name} differently; compare those that"
+            " measured it alike"
+        )
+    return having[0]
 
 
-def shown_classes(task: str, scores: Sequence[SplitScores]) -> tuple[str, ...]:
-    """Return the classes that get a column, of a segmentation without background."""
-    first = 0 if task == CLASSIFICATION or not _has_background(scores) else 1
-    return tuple(dict.fromkeys(name for part in scores for name in part.class_names[first:]))
+def shown_classes(parts: Sequence[SplitScores]) -> tuple[str, ...]:
+    """Return the classes that get a column."""
+    return tuple(dict.fromkeys(name for part in parts for name in part.shown_classes))
 
 
-def shown_scores(task: str, metric: str, scores: Sequence[SplitScores]) -> list[str]:
-    """Return the metrics that every row gets, the deciding one first: those of objects where all runs have them."""
-    objects = [
+def shown_scores(metric: str, task: TaskRecord, parts: Sequence[SplitScores]) -> list[str]:
+    """Return the metrics that every row gets, the deciding one first: those that mean the same to all runs."""
+    first = parts[0] if parts else None
+    shared = [
         name
-        for name in COLUMN_SCORES
-        if scores and all(isinstance(part, SplitCounts) and part.has(name) for part in scores)
+        for name in (first.shown_scores if first else task.metrics)
+        if all(name in part.shown_scores and part.scores[name] == parts[0].scores[name] for part in parts)
     ]
-    benchmark = () if task == CLASSIFICATION or _has_background(scores) else ("miou",)
-    return list(dict.fromkeys((metric, *BESIDE[task], *benchmark, *objects)))
+    return list(dict.fromkeys((metric, *shared)))
 
 
 # What is shown of each class against the rest; reports call Dice F1 and IoU Jaccard index.
@@ -113,23 +114,12 @@ ONE_VS_REST = {"accuracy": "accuracy", "sensitivity": "sensitivity", "specificit
                "iou": "Jaccard"}  # fmt: skip
 
 
-def class_score(task: str, metric: str) -> str:
-    """Return the score that is shown of each class: the deciding one, be it of one class, where a class can have it."""
-    known = tuple(CLASS_SCORES) if task == CLASSIFICATION else (*SCORES, *COLUMN_SCORES)
-    found = [name for name in known if metric == name or metric.startswith(f"{name}_")]
-    return found[0] if found else "f1" if task == CLASSIFICATION else "dice"
+def class_metrics(metric: Metric, task: TaskRecord, classes: Sequence[str], parts: Sequence[SplitScores]) -> list[str]:
+    """Return ``<score>_<class>`` of the shown classes that any run can score.
 
-
-def class_metrics(of_class: str, classes: Sequence[str], scores: Sequence[SplitScores]) -> list[str]:
-    """Return ``<score>_<class>`` of the shown classes that any run can score: not all are made of objects."""
-    names = [f"{of_class}_{label}" for label in classes]
-    return [name for name in names if any(can_score(part, name) for part in scores)]
-
-
-def can_score(part: SplitScores, metric: str) -> bool:
-    """Say whether a run's split has the classes of a metric."""
-    try:
-        scored_class(part, metric)
-    except ConfigError:
-        return False
-    return True
+    The score is the deciding one, be it of one class, where a class can have it; else the task's own choice.
+    """
+    of_classes = any(part.scored_classes(metric.score) for part in parts)
+    score = metric.score.name if of_classes else task.class_score
+    names = [f"{score}_{label}" for label in classes]
+    return [name for name in names if any(has_metric(part, name) for part in parts)]

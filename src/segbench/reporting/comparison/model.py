@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from segbench.errors import ConfigError
 from segbench.reporting.collection.factors import show_value
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.estimate import Estimate
-from segbench.scores.columns import lower_is_better
-from segbench.scores.derive import Convention
+from segbench.reporting.comparison.metrics import shared_metric
+from segbench.runs.split_scores import SplitScores, TaskRecord
+from segbench.scores.convention import Convention
+from segbench.scores.score import Metric
 
 COSTS = (
     "weights",
@@ -66,6 +70,12 @@ class Row:
         return sorted((run for run in self.runs if run.state == "done"), key=lambda run: (run.seed or 0, run.name))
 
     @property
+    def devices(self) -> list[str]:
+        """Device and precision of the finished runs, each once."""
+        costs = [run.summary.get("cost", {}) for run in self.done]
+        return sorted({f"{cost.get('device') or 'unknown'}, {cost.get('precision') or '32'}" for cost in costs})
+
+    @property
     def label(self) -> str:
         """The row in words, for legends and sentences: choices by their name, ``key=value`` for the rest."""
         parts = [
@@ -84,7 +94,7 @@ class Comparison:
         title: The experiment's name.
         question: What it asks; empty for runs without a comparison.
         factors: What varies, in the order of the columns.
-        metric: The deciding metric.
+        metric: Name of the deciding metric.
         split: The deciding split.
         wanted_split: The split that the comparison asks for, which the data may lack.
         convention: How counts became scores.
@@ -94,7 +104,7 @@ class Comparison:
         claims: The claims that the experiment declares; :mod:`segbench.reporting.conclusions` judges them.
         differences: Stated differences from the published protocol.
         unfinished: Runs that count in no mean, each with its reason.
-        task: ``segmentation`` or ``classification``.
+        task: What the runs do.
     """
 
     directory: Path
@@ -111,17 +121,50 @@ class Comparison:
     claims: tuple[Any, ...]
     differences: tuple[str, ...]
     unfinished: tuple[tuple[Run, str], ...]
-    task: str = "segmentation"
+    task: TaskRecord
+    _metrics: dict[str, Metric] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def score(self) -> Metric:
+        """The deciding metric: what it is called, which direction is better, what it can be at most."""
+        return self.metric_named(self.metric)
+
+    def metric_named(self, name: str) -> Metric:
+        """Return what the name of a metric means to the finished runs.
+
+        Raises:
+            ConfigError: If none has it, or they do not agree.
+        """
+        if name not in self._metrics:
+            self._metrics[name] = shared_metric(name, self.task, self.parts)
+        return self._metrics[name]
+
+    def title_of(self, name: str) -> str:
+        """Return what figures call a metric, also one that no run has scored, as the loss."""
+        try:
+            return self.metric_named(name).title
+        except ConfigError:
+            return name.replace("_", " ")
 
     @property
     def direction(self) -> int:
         """1 where of two values of the deciding metric the higher one is better, -1 where the lower one is."""
-        return -1 if lower_is_better(self.metric) else 1
+        return self.score.direction
 
     @property
     def done(self) -> list[Run]:
         """All finished runs."""
         return [run for row in self.rows for run in row.done]
+
+    @property
+    def parts(self) -> list[SplitScores]:
+        """What each finished run made of the deciding split."""
+        return [run.counts[self.split] for run in self.done]
+
+    @cached_property
+    def graded(self) -> bool:
+        """Whether an image can be more or less right; not where it is either right or wrong as a whole."""
+        return all(part.right is None for part in self.parts)
 
     @property
     def images(self) -> str:
@@ -131,8 +174,7 @@ class Comparison:
     @property
     def unit(self) -> str:
         """What would be drawn again besides the seed: ``images``, or ``groups of images`` where some come together."""
-        counts = [run.counts[self.split] for run in self.done]
-        alone = all(len(set(part.groups)) == len(part.ids) for part in counts)
+        alone = all(len(set(part.groups)) == len(part.ids) for part in self.parts)
         return self.images if alone else f"groups of {self.images}"
 
     @property

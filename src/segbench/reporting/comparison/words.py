@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from segbench.reporting.comparison.estimate import Estimate
+from segbench.words import duration
 
 NOTHING = "–"
 # The same name in tables and figures: in how many (seed, group) pairs a row scores higher than another.
@@ -48,16 +49,9 @@ def show_p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as ``42 s``, ``4 min 12 s`` or ``3 h 05 min``; a dash where they are not finite."""
-    if not math.isfinite(seconds):
-        return NOTHING
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+def show_duration(seconds: float) -> str:
+    """Return a time in words; a dash where it is not finite."""
+    return duration(seconds) if math.isfinite(seconds) else NOTHING
 
 
 def show_short(value: float) -> str:

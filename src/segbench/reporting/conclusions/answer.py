@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isfinite, isnan
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.statistics.pairs import Pair
-from segbench.scores.columns import largest, lower_is_better
+from segbench.scores.score import Metric
 from segbench.words import listed, plural
-
-if TYPE_CHECKING:
-    from segbench.reporting.comparison.model import Comparison
 
 
 def answer(
@@ -35,7 +32,8 @@ def answer(
         detectable: The smallest difference that would have been found with 80 % power; NaN if unknown.
         identical: Pairs of rows that predict the same on all images, and their number.
     """
-    metric, labels = comparison.metric.replace("_", " "), [row.label for row in comparison.rows]
+    score, labels = comparison.score, [row.label for row in comparison.rows]
+    metric = score.name.replace("_", " ")
     if not order:
         return "No finished run has a score: there is no answer yet."
     leader, direction = order[0], comparison.direction
@@ -56,17 +54,17 @@ def answer(
     better = [row for row in apart_from if direction * _sign(against[row], leader) < 0]
     if better:
         # The leader's mean is over other seeds than the test's, which sees those alone that both have.
-        over = _over(against[better[0]], better[0], labels[leader], metric, len(tested))
+        over = _over(against[better[0]], better[0], labels[leader], score, len(tested))
         return f"{highest}, but on the seeds that both have {labels[better[0]]} scores {above} {over}."
     beaten = [row for row in order if row in against and against[row].apart]
     tied = [row for row in order[1:] if row in against and row not in beaten]
-    aside = [row for row in order[1:] if row not in against]
+    unpaired = [row for row in order[1:] if row not in against]
     untold = f"{listed([labels[row] for row in tied])} cannot be told from {labels[leader]}" if tied else ""
-    if aside:
-        not_compared = f"{listed([labels[row] for row in aside])} could not be compared with {labels[leader]}"
+    if unpaired:
+        not_compared = f"{listed([labels[row] for row in unpaired])} could not be compared with {labels[leader]}"
         untold = f"{untold}; {not_compared}" if untold else not_compared
     if beaten:
-        over = _over(against[beaten[0]], leader, labels[beaten[0]], metric, len(tested))
+        over = _over(against[beaten[0]], leader, labels[beaten[0]], score, len(tested))
         if not untold:
             everyone = "all others, the next of them" if len(beaten) > 1 else ""
             return f"{labels[leader]} scores {above} {everyone}{' ' * bool(everyone)}{over}."
@@ -76,24 +74,24 @@ def answer(
     if apart:
         clearest = min(apart, key=lambda pair: pair.p)
         winner = clearest.first if direction * clearest.difference.mean > 0 else clearest.second
-        over = _over(clearest, winner, labels[_other(clearest, winner)], metric, len(tested))
+        over = _over(clearest, winner, labels[_other(clearest, winner)], score, len(tested))
         clearly = f"{plural(len(apart), 'pair')} told apart, most clearly {labels[winner]} {above} {over}"
         return f"{highest}{', but ' * bool(untold)}{untold}; {clearly}."
     found = (
-        f", {_over(against[order[1]], leader, labels[order[1]], metric, len(tested), f'{above} ')}"
+        f", {_over(against[order[1]], leader, labels[order[1]], score, len(tested), f'{above} ')}"
         if order[1] in against
         else ""
     )
     alone = "between two of them, uncorrected, " if len(tested) > 1 else ""
-    least = f"a difference of {detectable:.4f}" if detectable < largest(comparison.metric) else "no possible difference"
+    least = f"a difference of {detectable:.4f}" if detectable < score.largest else "no possible difference"
     power = f"; {least} {alone}would be found in 80 % of such experiments"
     power = "" if isnan(detectable) else power
     return f"No difference can be told from chance: {highest}{found}{power}."
 
 
-def show_detectable(difference: float, metric: str) -> str:
-    """Return the smallest difference that would have been found; of shares none above 1 can be."""
-    return f"{difference:.4f}" if difference < largest(metric) else "none that is possible"
+def show_detectable(difference: float, most: float) -> str:
+    """Return the smallest difference that would have been found; none is as large as the score itself at most."""
+    return f"{difference:.4f}" if difference < most else "none that is possible"
 
 
 def _untested(
@@ -108,18 +106,18 @@ def _untested(
     return f"Nothing could be tested: {highest}, but {'; '.join(sorted(set(refused.values())))}."
 
 
-def _over(pair: Pair, better: int, other: str, metric: str, family: int, lead: str = "") -> str:
+def _over(pair: Pair, better: int, other: str, metric: Metric, family: int, lead: str = "") -> str:
     """Return ``B by 0.0120 [0.0040, 0.0200] in dice (p = 0.004 after Holm's correction for 21 pairs)``.
 
     The figures say by how much the better one is better, so they are positive also where lower is better.
     """
     sign, found = (1 if pair.first == better else -1), pair.difference
-    sign *= -1 if lower_is_better(metric.replace(" ", "_")) else 1
+    sign *= metric.direction
     low, high = sorted((sign * found.low, sign * found.high))
     p = "p < 0.001" if pair.p_holm < 0.001 else f"p = {pair.p_holm:.3f}"
     corrected = f" after Holm's correction for {family} pairs" if family > 1 else ""
     figures = f"{sign * found.mean:.4f} [{low:.4f}, {high:.4f}]"
-    amount = f"{figures} {lead}{other}" if lead else f"{other} by {figures} in {metric}"
+    amount = f"{figures} {lead}{other}" if lead else f"{other} by {figures} in {metric.name.replace('_', ' ')}"
     return f"{amount} ({p}{corrected})"
 
 

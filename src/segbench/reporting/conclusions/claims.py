@@ -10,24 +10,20 @@ experiment are not corrected for each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from segbench.configuration.schema import Claim
 from segbench.errors import ConfigError
 from segbench.reporting.collection.factors import fits, show_value
+from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.statistics.intervals import Difference, UnpairedError, paired_difference
 from segbench.reporting.statistics.mcnemar import identical_images, mcnemar
-from segbench.scores.columns import lower_is_better
-from segbench.scores.derive import Convention
 from segbench.words import listed, plural
-
-if TYPE_CHECKING:
-    from segbench.reporting.comparison.model import Row
 
 Verdict = Literal["holds", "does not hold", "not distinguishable", "cannot be judged", "not judged"]
 ERROR_RATE = 0.05
@@ -90,30 +86,26 @@ class JudgedClaim:
         return min(self.rivals, key=lambda rival: (rival.difference.sign >= 0, rival.difference.mean))
 
 
-def judge(
-    entries: Sequence[Any], rows: Sequence[Row], split: str, metric: str, convention: Convention
-) -> tuple[JudgedClaim, ...]:
+def judge(comparison: Comparison, entries: Sequence[Any]) -> tuple[JudgedClaim, ...]:
     """Judge claims by the rows of a comparison.
 
     Args:
-        entries: ``comparison.claims`` as a run's configuration holds it; older ones hold plain sentences.
-        rows: The rows, of which only finished runs count.
-        split: The deciding split.
-        metric: The deciding metric, of claims that name no other.
-        convention: How counts become scores.
+        comparison: The rows, of which only finished runs count, and the split and convention; its deciding metric is
+            that of claims that name no other.
+        entries: ``comparison.claims`` as a run's configuration holds it; they may also be plain sentences.
     """
-    return tuple(_judge(entry, rows, split, metric, convention) for entry in entries)
+    return tuple(_judge(comparison, entry) for entry in entries)
 
 
-def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention: Convention) -> JudgedClaim:
+def _judge(comparison: Comparison, entry: Any) -> JudgedClaim:
     try:
         claim = Claim.model_validate(entry)
     except ValidationError:
         text = str(entry.get("text") or entry) if isinstance(entry, dict) else str(entry)
         return JudgedClaim(text, "not judged", "it does not name who beats whom")
     by = (min(claim.by), max(claim.by)) if claim.by else None
-    other = claim.metric if claim.metric and claim.metric != metric else ""
-    metric = other or metric
+    other = claim.metric if claim.metric and claim.metric != comparison.metric else ""
+    rows = comparison.rows
     first, *others = claim.alike or [claim.better or {}, *claim.than]
     winners = _fitting(rows, first)
     if len(winners) != 1 or not winners[0].done:
@@ -122,10 +114,13 @@ def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention:
     rivals, missing = _rivals(others, winner, rows)
     confidence = 1 - ERROR_RATE / max(1, len(rivals) + len(missing))
     found, reasons = [], [f"no finished run of {', '.join(missing)}"] if missing else []
+    lower = False
     for rival in rivals:
         try:
-            sides = (rival.done, winner.done) if lower_is_better(metric) else (winner.done, rival.done)
-            difference = paired_difference(*sides, split, metric, convention, confidence)
+            metric = comparison.metric_named(other or comparison.metric)
+            lower = metric.lower_is_better
+            sides = (rival.done, winner.done) if lower else (winner.done, rival.done)
+            difference = paired_difference(*sides, comparison.split, metric.name, comparison.convention, confidence)
             found.append(Rival(rival.label, difference))
         except UnpairedError as error:
             reasons.append(f"{winner.label} and {rival.label}: {error}")
@@ -136,9 +131,8 @@ def _judge(entry: Any, rows: Sequence[Row], split: str, metric: str, convention:
         verdict: Verdict = "cannot be judged"
     else:
         verdict, reasons = _verdict([rival.difference for rival in found], claim.within)
-        reasons += _identical(winner, rivals, split)
-    reason, lower = "; ".join(reasons), lower_is_better(metric)
-    within = claim.within or 0.0
+        reasons += _identical(winner, rivals, comparison.split)
+    reason, within = "; ".join(reasons), claim.within or 0.0
     return JudgedClaim(claim.text, verdict, reason, winner.label, tuple(found), by, confidence, lower, within, other)
 
 
@@ -216,9 +210,9 @@ def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: st
     """Return the sentences that say how to read the verdicts; empty where no claim was tested."""
     if not any(claim.tested for claim in claims):
         return ""
-    scores = list(dict.fromkeys(claim.metric or metric for claim in claims if claim.tested))
+    scores = {claim.metric or metric: claim.lower_is_better for claim in claims if claim.tested}
     return (
-        f"Claims: mean difference in {listed(scores)} ({split} split{_turned(scores)}) over equal seeds"
+        f"Claims: mean difference in {listed(list(scores))} ({split} split{_turned(scores)}) over equal seeds"
         " and the same images, with the 95 % confidence interval for other seeds and other"
         f" {unit}; several rivals of a claim are corrected for"
         " (Bonferroni), several claims are not. A claim holds if every interval lies above 0 and does not hold if one"
@@ -228,9 +222,9 @@ def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: st
     )
 
 
-def _turned(scores: Sequence[str]) -> str:
-    """Say of which scores a difference is the rival's minus the winner's; nothing where of none."""
-    turned = [score for score in scores if lower_is_better(score)]
+def _turned(scores: Mapping[str, bool]) -> str:
+    """Say of which scores (name to whether lower is better) a difference is the rival's minus the winner's, if any."""
+    turned = [score for score, lower in scores.items() if lower]
     which = f" of {listed(turned)}" if turned and len(turned) < len(scores) else ""
     return f", rival minus winner{which}, as lower is better" if turned else ""
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from segbench.reporting.collection.factors import flatten, show_value
 from segbench.reporting.collection.runs import Run
-from segbench.reporting.comparison.columns import convention_words
+from segbench.reporting.comparison.columns import averages, convention_words
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.answer import show_detectable
 from segbench.reporting.conclusions.claims import explanation
 from segbench.reporting.conclusions.evidence import Evidence, evidence
-from segbench.runs.split_counts import SplitCounts, derive
+from segbench.runs.split_scores import derive
 from segbench.words import listed
 
 MOST_NAMED = 5
@@ -27,7 +27,7 @@ def convention_line(comparison: Comparison) -> str:
     counts = [run.counts[comparison.split] for run in comparison.done]
     if counts:
         parts.append(_number(_range(len(part.ids) for part in counts), comparison.images))
-        if sizes := {size for part in counts if isinstance(part, SplitCounts) for size in part.sizes}:
+        if sizes := {size for part in counts for size in part.sizes}:
             parts.append(f"resolution {_resolution(sizes)}")
         if comparison.unit != comparison.images:
             parts.append(_number(_range(len(set(part.groups)) for part in counts), "groups"))
@@ -35,12 +35,12 @@ def convention_line(comparison: Comparison) -> str:
     return "; ".join(parts) + "."
 
 
-def notes(comparison: Comparison, with_limits: bool = True) -> list[str]:
+def notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
     """Return the sentences under the table, the convention line first.
 
     Args:
         comparison: The comparison.
-        with_limits: Whether what cannot be concluded is among them; a page may say it elsewhere.
+        with_caveats: Whether what cannot be concluded is among them; a page may say it elsewhere.
     """
     found = [convention_line(comparison)]
     if comparison.wanted_split != comparison.split:
@@ -59,7 +59,7 @@ def notes(comparison: Comparison, with_limits: bool = True) -> list[str]:
             *_micro(comparison),
             *([read] if read else []),
             *_mcnemar(comparison),
-            *(figures.limits if with_limits else ()),
+            *(figures.caveats if with_caveats else ()),
         ]
         found += _without_score(comparison)
         found += _unequal_images(comparison)
@@ -67,6 +67,7 @@ def notes(comparison: Comparison, with_limits: bool = True) -> list[str]:
     return found
 
 
+_UNITS = {"px": "pixels", "mm": "millimetres"}
 _TRAINING = (
     "trainer.max_epochs",
     "trainer.limit_train_batches",
@@ -139,14 +140,12 @@ def variance_line(shares: Mapping[str, float], unit: str) -> str:
 
 
 def _distance(comparison: Comparison) -> list[str]:
-    """Say how to read a metric that is a distance."""
+    """Say how to read a metric of which less is better."""
     if comparison.direction > 0:
         return []
-    name = comparison.metric.replace("_", " ")
-    return [
-        f"{name.capitalize()} is a distance in pixels: lower is better. An image where truth or prediction alone is"
-        " empty counts with its diagonal, the largest distance there is."
-    ]
+    unit = comparison.score.score.unit
+    distance = f" is a distance in {_UNITS.get(unit, unit)}" if unit else ""
+    return [f"{comparison.metric.replace('_', ' ').capitalize()}{distance}: lower is better."]
 
 
 def _tests(comparison: Comparison, found: Evidence) -> list[str]:
@@ -162,8 +161,8 @@ def _tests(comparison: Comparison, found: Evidence) -> list[str]:
         apart = sum(pair.apart for pair in found.pairs)
         corrected = f", Holm's correction for {family} pairs" if family > 1 else ""
         said.append(
-            "Letters: rows that share one cannot be told apart (test of the paired difference over seeds and"
-            f" {unit}, 5 %{corrected}; {apart} told apart), which does not make them equal."
+            "Letters (compact letter display): rows that share one cannot be told apart (test of the paired difference"
+            f" over seeds and {unit}, 5 %{corrected}; {apart} told apart), which does not make them equal."
         )
     if np.isfinite(found.best).any():
         top = "highest" if comparison.direction > 0 else "lowest"
@@ -173,30 +172,39 @@ def _tests(comparison: Comparison, found: Evidence) -> list[str]:
     if np.isfinite(found.detectable):
         said.append(
             f"Smallest true difference that a pair of these runs finds with 80 % power at 5 %, uncorrected:"
-            f" {show_detectable(found.detectable, comparison.metric)}."
+            f" {show_detectable(found.detectable, comparison.score.largest)}."
         )
     return [" ".join(said)] if said else []
 
 
 def _micro(comparison: Comparison) -> list[str]:
-    """Say which convention makes sensitivity and F1 one number; of data with a background nothing is averaged so."""
-    classes = {len(part.class_names) for run in comparison.done if (part := run.counts[comparison.split])}
-    if comparison.convention.has_background or len(classes) != 1:
+    """Say how macro and micro averages come about, and what makes micro sensitivity and F1 one number."""
+    classes = {len(part.class_names) for part in comparison.parts}
+    if not averages(comparison) or len(classes) != 1:
         return []
     count = classes.pop()
-    return [
+    text = (
         "Macro: each class is scored against the rest, then the mean over classes is taken. Micro: the classes' counts"
-        " are added, then scored. Every counted pixel has one class and is given one, so there are as many added false"
-        " positives as false negatives: micro sensitivity, precision and F1 are one number, the pixel accuracy p; of"
-        f" {count} classes micro accuracy is 1 - 2 (1 - p) / {count} and micro specificity 1 - (1 - p) / {count - 1}."
-        " Published figures where sensitivity equals F1 are micro averages. mIoU is the benchmark's: counts pooled over"
-        " all images, the IoU of each class, the mean over the classes that occur in truth or prediction."
-    ]
+        " are added, then scored."
+    )
+    if comparison.task.exclusive:
+        text += (
+            " Every counted pixel has one class and is given one, so there are as many added false positives as false"
+            " negatives: micro sensitivity, precision and F1 are one number, the pixel accuracy p; of"
+            f" {count} classes micro accuracy is 1 - 2 (1 - p) / {count} and micro specificity"
+            f" 1 - (1 - p) / {count - 1}. Published figures where sensitivity equals F1 are micro averages."
+        )
+    if all("miou" in part.scores for part in comparison.parts):
+        text += (
+            " mIoU is the benchmark's: counts pooled over all images, the IoU of each class, the mean over the classes"
+            " that occur in truth or prediction."
+        )
+    return [text]
 
 
 def _mcnemar(comparison: Comparison) -> list[str]:
     """Say how to read McNemar's tests, and what they do not know."""
-    if comparison.task != "classification" or sum(bool(row.done) for row in comparison.rows) < 2:
+    if comparison.graded or sum(bool(row.done) for row in comparison.rows) < 2:
         return []
     text = (
         "McNemar's test (A alone right, B alone right: images that one of the two names right and the other wrong, for"

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from segbench.environment import processor
+from segbench.environment import processor_name
 from segbench.reporting.collection.factors import ABSENT, UNKNOWN, factor_value
 from segbench.reporting.collection.runs import Run
-from segbench.reporting.comparison.words import duration
+from segbench.words import duration
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def machine(runs: Sequence[Run]) -> str:
     costs = [run.summary.get("cost", {}) for run in runs]
     parts = [_listed(f"{cost.get('device')}" for cost in costs)]
     if {run.status.get("host") for run in runs} == {socket.gethostname()}:
-        name = processor()
+        name = processor_name()
         parts += [name] if name and name not in parts[0] else []
         parts.append(f"{os.cpu_count()} cores, {_memory()} memory")
     parts.append(f"{_listed(str(cost.get('threads')) for cost in costs)} thread(s) a run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,11 @@ from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.legend import legend_below
 from segbench.pictures.palette import ink
 from segbench.pictures.styles import colour, hatch, plain
-from segbench.reporting.comparison.build import derive
 from segbench.reporting.comparison.estimate import Estimate, estimate
 from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.figures.spec import FigureSpec, without_evidence
+from segbench.runs.split_scores import derive
 
-SCORES = {"dice": "Dice", "iou": "IoU"}
-# Of labels: scores near 1 differ by what lacks to it.
-LACKS = {"sensitivity": "missed (share of the class's images)", "precision": "false (share of the images named so)"}
 MEAN = "mean"
 GROUP = 0.84  # of the distance from one group to the next
 AXES_INCHES = 2.3
@@ -35,14 +34,29 @@ MOST_ROWS = 24
 
 
 def draw_bars(comparison: Comparison, path: Path) -> None:
-    """Draw Dice and IoU of each foreground class and their mean, from 0 to 1; of labels the shares of mistakes.
+    """Draw Dice and IoU of each foreground class and their mean, from 0 to 1.
+
+    Args:
+        comparison: The experiment.
+        path: The PNG to write; the SVG lies beside it.
+
+    Raises:
+        NothingToDrawError: Without a finished run; no file is written.
+    """
+    draw_grouped(comparison, comparison.task.bars, path)
+
+
+def draw_grouped(comparison: Comparison, scores: Mapping[str, str], path: Path, missing: bool = False) -> None:
+    """Draw scores of each class and their mean.
 
     A bar is the mean over the finished runs of a configuration, with its sample standard deviation where there are two
     or more; each run is a dot. The colours are those of the learning curves.
 
     Args:
         comparison: The experiment.
+        scores: Names of the scores, one or two, with the titles of their axes.
         path: The PNG to write; the SVG lies beside it.
+        missing: Whether to draw what is missing to 1, on an axis that ends above the longest bar; else it ends at 1.
 
     Raises:
         NothingToDrawError: Without a finished run; no file is written.
@@ -53,7 +67,7 @@ def draw_bars(comparison: Comparison, path: Path) -> None:
     groups = score_groups(comparison)
     if not rows or not groups:
         raise NothingToDrawError("no run is finished")
-    top, scores = (_highest(comparison), LACKS) if lacks(comparison) else (1.0, SCORES)
+    top = _highest(comparison, scores) if missing else 1.0
     bars = len(rows) * len(groups)
     across, down = (2, 1) if bars <= 6 else (1, 2)
     width = min(max(0.2 * bars + 1.0, 7.2), 12.0)
@@ -67,23 +81,18 @@ def draw_bars(comparison: Comparison, path: Path) -> None:
         for group, name in enumerate(groups):
             for place, (index, row) in enumerate(rows):
                 left = group - GROUP / 2 + place * bar
-                _draw_bar(axes, left, bar, run_scores(comparison, row, score, name), index, group_inches, top)
+                _draw_bar(axes, left, bar, run_scores(comparison, row, score, name, missing), index, group_inches, top)
         _finish(axes, groups, title, group_inches, top)
     save(figure, path)
 
 
-def lacks(comparison: Comparison) -> bool:
-    """Whether bars show what lacks to 1: of labels."""
-    return comparison.task == "classification"
-
-
-def _highest(comparison: Comparison) -> float:
-    """Return the end of the axis above all bars of what lacks to 1, with room for the figures above them."""
+def _highest(comparison: Comparison, scores: Iterable[str]) -> float:
+    """Return the end of the axis above all bars of what is missing to 1, with room for the figures above them."""
     ends = [0.0]
     for row in comparison.rows:
-        for score in LACKS:
+        for score in scores:
             for group in score_groups(comparison):
-                found = [value for value in run_scores(comparison, row, score, group) if np.isfinite(value)]
+                found = [value for value in run_scores(comparison, row, score, group, True) if np.isfinite(value)]
                 ends += [max([*found, (part := estimate(found)).mean + (part.spread or 0.0)])] if found else []
     return max(ends) / 0.6 or 1.0
 
@@ -94,14 +103,15 @@ def score_groups(comparison: Comparison) -> list[str]:
     return [*comparison.classes] if alone else [*comparison.classes, MEAN]
 
 
-def run_scores(comparison: Comparison, row: Row, score: str, group: str) -> list[float]:
+def run_scores(comparison: Comparison, row: Row, score: str, group: str, missing: bool = False) -> list[float]:
     """Return a score of each finished run that has the group's class.
 
     Args:
         comparison: The experiment, whose split and convention hold.
         row: One of its rows.
-        score: ``dice`` or ``iou``; of labels a key of :data:`LACKS`, and what lacks to 1 is returned.
+        score: ``dice`` or ``iou``, say.
         group: A class, or :data:`MEAN` for the mean over them.
+        missing: Whether to return what is missing to 1.
     """
     counts = [run.counts[comparison.split] for run in row.done]
     if group == MEAN:
@@ -109,7 +119,7 @@ def run_scores(comparison: Comparison, row: Row, score: str, group: str) -> list
     else:
         having = [part for part in counts if group in part.class_names]
         found = [derive(part, f"{score}_{group}", comparison.convention) for part in having]
-    return [1 - value for value in found] if lacks(comparison) else found
+    return [1 - value for value in found] if missing else found
 
 
 def _draw_bar(
@@ -182,3 +192,11 @@ def _legend(figure: Figure, comparison: Comparison, rows: list[tuple[int, Row]],
     handles = [Patch(facecolor=colour(i), hatch=hatch(i), edgecolor="white", linewidth=0) for i, _ in rows]
     labels = [f"{row.label} (n={len(row.done)})" for _, row in rows]
     return legend_below(figure, handles, labels, width, f"{comparison.split} split; {drawn}")
+
+
+FIGURE = FigureSpec(
+    "Dice and IoU of each class",
+    "classes.png",
+    without_evidence(draw_bars),
+    needs=lambda comparison: bool(comparison.task.bars),
+)

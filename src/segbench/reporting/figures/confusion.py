@@ -18,6 +18,7 @@ from segbench.pictures.styles import colour, wrapped
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.figures.bars import MOST_ROWS
 from segbench.reporting.figures.ranks import SHADES
+from segbench.reporting.figures.spec import FigureSpec, without_evidence
 
 WIDTH = 7.2
 ACROSS = 4
@@ -53,7 +54,7 @@ def draw_confusion(comparison: Comparison, path: Path) -> None:
             "the runs were made before the confusion of classes was stored" if done else "no run is finished"
         )
     names = max((part[1].done[0].counts[comparison.split].class_names for part in found), key=len)
-    images = comparison.task == "classification"
+    images = not comparison.graded
     top = max(float(np.nanmax(_shares(_errors(matrix), matrix))) for _, _, matrix in found)
     across = min(len(found), ACROSS if len(names) <= 5 else 2)
     down = -(-len(found) // across)
@@ -158,3 +159,6 @@ def show_share(share: float) -> str:
     if share < 0.0005 or 0.9995 <= share < 1:
         return "<0.1" if share < 0.5 else ">99.9"
     return f"{100 * share:.1f}" if share < 0.0995 or 0.9895 <= share < 1 else f"{100 * share:.0f}"
+
+
+FIGURE = FigureSpec("Confusion of classes", "confusion.png", without_evidence(draw_confusion))

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from segbench.labels import IGNORE_INDEX as IGNORE
 from segbench.pictures.canvas import save
 from segbench.pictures.panels import as_rgb, class_colour, class_legend
-from segbench.pictures.styles import score_name, wrapped
+from segbench.pictures.styles import wrapped
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.examples import best_shown, choose, kept_images, masks_of, score_of
+from segbench.reporting.figures.spec import FigureSpec, masks
 
 WIDTH = 7.2
 # Thin enough for glands that nearly touch, with a rim that shows on any stain.
@@ -63,7 +64,7 @@ def draw_contours(comparison: Comparison, evidence: Evidence, path: Path) -> Non
         axes.set_yticks([])
     _explain(figure, class_names, colours, alone)
     seed = "" if best.run.seed is None else f", seed {best.run.seed}"
-    words = f"{best.row.label}: {score_name(comparison.metric)} of each image; {comparison.split} split{seed}"
+    words = f"{best.row.label}: {comparison.score.title_with_unit} of each image; {comparison.split} split{seed}"
     figure.suptitle(wrapped(words, 100, 2), fontsize=8, color="0.3")
     save(figure, path)
 
@@ -97,3 +98,6 @@ def _explain(figure: Figure, class_names: tuple[str, ...], colours: tuple[str, .
     for line in lines if alone else ():
         line.set_path_effects(_rim(alone))
     figure.legend(lines, ["prediction", "truth"], loc="outside lower right", ncols=2, fontsize=7.5, frameon=False)
+
+
+FIGURE = FigureSpec("Contours of the best", "contours.png", draw_contours, shows_data=True, needs=masks)

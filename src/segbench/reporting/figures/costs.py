@@ -15,11 +15,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.legend import legend_below
-from segbench.pictures.styles import INK, colour, marker, plain, score_name
+from segbench.pictures.styles import INK, colour, marker, plain
 from segbench.reporting.comparison.estimate import Estimate, estimate
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.evidence import Evidence
-from segbench.reporting.text.tables import devices
+from segbench.reporting.figures.spec import FigureSpec
 
 WIDTH, HEIGHT = 7.2, 2.6
 MOST_PANELS = 3
@@ -80,7 +80,7 @@ def draw_costs(comparison: Comparison, evidence: Evidence, path: Path) -> None:
         points = [(index, found) for index, row in rows if (found := cost.of(row)).n]
         _draw(axes, points, evidence, comparison.direction)
         axes.set_xlabel(cost.title, fontsize=8.5)
-    grid[0].set_ylabel(f"{score_name(comparison.metric)} ({comparison.split} split)", fontsize=8.5)
+    grid[0].set_ylabel(f"{comparison.score.title_with_unit} ({comparison.split} split)", fontsize=8.5)
     handles = [
         Line2D([], [], color=colour(i), marker=marker(i), linestyle="", markeredgecolor=INK, markeredgewidth=0.5)
         for i, _ in rows
@@ -113,7 +113,7 @@ def _costs(rows: Sequence[Row]) -> list[Cost]:
     network is as fast as itself, whatever was measured.
     """
     found = [cost for cost in (WEIGHTS, OPERATIONS) if _differs(rows, cost)]
-    if len({device for row in rows for device in devices(row)}) == 1:
+    if len({device for row in rows for device in row.devices}) == 1:
         found += [cost for cost in ((PREDICTION, TRAINING) if found else (TRAINING,)) if _differs(rows, cost)]
     return found
 
@@ -170,3 +170,6 @@ def short(value: float) -> str:
         if value >= size:
             return f"{value / size:.3g}{letter}"
     return f"{value:.3g}"
+
+
+FIGURE = FigureSpec("Score against cost", "costs.png", draw_costs)

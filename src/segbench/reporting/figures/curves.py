@@ -15,8 +15,9 @@ from matplotlib.ticker import MaxNLocator
 
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.legend import legend_below
-from segbench.pictures.styles import colour, dash, plain, score_name
+from segbench.pictures.styles import colour, dash, plain
 from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.figures.spec import FigureSpec, without_evidence
 from segbench.reporting.figures.stages import draw_stages, stage_legend
 
 WIDTH_INCHES, HEIGHT_INCHES = 3.6, 2.9
@@ -67,7 +68,7 @@ def _panels(comparison: Comparison) -> list[tuple[str, str]]:
     wanted = [("train/loss", "training loss"), ("val/loss", "validation loss")]
     # What only the final evaluation measures (SEG, say) has no curve: the score that chose the best epoch stands in.
     scores = [comparison.metric] if _curves(comparison, f"val/{comparison.metric}") else _monitored(comparison)
-    wanted += [(f"val/{score}", f"validation {score_name(score)}") for score in scores]
+    wanted += [(f"val/{score}", f"validation {comparison.title_of(score)}") for score in scores]
     return [(key, title) for key, title in wanted if _curves(comparison, key)]
 
 
@@ -149,3 +150,6 @@ def _finish(axes: Axes, title: str, cut: str) -> None:
     if last - first < 1:  # one epoch
         axes.set_xlim((first + last - 1) / 2, (first + last + 1) / 2)
     plain(axes)
+
+
+FIGURE = FigureSpec("Learning curves", "curves.png", without_evidence(draw_curves))

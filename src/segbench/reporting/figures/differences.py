@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from segbench.pictures.canvas import NothingToDrawError, save
-from segbench.pictures.styles import INK, colour, plain, score_name, wrapped
+from segbench.pictures.styles import INK, colour, plain, wrapped
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.comparison.words import HIGHER, show_higher, show_p
 from segbench.reporting.conclusions.evidence import Evidence, Pair
+from segbench.reporting.figures.spec import FigureSpec
 from segbench.reporting.statistics.pairs import LEVEL
 
 WIDTH = 7.2
@@ -68,7 +69,7 @@ def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> 
     plain(axes, "x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    _write(words, middles.tolist(), shown, comparison.task != "classification")
+    _write(words, middles.tolist(), shown, comparison.graded)
     save(figure, path)
 
 
@@ -157,7 +158,7 @@ def _write(axes: Axes, places: list[float], shown: list[Line], with_higher: bool
 
 def _words(comparison: Comparison, evidence: Evidence, shown: list[Line]) -> str:
     """Say what is drawn."""
-    name, count = score_name(comparison.metric), len(evidence.pairs)
+    name, count = comparison.score.title_with_unit, len(evidence.pairs)
     words = f"difference in {name} ({comparison.split} split)"
     if count > MOST_PAIRS:
         best = wrapped(comparison.rows[shown[0].above].label, 44)
@@ -167,4 +168,7 @@ def _words(comparison: Comparison, evidence: Evidence, shown: list[Line]) -> str
     tested = sum(np.isfinite(pair.p) for pair in evidence.pairs)
     test = f"p: after Holm over {tested};\nfilled: p < {LEVEL}" if tested else "nothing could be tested"
     words = f"{words}\nintervals: each pair's own; {test}"
-    return words if comparison.task == "classification" else f"{words};\n{HIGHER}: share of seeds and {comparison.unit}"
+    return words if not comparison.graded else f"{words};\n{HIGHER}: share of seeds and {comparison.unit}"
+
+
+FIGURE = FigureSpec("Differences with their intervals", "differences.png", draw_differences)

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
 from segbench.pictures.canvas import NothingToDrawError, save
-from segbench.pictures.styles import INK, colour, plain, score_name, wrapped
+from segbench.pictures.styles import INK, colour, plain, wrapped
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.images import Floats, ImageScores, row_values
+from segbench.reporting.figures.spec import FigureSpec, graded
 
 WIDTH, ROW_INCHES = 5.2, 0.52
 # More images than these are too many to follow (connected), or to see one by one (points).
@@ -115,10 +116,13 @@ def _words(comparison: Comparison, scores: list[ImageScores]) -> str:
     several = any(len(row.done) > 1 for row in comparison.rows)
     count = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
     mean = ", each the mean over seeds" if several else ""
-    return f"{score_name(comparison.metric)} of single images\n({comparison.split} split, {count} images{mean})"
+    return f"{comparison.score.title_with_unit} of single images\n({comparison.split} split, {count} images{mean})"
 
 
 def _key(connected: bool, images: int) -> str:
     points = "points: images" if images <= MOST_POINTS else f"points: the {WORST_SHOWN} worst images"
     lines = ", lines connect the same" if connected else ""
     return f"{points}{lines}\nstroke: median; diamond: mean with 95 % interval"
+
+
+FIGURE = FigureSpec("Scores of single images", "distributions.png", draw_distributions, needs=graded)

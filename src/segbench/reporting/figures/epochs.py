@@ -9,11 +9,12 @@ import numpy as np
 
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.epochs import epochs_figure
-from segbench.pictures.styles import score_name, wrapped
+from segbench.pictures.styles import wrapped
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.curves import series
+from segbench.reporting.figures.spec import FigureSpec, masks
 from segbench.runs.kept_epochs import open_epochs
 
 SIZE = 8.0
@@ -43,7 +44,7 @@ def draw_epochs(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     words = f"{row.label}{seed}: the same validation images, a cut-out of each where objects are small"
     scores = _scores(run, comparison.metric)
     if scores:
-        words += f"; below the epoch the validation {score_name(comparison.metric)} after it, of all validation images"
+        words += f"; below the epoch the validation {comparison.score.title} after it, of all validation images"
     names = run.counts[comparison.split].class_names
     figure = epochs_figure(kept, names, scores, _best_epoch(run), run.class_colours)
     figure.suptitle(wrapped(words, 100, 3), fontsize=SIZE, color="0.3")
@@ -62,3 +63,6 @@ def _best_epoch(run: Run) -> int | None:
     best: Any = run.summary.get("best")
     epoch = best.get("epoch") if isinstance(best, dict) else None
     return epoch if isinstance(epoch, int) else None
+
+
+FIGURE = FigureSpec("Predictions after epochs", "epochs.png", draw_epochs, shows_data=True, needs=masks)

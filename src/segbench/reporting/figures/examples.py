@@ -14,11 +14,12 @@ from segbench.labels import IGNORE_INDEX as IGNORE
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.overlays import draw_line, shortened, shrunk
 from segbench.pictures.panels import class_legend
-from segbench.pictures.styles import colour, score_name, wrapped
+from segbench.pictures.styles import colour, wrapped
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.images import image_values, row_values
+from segbench.reporting.figures.spec import FigureSpec, masks, without_evidence
 from segbench.runs.archive import PREDICTIONS, Archive, images_name
 
 MOST_COLUMNS = 8
@@ -82,7 +83,7 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
     class_legend(figure, names, ignored, colours)
     seeds = sorted({part.run.seed for part in shown if part.run.seed is not None})
     which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-    words = f"{score_name(comparison.metric)} below the predictions; {comparison.split} split, {which}"
+    words = f"{comparison.score.title_with_unit} below the predictions; {comparison.split} split, {which}"
     figure.suptitle(words, fontsize=8, color="0.3")
     save(figure, path)
 
@@ -187,3 +188,6 @@ def score_of(comparison: Comparison, part: Shown, name: str) -> float:
     """Return what the shown prediction itself scores."""
     counts = part.run.counts[comparison.split]
     return float(image_values(counts, comparison.metric, comparison.convention)[counts.ids.index(name)])
+
+
+FIGURE = FigureSpec("Predictions", "panels.png", without_evidence(draw_examples), shows_data=True, needs=masks)

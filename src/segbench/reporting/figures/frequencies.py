@@ -14,6 +14,8 @@ from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.palette import COLOURS, rgb
 from segbench.pictures.panels import class_colour
 from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.figures.spec import FigureSpec, without_evidence
+from segbench.runs.split_scores import TaskRecord
 
 MOST_PANELS = 6
 BACKGROUND = (0.65, 0.65, 0.65)
@@ -63,7 +65,7 @@ def draw_frequencies(comparison: Comparison, path: Path) -> None:
     parts = figure.subfigures(len(shown), 1, height_ratios=heights, squeeze=False).ravel()
     for part, data in zip(parts, shown, strict=True):
         part.suptitle(_title(data, comparison, len(sets) > 1), fontsize=9)
-        _draw(part, data.frequencies, comparison.task == "classification", data.colours)
+        _draw(part, data.frequencies, comparison.task, data.colours)
     if len(sets) > len(shown):
         parts[-1].supxlabel(f"{len(sets) - len(shown)} more training sets are not shown", fontsize=8)
     save(figure, path)
@@ -124,11 +126,13 @@ def _title(data: TrainingSet, comparison: Comparison, several: bool) -> str:
     return f"{title}\n{textwrap.shorten('; '.join(names), 110, placeholder=' …')}"
 
 
-def _draw(part: SubFigure, frequencies: dict[str, float], labels: bool, own: tuple[str, ...] | None) -> None:
+def _draw(part: SubFigure, frequencies: dict[str, float], task: TaskRecord, own: tuple[str, ...] | None) -> None:
     """Draw all classes and, beside them in the same lines, the foreground on a scale of its own where that helps.
 
-    Classes of labels are all alike, and those with colours of their own: none is the background.
+    Where classes are not painted into masks all are alike, and so are those with colours of their own: none is the
+    background.
     """
+    labels = not task.masks
     shares = [100 * share for share in frequencies.values()]
     enlarged = not labels and own is None and len(shares) > 2 and max(shares[1:]) < ENLARGE_BELOW * max(shares)
     grid = part.subplots(1, 2 if enlarged else 1, squeeze=False, sharey=True).ravel()
@@ -142,7 +146,7 @@ def _draw(part: SubFigure, frequencies: dict[str, float], labels: bool, own: tup
         axes.set_xlim(0, 1.2 * longest)
         # No tick beyond the whole, into which only the percentages reach.
         axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= min(1.2 * longest, 100)])
-        whole = "% of images" if labels else "% of labelled pixels"
+        whole = f"% of {task.counted}"
         axes.set_xlabel(f"foreground, enlarged ({whole})" if first else whole, fontsize=8)
         axes.tick_params(axis="x", labelsize=8)
         axes.tick_params(axis="y", length=0)
@@ -150,3 +154,6 @@ def _draw(part: SubFigure, frequencies: dict[str, float], labels: bool, own: tup
     names = [textwrap.shorten(name, 36, placeholder="…") for name in frequencies]
     grid[0].set_yticks(range(len(names)), names, fontsize=8)
     grid[0].set_ylim(len(names) - 0.5, -0.5)
+
+
+FIGURE = FigureSpec("Class frequencies", "frequencies.png", without_evidence(draw_frequencies))

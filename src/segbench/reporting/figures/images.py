@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from segbench.errors import ConfigError
 from segbench.reporting.comparison.model import Comparison, Row
-from segbench.runs.split_counts import SplitScores, scored_class
-from segbench.runs.split_labels import SplitLabels
-from segbench.scores.derive import Convention, image_scores, score_values
-
-Floats = NDArray[np.float64]
+from segbench.runs.split_scores import SplitScores, has_metric, metric_of
+from segbench.scores.arithmetic import Floats
+from segbench.scores.convention import Convention
 
 
 @dataclass(frozen=True)
@@ -33,20 +29,13 @@ def image_values(counts: SplitScores, metric: str, convention: Convention) -> Fl
     """Return the score of every image (N,) by the metric that decides a comparison; NaN where it has none.
 
     Args:
-        counts: The counts of one split of one run.
-        metric: As for :func:`segbench.runs.split_counts.derive`; an unknown one gives NaN everywhere. Of labels every
-            metric is whether the image is named right.
+        counts: The scores of one split of one run.
+        metric: As for :func:`segbench.runs.split_scores.derive`; an unknown one gives NaN everywhere.
         convention: What background and empty classes are worth.
     """
-    if isinstance(counts, SplitLabels):
-        return counts.right.astype(np.float64)
-    try:
-        name, index = scored_class(counts, metric)
-        values = counts.values(name)
-    except ConfigError:
+    if not has_metric(counts, metric):
         return np.full(len(counts.ids), np.nan)
-    convention = convention.of(counts.background)
-    return image_scores(values, name, convention) if index is None else score_values(values[:, index], name, convention)
+    return counts.image_scores(metric_of(counts, metric), convention)
 
 
 def row_values(comparison: Comparison, row: Row) -> ImageScores:

@@ -10,8 +10,7 @@ from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.mistakes import Mistake, draw_mistakes
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.figures.examples import kept_images
-from segbench.runs.split_labels import SplitLabels
-from segbench.scores.labels import confident_mistakes
+from segbench.reporting.figures.spec import FigureSpec, right_or_wrong, without_evidence
 
 MOST_SHOWN = 40
 
@@ -32,20 +31,13 @@ def draw_best_mistakes(comparison: Comparison, path: Path) -> None:
     best = max(rows, key=lambda row: comparison.direction * row.scores[comparison.metric].mean)
     run = best.done[0]
     labels = run.counts[comparison.split]
-    assert isinstance(labels, SplitLabels)
-    chosen = confident_mistakes(labels.truth, labels.prediction, labels.probability, MOST_SHOWN)
-    if not len(chosen):
+    chosen = labels.confident_errors(MOST_SHOWN)
+    if labels.right is None or not chosen:
         raise NothingToDrawError(f"{best.label} names every image right")
     images = kept_images(comparison, [(run, labels.ids)])
-    names = labels.class_names
     mistakes = [
-        Mistake(
-            images.image(labels.ids[index]),
-            names[labels.truth[index]],
-            names[labels.prediction[index]],
-            float(labels.probability[index]),
-        )
-        for index in chosen.tolist()
+        Mistake(images.image(labels.ids[error.index]), error.truth, error.predicted, error.probability)
+        for error in chosen
     ]
     wrong = int(np.count_nonzero(~labels.right))
     which = f"the {len(chosen)} it is surest of, of {wrong}" if wrong > len(chosen) else f"all {wrong}"
@@ -54,3 +46,12 @@ def draw_best_mistakes(comparison: Comparison, path: Path) -> None:
         f" ({comparison.split} split); true class → predicted class, probability"
     )
     save(draw_mistakes(mistakes, heading), path)
+
+
+FIGURE = FigureSpec(
+    "Most confident mistakes",
+    "mistakes.png",
+    without_evidence(draw_best_mistakes),
+    shows_data=True,
+    needs=right_or_wrong,
+)

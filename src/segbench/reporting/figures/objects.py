@@ -16,14 +16,14 @@ from segbench.labels import IGNORE_INDEX as IGNORE
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.instances import EXTRA, FILLS, MISSED, Matched, match_objects, object_colours, paint
 from segbench.pictures.panels import as_rgb
-from segbench.pictures.styles import score_name, wrapped
+from segbench.pictures.styles import wrapped
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.examples import Shown, best_shown, choose, kept_images, masks_of, score_of
+from segbench.reporting.figures.spec import FigureSpec, masks
 from segbench.runs.archive import Archive
-from segbench.runs.split_counts import SplitScores
-from segbench.runs.split_labels import SplitLabels
-from segbench.scores.objects import OBJECT_COLUMNS, components
+from segbench.runs.split_scores import SplitScores
+from segbench.scores.objects import OBJECT_SCORES, components
 
 WIDTH = 9.0
 SIZE = 8.0
@@ -59,16 +59,15 @@ def draw_objects(comparison: Comparison, evidence: Evidence, path: Path) -> None
         _draw_line(axes, as_rgb(images.image(name)), match_image(images, best, name, classes), title)
     _explain(figure)
     seed = "" if best.run.seed is None else f", seed {best.run.seed}"
-    words = f"{best.row.label}: {score_name(comparison.metric)} of each image; {comparison.split} split{seed}"
+    words = f"{best.row.label}: {comparison.score.title_with_unit} of each image; {comparison.split} split{seed}"
     figure.suptitle(wrapped(words, 120, 2), fontsize=SIZE, color="0.3")
     save(figure, path)
 
 
 def object_classes(counts: SplitScores) -> list[int]:
     """Return the indices of the classes that are made of objects: those of which the run stored object scores."""
-    if isinstance(counts, SplitLabels) or OBJECT_COLUMNS[0] not in counts.columns:
-        return []
-    return np.flatnonzero(np.isfinite(counts.columns[OBJECT_COLUMNS[0]]).any(axis=0)).tolist()
+    score = counts.scores.get(OBJECT_SCORES[0].name)
+    return [] if score is None else [counts.class_names.index(label) for label in counts.scored_classes(score)]
 
 
 def match_image(images: Archive, shown: Shown, name: str, classes: list[int]) -> Matched:
@@ -117,3 +116,6 @@ def _explain(figure: Figure) -> None:
         Line2D([], [], color=EXTRA, linewidth=2.5, path_effects=rim, label="found, but the truth lacks it"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=SIZE)
+
+
+FIGURE = FigureSpec("Objects found and missed", "objects.png", draw_objects, shows_data=True, needs=masks)

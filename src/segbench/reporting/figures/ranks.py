@@ -12,9 +12,10 @@ from matplotlib.transforms import ScaledTranslation
 
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.palette import BLUE, ink
-from segbench.pictures.styles import INK, colour, score_name, wrapped
+from segbench.pictures.styles import INK, colour, wrapped
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence
+from segbench.reporting.figures.spec import FigureSpec
 
 SHADES = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", "#9CC9E6", BLUE, "#00324F"])
 CELL_INCHES = 0.46
@@ -68,6 +69,9 @@ def draw_ranks(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     axes.tick_params(length=0)
     axes.tick_params(axis="y", pad=11)
     axes.spines[:].set_color("0.7")
-    axes.set_xlabel(f"rank by {score_name(comparison.metric)} (1 = best)", fontsize=9)
+    axes.set_xlabel(f"rank by {comparison.score.title_with_unit} (1 = best)", fontsize=9)
     axes.set_title(f"probability in %, {comparison.split} split", fontsize=8, color="0.3")
     save(figure, path)
+
+
+FIGURE = FigureSpec("Probability of each rank", "ranks.png", draw_ranks)

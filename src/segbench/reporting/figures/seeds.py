@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from segbench.pictures.canvas import NothingToDrawError, save
-from segbench.pictures.styles import INK, colour, plain, score_name, wrapped
+from segbench.pictures.styles import INK, colour, plain, wrapped
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.evidence import Evidence
-from segbench.runs.split_counts import derive
+from segbench.reporting.figures.spec import FigureSpec, right_or_wrong
+from segbench.runs.split_scores import derive
 
 WIDTH, ROW_INCHES = 6.4, 0.42
 LABEL_CHARACTERS = 24
@@ -38,7 +39,7 @@ def draw_seeds(comparison: Comparison, evidence: Evidence, path: Path) -> None:
         _draw_row(axes, place, index, row, comparison, evidence)
     axes.set_yticks(range(len(rows)), [wrapped(row.label, LABEL_CHARACTERS) for _, row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel(f"{score_name(comparison.metric)} ({comparison.split} split)", fontsize=9)
+    axes.set_xlabel(f"{comparison.score.title_with_unit} ({comparison.split} split)", fontsize=9)
     published = "; star: published" if any(row.published for _, row in rows) else ""
     axes.set_title(f"dots: runs, one a seed; diamond: mean with 95 % interval{published}", fontsize=8, color="0.3")
     plain(axes, "x")
@@ -61,3 +62,6 @@ def _draw_row(axes: Axes, place: int, index: int, row: Row, comparison: Comparis
         axes.plot(mean.mean, place - 0.14, "D", color="white", markeredgecolor=INK, markersize=5, zorder=3)
     if row.published is not None and row.published.metric == comparison.metric:
         axes.plot(row.published.value, place - 0.14, "*", color="white", markeredgecolor=INK, markersize=9, zorder=5)
+
+
+FIGURE = FigureSpec("Scores of single runs", "seeds.png", draw_seeds, needs=right_or_wrong)

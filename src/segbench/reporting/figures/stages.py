@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from segbench.pictures.styles import colour, score_name
+from segbench.pictures.styles import colour
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison
 
@@ -50,7 +50,7 @@ def stage_legend(comparison: Comparison) -> list[Line2D]:
     found = []
     for stage in begun:
         # Of what the configurations wait for each, if that differs.
-        reasons = dict.fromkeys(_reason(run, stage) for run in runs if stage in stage_starts(run.curves))
+        reasons = dict.fromkeys(_reason(comparison, run, stage) for run in runs if stage in stage_starts(run.curves))
         waited = " or ".join(reason for reason in reasons if reason)
         label = f"a run's augmentation stage {stage + 1} begins" + (f" ({waited})" if waited else "")
         found.append(Line2D([], [], color=MARK, linestyle=_style(stage), linewidth=1.1, label=label))
@@ -61,7 +61,7 @@ def _style(stage: int) -> Literal[":", "-.", "--"]:
     return STYLES[(stage - 1) % len(STYLES)]
 
 
-def _reason(run: Run, stage: int) -> str:
+def _reason(comparison: Comparison, run: Run, stage: int) -> str:
     """Return which score a stage waits for, from the run's configuration; empty where that does not say."""
     augmentation = run.config.get("augmentation")
     stages = augmentation.get("stages") if isinstance(augmentation, Mapping) else None
@@ -73,4 +73,4 @@ def _reason(run: Run, stage: int) -> str:
         return ""
     split, _, metric = str(monitor).rpartition("/")
     words = {"val": "validation ", "train": "training "}.get(split, f"{split} ".lstrip())
-    return f"after {words}{score_name(metric)} passed {threshold}"
+    return f"after {words}{comparison.title_of(metric)} passed {threshold}"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from segbench.pictures.canvas import NothingToDrawError
 from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.figures.spec import FigureSpec, masks, without_evidence
 from segbench.runs.files import atomic_open
 
 WEIGHTS = Path("figures") / "weights.png"
@@ -27,3 +28,6 @@ def copy_weight_map(comparison: Comparison, path: Path) -> None:
         raise NothingToDrawError("no finished run weighed the pixels between objects")
     with atomic_open(path) as stream:
         stream.write(source.read_bytes())
+
+
+FIGURE = FigureSpec("Weights of pixels", "weights.png", without_evidence(copy_weight_map), shows_data=True, needs=masks)

@@ -66,8 +66,12 @@ class RunPanels:
 
 @dataclass
 class Gallery:
-    """What goes into the page, and in words what does not."""
+    """What goes into the page, and in words what does not.
 
+    ``whole`` says that a run's picture shows the images that it is wrong about, and is not to be cut into panels.
+    """
+
+    whole: bool = False
     figures: list[Picture] = field(default_factory=list)
     panels: list[RunPanels] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
@@ -88,7 +92,7 @@ def gallery(comparison: Comparison, figures: Sequence[tuple[str, str]], budget: 
         figures: Title and file name, inside the experiment's directory, of the figures that the report wrote.
         budget: How many characters they may take together.
     """
-    found, room = Gallery(), Budget(budget)
+    found, room = Gallery(whole=not comparison.graded), Budget(budget)
     for title, name in figures:
         uri = _figure(comparison.directory / name)
         if uri and room.take([uri]):
@@ -104,7 +108,7 @@ def gallery(comparison: Comparison, figures: Sequence[tuple[str, str]], budget: 
         if path.exists() and (len(found.panels) == MOST_RUNS or path.stat().st_size > room.left):
             missing += 1
             continue
-        panels = _panels(path, row.label, str(run.seed), whole=comparison.task == "classification")
+        panels = _panels(path, row.label, str(run.seed), whole=found.whole)
         if panels is None:
             continue
         if room.take([panels.legend, *(picture.uri for picture in panels.pictures)]):

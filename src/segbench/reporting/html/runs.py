@@ -9,12 +9,13 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.reporting.collection.factors import ABSENT, NAMES, flatten, show_value
+from segbench.reporting.collection.factors import ABSENT, NAMES, show_value
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison
-from segbench.reporting.comparison.words import NOTHING, duration
+from segbench.reporting.comparison.words import NOTHING, show_duration
 from segbench.runs.identity import IRRELEVANT
-from segbench.runs.split_counts import derive
+from segbench.runs.settings import is_under
+from segbench.runs.split_scores import derive
 
 LOG = "train.log"
 LOG_LINES = 12
@@ -77,7 +78,7 @@ def run_views(comparison: Comparison) -> list[RunView]:
     views = []
     for (run, label), differing in zip(placed, settings, strict=True):
         score = NOTHING
-        # What was set aside may have other classes, and then no such score.
+        # What was excluded may have other classes, and then no such score.
         if run.state == "done" and comparison.split in run.counts:
             value = derive(run.counts[comparison.split], comparison.metric, comparison.convention)
             score = f"{value:.4f}" if math.isfinite(value) else NOTHING
@@ -90,7 +91,7 @@ def run_views(comparison: Comparison) -> list[RunView]:
                 reasons.get(run.directory, ""),
                 NOTHING if run.seed is None else str(run.seed),
                 score,
-                NOTHING if seconds is None else duration(seconds),
+                NOTHING if seconds is None else show_duration(seconds),
                 differing,
                 log_tail(
                     run.directory / LOG, FEW_LINES if run.state == "done" and len(placed) > MANY_RUNS else LOG_LINES
@@ -145,13 +146,9 @@ def _by_seed(run: Run) -> tuple[bool, int, str]:
 
 def _settings(run: Run) -> dict[str, Hashable]:
     """Return choices and flat configuration together, the seed first, without what cannot change a result."""
-    both = {"seed": run.seed} | dict(run.choices) | flatten(run.config)
+    both = {"seed": run.seed} | dict(run.choices) | run.settings
     skipped = (*IRRELEVANT, *(name for name in NAMES if name != "seed"))
-    return {
-        key: value
-        for key, value in both.items()
-        if not any(key == skip or key.startswith(f"{skip}.") for skip in skipped)
-    }
+    return {key: value for key, value in both.items() if not is_under(key, skipped)}
 
 
 def _typed(value: Hashable) -> tuple[bool, Hashable]:

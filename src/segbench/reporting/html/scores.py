@@ -9,16 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from segbench.reporting.collection.factors import show_value
-from segbench.reporting.comparison.columns import score_names
+from segbench.reporting.comparison.columns import averages, score_names
 from segbench.reporting.comparison.estimate import Estimate
-from segbench.reporting.comparison.metrics import ONE_VS_REST
 from segbench.reporting.comparison.model import COSTS, Comparison, Row
 from segbench.reporting.comparison.words import HIGHER, NOTHING, show_higher, show_p, show_probability
 from segbench.reporting.conclusions.claims import JudgedClaim, measured
 from segbench.reporting.conclusions.evidence import Evidence, Pair
-from segbench.reporting.html.dot_plot import Strip, strips
+from segbench.reporting.html.dot_plot import DotPlot, dot_plots
 from segbench.reporting.text.tables import cost_cells, mcnemar_cells, one_vs_rest_cells
-from segbench.scores.columns import lower_is_better
 
 MOST_PAIRS = 200
 SHORT_NAME = 18
@@ -32,7 +30,7 @@ class Column:
 
     Attributes:
         title: Its head.
-        kind: ``text``, ``number`` or ``strip`` (drawn, and not sorted by).
+        kind: ``text``, ``number`` or ``dot-plot`` (drawn, and not sorted by).
         group: Name of the group of columns that is shown and hidden together; empty for those that always stand.
         down: Whether the first click sorts from high to low.
         hint: What the column says, for who points at its head.
@@ -59,7 +57,7 @@ class Line:
     """One line of a table; ``top`` marks those that no other is shown to beat."""
 
     cells: tuple[Cell, ...]
-    strip: Strip | None = None
+    dot_plot: DotPlot | None = None
     top: bool = False
 
 
@@ -86,21 +84,21 @@ class SortableTable:
 def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
     """Return the table of configurations, the best score first."""
     names = score_names(comparison)
-    drawn, scale = strips(comparison, evidence)
+    drawn, scale = dot_plots(comparison, evidence)
     published = any(row.published for row in comparison.rows)
     columns = _factor_columns(comparison)
     position = len(columns)
     hint = "mean and standard deviation over seeds"
-    columns += [Column(name.replace("_", " "), down=not lower_is_better(name), hint=hint) for name in names[:1]]
-    columns += [Column("seeds and interval", "strip")] if drawn else []
+    lower = {name: comparison.metric_named(name).lower_is_better for name in names}
+    columns += [Column(name.replace("_", " "), down=not lower[name], hint=hint) for name in names[:1]]
+    columns += [Column("seeds and interval", "dot-plot")] if drawn else []
     columns += [
         Column("95 % interval", down=True, hint=f"of the mean, for other seeds and other {comparison.unit}"),
-        Column("letters", "text", hint="rows that share a letter cannot be told apart"),
+        Column("letters", "text", hint="compact letter display: rows that share a letter cannot be told apart"),
         Column("P(best)", down=True, hint="probability of being the best of these configurations"),
     ]
     columns += [
-        Column(name.replace("_", " "), down=not lower_is_better(name), group=_group(name, comparison))
-        for name in names[1:]
+        Column(name.replace("_", " "), down=not lower[name], group=_group(name, comparison)) for name in names[1:]
     ]
     columns += [Column("published", down=True, group="published"), Column("ours − published", down=True,
                 group="published")] if published else []  # fmt: skip
@@ -125,7 +123,7 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
 
 def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTable, int]:
     """Return the table of pairs, the one that scores higher first, and how many pairs were left out of it."""
-    halves = " (images that both name alike count half)" if comparison.task == "classification" else ""
+    halves = f" ({comparison.task.tie})" if comparison.task.tie else ""
     columns = (
         Column("higher", "text"), Column("lower", "text"), Column("difference", down=True),
         Column("95 % interval", down=True, hint="of the difference; not corrected for the number of pairs"),
@@ -141,7 +139,7 @@ def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTabl
 
 
 def mcnemar_table(comparison: Comparison) -> SortableTable:
-    """Return McNemar's tests of every pair of classifiers; no lines for segmentations."""
+    """Return McNemar's tests of every pair of classifiers; no lines where an image can be more or less right."""
     header, rows = mcnemar_cells(comparison)
     columns = [Column(title, "text" if index < 2 else "number", down=index == 2) for index, title in enumerate(header)]
     lines = [Line(tuple(Cell(cell, "" if cell == NOTHING else cell.split(" ")[0]) for cell in row)) for row in rows]
@@ -149,9 +147,9 @@ def mcnemar_table(comparison: Comparison) -> SortableTable:
 
 
 def averaged_table(comparison: Comparison) -> SortableTable:
-    """Return the macro and micro averages of each class against the rest; no lines for data with a background."""
+    """Return the macro and micro averages of each class against the rest; no lines where there are none."""
     header, rows = one_vs_rest_cells(comparison)
-    words = len(header) - len(ONE_VS_REST)
+    words = len(header) - len(averages(comparison))
     columns = [Column(title, "text" if index < words else "number", down=True) for index, title in enumerate(header)]
     lines = [Line(tuple(Cell(cell, "" if cell == NOTHING else cell.split(" ")[0]) for cell in row)) for row in rows]
     return SortableTable(tuple(columns), tuple(lines))
@@ -181,7 +179,7 @@ def _factor_columns(comparison: Comparison) -> list[Column]:
 
 
 def _group(name: str, comparison: Comparison) -> str:
-    return "classes" if any(name.endswith(f"_{label}") for label in comparison.classes) else "other scores"
+    return "other scores" if comparison.metric_named(name).label is None else "classes"
 
 
 def _from_the_best(comparison: Comparison, index: int) -> float:

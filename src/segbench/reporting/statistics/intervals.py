@@ -1,7 +1,7 @@
 """Whether one configuration scores above another: the paired difference of their runs, with a confidence interval.
 
 **What is compared.** Two configurations, trained with the same seeds and scored on the same images. The difference is
-that of their scores as the table prints them (:func:`segbench.runs.split_counts.derive`), for each seed, then the mean
+that of their scores as the table prints them (:func:`segbench.runs.split_scores.derive`), for each seed, then the mean
 over the seeds that both have. A network's score is a mean over classes of means over the images that score the class,
 which is not the mean over images of :func:`segbench.scores.derive.image_scores` where a class is empty in some image;
 pooled counts have no image scores at all. So what one group of images contributes is taken from the score itself, by
@@ -46,15 +46,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.statistics.jackknife import Layout, UnpairedError, by_seed, layout
-from segbench.scores.columns import largest
-from segbench.scores.derive import Convention
+from segbench.scores.arithmetic import Floats
+from segbench.scores.convention import Convention
 
-Floats = NDArray[np.float64]
 SMALLEST_P = 1e-15
 # Below this a difference is the rounding of sums in another order.
 ROUNDING = 1e-12
@@ -201,7 +199,7 @@ def paired_difference(
         first: Finished runs of one configuration.
         second: Finished runs of the other.
         split: The split to score.
-        metric: As for :func:`segbench.runs.split_counts.derive`.
+        metric: As for :func:`segbench.runs.split_scores.derive`.
         convention: How counts become scores.
         confidence: Of the interval; 1 - 0.05 / m where m intervals shall hold together with 95 % (Bonferroni).
 
@@ -214,4 +212,5 @@ def paired_difference(
     sides = [by_seed(runs, split, metric, convention) for runs in (first, second)]
     if not sides[0].keys() & sides[1].keys():
         raise UnpairedError(f"no run has anything to score by {metric}")
-    return difference_of(layout(*sides), confidence, largest(metric))
+    most = next(part.metric.largest for members in sides[0].values() for part in members)
+    return difference_of(layout(*sides), confidence, most)

@@ -6,29 +6,17 @@ score without a group is that function of the total less the group's own sums, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segbench.reporting.collection.runs import Run
-from segbench.runs.split_counts import SplitScores, scored_class
-from segbench.runs.split_labels import SplitLabels, label_metric
-from segbench.scores.derive import (
-    OVERALL_SCORES,
-    Convention,
-    first_class,
-    mean_present,
-    overall_score,
-    pools,
-    ratio,
-    score_values,
-)
-from segbench.scores.labels import ACCURACY, CLASS_SCORES, label_counts
-
-Floats = NDArray[np.float64]
+from segbench.runs.split_scores import SplitScores, metric_of
+from segbench.scores.arithmetic import Floats
+from segbench.scores.convention import Convention
+from segbench.scores.score import Metric
 
 
 class UnpairedError(ValueError):
@@ -40,7 +28,8 @@ class Parts:
     """One run's score on one split, and what its groups have to do with it.
 
     Attributes:
-        counts: The counts it comes from.
+        counts: What it comes from.
+        metric: What the score is.
         score: The score, as the table prints it; NaN where there is nothing to score.
         loss: float64 (G,): the score less that without the group; NaN for a group without which there is none.
         scored: bool (G,): whether the group has a score of its own. One that has none does not enter the score.
@@ -49,13 +38,14 @@ class Parts:
     """
 
     counts: SplitScores
+    metric: Metric
     score: float
     loss: Floats
     scored: NDArray[np.bool_]
     images: NDArray[np.int64]
     names: NDArray[np.str_]
 
-    def contributions(self, keep: NDArray[np.bool_]) -> Floats:
+    def pseudo_values(self, keep: NDArray[np.bool_]) -> Floats:
         """Return the pseudo-values of the K groups kept, float64 (K,): with T the score, T + (K - 1) (T - T_g).
 
         Their mean is T, exactly where T is a mean over groups, and else but for the curvature of T, which falls with K.
@@ -97,12 +87,14 @@ def parts(counts: SplitScores, metric: str, convention: Convention) -> Parts:
     """Return a run's score and what each group has to do with it.
 
     Args:
-        counts: The counts of one split of one run.
-        metric: As for :func:`segbench.runs.split_counts.derive`.
+        counts: The scores of one split of one run.
+        metric: As for :func:`segbench.runs.split_scores.derive`.
         convention: How counts become scores.
     """
     names, group = np.unique(counts.groups, return_inverse=True)
-    terms, score = _additive(counts, metric, convention)
+    meant = metric_of(counts, metric)
+    additive = counts.additive(meant, convention)
+    terms, score = additive.terms, additive.of
     sums = np.zeros((len(names), *terms.shape[1:]), terms.dtype)
     if len(names) == len(terms):
         # Every image is its own group, as of ten thousand digits: adding one by one would take most of the time.
@@ -112,7 +104,7 @@ def parts(counts: SplitScores, metric: str, convention: Convention) -> Parts:
     total = terms.sum(axis=0)
     whole, without = float(score(total)), score(total - sums)
     images = np.bincount(group, minlength=len(names))
-    return Parts(counts, whole, whole - without, np.isfinite(score(sums)), images, names)
+    return Parts(counts, meant, whole, whole - without, np.isfinite(score(sums)), images, names)
 
 
 def by_seed(runs: Iterable[Run], split: str, metric: str, convention: Convention) -> dict[int, list[Parts]]:
@@ -150,7 +142,7 @@ def layout(*sides: Side) -> Layout:
     for row, seed in enumerate(seeds):
         columns = slice(None) if crossed else np.searchsorted(names, used[seed][0].names[keep[seed]])
         for index, side in enumerate(sides):
-            values = [part.contributions(keep[seed]) for part in side[seed]]
+            values = [part.pseudo_values(keep[seed]) for part in side[seed]]
             table[index, row, columns] = values[0] if len(values) == 1 else np.mean(values, axis=0)
         known = known and bool(np.isfinite(table[:, row, columns]).all())
     groups = tuple(names.tolist())
@@ -185,43 +177,3 @@ def _images(used: Mapping[int, Sequence[Parts]], keep: Mapping[int, NDArray[np.b
         counts = members[0].counts
         found |= {name for name, group in zip(counts.ids, counts.groups, strict=True) if group in kept}
     return len(found)
-
-
-def _additive(
-    counts: SplitScores, metric: str, convention: Convention
-) -> tuple[NDArray[Any], Callable[[NDArray[Any]], Floats]]:
-    """Return what adds up over images, (N,...), and the score of such sums, (...,C,K) to (...)."""
-    if isinstance(counts, SplitLabels):
-        return _additive_labels(counts, metric)
-    convention = convention.of(counts.background)
-    name, index = scored_class(counts, metric)
-    values, pooled = counts.values(name), pools(name, convention)
-    if name in OVERALL_SCORES:
-        if pooled:
-            return values, lambda sums: overall_score(sums, name, convention)
-        return _with_number(overall_score(values, name, convention)[:, None]), _mean_of_means
-    values = values[:, first_class(name, convention) :] if index is None else values[:, [index]]
-    if pooled:
-        return values, lambda sums: mean_present(score_values(sums, name, convention), axis=-1)
-    return _with_number(score_values(values, name, convention)), _mean_of_means
-
-
-def _additive_labels(labels: SplitLabels, metric: str) -> tuple[NDArray[Any], Callable[[NDArray[Any]], Floats]]:
-    """Return the same of classified images: whether each is right, or its counts."""
-    name, index = label_metric(labels, metric)
-    if name == ACCURACY:
-        return _with_number(labels.right[:, None].astype(np.float64)), _mean_of_means
-    values = label_counts(labels.truth, labels.prediction, len(labels.class_names))
-    values = values if index is None else values[:, [index]]
-    return values, lambda sums: mean_present(CLASS_SCORES[name](sums), axis=-1)
-
-
-def _with_number(scores: Floats) -> Floats:
-    """Return scores and whether they are there, (N,C) to (N,C,2), so that both add up."""
-    present = ~np.isnan(scores)
-    return np.stack([np.where(present, scores, 0.0), present], axis=-1)
-
-
-def _mean_of_means(sums: Floats) -> Floats:
-    """Return the mean over classes of the means over images: (...,C,2) to (...)."""
-    return mean_present(ratio(sums[..., 0], sums[..., 1]), axis=-1)

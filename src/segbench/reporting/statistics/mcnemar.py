@@ -12,16 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import binom, binomtest
 
 from segbench.reporting.collection.runs import Run
-from segbench.runs.split_labels import SplitLabels, same_labels
-
-if TYPE_CHECKING:
-    from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.comparison.model import Comparison
+from segbench.runs.split_scores import SplitScores
 
 
 @dataclass(frozen=True)
@@ -67,15 +64,15 @@ def mcnemar(first: Sequence[Run], second: Sequence[Run], split: str) -> tuple[Mc
 
     Returns:
         One test for each shared seed, ascending, of the first run of that seed; none for a seed whose runs are scored
-        on different images, and none at all for segmentations.
+        on different images, and none at all where an image can be more or less right.
     """
     sides = [_by_seed(runs, split) for runs in (first, second)]
     found = []
     for seed in sorted(sides[0].keys() & sides[1].keys()):
         a, b = sides[0][seed], sides[1][seed]
-        if a.ids == b.ids and a.class_names == b.class_names and np.array_equal(a.truth, b.truth):
-            alone = [int(np.count_nonzero(one.right & ~other.right)) for one, other in ((a, b), (b, a))]
-            found.append(McNemar(seed, len(a.ids), alone[0], alone[1], same_labels(a, b)))
+        if a.right is not None and b.right is not None and a.same_images(b):
+            alone = [int(np.count_nonzero(one & ~other)) for one, other in ((a.right, b.right), (b.right, a.right))]
+            found.append(McNemar(seed, len(a.ids), alone[0], alone[1], a.same(b)))
     return tuple(found)
 
 
@@ -91,10 +88,9 @@ def identical_rows(comparison: Comparison, pairs: Sequence[tuple[int, int]]) -> 
     return {pair: images for pair, images in found.items() if images}
 
 
-def _by_seed(runs: Sequence[Run], split: str) -> dict[int, SplitLabels]:
-    found: dict[int, SplitLabels] = {}
+def _by_seed(runs: Sequence[Run], split: str) -> dict[int, SplitScores]:
+    found: dict[int, SplitScores] = {}
     for run in runs:
-        labels = run.counts.get(split)
-        if isinstance(labels, SplitLabels) and run.seed is not None:
-            found.setdefault(run.seed, labels)
+        if run.seed is not None and split in run.counts:
+            found.setdefault(run.seed, run.counts[split])
     return found

@@ -8,7 +8,6 @@ import re
 from segbench.reporting.collection.factors import show_value
 from segbench.reporting.comparison.columns import score_names
 from segbench.reporting.comparison.estimate import Estimate
-from segbench.reporting.comparison.metrics import WHOLE_SCORES
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.comparison.words import NOTHING
 from segbench.reporting.conclusions.evidence import Evidence
@@ -36,9 +35,9 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
         evidence: Its figures, rows in the same order.
     """
     names = score_names(comparison)
-    if comparison.task == "classification":
+    if comparison.task.many_classes:
         # Ten classes and more do not fit a line; they stand in the other tables.
-        names = [name for name in names if name == comparison.metric or name in WHOLE_SCORES]
+        names = [name for name in names if name == comparison.metric or comparison.metric_named(name).label is None]
     published = any(row.published for row in comparison.rows)
     titles = [*(comparison.factors or ("configuration",)), *_score_titles(names), "weights"]
     titles += ["published"] if published else []

@@ -13,17 +13,23 @@ from rich.markup import escape
 from rich.table import Table
 
 from segbench.reporting.collection.factors import show_value
-from segbench.reporting.comparison.columns import convention_words, score_names
+from segbench.reporting.comparison.columns import averages, convention_words, score_names
 from segbench.reporting.comparison.estimate import estimate
-from segbench.reporting.comparison.metrics import ONE_VS_REST
 from segbench.reporting.comparison.model import COSTS, Comparison, Row
-from segbench.reporting.comparison.words import NOTHING, duration, show_estimate, show_p, show_probability, show_short
+from segbench.reporting.comparison.words import (
+    NOTHING,
+    show_duration,
+    show_estimate,
+    show_p,
+    show_probability,
+    show_short,
+)
 from segbench.reporting.conclusions.claims import measured
 from segbench.reporting.conclusions.evidence import Evidence, evidence
 from segbench.reporting.conclusions.notes import MCNEMAR, ONE_VS_REST_TITLE, notes
 from segbench.reporting.statistics.mcnemar import identical_images, mcnemar
 from segbench.reporting.text.markdown import markdown_list, markdown_table, markdown_text
-from segbench.runs.split_counts import derive
+from segbench.runs.split_scores import derive
 from segbench.scores.derive import MICRO
 
 Cells = tuple[list[str], list[list[str]]]
@@ -58,20 +64,15 @@ def other_score_cells(comparison: Comparison) -> Cells:
 
 
 def one_vs_rest_cells(comparison: Comparison) -> Cells:
-    """Return header and rows of the scores of each class against the rest, macro above micro.
-
-    No rows where class 0 is a background: micro scores would depend on its being counted.
-    """
-    header = [*_factor_titles(comparison), "averaging", *ONE_VS_REST.values()]
-    if comparison.convention.has_background:
-        return header, []
+    """Return header and rows of the scores of each class against the rest, macro above micro; no rows without both."""
+    shown = averages(comparison)
+    header = [*_factor_titles(comparison), "averaging", *shown.values()]
     rows = []
-    for row in comparison.rows:
+    for row in comparison.rows if shown else ():
         counts = [run.counts[comparison.split] for run in row.done]
         for averaging, prefix in (("macro", ""), ("micro", MICRO)):
             figures = [
-                estimate([derive(part, prefix + name, comparison.convention) for part in counts])
-                for name in ONE_VS_REST
+                estimate([derive(part, prefix + name, comparison.convention) for part in counts]) for name in shown
             ]
             cells = [show_estimate(figure, with_n=False) for figure in figures]
             rows.append([*_factor_cells(comparison, row), averaging, *cells])
@@ -101,15 +102,15 @@ def claim_cells(comparison: Comparison) -> Cells:
 def mcnemar_cells(comparison: Comparison) -> Cells:
     """Return header and rows of McNemar's tests, one row a pair of classifiers, figures in the order of the seeds.
 
-    Of more than :data:`MOST_PAIRS` pairs, those with the highest row only. No rows for segmentations.
+    Of more than :data:`MOST_PAIRS` pairs, those with the best row only. No rows where images can be more or less right.
     """
     found = evidence(comparison)
     metric = comparison.metric.replace("_", " ")
     header = ["A", "B", f"A − B in {metric}", "p (Holm)", "seeds", "A alone right", "B alone right"]
     pairs = list(found.pairs)
     if len(pairs) > MOST_PAIRS:
-        means = [mean.mean for mean in found.means]
-        leader = max(range(len(means)), key=lambda index: -math.inf if math.isnan(means[index]) else means[index])
+        worth = [comparison.direction * mean.mean for mean in found.means]
+        leader = max(range(len(worth)), key=lambda index: -math.inf if math.isnan(worth[index]) else worth[index])
         pairs = [pair for pair in pairs if leader in (pair.first, pair.second)]
     rows = []
     for pair in pairs:
@@ -139,20 +140,14 @@ def cost_cells(comparison: Comparison) -> Cells:
         show_short,
         show_short,
         lambda value: f"{show_short(value / 2**30)} GiB",
-        duration,
+        show_duration,
     ]
     rows = []
     for row in comparison.rows:
         figures = [row.costs[key] for key in COSTS]
         cells = [show(figure.mean) if figure.n else NOTHING for show, figure in zip(shown, figures, strict=True)]
-        rows.append([*_factor_cells(comparison, row), *cells, ", ".join(devices(row)) or NOTHING])
+        rows.append([*_factor_cells(comparison, row), *cells, ", ".join(row.devices) or NOTHING])
     return [*_factor_titles(comparison), *titles], rows
-
-
-def devices(row: Row) -> list[str]:
-    """Return the devices of a row's runs, each once."""
-    costs = [run.summary.get("cost", {}) for run in row.done]
-    return sorted({f"{cost.get('device') or 'unknown'}, {cost.get('precision') or '32'}" for cost in costs})
 
 
 def markdown_body(comparison: Comparison) -> str:
@@ -174,7 +169,7 @@ def markdown_body(comparison: Comparison) -> str:
     if comparison.differences:
         blocks += ["Differences from the published protocol:", markdown_list(comparison.differences)]
     if comparison.unfinished:
-        blocks += ["Not finished or set aside, and in no mean:", markdown_list(unfinished_lines(comparison))]
+        blocks += ["Not finished or excluded, and in no mean:", markdown_list(unfinished_lines(comparison))]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -211,15 +206,15 @@ def csv_text(comparison: Comparison) -> str:
     spread = [f"{name}_{part}" for name in scores for part in ("mean", "std", "n")]
     header = [*comparison.factors, "finished", "started", "seeds", "split", "convention", *spread]
     writer.writerow([*header, *COSTS, "device", "published", "difference", "low", "high", "letters", "p_best"])
-    found = evidence(comparison)
+    found, convention = evidence(comparison), convention_words(comparison)
     for row, mean, letters, best in zip(comparison.rows, found.means, found.letters, found.best, strict=True):
         line: list[object] = [*(show_value(value) for value in row.values), len(row.done), len(row.runs)]
-        line += [" ".join(str(run.seed) for run in row.done), comparison.split, convention_words(comparison)]
+        line += [" ".join(str(run.seed) for run in row.done), comparison.split, convention]
         for name in scores:
             line += [_plain(row.scores[name].mean), _plain(row.scores[name].spread), row.scores[name].n]
         line += [_plain(row.costs[key].mean) for key in COSTS]
         entry = row.published
-        line += ["; ".join(devices(row)), entry.value if entry else "", _plain(entry.difference if entry else None)]
+        line += ["; ".join(row.devices), entry.value if entry else "", _plain(entry.difference if entry else None)]
         line += [_plain(mean.low), _plain(mean.high), letters, _plain(float(best))]
         writer.writerow(line)
     return stream.getvalue()
@@ -248,7 +243,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     for title, lines in (
         ("Published", published_lines(comparison)),
         ("Differences from the published protocol", list(comparison.differences)),
-        ("Not finished or set aside, and in no mean", unfinished_lines(comparison)),
+        ("Not finished or excluded, and in no mean", unfinished_lines(comparison)),
     ):
         if lines:
             console.print(f"{title}:", style="bold")

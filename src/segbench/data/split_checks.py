@@ -1,4 +1,4 @@
-"""Equal images in two parts of a split: a copy that trains and is scored makes the score worthless."""
+"""Checks of a split before training: equal images in two parts, and classes without training data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segbench.data.records import Record
 from segbench.errors import DataError
@@ -47,6 +48,19 @@ def report_duplicates(
     if policy == "error":
         raise DataError(f"{line}; remove the copies, or use data.on_duplicates=warn")
     log.warning("%s; scores on copies of training images mean nothing (data.on_duplicates=error refuses them)", line)
+
+
+def report_absent(class_names: Sequence[str], counted: NDArray[np.int64], labelled: str, root: object) -> None:
+    """Log one line that names the classes that do not occur in the training set, if there are any.
+
+    Args:
+        class_names: All classes.
+        counted: How often each occurs, int64 (C,).
+        labelled: What is counted: ``pixel`` or ``image``.
+        root: Folder of the data, for the message.
+    """
+    if absent := [name for name, count in zip(class_names, counted, strict=True) if not count]:
+        log.warning("data.root=%s: no training %s of %s", root, labelled, listed(absent))
 
 
 def _equal_across(images: Any, splits: Mapping[str, Sequence[int]]) -> list[tuple[tuple[str, int], tuple[str, int]]]:

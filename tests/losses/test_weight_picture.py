@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from segbench.callbacks import draw_weights, weight_map
+from segbench.losses import BoundaryCrossEntropy, CrossEntropy, weight_picture
+from segbench.losses.weight_picture import WeightPicture
 
 
 def data_of(*borders):
@@ -19,46 +20,57 @@ def data_of(*borders):
         weight[mask == 1] = 3
         weight[40:60, 60:62] += border
         items.append({"image": torch.zeros(1, 120, 140), "mask": mask, "weight": weight, "id": f"image{number}"})
-    loss = SimpleNamespace(weight_settings=lambda: {"boundary": {"w0": 10, "sigma": 5.5}})
     splits = {"val": items, "train": items}
     options = {"scored": splits.__getitem__, "mean": np.array([0.5]), "std": np.array([0.5])}
-    return SimpleNamespace(pixel_weights=loss, datasets=splits, **options)
+    return SimpleNamespace(datasets=splits, **options)
+
+
+@pytest.fixture
+def finish(context):
+    """Let the picture be drawn, as at the end of a run; return where it belongs."""
+
+    def finished(data):
+        told = context(None, data)
+        WeightPicture({"boundary": {"w0": 10, "sigma": 5.5}}).finish(told)
+        return told.run.figures / "weights.png"
+
+    return finished
 
 
 @pytest.fixture
 def drawn(monkeypatch):
     found = []
-    real = weight_map.draw_weight_map
-    monkeypatch.setattr(weight_map, "draw_weight_map", lambda *values: found.append(values) or real(*values))
+    real = weight_picture.draw_weight_map
+    monkeypatch.setattr(weight_picture, "draw_weight_map", lambda *values: found.append(values) or real(*values))
     return found
 
 
-def test_the_image_with_the_heaviest_border_is_drawn_with_the_settings(tmp_path, drawn):
-    draw_weights(data_of(1, 10, 2), tmp_path / "weights.png")
+def test_the_image_with_the_heaviest_border_is_drawn_with_the_settings(finish, drawn):
+    path = finish(data_of(1, 10, 2))
     ((image, _, weight, words),) = drawn
     assert words == "part of image1; w0 10; sigma 5.5"
     assert weight.max() == 11
     assert (image == 0.5).all()
-    assert (tmp_path / "weights.png").stat().st_size > 1000
+    assert path.stat().st_size > 1000
 
 
-def test_a_loss_that_weighs_no_borders_has_no_picture_and_keeps_no_old_one(tmp_path, caplog):
-    (tmp_path / "weights.png").touch()
+def test_a_loss_that_weighs_no_borders_has_no_picture_and_keeps_no_old_one(finish, caplog):
+    assert finish(data_of(1)).exists()
     with caplog.at_level(logging.INFO):
-        draw_weights(data_of(0), tmp_path / "weights.png")
-    assert not list(tmp_path.iterdir())
+        assert not finish(data_of(0)).exists()
     assert "no pixel between two objects" in caplog.text
 
 
-def test_other_losses_have_none(tmp_path):
-    draw_weights(SimpleNamespace(pixel_weights=None), tmp_path / "weights.png")
-    assert not list(tmp_path.iterdir())
+def test_a_loss_that_weighs_pixels_brings_it_and_no_other_does():
+    (picture,) = BoundaryCrossEntropy(w0=3).callbacks()
+    assert (type(picture), picture.settings["boundary"]["w0"]) == (WeightPicture, 3)
+    assert CrossEntropy().callbacks() == []
 
 
-def test_a_picture_that_fails_is_only_warned_of(tmp_path, caplog):
+def test_a_picture_that_fails_is_only_warned_of(finish, caplog):
     data = data_of(1)
     data.mean = None
-    draw_weights(data, tmp_path / "weights.png")
+    finish(data)
     assert "weights.png: not drawn (" in caplog.text
 
 

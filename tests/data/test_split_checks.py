@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from segbench.data.duplicates import report_duplicates
 from segbench.data.records import Record
+from segbench.data.split_checks import report_absent, report_duplicates
 from segbench.errors import DataError
 
 RECORDS = [Record(f"image{index}", f"group{index}") for index in range(6)]
@@ -56,3 +56,13 @@ def test_one_pixel_makes_another_image(caplog):
     for index in range(6):
         several[index, 0, index % 5, 0] += index + 1
     report(several, "error")
+
+
+def test_absent_classes_are_named_in_one_line(caplog):
+    report_absent(["sky", "road", "car", "bus"], np.array([1, 0, 5, 0]), "pixel", "folder")
+    assert caplog.messages == ["data.root=folder: no training pixel of road and bus"]
+
+
+def test_nothing_is_said_where_all_classes_occur(caplog):
+    report_absent(["sky", "road"], np.array([1, 2]), "pixel", "folder")
+    assert not caplog.messages

@@ -1,0 +1,84 @@
+"""From a configuration to its parts: the data module, the task and the callbacks, before any data is read."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import get_class
+from omegaconf import DictConfig
+from torch import nn
+
+from segbench.configuration.build import build
+from segbench.configuration.check import check_parts
+from segbench.data.base import ImageData
+from segbench.rng import derive_seed
+from segbench.tasks import task_class
+from segbench.tasks.base import Task
+from segbench.tasks.initialisation import freeze, load_weights
+from segbench.tasks.windows import Windows
+
+log = logging.getLogger("segbench")
+
+
+def build_data(cfg: DictConfig) -> ImageData:
+    """Build the data module of a configuration; no file of it is read."""
+    augmentation = build("augmentation", cfg)
+    return build("data", cfg, augmentation=augmentation, seed=cfg.seed, cache_dir=Path(cfg.paths.cache))
+
+
+def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows: Windows | None = None) -> Task[Any]:
+    """Build network, loss and task for a data module, before any file of it is read.
+
+    Args:
+        cfg: The whole configuration.
+        data: The data module; it tells channels and classes.
+        restored: Whether a checkpoint's weights will replace the first ones, so that no pretrained ones are needed.
+        windows: Windows to predict by instead of those of the configuration.
+
+    Raises:
+        ConfigError: If the parts do not fit each other.
+    """
+    kind = task_class(data.task, get_class(cfg.model["_target_"]))
+    torch.manual_seed(derive_seed(cfg.seed, "loss"))
+    loss = build("loss", cfg)
+    check_parts(cfg, data, kind, loss)
+    return kind(
+        _build_network(cfg, data.in_channels, kind.count_outputs(cfg.activation, data), restored),
+        loss,
+        optimizer=build("optimizer", cfg, _partial_=True),
+        scheduler=None if cfg.scheduler is None else build("scheduler", cfg, _partial_=True),
+        class_names=data.class_names,
+        seed=cfg.seed,
+        ignore_index=data.ignore_index,
+        channels_last=cfg.trainer.channels_last,
+        monitor=cfg.trainer.monitor,
+        background=data.background,
+        frozen=cfg.freeze,
+        **kind.options(cfg, data, windows),
+    )
+
+
+def build_callbacks(cfg: DictConfig, data: ImageData, task: Task[Any]) -> list[pl.Callback]:
+    """Build the configured callbacks, and ask data and loss for those that they need."""
+    configured = [build(f"callbacks.{name}", cfg) for name in cfg.callbacks]
+    return [*configured, *data.callbacks(), *task.loss.callbacks()]
+
+
+def _build_network(cfg: DictConfig, in_channels: int, out_channels: int, restored: bool) -> nn.Module:
+    """Build the network with its first weights: drawn by the seed, pretrained, or another run's."""
+    torch.manual_seed(derive_seed(cfg.seed, "weights"))
+    start = {key: None for key in ("pretrained", "encoder_weights") if restored and key in cfg.model}
+    network: nn.Module = build("model", cfg, in_channels=in_channels, out_channels=out_channels, **start)
+    if not restored and "pretrained" in cfg.model and cfg.model.pretrained is None:
+        log.info("model.pretrained=null: %s starts from random weights", type(network).__name__)
+    if cfg.init_from is not None:
+        load_weights(network, cfg.init_from)
+    if cfg.freeze is not None:
+        if cfg.init_from is None and not (cfg.model.get("pretrained") or cfg.model.get("encoder_weights")):
+            log.warning("freeze=%s without init_from: its weights are random and stay so", cfg.freeze)
+        freeze(network, cfg.freeze)
+    return network

@@ -1,0 +1,136 @@
+"""``scores.parquet``: what a run made of every scored image, in a file that says itself what its columns mean.
+
+Its schema's metadata holds one JSON object under the key ``segbench``: the task, whether class 0 is a background, and
+the scores of further columns, as they were declared (:class:`segbench.scores.columns.ColumnScore`). So a report reads
+scores that it has never heard of. A declaration is data, never code, and is checked like everything else in the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from segbench.runs.files import atomic_open
+from segbench.runs.split_counts import SEGMENTATION
+from segbench.runs.split_labels import CLASSIFICATION
+from segbench.runs.split_scores import About, SplitScores, TaskRecord
+from segbench.scores.columns import ColumnScore, Ratio
+from segbench.scores.derive import OVERALL_SCORES, SCORES
+
+KEY = b"segbench"
+# Far more than any description takes.
+LARGEST = 2**18
+MOST_SCORES = 200
+# By name; another task adds its record. The first is that of runs which left nothing to tell.
+TASKS: dict[str, TaskRecord] = {record.name: record for record in (SEGMENTATION, CLASSIFICATION)}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Ratio(_Strict):
+    numerator: dict[str, float]
+    denominator: dict[str, float]
+
+
+class _Score(_Strict):
+    name: str
+    title: str
+    ratios: list[_Ratio]
+    mean: str
+    lower_is_better: bool
+    unit: str
+    empty: str
+
+    def declared(self) -> ColumnScore:
+        ratios = tuple(Ratio(part.numerator, part.denominator) for part in self.ratios)
+        return ColumnScore(**(dict(self) | {"ratios": ratios}))
+
+
+class _About(_Strict):
+    task: str
+    background: bool
+    scores: list[_Score] = Field(max_length=MOST_SCORES)
+
+
+def write_scores(path: Path, frames: Sequence[pd.DataFrame], about: About) -> None:
+    """Write the rows of all scored splits, and what they mean, in place of an earlier file.
+
+    Args:
+        path: The file.
+        frames: The rows of each split, at least one frame; it may be without rows.
+        about: What they mean.
+
+    Raises:
+        OSError: If the file cannot be written.
+        ValueError: For what :func:`read_scores` would refuse: an unknown task, a declared score whose columns are not
+            there.
+    """
+    table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True))
+    text = json.dumps(asdict(about), allow_nan=False).encode()
+    _check(parse_about(text), set(table.column_names))
+    with atomic_open(path) as stream:
+        pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: text}), stream)
+
+
+def read_scores(path: Path) -> Mapping[str, SplitScores]:
+    """Read a scores file.
+
+    Returns:
+        Split name to what the run made of its images; empty for a final model that left no labelled image to score.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it does not say what its columns mean, or they do not mean that; in one line.
+    """
+    with pq.ParquetFile(path) as file:
+        text = (file.schema_arrow.metadata or {}).get(KEY)
+        if text is None:
+            raise ValueError("it does not say what its columns mean; train the run again")
+        about = parse_about(text)
+        _check(about, set(file.schema_arrow.names))
+        table = file.read().to_pandas()
+    return TASKS[about.task].read(table, about)
+
+
+def parse_about(text: bytes) -> About:
+    """Return what a scores file says of itself.
+
+    Args:
+        text: JSON, UTF-8.
+
+    Raises:
+        ValueError: For anything else than such a description, in one line.
+    """
+    if len(text) > LARGEST:
+        raise ValueError(f"its description has {len(text):,} bytes, more than {LARGEST:,}")
+    try:
+        about = _About.model_validate_json(text)
+        scores = tuple(score.declared() for score in about.scores)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ascii(".".join(map(str, first["loc"]))[:80])[1:-1] or "as a whole"
+        raise ValueError(f"its description is damaged: {place}: {' '.join(first['msg'].split())}") from error
+    except ValueError as error:
+        raise ValueError(f"its description is damaged: {error}") from error
+    return About(about.task, about.background, scores)
+
+
+def _check(about: About, columns: set[str]) -> None:
+    """Refuse an unknown task, and scores that share a name or lack a column."""
+    if about.task not in TASKS:
+        raise ValueError(f"its task is {about.task[:80]!r}, not {' or '.join(TASKS)}")
+    names = [score.name for score in about.scores]
+    for score in about.scores:
+        if names.count(score.name) > 1 or score.name in SCORES or score.name in OVERALL_SCORES:
+            raise ValueError(f"it declares {score.name}, which is there already")
+        if missing := [column for column in score.columns if column not in columns]:
+            raise ValueError(f"it declares {score.name}, and has no column {missing[0]}")

@@ -1,0 +1,202 @@
+"""What a run made of the images of one split: the one interface from which reports derive every score.
+
+A task is one file beside this one: a class that offers :class:`SplitScores`, with a :class:`TaskRecord`, which
+:data:`segbench.runs.scores_file.TASKS` lists. Nothing that reads runs asks which task it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from segbench.errors import ConfigError
+from segbench.scores.additive import Additive
+from segbench.scores.arithmetic import Floats
+from segbench.scores.columns import ColumnScore
+from segbench.scores.convention import Convention
+from segbench.scores.score import Metric, Score, resolve
+
+
+@dataclass(frozen=True)
+class About:
+    """What a scores file says of itself.
+
+    Attributes:
+        task: Name of the task that made it.
+        background: Whether class 0 is a background.
+        scores: The scores of its further columns.
+    """
+
+    task: str
+    background: bool = True
+    scores: tuple[ColumnScore, ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """What files, tables and figures ask of a task, whatever its runs scored.
+
+    Attributes:
+        name: What data modules and scores files call it.
+        read: From the rows of a scores file, and what the file says of itself, to its splits by name; raises
+            ``ValueError`` for rows that cannot be.
+        convention: From the convention that is asked for (None: none in particular) and the splits that are compared
+            to the one that holds; raises ``ConfigError`` for one that would play no role.
+        scores: Those that every run of the task has, by name.
+        metrics: Names of those that are shown whatever decides; the first decides where nothing else is asked for.
+        class_score: The score that is shown of each class where the deciding one is of all classes together.
+        counted: What is counted: ``labelled pixels`` or ``images``.
+        masks: Whether a prediction is one class for each pixel, which pictures can show.
+        exclusive: Whether all that is counted has one class and is given one; micro scores then coincide.
+        many_classes: Whether there may be more classes than columns of a table that is printed.
+        bars: Scores of each class that are drawn as bars up to 1, with their titles.
+        shortfalls: Scores of each class, all near 1, of which what is missing to 1 is drawn, with its titles.
+        tie: What counts half where a row is higher than another, as a remark; empty where ties are rare.
+    """
+
+    name: str
+    read: Callable[[pd.DataFrame, About], Mapping[str, SplitScores]]
+    convention: Callable[[Convention | None, Sequence[SplitScores]], Convention]
+    scores: Mapping[str, Score]
+    metrics: tuple[str, ...]
+    class_score: str
+    counted: str = "labelled pixels"
+    masks: bool = True
+    exclusive: bool = True
+    many_classes: bool = False
+    bars: Mapping[str, str] = field(default_factory=dict)
+    shortfalls: Mapping[str, str] = field(default_factory=dict)
+    tie: str = ""
+
+
+@dataclass(frozen=True)
+class ConfidentError:
+    """An image that was classified wrongly: its place in the split, both classes, and the prediction's probability."""
+
+    index: int
+    truth: str
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What is printed of a split when its run ends.
+
+    Attributes:
+        columns: Heads of the columns beside the class.
+        classes: Each class with its cells.
+        mean: The cells of the mean over classes.
+        lines: What stands below, in sentences.
+    """
+
+    columns: tuple[str, ...]
+    classes: tuple[tuple[str, tuple[str, ...]], ...]
+    mean: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+class SplitScores(Protocol):
+    """The scores of the N images of one split, and what they are made of."""
+
+    record: ClassVar[TaskRecord]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The N image ids, sorted."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The N groups (car, patient, ...) of the images."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The C class names."""
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """The distinct sizes (height, width) at which images were scored, sorted; none where they play no role."""
+
+    @property
+    def confusion(self) -> NDArray[np.int64] | None:
+        """Which class was taken for which in all images, int64 (C,C), rows the truth; None if it is not known."""
+
+    @property
+    def right(self) -> NDArray[np.bool_] | None:
+        """Which images are right as a whole, bool (N,); None where an image can be more or less right."""
+
+    @property
+    def scores(self) -> Mapping[str, Score]:
+        """Every score that these images have, by name."""
+
+    def scored_classes(self, score: Score) -> Sequence[str]:
+        """Return the names of the classes that have a score of their own; none for a score of all classes together."""
+
+    @property
+    def shown_scores(self) -> tuple[str, ...]:
+        """Names of the scores that tables show beside the deciding one."""
+
+    @property
+    def shown_classes(self) -> tuple[str, ...]:
+        """Names of the classes that tables show."""
+
+    def additive(self, metric: Metric, convention: Convention) -> Additive:
+        """Return what adds up over the images, and the score of such sums; ``metric`` is of :func:`metric_of`."""
+
+    def image_scores(self, metric: Metric, convention: Convention) -> Floats:
+        """Return the score of every image, float64 (N,); NaN where it has none."""
+
+    def same_images(self, other: Any) -> bool:
+        """Whether another run of the task was scored on the same images with the same truth."""
+
+    def same(self, other: Any) -> bool:
+        """Whether another run of the task made the same of them, too."""
+
+    def confident_errors(self, most: int) -> Sequence[ConfidentError]:
+        """Return the images that are wrong as a whole, the most confident first; none where :attr:`right` is None."""
+
+    def overview(self) -> Overview:
+        """Return what is printed when the run ends."""
+
+
+def metric_of(split: SplitScores, name: str) -> Metric:
+    """Return what a metric's name means for a split.
+
+    Args:
+        split: The scores of one split of one run.
+        name: ``<score>`` or ``<score>_<class>`` of its scores and classes.
+
+    Raises:
+        ConfigError: If there is no such metric.
+    """
+    found = resolve(name, split.scores.values(), split.scored_classes)
+    if found is None:
+        raise ConfigError(
+            f"comparison.metric: no score {name!r} of a {split.record.name}; there are {', '.join(split.scores)},"
+            " <score>_<class>, and no other was measured when the run was trained"
+        )
+    return found
+
+
+def has_metric(split: SplitScores, name: str) -> bool:
+    """Say whether a split has such a metric."""
+    return resolve(name, split.scores.values(), split.scored_classes) is not None
+
+
+def derive(split: SplitScores, name: str, convention: Convention) -> float:
+    """Return one score of a split.
+
+    Args:
+        split: The scores of one split of one run.
+        name: As for :func:`metric_of`.
+        convention: How; of a task that knows one way only it plays no role.
+
+    Raises:
+        ConfigError: If there is no such metric.
+    """
+    return split.additive(metric_of(split, name), convention).total
