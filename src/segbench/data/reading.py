@@ -149,16 +149,31 @@ def _black_and_white(mask: MaskFile, label_map: Mapping[int, int]) -> NDArray[np
         DataError: If they do, but the palette has further colours.
     """
     assert mask.palette is not None
-    used = np.flatnonzero(np.bincount(mask.values.ravel())[: len(mask.palette)]).tolist()
-    colours = {index: tuple(mask.palette[index].tolist()) for index in used}
-    if not set(colours.values()) <= _BLACK_AND_WHITE:
+    colours = [tuple(colour) for colour in mask.palette.tolist()]
+    differ = [
+        index
+        for index, colour in enumerate(colours)
+        if colour in _BLACK_AND_WHITE and label_map.get(index) != label_map[colour[0]]
+    ]
+    # Checked first because it is fast, and the masks of most data sets agree.
+    if not differ or not _occurs(mask.values, differ):
         return mask.values
-    if all(label_map.get(index) == label_map[colour[0]] for index, colour in colours.items()):
+    used = {index: colours[index] for index in np.unique(mask.values).tolist() if index < len(colours)}
+    if not set(used.values()) <= _BLACK_AND_WHITE:
         return mask.values
-    if {tuple(colour) for colour in mask.palette.tolist()} != _BLACK_AND_WHITE:
-        shown = ", ".join(f"{index} as {'white' if colour[0] else 'black'}" for index, colour in colours.items())
+    if set(colours) != _BLACK_AND_WHITE:
+        shown = ", ".join(f"{index} as {'white' if colour[0] else 'black'}" for index, colour in used.items())
         raise DataError(f"{mask.path}: its palette shows label {shown}; save it as a grey PNG with values 0 and 255")
     return np.asarray(mask.palette[mask.values][..., 0])
+
+
+def _occurs(values: NDArray[np.integer[Any]], some: Sequence[int]) -> bool:
+    """Return whether some of these values, below 256, occur among unsigned ones."""
+    if values.dtype != np.uint8:
+        return bool(np.isin(values, some).any())
+    table = np.zeros(256, np.uint8)
+    table[list(some)] = 1
+    return bool(np.asarray(cv2.LUT(values, table)).any())
 
 
 def map_labels(values: NDArray[Any], label_map: Mapping[int, int], path: Path) -> NDArray[np.uint8]:

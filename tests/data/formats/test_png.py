@@ -101,6 +101,36 @@ def test_a_file_cut_anywhere_is_refused(path):
             read_stored(path)
 
 
+@pytest.mark.parametrize(
+    "kind", [(GREY, 1), (GREY, 2), (GREY, 8), (GREY, 16), (RGB, 8), (RGB, 16), (PALETTE, 8), (RGB_ALPHA, 8)]
+)
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_rows_that_are_missing_are_never_filled_in(path, kind, interlaced):
+    """A header that claims more rows than are there; Pillow makes them of zeros."""
+    colours, bits = kind
+    samples = np.random.default_rng(0).integers(0, 2 if colours == PALETTE else 2**bits, (9, 9, SAMPLES[colours]))
+    extra = chunk(b"PLTE", bytes(range(12))) if colours == PALETTE else b""
+    content = png(samples, bits, colours, extra, interlaced)
+
+    def header(height):
+        return chunk(b"IHDR", struct.pack(">IIBBBBB", 9, height, bits, colours, 0, 0, int(interlaced)))
+
+    path.write_bytes(content.replace(header(9), header(12)))
+    with pytest.raises(DataError, match=r"image.png: damaged"):
+        read_stored(path)
+
+
+@pytest.mark.parametrize("kind", [(GREY, 2), (PALETTE, 8)])
+def test_rows_that_the_header_leaves_out_are_not_lost(path, kind):
+    colours, bits = kind
+    extra = chunk(b"PLTE", bytes(range(12))) if colours == PALETTE else b""
+    content = png(np.zeros((9, 9, 1), int), bits, colours, extra)
+    headers = [chunk(b"IHDR", struct.pack(">IIBBBBB", 9, height, bits, colours, 0, 0, 0)) for height in (9, 6)]
+    path.write_bytes(content.replace(*headers))
+    with pytest.raises(DataError, match=r"image.png: damaged \(its pixels are not those of its header's size\)"):
+        read_stored(path)
+
+
 def test_an_animation_is_refused_with_its_frames(path):
     frames = [Image.new("L", (6, 5), value) for value in (1, 2, 3)]
     frames[0].save(path, save_all=True, append_images=frames[1:])

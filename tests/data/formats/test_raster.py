@@ -1,6 +1,7 @@
 """JPEG, GIF, BMP and WebP, written from their specifications or by other libraries than the one that reads them."""
 
 import struct
+import time
 
 import cv2
 import numpy as np
@@ -216,6 +217,17 @@ def test_garbage_is_refused_in_one_line_or_read(path, name):
             content[place] = generator.integers(256)
         path.write_bytes(content)
         assert "\n" not in refusal(path)
+
+
+def test_a_claim_that_no_run_length_could_fill_is_refused_at_once(path):
+    """Decoded in Python, 81 million pixels would take half a minute."""
+    content = bytearray(bmp(np.zeros((4, 5), int), 8, np.zeros((256, 3), int), rle=True))
+    content[18:26] = struct.pack("<ii", 9_000, 9_000)
+    path.write_bytes(content)
+    started = time.monotonic()
+    with pytest.raises(DataError, match=r"image: damaged \(truncated\)"):
+        read_stored(path)
+    assert time.monotonic() - started < 5
 
 
 def test_a_huge_claim_is_refused(path):

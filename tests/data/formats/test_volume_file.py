@@ -241,6 +241,14 @@ def test_a_packed_file_named_as_plain_and_the_reverse(tmp_path):
             open_volume(tmp_path / name)
 
 
+@pytest.mark.parametrize("offset", [NAN, INF, -1.0, 0.0, 300.0, 1e30])
+def test_voxels_that_begin_nowhere_are_refused(tmp_path, offset):
+    content = bytearray(nifti(VOXELS))
+    content[108:112] = np.float32(offset).tobytes()
+    with pytest.raises(DataError, match=r"image.nii: (not a NIfTI volume|damaged)"):
+        open_volume(save(tmp_path, bytes(content)))
+
+
 def test_colours_and_complex_numbers_are_refused(tmp_path):
     for code, bits in ((128, 24), (32, 64)):
         content = bytearray(nifti(VOXELS))

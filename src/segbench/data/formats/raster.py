@@ -21,6 +21,8 @@ _ORIENTATION = 0x0112
 _KINDS: dict[str, Kind] = {
     "1": "grey", "L": "grey", "LA": "grey", "P": "palette", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"
 }  # fmt: skip
+# Pixels per byte of run-length encoding: a run of 255 in two bytes.
+_MOST_RLE = 128
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 
 
@@ -97,6 +99,9 @@ def read_gif(path: Path, stream: IO[bytes]) -> StoredImage:
 def read_bmp(path: Path, stream: IO[bytes]) -> StoredImage:
     """Read a BMP of any depth; the 5 or 6 bits per sample of a 16-bit BMP are scaled to 8."""
     with opened(path, stream, ("BMP",)) as image:
+        run_length_encoded = any(tile[0] == "bmp_rle" for tile in image.tile)
+        if run_length_encoded and image.width * image.height > _MOST_RLE * path.stat().st_size:
+            raise DataError(f"{path}: damaged (truncated)")
         return stored(path, image)
 
 

@@ -99,8 +99,9 @@ def open_volume(path: Path) -> Volume:
         scaled = slope is not None and (slope, inter) != (1, 0)
         mm = _unit(path, header)
         spacing = _spacing(path, header, mm)
-        affine = _affine(path, header, shape, mm)
-    _check_length(path, header)
+        with np.errstate(over="ignore"):
+            affine = _affine(path, header, shape, mm)
+        _check_length(path, header)
     return Volume(path, shape, spacing, affine, scaled, header)
 
 
