@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from segbench.errors import ConfigError, SegbenchError
 from segbench.reporting.collection.runs import Run, collect, place
+from segbench.reporting.figures import with_own
 from segbench.reporting.page import write_all
 from segbench.reporting.plan import add_plan_options, print_plan
 from segbench.reporting.results import has_pages, rebuild
@@ -49,27 +50,35 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--background", action="store_true", help="count the background as a class")
     result.add_argument("--empty", choices=["nan", "one", "zero"], default="nan", help="score of a class that is in"
                         " neither truth nor prediction: left out (nan, default), 1 or 0")  # fmt: skip
+    result.add_argument("--figure", action="append", default=[], metavar="MODULE", help="a module of your own that has"
+                        " a FIGURE, drawn after the others; may be repeated")  # fmt: skip
     add_plan_options(result)
     return result
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, trusted: Collection[str] | None = None) -> int:
     """Report on the directories of the command line; return the exit code.
 
     A directory that cannot be compared or has no runs is named (exit code 2), and the others are still reported.
+
+    Args:
+        arguments: Command-line arguments; None for this process's.
+        trusted: Modules that ``--figure`` may name; None for any, as in a command that the user typed.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
     if not options.directories and not options.plan:
         parser().error("give an experiment's directory, outputs/<experiment>")
     try:
+        modules = _checked(options.figure, trusted)
         convention = Convention(options.reduction, options.background, options.empty)
         asked = {key: value for key in ("metric", "split") if (value := getattr(options, key)) is not None}
         if options.plan:
             print_plan(options, convention, terminal(), asked)
             return 0
         if len(options.directories) == 1 and has_pages(options.directories[0]):
-            return rebuild(options.directories[0], main, print_error)
+            return rebuild(options.directories[0], lambda again: main(again, modules), print_error)
+        figures = with_own(modules)
         runs = collect(options.directories, Console(stderr=True))
         empty = [path for path in options.directories if not any(is_inside(run, path) for run in runs)]
         for directory in empty:
@@ -78,12 +87,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return ConfigError.exit_code
         command = shlex.join(["python", "src/report.py", *given])
         worst = write_all(
-            runs, convention, options.mix, options.page, command, terminal(), options.pictures, print_error, asked
+            runs,
+            convention,
+            options.mix,
+            options.page,
+            command,
+            terminal(),
+            options.pictures,
+            print_error,
+            asked,
+            figures,
         )
     except SegbenchError as error:
         print_error(str(error))
         return error.exit_code
     return max(worst, ConfigError.exit_code if empty else 0)
+
+
+def _checked(modules: Sequence[str], trusted: Collection[str] | None) -> Sequence[str]:
+    """Refuse to import what a page names and the user does not: anybody may have written the page."""
+    for name in modules:
+        if trusted is not None and name not in trusted:
+            raise ConfigError(f"--figure {name}: a page asks for it; to draw it, give --figure {name} here as well")
+    return modules
 
 
 def print_error(line: str) -> None:

@@ -17,6 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from segbench.configuration.choices import own_folder
 from segbench.configuration.resolvers import register
 from segbench.entry import print_error, run_entry_point
 from segbench.errors import InterruptedRun, SegbenchError
@@ -43,6 +44,7 @@ def job(cfg: DictConfig) -> None:
         "choices": choices,
         "overrides": list(hydra_cfg.overrides.task),
         "seed": cfg.seed,
+        "config_dir": own_folder(sys.argv[1:]),
     }
     try:
         train(cfg, RunDirectory(directory), identity)

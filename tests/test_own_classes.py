@@ -1,9 +1,6 @@
 """Classes and YAML files that lie outside the checkout are used by their names: ``--config-dir`` and ``PYTHONPATH``."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -87,8 +84,8 @@ TINY = (
 
 
 @pytest.fixture(scope="module")
-def command(repository, tmp_path_factory):
-    """Run the command with the folders of own files; return the process and the runs that are there then."""
+def command(program, tmp_path_factory):
+    """Run the command with the folders of own files; return what it left and the runs that are there then."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "code").mkdir()
     (folder / "code" / "mine.py").write_text(MODULE)
@@ -98,18 +95,8 @@ def command(repository, tmp_path_factory):
         path.write_text(text)
 
     def run(*overrides):
-        path = os.pathsep.join([str(folder / "code"), *filter(None, [os.environ.get("PYTHONPATH")])])
-        result = subprocess.run(
-            [
-                *(sys.executable, str(repository / "src" / "run.py"), "--config-dir", str(folder / "conf")),
-                *(*CHOICES, *TINY, f"paths.outputs={folder}/outputs", *overrides),
-            ],
-            capture_output=True,
-            text=True,
-            cwd=folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "PYTHONPATH": path},
-            timeout=240,
-        )
+        given = [*CHOICES, *TINY, f"paths.outputs={folder}/outputs", *overrides]
+        result = program("run.py", "--config-dir", str(folder / "conf"), *given, PYTHONPATH=str(folder / "code"))
         return result, sorted(path.parent for path in folder.glob("outputs/runs/*/status.json"))
 
     return run

@@ -41,6 +41,12 @@ def finished(run, tiny, tmp_path_factory):
     return cfg, folder / "run", run(cfg, folder / "run")
 
 
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The finished run in another directory, to be spoiled: its configuration and the directory."""
+    return finished[0], shutil.copytree(finished[1], tmp_path / "run")
+
+
 def test_a_run_says_which_callbacks_cannot_change_it_and_reports_compare_without_them(finished):
     _, directory, _ = finished
     known = json.loads((directory / "run.json").read_text())
@@ -48,12 +54,6 @@ def test_a_run_says_which_callbacks_cannot_change_it_and_reports_compare_without
     found = read_run(directory)
     assert set(found.config["callbacks"]) == {"panels", "predictions"}
     assert not [key for key in found.settings if key.startswith("callbacks.")]
-
-
-@pytest.fixture
-def copied(finished, tmp_path):
-    """The finished run in another directory, to be spoiled: its configuration and the directory."""
-    return finished[0], shutil.copytree(finished[1], tmp_path / "run")
 
 
 def test_scores_of_the_summary_are_those_of_the_counts(finished):
@@ -104,6 +104,7 @@ def test_predictions_of_the_comparison_s_split_are_kept(run, tiny, tmp_path):
     assert (tmp_path / images_name("val", summary["data"]["fingerprint"], kept.ids)).exists()
 
 
+@pytest.mark.slow
 def test_predictions_are_not_kept_where_they_are_not_wanted(run, tiny, tmp_path):
     run(tiny(tmp_path, "callbacks.predictions.megabytes=0"), tmp_path / "run")
     assert (tmp_path / "run" / "summary.json").exists()
@@ -336,6 +337,7 @@ def test_a_finished_run_whose_data_is_gone_is_still_reported(run, finished, monk
     assert "cannot check what the run was trained on: no such folder" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_run_that_started_from_weights_that_changed_is_refused(run, finished, tiny, tmp_path):
     parent = shutil.copytree(finished[1], tmp_path / "parent")
     cfg = tiny(tmp_path, f"init_from={parent}", "trainer.max_epochs=1")

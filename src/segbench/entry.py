@@ -18,13 +18,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from segbench.configuration.build import explain_instantiation
+from segbench.configuration.choices import CONF, choices, own_folder, where_else
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.suggest import nearest
 from segbench.torchvision_operators import declare_missing
 from segbench.words import first_line
 
 log = logging.getLogger("segbench")
-_CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def run_entry_point(job: Callable[[], None]) -> int:
@@ -75,11 +75,15 @@ def print_error(error: SegbenchError) -> int:
 
 def explain(error: Exception) -> SegbenchError:
     """Turn an error of Hydra or OmegaConf into a one-line error that suggests the nearest choice."""
+    own = own_folder(sys.argv[1:])
+    if own and not Path(own).is_dir():
+        return ConfigError(f"--config-dir {own}: no such folder")
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MissingConfigException) and cause.missing_cfg_file:
             group, _, name = cause.missing_cfg_file.partition("/")
-            return ConfigError(f"{group}={name}: no such choice{nearest(name, _choices(group))}")
+            hint = where_else(group, name) or nearest(name, choices(group))
+            return ConfigError(f"{group}={name}: no such choice{hint}")
         cause = cause.__cause__
     if isinstance(error, InstantiationException):
         return explain_instantiation(error)
@@ -108,11 +112,6 @@ def _owner(key: str) -> str:
     return f"{chosen[-1]} has " if chosen and "." in key else ""
 
 
-def _choices(group: str) -> list[str]:
-    folder = _CONF / group
-    return [path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")]
-
-
 def _nearest_key(key: str) -> str:
     """Return a suggestion for a key; one typed without its section may belong to any section."""
     known = _known_keys()
@@ -126,14 +125,14 @@ def _nearest_key(key: str) -> str:
 def _known_keys() -> list[str]:
     """Return every dotted key of the configuration with the chosen groups."""
     # Other arguments may be the misspelled key itself, which would fail here too.
-    choices = [
-        argument for argument in sys.argv[1:] if "=" in argument and (_CONF / argument.partition("=")[0]).is_dir()
-    ]
+    chosen = [argument for argument in sys.argv[1:] if "=" in argument and (CONF / argument.partition("=")[0]).is_dir()]
+    own = own_folder(sys.argv[1:])
+    beside = [f"hydra.searchpath=['file://{Path(own).resolve()}']"] if own else []
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(_CONF), version_base="1.3"):
-        for overrides in (choices, []):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for overrides in (chosen, []):
             try:
-                cfg = compose("config", overrides)
+                cfg = compose("config", [*beside, *overrides])
             except HydraException:
                 continue
             return list(_dotted(OmegaConf.to_container(cfg, resolve=False)))

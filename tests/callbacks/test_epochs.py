@@ -13,6 +13,7 @@ from segbench.tasks import ClassificationTask
 from .test_panels import MISSED, data_of, evaluate, logged, task  # noqa: F401 - fixtures
 
 
+@pytest.mark.slow
 def test_they_are_kept_after_these_epochs_and_at_the_end(task, logged, context):  # noqa: F811
     data = data_of(*[(8, 8)] * 5, missed=MISSED)
     callback, told = PredictionPanels(images=3, at_epochs=[1, 3]), context(task, data)

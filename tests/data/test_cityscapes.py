@@ -179,6 +179,10 @@ def test_full_resolution_truth_is_what_was_drawn(make, root):
     (frame,) = module.volume_slices("val")
     assert (frame.id, frame.group, frame.positions) == (FRAMES[3], "munster", (0,))
     assert np.array_equal(frame.truth()[0], ids_of(root, FRAMES[3]))
+    # One frame is an image, and no volume of one slice.
+    assert frame.spacing == module.pixel_spacing(module.records[0]) == (1.0, 1.0)
+    assert module.unit == "px"
+    assert module.foreground == module.class_names
     chance = np.random.default_rng(1).random((34, 16, 32)).astype(np.float32)
     expected = torch.nn.functional.interpolate(torch.from_numpy(chance)[None], (HEIGHT, WIDTH), mode="bilinear")[0]
     np.testing.assert_allclose(frame.plane.restore(chance), expected, atol=1e-6)

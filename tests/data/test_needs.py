@@ -32,5 +32,5 @@ def test_the_groups_are_those_of_the_images(tmp_path):
 
 
 def test_labels_are_not_cut_into_tiles(tmp_path):
-    with pytest.raises(ConfigError, match=r"^data.tiles=2x2: mnist has one label an image; leave it out$"):
+    with pytest.raises(ConfigError, match=r"^data.tiles=2x2: mnist has one label per image; use data.tiles=null$"):
         MNISTData(cache_dir=tmp_path, tiles="2x2")

@@ -82,7 +82,7 @@ def published(tmp_path):
     return path, stored
 
 
-@pytest.mark.parametrize("channels", [3, 1, 4])
+@pytest.mark.parametrize("channels", [3, *(pytest.param(number, marks=pytest.mark.slow) for number in (1, 4))])
 def test_a_local_file_fills_the_backbone_and_fits_other_channels(published, channels):
     path, stored = published
     network = DeepLabV3(channels, 2, pretrained=str(path)).encoder.eval()

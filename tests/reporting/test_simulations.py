@@ -61,6 +61,7 @@ def test_it_does_not_reject_more_often_than_it_says(shape, deviations):
     assert (rejected == (np.abs(means) > half_width(tables))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3, 20), (2, 50)])
 def test_with_one_source_of_variance_it_rejects_in_just_5_percent(shape):
     for deviations in (MIXTURES["seeds alone"], MIXTURES["images alone"]):

@@ -60,6 +60,7 @@ def organs(architectures, monkeypatch):
     return architectures
 
 
+@pytest.mark.slow
 def test_it_is_read_compared_and_reported(organs, tmp_path):
     found = compare(collect([organs.root]))
     assert (found.task, found.metric) == (MULTILABEL, "iou")

@@ -197,6 +197,7 @@ def test_distances_of_large_objects_are_the_same(truth, prediction):
     assert scored(truth, prediction)["object_hausdorff"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [0, 10**9])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(blobs(), blobs())

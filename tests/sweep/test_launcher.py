@@ -74,7 +74,7 @@ def test_its_jobs_are_trained_and_compared(swept):
     assert result.returncode == 0, result.stderr
     (job,) = jobs_of(folder)
     assert (job["exit_code"], job["skipped"]) == (0, False)
-    assert "sweep: 1 done (0 of them before), 0 failed" in result.stderr
+    assert "sweep: 1 done (0 skipped), 0 failed" in result.stderr
     assert "1 of 1" in result.stdout
     assert (folder / "runs" / job["directory"] / "console.log").exists()
 

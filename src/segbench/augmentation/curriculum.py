@@ -58,16 +58,24 @@ class Curriculum(Augmentation):
 
     @property
     def stage(self) -> int:
-        """The stage that training is at, from 0."""
+        """The current stage of training, from 0."""
         return self._progress.stage
 
     def callbacks(self) -> list[pl.Callback]:
-        """Return what begins the stages."""
+        """Return the callback that starts the stages."""
         self._progress = CurriculumStages(self.stages)
         return [self._progress]
 
     def check(self, scores: Collection[str], data: str) -> None:
-        """Refuse stages that wait for a score that does not come."""
+        """Check that validation gives the scores that stages wait for.
+
+        Args:
+            scores: The validation scores; empty if there are no validation images.
+            data: Name of the data set.
+
+        Raises:
+            ConfigError: If it does not; names the stage's key.
+        """
         if not scores:
             raise ConfigError(
                 "data.fit_on=train+val: stages of a curriculum wait for validation scores; use fit_on=train"

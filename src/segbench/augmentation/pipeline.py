@@ -57,18 +57,18 @@ class Augmentation:
         return 0
 
     def callbacks(self) -> list[pl.Callback]:
-        """Return the callbacks that a training with this augmentation needs, new ones for each training."""
+        """Return the callbacks that training with this augmentation needs, new ones for each training."""
         return []
 
     def check(self, scores: Collection[str], data: str) -> None:
-        """Refuse what would wait for a score that no validation gives; plain transforms wait for none.
+        """Check that validation gives the scores that the augmentation waits for; plain transforms wait for none.
 
         Args:
-            scores: What every validation gives; empty where no images are left to validate on.
+            scores: The validation scores; empty if there are no validation images.
             data: Name of the data set.
 
         Raises:
-            ConfigError: Names the key.
+            ConfigError: If it does not; names the key.
         """
 
     def __call__(

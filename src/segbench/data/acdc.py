@@ -79,6 +79,7 @@ class ACDCData(SegmentationData):
     name = "acdc"
     class_names = ("background", "right ventricle", "myocardium", "left ventricle")
     in_channels = 1
+    unit = "mm"
     label_map = {0: 0, 1: 1, 2: 2, 3: 3}  # noqa: RUF012 - ClassVar in the base
     scale = 1.0
 
@@ -242,13 +243,26 @@ class ACDCData(SegmentationData):
         found: dict[str, list[int]] = {}
         for position, index in enumerate(self.splits[split]):
             found.setdefault(self.records[index].id.rpartition("/")[0], []).append(position)
-        return [
-            VolumeSlices(volume, volume.partition("/")[0], tuple(positions), self.plane(volume), self._truth(volume))
-            for volume, positions in found.items()
-        ]
+        return [self._volume(name, tuple(positions)) for name, positions in found.items()]
 
-    def _truth(self, volume: str) -> Any:
-        return lambda: self._mask(volume).transpose(2, 1, 0)
+    def _volume(self, name: str, positions: tuple[int, ...]) -> VolumeSlices:
+        x, y, z = self.volumes[name][0].spacing
+        return VolumeSlices(
+            name, name.partition("/")[0], positions, self.plane(name), (z, y, x), lambda: self._truth(name)
+        )
+
+    def pixel_spacing(self, record: Record) -> tuple[float, float]:
+        """Return height and width of a pixel of a slice in mm: ``spacing``, but for whole numbers of pixels."""
+        volume = record.id.rpartition("/")[0]
+        x, y, _ = self.volumes[volume][0].spacing
+        plane = self.plane(volume)
+        height, width = (
+            step * before / after for step, before, after in zip((y, x), plane.source, plane.resampled, strict=True)
+        )
+        return height, width
+
+    def _truth(self, volume: str) -> NDArray[np.uint8]:
+        return self._mask(volume).transpose(2, 1, 0)
 
     def _mask(self, volume: str) -> NDArray[np.uint8]:
         label = self.volumes[volume][1]

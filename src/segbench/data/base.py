@@ -19,15 +19,17 @@ from segbench.data.loader import BatchSize
 from segbench.data.loaders import SCORED_TRAIN, Loaders
 from segbench.data.measure import measure, training_stacks
 from segbench.data.records import Record, os_errors_as_faults, raise_faults
+from segbench.data.scored import ScoredData
 from segbench.data.split_checks import OnDuplicates, report_absent, report_duplicates
 from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
 from segbench.errors import ConfigError, DataError
 from segbench.labels import IGNORE_INDEX
+from segbench.scores.columns import ScoreColumns
 
 
-class ImageData(Loaders):
+class ImageData(ScoredData, Loaders):
     """A data set and its splits, for any task.
 
     Data sets derive from :class:`SegmentationData` or :class:`segbench.data.classification.ClassificationData`.
@@ -50,6 +52,7 @@ class ImageData(Loaders):
         augmentation: Applied to training images, after the split; None for one that leaves them as they are.
         seed: The run's seed (order and augmentation).
         on_duplicates: What happens if images in two parts of the split are equal: ``warn`` or ``error``.
+        scores: Further scores of the final evaluation, by what the configuration calls them.
 
     Attributes:
         task: ``segmentation`` or ``classification``.
@@ -95,6 +98,7 @@ class ImageData(Loaders):
         augmentation: Augmentation | None = None,
         seed: int = 0,
         on_duplicates: OnDuplicates = "warn",
+        scores: Mapping[str, ScoreColumns] | None = None,
     ) -> None:
         super().__init__()
         if split_by not in ("group", "image"):
@@ -110,6 +114,7 @@ class ImageData(Loaders):
         self.batch_size, self.num_workers = batch_size, num_workers
         self.split_by, self.split_seed = split_by, split_seed
         self.augmentation, self.seed = Augmentation() if augmentation is None else augmentation, seed
+        self.scores = dict(scores or {})
         self.records: list[Record] = []
         self.splits: dict[str, list[int]] = {}
         self.datasets: dict[str, ImageDataset] = {}
@@ -126,10 +131,6 @@ class ImageData(Loaders):
         """Whether there are images to validate on after each epoch."""
         return self.fit_on == "train"
 
-    def column_scores(self) -> Mapping[str, Sequence[str]]:
-        """Return the scores from further columns (:mod:`segbench.scores.columns`), with the classes that have them."""
-        return {}
-
     def weigh_by(self, loss: PixelWeights) -> None:
         """Add a loss's pixel weights to every item, if the loss has any; call before :meth:`setup`.
 
@@ -141,10 +142,6 @@ class ImageData(Loaders):
     def callbacks(self) -> list[pl.Callback]:
         """Return the callbacks that training on this data needs, new ones for each training."""
         return self.augmentation.callbacks()
-
-    def instances(self, record: Record) -> NDArray[np.integer[Any]] | None:
-        """Return the object number of each pixel of a record's mask (H,W), 0 for none; None if there are no labels."""
-        return None
 
     def groups(self) -> dict[str, str]:
         """Return the group of everything that is scored, by id."""

@@ -183,7 +183,7 @@ class CityscapesData(SegmentationData):
         plane = self.prediction_plane(self.frame_size, None)
         records = [self.records[index] for index in self.splits.get(split, [])]
         return [
-            VolumeSlices(record.id, record.group, (position,), plane, self._truth(record))
+            VolumeSlices(record.id, record.group, (position,), plane, (1.0, 1.0), self._truth(record))
             for position, record in enumerate(records)
         ]
 

@@ -14,6 +14,9 @@ class ClassificationData(ImageData):
 
     Args:
         **options: See :class:`segbench.data.base.ImageData`; ``tiles`` are not possible with one label per image.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     task = "classification"
@@ -22,4 +25,6 @@ class ClassificationData(ImageData):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         if self.tiles != (1, 1):
-            raise ConfigError(f"data.tiles={options['tiles']}: {self.name} has one label an image; leave it out")
+            raise ConfigError(
+                f"data.tiles={options['tiles']}: {self.name} has one label per image; use data.tiles=null"
+            )

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from segbench.data.intensity import check_percentiles, scale_by_percentiles
 from segbench.data.objects import ObjectData
 from segbench.data.reading import read_grey
-from segbench.data.segmentation import SegmentationData
 
 
-class FrameData(ObjectData, SegmentationData):
+class FrameData(ObjectData):
     """Grey frames whose objects are cells.
 
     Detectors differ in offset and gain, so every frame is scaled on its own, between two percentiles of its

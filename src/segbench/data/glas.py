@@ -20,7 +20,6 @@ from segbench.data.objects import ObjectData
 from segbench.data.plane import resample_labels
 from segbench.data.reading import read_image, read_mask
 from segbench.data.records import Record, pair
-from segbench.data.segmentation import SegmentationData
 from segbench.data.splits import check_fraction, split_groups, split_official
 from segbench.data.stains import PERCENTILES, measure_stains, stain_channels
 from segbench.data.tables import read_table
@@ -37,7 +36,7 @@ GRADES = "Grade.csv"
 _NAME = re.compile(r"(train|testA|testB)_\d+(_anno)?\.bmp", re.IGNORECASE)
 
 
-class GlasData(ObjectData, SegmentationData):
+class GlasData(ObjectData):
     """Gland Segmentation in Colon Histology Images (MICCAI 2015), the Warwick-QU data set: 165 images of 16 patients.
 
     K. Sirinukunwattana et al., Gland segmentation in colon histology images: the GlaS challenge contest, Medical Image

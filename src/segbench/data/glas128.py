@@ -11,7 +11,6 @@ from segbench.augmentation.copies import QuarterTurns
 from segbench.data.cache import Pair
 from segbench.data.objects import ObjectData
 from segbench.data.records import Record, find_files, pair, require_root
-from segbench.data.segmentation import SegmentationData
 from segbench.data.splits import check_fraction, split_official
 from segbench.errors import ConfigError
 
@@ -20,7 +19,7 @@ TURNS = {turn.name: turn for turn in (QuarterTurns(-90), QuarterTurns(180))}
 _EXPECTED = "Train and Test, each with image_NN.png and label_NN.png"
 
 
-class Glas128Data(ObjectData, SegmentationData):
+class Glas128Data(ObjectData):
     """H&E images of colon glands, 128x128, as two stains; a course's version of the GlaS challenge (MICCAI 2015).
 
     ``{Train,Test}/image_NN.png`` (RGB: haematoxylin, eosin, and an empty third channel, which is not read) and

@@ -11,19 +11,17 @@ import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
-from segbench.callbacks import ObjectScores, VolumeScores
+from segbench.callbacks import ColumnScorer, ColumnScores, VolumeScores
 from segbench.data.base import ImageData
 from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import SegmentationDataset
-from segbench.data.objects import instances_of, scored_classes
+from segbench.data.instances import instances_of
 from segbench.data.plane import Plane
 from segbench.data.reading import check_same_grid, read_image, read_mask, resize
 from segbench.data.records import Record
 from segbench.data.volumes import VolumeSlices
 from segbench.data.weights import load_weights
 from segbench.errors import DataError
-from segbench.scores.objects import OBJECT_SCORES
-from segbench.scores.seg import SEG
 
 
 class SegmentationData(ImageData):
@@ -36,6 +34,7 @@ class SegmentationData(ImageData):
 
     Attributes:
         label_map: From the value stored in a mask to the class index.
+        object_classes: Names of the classes that consist of objects; None for every foreground class.
         whole_suffix: Appended to a split's name for the scores of :meth:`volume_slices`.
         percentiles: Percentiles of a volume's intensities that become 0 and the largest value.
     """
@@ -44,6 +43,7 @@ class SegmentationData(ImageData):
     labelled = "pixel"
     dataset_class = SegmentationDataset
     label_map: ClassVar[Mapping[int, int]] = {}
+    object_classes: ClassVar[tuple[str, ...] | None] = None
     whole_suffix: ClassVar[str] = "_volumes"
     percentiles: tuple[float, float] = (1.0, 99.0)
 
@@ -83,10 +83,54 @@ class SegmentationData(ImageData):
             arrays, self.records, self._pixel_weights, instances, self.settings(), self.cache_dir, self.root
         )
 
+    # -- what scores need to know ------------------------------------------------------------------
+
+    @property
+    def foreground(self) -> tuple[str, ...]:
+        """Names of the classes without the background; all of them where there is none."""
+        return self.class_names[1:] if self.background else self.class_names
+
+    def pixel_spacing(self, record: Record) -> tuple[float, float]:
+        """Return height and width of a pixel of a record's stored image, in ``unit``."""
+        return 1.0, 1.0
+
+    def instances(self, record: Record) -> NDArray[np.integer[Any]] | None:
+        """Return which object each pixel of a record's mask belongs to, as the annotators drew them.
+
+        Args:
+            record: One of the data module's records.
+
+        Returns:
+            (H,W) on the grid of the mask that is scored, 0 for none; None where the data set tells no objects: they
+            are then the connected components of each class that is made of objects.
+
+        Raises:
+            DataError: If the file is bad.
+        """
+        return None
+
+    def class_instances(
+        self, drawn: NDArray[np.integer[Any]], mask: NDArray[Any], index: int
+    ) -> NDArray[np.integer[Any]]:
+        """Return which object of one class each pixel belongs to, as it is scored; 0 for none.
+
+        Objects of the only class that has any are whole, as they were drawn, also where the mask has another class in
+        their place, as a boundary between cells that touch: what is scored is how well the objects were found, not how
+        well a class that was made of them. Of data with several classes of objects one has the pixels of its class
+        alone. What is labelled to be ignored belongs to no object.
+
+        Args:
+            drawn: What the annotators drew (H,W), of all classes.
+            mask: Class indices (H,W).
+            index: The class.
+        """
+        alone = len(self.object_classes or self.foreground) == 1
+        return np.where(mask != self.ignore_index if alone else mask == index, drawn, 0)
+
     def callbacks(self) -> list[pl.Callback]:
-        """Return the callbacks that score whole volumes and, if the foreground consists of objects, those."""
-        objects = [ObjectScores(self)] if scored_classes(self) else []
-        return [*super().callbacks(), VolumeScores(self), *objects]
+        """Return what fills the columns of further scores, and what scores whole volumes."""
+        scorer = ColumnScorer(self, self.score_columns())
+        return [*super().callbacks(), VolumeScores(self, scorer), ColumnScores(self, scorer)]
 
     def groups(self) -> dict[str, str]:
         """Return the group of every image and every volume, by id."""
@@ -104,9 +148,9 @@ class SegmentationData(ImageData):
         return read_image(path, self.in_channels)
 
     def keep_sizes(self) -> None:
-        """Take pictures at their own size from now on, to be predicted by windows.
+        """Keep the own size of pictures from now on, to predict them by windows.
 
-        The constructor cannot be asked for it: there ``size=None`` may stand for a size of the data set's own.
+        This is not an argument of the constructor, where ``size=None`` may mean the data set's default size.
         """
         self.size = None
 
@@ -119,11 +163,6 @@ class SegmentationData(ImageData):
         """
         size = self.size or source
         return Plane(source, size, size)
-
-    def column_scores(self) -> Mapping[str, Sequence[str]]:
-        """Return the scores of objects, where the foreground is made of them, with the classes that are."""
-        objects = scored_classes(self)
-        return dict.fromkeys((score.name for score in (*OBJECT_SCORES, SEG)), objects) if objects else {}
 
     def volume_slices(self, split: str) -> list[VolumeSlices]:
         """Return the volumes that a split's images are slices of, to score them whole; none for other data."""

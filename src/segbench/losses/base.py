@@ -44,15 +44,15 @@ class SegmentationLoss(nn.Module):
         """
 
     def weight_settings(self) -> dict[str, Any] | None:
-        """Return what shapes the weights that it gives pixels, plain values; None for a loss that weighs none."""
+        """Return the settings that the pixel weights depend on, as plain values; None for a loss without them."""
         return None
 
     def pixel_weights(self, mask: NDArray[np.uint8], instances: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        """Return the weight of each pixel of an image; asked where :meth:`weight_settings` says something.
+        """Return the weight of each pixel of an image; only called if :meth:`weight_settings` is not None.
 
         Args:
-            mask: Class of each pixel (H,W), or 255 to be ignored.
-            instances: The object of each pixel (H,W), 0 for none.
+            mask: Class of each pixel (H,W), or 255 (ignored).
+            instances: Object number of each pixel (H,W), 0 for none.
 
         Returns:
             float32 (H,W), finite and 0 or more.
@@ -60,7 +60,7 @@ class SegmentationLoss(nn.Module):
         raise NotImplementedError
 
     def callbacks(self) -> list[pl.Callback]:
-        """Return the callbacks that a training with this loss needs: of one that weighs pixels, their picture."""
+        """Return the callbacks that training with this loss needs: with pixel weights, the one that draws them."""
         settings = self.weight_settings()
         return [] if settings is None else [WeightPicture(settings)]
 

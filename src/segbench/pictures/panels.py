@@ -115,12 +115,12 @@ def as_picture(image: np.ndarray) -> np.ndarray:
 
 
 def input_picture(image: Any, mean: Any, std: Any) -> np.ndarray:
-    """Return what a network is given as it can be shown, float (H,W,C) in [0, 1], C = 1 or 3.
+    """Return a network's input as a picture, float (H,W,C) in [0, 1], C = 1 or 3.
 
     Args:
         image: The normalised image, a tensor (C,H,W).
-        mean: That was subtracted from each channel, (C,).
-        std: That each channel was divided by, (C,).
+        mean: The mean that was subtracted from each channel, (C,).
+        std: The standard deviation that each channel was divided by, (C,).
     """
     pixels = image.numpy() * np.reshape(std, (-1, 1, 1)) + np.reshape(mean, (-1, 1, 1))
     return as_picture(np.clip(pixels, 0, 1).transpose(1, 2, 0))

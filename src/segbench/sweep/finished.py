@@ -11,7 +11,7 @@ from segbench.runs.directory import RunDirectory
 
 
 def done_before(directory: Path, config: DictConfig) -> bool:
-    """Return whether a job's run is finished, in this experiment or in another one with the same outputs folder.
+    """Return whether a job's run is finished and has all its scores, in this experiment or another of the same outputs.
 
     A finished run with the same identity in another experiment is linked, so that no configuration is trained twice.
 
@@ -33,10 +33,11 @@ def done_before(directory: Path, config: DictConfig) -> bool:
         return False
     # Imported here: they import torch, which a sweep without finished runs does not need.
     from segbench.assembly import build_data
+    from segbench.rescoring import lacking_scores
     from segbench.run_inputs import check_sources
 
     check_sources(RunDirectory(directory), build_data(config), config)
-    return True
+    return not lacking_scores(RunDirectory(directory), config)
 
 
 def _link_twin(directory: Path, outputs: Path) -> None:

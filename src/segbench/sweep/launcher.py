@@ -25,6 +25,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from segbench.configuration.choices import config_flags
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.sweep import finished
 from segbench.sweep.resources import check_gpus, job_environment
@@ -86,7 +87,7 @@ class ProcessesLauncher(Launcher):
         overrides = OmegaConf.to_container(config.hydra.overrides.hydra)
         assert isinstance(overrides, list)
         own = [text for text in overrides if not str(text).lstrip("+~").startswith(_OWN_OVERRIDES)]
-        self._flags = _config_flags(sys.argv[1:]) + [str(text) for text in own]
+        self._flags = config_flags(sys.argv[1:]) + [str(text) for text in own]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run all jobs and wait for them.
@@ -241,18 +242,6 @@ def _job_return(job: _Job) -> JobReturn:
     result = JobReturn(overrides=job.overrides, cfg=job.config, status=JobStatus.COMPLETED)
     result.return_value = job.outcome["exit_code"]
     return result
-
-
-def _config_flags(arguments: list[str]) -> list[str]:
-    """Return the ``--config-*`` options among the arguments, with their values."""
-    flags: list[str] = []
-    names = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
-    for i, argument in enumerate(arguments):
-        if argument.partition("=")[0] in names:
-            flags.append(argument)
-            if "=" not in argument and i + 1 < len(arguments):
-                flags.append(arguments[i + 1])
-    return flags
 
 
 def _stop(jobs: list[_Job]) -> None:

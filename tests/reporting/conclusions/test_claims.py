@@ -45,6 +45,7 @@ def only(maker, claim, models, **options):
     return judged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attention", "plain", "verdict"),
     [
@@ -67,6 +68,7 @@ def test_alike_is_an_interval_within_the_margin(architectures, attention, plain,
     assert wide.verdict == "holds"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -135,6 +137,7 @@ def test_one_rival_above_refutes_the_best(architectures):
     assert (claim.verdict, claim.strongest.label) == ("does not hold", "unet")
 
 
+@pytest.mark.slow
 def test_of_many_rivals_the_strongest_and_a_count_are_shown(architectures):
     weak = {f"weak{index}": (40 + index, 41 + index, 40 + index) for index in range(4)}
     claim = only(architectures, BEST, {"attunet": (95, 95, 95), "unet": (95, 94, 96), "top": (99, 99, 99)} | weak)

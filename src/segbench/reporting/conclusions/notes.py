@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -242,13 +243,16 @@ def _unequal_circumstances(done: Sequence[Run]) -> list[str]:
         (str(run.summary.get("cost", {}).get("device")), run.summary.get("cost", {}).get("threads")) for run in done
     }
     if len(devices) > 1:
-        listed = ", ".join(sorted(f"{device} ({threads} threads)" for device, threads in devices))
+        names = ", ".join(sorted(f"{device} ({threads} threads)" for device, threads in devices))
         found.append(
-            f"The runs used different devices or thread counts ({listed}): compare no times or speeds across them."
+            f"The runs used different devices or thread counts ({names}): compare no times or speeds across them."
         )
     commits = {str(run.summary.get("git", {}).get("commit")) for run in done}
     if len(commits) > 1:
         found.append(f"The runs come from {len(commits)} different commits of the code.")
+    own = {item for run in done for item in (run.summary.get("git", {}).get("own") or {}).items()}
+    if changed := sorted(name for name, times in Counter(name for name, _ in own).items() if times > 1):
+        found.append(f"The runs come from different versions of {listed(changed)}.")
     return found
 
 
