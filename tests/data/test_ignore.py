@@ -15,7 +15,7 @@ from segbench.data.ctc import CTCData
 from segbench.data.glas import GlasData
 from segbench.data.glas128 import Glas128Data
 from segbench.data.phantom import PhantomData
-from segbench.errors import DataError
+from segbench.errors import ConfigError, DataError
 
 GENERATOR = np.random.default_rng(0)
 IGNORED = np.zeros((16, 16), bool)
@@ -160,6 +160,15 @@ def test_arrays_of_another_ignored_value_are_others(tmp_path):
     carvana(tmp_path, 0)
     prints = [CarvanaData(root=str(tmp_path), cache_dir=tmp_path, ignore=value).find() for value in (None, 255, 7)]
     assert len(set(prints)) == 3
+
+
+def test_colours_have_no_value_to_ignore(tmp_path):
+    class Colours(CMRData):
+        label_map = {(0, 0, 0): 0, (255, 0, 0): 1}  # noqa: RUF012
+
+    Colours(cache_dir=tmp_path)
+    with pytest.raises(ConfigError, match=r"^data.ignore=\[255\]: cmr has colours as labels; use null$"):
+        Colours(cache_dir=tmp_path, ignore=255)
 
 
 def test_it_can_be_typed(compose):

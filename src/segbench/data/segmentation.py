@@ -21,7 +21,7 @@ from segbench.data.reading import check_same_grid, read_image, read_mask, resize
 from segbench.data.records import Record
 from segbench.data.volumes import VolumeSlices
 from segbench.data.weights import load_weights
-from segbench.errors import DataError
+from segbench.errors import ConfigError, DataError
 
 
 class SegmentationData(ImageData):
@@ -54,7 +54,13 @@ class SegmentationData(ImageData):
             self.label_map = self.with_ignored(self.label_map)  # type: ignore[misc]  # on this object, not on the class
 
     def with_ignored(self, label_map: Mapping[int, int]) -> dict[int, int]:
-        """Return a label map in which the values of ``ignore`` are ignored."""
+        """Return a label map in which the values of ``ignore`` are ignored.
+
+        Raises:
+            ConfigError: If there are any but the labels are colours.
+        """
+        if self.ignore and any(isinstance(label, tuple) for label in label_map):
+            raise ConfigError(f"data.ignore={list(self.ignore)}: {self.name} has colours as labels; use null")
         return {**label_map, **dict.fromkeys(self.ignore, self.ignore_index)}
 
     def read(self, record: Record) -> Pair:
