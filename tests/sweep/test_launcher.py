@@ -31,7 +31,7 @@ def arguments_of(folder, *arguments):
 def sweep(program):
     """Sweep into a folder; the jobs are processes that begin from nothing. The comparison is drawn without figures."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("segbench.reporting.page.draw_all", lambda *_: [])
+        patch.setattr("segbench.reporting.page.draw_all", lambda *_, **__: [])
         yield lambda folder, *arguments: program("run.py", *arguments_of(folder, *arguments))
 
 

@@ -252,7 +252,7 @@ class ACDCData(SegmentationData):
         )
 
     def pixel_spacing(self, record: Record) -> tuple[float, float]:
-        """Return height and width of a pixel of a slice in mm: ``spacing``, but for whole numbers of pixels."""
+        """Return height and width of a slice's pixel in mm: ``spacing``, up to the rounding to whole pixels."""
         volume = record.id.rpartition("/")[0]
         x, y, _ = self.volumes[volume][0].spacing
         plane = self.plane(volume)

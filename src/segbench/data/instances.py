@@ -1,4 +1,4 @@
-"""Which object each pixel of an image belongs to: those that the annotators drew, else connected components."""
+"""The object of each pixel of an image: as annotated, or else by connected components."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segbench.scores.objects import components
 
 
 def instances_of(data: Any, record: Record, mask: NDArray[np.uint8]) -> NDArray[np.integer[Any]]:
-    """Return the object of every pixel, for any data with masks.
+    """Return the object number of every pixel, for any data with masks.
 
     Args:
         data: The data module.
@@ -20,14 +20,14 @@ def instances_of(data: Any, record: Record, mask: NDArray[np.uint8]) -> NDArray[
         mask: The record's stored mask (H,W).
 
     Returns:
-        (H,W), 0 for none: what the annotators drew, or else the connected components of each class of objects.
+        (H,W), 0 for none: the annotated objects, or else the connected components of each class of objects.
 
     Raises:
-        DataError: If a file is bad.
+        DataError: If a file is unusable.
     """
-    drawn: NDArray[np.integer[Any]] | None = data.instances(record)
-    if drawn is not None:
-        return drawn
+    annotated: NDArray[np.integer[Any]] | None = data.instances(record)
+    if annotated is not None:
+        return annotated
     found = np.zeros(mask.shape, np.int32)
     for name in data.object_classes or data.class_names[1:]:
         labels = components(mask == data.class_names.index(name))

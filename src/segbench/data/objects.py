@@ -9,8 +9,8 @@ from segbench.scores.seg import SegScores
 
 
 class ObjectData(SegmentationData):
-    """The base of a data module whose ``object_classes`` are made of objects: the final evaluation scores these too."""
+    """The base of data modules whose ``object_classes`` consist of objects: the final evaluation scores these too."""
 
     def own_scores(self) -> list[ScoreColumns]:
-        """Return the scores of objects."""
+        """Return the columns of object scores."""
         return [ObjectScores(self.object_classes), SegScores(self.object_classes)]

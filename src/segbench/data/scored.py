@@ -1,4 +1,4 @@
-"""What scores ask of a data module: which there are, of which classes, and in which unit of length."""
+"""What scores need from a data module: which scores there are, for which classes, and the unit of length."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from segbench.scores.columns import ColumnScore, ScoreColumns
 
 
 class ScoredData:
-    """The part of a data module that further scores (:mod:`segbench.scores.columns`) go by.
+    """The part of a data module that further scores (:mod:`segbench.scores.columns`) use.
 
     Attributes:
-        unit: Of length: ``px``, or ``mm`` where the data tells how large a pixel is.
-        scores: The scores that are configured, by what the configuration calls them.
+        unit: Unit of length: ``px``, or ``mm`` if the data has a pixel size.
+        scores: The configured scores, by their keys in the configuration.
     """
 
     unit: ClassVar[str] = "px"
@@ -25,26 +25,26 @@ class ScoredData:
 
     @property
     def foreground(self) -> tuple[str, ...]:
-        """Names of the classes that are somewhere in an image; none where an image has one label."""
+        """Names of the classes without background; none for a classification."""
         return ()
 
     def instances(self, record: Record) -> NDArray[np.integer[Any]] | None:
-        """Return which object each pixel of a record's mask belongs to (H,W), 0 for none; None where nobody tells."""
+        """Return the object number of each pixel of a record's mask (H,W), 0 for none; None if there are no labels."""
         return None
 
     def own_scores(self) -> list[ScoreColumns]:
-        """Return what fills further columns for this data, whatever is configured."""
+        """Return the further columns that this data always has."""
         return []
 
     def score_columns(self) -> list[ScoreColumns]:
-        """Return all that fills further columns: its own, and what is configured."""
+        """Return all further columns: the data's own and the configured ones."""
         return [*self.own_scores(), *self.scores.values()]
 
     def declared_scores(self) -> tuple[ColumnScore, ...]:
-        """Return the scores that follow from further columns."""
+        """Return the scores that are derived from further columns."""
         return tuple(made for columns in self.score_columns() for made in columns.declare(self.unit))
 
     def column_scores(self) -> dict[str, Sequence[str]]:
-        """Return the names of these scores, with the classes that have them."""
+        """Return the classes of each of these scores, by its name."""
         declared = [(columns, made) for columns in self.score_columns() for made in columns.declare(self.unit)]
         return {made.name: columns.scored_classes(self) for columns, made in declared}

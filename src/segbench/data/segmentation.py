@@ -89,11 +89,11 @@ class SegmentationData(ImageData):
             arrays, self.records, self._pixel_weights, instances, self.settings(), self.cache_dir, self.root
         )
 
-    # -- what scores need to know ------------------------------------------------------------------
+    # -- for scores --------------------------------------------------------------------------------
 
     @property
     def foreground(self) -> tuple[str, ...]:
-        """Names of the classes without the background; all of them where there is none."""
+        """Names of the classes without background; all classes if there is none."""
         return self.class_names[1:] if self.background else self.class_names
 
     def pixel_spacing(self, record: Record) -> tuple[float, float]:
@@ -101,40 +101,42 @@ class SegmentationData(ImageData):
         return 1.0, 1.0
 
     def instances(self, record: Record) -> NDArray[np.integer[Any]] | None:
-        """Return which object each pixel of a record's mask belongs to, as the annotators drew them.
+        """Return the object number of each pixel of a record's mask, as annotated.
 
         Args:
             record: One of the data module's records.
 
         Returns:
-            (H,W) on the grid of the mask that is scored, 0 for none; None where the data set tells no objects: they
-            are then the connected components of each class that is made of objects.
+            (H,W) on the grid of the scored mask, 0 for none; None if the data set does not label objects: they are then
+            the connected components of each class of objects.
 
         Raises:
-            DataError: If the file is bad.
+            DataError: If the file is unusable.
         """
         return None
 
     def class_instances(
         self, drawn: NDArray[np.integer[Any]], mask: NDArray[Any], index: int
     ) -> NDArray[np.integer[Any]]:
-        """Return which object of one class each pixel belongs to, as it is scored; 0 for none.
+        """Return the object number of each pixel for the scores of one class; 0 for none.
 
-        Objects of the only class that has any are whole, as they were drawn, also where the mask has another class in
-        their place, as a boundary between cells that touch: what is scored is how well the objects were found, not how
-        well a class that was made of them. Of data with several classes of objects one has the pixels of its class
-        alone. What is labelled to be ignored belongs to no object.
+        If only one class has objects, they are whole, as annotated, even where the mask has another class, such as a
+        boundary between touching cells: the score is about finding the objects, not about a class derived from them.
+        With several classes of objects, an object has only the pixels of its class. Ignored pixels belong to no object.
 
         Args:
-            drawn: What the annotators drew (H,W), of all classes.
+            drawn: Annotated object numbers (H,W), of all classes.
             mask: Class indices (H,W).
             index: The class.
+
+        Returns:
+            (H,W).
         """
         alone = len(self.object_classes or self.foreground) == 1
         return np.where(mask != self.ignore_index if alone else mask == index, drawn, 0)
 
     def callbacks(self) -> list[pl.Callback]:
-        """Return what fills the columns of further scores, and what scores whole volumes."""
+        """Return the callbacks that fill the columns of further scores and that score whole volumes."""
         scorer = ColumnScorer(self, self.score_columns())
         return [*super().callbacks(), VolumeScores(self, scorer), ColumnScores(self, scorer)]
 

@@ -20,8 +20,8 @@ class VolumeSlices:
         group: Its group (the patient), which must not be split.
         positions: Indices of its slices in the split's data set, in order.
         plane: How a slice became an image.
-        spacing: Size of a voxel on the original grid along (Z,H,W), in the data's unit; along (H,W) for what is no
-            volume but a single frame.
+        spacing: Size of a voxel on the original grid along (Z,H,W), in the data's unit; along (H,W) for a single
+            frame.
         truth: Reads the labels on the original grid, uint8 (Z,H,W).
     """
 

@@ -109,6 +109,10 @@ class SegmentationTask(Task[CountsTable]):
             image = functional.pad(image, (0, right, 0, bottom), mode="replicate")
         outputs = self.network(image.contiguous(memory_format=self.memory_format))
         outputs = outputs if isinstance(outputs, TrainingOutputs) else TrainingOutputs(outputs)
+        if outputs.logits.shape[2:] != image.shape[2:]:
+            given, found = ("x".join(map(str, part.shape)) for part in (image, outputs.logits))
+            name = type(self.network).__name__
+            raise ConfigError(f"model: {name} returns {found} for images of {given}; height and width must be theirs")
         if not (bottom or right):
             return outputs
         sides = tuple(logits[..., :height, :width] for logits in outputs.side_logits)
