@@ -1,6 +1,7 @@
 """Files that people met in the field, one test each, with the value that is right."""
 
 import logging
+import os
 import struct
 import unicodedata
 import zlib
@@ -291,6 +292,31 @@ def test_twins_in_two_unicode_forms_are_told_apart_in_the_message(tmp_path):
     with pytest.raises(DataError) as refusal:
         carvana(folder).setup()
     assert r"'cafe\u0301_01.jpg' and 'caf\xe9_01.jpg' are both café_01; keep one" in str(refusal.value)
+
+
+@pytest.mark.parametrize("make", ["carvana", "acdc"])
+def test_a_name_of_another_encoding_is_refused_in_one_line(tmp_path, make):
+    name = os.fsdecode(b"patient\xe9")
+    if make == "carvana":
+        folder = cars(tmp_path, grey_mask)
+        (folder / "train/car0_01.jpg").rename(folder / f"train/{name}.jpg")
+        data = carvana(folder)
+    else:
+        patient(tmp_path, "one", "mm", 1)
+        (tmp_path / "training" / "patientone").rename(tmp_path / "training" / name)
+        data = ACDCData(root=str(tmp_path), cache_dir=tmp_path / "cache", size=[48, 48])
+    with pytest.raises(DataError, match=r"'patient\\udce9(.jpg)?' is not a UTF-8 name; rename it"):
+        data.setup()
+
+
+@pytest.mark.parametrize("suffixes", [(".JPG", ".PNG"), (".Jpeg", ".Tiff"), (".jpg", ".TIF")])
+def test_suffixes_of_any_case_are_found(tmp_path, suffixes):
+    folder = cars(tmp_path, grey_mask, suffix=suffixes[1])
+    for path in (folder / "train").iterdir():
+        path.rename(path.with_suffix(suffixes[0]))
+    data = carvana(folder)
+    data.setup()
+    assert [record.id for record in data.records] == [f"car{number}_01" for number in range(4)]
 
 
 # -- case 15: what systems leave behind ------------------------------------------------------------

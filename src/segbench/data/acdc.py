@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from segbench.data import nifti
 from segbench.data.cache import Pair
-from segbench.data.file_names import distinct, entries, find_named, nfc
+from segbench.data.file_names import distinct, entries, find_named, is_decodable, nfc, not_decodable
 from segbench.data.formats.volume_file import Volume, open_volume
 from segbench.data.intensity import check_percentiles
 from segbench.data.plane import Plane, resample_labels
@@ -127,6 +127,9 @@ class ACDCData(SegmentationData):
         records: list[Record] = []
         faults: list[str] = []
         for part, folder in folders:
+            if not is_decodable(folder):
+                faults.append(not_decodable(folder))
+                continue
             try:
                 patient = read_patient(folder, part)
             except DataError as error:

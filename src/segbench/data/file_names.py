@@ -47,6 +47,11 @@ def is_decodable(path: Path) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in path.name)
 
 
+def not_decodable(path: Path) -> str:
+    """Return the fault of a file or folder whose name is not UTF-8."""
+    return f"{path.parent}: {path.name!a} is not a UTF-8 name; rename it"
+
+
 def find_named(folder: Path, stem: str, suffixes: Sequence[str]) -> list[Path]:
     """Return the files of a folder with this name and one of these suffixes, in any Unicode form and suffix case.
 

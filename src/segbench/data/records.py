@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.data.file_names import distinct, entries, is_decodable, nfc
+from segbench.data.file_names import distinct, entries, is_decodable, nfc, not_decodable
 from segbench.errors import DataError
 from segbench.words import plural
 
@@ -66,8 +66,6 @@ def find_files(folder: Path, suffixes: Iterable[str], expected: str) -> list[Pat
     files = [path for path in entries(folder) if path.suffix.lower() in wanted]
     if not files:
         raise DataError(f"{folder}: no images found; expected {expected}")
-    if unnamed := [path for path in files if not is_decodable(path)]:
-        raise DataError(f"{folder}: {unnamed[0].name!a}: file name is not UTF-8; rename it")
     return files
 
 
@@ -100,11 +98,15 @@ def by_key(files: list[Path], key_of: Callable[[Path], str], faults: list[str]) 
     Args:
         files: The files.
         key_of: Key of a file.
-        faults: Gets a line for each key that several files have; the last of them is returned.
+        faults: Gets a line for each key that several files have, of which the last is returned, and for each file
+            whose name is not UTF-8, which is left out.
     """
     found = defaultdict[str, list[Path]](list)
     for path in files:
-        found[nfc(key_of(path))].append(path)
+        if is_decodable(path):
+            found[nfc(key_of(path))].append(path)
+        else:
+            faults.append(not_decodable(path))
     for key, same in found.items():
         if len(same) > 1:
             faults.append(f"{same[0].parent}: {distinct(path.name for path in same)} are both {key}; keep one")
