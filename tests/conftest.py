@@ -104,15 +104,16 @@ class Done(NamedTuple):
     stderr: str
 
 
-def _begin(script: Path, arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
+def _begin(script: Path, arguments: list[str], output: Path, folder: Path, environment: dict[str, str]) -> None:
     """Become the program, as far as this can be done without loading everything again."""
     for number, name in enumerate(("stdout", "stderr"), start=1):
-        sink = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        sink = os.open(output / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(sink, number)
         setattr(sys, name, os.fdopen(sink, "w", encoding="utf-8"))
     os.environ.update(environment)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     os.chdir(folder)
+    sys.path[:0] = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
     logging.getLogger().handlers.clear()
     warnings.simplefilter("ignore")
     sys.argv = [str(script), *arguments]
@@ -125,16 +126,16 @@ def program(repository, tmp_path_factory):
     for module in ("prediction", "reporting.page", "reporting.results", "reporting.single", "train"):
         importlib.import_module(f"segbench.{module}")
 
-    def ran(script: str, *arguments: str, **environment: str) -> Done:
-        folder = tmp_path_factory.mktemp("program")
-        begun = (repository / "src" / script, list(arguments), folder, environment)
+    def ran(script: str, *arguments: str, folder: Path | None = None, **environment: str) -> Done:
+        output = tmp_path_factory.mktemp("program")
+        begun = (repository / "src" / script, list(arguments), output, folder or output, environment)
         process = multiprocessing.get_context("fork").Process(target=_begin, args=begun)
         process.start()
         process.join(240)
         if process.exitcode is None:
             process.kill()
             pytest.fail(f"{script} {' '.join(arguments)}: still running after 240 s")
-        return Done(process.exitcode, *((folder / name).read_text() for name in ("stdout", "stderr")))
+        return Done(process.exitcode, *((output / name).read_text() for name in ("stdout", "stderr")))
 
     return ran
 
@@ -143,10 +144,10 @@ def program(repository, tmp_path_factory):
 def fresh_program(repository, tmp_path):
     """Run a script of src/ in a process that begins with nothing loaded."""
 
-    def ran(script: str, *arguments: str, **environment: str) -> Done:
+    def ran(script: str, *arguments: str, folder: Path = tmp_path, **environment: str) -> Done:
         command = [sys.executable, str(repository / "src" / script), *arguments]
         variables = {**os.environ, "PYTHONWARNINGS": "ignore", **environment}
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=variables, timeout=240)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=variables, timeout=240)
         return Done(done.returncode, done.stdout, done.stderr)
 
     return ran

@@ -254,9 +254,9 @@ def test_the_command_line_takes_a_window(trained, pictures, tmp_path, repository
         with pytest.raises(ConfigError, match=rf"^{re.escape(wrong)}: write height and width"):
             parse([f"run={trained[0]}", f"images={pictures}", wrong])
     for wrong in ("overlap=1", "overlap=-0.1"):
-        with pytest.raises(ConfigError, match=rf"^{wrong}.*: must be 0 or more, and less than 1$"):
+        with pytest.raises(ConfigError, match=rf"^{wrong}.*: must be at least 0 and below 1$"):
             parse([f"run={trained[0]}", f"images={pictures}", "window=[16,24]", wrong])
-    with pytest.raises(ConfigError, match=r"^overlap=0.25: is of windows; set window too"):
+    with pytest.raises(ConfigError, match=r"^overlap=0.25: needs window too"):
         parse([f"run={trained[0]}", f"images={pictures}", "overlap=0.25"])
 
 

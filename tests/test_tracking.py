@@ -138,7 +138,7 @@ def test_without_a_network_a_run_is_kept_offline_with_one_line(compose, tmp_path
     assert wandb_calls == ["online", "teardown", "offline"]
     assert len(loggers) == 1
     (line,) = (record.message for record in caplog.records if record.name == "segbench")
-    assert line.startswith("W&B: no route to host, so this run is kept offline in")
+    assert line.startswith("W&B: no route to host, so this run is logged offline to")
     assert "WANDB_MODE" not in os.environ
 
 
@@ -159,7 +159,7 @@ def test_a_logger_that_cannot_be_closed_hides_no_error_of_the_run(run, tiny, tmp
     monkeypatch.setattr(segbench.train, "_fit_and_evaluate", lambda *_: (_ for _ in ()).throw(DataError("its own")))
     with pytest.raises(DataError, match="its own"):
         run(tiny(tmp_path), tmp_path / "run")
-    assert "TensorBoardLogger: not closed: connection lost; the run directory has everything" in caplog.text
+    assert "TensorBoardLogger: cannot close it: connection lost; the run directory has everything" in caplog.text
 
 
 def test_loggers_are_closed_when_one_of_them_refuses(compose, tmp_path, wandb_calls, monkeypatch):

@@ -334,7 +334,7 @@ def test_a_finished_run_whose_data_is_gone_is_still_reported(run, finished, monk
     cfg, directory, summary = finished
     monkeypatch.setattr(PhantomData, "find_records", lambda _: (_ for _ in ()).throw(DataError("no such folder")))
     assert run(cfg, directory) == summary
-    assert "not compared with what the run was trained on: no such folder" in caplog.text
+    assert "cannot check what the run was trained on: no such folder" in caplog.text
 
 
 @pytest.mark.slow

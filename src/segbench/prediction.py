@@ -190,7 +190,8 @@ def _as_trained(text: str) -> DictConfig:
     """Return a run's configuration without what only its training needed."""
     cfg = OmegaConf.create(text)
     assert isinstance(cfg, DictConfig)
-    cfg.init_from = cfg.freeze = None
+    cfg.init_from = cfg.freeze = cfg.comparison = None
+    cfg.scores = {}
     return cfg
 
 

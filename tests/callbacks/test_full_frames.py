@@ -92,6 +92,22 @@ def test_frames_are_scored_at_their_own_size_too(street, compose, run, tmp_path,
     assert "pooled mIoU" in text
 
 
+@pytest.mark.slow
+def test_class_0_has_surfaces_too_at_both_sizes_in_pixels(street, compose, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(UNet, "forward", read_off)
+    size = ("data.size=[16,32]", "data.normalise=false", "data.full_resolution_scores=true")
+    run(configured(compose, street, tmp_path, *size, "scores=[hd95,nsd]"), tmp_path / "runs" / "one")
+    table = pd.read_parquet(tmp_path / "runs" / "one" / "scores.parquet").set_index(["split", "class_name"])
+    for split, most in (("val", 2), ("val_full", 3)):
+        for name in ("road", "sky"):
+            rows = table.loc[(split, name)]
+            assert (rows["hd95_images"] == 1).all()
+            assert (rows["hd95_sum"] <= most).all()
+            # The boundary of an image, and not all of its pixels, as in a volume of one slice.
+            assert (rows["nsd_points"] < 0.6 * (2 * rows["tp"] + rows["fn"] + rows["fp"])).all()
+        assert (table.loc[(split, "car"), ["hd95_sum", "hd95_images"]] == 0).all(axis=None)
+
+
 def test_crops_are_trained_and_whole_frames_validated(street, compose, run, tmp_path):
     cfg = configured(compose, street, tmp_path, "data.input=crop", "data.size=[16,16]", "trainer.monitor=val/miou")
     shapes = []

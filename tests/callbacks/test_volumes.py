@@ -6,7 +6,10 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from monai.metrics import SurfaceDistanceMetric
 
+from segbench.callbacks import VolumeScores
 from segbench.models import CardiacUNet
 
 
@@ -32,25 +35,28 @@ def acdc(tmp_path_factory):
     return root
 
 
-def test_volumes_stand_beside_slices_in_the_scores(acdc, compose, run, tmp_path, monkeypatch):
-    def read_off(network, image):
-        """A network that needs no training: intensity thresholds."""
-        level = (image - image.amin()) / (image.amax() - image.amin())
-        import torch
+real = CardiacUNet.forward
 
-        return 50 * torch.cat([0.25 - level, 0.2 - (level - 0.5).abs(), level - 0.75, level * 0 - 9], 1)
 
-    cfg = compose(
+def read_off(network, image):
+    """A network that needs no training: intensity thresholds."""
+    if network.training:
+        return real(network, image)
+    level = (image - image.amin()) / (image.amax() - image.amin())
+    return 50 * torch.cat([0.25 - level, 0.2 - (level - 0.5).abs(), level - 0.75, level * 0 - 9], 1)
+
+
+def configured(compose, acdc, folder, *overrides):
+    return compose(
         "data=acdc", f"data.root={acdc}", "data.size=[24,32]", "data.batch_size=2", "data.percentiles=[0,100]",
         "model=unet_cardiac", "model.width=1", "trainer.max_epochs=1", "trainer.accelerator=cpu",
-        f"paths.outputs={tmp_path}",
+        f"paths.outputs={folder}", *overrides,
     )  # fmt: skip
-    real = CardiacUNet.forward
-    monkeypatch.setattr(
-        CardiacUNet,
-        "forward",
-        lambda self, image: real(self, image) if self.training else read_off(self, image),
-    )
+
+
+def test_volumes_stand_beside_slices_in_the_scores(acdc, compose, run, tmp_path, monkeypatch):
+    cfg = configured(compose, acdc, tmp_path)
+    monkeypatch.setattr(CardiacUNet, "forward", read_off)
     summary = run(cfg, tmp_path / "run")
     frame = pd.read_parquet(tmp_path / "run" / "scores.parquet")
     assert list(frame["split"].unique()) == ["val", "test", "val_volumes", "test_volumes"]
@@ -73,3 +79,33 @@ def test_volumes_stand_beside_slices_in_the_scores(acdc, compose, run, tmp_path,
     assert (slices[["tp", "fp", "fn", "tn"]].sum(axis=1) < 24 * 32).any()  # padding is not counted
     stored = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert stored["scores"].keys() == summary["scores"].keys() == {"val", "test", "val_volumes", "test_volumes"}
+
+
+@pytest.mark.slow
+def test_surfaces_of_volumes_are_as_far_apart_as_voxels_are_large(acdc, compose, run, tmp_path, monkeypatch):
+    """In mm, slices 8 mm apart, against MONAI on the predicted volumes."""
+    predicted, predict = {}, VolumeScores._predict
+
+    def watch(self, task, trainer, split, volume):
+        return predicted.setdefault(volume.id, predict(self, task, trainer, split, volume))
+
+    monkeypatch.setattr(VolumeScores, "_predict", watch)
+    monkeypatch.setattr(CardiacUNet, "forward", read_off)
+    run(configured(compose, acdc, tmp_path, "scores=assd"), tmp_path / "run")
+    table = pd.read_parquet(tmp_path / "run" / "scores.parquet").set_index(["split", "id", "class_index"])
+    monai = SurfaceDistanceMetric(include_background=True, symmetric=True)
+    for frame, phase in ((1, "ED"), (2, "ES")):
+        name = f"patient011/{phase}"
+        path = acdc / "testing" / "patient011" / f"patient011_frame{frame:02d}_gt.nii.gz"
+        truth = np.asarray(nibabel.load(path).dataobj).T
+        for index in (1, 2):
+            pair = (torch.from_numpy(part == index)[None, None].float() for part in (predicted[name], truth))
+            row = table.loc[("test_volumes", name, index)]
+            # Axes (slice, y, x).
+            expected = monai(*pair, spacing=[8.0, 1.0, 2.0]).item()
+            assert row["assd_sum"] / row["assd_points"] == pytest.approx(expected, rel=1e-5)
+        # There is no left ventricle on either side.
+        assert table.loc[("test_volumes", name, 3), ["assd_sum", "assd_points"]].tolist() == [0, 0]
+    slices = table.loc["test"]
+    assert (slices["assd_points"] > 0).any()
+    assert slices.xs(0, level="class_index")["assd_points"].isna().all()

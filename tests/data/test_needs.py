@@ -3,11 +3,13 @@
 import pytest
 
 from segbench.augmentation import Augmentation, Curriculum, CurriculumStages
-from segbench.callbacks import ObjectScores, VolumeScores
+from segbench.callbacks import ColumnScores, VolumeScores
 from segbench.data.glas128 import Glas128Data
 from segbench.data.mnist import MNISTData
 from segbench.data.phantom import PhantomData
 from segbench.errors import ConfigError
+from segbench.scores.objects import ObjectScores
+from segbench.scores.seg import SegScores
 
 CURRICULUM = [
     {"augmentation": Augmentation()},
@@ -17,12 +19,19 @@ CURRICULUM = [
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [(PhantomData, [VolumeScores]), (Glas128Data, [VolumeScores, ObjectScores]), (MNISTData, [])],
+    [(PhantomData, [VolumeScores, ColumnScores]), (Glas128Data, [VolumeScores, ColumnScores]), (MNISTData, [])],
 )
-def test_masks_are_scored_as_volumes_and_objects_as_objects(kind, expected, tmp_path):
+def test_masks_are_scored_as_volumes_and_by_further_columns(kind, expected, tmp_path):
     assert [type(callback) for callback in kind(cache_dir=tmp_path).callbacks()] == expected
     staged = kind(cache_dir=tmp_path, augmentation=Curriculum(CURRICULUM))
     assert [type(callback) for callback in staged.callbacks()] == [CurriculumStages, *expected]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [(PhantomData, []), (Glas128Data, [ObjectScores, SegScores]), (MNISTData, [])]
+)
+def test_objects_are_scored_as_objects(kind, expected, tmp_path):
+    assert [type(columns) for columns in kind(cache_dir=tmp_path).own_scores()] == expected
 
 
 def test_the_groups_are_those_of_the_images(tmp_path):
@@ -32,5 +41,5 @@ def test_the_groups_are_those_of_the_images(tmp_path):
 
 
 def test_labels_are_not_cut_into_tiles(tmp_path):
-    with pytest.raises(ConfigError, match=r"^data.tiles=2x2: mnist has one label an image; leave it out$"):
+    with pytest.raises(ConfigError, match=r"^data.tiles=2x2: mnist has one label per image; use data.tiles=null$"):
         MNISTData(cache_dir=tmp_path, tiles="2x2")

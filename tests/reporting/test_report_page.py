@@ -1,4 +1,5 @@
 import io
+import json
 import shutil
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ from report import main
 from segbench.errors import ConfigError
 from segbench.reporting import collect, report_experiment
 from segbench.reporting.comparison.build import compare
-from segbench.reporting.conclusions.provenance import sweep_commands
+from segbench.reporting.conclusions.notes import notes
+from segbench.reporting.conclusions.provenance import provenance, sweep_commands
 from segbench.reporting.page import update_page, write_report
 
 
@@ -181,6 +183,31 @@ def test_runs_that_are_no_full_grid_have_a_command_each(make_run):
         "python src/run.py experiment=carvana/architectures model=unet seed=0",
         "python src/run.py experiment=carvana/architectures model=unet seed=1",
     ]
+
+
+def test_a_command_names_the_folder_of_ones_own_choices(make_run):
+    for seed in range(2):
+        path = make_run("unet", seed) / "run.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"config_dir": "my conf"}))
+    assert sweep_commands(collect([make_run.root]), "carvana/architectures") == [
+        "python src/run.py --config-dir 'my conf' -m experiment=carvana/architectures model=unet seed=0,1"
+    ]
+    make_run("unet", 2)
+    assert sweep_commands(collect([make_run.root]), "carvana/architectures") == [
+        "python src/run.py --config-dir 'my conf' experiment=carvana/architectures model=unet seed=0",
+        "python src/run.py --config-dir 'my conf' experiment=carvana/architectures model=unet seed=1",
+        "python src/run.py experiment=carvana/architectures model=unet seed=2",
+    ]
+
+
+def test_code_of_ones_own_stands_beside_the_commit_and_two_versions_of_it_are_said(make_run):
+    make_run("unet", 0, git={"own": {"tiny": "0123456789ab", "parts.noise": "ab"}})
+    runs = collect([make_run.root])
+    code = "commit abcdef012345, own module parts.noise ab, own module tiny 0123456789ab"
+    assert f"Code: {code}; torch 2.13.0." in [line.text for line in provenance(runs, "carvana/architectures")]
+    assert "versions of" not in " ".join(notes(compare(runs)))
+    make_run("unet", 1, git={"own": {"tiny": "ba9876543210", "parts.noise": "ab"}})
+    assert "The runs come from different versions of tiny." in notes(compare(collect([make_run.root])))
 
 
 def test_a_command_gives_no_network_a_key_that_it_lacks(make_run):

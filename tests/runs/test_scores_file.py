@@ -201,6 +201,14 @@ def test_whatever_a_file_says_damage_is_one_line_that_names_it(tmp_path, kind):
     assert str(damage.value).isprintable()
 
 
+def test_labels_have_no_further_columns(tmp_path):
+    frame = pd.DataFrame({"split": "test", "id": ["a"], "group": ["a"], "probability": [0.5], "truth": ["x"]})
+    frame = frame.assign(prediction=frame["truth"], depth_sum=1.0, depth_number=1.0)
+    write_scores(tmp_path / "scores.parquet", [frame], About("classification", scores=(DEPTH,)))
+    with pytest.raises(ValueError, match="it declares depth, which no classification has"):
+        read_scores(tmp_path / "scores.parquet")
+
+
 def test_a_file_that_says_nothing_is_refused(tmp_path):
     rows().to_parquet(tmp_path / "scores.parquet")
     with pytest.raises(

@@ -31,7 +31,7 @@ def arguments_of(folder, *arguments):
 def sweep(program):
     """Sweep into a folder; the jobs are processes that begin from nothing. The comparison is drawn without figures."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("segbench.reporting.page.draw_all", lambda *_: [])
+        patch.setattr("segbench.reporting.page.draw_all", lambda *_, **__: [])
         yield lambda folder, *arguments: program("run.py", *arguments_of(folder, *arguments))
 
 
@@ -74,7 +74,7 @@ def test_its_jobs_are_trained_and_compared(swept):
     assert result.returncode == 0, result.stderr
     (job,) = jobs_of(folder)
     assert (job["exit_code"], job["skipped"]) == (0, False)
-    assert "sweep: 1 done (0 of them before), 0 failed" in result.stderr
+    assert "sweep: 1 done (0 skipped), 0 failed" in result.stderr
     assert "1 of 1" in result.stdout
     assert (folder / "runs" / job["directory"] / "console.log").exists()
 
@@ -88,7 +88,7 @@ def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(sw
     failed = [job for job in jobs if job["exit_code"]]
     assert {job["exit_code"] for job in failed} == {4}
     assert all("optimizer.lr" in job["reason"] for job in failed)
-    assert "sweep: 1 done (0 of them before), 1 failed" in result.stderr
+    assert "sweep: 1 done (0 skipped), 1 failed" in result.stderr
     assert result.stderr.count("failed: #") == 1
     # The comparison is printed all the same, and says what is missing.
     assert "1 of 2" in result.stdout or "failed" in result.stdout

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 
+from segbench.callbacks.column_scores import ColumnScorer
 from segbench.scores.counts import confusion_matrices
 from segbench.tasks.inference import predict_probabilities
 
@@ -23,10 +25,11 @@ class VolumeScores(pl.Callback):
 
     Args:
         data: The data module (:class:`segbench.data.segmentation.SegmentationData`), set up before the evaluation.
+        scorer: What fills the columns of further scores.
     """
 
-    def __init__(self, data: Any) -> None:
-        self.data = data
+    def __init__(self, data: Any, scorer: ColumnScorer) -> None:
+        self.data, self.scorer = data, scorer
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the volumes of every split that was scored by slices."""
@@ -41,17 +44,22 @@ class VolumeScores(pl.Callback):
                 continue
             table = task.evaluation[split + self.data.whole_suffix] = task.new_table()
             for volume in volumes:
-                images = torch.stack([self.data.scored(split)[position]["image"] for position in volume.positions])
-                together = self.data.images_per_batch(self.data.scored(split))
-                found = predict_probabilities(task, images, trainer.precision, together)
-                restored = [volume.plane.restore(part) for part in found.numpy()]
-                prediction = torch.from_numpy(np.stack(restored).argmax(axis=1))
-                truth = torch.from_numpy(volume.truth().astype(np.int64))
+                truth, prediction = volume.truth().astype(np.int64), self._predict(task, trainer, split, volume)
                 # One image a volume: slices below each other.
-                confusion = confusion_matrices(
-                    prediction.flatten(0, 1)[None], truth.flatten(0, 1)[None], self.data.num_classes, task.ignore_index
-                )
+                found, wanted = (torch.from_numpy(part.reshape(1, -1, part.shape[-1])) for part in (prediction, truth))
+                confusion = confusion_matrices(found, wanted, self.data.num_classes, task.ignore_index)
                 table.update([volume.id], confusion, volume.plane.source)
+                if len(volume.spacing) == 2:
+                    truth, prediction = truth[0], prediction[0]
+                if columns := self.scorer.columns(truth, prediction, volume.spacing):
+                    table.add_columns(columns)
+
+    def _predict(self, task: Any, trainer: pl.Trainer, split: str, volume: Any) -> NDArray[np.int64]:
+        """Return the likeliest class of every voxel of a volume on its own grid, int64 (Z,H,W)."""
+        scored = self.data.scored(split)
+        images = torch.stack([scored[position]["image"] for position in volume.positions])
+        found = predict_probabilities(task, images, trainer.precision, self.data.images_per_batch(scored))
+        return np.stack([volume.plane.restore(part).argmax(axis=0) for part in found.numpy()])
 
 
 def _untouched(volumes: Sequence[Any], ids: Sequence[str]) -> bool:

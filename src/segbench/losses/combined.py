@@ -26,17 +26,17 @@ class _WithDice(SegmentationLoss):
         self.weight, self.dice_weight = weight, dice_weight
 
     def check(self, out_channels: int) -> None:
-        """Refuse what the cross entropy refuses."""
+        """Reject what the other loss rejects."""
         self.other.check(out_channels)
 
     def prepare(self, class_pixels: Tensor) -> None:
-        """Hand the class frequencies on."""
+        """Pass the class frequencies on."""
         self.other.prepare(class_pixels)
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the sum."""
-        cross_entropy = self.other.compute(logits, target, weight)
-        return self.weight * cross_entropy + self.dice_weight * self.dice.compute(logits, target, weight)
+        other = self.other.compute(logits, target, weight)
+        return self.weight * other + self.dice_weight * self.dice.compute(logits, target, weight)
 
 
 class BCEDice(_WithDice):
@@ -48,7 +48,7 @@ class BCEDice(_WithDice):
         smooth: See :class:`DiceLoss`.
 
     Raises:
-        ValueError: If a factor is negative or both are 0.
+        ValueError: If a factor is negative or not finite, or both are 0.
     """
 
     def __init__(self, bce_weight: float = 1.0, dice_weight: float = 1.0, smooth: float = 1.0) -> None:
@@ -65,7 +65,7 @@ class CEDice(_WithDice):
         include_background: See :class:`DiceLoss`.
 
     Raises:
-        ValueError: If a factor is negative or both are 0.
+        ValueError: If a factor is negative or not finite, or both are 0.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class WeightedCEDice(_WithDice):
         include_background: See :class:`DiceLoss`.
 
     Raises:
-        ValueError: If a factor is negative or both are 0, or ``beta`` is outside [0, 1).
+        ValueError: If a factor is negative or not finite, both are 0, or ``beta`` is outside [0, 1).
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class DiceFocal(_WithDice):
         include_background: See :class:`DiceLoss`.
 
     Raises:
-        ValueError: If a factor is negative or both weights are 0.
+        ValueError: If a factor is negative or not finite, or both weights are 0.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Prediction panels: image | truth | prediction, one row an image, fit for a report."""
+"""Prediction panels for reports: image | truth | prediction, one row per image."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from segbench.labels import IGNORE_INDEX
 from segbench.pictures.palette import CLASS_COLOURS, rgb
 from segbench.runs.files import atomic_open
 
-IGNORE = 255
 GREY = (0.55, 0.55, 0.55)
 OPACITY = 0.5
 CELL_INCHES = 2.3
 TITLES = ("image", "truth", "prediction")
-# Where the PNG carries its row titles as a JSON list, for pages that show the rows apart.
+# PNG metadata key of the row titles, a JSON list, for pages that show rows separately.
 TITLES_KEY = "Row titles"
 
 
@@ -43,18 +43,18 @@ def draw_panels(
         class_names: Names of the classes, background (index 0, left transparent) first.
         path: The PNG to write.
         titles: N row titles, for example ``"car_01  Dice 0.987"``.
-        colours: ``#RRGGBB`` of every class, class 0 too, for data that has its own; None for the project's.
+        colours: ``#RRGGBB`` of every class including class 0, for data that has its own; None for the project's.
 
     Raises:
-        ValueError: If the sequences differ in length, are empty, or a mask does not have its image's size.
+        ValueError: If the sequences differ in length or are empty, or a mask's size differs from its image's.
     """
     if not len(images) or len({len(images), len(truths), len(predictions), len(titles)}) != 1:
-        raise ValueError("images, truths, predictions and titles must be equally many, and at least one")
+        raise ValueError("images, truths, predictions and titles must have the same length, at least 1")
     pictures = [as_rgb(image) for image in images]
     for picture, truth, prediction in zip(pictures, truths, predictions, strict=True):
         if not picture.shape[:2] == np.shape(truth) == np.shape(prediction):
             raise ValueError(
-                f"mask {np.shape(truth)} or {np.shape(prediction)} is not of its image's size {picture.shape[:2]}"
+                f"mask {np.shape(truth)} or {np.shape(prediction)} differs from its image's size {picture.shape[:2]}"
             )
     figure, canvas = _figure(pictures)
     grid = figure.subplots(len(pictures), 3, squeeze=False)
@@ -64,20 +64,19 @@ def draw_panels(
         axes.annotate(
             title, (0.5, 1), (0, 16), xycoords="axes fraction", textcoords="offset points", ha="center", weight="bold"
         )
-    ignored = any((np.asarray(truth) == IGNORE).any() for truth in truths)
+    ignored = any((np.asarray(truth) == IGNORE_INDEX).any() for truth in truths)
     class_legend(figure, class_names, ignored, colours)
     with atomic_open(path) as stream:
         canvas.print_png(stream, metadata={TITLES_KEY: json.dumps([str(title) for title in titles])})
 
 
 def overlay(picture: np.ndarray, mask: np.ndarray, colours: Sequence[str] | None = None) -> np.ndarray:
-    """Lay the class colours over a picture.
+    """Overlay class colours on a picture.
 
     Args:
         picture: float (H, W, 3) in [0, 1].
-        mask: Integer (H, W); 0 leaves the picture as it is, 255 is grey, other classes get their colour with a
-            darker, opaque edge.
-        colours: As for :func:`class_colour`; with them class 0 is one like the others.
+        mask: Integer (H, W); 0 is transparent, 255 is grey, other classes get their colour with an opaque edge.
+        colours: As for :func:`class_colour`; with them class 0 is coloured too.
 
     Returns:
         float (H, W, 3) in [0, 1].
@@ -86,20 +85,20 @@ def overlay(picture: np.ndarray, mask: np.ndarray, colours: Sequence[str] | None
     for label in np.unique(mask):
         if label == 0 and colours is None:
             continue
-        colour = np.array(GREY if label == IGNORE else class_colour(int(label), colours))
+        colour = np.array(GREY if label == IGNORE_INDEX else class_colour(int(label), colours))
         inside = mask == label
         result[inside] = (1 - OPACITY) * picture[inside] + OPACITY * colour
-        if label != IGNORE:
-            result[_edge(inside)] = colour
+        if label != IGNORE_INDEX:
+            result[inside & edges(inside)] = colour
     return result
 
 
 def class_colour(label: int, colours: Sequence[str] | None = None) -> tuple[float, float, float]:
-    """Return the colour of a foreground class; the palette repeats, darker, after its last colour.
+    """Return the colour of a class, red, green and blue in [0, 1]; after its last colour the palette repeats, darker.
 
     Args:
-        label: The class index.
-        colours: ``#RRGGBB`` of every class, from 0 on, where the data has its own; None for the project's palette.
+        label: The class index; from 1 with the project's palette.
+        colours: ``#RRGGBB`` of every class, from 0 on, for data that has its own; None for the project's palette.
     """
     if colours is not None:
         return rgb(colours[label])
@@ -109,19 +108,19 @@ def class_colour(label: int, colours: Sequence[str] | None = None) -> tuple[floa
 
 
 def as_picture(image: np.ndarray) -> np.ndarray:
-    """Return an image (..., C) as it can be shown, C = 1 or 3: two channels (stains) become red and green."""
+    """Return an image (..., C) with 1 or 3 channels for display: two channels (stains) become red and green."""
     if image.shape[-1] != 2:
         return image
     return np.concatenate([image, np.zeros_like(image[..., :1])], axis=-1)
 
 
 def input_picture(image: Any, mean: Any, std: Any) -> np.ndarray:
-    """Return what a network is given as it can be shown, float (H,W,C) in [0, 1], C = 1 or 3.
+    """Return a network's input as a picture, float (H,W,C) in [0, 1], C = 1 or 3.
 
     Args:
         image: The normalised image, a tensor (C,H,W).
-        mean: That was subtracted from each channel, (C,).
-        std: That each channel was divided by, (C,).
+        mean: The mean that was subtracted from each channel, (C,).
+        std: The standard deviation that each channel was divided by, (C,).
     """
     pixels = image.numpy() * np.reshape(std, (-1, 1, 1)) + np.reshape(mean, (-1, 1, 1))
     return as_picture(np.clip(pixels, 0, 1).transpose(1, 2, 0))
@@ -135,17 +134,22 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
     return np.repeat(scaled, 3, axis=2) if scaled.shape[2] == 1 else scaled[..., :3]
 
 
-def _edge(inside: np.ndarray) -> np.ndarray:
-    """Return the pixels of a region that touch another one above, below, left or right; the picture's rim is none."""
-    padded = np.pad(inside, 1, mode="edge")
-    return inside & ~(padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:])
+def edges(labels: np.ndarray) -> np.ndarray:
+    """Return which pixels (H, W) have a neighbour with another label; the image border is not an edge.
+
+    Args:
+        labels: Integer or bool (H, W); the neighbours are those above, below, left and right.
+    """
+    padded = np.pad(labels, 1, mode="edge")
+    others = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    return np.logical_or.reduce([other != labels for other in others])
 
 
 def _figure(pictures: Sequence[np.ndarray]) -> tuple[Figure, FigureCanvasAgg]:
     ratio = float(np.mean([picture.shape[0] / picture.shape[1] for picture in pictures]))
     height = len(pictures) * (CELL_INCHES * ratio + 0.23) + 0.75
     figure = Figure(figsize=(3 * CELL_INCHES + 0.2, height), dpi=110, layout="constrained")
-    # Room for the rows' titles, which the layout does not see. The type is that of any layout, which has none.
+    # Room for the row titles, which the layout ignores. The declared type is any layout; the constrained one has h_pad.
     figure.get_layout_engine().set(h_pad=0.11)  # type: ignore[union-attr, call-arg]
     return figure, FigureCanvasAgg(figure)
 
@@ -160,15 +164,15 @@ def _draw_row(
 ) -> None:
     axes[0].imshow(picture, interpolation="nearest")
     axes[1].imshow(overlay(picture, truth, colours), interpolation="nearest")
-    shown = np.where(truth == IGNORE, IGNORE, prediction)
+    shown = np.where(truth == IGNORE_INDEX, IGNORE_INDEX, prediction)
     axes[2].imshow(overlay(picture, shown, colours), interpolation="nearest")
-    if (truth == IGNORE).any():
+    if (truth == IGNORE_INDEX).any():
         for part in axes[1:]:
-            part.contourf(truth == IGNORE, levels=[0.5, 1.5], colors="none", hatches=["////"])
+            part.contourf(truth == IGNORE_INDEX, levels=[0.5, 1.5], colors="none", hatches=["////"])
     words = axes[0].annotate(
         title, (0, 1), (0, 3), xycoords="axes fraction", textcoords="offset points", fontsize=9, annotation_clip=False
     )
-    # A long title runs on over the next column; in the layout it would push the columns apart.
+    # A long title extends over the next column; in the layout it would push the columns apart.
     words.set_in_layout(False)
     for part in axes:
         part.set_axis_off()
@@ -177,7 +181,14 @@ def _draw_row(
 def class_legend(
     figure: Figure, class_names: Sequence[str], ignored: bool, colours: Sequence[str] | None = None
 ) -> None:
-    """Name the foreground classes below a figure, all if they have colours, and what is not counted if there is any."""
+    """Add a legend of the classes below a figure.
+
+    Args:
+        figure: A figure with constrained layout.
+        class_names: Names of the classes; the first is left out unless the data has its own colours.
+        ignored: Whether ignored pixels get an entry.
+        colours: ``#RRGGBB`` of every class, for data that has its own; None for the project's.
+    """
     named = list(enumerate(class_names))[0 if colours else 1 :]
     handles = [Patch(facecolor=class_colour(index, colours), label=name) for index, name in named]
     if ignored:

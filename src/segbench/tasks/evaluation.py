@@ -15,11 +15,9 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from segbench.scores import Convention, class_scores, mean_score
-from segbench.scores.columns import with_columns
+from segbench.scores.columns import ColumnScore, with_columns
 from segbench.scores.counts import counts
 from segbench.scores.derive import OVERALL_SCORES
-from segbench.scores.objects import OBJECT_SCORES
-from segbench.scores.seg import SEG
 from segbench.tasks.gathering import Gather, decode, encode, gather
 
 FINAL_SCORES = ("dice", "iou", "sensitivity", "specificity", "precision", "accuracy", "pixel_accuracy")
@@ -268,19 +266,22 @@ class CountsTable(EvaluationTable):
         )
 
 
-def final_scores(table: CountsTable, class_names: Sequence[str], background: bool = True) -> dict[str, float]:
-    """Return the mean over classes of every score, object scores where there are any, and each class's Dice and IoU.
+def final_scores(
+    table: CountsTable, class_names: Sequence[str], background: bool = True, declared: Sequence[ColumnScore] = ()
+) -> dict[str, float]:
+    """Return the mean over classes of every score, those of further columns too, and each class's Dice and IoU.
 
     Args:
         table: The counts of a split.
         class_names: All classes, background first if there is one.
         background: Whether there is; without, the scores of all classes together are among them.
+        declared: The scores that follow from further columns; those whose columns the split lacks are left out.
     """
     convention = Convention().of(background)
     names = FINAL_SCORES if background else dict.fromkeys((*FINAL_SCORES, *OVERALL_SCORES))
     scores = {name: float(mean_score(table.counts, name, convention)) for name in names}
     columns = table.columns
-    for score in with_columns((*OBJECT_SCORES, SEG), columns):
+    for score in with_columns(declared, columns):
         terms = np.stack([columns[column] for column in score.columns], axis=-1)
         scores[score.name] = mean_score(terms, score, convention)
     for name in PER_CLASS_SCORES:

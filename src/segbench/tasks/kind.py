@@ -6,10 +6,11 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from segbench.errors import ConfigError
+from segbench.scores.columns import ColumnScore
+from segbench.targets import find_class
 from segbench.tasks.windows import Windows
 
 # What a network is for that does not say it.
@@ -30,6 +31,9 @@ class TaskData(Protocol):
     @property
     def tiles(self) -> tuple[int, int]:
         """Rows and columns into which training images are cut."""
+
+    def declared_scores(self) -> tuple[ColumnScore, ...]:
+        """Return the scores that follow from further columns."""
 
     def column_scores(self) -> Mapping[str, Sequence[str]]:
         """Return the scores from further columns, with the classes that have them."""
@@ -69,7 +73,7 @@ class TaskKind:
         Raises:
             ConfigError: Names the key and what to set.
         """
-        network, loss = (get_class(cfg[section]["_target_"]) for section in ("model", "loss"))
+        network, loss = (find_class(section, cfg[section]["_target_"]) for section in ("model", "loss"))
         kind = getattr(network, "task", _UNSAID)
         if kind != cls.networks:
             raise ConfigError(

@@ -228,7 +228,7 @@ def test_claims_of_older_runs_are_shown_and_not_judged(architectures):
 
 def test_the_notes_say_what_was_tested_and_how(architectures):
     said = " ".join(notes(compared(architectures, [ATTENTION], {"attunet": (95, 96), "unet": (80, 81)})))
-    assert "Letters: rows that share one cannot be told apart" in said
+    assert "Letters (compact letter display): rows that share one cannot be told apart" in said
     assert "mean difference in dice (test split)" in said
 
 

@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
+from segbench.labels import IGNORE_INDEX as IGNORE
 from segbench.pictures.canvas import save
-from segbench.pictures.panels import IGNORE, as_rgb, class_colour, class_legend
+from segbench.pictures.panels import as_rgb, class_colour, class_legend
 from segbench.pictures.styles import wrapped
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence

@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from segbench.labels import IGNORE_INDEX as IGNORE
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.overlays import draw_line, shortened, shrunk
-from segbench.pictures.panels import IGNORE, class_legend
+from segbench.pictures.panels import class_legend
 from segbench.pictures.styles import colour, wrapped
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
