@@ -20,6 +20,7 @@ from segbench.data.loaders import SCORED_TRAIN, Loaders
 from segbench.data.measure import measure, training_stacks
 from segbench.data.records import Record, os_errors_as_faults, raise_faults
 from segbench.data.scored import ScoredData
+from segbench.data.split_checks import OnDuplicates, report_absent, report_duplicates
 from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
@@ -50,6 +51,7 @@ class ImageData(ScoredData, Loaders):
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
         augmentation: Applied to training images, after the split; None for one that leaves them as they are.
         seed: The run's seed (order and augmentation).
+        on_duplicates: What happens if images in two parts of the split are equal: ``warn`` or ``error``.
         scores: Further scores of the final evaluation, by what the configuration calls them.
 
     Attributes:
@@ -74,6 +76,8 @@ class ImageData(ScoredData, Loaders):
     dataset_class: ClassVar[type[ImageDataset]]
     ignore_index: ClassVar[int] = IGNORE_INDEX
     crop: tuple[int, int] | None = None
+    # What has a label, for messages.
+    labelled: ClassVar[str] = "image"
     fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
     # Largest value of the stored images.
     scale: ClassVar[float] = 255.0
@@ -93,6 +97,7 @@ class ImageData(ScoredData, Loaders):
         split_seed: int = 0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        on_duplicates: OnDuplicates = "warn",
         scores: Mapping[str, ScoreColumns] | None = None,
     ) -> None:
         super().__init__()
@@ -100,6 +105,7 @@ class ImageData(ScoredData, Loaders):
             raise ConfigError(f"data.split_by={split_by}: choose group or image")
         if fit_on not in ("train", "train+val"):
             raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
+        self.on_duplicates = on_duplicates
         self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
         self.score_train = score_train
         self.cache_dir = Path(cache_dir)
@@ -230,6 +236,7 @@ class ImageData(ScoredData, Loaders):
                 f"set data.size, or data.batch_size=1 (now {self.batch_size})"
             )
         check_tiles(self.tiles, arrays.images)
+        report_duplicates(arrays.images, self.splits, records, self.root, self.on_duplicates)
         weights = self.weigh(arrays)
         self._measure(arrays)
         for split, indices in self.splits.items():
@@ -287,3 +294,4 @@ class ImageData(ScoredData, Loaders):
         self.class_pixels: NDArray[np.int64] = histogram[: self.num_classes]
         self._check_classes(self.class_pixels)
         self.class_frequencies: NDArray[np.float64] = self.class_pixels / self.class_pixels.sum()
+        report_absent(self.class_names, self.class_pixels, self.labelled, self.root)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,15 +17,20 @@ from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import SegmentationDataset
 from segbench.data.instances import instances_of
 from segbench.data.plane import Plane
-from segbench.data.reading import check_same_size, read_image, read_mask, resize
+from segbench.data.reading import check_same_grid, read_image, read_mask, resize
 from segbench.data.records import Record
 from segbench.data.volumes import VolumeSlices
 from segbench.data.weights import load_weights
-from segbench.errors import DataError
+from segbench.errors import ConfigError, DataError
 
 
 class SegmentationData(ImageData):
     """Images with one class per pixel. A new data set overrides :meth:`find_records` and names its classes.
+
+    Args:
+        ignore: Stored value, or values, whose pixels count nowhere: in no loss, score or class frequency. It may be a
+            value that is a class otherwise.
+        **options: See :class:`segbench.data.base.ImageData`.
 
     Attributes:
         label_map: From the value stored in a mask to the class index.
@@ -35,11 +40,28 @@ class SegmentationData(ImageData):
     """
 
     task = "segmentation"
+    labelled = "pixel"
     dataset_class = SegmentationDataset
-    label_map: ClassVar[Mapping[int, int]]
+    label_map: ClassVar[Mapping[int, int]] = {}
     object_classes: ClassVar[tuple[str, ...] | None] = None
     whole_suffix: ClassVar[str] = "_volumes"
     percentiles: tuple[float, float] = (1.0, 99.0)
+
+    def __init__(self, *, ignore: int | Sequence[int] | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.ignore = (ignore,) if isinstance(ignore, int) else tuple(ignore or ())
+        if self.ignore:
+            self.label_map = self.with_ignored(self.label_map)  # type: ignore[misc]  # on this object, not on the class
+
+    def with_ignored(self, label_map: Mapping[int, int]) -> dict[int, int]:
+        """Return a label map in which the values of ``ignore`` are ignored.
+
+        Raises:
+            ConfigError: If there are any but the labels are colours.
+        """
+        if self.ignore and any(isinstance(label, tuple) for label in label_map):
+            raise ConfigError(f"data.ignore={list(self.ignore)}: {self.name} has colours as labels; use null")
+        return {**label_map, **dict.fromkeys(self.ignore, self.ignore_index)}
 
     def read(self, record: Record) -> Pair:
         """Return a record as stored: image (H,W,C) and mask uint8 (H,W).
@@ -51,7 +73,7 @@ class SegmentationData(ImageData):
         assert record.mask is not None
         image = self.read_picture(record.image)
         mask = read_mask(record.mask, self.label_map)
-        check_same_size(image, mask, record.mask)
+        check_same_grid(image, mask, record)
         return resize(image, mask, self.size)
 
     def settings(self) -> dict[str, Any]:
