@@ -97,7 +97,7 @@ class Data:
     """As much of a data module as scores ask."""
 
     class_names, foreground, object_classes = ("background", "cell", "boundary"), ("cell", "boundary"), ("cell",)
-    ignore_index = 255
+    ignore_index, unit = 255, "px"
     class_instances = SegmentationData.class_instances
 
 
