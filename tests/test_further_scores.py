@@ -111,6 +111,6 @@ def test_a_network_predicts_without_the_scores_that_it_was_compared_by(run, tiny
     own = ("+scores.mine={_target_: mine.HD95}", f"comparison={comparison}", "trainer.max_epochs=1")
     run(tiny(tmp_path, *own), tmp_path / "run")
     (tmp_path / "mine.py").unlink()
-    monkeypatch.delitem(sys.modules, "mine")
+    del sys.modules["mine"]
     predictor = Predictor.load(tmp_path / "run", torch.device("cpu"))
     assert predictor.data.score_columns() == []
