@@ -123,6 +123,10 @@ def test_class_0_of_data_without_a_background_is_in_the_mean_of_every_score(tmp_
         (About("segmentation", scores=(replace(DEPTH, name="dice"),)), "it declares dice, which is there already"),
         (About("segmentation", scores=(replace(DEPTH, name="miou"),)), "it declares miou, which is there already"),
         (About("segmentation", scores=(DEPTH, DEPTH)), "it declares depth, which is there already"),
+        (
+            About("segmentation", scores=(replace(DEPTH, ratios=(Ratio({"tp": 1}, {"depth_number": 1}),)),)),
+            "it declares depth of the column tp, which is of no further score",
+        ),
     ],
 )
 def test_what_would_not_be_read_is_not_written(tmp_path, about, said):

@@ -21,7 +21,7 @@ from segbench.runs.files import atomic_open
 from segbench.runs.split_counts import SEGMENTATION
 from segbench.runs.split_labels import CLASSIFICATION
 from segbench.runs.split_scores import About, SplitScores, TaskRecord
-from segbench.scores.columns import ColumnScore, Ratio
+from segbench.scores.columns import ColumnScore, Ratio, reserved
 from segbench.scores.derive import OVERALL_SCORES, SCORES
 
 KEY = b"segbench"
@@ -126,12 +126,14 @@ def parse_about(text: bytes) -> About:
 
 
 def _check(about: About, columns: set[str]) -> None:
-    """Refuse an unknown task, and scores that share a name or lack a column."""
+    """Refuse an unknown task, scores that share a name or lack a column, and columns that every file has."""
     if about.task not in TASKS:
         raise ValueError(f"its task is {about.task[:80]!r}, not {' or '.join(TASKS)}")
     names = [score.name for score in about.scores]
     for score in about.scores:
         if names.count(score.name) > 1 or score.name in SCORES or score.name in OVERALL_SCORES:
             raise ValueError(f"it declares {score.name}, which is there already")
+        if kept := reserved(score.columns):
+            raise ValueError(f"it declares {score.name} of the column {kept[0]}, which is of no further score")
         if missing := [column for column in score.columns if column not in columns]:
             raise ValueError(f"it declares {score.name}, and has no column {missing[0]}")
