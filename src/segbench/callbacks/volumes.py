@@ -51,7 +51,7 @@ class VolumeScores(pl.Callback):
                 table.update([volume.id], confusion, volume.plane.source)
                 if len(volume.spacing) == 2:
                     truth, prediction = truth[0], prediction[0]
-                if columns := self.scorer.columns(truth, prediction, volume.spacing):
+                if columns := self.scorer.columns(volume.id, truth, prediction, volume.spacing):
                     table.add_columns(columns)
 
     def _predict(self, task: Any, trainer: pl.Trainer, split: str, volume: Any) -> NDArray[np.int64]:

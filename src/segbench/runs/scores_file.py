@@ -72,12 +72,11 @@ def write_scores(path: Path, frames: Sequence[pd.DataFrame], about: About) -> No
 
     Raises:
         OSError: If the file cannot be written.
-        ValueError: For what :func:`read_scores` would refuse: an unknown task, a declared score whose columns are not
-            there.
+        ValueError: For what :func:`read_scores` would refuse; an earlier file then stays.
     """
     table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True))
     text = json.dumps(asdict(about), allow_nan=False).encode()
-    _check(parse_about(text), set(table.column_names))
+    _read(table, parse_about(text))
     with atomic_open(path) as stream:
         pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: text}), stream)
 
@@ -98,8 +97,12 @@ def read_scores(path: Path) -> Mapping[str, SplitScores]:
             raise ValueError("it does not say what its columns mean; train the run again")
         about = parse_about(text)
         _check(about, set(file.schema_arrow.names))
-        table = file.read().to_pandas()
-    return TASKS[about.task].read(table, about)
+        return _read(file.read(), about)
+
+
+def _read(table: pa.Table, about: About) -> Mapping[str, SplitScores]:
+    _check(about, set(table.column_names))
+    return TASKS[about.task].read(table.to_pandas(), about)
 
 
 def parse_about(text: bytes) -> About:
