@@ -69,6 +69,7 @@ class ColumnScorer:
         prediction: NDArray[Any],
         spacing: Sequence[float],
         drawn: NDArray[np.integer[Any]] | None = None,
+        objects: bool = True,
     ) -> Columns:
         """Return the columns of one image or volume: name to values (1,C), NaN for classes that are not scored.
 
@@ -78,12 +79,18 @@ class ColumnScorer:
             prediction: Class indices, of the same shape.
             spacing: Size of a pixel along each axis.
             drawn: Which object each pixel belongs to, where the annotators drew them.
+            objects: Whether the objects are known; if not, as on another grid than they were drawn on, scores of them
+                are left out.
 
         Raises:
             ConfigError: If a score does not return exactly what it declares, finite and 0 or more.
         """
         known, found = mask != self.data.ignore_index, dict[str, NDArray[np.float64]]()
-        fitting = [score for score in self.scores if mask.ndim in score.made.dimensions]
+        fitting = [
+            score
+            for score in self.scores
+            if mask.ndim in score.made.dimensions and (objects or not getattr(score.made, "of_objects", False))
+        ]
         for index in sorted({index for score in fitting for index in score.classes}):
             objects = None if drawn is None else self.data.class_instances(drawn, mask, index)
             region = Region(mask == index, (prediction == index) & known, known, tuple(spacing), objects)

@@ -181,6 +181,9 @@ class ScoreColumns(Protocol):
 
     Attributes:
         dimensions: Of what it can score: 2 for images, 3 for volumes.
+
+    One with an attribute ``of_objects = True`` is left out where objects were drawn, but not on the grid that is
+    scored.
     """
 
     dimensions: ClassVar[tuple[int, ...]]
