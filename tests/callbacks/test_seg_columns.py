@@ -1,5 +1,7 @@
 """Of data with a class that only parts objects, SEG and the other object scores are of the objects' class alone."""
 
+from types import MappingProxyType
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,7 +99,7 @@ class Data:
     """As much of a data module as scores ask."""
 
     class_names, foreground, object_classes = ("background", "cell", "boundary"), ("cell", "boundary"), ("cell",)
-    ignore_index, unit = 255, "px"
+    ignore_index, unit, scores = 255, "px", MappingProxyType({})
     class_instances = SegmentationData.class_instances
 
 
@@ -116,7 +118,7 @@ def test_which_classes_are_scored(tmp_path):
 def terms(mask, prediction, drawn):
     """The columns of the class cell, as the callback fills them."""
     scorer = ColumnScorer(Data(), [ObjectScores(Data.object_classes), SegScores(Data.object_classes)])
-    found = scorer.columns(mask, prediction, (1.0, 1.0), drawn)
+    found = scorer.columns("frame0", mask, prediction, (1.0, 1.0), drawn)
     assert tuple(found) == COLUMNS
     assert all(np.isnan(values[0, [0, 2]]).all() for values in found.values())
     return {name: values[0, 1] for name, values in found.items()}

@@ -9,6 +9,7 @@ from segbench.errors import ConfigError
 from segbench.models import UNet
 from segbench.models.mnist import MnistFF
 from segbench.models.mnist_ff_numpy import MnistFFNumpy
+from segbench.scores.seg import SEG
 from segbench.tasks import ByHandTask, ClassificationTask, SegmentationTask, task_class
 from segbench.tasks.windows import Windows
 
@@ -68,6 +69,6 @@ def test_a_further_task_takes_the_networks_that_it_names_and_the_losses_that_nam
 )
 def test_windows_that_are_asked_for_go_before_those_of_the_run(window, tiles, asked, expected):
     cfg = OmegaConf.create({"predict": {"window": window, "overlap": 0.25}})
-    data = SimpleNamespace(tiles=tiles, declared_scores=lambda: ("declared",))
-    assert SegmentationTask.options(cfg, data, asked) == {"windows": expected, "declared": ("declared",)}
+    data = SimpleNamespace(tiles=tiles, declared_scores=lambda: (SEG,))
+    assert SegmentationTask.options(cfg, data, asked) == {"windows": expected, "declared": (SEG,)}
     assert ClassificationTask.options(cfg, data, asked) == {}

@@ -43,6 +43,7 @@ class VolumeScores(pl.Callback):
                 task.evaluation[split + self.data.whole_suffix] = task.evaluation[split]
                 continue
             table = task.evaluation[split + self.data.whole_suffix] = task.new_table()
+            objects = not self._draws_objects(split)
             for volume in volumes:
                 truth, prediction = volume.truth().astype(np.int64), self._predict(task, trainer, split, volume)
                 # One image a volume: slices below each other.
@@ -51,8 +52,12 @@ class VolumeScores(pl.Callback):
                 table.update([volume.id], confusion, volume.plane.source)
                 if len(volume.spacing) == 2:
                     truth, prediction = truth[0], prediction[0]
-                if columns := self.scorer.columns(truth, prediction, volume.spacing):
+                if columns := self.scorer.columns(volume.id, truth, prediction, volume.spacing, objects=objects):
                     table.add_columns(columns)
+
+    def _draws_objects(self, split: str) -> bool:
+        """Say whether annotators drew the objects: they are known on the grid of the scored images only."""
+        return any(self.data.instances(self.data.records[index]) is not None for index in self.data.splits[split][:1])
 
     def _predict(self, task: Any, trainer: pl.Trainer, split: str, volume: Any) -> NDArray[np.int64]:
         """Return the likeliest class of every voxel of a volume on its own grid, int64 (Z,H,W)."""
