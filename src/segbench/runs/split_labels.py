@@ -70,7 +70,7 @@ def only_convention(wanted: Convention | None, splits: Sequence[Any]) -> Convent
     return LABEL_CONVENTION
 
 
-CLASSIFICATION = TaskRecord(
+RECORD = TaskRecord(
     name="classification",
     read=read_labels,
     convention=only_convention,
@@ -101,9 +101,9 @@ class SplitLabels:
         probability: float32 (N,), of the prediction.
     """
 
-    record: ClassVar[TaskRecord] = CLASSIFICATION
+    record: ClassVar[TaskRecord] = RECORD
     sizes: ClassVar[tuple[tuple[int, int], ...]] = ()
-    scores: ClassVar[Mapping[str, Score]] = CLASSIFICATION.scores
+    scores: ClassVar[Mapping[str, Score]] = RECORD.scores
     ids: tuple[str, ...]
     groups: tuple[str, ...]
     class_names: tuple[str, ...]

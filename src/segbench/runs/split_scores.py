@@ -1,7 +1,7 @@
 """What a run made of the images of one split: the one interface from which reports derive every score.
 
-A task is one file beside this one: a class that offers :class:`SplitScores`, with a :class:`TaskRecord`, which
-:data:`segbench.runs.scores_file.TASKS` lists. Nothing that reads runs asks which task it is.
+A task is one file ``split_*.py`` beside this one: a class that offers :class:`SplitScores`, with a
+:class:`TaskRecord` as ``RECORD``, by which it is found. Nothing that reads runs asks which task it is.
 """
 
 from __future__ import annotations
