@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from segbench.pictures.panels import as_picture, class_colour, overlay
 from segbench.runs.checkpoint_io import BEST, load_checkpoint
 from segbench.runs.files import atomic_open, write_json
 from segbench.tasks.base import Task
-from segbench.tasks.inference import predict_probabilities
+from segbench.tasks.inference import masks_of, predict_on_grid
 from segbench.tasks.windows import Windows
 
 log = logging.getLogger("segbench")
@@ -87,17 +89,13 @@ class Predictor:
         return cls(task.eval().to(device), data, normalise, str(cfg.trainer.precision), batch_size)
 
     def probabilities(self, picture: Picture) -> NDArray[np.float32]:
-        """Return the probabilities of all classes on the file's own grid, (Z,K,H,W), background first."""
+        """Return the probabilities of all classes on the file's own grid, (Z,K,H,W), a background first."""
         images = torch.stack([self.normalise(part) for part in picture.inputs()])
-        found = predict_probabilities(self.task, images, self.precision, self.batch_size)
-        return np.stack([picture.plane.restore(part) for part in found.numpy()])
+        return predict_on_grid(self.task, images, picture.plane, self.precision, self.batch_size)
 
-    def masks(self, picture: Picture) -> dict[str, NDArray[np.uint8]]:
-        """Return what follows the file's name in that of a mask, to the class of every pixel, (Z,H,W).
-
-        Of most tasks there is one mask, with nothing behind its name.
-        """
-        return self.task.mask_files(self.probabilities(picture))
+    def mask(self, picture: Picture) -> NDArray[np.uint8]:
+        """Return the mask of every slice on the file's own grid, uint8 (Z,H,W), as the data's key reads it."""
+        return masks_of(self.task, self.probabilities(picture))
 
 
 @dataclass
@@ -106,11 +104,13 @@ class Outcome:
 
     Attributes:
         masks: The masks written.
+        predicted: Of how many files.
         skipped: A line for each file that could not be predicted.
         ignored: How many files are no images (or are labels).
     """
 
     masks: list[Path] = field(default_factory=list)
+    predicted: int = 0
     skipped: list[str] = field(default_factory=list)
     ignored: int = 0
 
@@ -118,8 +118,9 @@ class Outcome:
 def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool) -> Outcome:
     """Predict a file or all files of a folder; a bad file is skipped and costs the others nothing.
 
-    ``masks/<name>.png`` (grey, class indices) or ``.nii.gz``; ``overlays/<name>.png``, for a volume all its slices in
-    one picture; ``classes.json`` with the names and colours of the classes.
+    ``masks/<name>.png`` (grey, class indices) or ``.nii.gz``; of classes that overlap ``masks/<name>_<class>.png`` for
+    each (1 where it is, else 0); ``overlays/<name>.png``, for a volume all its slices in one picture; ``classes.json``
+    with the names and colours of the classes, and the endings of their masks' names if there are such.
 
     Args:
         predictor: The trained network.
@@ -131,6 +132,7 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
         DataError: If there is nothing to predict, or nothing could be.
     """
     files, outcome = _find(images)
+    key, endings = predictor.data.mask_key, _endings(predictor.data.class_names)
     names = Counter(name_without_suffix(path) for path in files)
     console = Console(stderr=True)
     for path in track(files, "predicting", console=console, transient=True, disable=not console.is_terminal):
@@ -139,7 +141,7 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
         name = name if names[name] == 1 else path.name
         try:
             picture = open_picture(path, predictor.data)
-            masks = predictor.masks(picture)
+            mask = predictor.mask(picture)
         except DataError as error:
             outcome.skipped.append(str(error))
             continue
@@ -149,18 +151,29 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
         for folder in (out / "masks", *([out / "overlays"] if overlays else [])):
             folder.mkdir(parents=True, exist_ok=True)
         _say_if_foreign(picture, predictor.data)
-        for ending, mask in masks.items():
-            outcome.masks.append(_write_mask(out / "masks", f"{name}{ending}", mask, picture))
-            if overlays:
-                _write_overlay(out / "overlays" / f"{name}{ending}.png", mask, picture, predictor.data)
+        for layer in key.layers(mask):
+            ending = "" if layer.index is None else endings[layer.index]
+            outcome.masks.append(_write_mask(out / "masks", f"{name}{ending}", layer.mask, picture))
+        outcome.predicted += 1
+        if overlays:
+            _write_overlay(out / "overlays" / f"{name}.png", mask, picture, predictor.data)
     if not outcome.masks:
         raise DataError("\n".join([f"images={images}: no file could be predicted:", *outcome.skipped]))
-    own = predictor.data.class_colours
-    labels = range(0 if own else 1, predictor.data.num_classes)
-    colours = {str(label): _hex(class_colour(label, own)) for label in labels}
-    classes = {str(label): name for label, name in enumerate(predictor.data.class_names)}
-    write_json(out / "classes.json", {"classes": classes, "colours": colours})
+    write_json(
+        out / "classes.json",
+        {
+            "classes": {str(index): name for index, name in enumerate(key.names)},
+            "colours": {str(index): _hex(class_colour(index, key)) for index in key.shown},
+        }
+        | ({"masks": {str(index): ending for index, ending in enumerate(endings)}} if key.form.overlapping else {}),
+    )
     return outcome
+
+
+def _endings(names: Sequence[str]) -> list[str]:
+    """Return how the names of the masks of each class end, all different: ``_left_ventricle``."""
+    plain = ["_" + re.sub(r"[^\w.-]+", "_", name) for name in names]
+    return [f"{ending}_{index}" if plain.count(ending) > 1 else ending for index, ending in enumerate(plain)]
 
 
 @functools.cache
@@ -213,7 +226,7 @@ def _write_mask(folder: Path, name: str, mask: NDArray[np.uint8], picture: Pictu
 def _write_overlay(path: Path, mask: NDArray[np.uint8], picture: Picture, data: SegmentationData) -> None:
     grey = np.clip(picture.pixels.astype(np.float32) / data.scale, 0, 1)
     shown = np.broadcast_to(grey, (*grey.shape[:3], 3)) if grey.shape[3] == 1 else as_picture(grey)
-    parts = np.stack([overlay(part, labels, data.class_colours) for part, labels in zip(shown, mask, strict=True)])
+    parts = np.stack([overlay(part, labels, data.mask_key) for part, labels in zip(shown, mask, strict=True)])
     with atomic_open(path) as stream:
         Image.fromarray((_montage(parts) * 255).round().astype(np.uint8)).save(stream, format="PNG")
 

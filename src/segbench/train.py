@@ -197,7 +197,7 @@ def _write_scores(context: RunContext) -> None:
     tables = task.evaluation or {"none": task.new_table()}
     frames = [table.frame(split, task.class_names, groups) for split, table in tables.items()]
     columns = {column for frame in frames for column in frame}
-    about = About(data.task, data.background, with_columns(callbacks.DECLARED, columns))
+    about = About(task.name, data.background, with_columns(callbacks.DECLARED, columns))
     write_scores(context.run.scores, frames, about)
 
 

@@ -32,7 +32,7 @@ MULTILABEL = TaskRecord(
     scores={**SCORES, **{name: score for name, score in OVERALL_SCORES.items() if name.startswith(MICRO)}},
     metrics=("iou", "dice"),
     class_score="iou",
-    masks=False,
+    masks=None,
     exclusive=False,
     bars={"iou": "IoU"},
 )

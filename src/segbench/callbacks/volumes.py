@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from segbench.scores.counts import confusion_matrices
-from segbench.tasks.inference import predict_probabilities
+from segbench.tasks.inference import masks_of, predict_on_grid
 
 
 class VolumeScores(pl.Callback):
@@ -18,8 +16,9 @@ class VolumeScores(pl.Callback):
 
     Frames that were made smaller are volumes of one slice; their split is ``<split>_full``.
 
-    The probabilities of a volume's slices are brought back to its own grid (spacing, size), the likeliest class is
-    taken there, and compared with the labels as they were drawn; a volume counts once, whatever its number of slices.
+    The probabilities of a volume's slices are brought back to its own grid (spacing, size), the task's prediction is
+    made of them there, and compared with the labels as they were drawn; a volume counts once, whatever its number of
+    slices.
 
     Args:
         data: The data module (:class:`segbench.data.segmentation.SegmentationData`), set up before the evaluation.
@@ -32,7 +31,7 @@ class VolumeScores(pl.Callback):
         """Score the volumes of every split that was scored by slices."""
         task: Any = pl_module
         for split in list(task.evaluation):
-            volumes = self.data.volume_slices(split)
+            volumes, scored = self.data.volume_slices(split), self.data.scored(split)
             if not volumes:
                 continue
             if _untouched(volumes, task.evaluation[split].ids):
@@ -41,17 +40,15 @@ class VolumeScores(pl.Callback):
                 continue
             table = task.evaluation[split + self.data.whole_suffix] = task.new_table()
             for volume in volumes:
-                images = torch.stack([self.data.scored(split)[position]["image"] for position in volume.positions])
-                together = self.data.images_per_batch(self.data.scored(split))
-                found = predict_probabilities(task, images, trainer.precision, together)
-                restored = [volume.plane.restore(part) for part in found.numpy()]
-                prediction = torch.from_numpy(np.stack(restored).argmax(axis=1))
-                truth = torch.from_numpy(volume.truth().astype(np.int64))
+                images = torch.stack([scored[position]["image"] for position in volume.positions])
+                together = self.data.images_per_batch(scored)
+                chance = predict_on_grid(task, images, volume.plane, trainer.precision, together)
                 # One image a volume: slices below each other.
-                confusion = confusion_matrices(
-                    prediction.flatten(0, 1)[None], truth.flatten(0, 1)[None], self.data.num_classes, task.ignore_index
-                )
-                table.update([volume.id], confusion, volume.plane.source)
+                labels = [
+                    scored.learnt(torch.from_numpy(masks).flatten(0, 1)[None])
+                    for masks in (masks_of(task, chance), volume.truth())
+                ]
+                table.update([volume.id], task.count(*labels), volume.plane.source)
 
 
 def _untouched(volumes: Sequence[Any], ids: Sequence[str]) -> bool:

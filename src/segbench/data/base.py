@@ -23,8 +23,8 @@ from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
 from segbench.errors import ConfigError, DataError
-
-IGNORE_INDEX = 255
+from segbench.masks import IGNORE
+from segbench.tasks import Task
 
 
 class ImageData(Loaders):
@@ -52,7 +52,7 @@ class ImageData(Loaders):
         seed: The run's seed (order and augmentation).
 
     Attributes:
-        task: What is learnt: ``segmentation`` or ``classification``.
+        tasks: What it is for; of several, which have one name, the first that trains the network is taken.
         class_names: All classes; of a segmentation, background first if it has one.
         background: Whether class 0 of a segmentation is a background, which scores leave out by default.
         class_colours: ``#RRGGBB`` of every class, in which pictures show it; None for the project's own.
@@ -62,13 +62,13 @@ class ImageData(Loaders):
     """
 
     name: str
-    task: ClassVar[str]
+    tasks: ClassVar[tuple[type[Task[Any]], ...]]
     class_names: ClassVar[tuple[str, ...]]
     background: ClassVar[bool] = True
     class_colours: ClassVar[tuple[str, ...] | None] = None
     in_channels: ClassVar[int]
     dataset_class: ClassVar[type[ImageDataset]]
-    ignore_index: ClassVar[int] = IGNORE_INDEX
+    ignore_index: ClassVar[int] = IGNORE
     crop: tuple[int, int] | None = None
     fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
     # Largest value of the stored images.
@@ -113,6 +113,15 @@ class ImageData(Loaders):
     def num_classes(self) -> int:
         """Number of classes, of a segmentation with background."""
         return len(self.class_names)
+
+    @classmethod
+    def tasks_of(cls, options: Mapping[str, Any]) -> tuple[type[Task[Any]], ...]:
+        """Return what data of this class is for if it is built with such options (``data.*``)."""
+        return cls.tasks
+
+    def task_for(self, network: type) -> type[Task[Any]]:
+        """Return the task that trains networks of a class on this data."""
+        return next(task for task in self.tasks if task.trains(network))
 
     @property
     def validates(self) -> bool:
@@ -236,7 +245,10 @@ class ImageData(Loaders):
         self._measure(arrays)
         for split, indices in self.splits.items():
             plain = partial(
-                self.dataset_class, arrays, indices, records, self.mean, self.std, self.scale, weights=weights
+                self.dataset_class,
+                *(arrays, indices, records, self.mean, self.std, self.scale),
+                weights=weights,
+                num_classes=self.num_classes,
             )
             if split != "train" or self.score_train:
                 self.datasets[SCORED_TRAIN if split == "train" else split] = plain()
@@ -274,7 +286,7 @@ class ImageData(Loaders):
         """Refuse training labels of which nothing can be learnt.
 
         Args:
-            counted: How often each class occurs in the training set, int64 (C,).
+            counted: How often each stored class occurs in the training set, int64 (C,).
 
         Raises:
             DataError: With the mend.

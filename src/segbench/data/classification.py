@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from segbench.data.base import ImageData
 from segbench.data.dataset import ClassificationDataset
 from segbench.errors import ConfigError
+from segbench.tasks import ByHandTask, ClassificationTask, Task
 
 
 class ClassificationData(ImageData):
@@ -16,7 +17,7 @@ class ClassificationData(ImageData):
         **options: See :class:`segbench.data.base.ImageData`; ``tiles`` are refused, as an image has one label.
     """
 
-    task = "classification"
+    tasks: ClassVar[tuple[type[Task[Any]], ...]] = (ByHandTask, ClassificationTask)
     dataset_class = ClassificationDataset
 
     def __init__(self, **options: Any) -> None:

@@ -16,6 +16,7 @@ from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair
 from segbench.data.loader import Draw
 from segbench.data.records import Record
+from segbench.masks import INDICES, MaskForm
 from segbench.rng import derive_seed, generator
 
 Move = Callable[[NDArray[Any], NDArray[np.uint8]], Pair]
@@ -63,11 +64,15 @@ class ImageDataset(Dataset[dict[str, Any]]):
         crop: Height and width of the part of a larger image that ``dataset[draw]`` is, drawn by (seed, "crop", epoch,
             item) before the augmentation; None for whole images.
 
+        num_classes: C, the classes that a target may name.
+
     Attributes:
         target: Key of what is to be learnt in an item and a batch: ``mask`` or ``label``.
+        form: How a stored target says which classes it has.
     """
 
     target: ClassVar[str]
+    form: ClassVar[MaskForm] = INDICES
 
     def __init__(
         self,
@@ -82,6 +87,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
         weights: Any = None,
         tiles: tuple[int, int] = (1, 1),
         crop: tuple[int, int] | None = None,
+        num_classes: int = 1,
     ) -> None:
         self.arrays, self.indices, self.weights, self.tiles = arrays, list(indices), weights, tiles
         self.copies = augmentation.copies if augmentation is not None else ()
@@ -92,12 +98,14 @@ class ImageDataset(Dataset[dict[str, Any]]):
         self.ids = ids + [f"{name} {copy.name}" for copy in self.copies for name in ids]
         self.normalise = Normalise(mean, std, scale)
         self.augmentation, self.seed, self.crop = augmentation, seed, crop
+        self.num_classes = num_classes
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, key: int | Draw) -> dict[str, Any]:
-        """Return ``image`` float32 (C,H,W), ``mask`` int64 (H,W) or ``label`` int64 (), and ``id``.
+        """Return ``image`` float32 (C,H,W), ``mask`` int64 (H,W), or (K,H,W) where classes overlap, or ``label``
+        int64 (), and ``id``.
 
         Where the loss weighs pixels also ``weight`` float32 (H,W).
         """
@@ -114,10 +122,14 @@ class ImageDataset(Dataset[dict[str, Any]]):
         item = {
             "image": self.normalise(image),
             # Not by ascontiguousarray: it makes a vector of a label.
-            self.target: torch.from_numpy(np.array(target, order="C")).long(),
+            self.target: self.learnt(torch.from_numpy(np.array(target, order="C"))),
             "id": self.ids[index],
         }
         return item | {name: torch.from_numpy(np.ascontiguousarray(plane)) for name, plane in planes.items()}
+
+    def learnt(self, stored: torch.Tensor) -> torch.Tensor:
+        """Return what a batch has of stored targets, uint8 (B,...): int64, class indices as they are."""
+        return stored.long()
 
     def _stored(self, place: int, draw: Draw | None) -> tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]:
         """Return image, target and further planes of an image, or of a tile or a drawn crop of one."""

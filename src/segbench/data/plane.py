@@ -58,12 +58,14 @@ class Plane:
         """Return the mask (H,W) of a slice's labels (H,W); padding has the label ``outside``."""
         return _fit(resample_labels(labels, self.resampled), self.size, outside)
 
-    def restore(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    def restore(self, probabilities: NDArray[np.float32], outside: float = 1.0) -> NDArray[np.float32]:
         """Return class probabilities (K,H,W) of the image on the slice's own grid.
 
-        Where the image does not reach, the first class has probability 1.
+        Args:
+            probabilities: (K,h,w) of the image.
+            outside: Probability of the first class where the image does not reach; the others have 0.
         """
-        planes = [_fit(plane, self.resampled, float(index == 0)) for index, plane in enumerate(probabilities)]
+        planes = [_fit(plane, self.resampled, outside * (index == 0)) for index, plane in enumerate(probabilities)]
         return resample(np.stack(planes, axis=2), self.source).transpose(2, 0, 1)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from segbench.callbacks import ObjectScores, VolumeScores
 from segbench.data.base import ImageData
 from segbench.data.cache import Arrays, Pair
-from segbench.data.dataset import SegmentationDataset
+from segbench.data.dataset import ImageDataset, SegmentationDataset
 from segbench.data.objects import instances_of, scored_classes
 from segbench.data.plane import Plane
 from segbench.data.reading import check_same_size, read_image, read_mask, resize
@@ -22,8 +22,10 @@ from segbench.data.records import Record
 from segbench.data.volumes import VolumeSlices
 from segbench.data.weights import load_weights
 from segbench.errors import DataError
+from segbench.masks import MaskKey
 from segbench.scores.objects import OBJECT_SCORES
 from segbench.scores.seg import SEG
+from segbench.tasks import SegmentationTask, Task
 
 
 class SegmentationData(ImageData):
@@ -34,12 +36,19 @@ class SegmentationData(ImageData):
         whole_suffix: What follows a split's name where :meth:`volume_slices` are scored.
     """
 
-    task = "segmentation"
-    dataset_class = SegmentationDataset
+    tasks: ClassVar[tuple[type[Task[Any]], ...]] = (SegmentationTask,)
+    dataset_class: ClassVar[type[ImageDataset]] = SegmentationDataset
     label_map: ClassVar[Mapping[int, int]]
     whole_suffix: ClassVar[str] = "_volumes"
     # Of a volume's intensities: what becomes 0 and the largest value.
     percentiles: tuple[float, float] = (1.0, 99.0)
+
+    @property
+    def mask_key(self) -> MaskKey:
+        """How the masks are read that are learnt and predicted."""
+        return MaskKey(self.class_names, self.dataset_class.form, self.background, self.class_colours)
+
+    # -- masks -------------------------------------------------------------------------------------
 
     def read(self, record: Record) -> Pair:
         """Return a record as it is stored: image (H,W,C) and mask uint8 (H,W).

@@ -54,7 +54,8 @@ class WeightPicture(RunCallback):
         mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
         image = as_picture((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
         words = "".join(f"; {key} {value}" for key, value in _flat(self.settings))
-        figure = draw_weight_map(image, item["mask"].numpy(), item["weight"].numpy(), f"part of {item['id']}{words}")
+        mask, weight = item["mask"].numpy(), item["weight"].numpy()
+        figure = draw_weight_map(image, mask, weight, data.mask_key, f"part of {item['id']}{words}")
         with atomic_open(path) as stream:
             figure.savefig(stream, format="png")
 

@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from segbench.masks import IGNORE, MaskKey
 from segbench.pictures.overlays import draw_line, shortened
-from segbench.pictures.panels import IGNORE, class_legend
+from segbench.pictures.panels import class_legend
 from segbench.runs.kept_epochs import KeptEpochs
 from segbench.scores.objects import components
 
@@ -22,19 +23,17 @@ ACROSS, LEAST_SHARE = 8.0, 0.35
 
 def epochs_figure(
     kept: KeptEpochs,
-    class_names: Sequence[str],
+    key: MaskKey,
     scores: dict[int, float] | None = None,
     best: int | None = None,
-    colours: tuple[str, ...] | None = None,
 ) -> Figure:
     """Return a figure of a line for each image: image, truth, predictions after each epoch and of the best weights.
 
     Args:
         kept: The images and predictions.
-        class_names: Names of the classes, background first if there is one.
+        key: How to read their masks.
         scores: The score after an epoch, to stand in its title; for none of the epochs by default.
         best: The epoch of the best weights, if known.
-        colours: ``#RRGGBB`` of every class, for data that has its own and no background; None for the project's.
     """
     columns = [(_after(epoch, scores or {}), archive) for epoch, archive in kept.epochs]
     if kept.best is not None:
@@ -43,8 +42,8 @@ def epochs_figure(
     cell = max(LEAST_WIDTH / across, CELL)
     ids = kept.images.ids
     truths = [kept.images.mask(name) for name in ids]
-    # Without a background there are no objects on it: images are shown whole.
-    parts = parts_shown(truths if colours is None else [np.zeros_like(truth) for truth in truths])
+    # Where every pixel has a class there are no objects on a ground: images are shown whole.
+    parts = parts_shown(truths if key.partial else [np.zeros_like(truth) for truth in truths])
     tall, wide = (part.stop - part.start for part in parts[0])
     lines = max(title.count("\n") for title, _ in columns) + 1
     height = len(ids) * (cell * tall / wide + 0.2) + 0.14 * lines + 0.55
@@ -54,11 +53,11 @@ def epochs_figure(
     grid = figure.subplots(len(ids), across, squeeze=False)
     for line, name, truth, part in zip(grid, ids, truths, parts, strict=True):
         predictions = [np.where(truth == IGNORE, truth, archive.mask(name)) for _, archive in columns]
-        draw_line(list(line), kept.images.image(name)[part], [mask[part] for mask in (truth, *predictions)], colours)
+        draw_line(list(line), kept.images.image(name)[part], [mask[part] for mask in (truth, *predictions)], key)
         line[0].set_xlabel(shortened(name, int(cell * 14)), fontsize=SIZE - 1)
     for axes, title in zip(grid[0], ["image", "truth", *(title for title, _ in columns)], strict=True):
         axes.set_title(title, fontsize=SIZE)
-    class_legend(figure, class_names, any((truth == IGNORE).any() for truth in truths), colours)
+    class_legend(figure, key, any((truth == IGNORE).any() for truth in truths))
     return figure
 
 
@@ -69,7 +68,7 @@ def parts_shown(truths: Sequence[NDArray[np.uint8]]) -> list[tuple[slice, slice]
     them is.
 
     Args:
-        truths: The images' classes (H,W), 0 for background.
+        truths: The images' masks (H,W), 0 where no class is.
     """
     foregrounds = [(truth > 0) & (truth != IGNORE) for truth in truths]
     areas = [np.bincount(components(foreground).ravel())[1:] for foreground in foregrounds]

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from segbench.masks import MaskKey
 from segbench.pictures.panels import overlay
 
 # Of a picture in pixels: as many as can be told apart at the width of a page.
@@ -19,9 +20,9 @@ def draw_line(
     axes: Sequence[Axes],
     image: NDArray[np.uint8],
     masks: Sequence[NDArray[np.uint8]],
-    colours: tuple[str, ...] | None = None,
+    key: MaskKey,
 ) -> None:
-    """Draw an image (h,w) or (h,w,3), and beside it once for each mask (H,W) of classes with that laid over it."""
+    """Draw an image (h,w) or (h,w,3), and beside it once for each mask (H,W) with that laid over it."""
     picture = shrunk(image) / 255.0
     picture = np.repeat(picture.reshape(*picture.shape[:2], -1), 3, axis=2)[..., :3] if picture.ndim == 2 else picture
     size = (picture.shape[1], picture.shape[0])
@@ -30,7 +31,7 @@ def draw_line(
     axes[0].imshow(picture, interpolation="none")
     for part, mask in zip(axes[1:], masks, strict=True):
         small = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-        part.imshow(overlay(picture, small, colours), interpolation="none")
+        part.imshow(overlay(picture, small, key), interpolation="none")
     for part in axes:
         part.set_xticks([])
         part.set_yticks([])

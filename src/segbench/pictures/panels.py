@@ -12,12 +12,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from segbench.masks import IGNORE, MaskKey
 from segbench.pictures.palette import CLASS_COLOURS, rgb
 from segbench.runs.files import atomic_open
 
-IGNORE = 255
 GREY = (0.55, 0.55, 0.55)
 OPACITY = 0.5
+# Of edges that lie on each other: pixels of one colour before the next.
+DASH = 3
 CELL_INCHES = 2.3
 TITLES = ("image", "truth", "prediction")
 # Where the PNG carries its row titles as a JSON list, for pages that show the rows apart.
@@ -28,21 +30,19 @@ def draw_panels(
     images: Sequence[np.ndarray],
     truths: Sequence[np.ndarray],
     predictions: Sequence[np.ndarray],
-    class_names: Sequence[str],
+    key: MaskKey,
     path: Path,
     titles: Sequence[str],
-    colours: Sequence[str] | None = None,
 ) -> None:
     """Draw a grid of image | truth | prediction and write it as PNG.
 
     Args:
         images: N arrays (H, W, C) or (H, W), C = 1, 2 or 3; float in [0, 1] or uint8. Sizes may differ.
-        truths: N integer masks (H, W) with class indices; label 255 (ignored) is hatched grey.
-        predictions: N integer masks (H, W) with class indices.
-        class_names: Names of the classes, background (index 0, left transparent) first.
+        truths: N integer masks (H, W); label 255 (ignored) is hatched grey.
+        predictions: N integer masks (H, W).
+        key: How to read the masks.
         path: The PNG to write.
         titles: N row titles, for example ``"car_01  Dice 0.987"``.
-        colours: ``#RRGGBB`` of every class, class 0 too, for data that has its own; None for the project's.
 
     Raises:
         ValueError: If the sequences differ in length, are empty, or a mask does not have its image's size.
@@ -58,52 +58,62 @@ def draw_panels(
     figure, canvas = _figure(pictures)
     grid = figure.subplots(len(pictures), 3, squeeze=False)
     for axes, picture, truth, prediction, title in zip(grid, pictures, truths, predictions, titles, strict=True):
-        _draw_row(axes, picture, np.asarray(truth), np.asarray(prediction), title, colours)
+        _draw_row(axes, picture, np.asarray(truth), np.asarray(prediction), title, key)
     for axes, title in zip(grid[0], TITLES, strict=True):
         axes.annotate(
             title, (0.5, 1), (0, 16), xycoords="axes fraction", textcoords="offset points", ha="center", weight="bold"
         )
     ignored = any((np.asarray(truth) == IGNORE).any() for truth in truths)
-    class_legend(figure, class_names, ignored, colours)
+    class_legend(figure, key, ignored)
     with atomic_open(path) as stream:
         canvas.print_png(stream, metadata={TITLES_KEY: json.dumps([str(title) for title in titles])})
 
 
-def overlay(picture: np.ndarray, mask: np.ndarray, colours: Sequence[str] | None = None) -> np.ndarray:
+def overlay(picture: np.ndarray, mask: np.ndarray, key: MaskKey) -> np.ndarray:
     """Lay the class colours over a picture.
 
     Args:
         picture: float (H, W, 3) in [0, 1].
-        mask: Integer (H, W); 0 leaves the picture as it is, 255 is grey, other classes get their colour with a
-            darker, opaque edge.
-        colours: As for :func:`class_colour`; with them class 0 is one like the others.
+        mask: Integer (H, W); a pixel without a shown class is left as it is, 255 is grey. The others get the colour of
+            their class, of several the mean of the colours, and each class a darker, opaque edge; where the edges of
+            several lie on each other, their colours take turns.
+        key: How to read the mask.
 
     Returns:
         float (H, W, 3) in [0, 1].
     """
     result = picture.copy()
-    for label in np.unique(mask):
-        if label == 0 and colours is None:
-            continue
-        colour = np.array(GREY if label == IGNORE else class_colour(int(label), colours))
-        inside = mask == label
-        result[inside] = (1 - OPACITY) * picture[inside] + OPACITY * colour
-        if label != IGNORE:
-            result[_edge(inside)] = colour
+    ignored = mask == IGNORE
+    result[ignored] = (1 - OPACITY) * picture[ignored] + OPACITY * np.array(GREY)
+    parts = [(key.inside(mask, index), np.array(class_colour(index, key))) for index in key.shown]
+    number, colours = np.zeros(mask.shape, int), np.zeros((*mask.shape, 3))
+    for inside, colour in parts:
+        number[inside] += 1
+        colours[inside] += colour
+    filled = number > 0
+    result[filled] = (1 - OPACITY) * picture[filled] + OPACITY * (colours[filled] / number[filled][:, None])
+    edges = [(_edge(inside), colour) for inside, colour in parts]
+    together = np.sum([edge for edge, _ in edges], axis=0, dtype=int)
+    rows, columns = (np.arange(length) // DASH for length in mask.shape)
+    turn = (rows[:, None] + columns) % np.maximum(together, 1)
+    before = np.zeros(mask.shape, int)
+    for edge, colour in edges:
+        result[edge & (before == turn)] = colour
+        before += edge
     return result
 
 
-def class_colour(label: int, colours: Sequence[str] | None = None) -> tuple[float, float, float]:
-    """Return the colour of a foreground class; the palette repeats, darker, after its last colour.
+def class_colour(index: int, key: MaskKey) -> tuple[float, float, float]:
+    """Return the colour of a shown class; the palette repeats, darker, after its last colour.
 
     Args:
-        label: The class index.
-        colours: ``#RRGGBB`` of every class, from 0 on, where the data has its own; None for the project's palette.
+        index: The class index.
+        key: Tells the data's own colours, if it has such, and which class is the first that is shown.
     """
-    if colours is not None:
-        return rgb(colours[label])
-    turn, index = divmod(label - 1, len(CLASS_COLOURS))
-    red, green, blue = (channel * 0.6**turn for channel in rgb(CLASS_COLOURS[index]))
+    if key.colours is not None:
+        return rgb(key.colours[index])
+    turn, place = divmod(index - key.shown.start, len(CLASS_COLOURS))
+    red, green, blue = (channel * 0.6**turn for channel in rgb(CLASS_COLOURS[place]))
     return red, green, blue
 
 
@@ -143,12 +153,12 @@ def _draw_row(
     truth: np.ndarray,
     prediction: np.ndarray,
     title: str,
-    colours: Sequence[str] | None,
+    key: MaskKey,
 ) -> None:
     axes[0].imshow(picture, interpolation="nearest")
-    axes[1].imshow(overlay(picture, truth, colours), interpolation="nearest")
+    axes[1].imshow(overlay(picture, truth, key), interpolation="nearest")
     shown = np.where(truth == IGNORE, IGNORE, prediction)
-    axes[2].imshow(overlay(picture, shown, colours), interpolation="nearest")
+    axes[2].imshow(overlay(picture, shown, key), interpolation="nearest")
     if (truth == IGNORE).any():
         for part in axes[1:]:
             part.contourf(truth == IGNORE, levels=[0.5, 1.5], colors="none", hatches=["////"])
@@ -161,12 +171,9 @@ def _draw_row(
         part.set_axis_off()
 
 
-def class_legend(
-    figure: Figure, class_names: Sequence[str], ignored: bool, colours: Sequence[str] | None = None
-) -> None:
-    """Name the foreground classes below a figure, all if they have colours, and what is not counted if there is any."""
-    named = list(enumerate(class_names))[0 if colours else 1 :]
-    handles = [Patch(facecolor=class_colour(index, colours), label=name) for index, name in named]
+def class_legend(figure: Figure, key: MaskKey, ignored: bool) -> None:
+    """Name the shown classes below a figure, and what is not counted if there is any."""
+    handles = [Patch(facecolor=class_colour(index, key), label=key.names[index]) for index in key.shown]
     if ignored:
         handles.append(Patch(facecolor=GREY, hatch="////", label="not counted"))
     if handles:

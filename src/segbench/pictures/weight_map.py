@@ -11,7 +11,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from segbench.pictures.panels import IGNORE, as_rgb, overlay
+from segbench.masks import IGNORE, MaskKey
+from segbench.pictures.panels import as_rgb, overlay
 
 # Of the part that is shown, in pixels: a few cells of a microscope image.
 SIDE = 96
@@ -57,7 +58,11 @@ def border_part(border: NDArray[np.float64], side: int = SIDE) -> tuple[slice, s
 
 
 def draw_weight_map(
-    image: NDArray[Any], mask: NDArray[np.integer[Any]], weight: NDArray[np.floating[Any]], words: str = ""
+    image: NDArray[Any],
+    mask: NDArray[np.integer[Any]],
+    weight: NDArray[np.floating[Any]],
+    key: MaskKey,
+    words: str = "",
 ) -> Figure:
     """Draw image, truth, the weight map and its border term, in a part around two objects that are near each other.
 
@@ -65,6 +70,7 @@ def draw_weight_map(
         image: (H,W), (H,W,1) or (H,W,3); uint8 or float in [0, 1].
         mask: Class of each pixel (H,W), 255 for ignored ones.
         weight: Weight of each pixel (H,W), 0 or more.
+        key: How to read the mask.
         words: What stands above: the image's id and what shapes the weights.
 
     Raises:
@@ -83,7 +89,7 @@ def draw_weight_map(
     figure = Figure(figsize=(4 * CELL + 1.2, CELL * ratio + 0.5), dpi=150, layout="constrained")
     axes = figure.subplots(1, 4)
     _show(axes[0], shown, "image")
-    _show(axes[1], overlay(shown, mask[part]), "truth")
+    _show(axes[1], overlay(shown, mask[part], key), "truth")
     inside = weight[part][weight[part] > 0]
     norm = LogNorm(float(inside.min()), float(inside.max())) if np.ptp(inside) else Normalize()
     _show(axes[2], np.maximum(weight[part], inside.min()), "weight of each pixel", norm)

@@ -78,7 +78,7 @@ RECORD = TaskRecord(
     metrics=(ACCURACY.name, "f1"),
     class_score="f1",
     counted="images",
-    masks=False,
+    masks=None,
     many_classes=True,
     shortfalls={
         "sensitivity": "missed (share of the class's images)",
@@ -104,6 +104,7 @@ class SplitLabels:
     record: ClassVar[TaskRecord] = RECORD
     sizes: ClassVar[tuple[tuple[int, int], ...]] = ()
     scores: ClassVar[Mapping[str, Score]] = RECORD.scores
+    background: ClassVar[bool] = False
     ids: tuple[str, ...]
     groups: tuple[str, ...]
     class_names: tuple[str, ...]

@@ -8,11 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from hydra.utils import get_class
-from numpy.typing import NDArray
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
@@ -53,7 +51,7 @@ class TaskData(Protocol):
 class Task(pl.LightningModule, Generic[TableT]):
     """Trains a network by a loss and evaluates it into tables, from which every score derives.
 
-    Which task trains a configuration is found by :func:`segbench.tasks.task_class`; what the task alone can know (which
+    The data module names its task (:attr:`segbench.data.base.ImageData.tasks`); what the task alone can know (which
     networks and losses fit, how many logits there are, which scores it gives) it says as a class, before it is built.
 
     Args:
@@ -71,17 +69,22 @@ class Task(pl.LightningModule, Generic[TableT]):
 
     Attributes:
         evaluation: The table of each split of the final evaluation, in the order of its loaders.
-        name: What the ``task`` of a data module and the ``tasks`` of a loss call it.
+        name: What scores files and their reader (:class:`segbench.runs.split_scores.TaskRecord`) call it.
         networks: The ``task`` of the networks that it trains; a network without that attribute is for segmentation.
-        example: Such a network among the choices of ``model``, for refusals.
+        losses: What the losses that fit it name among their ``tasks``.
+        example, example_loss: Such a network and such a loss among the choices of ``model`` and ``loss``, for refusals.
         has_masks: Whether labels and predictions are masks, to be shown and written as such; else they stand with the
             scores alone.
+        outside: Probability of the first class where an image does not reach; 1 for a background.
     """
 
     name: ClassVar[str]
     networks: ClassVar[str]
+    losses: ClassVar[str]
     example: ClassVar[str]
+    example_loss: ClassVar[str] = "ce"
     has_masks: ClassVar[bool] = True
+    outside: ClassVar[float] = 1.0
 
     def __init__(
         self,
@@ -126,7 +129,7 @@ class Task(pl.LightningModule, Generic[TableT]):
 
     @classmethod
     def trains(cls, network: type) -> bool:
-        """Say whether this class, among the tasks of its name, is the one that trains a network of a class."""
+        """Say whether this class, among the tasks of a data module, is the one that trains a network of a class."""
         return True
 
     @classmethod
@@ -146,8 +149,10 @@ class Task(pl.LightningModule, Generic[TableT]):
             raise ConfigError(
                 f"model: {network.__name__} is for {kind}, data={data.name} for {cls.networks}; use model={cls.example}"
             )
-        if cls.name not in getattr(loss, "tasks", ()):
-            raise ConfigError(f"loss: {loss.__name__} is not for {cls.name} (data={data.name}); use loss=ce")
+        if cls.losses not in getattr(loss, "tasks", ()):
+            raise ConfigError(
+                f"loss: {loss.__name__} is not for {cls.losses} (data={data.name}); use loss={cls.example_loss}"
+            )
 
     @classmethod
     @abstractmethod
@@ -161,6 +166,11 @@ class Task(pl.LightningModule, Generic[TableT]):
         Raises:
             ConfigError: If the activation does not fit the classes.
         """
+
+    @classmethod
+    def count_joint_outputs(cls, activation: str, data: TaskData) -> int:
+        """Return how many of the K logits decide together, and so are one question to the loss: all of them."""
+        return cls.count_outputs(activation, data)
 
     @classmethod
     def options(cls, cfg: DictConfig, data: TaskData, windows: Windows | None = None) -> dict[str, Any]:
@@ -204,7 +214,7 @@ class Task(pl.LightningModule, Generic[TableT]):
 
     @abstractmethod
     def evaluate(self, batch: dict[str, Any], table: TableT) -> Tensor:
-        """Add a batch to a table and return the predicted class indices."""
+        """Add a batch to a table and return what is predicted, as the batch's labels are."""
 
     @abstractmethod
     def validation_scores(self, table: TableT) -> dict[str, float]:
@@ -230,20 +240,9 @@ class Task(pl.LightningModule, Generic[TableT]):
         """Return what is predicted, as :meth:`evaluate` does, from probabilities (B,K,...)."""
         return probabilities.argmax(dim=1)
 
-    def index_masks(self, labels: Tensor) -> Tensor:
-        """Return true or predicted labels of images as pictures show them: one class a pixel, integers (B,H,W)."""
-        return labels
-
-    def mask_files(self, probabilities: NDArray[np.float32]) -> dict[str, NDArray[np.uint8]]:
-        """Return the masks that are written for an image or a volume.
-
-        Args:
-            probabilities: On the file's own grid, (Z,K,H,W), background first.
-
-        Returns:
-            What follows the file's name in that of the mask, to the class of each pixel (Z,H,W).
-        """
-        return {"": probabilities.argmax(axis=1).astype(np.uint8)}
+    def stored_masks(self, labels: Tensor) -> Tensor:
+        """Return true or predicted labels of images as data stores them: masks uint8 (B,H,W) that its key reads."""
+        return labels.to(torch.uint8)
 
     @abstractmethod
     def draw_examples(self, context: RunContext, split: str, path: Path, images: int) -> None:
@@ -347,7 +346,7 @@ class Task(pl.LightningModule, Generic[TableT]):
         """Add the batch's counts to the split of its loader (``evaluation`` names the splits in order).
 
         Returns:
-            The predicted class indices, (B,H,W) or (B,), for callbacks.
+            What is predicted, as the batch's labels are, for callbacks.
         """
         return self.evaluate(batch, list(self.evaluation.values())[dataloader_idx])
 

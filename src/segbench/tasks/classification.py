@@ -107,7 +107,7 @@ class ClassificationTask(Task[LabelsTable]):
     Args: see :class:`segbench.tasks.base.Task`.
     """
 
-    name = networks = "classification"
+    name = networks = losses = "classification"
     example = "mnist_cnn"
     has_masks = False
 

@@ -29,7 +29,8 @@ def _task_of_data(run: Run) -> str:
         found: Any = get_class(data["_target_"]) if isinstance(data, dict) else None
     except Exception:  # a class of somebody else's, which is not here
         return ""
-    return str(getattr(found, "task", ""))
+    tasks = found.tasks_of(data) if hasattr(found, "tasks_of") else ()
+    return str(tasks[0].name) if tasks else ""
 
 
 def convention_of(
