@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segbench.losses.weight_picture import WeightPicture
-
-IGNORE_INDEX = 255
+from segbench.masks import IGNORE
 
 
 class SegmentationLoss(nn.Module):
@@ -22,8 +21,12 @@ class SegmentationLoss(nn.Module):
     foreground class with a sigmoid (labels 0 and 1), K > 1 a softmax over all classes. Computed in float32
     under autocast too.
 
+    Of classes that overlap, labels are int64 (B,K,H,W), 0 or 1 for each class. The loss is then that of K = 1 on every
+    class of every image as if it were an image of its own, B K of them: a mean over pixels is one over classes too.
+
     Attributes:
-        tasks: What it can be used for; a loss for ``classification`` takes logits (B,K) and labels (B,) as well.
+        tasks: What it can be used for; a loss for ``classification`` takes logits (B,K) and labels (B,) as well, one
+            for ``multilabel`` works with one logit.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("segmentation",)
@@ -32,7 +35,7 @@ class SegmentationLoss(nn.Module):
         """Refuse a network whose logits this loss cannot serve.
 
         Args:
-            out_channels: K, the channels of the logits.
+            out_channels: K, the channels of the logits; 1 for classes that overlap, each of which has its own.
 
         Raises:
             ValueError: With the mend.
@@ -71,12 +74,15 @@ class SegmentationLoss(nn.Module):
 
         Args:
             logits: (B,K,H,W), any floating type.
-            target: int64 (B,H,W), class indices or 255.
+            target: int64 (B,H,W), class indices or 255; of classes that overlap (B,K,H,W), 0, 1 or 255.
             weight: float32 (B,H,W), a factor for each pixel, or None.
         """
+        if target.ndim == logits.ndim:
+            weight = None if weight is None else weight.repeat_interleave(logits.shape[1], dim=0)
+            logits, target = logits.flatten(0, 1).unsqueeze(1), target.flatten(0, 1)
         with torch.autocast(logits.device.type, enabled=False):
             # Before any function of them: behind a softmax, logits that are not finite would still give NaN gradients.
-            logits = torch.where((target != IGNORE_INDEX).unsqueeze(1), logits.float(), 0.0)
+            logits = torch.where((target != IGNORE).unsqueeze(1), logits.float(), 0.0)
             return self.compute(logits, target, weight)
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
@@ -92,7 +98,7 @@ def weighted_mean(values: Tensor, target: Tensor, weight: Tensor | None) -> Tens
         target: int64 (B,H,W).
         weight: (B,H,W) or None.
     """
-    valid = target != IGNORE_INDEX
+    valid = target != IGNORE
     values = torch.where(valid, values, 0.0)
     if weight is not None:
         values = values * weight

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from segbench.errors import ConfigError
-from segbench.losses.base import IGNORE_INDEX, SegmentationLoss, weighted_mean
+from segbench.losses.base import SegmentationLoss, weighted_mean
 from segbench.losses.distances import two_nearest
+from segbench.masks import IGNORE
 
 
 class BoundaryCrossEntropy(SegmentationLoss):
@@ -77,7 +78,7 @@ class BoundaryCrossEntropy(SegmentationLoss):
         if mask.shape != instances.shape:
             raise ValueError(f"instances: {instances.shape}, but the mask is {mask.shape}")
         pixels = np.bincount(mask.ravel(), minlength=256)
-        pixels[IGNORE_INDEX] = 0
+        pixels[IGNORE] = 0
         present = pixels > 0
         of_class = np.zeros(256)
         of_class[present] = pixels.sum() / (present.sum() * pixels[present])
@@ -97,5 +98,5 @@ class BoundaryCrossEntropy(SegmentationLoss):
             raise ConfigError(
                 "loss: boundary cross entropy needs a weight for each pixel, this data gives none; loss=ce"
             )
-        values = functional.cross_entropy(logits, target, ignore_index=IGNORE_INDEX, reduction="none")
+        values = functional.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")
         return weighted_mean(values, target, weight)

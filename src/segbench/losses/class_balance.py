@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from segbench.losses.base import IGNORE_INDEX, SegmentationLoss, weighted_mean
+from segbench.losses.base import SegmentationLoss, weighted_mean
+from segbench.masks import IGNORE
 
 
 class WeightedCrossEntropy(SegmentationLoss):
@@ -57,9 +58,7 @@ class WeightedCrossEntropy(SegmentationLoss):
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss; needs :meth:`prepare` first."""
-        values = functional.cross_entropy(
-            logits, target, self.class_weights, ignore_index=IGNORE_INDEX, reduction="none"
-        )
+        values = functional.cross_entropy(logits, target, self.class_weights, ignore_index=IGNORE, reduction="none")
         return weighted_mean(values, target, weight)
 
 
@@ -68,16 +67,18 @@ class FocalLoss(SegmentationLoss):
 
     Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017 (arXiv 1708.02002), equation 5. p_t is the softmax of
     all K logits (not K sigmoids), for K = 1 the sigmoid; the mean runs over pixels, not over classes, so that gamma = 0
-    and alpha = 1 is cross entropy. In nats, 0 or more.
+    and alpha = 1 is cross entropy. Of classes that overlap p_t is each one's sigmoid, or 1 minus it where the class is
+    not, and the mean runs over pixels and classes. In nats, 0 or more.
 
     Args:
         gamma: How much less pixels count that are right already; 0 or more.
-        alpha: A factor for all, or one for each class.
+        alpha: A factor for all, or one for each class; of a sigmoid two: where its class is not, and where it is.
 
     Raises:
         ValueError: If ``gamma`` or ``alpha`` is negative or not finite.
     """
 
+    tasks = ("segmentation", "multilabel")
     alpha: Tensor
 
     def __init__(self, gamma: float = 2.0, alpha: float | Sequence[float] = 1.0) -> None:
@@ -101,7 +102,7 @@ class FocalLoss(SegmentationLoss):
         if logits.shape[1] == 1:
             # Two-class logits with the same probabilities.
             logits = torch.cat((torch.zeros_like(logits), logits), dim=1)
-        index = target.where(target != IGNORE_INDEX, 0)
+        index = target.where(target != IGNORE, 0)
         log_p = -functional.cross_entropy(logits, index, reduction="none")
         # Away from 0, where a power below 1 has no finite slope.
         missing = (-torch.expm1(log_p)).clamp(min=1e-6)

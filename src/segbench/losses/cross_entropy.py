@@ -5,14 +5,17 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from segbench.losses.base import IGNORE_INDEX, SegmentationLoss, weighted_mean
+from segbench.losses.base import SegmentationLoss, weighted_mean
+from segbench.masks import IGNORE
 
 
 class BinaryCrossEntropy(SegmentationLoss):
     """Binary cross entropy of a sigmoid, -t log p - (1 - t) log(1 - p), mean over the pixels not ignored.
 
-    In nats, 0 or more; ln 2 for p = 1/2 everywhere.
+    In nats, 0 or more; ln 2 for p = 1/2 everywhere. Of classes that overlap, the mean over pixels and classes.
     """
+
+    tasks = ("segmentation", "multilabel")
 
     def check(self, out_channels: int) -> None:
         """Refuse anything but one logit."""
@@ -21,7 +24,7 @@ class BinaryCrossEntropy(SegmentationLoss):
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss."""
-        truth = target.where(target != IGNORE_INDEX, 0).float()
+        truth = target.where(target != IGNORE, 0).float()
         values = functional.binary_cross_entropy_with_logits(logits[:, 0], truth, reduction="none")
         return weighted_mean(values, target, weight)
 
@@ -55,5 +58,5 @@ class CrossEntropy(SegmentationLoss):
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss."""
-        values = functional.cross_entropy(logits, target, ignore_index=IGNORE_INDEX, reduction="none")
+        values = functional.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")
         return weighted_mean(values, target, weight)

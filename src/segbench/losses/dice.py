@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from segbench.losses.base import IGNORE_INDEX, SegmentationLoss
+from segbench.losses.base import SegmentationLoss
+from segbench.masks import IGNORE
 
 
 class DiceLoss(SegmentationLoss):
@@ -24,7 +25,7 @@ class DiceLoss(SegmentationLoss):
 
     A class that is absent from an image's truth stays in the mean: its loss is sum(p) / (sum(p) + smooth),
     0 when nothing of it is predicted. Its gradient removes false positives, but fades as 1 / sum(p)^2. An image
-    that is ignored entirely contributes 0.
+    that is ignored entirely contributes 0. Of classes that overlap p is each one's sigmoid; there is no background.
 
     Args:
         smooth: Added above and below, in pixels; must be positive and finite.
@@ -33,6 +34,8 @@ class DiceLoss(SegmentationLoss):
     Raises:
         ValueError: If ``smooth`` is not positive and finite.
     """
+
+    tasks = ("segmentation", "multilabel")
 
     def __init__(self, smooth: float = 1.0, include_background: bool = True) -> None:
         super().__init__()
@@ -43,7 +46,7 @@ class DiceLoss(SegmentationLoss):
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss; ``weight`` multiplies every pixel of all three sums."""
-        valid = target != IGNORE_INDEX
+        valid = target != IGNORE
         index = target.where(valid, 0)
         if logits.shape[1] == 1:
             probabilities, truth = logits.sigmoid(), index.unsqueeze(1).float()
