@@ -31,9 +31,10 @@ USAGE = """usage: python src/predict.py run=<run directory or checkpoint> images
   overlap=0.5        share of a window's side that neighbours have in common at least
   debug=true         show tracebacks
 
-Masks hold class indices: PNG for images of any size, .nii.gz with the same grid for NIfTI volumes. Images are brought
-to the size (volumes to the spacing) that the network was trained at, and the prediction back to their own; a network
-trained on volumes takes an image file, which tells no spacing, as it is."""
+Masks hold class indices: PNG for images of any size, .nii.gz with the same grid for NIfTI volumes. Classes that overlap
+have a mask each, <image>_<class>: 1 where the class is, 0 elsewhere. Images are brought to the size (volumes to the
+spacing) that the network was trained at, and the prediction back to their own; a network trained on volumes takes an
+image file, which tells no spacing, as it is."""
 WINDOW = "write height and width in pixels, for example window=[512,512]"
 
 
@@ -115,7 +116,7 @@ def main(arguments: Sequence[str]) -> None:
     outcome = predict_files(predictor, images, out, options.overlays)
     for line in outcome.skipped:
         print(f"skipped: {line}", file=sys.stderr)
-    parts = [f"{len(outcome.masks)} predicted", f"{len(outcome.skipped)} skipped"]
+    parts = [f"{outcome.predicted} predicted", f"{len(outcome.skipped)} skipped"]
     if outcome.ignored:
         parts.append(f"{outcome.ignored} other files left alone")
     print(f"{', '.join(parts)}: {out}")

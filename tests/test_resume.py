@@ -145,6 +145,17 @@ def test_copies_of_the_training_images_come_again_too(tiny, tmp_path, finish, ki
     assert same(final_state(tmp_path / "killed"), final_state(tmp_path / "whole"))
 
 
+def test_regions_come_again_too(tiny, tmp_path, finish, kill_and_resume):
+    regions = "data.regions={heart: [right ventricle, myocardium, left ventricle], ring: [myocardium]}"
+    cfg = tiny(tmp_path, *OVERRIDES, regions, "loss=bce_dice", "trainer.max_epochs=8")
+    finish(cfg, tmp_path / "whole")
+    begin = time.monotonic()
+    finish(cfg, tmp_path / "again")
+    seconds = time.monotonic() - begin
+    assert any(kill_and_resume(cfg, tmp_path / "killed", share * seconds) for share in (0.75, 0.6, 0.9))
+    assert same(final_state(tmp_path / "killed"), final_state(tmp_path / "whole"))
+
+
 @pytest.mark.parametrize("broken", ["order", "step"])
 def test_the_comparison_notices_what_a_resume_forgets(reference, tmp_path, monkeypatch, kill_and_resume, broken):
     cfg, expected, seconds = reference

@@ -6,6 +6,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from segbench.models import CardiacUNet
 
@@ -32,26 +33,46 @@ def acdc(tmp_path_factory):
     return root
 
 
-def test_volumes_stand_beside_slices_in_the_scores(acdc, compose, run, tmp_path, monkeypatch):
-    def read_off(network, image):
-        """A network that needs no training: intensity thresholds."""
-        level = (image - image.amin()) / (image.amax() - image.amin())
-        import torch
+@pytest.fixture
+def configured(acdc, compose, tmp_path):
+    """Compose a run of an epoch on these patients."""
 
+    def composed(*overrides):
+        return compose(
+            "data=acdc", f"data.root={acdc}", "data.size=[24,32]", "data.batch_size=2", "data.percentiles=[0,100]",
+            "model=unet_cardiac", "model.width=1", "trainer.max_epochs=1", "trainer.accelerator=cpu",
+            f"paths.outputs={tmp_path}", *overrides,
+        )  # fmt: skip
+
+    return composed
+
+
+@pytest.fixture
+def evaluated_by(monkeypatch):
+    """Let a function of the image take the network's place in evaluation."""
+
+    def replaced(read_off):
+        real = CardiacUNet.forward
+        monkeypatch.setattr(
+            CardiacUNet, "forward", lambda self, image: real(self, image) if self.training else read_off(image)
+        )
+
+    return replaced
+
+
+def brightness(image):
+    """The intensities between 0 and 1: of the background 0 to 0.1, of the classes about 0.5 and 1."""
+    return (image - image.amin()) / (image.amax() - image.amin())
+
+
+def test_volumes_stand_beside_slices_in_the_scores(acdc, configured, evaluated_by, run, tmp_path):
+    def read_off(image):
+        """A network that needs no training: intensity thresholds."""
+        level = brightness(image)
         return 50 * torch.cat([0.25 - level, 0.2 - (level - 0.5).abs(), level - 0.75, level * 0 - 9], 1)
 
-    cfg = compose(
-        "data=acdc", f"data.root={acdc}", "data.size=[24,32]", "data.batch_size=2", "data.percentiles=[0,100]",
-        "model=unet_cardiac", "model.width=1", "trainer.max_epochs=1", "trainer.accelerator=cpu",
-        f"paths.outputs={tmp_path}",
-    )  # fmt: skip
-    real = CardiacUNet.forward
-    monkeypatch.setattr(
-        CardiacUNet,
-        "forward",
-        lambda self, image: real(self, image) if self.training else read_off(self, image),
-    )
-    summary = run(cfg, tmp_path / "run")
+    evaluated_by(read_off)
+    summary = run(configured(), tmp_path / "run")
     frame = pd.read_parquet(tmp_path / "run" / "scores.parquet")
     assert list(frame["split"].unique()) == ["val", "test", "val_volumes", "test_volumes"]
     volumes = frame[frame["split"] == "test_volumes"]
@@ -73,3 +94,20 @@ def test_volumes_stand_beside_slices_in_the_scores(acdc, compose, run, tmp_path,
     assert (slices[["tp", "fp", "fn", "tn"]].sum(axis=1) < 24 * 32).any()  # padding is not counted
     stored = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert stored["scores"].keys() == summary["scores"].keys() == {"val", "test", "val_volumes", "test_volumes"}
+
+
+def test_regions_are_scored_by_volumes_too(acdc, configured, evaluated_by, run, tmp_path):
+    members = {"outer": (1, 2), "inner": (2,)}
+    regions = "data.regions={outer: [right ventricle, myocardium], inner: [myocardium]}"
+    evaluated_by(lambda image: 50 * torch.cat([brightness(image) - 0.25, brightness(image) - 0.75], 1))
+    summary = run(configured(regions, "loss=bce_dice"), tmp_path / "run")
+    assert summary["scores"].keys() == {"val", "test", "val_volumes", "test_volumes"}
+    frame = pd.read_parquet(tmp_path / "run" / "scores.parquet")
+    volumes = frame[frame["split"] == "test_volumes"]
+    assert list(volumes["id"].unique()) == ["patient011/ED", "patient011/ES"]
+    for (name, label), part in volumes.groupby(["id", "class_name"]):
+        path = acdc / "testing" / "patient011" / f"patient011_frame0{1 if name.endswith('ED') else 2}_gt.nii.gz"
+        truth = np.isin(np.asarray(nibabel.load(path).dataobj), members[label])
+        (tp, fp, fn, tn) = part[["tp", "fp", "fn", "tn"]].to_numpy()[0]
+        assert (tp + fn, tp + fp + fn + tn) == (truth.sum(), truth.size)
+        assert 2 * tp / (2 * tp + fp + fn) > 0.9

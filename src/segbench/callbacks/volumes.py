@@ -46,7 +46,7 @@ class VolumeScores(pl.Callback):
                 # One image a volume: slices below each other.
                 labels = [
                     scored.learnt(torch.from_numpy(masks).flatten(0, 1)[None])
-                    for masks in (masks_of(task, chance), volume.truth())
+                    for masks in (masks_of(task, chance), self.data.learnt_mask(volume.truth()))
                 ]
                 table.update([volume.id], task.count(*labels), volume.plane.source)
 

@@ -212,7 +212,7 @@ class ImageData(Loaders):
             raise DataError(f"data.root={self.root}: image ids are not unique")
         with refusing_unreadable(self.root):
             self._key = fingerprint(records, self.settings())
-        self.fingerprint = first_key(self._key, self.cache_dir)
+        self.fingerprint = self._fingerprint()
         self.records = records
         return self.fingerprint
 
@@ -243,6 +243,7 @@ class ImageData(Loaders):
         check_tiles(self.tiles, arrays.images)
         weights = self.weigh(arrays)
         self._measure(arrays)
+        arrays = self.learnt(arrays)
         for split, indices in self.splits.items():
             plain = partial(
                 self.dataset_class,
@@ -257,6 +258,10 @@ class ImageData(Loaders):
                     augmentation=self.augmentation, seed=self.seed, tiles=self.tiles, crop=self.crop
                 )
 
+    def learnt(self, arrays: Arrays) -> Arrays:
+        """Return the arrays with what is to be learnt in place of the stored targets; most data stores just that."""
+        return arrays
+
     def weigh(self, arrays: Arrays) -> Any:
         """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""
         return None
@@ -264,7 +269,7 @@ class ImageData(Loaders):
     def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
         """Return the arrays of the records, through the cache, and one line for each file that cannot be used."""
         found = load_arrays(records, self._key, self.cache_dir, self.read)
-        self.fingerprint = first_key(self._key, self.cache_dir)
+        self.fingerprint = self._fingerprint()
         return found
 
     def summary(self) -> dict[str, Any]:
@@ -282,6 +287,10 @@ class ImageData(Loaders):
 
     # -- helpers -----------------------------------------------------------------------------------
 
+    def _fingerprint(self) -> str:
+        """Return the digest of the files and of what is made of them; of files that were touched since, the first."""
+        return first_key(self._key, self.cache_dir)
+
     def _check_classes(self, counted: NDArray[np.int64]) -> None:
         """Refuse training labels of which nothing can be learnt.
 
@@ -298,6 +307,16 @@ class ImageData(Loaders):
         """Compute the training set's mean and deviation a channel (of [0,1]) and its class frequencies."""
         stacks = training_stacks(arrays, self.splits["train"], self.augmentation, self.dataset_class, self.tiles)
         self.mean, self.std, histogram = measure(stacks, self.in_channels, self.scale)
-        self.class_pixels: NDArray[np.int64] = histogram[: self.num_classes]
-        self._check_classes(self.class_pixels)
-        self.class_frequencies: NDArray[np.float64] = self.class_pixels / self.class_pixels.sum()
+        self.class_pixels: NDArray[np.int64] = self._count_classes(histogram)
+        labelled = histogram.sum() - histogram[IGNORE]
+        self.class_frequencies: NDArray[np.float64] = self.class_pixels / labelled
+
+    def _count_classes(self, histogram: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how often each class occurs in the training set, int64 (C,), and refuse what cannot be learnt.
+
+        Args:
+            histogram: How often each value occurs in the stored targets, int64 (256,).
+        """
+        counted = histogram[: self.num_classes]
+        self._check_classes(counted)
+        return counted

@@ -91,6 +91,8 @@ class CityscapesData(SegmentationData):
         used = _SIZES[input] if size is None else (int(size[0]), int(size[1]))
         if frame is not None and input == "resize":
             raise ConfigError(f"data.frame={list(frame)}: is for crops; with data.input=resize set data.size")
+        # Of this object, not of the class.
+        self.class_names, self.label_map, self.class_colours = choose_labels(labels)  # type: ignore[misc]
         super().__init__(size=used if input == "resize" else frame, **options)
         if self.split_by != "group":
             raise ConfigError("data.split_by=image: the splits of cityscapes are the official ones; use group")
@@ -100,8 +102,6 @@ class CityscapesData(SegmentationData):
             raise ConfigError("data.tiles: crops are drawn from whole frames; leave it out, or use data.input=resize")
         self.crop = used if input == "crop" else None
         self.resident = False if input == "crop" else self.resident
-        # Of this object, not of the class.
-        self.class_names, self.label_map, self.class_colours = choose_labels(labels)  # type: ignore[misc]
         self.labels, self.normalise, self.full_resolution_scores = labels, normalise, full_resolution_scores
 
     # -- records and splits ------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair
 from segbench.data.loader import Draw
 from segbench.data.records import Record
-from segbench.masks import INDICES, MaskForm
+from segbench.masks import BITS, INDICES, MaskForm
 from segbench.rng import derive_seed, generator
+from segbench.scores.overlaps import unpack_bits
 
 Move = Callable[[NDArray[Any], NDArray[np.uint8]], Pair]
 
@@ -201,6 +202,16 @@ class SegmentationDataset(ImageDataset):
     def moved(move: Move, image: NDArray[Any], target: NDArray[np.uint8]) -> Pair:
         """Return image and mask, moved alike."""
         return move(image, target)
+
+
+class MultilabelDataset(SegmentationDataset):
+    """Images with masks of classes that overlap: stored and moved as bit sets; a plane for each class in a batch."""
+
+    form = BITS
+
+    def learnt(self, stored: torch.Tensor) -> torch.Tensor:
+        """Return int64 (...,K,H,W) of bit sets (...,H,W): 1 where a class is, 0 where not, 255 where unknown."""
+        return unpack_bits(stored, self.num_classes)
 
 
 class ClassificationDataset(ImageDataset):

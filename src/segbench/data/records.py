@@ -22,12 +22,14 @@ class Record:
         group: What must not be split between training and test: car, patient, sequence.
         image: The image file; None for generated data.
         mask: The label file; None for generated data.
+        files: Further files that it is read from, as masks of single classes: the cache depends on them too.
     """
 
     id: str
     group: str
     image: Path | None = None
     mask: Path | None = None
+    files: tuple[Path, ...] = ()
 
 
 def require_root(root: Path | None, hint: str = "") -> Path:

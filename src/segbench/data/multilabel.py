@@ -1,0 +1,37 @@
+"""The base of data modules whose masks overlap as they come."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from segbench.data.dataset import ImageDataset, MultilabelDataset
+from segbench.data.segmentation import SegmentationData
+from segbench.errors import ConfigError
+from segbench.masks import MOST_BITS
+from segbench.tasks import MultilabelTask, Task
+
+
+class MultilabelData(SegmentationData):
+    """Images with masks of classes that may overlap, in a folder or a channel each, say; none is a background.
+
+    A new data set names its classes and overrides :meth:`find_records` and :meth:`read`, which packs the masks of an
+    image into one (:func:`segbench.masks.bit_sets`). Such a mask is resized, moved and cached as any other.
+
+    Args:
+        **options: See :class:`segbench.data.segmentation.SegmentationData`; regions are unions of these classes.
+
+    Raises:
+        ConfigError: For more classes than a mask holds.
+    """
+
+    tasks: ClassVar[tuple[type[Task[Any]], ...]] = (MultilabelTask,)
+    dataset_class: ClassVar[type[ImageDataset]] = MultilabelDataset
+    background = False
+    label_map = {}  # noqa: RUF012 - ClassVar in the base
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if len(self.stored_key.names) > MOST_BITS:
+            raise ConfigError(
+                f"data: {len(self.stored_key.names)} classes that overlap; a mask holds {MOST_BITS}; leave some out"
+            )

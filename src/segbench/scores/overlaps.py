@@ -1,0 +1,50 @@
+"""Classes that overlap, as tensors: bit sets to a plane for each class and back, and their counts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from segbench.masks import IGNORE
+
+
+def unpack_bits(masks: Tensor, classes: int) -> Tensor:
+    """Return a plane for each class, int64 (...,K,H,W): 1 where it is, 0 where not, 255 where nothing is known.
+
+    Args:
+        masks: Bit sets uint8 (...,H,W), as :data:`segbench.masks.BITS` reads them.
+        classes: K.
+    """
+    sets = masks.long().unsqueeze(-3)
+    bits = torch.arange(classes, device=masks.device).view(-1, 1, 1)
+    return torch.where(sets == IGNORE, sets, sets >> bits & 1)
+
+
+def pack_bits(planes: Tensor) -> Tensor:
+    """Return the bit sets uint8 (B,H,W) of planes (B,K,H,W) of 0 and 1, or 255 in all K where nothing is known."""
+    bits = torch.arange(planes.shape[1], device=planes.device).view(-1, 1, 1)
+    sets = ((planes == 1).long() << bits).sum(dim=1)
+    return torch.where(planes[:, 0] == IGNORE, IGNORE, sets).to(torch.uint8)
+
+
+def overlap_counts(prediction: Tensor, target: Tensor, ignore_index: int = IGNORE) -> Tensor:
+    """Count pixels class by class.
+
+    Args:
+        prediction: 0 and 1, or bool, (B,K,H,W).
+        target: 0, 1 or ``ignore_index`` (B,K,H,W); a pixel with ``ignore_index`` does not count for that class.
+        ignore_index: The label to leave out.
+
+    Returns:
+        int64 (B,K,4): true positives, false positives, false negatives, true negatives.
+
+    Raises:
+        ValueError: If a label is another one.
+    """
+    known = target != ignore_index
+    for name, labels in (("truth", target[known]), ("prediction", prediction)):
+        if ((labels != 0) & (labels != 1)).any():
+            raise ValueError(f"{name}: labels must be 0 or 1, got {labels.min()} to {labels.max()}")
+    there, said = (target == 1), prediction.bool()
+    cells = (said & there, said & ~there, ~said & there, ~said & ~there)
+    return torch.stack([(cell & known).sum(dim=(2, 3)) for cell in cells], dim=-1)
