@@ -5,17 +5,20 @@ BIN := $(VENV)/bin
 REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test test-all lint bench clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed  ## install, train an Attention U-Net on generated data, say where the results are
 	$(BIN)/python src/run.py model=attunet loss=dice
 	@echo "Results: $$(ls -td outputs/runs/*/ | head -n 1) (scores in summary.json, pictures in figures/)"
 
-test: $(VENV)/.installed-test  ## run the tests (slow ones: make test ARGS='-m slow')
+test: $(VENV)/.installed-test  ## run tests that touch every promise of the README
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+
+test-all: $(VENV)/.installed-test  ## run all tests, slow ones too, but those that need a GPU
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not gpu' $(ARGS)
 
 lint: $(VENV)/.installed-dev  ## ruff check, ruff format --check, mypy, lint-imports
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """Print the project's speed as ratios measured in one run: ``make bench``.
 
-Exits with 1 if a ratio is above its limit. A ratio compares two things that took turns on the same machine, so it
-says more than seconds do; the seconds are printed beside it.
+Exits with 1 if a ratio is above its limit. A ratio compares two things that took turns on the same machine, so it is
+more meaningful than seconds, which are printed too.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from segbench.trainer import quiet_lightning
 
 LIMITS = {
     "step of the U-Net (224x224, batch 4) over a bare loop": 1.03,
-    "epoch of MNIST's CNN (21,688 weights, batch 100) over a bare loop on resident tensors": 1.3,
+    "epoch of MNIST's CNN (21,688 parameters, batch 100) over a bare loop on resident tensors": 1.3,
     "U-Net step in bfloat16 + channels_last over float32": 0.45,
     "epoch's data from the cache over decoding each image (Carvana)": 0.05,
     "epoch's data from the cache over decoding each image (Cityscapes at 512x256)": 0.05,
     "epoch's data resident over a DataLoader of PIL images (MNIST)": 0.05,
-    "distances to the two nearest of 171 cells (512x512) over a transform for each": 0.05,
+    "distances to the two nearest of 171 cells (512x512) over one transform per cell": 0.05,
 }
 
 

@@ -1,4 +1,4 @@
-"""Time an epoch's images from the cache against decoding and resizing each file."""
+"""Times loading an epoch's images from the cache against decoding and resizing each file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _DECODED = 24
 
 
 def carvana_epoch(folder: Path, data: str | None) -> tuple[float, float, str]:
-    """Return seconds an image from the cache, seconds an image decoded, and what was read.
+    """Return the seconds per image from the cache, the seconds per decoded image, and a description of the files.
 
     Args:
-        folder: For the cache, and for generated files where there are no real ones.
+        folder: For the cache, and for generated files if there are no real ones.
         data: Folder of the real data sets, or None.
     """
     root = Path(data or "") / "carvana"
@@ -39,11 +39,11 @@ def carvana_epoch(folder: Path, data: str | None) -> tuple[float, float, str]:
 
 
 def cache_and_decoding(module: SegmentationData, records: Sequence[Record]) -> tuple[float, float]:
-    """Return seconds a training image from the cache, and seconds an image decoded, medians of several rounds.
+    """Return the seconds per training image from the cache and per decoded image, medians of several rounds.
 
     Args:
-        module: The data module, set up.
-        records: What is decoded.
+        module: The data module, after its setup.
+        records: The records to decode.
     """
     train = module.datasets["train"]
 
@@ -67,9 +67,9 @@ def generate(root: Path, cars: int = 10, views: int = 4) -> None:
     """Write files of Carvana's size and formats: 1918x1280 JPEG photographs, palette GIF masks.
 
     Args:
-        root: The folder to make.
+        root: The folder to create.
         cars: Number of cars.
-        views: Views of each.
+        views: Views per car.
     """
     (root / "train").mkdir(parents=True)
     (root / "train_masks").mkdir()
@@ -86,8 +86,8 @@ def generate(root: Path, cars: int = 10, views: int = 4) -> None:
             palette.save(root / "train_masks" / f"{name}_mask.gif")
 
 
-def seconds(function: Callable[[], None]) -> float:
-    """Return how long a call takes."""
+def seconds(function: Callable[[], object]) -> float:
+    """Return the duration of a call in seconds."""
     begin = time.perf_counter()
     function()
     return time.perf_counter() - begin

@@ -1,8 +1,8 @@
-"""The ratios of time of the digits report, measured in one run on one machine: ``python -m benchmarks.digits``.
+"""The digits report's time ratios, measured in one run on one machine: ``python -m benchmarks.digits``.
 
-The things compared take turns, on one thread of the processor; ``--quick`` makes epochs of 50 steps and few of them. A
-ratio is the median over repetitions of the ratio within each, with its least and largest value. The report measured
-on a graphics card of its own, so its ratios are beside ours to be looked at, not to be met.
+The compared variants take turns, on one CPU thread; ``--quick`` runs a few epochs of 50 steps. A ratio is the median
+over repetitions of the ratio within each, with its minimum and maximum. The report's times are from a GPU, so its
+ratios are printed for comparison only, not as targets.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _ADAM = ("data=mnist", "model=mnist_cnn", "loss=ce", "optimizer=adam", "optimize
 
 @dataclass
 class Row:
-    """One line of the table.
+    """One row of the table.
 
     Attributes:
-        name: What is divided by what.
+        name: Numerator and denominator of the ratio.
         ours: Seconds of the numerator, for each repetition.
-        reference: Seconds of the denominator.
-        report: The report's ratio, or None where it has none.
+        reference: Seconds of the denominator, for each repetition.
+        report: The report's ratio, or None if it has none.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Row:
 def epochs(
     name: str, variants: tuple[tuple[str, ...], tuple[str, ...]], report: float, options: argparse.Namespace
 ) -> Row:
-    """Time training epochs of two configurations through the trainer, one of each in turn."""
+    """Time training epochs of two configurations through the trainer, in turns."""
     seconds: tuple[list[float], list[float]] = ([], [])
     data = None
     for turn in range(options.repetitions):
@@ -69,7 +69,7 @@ def epochs(
 
 
 def steps(name: str, pair: tuple[Callable[[], object], Callable[[], object]], options: argparse.Namespace) -> Row:
-    """Time two functions called in turns, some times a repetition."""
+    """Time two functions that are called in turns, several times per repetition."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(options.repetitions):
         sums = [0.0, 0.0]
@@ -84,12 +84,12 @@ def steps(name: str, pair: tuple[Callable[[], object], Callable[[], object]], op
 
 
 def numpy_over_torch(options: argparse.Namespace) -> list[Row]:
-    """Compare the fully connected network in NumPy with that in PyTorch: through the trainer, and in bare loops."""
-    by_hand, bare = ("model=mnist_ff_numpy", *_FF), ("model=mnist_ff", *_FF)
-    rows = [epochs("NumPy / PyTorch: FF, batch 30, epoch through the trainer", (by_hand, bare), 289 / 22.28, options)]
-    training = _prepare(options, "bare-ff", *bare)
+    """Compare the fully connected network in NumPy and in PyTorch: through the trainer, and in bare loops."""
+    numpy, torch_ = ("model=mnist_ff_numpy", *_FF), ("model=mnist_ff", *_FF)
+    rows = [epochs("NumPy / PyTorch: FF, batch 30, epoch through the trainer", (numpy, torch_), 289 / 22.28, options)]
+    training = _prepare(options, "bare-ff", *torch_)
     tensors = mnist.tensors_of(training.data)
-    network = _prepare(options, "bare-numpy", *by_hand, data=training.data)
+    network = _prepare(options, "bare-numpy", *numpy, data=training.data)
     batches = mnist.bare_batches(tensors, 30)
 
     def numpy_step() -> None:
@@ -103,7 +103,7 @@ def numpy_over_torch(options: argparse.Namespace) -> list[Row]:
 
 
 def pool_order(options: argparse.Namespace) -> list[Row]:
-    """Compare pooling before the activation with pooling after it: training, and prediction alone."""
+    """Compare pooling before and after the activation: training, and prediction alone."""
     before, after = ("model.pool_first=true", *_CNN), ("model.pool_first=false", *_CNN)
     rows = [epochs("pooling before / after the ReLU: CNN, batch 100, epoch", (before, after), 135 / 202, options)]
     training = _prepare(options, "pool-after", *after)
@@ -119,10 +119,10 @@ def pool_order(options: argparse.Namespace) -> list[Row]:
 
 
 def sgd_over_adam(options: argparse.Namespace, console: Console) -> list[Row]:
-    """Compare the training time until SGD's final validation accuracy is first reached, by SGD and by Adam.
+    """Compare the training time until SGD and Adam first reach SGD's final validation accuracy.
 
-    SGD's last accuracy is what the report sets against Adam's: it says what Adam's shorter training is worth. SGD
-    itself may reach it before its end. Repetitions are seeds; validation is not timed.
+    The report compares Adam's shorter training with SGD's final accuracy. SGD itself may reach it before its end.
+    Repetitions are seeds; validation is not timed.
     """
     ours, reference = [], []
     for seed in range(options.seeds):
@@ -174,9 +174,9 @@ def table_of(rows: list[Row]) -> Table:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repetitions", type=int, default=5, help="of epochs and of rounds of calls")
-    parser.add_argument("--calls", type=int, default=200, help="calls a round, where single steps are compared")
-    parser.add_argument("--seeds", type=int, default=3, help="repetitions of SGD against Adam; 0 leaves them out")
+    parser.add_argument("--repetitions", type=int, default=5, help="repetitions of epochs and of rounds of calls")
+    parser.add_argument("--calls", type=int, default=200, help="calls per round, for comparisons of single steps")
+    parser.add_argument("--seeds", type=int, default=3, help="repetitions of SGD against Adam; 0 skips them")
     parser.add_argument("--sgd-epochs", type=int, default=60)
     parser.add_argument("--adam-epochs", type=int, default=15)
     parser.add_argument(

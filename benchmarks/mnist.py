@@ -1,4 +1,4 @@
-"""Time MNIST: the CNN's epoch against a bare loop, and resident batches against a DataLoader of PIL images."""
+"""Times MNIST: the CNN's epoch against a bare loop, and resident batches against a DataLoader of PIL images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import copy
 import gzip
 import statistics
 import struct
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.data import seconds
 from benchmarks.steps import TurnTaking
 from benchmarks.training import prepare
 from segbench.data.loader import EpochOrder
@@ -26,7 +26,7 @@ from segbench.data.mnist import MNISTData
 from segbench.data.resident import ResidentLoader, ResidentTensors
 
 CNN = ("data=mnist", "model=mnist_cnn", "loss=ce", "optimizer=sgd", "optimizer.momentum=0", "optimizer.lr=0.005")
-# Without validation images there is nothing but training in an epoch.
+# Without validation images, an epoch is training only.
 ALL_IMAGES = ("data.fit_on=train+val", "trainer.monitor=last", "trainer.max_epochs=1")
 _BATCH = 100
 _EPOCHS = 4
@@ -34,7 +34,7 @@ _ROUNDS = 5
 
 
 def root(folder: Path, data: str | None) -> tuple[Path, str]:
-    """Return the folder of MNIST's files, generated where there are no real ones, and what they are.
+    """Return the folder of MNIST's files, generated if there are no real ones, and a description of them.
 
     Args:
         folder: For generated files.
@@ -50,7 +50,7 @@ def root(folder: Path, data: str | None) -> tuple[Path, str]:
 
 
 def generate(folder: Path, train: int, test: int) -> None:
-    """Write files of MNIST's format with so many images of noise."""
+    """Write files in MNIST's format with the given numbers of noise images."""
     chance = np.random.default_rng(0)
     for part, images in (("train", train), ("t10k", test)):
         _write(folder / f"{part}-images-idx3-ubyte.gz", chance.integers(0, 256, (images, 28, 28), np.uint8))
@@ -58,10 +58,10 @@ def generate(folder: Path, train: int, test: int) -> None:
 
 
 def cnn_epoch(folder: Path, files: Path) -> tuple[float, float]:
-    """Return seconds of an epoch of the CNN (batch 100) through the trainer, and in a bare loop that took turns.
+    """Return the seconds of the CNN's epoch (batch 100) through the trainer and in a bare loop, taking turns.
 
-    Both train on the same resident tensors in the same order. An epoch is all of its steps and what comes between it
-    and the one before; the first, in which things are built, is left out.
+    Both train on the same resident tensors in the same order. An epoch includes its steps and the time between it and
+    the previous one; the first, which includes setup, is left out.
     """
     turns = TurnTaking({})
     settings = (f"trainer.max_epochs={_EPOCHS}", f"data.batch_size={_BATCH}", f"data.root={files}")
@@ -75,12 +75,12 @@ def cnn_epoch(folder: Path, files: Path) -> tuple[float, float]:
 
 
 def bare_step(network: nn.Module, tensors: ResidentTensors, batch_size: int, lr: float) -> Callable[[], None]:
-    """Return a function that takes one step of plain SGD on resident tensors as a plain loop would.
+    """Return a function that takes one step of SGD on resident tensors, as in a plain training loop.
 
     Args:
         network: The network, trained in place.
         tensors: The training images.
-        batch_size: Images a batch.
+        batch_size: Images per batch.
         lr: Learning rate.
     """
     optimizer = torch.optim.SGD(network.train().parameters(), lr)
@@ -98,7 +98,7 @@ def bare_step(network: nn.Module, tensors: ResidentTensors, batch_size: int, lr:
 
 
 def bare_batches(tensors: ResidentTensors, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield shuffled images (B,C,H,W) and labels (B,) without end, in the order of the trainer's."""
+    """Yield shuffled images (B,C,H,W) and labels (B,) endlessly, in the trainer's order."""
     order = EpochOrder(len(tensors.ids), batch_size, seed=0)
     epoch = 0
     while True:
@@ -109,13 +109,12 @@ def bare_batches(tensors: ResidentTensors, batch_size: int) -> Iterator[tuple[Te
 
 
 def tensors_of(data: Any) -> ResidentTensors:
-    """Return the training images of a data module that is set up, on the processor."""
-    tensors = ResidentTensors.of(data.datasets["train"], torch.device("cpu"))
-    return tensors
+    """Return the training images of a data module after its setup, on the CPU."""
+    return ResidentTensors.of(data.datasets["train"], torch.device("cpu"))
 
 
 class PilImages(Dataset[tuple[Tensor, int]]):
-    """MNIST as it is commonly read: each image goes through PIL and becomes a normalised tensor when asked for."""
+    """MNIST as it is commonly read: each image is converted by PIL and normalised when it is requested."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.uint8], mean: float, std: float) -> None:
         self.images, self.labels = images, labels.tolist()
@@ -131,12 +130,12 @@ class PilImages(Dataset[tuple[Tensor, int]]):
 
 
 def data_time(folder: Path, files: Path, batches: int = 40) -> tuple[float, float]:
-    """Return seconds an epoch's batches take resident, and from a DataLoader of PIL images; medians of turns.
+    """Return the seconds of an epoch's batches, resident and from a DataLoader of PIL images; medians of turns.
 
     Args:
         folder: For the cache.
-        files: MNIST's files.
-        batches: Batches a turn of the DataLoader, whose epoch is longer by so much.
+        files: Folder of MNIST's files.
+        batches: Batches per turn of the DataLoader; its time is scaled to an epoch.
     """
     module = MNISTData(root=str(files), cache_dir=folder / "cache", fit_on="train+val")
     module.setup()
@@ -147,15 +146,9 @@ def data_time(folder: Path, files: Path, batches: int = 40) -> tuple[float, floa
     pil = iter(DataLoader(pictures, _BATCH, shuffle=True))
     ours, theirs = [], []
     for _ in range(_ROUNDS):
-        ours.append(_seconds(lambda: [None for _ in loader]))
-        theirs.append(_seconds(lambda: [next(pil) for _ in range(batches)]) * len(loader) / batches)
+        ours.append(seconds(lambda: [None for _ in loader]))
+        theirs.append(seconds(lambda: [next(pil) for _ in range(batches)]) * len(loader) / batches)
     return statistics.median(ours), statistics.median(theirs)
-
-
-def _seconds(function: Callable[[], Any]) -> float:
-    begin = time.perf_counter()
-    function()
-    return time.perf_counter() - begin
 
 
 def _write(path: Path, values: NDArray[np.uint8]) -> None:

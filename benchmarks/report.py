@@ -1,7 +1,7 @@
-"""How long a report of many runs takes, and how much memory, on runs that were never trained.
+"""Time and memory of a report of many generated runs.
 
-``python -m benchmarks.report`` writes them below a temporary folder; ``--runs``, ``--images`` and ``--configurations``
-change their number, ``--profile`` says where the time goes.
+``python -m benchmarks.report`` writes the runs into a temporary folder; ``--runs``, ``--images`` and
+``--configurations`` set their numbers, ``--profile`` shows where the time goes.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ GROUP_SIZE = 5
 
 
 def write_runs(folder: Path, runs: int, images: int, configurations: int, failed: int = 0) -> None:
-    """Write run directories as a training leaves them, without checkpoints and logs.
+    """Write run directories like those of trained runs, without checkpoints and logs.
 
     Args:
-        folder: The experiment's directory, to be made.
-        runs: How many run directories; a multiple of ``configurations``.
-        images: Images of the test split.
-        configurations: How many networks; the rest is seeds.
-        failed: How many of the runs have failed, the last ones.
+        folder: The experiment's directory, to be created.
+        runs: Number of run directories; a multiple of ``configurations``.
+        images: Number of test images.
+        configurations: Number of networks; the other runs are further seeds.
+        failed: Number of failed runs, the last ones.
     """
     random = np.random.default_rng(0)
     hardness = random.beta(2, 12, images)
@@ -118,7 +118,7 @@ def measure(folder: Path) -> tuple[Comparison, float, float, float]:
     """Report on the runs of a folder: collect, compare, and write tables, figures and page.
 
     Returns:
-        The comparison, seconds until it was there, seconds in all, and the peak memory of this process in GiB.
+        The comparison, seconds until it was ready, seconds in total, and the peak memory of this process in GiB.
     """
     started = time.perf_counter()
     comparison = compare(collect([folder]))
@@ -129,12 +129,12 @@ def measure(folder: Path) -> tuple[Comparison, float, float, float]:
 
 
 def main() -> None:
-    """Write the runs, read them, and print what it took."""
+    """Write the runs, report on them, and print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--configurations", type=int, default=20)
-    parser.add_argument("--failed", type=int, default=100, help="how many of the runs have failed")
+    parser.add_argument("--failed", type=int, default=100, help="number of failed runs")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -145,7 +145,7 @@ def main() -> None:
         if profile:
             pstats.Stats(profile).sort_stats("cumulative").print_stats(45)
     print(f"{len(comparison.done)} finished runs of {options.images} images and {len(comparison.unfinished)} failed:")
-    print(f"read and compared in {compared:.1f} s, reported in {seconds:.1f} s, {gibibytes:.2f} GiB at most")
+    print(f"read and compared in {compared:.1f} s, reported in {seconds:.1f} s, peak memory {gibibytes:.2f} GiB")
 
 
 if __name__ == "__main__":

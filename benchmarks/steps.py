@@ -1,7 +1,7 @@
-"""Time a training step of segbench against a bare PyTorch loop, and bfloat16 against float32.
+"""Times a training step of segbench against a bare PyTorch loop, and bfloat16 against float32.
 
-The compared steps take turns within one run: after each step of the trainer the bare steps follow, so that
-whatever else the machine does touches all of them alike. Medians, one thread.
+The compared steps take turns within one run: the bare steps follow each step of the trainer, so that other load on the
+machine affects all of them equally. Medians, one thread.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WARM_UP = 2
 
 
 class Generated(Dataset[dict[str, Any]]):
-    """Random images and masks in memory, so that the step is timed and not the disk."""
+    """Random images and masks in memory, so that only the step is timed, not the disk."""
 
     def __init__(self, length: int, channels: int, size: int, classes: int, mask_size: int) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -44,7 +44,7 @@ class Generated(Dataset[dict[str, Any]]):
 
 
 class TurnTaking(pl.Callback):
-    """After every step of the trainer, takes one step of each rival and notes all times."""
+    """After every step of the trainer, takes one step of each rival, and records all times."""
 
     def __init__(self, rivals: dict[str, Callable[[], None]]) -> None:
         self.rivals = rivals
@@ -52,11 +52,11 @@ class TurnTaking(pl.Callback):
         self._since = time.perf_counter()
 
     def add(self, name: str, step: Callable[[], None]) -> None:
-        """Let another rival take turns, before training begins."""
+        """Add a rival, before training begins."""
         self.rivals[name], self.seconds[name] = step, []
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Note the trainer's time since the rivals finished, then let them step."""
+        """Record the trainer's time since the rivals finished, then let them step."""
         self.seconds["segbench"].append(time.perf_counter() - self._since)
         for name, step in self.rivals.items():
             begin = time.perf_counter()
@@ -65,20 +65,20 @@ class TurnTaking(pl.Callback):
         self._since = time.perf_counter()
 
     def medians(self) -> dict[str, float]:
-        """Return the median seconds a step of each, the first steps left out."""
+        """Return everyone's median seconds per step, without the first steps."""
         return {name: statistics.median(values[_WARM_UP:]) for name, values in self.seconds.items()}
 
 
 def bare_step(
     network: nn.Module, loss: nn.Module, data: Dataset[Any], batch_size: int, bf16: bool = False
 ) -> Callable[[], None]:
-    """Return a function that takes one training step as a plain loop would.
+    """Return a function that takes one training step, as in a plain training loop.
 
     Args:
         network: The network, trained in place.
         loss: The loss.
         data: The same images as the trainer's.
-        batch_size: Images a batch.
+        batch_size: Images per batch.
         bf16: Whether to run in bfloat16 autocast on channels_last memory.
     """
     layout = torch.channels_last if bf16 else torch.contiguous_format
@@ -116,23 +116,23 @@ def compare(
     folder: Path,
     bf16: bool = False,
 ) -> dict[str, float]:
-    """Return median seconds a step of ``segbench`` (with the default logging), ``bare`` and, if asked, ``bf16``.
+    """Return the median seconds per step of ``segbench`` (with default logging), ``bare`` and, optionally, ``bf16``.
 
     Args:
         network: The network; each rival trains a copy.
         loss: The loss.
         data: The images.
-        batch_size: Images a batch.
-        steps: How many steps each takes.
-        folder: Where the run's files go.
-        bf16: Whether to time bfloat16 with channels_last as well.
+        batch_size: Images per batch.
+        steps: Number of steps of each.
+        folder: Folder for the run's files.
+        bf16: Whether to time bfloat16 with channels_last too.
     """
     rivals = {"bare": bare_step(copy.deepcopy(network), loss, data, batch_size)}
     if bf16:
         rivals["bf16"] = bare_step(copy.deepcopy(network), loss, data, batch_size, bf16=True)
     turns = TurnTaking(rivals)
     task = SegmentationTask(
-        network, loss, lambda weights: torch.optim.Adam(weights, lr=1e-3), None, ["background", "object"]
+        network, loss, lambda parameters: torch.optim.Adam(parameters, lr=1e-3), None, ["background", "object"]
     )
     trainer = pl.Trainer(
         max_steps=steps,
@@ -151,6 +151,6 @@ def compare(
 
 
 def unet(folder: Path, steps: int = 7) -> dict[str, float]:
-    """Time the U-Net of 34.5 M weights at 224x224, batch 4."""
+    """Time the U-Net of 34.5 M parameters at 224x224, batch 4."""
     data = Generated(64, 3, 224, 2, 224)
     return compare(UNet(3, 1), DiceLoss(), data, 4, steps + _WARM_UP, folder, bf16=True)

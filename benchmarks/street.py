@@ -1,4 +1,4 @@
-"""Prepare a data set of the size of Cityscapes, and time its images from the cache against decoding them.
+"""Prepares a data set of Cityscapes' size, and times loading its images from the cache against decoding them.
 
 ``python -m benchmarks.street`` prepares 2,975 + 500 generated frames of 2048x1024 and prints time, peak memory and the
 ratio (``--frames``, ``--crops``, ``--quick``).
@@ -23,16 +23,16 @@ from segbench.data.cityscapes import CityscapesData
 
 HEIGHT, WIDTH = 1024, 2048
 FULL = {"train": 2975, "val": 500}
-# Different files; the others are links to them. Each is decoded every time, as a file of its own would be.
+# Number of different files; the others are hard links to them, but are decoded like files of their own.
 _DISTINCT = 8
 _DECODED = 12
 
 
 def street_epoch(folder: Path, data: str | None) -> tuple[float, float, str]:
-    """Return seconds an image from the cache, seconds an image decoded, both at 512x256, and what was read.
+    """Return the seconds per image from the cache and per decoded image, at 512x256, and a description of the files.
 
     Args:
-        folder: For the cache, and for generated files where there are no real ones.
+        folder: For the cache, and for generated files if there are no real ones.
         data: Folder of the real data sets, or None.
     """
     root = Path(data or "") / "cityscapes"
@@ -47,11 +47,11 @@ def street_epoch(folder: Path, data: str | None) -> tuple[float, float, str]:
 
 
 def generate(root: Path, frames: dict[str, int]) -> None:
-    """Write frames of Cityscapes' layout, size and formats, about as large in bytes as its own.
+    """Write frames with Cityscapes' layout, size and formats, and about the same file sizes.
 
     Args:
-        root: The folder to make.
-        frames: How many of each split.
+        root: The folder to create.
+        frames: Number of frames of each split.
     """
     chance = np.random.default_rng(0)
     first: dict[str, list[Path]] = {"leftImg8bit": [], "gtFine": []}
@@ -72,7 +72,7 @@ def generate(root: Path, frames: dict[str, int]) -> None:
 
 
 def _write_frame(image: Path, label: Path, chance: np.random.Generator) -> None:
-    """Write one frame: smooth colours with noise, which a PNG needs 2 to 3 MB for, and regions of labels."""
+    """Write one frame: smooth colours with noise, 2 to 3 MB as a PNG, and regions of labels."""
     coarse = Image.fromarray(chance.integers(0, 255, (32, 64, 3), dtype=np.uint8))
     smooth = np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)).astype(np.int16)
     noisy = np.clip(smooth + chance.integers(-1, 2, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8)
@@ -82,15 +82,15 @@ def _write_frame(image: Path, label: Path, chance: np.random.Generator) -> None:
 
 
 def prepare(folder: Path, frames: dict[str, int], crops: bool) -> tuple[float, int, int]:
-    """Prepare generated frames as a first run does, up to the point where training would begin.
+    """Prepare generated frames like a first run, up to the point where training would begin.
 
     Args:
         folder: For the files and the cache.
-        frames: How many of each split.
+        frames: Number of frames of each split.
         crops: Whether frames are kept whole, for crops, rather than resized to 512x256.
 
     Returns:
-        Seconds; the process's peak memory in bytes, everything it has loaded included; bytes of the cache.
+        Seconds, the process's total peak memory in bytes, and the cache's size in bytes.
     """
     root = folder / "cityscapes"
     generate(root, frames)
@@ -100,16 +100,16 @@ def prepare(folder: Path, frames: dict[str, int], crops: bool) -> tuple[float, i
     arrays, faults = module.load(module.records)
     spent = time.perf_counter() - begin
     assert not faults
-    # Linux says KiB, macOS bytes.
+    # In KiB on Linux, in bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return spent, peak, arrays.images.nbytes + arrays.targets.nbytes
 
 
 def main() -> None:
-    """Prepare, and print what it took."""
+    """Prepare the data and print time, memory and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, help="that many frames instead of 3,475")
+    parser.add_argument("--frames", type=int, help="number of frames instead of 3,475")
     parser.add_argument("--crops", action="store_true", help="keep frames whole, for crops (29 GB of disk for all)")
     parser.add_argument("--quick", action="store_true", help="12 frames")
     options = parser.parse_args()
@@ -120,13 +120,13 @@ def main() -> None:
         spent, peak, size = prepare(Path(scratch), frames, options.crops)
         count = sum(frames.values())
         kept = "whole" if options.crops else "at 512x256"
-        speed = f"{spent:.0f} s, {spent / count * 1e3:.0f} ms a frame"
+        speed = f"{spent:.0f} s, {spent / count * 1e3:.0f} ms per frame"
         console.print(f"{count:,} frames of {WIDTH}x{HEIGHT} prepared, kept {kept}: {speed}")
         console.print(f"cache {size / 2**20:,.0f} MiB; peak memory of the process {peak / 2**20:,.0f} MiB")
         cached, decoded, source = street_epoch(Path(scratch) / "ratio", os.environ.get("SEGBENCH_DATA"))
     ratio = cached / decoded
     console.print(
-        f"an image from the cache {cached * 1e3:.2f} ms, decoded {decoded * 1e3:.1f} ms: ratio {ratio:.3f} ({source})"
+        f"per image, from the cache {cached * 1e3:.2f} ms, decoded {decoded * 1e3:.1f} ms: ratio {ratio:.3f} ({source})"
     )
 
 

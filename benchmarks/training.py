@@ -1,4 +1,4 @@
-"""A training as the command line sets it up, for benchmarks: project's configuration, callbacks, loggers and all."""
+"""Builds a training like the command line does, for benchmarks: configuration, callbacks, loggers and all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
 class EpochClock(pl.Callback):
-    """Notes the seconds of each epoch's training, without validation, and the validation accuracy after it."""
+    """Records the seconds of each epoch's training, without validation, and the validation accuracy after it."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -38,7 +38,7 @@ class EpochClock(pl.Callback):
         self._stop()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop the clock where there was no validation."""
+        """Stop the clock if there was no validation."""
         if "val/accuracy" in trainer.callback_metrics:
             self.accuracy.append(float(trainer.callback_metrics["val/accuracy"]))
         self._stop()
@@ -51,7 +51,7 @@ class EpochClock(pl.Callback):
 
 @dataclass
 class Training:
-    """What :func:`prepare` has built."""
+    """A training built by :func:`prepare`."""
 
     trainer: pl.Trainer
     task: Task[Any]
@@ -65,12 +65,12 @@ class Training:
 def prepare(
     folder: Path, *overrides: str, data: ImageData | None = None, also: tuple[pl.Callback, ...] = ()
 ) -> Training:
-    """Build a training on one thread of the processor.
+    """Build a training on one CPU thread.
 
     Args:
-        folder: Where its files go.
-        *overrides: As on the command line.
-        data: A data module of the same configuration that is set up already, so that it is read once.
+        folder: Folder for its files.
+        *overrides: Overrides as on the command line.
+        data: A data module of the same configuration after its setup, to avoid reading the data again.
         also: Further callbacks, called last.
     """
     register()

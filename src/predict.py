@@ -1,4 +1,4 @@
-"""A trained run and images to masks and overlays: ``python src/predict.py run=<directory> images=<folder>``."""
+"""Masks and overlays of images, by a trained run: ``python src/predict.py run=<directory> images=<folder>``."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from segbench.words import first_line
 
 USAGE = """usage: python src/predict.py run=<run directory or checkpoint> images=<folder, image or NIfTI volume>
 
-  out=<folder>       where masks and overlays go; default <run>/predictions/<name of images>
+  out=<folder>       where to write masks and overlays; default <run>/predictions/<name of images>
   overlays=false     masks only
   accelerator=auto   auto, cpu or gpu
-  batch_size=8       slices of a volume at a time
+  batch_size=8       slices of a volume per batch
   window=[512,512]   predict large images at their own size, by overlapping windows of this height and width
-  overlap=0.5        share of a window's side that neighbours have in common at least
+  overlap=0.5        minimum overlap of neighbouring windows, as a fraction of a window's side
   debug=true         show tracebacks
 
-Masks hold class indices: PNG for images of any size, .nii.gz with the same grid for NIfTI volumes. Classes that overlap
-have a mask each, <image>_<class>: 1 where the class is, 0 elsewhere. Images are brought to the size (volumes to the
-spacing) that the network was trained at, and the prediction back to their own; a network trained on volumes takes an
-image file, which tells no spacing, as it is."""
+Masks hold class indices: PNG for images of any size, .nii.gz on the same grid for NIfTI volumes. Overlapping classes
+get one mask each, <image>_<class>: 1 inside the class, 0 elsewhere. Images are resized to the size (volumes resampled
+to the spacing) that the network was trained at, and predictions are mapped back. An image file has no spacing, so a
+network trained on volumes predicts it at its own size."""
 WINDOW = "write height and width in pixels, for example window=[512,512]"
 
 
@@ -85,14 +85,14 @@ def parse(arguments: Sequence[str]) -> Options:
     if options.window is not None and (len(options.window) != 2 or min(options.window) < 1):
         raise ConfigError(f"window={window}: {WINDOW}")
     if "overlap" in given and options.window is None:
-        raise ConfigError(f"overlap={options.overlap}: is of windows; set window too, for example window=[512,512]")
+        raise ConfigError(f"overlap={options.overlap}: needs window too, for example window=[512,512]")
     if not 0 <= options.overlap < 1:
-        raise ConfigError(f"overlap={options.overlap}: must be 0 or more, and less than 1")
+        raise ConfigError(f"overlap={options.overlap}: must be at least 0 and below 1")
     return options  # type: ignore[return-value]  # a DictConfig with the keys of Options
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Predict and say what became of the files.
+    """Predict, and print how many files were predicted and skipped.
 
     Raises:
         SegbenchError: If nothing could be predicted.
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str]) -> None:
         print(f"skipped: {line}", file=sys.stderr)
     parts = [f"{outcome.predicted} predicted", f"{len(outcome.skipped)} skipped"]
     if outcome.ignored:
-        parts.append(f"{outcome.ignored} other files left alone")
+        parts.append(f"{outcome.ignored} other files ignored")
     print(f"{', '.join(parts)}: {out}")
 
 

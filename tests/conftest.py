@@ -1,7 +1,15 @@
+import importlib
 import json
+import logging
+import multiprocessing
 import os
+import runpy
+import subprocess
+import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -12,6 +20,25 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 # Tests compare bits and run beside each other: one thread each.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+
+
+COLLECTED = pytest.StashKey[dict[str, bool]]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Note which tests there are, before any is left out, and whether any case of one runs every day."""
+    found = config.stash.setdefault(COLLECTED, {})
+    for item in items:
+        name = f"{item.path.relative_to(Path(__file__).parent).as_posix()}::{item.originalname}"
+        left_out = any(item.get_closest_marker(name) for name in ("slow", "gpu"))
+        found[name] = found.get(name, False) or not left_out
+
+
+@pytest.fixture(scope="session")
+def collected(pytestconfig) -> dict[str, bool]:
+    """Each test of the files that this session was given, as path::name, and whether it runs every day."""
+    return pytestconfig.stash[COLLECTED]
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +96,69 @@ def run():
     return trained
 
 
+class Done(NamedTuple):
+    """What a program left: its exit code, or minus the signal that ended it, and what it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def _begin(script: Path, arguments: list[str], output: Path, folder: Path, environment: dict[str, str]) -> None:
+    """Become the program, as far as this can be done without loading everything again."""
+    for number, name in enumerate(("stdout", "stderr"), start=1):
+        sink = os.open(output / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(sink, number)
+        setattr(sys, name, os.fdopen(sink, "w", encoding="utf-8"))
+    os.environ.update(environment)
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    os.chdir(folder)
+    sys.path[:0] = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    logging.getLogger().handlers.clear()
+    warnings.simplefilter("ignore")
+    sys.argv = [str(script), *arguments]
+    runpy.run_path(str(script), run_name="__main__")
+
+
+@pytest.fixture(scope="session")
+def program(repository, tmp_path_factory):
+    """Run a script of src/ in a fork of this process: what a user types, but for the seconds that its imports take."""
+    for module in ("prediction", "reporting.page", "reporting.results", "reporting.single", "train"):
+        importlib.import_module(f"segbench.{module}")
+
+    def ran(script: str, *arguments: str, folder: Path | None = None, **environment: str) -> Done:
+        output = tmp_path_factory.mktemp("program")
+        begun = (repository / "src" / script, list(arguments), output, folder or output, environment)
+        process = multiprocessing.get_context("fork").Process(target=_begin, args=begun)
+        process.start()
+        process.join(240)
+        if process.exitcode is None:
+            process.kill()
+            pytest.fail(f"{script} {' '.join(arguments)}: still running after 240 s")
+        return Done(process.exitcode, *((output / name).read_text() for name in ("stdout", "stderr")))
+
+    return ran
+
+
+@pytest.fixture
+def fresh_program(repository, tmp_path):
+    """Run a script of src/ in a process that begins with nothing loaded."""
+
+    def ran(script: str, *arguments: str, folder: Path = tmp_path, **environment: str) -> Done:
+        command = [sys.executable, str(repository / "src" / script), *arguments]
+        variables = {**os.environ, "PYTHONWARNINGS": "ignore", **environment}
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=variables, timeout=240)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return ran
+
+
+@pytest.fixture(params=["program", pytest.param("fresh_program", marks=pytest.mark.slow)])
+def either_program(request):
+    """Run a script of src/ in one of the two ways: in a fork every day, in CI from nothing too."""
+    return request.getfixturevalue(request.param)
+
+
 TINY = (
     "data.subjects=8",
     "data.slices=2",
@@ -83,10 +173,14 @@ TINY = (
 
 @pytest.fixture(scope="session")
 def tiny(compose):
-    """Compose a configuration that trains within seconds, its files below a folder."""
+    """Compose a configuration that trains within seconds, its files below a folder.
+
+    Pictures, which take longer than such a training, are drawn where an override is about ``callbacks.panels``.
+    """
 
     def composed(folder: Path, *overrides: str):
-        return compose(*TINY, f"paths.outputs={folder}", *overrides)
+        pictures = any("callbacks.panels" in override for override in overrides)
+        return compose(*TINY, *(() if pictures else ("~callbacks.panels",)), f"paths.outputs={folder}", *overrides)
 
     return composed
 

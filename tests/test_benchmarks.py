@@ -4,7 +4,8 @@ import sys
 
 import pytest
 import pytorch_lightning as pl
-from benchmarks import digits, mnist
+from benchmarks import __main__ as bench
+from benchmarks import digits, mnist, street
 
 
 class Seen(pl.Callback):
@@ -24,6 +25,7 @@ def files(tmp_path):
     return root
 
 
+@pytest.mark.slow
 def test_an_epoch_and_its_data_are_timed_against_their_rivals(files, tmp_path):
     for ours, reference in (mnist.cnn_epoch(tmp_path / "cnn", files), mnist.data_time(tmp_path / "d", files, 2)):
         assert ours > 0
@@ -44,6 +46,7 @@ def test_the_bare_loop_takes_the_trainer_s_images_in_its_order(files, tmp_path):
         assert label.equal(batch["label"])
 
 
+@pytest.mark.slow
 def test_the_report_s_ratios_are_printed(files, monkeypatch, capsys):
     monkeypatch.setenv("SEGBENCH_DATA", str(files.parent))
     given = "--repetitions 1 --calls 2 --seeds 1 --sgd-epochs 1 --adam-epochs 2"
@@ -53,3 +56,27 @@ def test_the_report_s_ratios_are_printed(files, monkeypatch, capsys):
     assert "MNIST's own files" in printed
     assert "seed 0: epochs to validation accuracy" in printed
     assert "NumPy" in printed
+
+
+@pytest.mark.parametrize(("ours", "code"), [(0.001, 0), (9.0, 1)])
+def test_each_ratio_is_held_against_its_limit(monkeypatch, capsys, ours, code):
+    """What is printed of what was measured, in seconds that nobody measured."""
+    pair = (ours, 1.0)
+    monkeypatch.setattr(bench.mnist, "root", lambda *_: (None, "digits"))
+    for module, name in ((bench.mnist, "cnn_epoch"), (bench.mnist, "data_time"), (bench.weight_map, "distances")):
+        monkeypatch.setattr(module, name, lambda *_: pair)
+    for module, name in ((bench.data, "carvana_epoch"), (bench.street, "street_epoch")):
+        monkeypatch.setattr(module, name, lambda *_: (*pair, "files"))
+    monkeypatch.setattr(bench.steps, "unet", lambda *_: {"segbench": ours, "bf16": ours, "bare": 1.0})
+    assert bench.main() == code
+    assert capsys.readouterr().out.count("TOO SLOW") == code * len(bench.LIMITS)
+
+
+def test_generated_frames_are_prepared_as_cityscapes(tmp_path, monkeypatch):
+    monkeypatch.setattr(street, "HEIGHT", 64)
+    monkeypatch.setattr(street, "WIDTH", 128)
+    seconds, peak, size = street.prepare(tmp_path, {"train": 2, "val": 1}, crops=False)
+    assert seconds > 0
+    assert peak > 2**20
+    # Three colours and a label of each pixel at 512x256.
+    assert size == 3 * 4 * 256 * 512

@@ -1,29 +1,13 @@
-"""What a user types, in processes of their own: exit codes and single lines."""
+"""What a user types: exit codes and single lines."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-
 
 @pytest.fixture
-def command(repository, tmp_path):
-    def run(*arguments, **environment):
-        return subprocess.run(
-            [sys.executable, str(repository / "src" / "run.py"), f"paths.outputs={tmp_path}/outputs", *arguments],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, **ENVIRONMENT, **environment},
-            timeout=240,
-        )
-
-    return run
+def run_py(program, tmp_path):
+    return lambda *arguments: program("run.py", f"paths.outputs={tmp_path}/outputs", *arguments)
 
 
 REFUSED = {
@@ -57,63 +41,31 @@ REFUSED = {
 }
 
 
-# Runs the script once for each line of arguments in one process, as its imports take longer than all refusals.
-IN_TURN = """
-import contextlib, io, json, logging, pathlib, runpy, sys
-from hydra.core.global_hydra import GlobalHydra
-
-script, folder, *lines = sys.argv[1:]
-found = []
-for number, line in enumerate(lines):
-    outputs = pathlib.Path(folder, str(number))
-    sys.argv = [script, f"paths.outputs={outputs}", *line.split()]
-    GlobalHydra.instance().clear()
-    logging.getLogger().handlers.clear()
-    with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
-        try:
-            runpy.run_path(script, run_name="__main__")
-            code = 0
-        except SystemExit as end:
-            code = end.code
-    found.append([code, said.getvalue(), outputs.exists()])
-print(json.dumps(found))
-"""
+# One of each kind; CI tries all.
+EVERY_DAY = ("model=attnet", "model=unet,attunet", "lrr=3", "+model.witdh=3", "optimizer.lr=-1", "model.width=wide")
 
 
-@pytest.fixture(scope="module")
-def refusals(repository, tmp_path_factory):
-    """Exit code, stderr and whether the output folder was made, for each bad configuration."""
-    folder = tmp_path_factory.mktemp("refused")
-    result = subprocess.run(
-        [sys.executable, "-c", IN_TURN, str(repository / "src" / "run.py"), str(folder), *REFUSED],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, **ENVIRONMENT},
-        timeout=240,
-    )
-    assert result.returncode == 0, result.stderr
-    return dict(zip(REFUSED, json.loads(result.stdout), strict=True))
-
-
-@pytest.mark.parametrize("argument", REFUSED)
-def test_a_bad_configuration_is_one_line_and_exit_code_2_before_anything_is_made(refusals, argument):
-    code, said, made = refusals[argument]
+@pytest.mark.parametrize(
+    "argument",
+    [pytest.param(argument, marks=() if argument in EVERY_DAY else pytest.mark.slow) for argument in REFUSED],
+)
+def test_a_bad_configuration_is_one_line_and_exit_code_2_before_anything_is_made(run_py, tmp_path, argument):
+    code, _, said = run_py(*argument.split())
     assert code == 2, said
     assert REFUSED[argument] in said
     assert len(said.strip().splitlines()) == 1
-    assert not made
+    assert not (tmp_path / "outputs").exists()
 
 
-def test_a_process_ends_with_the_exit_code_of_its_refusal(command, tmp_path):
-    result = command("model=attnet")
+def test_a_process_ends_with_the_exit_code_of_its_refusal(fresh_program, tmp_path):
+    result = fresh_program("run.py", f"paths.outputs={tmp_path}/outputs", "model=attnet")
     assert result.returncode == 2, result.stderr
     assert result.stderr == "error: model=attnet: no such choice; did you mean attunet?\n"
     assert not (tmp_path / "outputs").exists()
 
 
-def test_help_shows_every_group_and_examples(command):
-    text = command("--help").stdout
+def test_help_shows_every_group_and_examples(fresh_program):
+    text = fresh_program("run.py", "--help").stdout
     for group in ("data", "model", "loss", "augmentation", "optimizer", "scheduler", "trainer", "logger", "callbacks"):
         assert re.search(rf"^{group}: .*\w", text, re.MULTILINE), group
     assert "carvana: architectures" in text
@@ -123,9 +75,9 @@ def test_help_shows_every_group_and_examples(command):
     assert max(len(line) for line in text.splitlines() if not lists.fullmatch(line)) <= 120
 
 
-def test_one_command_trains_and_shows_where_the_results_are(command, tmp_path):
+def test_one_command_trains_and_shows_where_the_results_are(either_program, run_py, tmp_path):
     tiny = ["data.subjects=8", "data.slices=2", "data.size=[32,32]", "model.width=2", "trainer.max_epochs=2"]
-    result = command("model=attunet", "loss=dice", *tiny)
+    result = either_program("run.py", f"paths.outputs={tmp_path}/outputs", "model=attunet", "loss=dice", *tiny)
     assert result.returncode == 0, result.stderr
     (directory,) = (path for path in (tmp_path / "outputs" / "runs").iterdir() if path.is_dir())
     assert re.fullmatch(r"phantom-attunet-dice-seed0-[0-9a-f]{10}", directory.name)
@@ -145,28 +97,28 @@ def test_one_command_trains_and_shows_where_the_results_are(command, tmp_path):
     assert (directory / "figures" / "predictions.png").read_bytes()[:4] == b"\x89PNG"
     assert list((directory / "tensorboard").glob("events*"))
     assert len((directory / "metrics.csv").read_text().splitlines()) == 3
-    again = command("model=attunet", "loss=dice", *tiny)
+    again = run_py("model=attunet", "loss=dice", *tiny)
     assert again.returncode == 0
     assert "already done" in again.stderr
     assert "left ventricle" in again.stdout
 
 
-def test_bad_data_is_exit_code_3(command, tmp_path):
-    result = command("data=carvana", f"paths.data={tmp_path}/nowhere")
+def test_bad_data_is_exit_code_3(run_py, tmp_path):
+    result = run_py("data=carvana", f"paths.data={tmp_path}/nowhere")
     assert result.returncode == 3
     assert result.stderr.strip().splitlines()[-1].startswith(f"error: data.root={tmp_path}/nowhere/carvana")
     assert "Traceback" not in result.stderr
 
 
-def test_an_output_folder_that_cannot_be_made(command, tmp_path):
+def test_an_output_folder_that_cannot_be_made(run_py, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    result = command(f"paths.outputs={tmp_path}/file/outputs")
+    result = run_py(f"paths.outputs={tmp_path}/file/outputs")
     assert result.returncode == 74
     assert f"{tmp_path}/file" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_debug_shows_the_traceback(command, tmp_path):
-    result = command("data=carvana", f"paths.data={tmp_path}/nowhere", "debug=true")
+def test_debug_shows_the_traceback(run_py, tmp_path):
+    result = run_py("data=carvana", f"paths.data={tmp_path}/nowhere", "debug=true")
     assert result.returncode == 3
     assert "Traceback" in result.stderr

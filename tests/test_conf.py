@@ -1,11 +1,14 @@
 """Every file in conf/ composes to a valid configuration."""
 
 import inspect
+from functools import cache
 from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
+from hydra import compose as with_hydra
+from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
 from segbench.configuration.schema import validate
@@ -20,20 +23,32 @@ CHOICES = sorted(
 )
 
 
-@pytest.mark.parametrize(("group", "choice"), CHOICES)
+EXPERIMENTS = [choice for group, choice in CHOICES if group == "experiment"]
+
+
+@pytest.fixture(scope="module")
+def experiment(compose):
+    """Compose an experiment as its sweep begins with, once for all tests that read it."""
+
+    @cache
+    def composed(name):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return with_hydra("config", [f"experiment={name}"], return_hydra_config=True)
+
+    return composed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("group", "choice"), [choice for choice in CHOICES if choice[0] != "experiment"])
 def test_every_choice_is_valid(compose, group, choice):
-    cfg = compose(f"{group}={choice}")
+    validate(compose(f"{group}={choice}"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_is_valid_asks_a_question_and_sweeps_its_factors(experiment, name):
+    cfg = experiment(name)
     validate(cfg)
-
-
-@pytest.mark.parametrize("path", sorted((CONF / "experiment").rglob("*.yaml")), ids=lambda path: path.stem)
-def test_an_experiment_asks_a_question_and_sweeps_its_factors(compose, path):
-    from hydra import compose as with_hydra
-    from hydra import initialize_config_dir
-
-    name = path.relative_to(CONF / "experiment").with_suffix("").as_posix()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = with_hydra("config", [f"experiment={name}"], return_hydra_config=True)
     assert cfg.hydra.mode.name == "MULTIRUN"
     swept = set(cfg.hydra.sweeper.params)
     assert set(cfg.comparison.factors) <= swept
@@ -49,11 +64,11 @@ def test_an_experiment_asks_a_question_and_sweeps_its_factors(compose, path):
         assert value in str(cfg.hydra.sweeper.params[key]).split(","), (key, value)
 
 
-def test_a_difference_of_protocol_names_settings_that_some_experiment_has(compose):
+@pytest.mark.slow
+def test_a_difference_of_protocol_names_settings_that_some_experiment_has(compose, experiment):
     conditions = {}
-    for path in sorted((CONF / "experiment").rglob("*.yaml")):
-        name = path.relative_to(CONF / "experiment").with_suffix("").as_posix()
-        for key, stated in compose(f"experiment={name}").comparison.differences.items():
+    for name in EXPERIMENTS:
+        for key, stated in experiment(name).comparison.differences.items():
             if not isinstance(stated, str | None) and stated.get("where"):
                 conditions.setdefault((key, stated.text), (OmegaConf.to_container(stated.where), []))[1].append(name)
     assert conditions
@@ -79,10 +94,12 @@ def test_the_quick_width_of_the_configuration_is_said_to_be_quick(compose):
     assert inspect.signature(UNet).parameters["width"].default == 64
 
 
-def test_the_published_comparison_uses_the_published_networks(compose):
-    for path in (CONF / "experiment" / "carvana").glob("*.yaml"):
-        assert compose(f"experiment=carvana/{path.stem}").model.width == 64
-        assert compose(f"experiment=carvana/{path.stem}").trainer.max_epochs == 5
+def test_the_published_comparison_uses_the_published_networks(experiment):
+    names = [name for name in EXPERIMENTS if name.startswith("carvana/")]
+    assert names
+    for name in names:
+        assert experiment(name).model.width == 64
+        assert experiment(name).trainer.max_epochs == 5
 
 
 def test_the_search_by_wandb_sets_keys_that_exist(compose):

@@ -58,6 +58,7 @@ def states(directory):
     return {name: value.tolist() for name, value in stored["state_dict"].items()}, stored["callbacks"]
 
 
+@pytest.mark.slow
 def test_workers_and_a_resumed_run_see_the_same_stages(config, run, tmp_path):
     threshold = 10.0  # passed at once: the second epoch is in the second stage
     run(config("val/loss", threshold), tmp_path / "whole")

@@ -1,8 +1,10 @@
+import platform
 import subprocess
 
 import pytest
 
-from segbench.environment import git_state
+from segbench import environment
+from segbench.environment import git_state, processor_name
 
 
 @pytest.fixture
@@ -46,3 +48,12 @@ def test_other_files_are_not(checkout, name):
 def test_outside_a_checkout(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert git_state(tmp_path) == {"commit": None, "dirty": False}
+
+
+@pytest.mark.parametrize("content", ["processor\t: 0\nmodel name\t: Fast CPU: 9000\nmodel name\t: Slow\n", "", None])
+def test_the_processor_is_named_by_the_kernel_or_else_by_its_architecture(tmp_path, monkeypatch, content):
+    if content is not None:
+        (tmp_path / "cpuinfo").write_text(content)
+    monkeypatch.setattr(environment, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(platform, "processor", lambda: "")
+    assert processor_name() == ("Fast CPU: 9000" if content else platform.machine())

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 # Runs the script in this process, and says which of the slow packages it has brought.
 LOOK = """
 import contextlib, io, json, runpy, sys
@@ -45,6 +47,7 @@ def test_help_the_configuration_and_refused_keys_are_told_without_torch(reposito
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_unknown_option_of_a_class_needs_the_class(repository, tmp_path):
     """So that the test above can fail."""
     code, brought = look(repository, tmp_path, "+model.witdh=3")

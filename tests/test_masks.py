@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from segbench.masks import BITS, IGNORE, INDICES, MOST_BITS, MaskKey, bit_sets
+from segbench.labels import IGNORE_INDEX
+from segbench.masks import BITS, INDICES, MOST_BITS, MaskKey, bit_sets
 
 NAMES = ("a", "b", "c")
-indices = arrays(np.uint8, (4, 5), elements=st.sampled_from([0, 1, 2, IGNORE]))
-sets = arrays(np.uint8, (4, 5), elements=st.sampled_from([*range(8), IGNORE]))
+indices = arrays(np.uint8, (4, 5), elements=st.sampled_from([0, 1, 2, IGNORE_INDEX]))
+sets = arrays(np.uint8, (4, 5), elements=st.sampled_from([*range(8), IGNORE_INDEX]))
 several = arrays(bool, (3, 4, 5))
 
 
@@ -43,9 +44,11 @@ def test_what_was_packed_comes_back_and_255_is_none_of_them(classes, ignored):
 
 @given(sets)
 def test_as_many_classes_as_there_are_bits_leave_255_alone(mask):
-    full = bit_sets([mask != IGNORE] * MOST_BITS)
+    full = bit_sets([mask != IGNORE_INDEX] * MOST_BITS)
     assert full.max(initial=0) <= BITS.largest(MOST_BITS) == 127
-    assert not any(BITS.values(index)[IGNORE] or INDICES.values(index)[IGNORE] for index in range(MOST_BITS))
+    assert not any(
+        BITS.values(index)[IGNORE_INDEX] or INDICES.values(index)[IGNORE_INDEX] for index in range(MOST_BITS)
+    )
 
 
 def test_more_classes_than_bits_are_refused():

@@ -1,10 +1,7 @@
 """A trained run and files to masks and overlays."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import nibabel
 import numpy as np
@@ -189,17 +186,9 @@ def test_devices():
             choose_device("gpu")
 
 
-def command(repository, *arguments):
-    environment = os.environ | {"PYTHONPATH": str(repository / "src")}
-    return subprocess.run(
-        [sys.executable, str(repository / "src" / "predict.py"), *arguments],
-        capture_output=True, text=True, env=environment, timeout=120,
-    )  # fmt: skip
-
-
-def test_the_command_predicts_and_tells_what_became_of_the_files(repository, trained, pictures):
+def test_the_command_predicts_and_tells_what_became_of_the_files(either_program, trained, pictures):
     (pictures / "torn.png").write_bytes(b"torn")
-    result = command(repository, f"run={trained[0]}", f"images={pictures}", "accelerator=cpu")
+    result = either_program("predict.py", f"run={trained[0]}", f"images={pictures}", "accelerator=cpu")
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip().endswith(f"1 skipped: {trained[0] / 'predictions' / 'images'}")
     assert "skipped: " in result.stderr
@@ -216,8 +205,8 @@ def test_the_command_predicts_and_tells_what_became_of_the_files(repository, tra
         (["run=/nowhere", "images=x"], 5, "run=/nowhere: no run with a trained network there"),
     ],
 )
-def test_the_command_refuses_in_one_line(repository, arguments, code, message):
-    result = command(repository, *arguments)
+def test_the_command_refuses_in_one_line(program, arguments, code, message):
+    result = program("predict.py", *arguments)
     assert result.returncode == code
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
@@ -265,9 +254,9 @@ def test_the_command_line_takes_a_window(trained, pictures, tmp_path, repository
         with pytest.raises(ConfigError, match=rf"^{re.escape(wrong)}: write height and width"):
             parse([f"run={trained[0]}", f"images={pictures}", wrong])
     for wrong in ("overlap=1", "overlap=-0.1"):
-        with pytest.raises(ConfigError, match=rf"^{wrong}.*: must be 0 or more, and less than 1$"):
+        with pytest.raises(ConfigError, match=rf"^{wrong}.*: must be at least 0 and below 1$"):
             parse([f"run={trained[0]}", f"images={pictures}", "window=[16,24]", wrong])
-    with pytest.raises(ConfigError, match=r"^overlap=0.25: is of windows; set window too"):
+    with pytest.raises(ConfigError, match=r"^overlap=0.25: needs window too"):
         parse([f"run={trained[0]}", f"images={pictures}", "overlap=0.25"])
 
 

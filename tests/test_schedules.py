@@ -128,7 +128,7 @@ def test_a_run_resumed_by_a_table_has_the_rates_of_an_uninterrupted_one(epochs, 
 
 @pytest.mark.parametrize("given_rates", [(0.01,), (1e-3, 0.01)])
 def test_a_rate_of_the_optimiser_that_the_table_contradicts_is_refused(given_rates):
-    said = "^optimizer.lr=0.01: scheduler.rates begins with 0.001; set optimizer.lr=0.001, or another scheduler$"
+    said = "^optimizer.lr=0.01: scheduler.rates begins with 0.001; set optimizer.lr=0.001 or use another scheduler$"
     with pytest.raises(ConfigError, match=said):
         EpochTable(adam(*given_rates), [(5, 1e-3), (9, 0.01)])
 

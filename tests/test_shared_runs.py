@@ -1,5 +1,6 @@
 """What several experiments ask for is one run, trained once."""
 
+from functools import cache
 from itertools import product
 
 import pytest
@@ -12,6 +13,7 @@ from segbench.runs.identity import run_id
 CELLS = ("base", "curriculum", "tiles", "batch_size", "weight_map", "linear_tail")
 
 
+@cache
 def jobs(repository, experiment):
     """Return the identity of each job of an experiment's first seed, by its overrides."""
     with initialize_config_dir(str(repository / "conf"), version_base="1.3"):
@@ -26,6 +28,7 @@ def jobs(repository, experiment):
         return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiments", "shared"),
     [

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("compiled", "declared"), [(False, 1), (True, 0)])
 def test_operators_of_torchvision_are_declared_only_where_they_are_missing(tmp_path, compiled, declared):
     """A stand-in for torchvision that asks for its operators as real builds do."""

@@ -1,5 +1,7 @@
 """Variants lie above the experiment and below the command line, and are no part of what a run is."""
 
+import pytest
+
 from segbench.configuration.schema import validate
 from segbench.runs.identity import run_id
 
@@ -38,6 +40,7 @@ def test_a_run_is_what_it_is_composed_of_whatever_its_name(compose):
     assert run_id(by_name) != run_id(compose("variant=digits/cnn"))
 
 
+@pytest.mark.slow
 def test_no_two_variants_are_the_same_run(compose, repository):
     folder = repository / "conf" / "variant"
     names = [path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")]

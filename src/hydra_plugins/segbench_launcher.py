@@ -1,7 +1,7 @@
-"""Where Hydra looks for launchers; ours is :mod:`segbench.sweep.launcher`."""
+"""Hydra discovers launchers in this package; ours is :mod:`segbench.sweep.launcher`."""
 
 from segbench.sweep import launcher
 
 
 class ProcessesLauncher(launcher.ProcessesLauncher):
-    """``hydra/launcher=processes``: each job of a sweep in a process of its own, some at a time."""
+    """``hydra/launcher=processes``: each job of a sweep in its own process, a few at a time."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra.utils import get_class
 from omegaconf import DictConfig
 from torch import nn
 
@@ -16,6 +15,7 @@ from segbench.configuration.build import build
 from segbench.configuration.check import check_parts
 from segbench.data.base import ImageData
 from segbench.rng import derive_seed
+from segbench.targets import find_class
 from segbench.tasks.base import Task
 from segbench.tasks.initialisation import freeze, load_weights
 from segbench.tasks.windows import Windows
@@ -24,9 +24,11 @@ log = logging.getLogger("segbench")
 
 
 def build_data(cfg: DictConfig) -> ImageData:
-    """Build the data module of a configuration; no file of it is read."""
+    """Build the data module of a configuration, with augmentation and further scores; no file of it is read."""
+    scores = {name: build(f"scores.{name}", cfg) for name in cfg.scores}
     augmentation = build("augmentation", cfg)
-    return build("data", cfg, augmentation=augmentation, seed=cfg.seed, cache_dir=Path(cfg.paths.cache))
+    cache = Path(cfg.paths.cache)
+    return build("data", cfg, augmentation=augmentation, seed=cfg.seed, cache_dir=cache, scores=scores)
 
 
 def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows: Windows | None = None) -> Task[Any]:
@@ -41,7 +43,7 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows
     Raises:
         ConfigError: If the parts do not fit each other.
     """
-    kind = data.task_for(get_class(cfg.model["_target_"]))
+    kind = data.task_for(find_class("model", cfg.model["_target_"]))
     torch.manual_seed(derive_seed(cfg.seed, "loss"))
     loss = build("loss", cfg)
     check_parts(cfg, data, kind, loss)

@@ -1,4 +1,4 @@
-"""The outermost layer of the command line: every refusal is one line and an exit code."""
+"""The outermost layer of the command line: every error becomes one line and an exit code."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from hydra.errors import ConfigCompositionException, HydraException, Instantiati
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from segbench.configuration.build import explain_instantiation, first_line
+from segbench.configuration.build import explain_instantiation
+from segbench.configuration.choices import CONF, choices, own_folder, where_else
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.suggest import nearest
 from segbench.torchvision_operators import declare_missing
+from segbench.words import first_line
 
 log = logging.getLogger("segbench")
-_CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def run_entry_point(job: Callable[[], None]) -> int:
-    """Run a command and turn what goes wrong into one line on stderr and an exit code.
+    """Run a command and turn its errors into one line on stderr and an exit code.
 
     Args:
         job: The command.
 
     Returns:
-        The exit code: 0, or that of the refusal (2 configuration, 3 data, 4 diverged, 5 no usable checkpoint,
-        74 disk, 75 run in use, 128 + n stopped by signal n), or 1 for an error of ours.
+        The exit code: 0, the error's (2 configuration, 3 data, 4 diverged, 5 no usable checkpoint, 74 disk, 75 run in
+        use, 128 + n stopped by signal n), or 1 for a bug.
     """
     debug = any(argument.lower() == "debug=true" for argument in sys.argv)
     # Before anything imports Lightning.
@@ -44,26 +45,26 @@ def run_entry_point(job: Callable[[], None]) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         if debug:
             traceback.print_exc()
-        return refuse(explain(error))
+        return print_error(explain(error))
     except SegbenchError as error:
         if debug:
             traceback.print_exc()
-        return refuse(error)
+        return print_error(error)
     except OSError as error:
         if debug or error.filename is None:
             raise
-        return refuse(StorageError(f"paths.outputs: cannot write {error.filename}: {error.strerror}"))
+        return print_error(StorageError(f"paths.outputs: cannot write {error.filename}: {error.strerror}"))
     except KeyboardInterrupt:
         return 130
     except Exception as error:
         log.debug("unexpected error", exc_info=error)
         traceback.print_exc()
-        return refuse(SegbenchError(f"unexpected {type(error).__name__}: {first_line(error)}"))
+        return print_error(SegbenchError(f"unexpected {type(error).__name__}: {first_line(error)}"))
     return 0
 
 
-def refuse(error: SegbenchError) -> int:
-    """Print a refusal (on stderr, also to ``train.log`` where one is open) and return its exit code."""
+def print_error(error: SegbenchError) -> int:
+    """Print an error (on stderr, and to ``train.log`` if it is open) and return its exit code."""
     message = f"error: {error}"
     if logging.getLogger().hasHandlers():
         log.error(message)
@@ -73,12 +74,16 @@ def refuse(error: SegbenchError) -> int:
 
 
 def explain(error: Exception) -> SegbenchError:
-    """Turn what Hydra or OmegaConf say of a configuration into one line with the nearest choice."""
+    """Turn an error of Hydra or OmegaConf into a one-line error that suggests the nearest choice."""
+    own = own_folder(sys.argv[1:])
+    if own and not Path(own).is_dir():
+        return ConfigError(f"--config-dir {own}: no such folder")
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MissingConfigException) and cause.missing_cfg_file:
             group, _, name = cause.missing_cfg_file.partition("/")
-            return ConfigError(f"{group}={name}: no such choice{nearest(name, _choices(group))}")
+            hint = where_else(group, name) or nearest(name, choices(group))
+            return ConfigError(f"{group}={name}: no such choice{hint}")
         cause = cause.__cause__
     if isinstance(error, InstantiationException):
         return explain_instantiation(error)
@@ -102,18 +107,13 @@ def _explain_override(error: ConfigCompositionException) -> str:
 
 
 def _owner(key: str) -> str:
-    """Return the choice that lacks a key, where the command line makes one: a key of another network, say."""
+    """Return ``"<choice> has "`` if the command line chooses the group of a key, for example another network's key."""
     chosen = [argument for argument in sys.argv[1:] if argument.startswith(f"{key.partition('.')[0]}=")]
     return f"{chosen[-1]} has " if chosen and "." in key else ""
 
 
-def _choices(group: str) -> list[str]:
-    folder = _CONF / group
-    return [path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")]
-
-
 def _nearest_key(key: str) -> str:
-    """Return the nearest key; one typed without its section may be meant for any section."""
+    """Return a suggestion for a key; one typed without its section may belong to any section."""
     known = _known_keys()
     if "." not in key:
         full = {name.rpartition(".")[2]: name for name in reversed(known)}
@@ -123,16 +123,16 @@ def _nearest_key(key: str) -> str:
 
 
 def _known_keys() -> list[str]:
-    """Return every dotted key of the configuration with the groups that were chosen."""
-    # Other words without a section are what is looked for, and would be refused here too.
-    choices = [
-        argument for argument in sys.argv[1:] if "=" in argument and (_CONF / argument.partition("=")[0]).is_dir()
-    ]
+    """Return every dotted key of the configuration with the chosen groups."""
+    # Other arguments may be the misspelled key itself, which would fail here too.
+    chosen = [argument for argument in sys.argv[1:] if "=" in argument and (CONF / argument.partition("=")[0]).is_dir()]
+    own = own_folder(sys.argv[1:])
+    beside = [f"hydra.searchpath=['file://{Path(own).resolve()}']"] if own else []
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(_CONF), version_base="1.3"):
-        for overrides in (choices, []):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for overrides in (chosen, []):
             try:
-                cfg = compose("config", overrides)
+                cfg = compose("config", [*beside, *overrides])
             except HydraException:
                 continue
             return list(_dotted(OmegaConf.to_container(cfg, resolve=False)))
@@ -143,6 +143,6 @@ def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
     if isinstance(node, dict):
         for key, value in node.items():
             if str(key).startswith("_"):
-                continue  # Hydra's own, nothing that people mean
+                continue  # Hydra's own keys, never what a user means
             yield f"{prefix}{key}"
             yield from _dotted(value, f"{prefix}{key}.")

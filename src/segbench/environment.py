@@ -1,4 +1,4 @@
-"""What a result depends on besides the configuration: versions, commit, machine."""
+"""What a result depends on besides the configuration: package versions, the commit, the machine."""
 
 from __future__ import annotations
 
@@ -9,21 +9,31 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGES = ("segbench", "torch", "pytorch-lightning", "hydra-core", "albumentations", "numpy")
+_CPUINFO = Path("/proc/cpuinfo")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that shape results."""
+    """Return the versions of Python and of the packages that results depend on."""
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
 
 
-def git_state(folder: Path | None = None) -> dict[str, Any]:
-    """Return the source's commit and whether its files differ from it (None outside a checkout).
+def processor_name() -> str:
+    """Return the model name of the CPU, or else the machine's architecture."""
+    try:
+        lines = _CPUINFO.read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
-    A file below ``src`` or ``conf`` that git does not know, and is not told to ignore, shapes results as well as one
-    that it knows. Others, notes and outputs say, do not.
+
+def git_state(folder: Path | None = None) -> dict[str, Any]:
+    """Return the checkout's ``commit`` (None outside a checkout) and whether it is ``dirty``.
+
+    Untracked files below ``src`` or ``conf`` that git does not ignore count as changes, as they can affect results.
+    Other untracked files, such as notes and outputs, do not.
 
     Args:
-        folder: A folder of the checkout; None for that of this package.
+        folder: A folder of the checkout; None for this package's.
     """
     folder = folder or Path(__file__).resolve().parent
 
@@ -38,5 +48,5 @@ def git_state(folder: Path | None = None) -> dict[str, Any]:
     if commit is None:
         return {"commit": None, "dirty": False}
     changes = git("status", "--porcelain", "--untracked-files=no")
-    unknown = git("ls-files", "--others", "--exclude-standard", ":/src", ":/conf")
-    return {"commit": commit, "dirty": bool(changes or unknown)}
+    untracked = git("ls-files", "--others", "--exclude-standard", ":/src", ":/conf")
+    return {"commit": commit, "dirty": bool(changes or untracked)}

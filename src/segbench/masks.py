@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-IGNORE = 255
+from segbench.labels import IGNORE_INDEX
+
 # Classes that a bit set may have: the eighth bit tells 255 from all of them together.
 MOST_BITS = 7
 
@@ -40,7 +41,7 @@ class ClassIndices:
     def values(self, index: int) -> NDArray[np.bool_]:
         """Return which values say that a pixel has a class: its index alone."""
         found = np.zeros(256, bool)
-        found[index] = index != IGNORE
+        found[index] = index != IGNORE_INDEX
         return found
 
     def largest(self, classes: int) -> int:
@@ -121,7 +122,8 @@ class MaskKey:
         """Return the mask itself, or, where classes overlap, one for each: 1 where the class is, else 0."""
         if not self.form.overlapping:
             return [Layer(None, mask, dict(enumerate(self.names)))]
-        each = [np.where(mask == IGNORE, IGNORE, self.inside(mask, index)) for index in range(len(self.names))]
+        ignored = mask == IGNORE_INDEX
+        each = [np.where(ignored, IGNORE_INDEX, self.inside(mask, index)) for index in range(len(self.names))]
         return [Layer(index, part.astype(np.uint8), {1: self.names[index]}) for index, part in enumerate(each)]
 
 
@@ -140,4 +142,4 @@ def bit_sets(classes: Sequence[NDArray[np.bool_]], ignored: NDArray[np.bool_] | 
     mask = np.zeros(classes[0].shape, np.uint8)
     for index, inside in enumerate(classes):
         mask |= np.where(inside, np.uint8(1 << index), np.uint8(0))
-    return mask if ignored is None else np.where(ignored, np.uint8(IGNORE), mask)
+    return mask if ignored is None else np.where(ignored, np.uint8(IGNORE_INDEX), mask)

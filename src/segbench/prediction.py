@@ -6,7 +6,6 @@ import functools
 import logging
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from segbench.data.nifti import encode_labels
 from segbench.data.pictures import Picture, is_picture, name_without_suffix, open_picture
 from segbench.data.segmentation import SegmentationData
 from segbench.errors import CheckpointError, ConfigError, DataError
+from segbench.masks import MaskKey
 from segbench.pictures.panels import as_picture, class_colour, overlay
 from segbench.runs.checkpoint_io import BEST, load_checkpoint
 from segbench.runs.files import atomic_open, write_json
@@ -118,9 +118,9 @@ class Outcome:
 def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool) -> Outcome:
     """Predict a file or all files of a folder; a bad file is skipped and costs the others nothing.
 
-    ``masks/<name>.png`` (grey, class indices) or ``.nii.gz``; of classes that overlap ``masks/<name>_<class>.png`` for
-    each (1 where it is, else 0); ``overlays/<name>.png``, for a volume all its slices in one picture; ``classes.json``
-    with the names and colours of the classes, and the endings of their masks' names if there are such.
+    ``masks/<name>.png`` (grey, class indices) or ``.nii.gz``, for overlapping classes ``masks/<name>_<class>.png`` each
+    (1 inside the class, else 0); ``overlays/<name>.png``, for a volume all its slices in one picture; ``classes.json``
+    with the names and colours of the classes, and the endings of their masks' names if each has its own.
 
     Args:
         predictor: The trained network.
@@ -132,7 +132,6 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
         DataError: If there is nothing to predict, or nothing could be.
     """
     files, outcome = _find(images)
-    key, endings = predictor.data.mask_key, _endings(predictor.data.class_names)
     names = Counter(name_without_suffix(path) for path in files)
     console = Console(stderr=True)
     for path in track(files, "predicting", console=console, transient=True, disable=not console.is_terminal):
@@ -148,32 +147,45 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
         except OSError as error:
             outcome.skipped.append(f"{path}: cannot be read ({error.strerror or error})")
             continue
-        for folder in (out / "masks", *([out / "overlays"] if overlays else [])):
-            folder.mkdir(parents=True, exist_ok=True)
         _say_if_foreign(picture, predictor.data)
-        for layer in key.layers(mask):
-            ending = "" if layer.index is None else endings[layer.index]
-            outcome.masks.append(_write_mask(out / "masks", f"{name}{ending}", layer.mask, picture))
+        outcome.masks += _write(out, name, mask, picture, predictor.data, overlays)
         outcome.predicted += 1
-        if overlays:
-            _write_overlay(out / "overlays" / f"{name}.png", mask, picture, predictor.data)
     if not outcome.masks:
         raise DataError("\n".join([f"images={images}: no file could be predicted:", *outcome.skipped]))
-    write_json(
-        out / "classes.json",
-        {
-            "classes": {str(index): name for index, name in enumerate(key.names)},
-            "colours": {str(index): _hex(class_colour(index, key)) for index in key.shown},
-        }
-        | ({"masks": {str(index): ending for index, ending in enumerate(endings)}} if key.form.overlapping else {}),
-    )
+    write_json(out / "classes.json", _classes(predictor.data.mask_key))
     return outcome
 
 
-def _endings(names: Sequence[str]) -> list[str]:
-    """Return how the names of the masks of each class end, all different: ``_left_ventricle``."""
-    plain = ["_" + re.sub(r"[^\w.-]+", "_", name) for name in names]
+def _classes(key: MaskKey) -> dict[str, dict[str, str]]:
+    """Return names and colours of the classes, and how the names of their masks end if each has its own."""
+    found = {
+        "classes": {str(index): name for index, name in enumerate(key.names)},
+        "colours": {str(index): _hex(class_colour(index, key)) for index in key.shown},
+    }
+    if key.form.overlapping:
+        found["masks"] = {str(index): ending for index, ending in enumerate(_endings(key))}
+    return found
+
+
+def _endings(key: MaskKey) -> list[str]:
+    """Return what follows an image's name in those of its masks, all different: nothing, or ``_left_ventricle``."""
+    if not key.form.overlapping:
+        return [""]
+    plain = ["_" + re.sub(r"[^\w.-]+", "_", name) for name in key.names]
     return [f"{ending}_{index}" if plain.count(ending) > 1 else ending for index, ending in enumerate(plain)]
+
+
+def _write(
+    out: Path, name: str, mask: NDArray[np.uint8], picture: Picture, data: SegmentationData, overlays: bool
+) -> list[Path]:
+    """Write the masks of a file, and one overlay of all its classes."""
+    (out / "masks").mkdir(parents=True, exist_ok=True)
+    layers = zip(data.mask_key.layers(mask), _endings(data.mask_key), strict=True)
+    written = [_write_mask(out / "masks", f"{name}{ending}", layer.mask, picture) for layer, ending in layers]
+    if overlays:
+        (out / "overlays").mkdir(exist_ok=True)
+        _write_overlay(out / "overlays" / f"{name}.png", mask, picture, data)
+    return written
 
 
 @functools.cache
@@ -195,7 +207,8 @@ def _as_trained(text: str) -> DictConfig:
     """Return a run's configuration without what only its training needed."""
     cfg = OmegaConf.create(text)
     assert isinstance(cfg, DictConfig)
-    cfg.init_from = cfg.freeze = None
+    cfg.init_from = cfg.freeze = cfg.comparison = None
+    cfg.scores = {}
     return cfg
 
 

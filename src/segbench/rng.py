@@ -1,7 +1,7 @@
-"""No hidden random state: every seed is a function of the run's seed, a purpose and counters.
+"""Random numbers without hidden state: every seed is a function of the run's seed, a purpose and counters.
 
-Because nothing carries random state from one step to the next, any number of workers draws the same
-numbers, nothing about random states needs to be saved, and a resumed run equals an uninterrupted one.
+Because no random state is carried from one step to the next, any number of workers draws the same numbers, no random
+state needs to be saved, and a resumed run equals an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
 
     Args:
         seed: The run's seed.
-        *purpose: What the numbers are for, then the counters that tell one use from the next, for example
+        *purpose: What the numbers are for, then the counters that distinguish its uses, for example
             ``("augment", epoch, index)``.
 
     Returns:
@@ -28,5 +28,5 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
 
 
 def generator(seed: int, *purpose: str | int) -> np.random.Generator:
-    """Return a NumPy generator seeded by :func:`derive_seed` (Philox: counter based, equal on all platforms)."""
+    """Return a NumPy generator seeded by :func:`derive_seed` (Philox: counter-based, equal on all platforms)."""
     return np.random.Generator(np.random.Philox(derive_seed(seed, *purpose)))

@@ -1,12 +1,16 @@
-"""What a run is made of besides its configuration: the data's files, the weights it starts from, the code.
+"""A run's inputs besides its configuration: the data files, the initial weights, the code.
 
-The run's identity knows their names only (``data.root`` and ``init_from``), and not what lies there.
+The run's identity includes only their names (``data.root`` and ``init_from``), not their content.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import sys
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -17,29 +21,35 @@ from segbench.data.cache import first_key
 from segbench.errors import SegbenchError
 from segbench.models.pretrained import pretrained_digest
 from segbench.runs.directory import RunDirectory
+from segbench.runs.identity import relevant
+from segbench.targets import find_object, targets_in
 from segbench.tasks.initialisation import weights_digest
+from segbench.words import listed
 
 log = logging.getLogger("segbench")
+_INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+_NOT_OWN = [folder.resolve() for folder in (*_INSTALLED, Path(__file__).parent)]
+_DIGITS = 12
 
 
 def find_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> dict[str, str]:
-    """Return the digests of what a run is trained on, as :meth:`RunDirectory.begin_sources` keeps them.
+    """Return the digests of a run's data and initial weights, as :meth:`RunDirectory.begin_sources` stores them.
 
     Args:
-        run: The run; if it goes on, and its data differs in the files' times alone, it keeps the digest that it has.
-        data: The data module; nothing of it is decoded.
+        run: The run; if it is resumed and its data files differ only in their times, it keeps its digest.
+        data: The data module; no data is decoded.
         cfg: The configuration, for ``init_from`` and ``model.pretrained``.
 
     Raises:
-        SegbenchError: If data or weights are not there.
+        SegbenchError: If data or weights are missing.
     """
     return _with_known_data(run, data, {name: find() for name, find in _finders(data, cfg).items()})
 
 
 def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
-    """Refuse to report a finished run that was trained on other data or weights than are there now.
+    """Check that a finished run was trained on the data and initial weights that are there now.
 
-    What is no longer there cannot be compared: that is said, and the run is still good.
+    Inputs that are no longer there cannot be compared: that is only a warning.
 
     Args:
         run: The finished run.
@@ -47,21 +57,24 @@ def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
         cfg: The configuration, for ``init_from`` and ``model.pretrained``.
 
     Raises:
-        DataError: If the data's files are others.
-        CheckpointError: If the weights are others.
+        DataError: If the data files have changed.
+        CheckpointError: If the weights have changed.
     """
     now = {}
     for name, find in _finders(data, cfg).items():
         try:
             now[name] = find()
         except SegbenchError as error:
-            log.warning("not compared with what the run was trained on: %s", error)
+            log.warning("cannot check what the run was trained on: %s", error)
     now = _with_known_data(run, data, now)
     if now.get("data_fingerprint", known := run.identity().get("data_fingerprint")) != known:
-        log.info("the data files have other times than when the run was begun; comparing what is in them")
+        log.info("the data files' times have changed since the run started; comparing their content")
         data.setup()
         now = _with_known_data(run, data, now | {"data_fingerprint": data.fingerprint})
     run.check_sources(now)
+    known = (run.identity().get("git") or {}).get("own", {})
+    if changed := [name for name, digest in own_code(cfg).items() if known.get(name, digest) != digest]:
+        log.warning("%s: %s changed since it was trained; rerun=true trains it again", run.path, listed(changed))
 
 
 def _with_known_data(run: RunDirectory, data: ImageData, now: dict[str, str]) -> dict[str, str]:
@@ -71,18 +84,43 @@ def _with_known_data(run: RunDirectory, data: ImageData, now: dict[str, str]) ->
     return now
 
 
-def find_code(run: RunDirectory, before: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the commit that a run is trained with, asked at its start: hours later another may be checked out.
+def find_code(run: RunDirectory, cfg: DictConfig, before: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the commit that a run is trained with, at its start: hours later another may be checked out.
 
     Args:
         run: The run directory.
-        before: What this returned when the run was begun, if it goes on; of two commits the first is kept, called
-            dirty, since what follows is of neither as it stands.
+        cfg: The configuration, whose classes may lie outside the checkout (:func:`own_code`).
+        before: What this returned when the run was started, if it is resumed. If the commit has changed, the first is
+            kept but marked dirty, since the run then belongs to neither.
     """
-    now = environment.git_state()
+    own = own_code(cfg)
+    now = environment.git_state() | ({"own": own} if own else {})
     if before in (None, now) or not any(run.checkpoints.glob("*.ckpt")):
         return now
     return (before or {}) | {"dirty": True}
+
+
+def own_code(cfg: DictConfig) -> dict[str, str]:
+    """Return where the classes come from that are neither segbench's nor an installed package's.
+
+    Classes that cannot change the result are left out, and so is what a module imports from other files.
+
+    Args:
+        cfg: The configuration.
+
+    Returns:
+        Name of the module, to the first digits of its file's SHA-256.
+
+    Raises:
+        ConfigError: If a class cannot be found.
+    """
+    modules = {getattr(find_object(key, target), "__module__", "") for key, target in targets_in(relevant(cfg), "")}
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(modules)}
+    return {
+        name: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:_DIGITS]
+        for name, file in files.items()
+        if file and not any(Path(file).resolve().is_relative_to(folder) for folder in _NOT_OWN)
+    }
 
 
 def _finders(data: ImageData, cfg: DictConfig) -> dict[str, Callable[[], str]]:

@@ -1,4 +1,4 @@
-"""Answer a near miss with the nearest choice."""
+"""Suggests the nearest choice for a misspelled name."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """Return ``"; did you mean X?"`` for the choice nearest to ``word``, else the list of choices.
+    """Return ``"; did you mean X?"`` for the choice nearest to ``word``, or else the list of choices.
 
     Args:
         word: What was typed.
-        choices: What exists.
+        choices: The valid choices.
     """
     choices = sorted(set(choices))
     close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)

@@ -1,6 +1,6 @@
-"""Makes a torchvision that was built for CUDA importable beside a torch for processors.
+"""Makes a CUDA build of torchvision importable with a CPU build of torch.
 
-Lightning's metrics and timm import torchvision wherever it is installed, and then nothing works without this.
+torchmetrics and timm import torchvision whenever it is installed, and fail without this.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ _DECLARED: list[Any] = []
 
 
 def declare_missing() -> None:
-    """Declare two operators that some builds of torchvision need to be imported beside a torch for processors.
+    """Declare two operators that a CUDA build of torchvision needs in order to be imported with a CPU build of torch.
 
-    They are compiled into torchvision and cannot be loaded where its build is for CUDA and torch's is not. No network
-    calls them. Nothing is declared where torchvision can be imported as it is, nothing imported where there is none.
+    They are compiled into torchvision, which then cannot load them. No network calls them. Nothing is declared if
+    torchvision can be imported anyway, and nothing imported if it is not installed.
     """
     if find_spec("torchvision") is None:
         return
     import torch
 
     try:
-        import torchvision  # noqa: F401 - tried
+        import torchvision  # noqa: F401 - only to see whether it works
     except RuntimeError as error:
         if "operator torchvision::" not in str(error):
             raise
         library = torch.library.Library("torchvision", "DEF")
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _DECLARED.append(library)  # they last as long as this object
+        _DECLARED.append(library)  # the declarations live as long as this object

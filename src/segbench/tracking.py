@@ -1,4 +1,4 @@
-"""TensorBoard and Weights & Biases: mirrors of the run directory, never the record itself."""
+"""TensorBoard and Weights & Biases: copies of the run directory's record, never the record itself."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
-from segbench.configuration.build import build, first_line
+from segbench.configuration.build import build
 from segbench.errors import ConfigError
-from segbench.masks import IGNORE, MaskKey
+from segbench.labels import IGNORE_INDEX
+from segbench.masks import MaskKey
 from segbench.runs.files import read_json, write_json
+from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 
@@ -29,10 +31,10 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
     Args:
         cfg: The whole configuration.
         directory: The run directory.
-        identity: The run's ``run.json``; its ``wandb_id`` makes a resumed run go on as the same W&B run.
+        identity: The run's ``run.json``; its ``wandb_id`` lets a resumed run continue the same W&B run.
 
     Raises:
-        SegbenchError: If a logger refuses its configuration; the others are closed then.
+        SegbenchError: If a logger rejects its configuration; the others are closed then.
     """
     loggers: list[Logger] = []
     kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "logger"])
@@ -42,11 +44,11 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
             if name != "wandb":
                 loggers.append(build(f"logger.{name}", cfg, save_dir=str(directory)))
             elif os.environ.get("WANDB_MODE") == "disabled":
-                log.info("W&B: WANDB_MODE=disabled, so nothing is sent or kept for it")
+                log.info("W&B: WANDB_MODE=disabled, so nothing is logged to it")
             else:
                 loggers.append(_build_wandb(cfg, directory, identity))
         for logger in loggers:
-            logger.log_hyperparams(plain)  # type: ignore[arg-type]  # keys are text: the configuration's are
+            logger.log_hyperparams(plain)  # type: ignore[arg-type]  # the configuration's keys are text
     except BaseException:
         finish(loggers, None)
         raise
@@ -54,33 +56,33 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
 
 
 def new_wandb_id() -> str:
-    """Return an id for a new W&B run; it is kept in ``run.json`` before training starts."""
+    """Return an id for a new W&B run; ``run.json`` stores it before training starts."""
     return uuid.uuid4().hex[:12]
 
 
 def _build_wandb(cfg: DictConfig, directory: Path, identity: dict[str, Any]) -> Logger:
-    """Build the W&B logger and begin its run, offline where it cannot be reached."""
+    """Build the W&B logger and start its run, offline if W&B cannot be reached."""
     import wandb
 
     obstacle = _wandb_obstacle()
     if obstacle is None:
         logger: Logger = build("logger.wandb", cfg, **_wandb_options(directory, identity, offline=False))
         try:
-            _ = logger.experiment  # type: ignore[attr-defined]  # begins the run
+            _ = logger.experiment  # type: ignore[attr-defined]  # starts the run
             return logger
         except Exception as error:
-            # Whatever it is: the run directory is the record, and a mirror of it is worth no run.
+            # Any error: the run directory is the record, and a logger failure must not fail the run.
             obstacle = first_line(error)
             wandb.teardown()  # else the id counts as in use
-    log.info("W&B: %s, so this run is kept offline in %s (wandb sync uploads it)", obstacle, directory / "wandb")
+    log.info("W&B: %s, so this run is logged offline to %s (wandb sync uploads it)", obstacle, directory / "wandb")
     logger = build("logger.wandb", cfg, **_wandb_options(directory, identity, offline=True))
     mode = os.environ.get("WANDB_MODE")
     try:
-        _ = logger.experiment  # type: ignore[attr-defined]  # W&B's loggers have it, Logger does not say so
+        _ = logger.experiment  # type: ignore[attr-defined]  # W&B's loggers have it, Logger does not declare it
     except wandb.errors.Error as error:
         raise ConfigError(f"logger.wandb: {first_line(error)}") from error
     finally:
-        # Lightning sets it for the whole process: the next run in it may be online.
+        # Lightning sets it for the whole process, but the next run in it may be online.
         os.environ.pop("WANDB_MODE", None)
         if mode is not None:
             os.environ["WANDB_MODE"] = mode
@@ -95,7 +97,7 @@ def _wandb_options(directory: Path, identity: dict[str, Any], offline: bool) -> 
         "group": identity["experiment"],
         "resume": "allow",
         "offline": offline,
-        # Lightning's offline flag alone comes too late for W&B, which has read its mode by then.
+        # Lightning's offline flag alone comes too late: W&B has read its mode by then.
         "mode": "offline" if offline else "online",
     }
 
@@ -158,7 +160,7 @@ def _wandb_images(panel: dict[str, Any], key: MaskKey) -> list[Any]:
         masks = {
             kind if layer.index is None else f"{kind} {key.names[layer.index]}": {
                 "mask_data": layer.mask,
-                "class_labels": layer.names | {IGNORE: "ignored"},
+                "class_labels": layer.names | {IGNORE_INDEX: "ignored"},
             }
             for kind in ("truth", "prediction")
             for layer in key.layers(panel[kind][i].astype(np.uint8))
@@ -171,21 +173,21 @@ def _wandb_images(panel: dict[str, Any], key: MaskKey) -> list[Any]:
 def log_comparison(
     cfg: DictConfig, folder: Path, title: str, answer: str, table: pd.DataFrame, figures: Sequence[tuple[str, Path]]
 ) -> None:
-    """Mirror an experiment's comparison as a run of its own in the experiment's group.
+    """Log an experiment's comparison as its own run in the experiment's group.
 
-    A later comparison of the experiment goes on as the same run. W&B shows the latest table, figures and answer and
-    keeps the former ones in its history; TensorBoard keeps them all, each as one step (0, 1, ...), and shows the last.
+    A later comparison of the experiment continues the same run. W&B shows the latest table, figures and answer and
+    keeps earlier ones in its history; TensorBoard keeps all, each as one step (0, 1, ...), and shows the last.
 
     Args:
         cfg: The configuration of the sweep; its loggers are used.
-        folder: Where the mirror's own files lie.
+        folder: Folder for the loggers' files.
         title: The experiment's name.
         answer: The answer in words.
         table: The comparison as a table of text and numbers.
         figures: Title and PNG file of each figure.
 
     Raises:
-        SegbenchError: If a logger refuses its configuration.
+        SegbenchError: If a logger rejects its configuration.
     """
     folder.mkdir(parents=True, exist_ok=True)
     known: dict[str, Any] = read_json(folder / "mirror.json") or {"wandb_id": new_wandb_id()}
@@ -213,7 +215,7 @@ def log_comparison(
 def finish(loggers: Sequence[Logger], summary: dict[str, Any] | None) -> None:
     """Write the summary and close the loggers, so that the next run of this process is not merged into this one.
 
-    One that cannot be closed is only a warning: the run directory is the record, and its end is not decided here.
+    Failing to close one is only a warning: the run directory is the record, and a logger failure must not fail the run.
 
     Args:
         loggers: The loggers.
@@ -224,7 +226,7 @@ def finish(loggers: Sequence[Logger], summary: dict[str, Any] | None) -> None:
             _finish(logger, summary)
         except Exception as error:
             name = type(logger).__name__
-            log.warning("%s: not closed: %s; the run directory has everything", name, first_line(error))
+            log.warning("%s: cannot close it: %s; the run directory has everything", name, first_line(error))
 
 
 def _finish(logger: Logger, summary: dict[str, Any] | None) -> None:

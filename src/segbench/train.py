@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from segbench import callbacks, environment, run_inputs, tracking
+from segbench import callbacks, environment, rescoring, run_inputs, tracking
 from segbench.assembly import build_callbacks, build_data, build_task
 from segbench.configuration.monitor import monitor_mode
 from segbench.configuration.schema import validate
@@ -50,8 +51,7 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     try:
         with stop_signals() as stop, run.locked():
             if run.state() == "done" and not cfg.rerun:
-                run_inputs.check_sources(run, build_data(cfg), cfg)
-                log.info("already done, nothing to do (rerun=true trains again)")
+                _take_finished(cfg, run)
                 return
             _train_and_record(cfg, run, identity, stop)
     except StopRequested as error:
@@ -59,15 +59,48 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
         raise InterruptedRun(error.number) from error
 
 
+def _take_finished(cfg: DictConfig, run: RunDirectory) -> None:
+    """Leave a finished run as it is, or score it by what it lacks."""
+    run_inputs.check_sources(run, build_data(cfg), cfg)
+    lacking = rescoring.lacking_scores(run, cfg)
+    if not lacking:
+        log.info("already done, nothing to do (rerun=true trains again)")
+        return
+    log.info("already trained, but not scored by %s: evaluating the best weights again", ", ".join(lacking))
+    try:
+        _score_again(rescoring.scoring_configuration(run, cfg), run, lacking)
+    except BaseException as error:
+        refusal = as_refusal(error, run.path)
+        if refusal is error:
+            raise
+        raise refusal from error
+
+
+def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str]) -> None:
+    """Evaluate the best weights of a finished run by further scores; a refusal leaves it as it was."""
+    rescoring.require_best(run, lacking)
+    _prepare_torch(cfg)
+    data = build_data(cfg)
+    task = build_task(cfg, data, restored=True)
+    _read(data, task)
+    trainer = build_trainer(cfg, [], data.callbacks())
+    if cfg.trainer.compile:
+        task.network.compile()
+    context = _evaluate(RunContext(run, data, task, trainer), _build_checkpoints(cfg, run))
+    rescoring.require_equal_counts(run, _scores_table(context), lacking)
+    _write_scores(context)
+    rescoring.record_scores(run, cfg, **_final_scores(context))
+
+
 def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any], stop: StopSignals) -> None:
     """Train and test, and record how that ended."""
     try:
         _train_and_test(cfg, run, identity)
-        stop.settled = True
+        stop.settle()
         run.finish()
-        stop.settled = False
+        stop.settle(False)
     except BaseException as error:
-        stop.settled = True
+        stop.settle()
         refusal = as_refusal(error, run.path)
         if run.state() != "done":  # else a rerun was refused before it began, and what was finished stays
             record_failure(run, refusal)
@@ -79,25 +112,19 @@ def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, An
 def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     known = {} if cfg.rerun else run.identity()
     identity = {"wandb_id": tracking.new_wandb_id()} | known | identity
-    identity |= {"git": run_inputs.find_code(run, known.get("git")), "unchanging": unchanging(cfg)}
+    identity |= {"git": run_inputs.find_code(run, cfg, known.get("git")), "unchanging": unchanging(cfg)}
     if not cfg.rerun:
         _begin(cfg, run, identity)
-    quiet_lightning()
-    check_precision(cfg)
-    if cfg.trainer.threads:
-        torch.set_num_threads(cfg.trainer.threads)
-
+    _prepare_torch(cfg)
     data = build_data(cfg)
     restored = not cfg.rerun and newest_good(run.checkpoints)[0] is not None
     task = build_task(cfg, data, restored)
-    data.weigh_by(task.loss)
-    data.setup()
+    _read(data, task)
     if cfg.rerun:
         # Not before parts and data are known to be good: a refusal must not cost what was finished.
         run.clear()
         _begin(cfg, run, identity)
     run.begin_sources(run_inputs.find_sources(run, data, cfg))
-    task.loss.prepare(torch.from_numpy(data.class_pixels))
     task.remember(
         config=OmegaConf.to_yaml(cfg, resolve=True),
         in_channels=data.in_channels,
@@ -111,6 +138,20 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
         summary = _fit_and_evaluate(cfg, run, data, task, loggers)
     finally:
         tracking.finish(loggers, summary)
+
+
+def _prepare_torch(cfg: DictConfig) -> None:
+    quiet_lightning()
+    check_precision(cfg)
+    if cfg.trainer.threads:
+        torch.set_num_threads(cfg.trainer.threads)
+
+
+def _read(data: ImageData, task: Task[Any]) -> None:
+    """Read the data, with weights of pixels where the loss asks for them, and tell the loss of its classes."""
+    data.weigh_by(task.loss)
+    data.setup()
+    task.loss.prepare(torch.from_numpy(data.class_pixels))
 
 
 def _begin(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
@@ -191,22 +232,35 @@ def _evaluate(context: RunContext, checkpoints: callbacks.RunCheckpoints) -> Run
     return replace(context, splits=splits)
 
 
-def _write_scores(context: RunContext) -> None:
+def _scores_table(context: RunContext) -> pd.DataFrame:
+    """Return the rows of the scores file."""
     task, data = context.task, context.data
     groups = data.groups()
     tables = task.evaluation or {"none": task.new_table()}
     frames = [table.frame(split, task.class_names, groups) for split, table in tables.items()]
-    columns = {column for frame in frames for column in frame}
-    about = About(task.name, data.background, with_columns(callbacks.DECLARED, columns))
-    write_scores(context.run.scores, frames, about)
+    return pd.concat(frames, ignore_index=True)
 
 
-def _summarise(context: RunContext, checkpoints: callbacks.RunCheckpoints, cost: callbacks.CostMeter) -> dict[str, Any]:
-    task, trainer = context.task, context.trainer
+def _write_scores(context: RunContext) -> None:
+    data, table = context.data, _scores_table(context)
+    about = About(context.task.name, data.background, with_columns(data.declared_scores(), table))
+    write_scores(context.run.scores, [table], about)
+
+
+def _final_scores(context: RunContext) -> dict[str, Any]:
+    """Return the scores of every split for the summary, and how they came about."""
+    task = context.task
     scores = {split: task.final_scores(table) for split, table in task.evaluation.items()}
     return {
         "scores": scores,
         "convention": task.convention.describe({name for found in scores.values() for name in found}),
+    }
+
+
+def _summarise(context: RunContext, checkpoints: callbacks.RunCheckpoints, cost: callbacks.CostMeter) -> dict[str, Any]:
+    trainer, task = context.trainer, context.task
+    return {
+        **_final_scores(context),
         "best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1},
         "epochs": trainer.current_epoch,
         "cost": cost.report(trainer, task),

@@ -1,4 +1,4 @@
-"""Lightning's trainer as this project sets it up."""
+"""Lightning's trainer with this project's settings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
     cuda = settings.accelerator in ("gpu", "cuda") or (settings.accelerator == "auto" and torch.cuda.is_available())
     if cuda:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        # Deterministic mode would also fill all fresh memory, which costs time and changes nothing that is read.
+        # Deterministic mode would also fill uninitialised memory, which takes time and changes no result.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     try:
         return pl.Trainer(
@@ -51,7 +51,7 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
             accelerator=settings.accelerator,
             devices=1,
             precision=settings.precision,
-            # Equal bits need this on a GPU; on a CPU it changes none and costs time.
+            # Needed for bit-identical runs on a GPU; on a CPU it changes nothing and takes time.
             deterministic="warn" if cuda else False,
             logger=loggers,
             callbacks=every,
@@ -72,7 +72,7 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
 
 
 class _NoProfiler(PassThroughProfiler):
-    """Lightning's own does nothing either, in a new context for every hook of every callback: 50 a step."""
+    """Avoids creating a context for every hook of every callback, 50 per step, as Lightning's own does."""
 
     _nothing: AbstractContextManager[None] = nullcontext()
 
@@ -82,23 +82,23 @@ class _NoProfiler(PassThroughProfiler):
 
 
 def check_precision(cfg: DictConfig) -> None:
-    """Refuse a precision that Lightning would replace by another, with a warning that nobody sees.
+    """Reject a precision that Lightning would replace with only a warning.
 
     Args:
         cfg: The whole configuration.
 
     Raises:
-        ConfigError: If ``trainer.precision=16-mixed`` would run on a processor.
+        ConfigError: If ``trainer.precision=16-mixed`` would run on a CPU.
     """
     settings = cfg.trainer
     device = torch.cuda.is_available() or torch.backends.mps.is_available()
     on_cpu = settings.accelerator == "cpu" or (settings.accelerator == "auto" and not device)
     if on_cpu and settings.precision == "16-mixed":
-        raise ConfigError("trainer.precision=16-mixed: needs a GPU; use trainer.precision=bf16-mixed on a processor")
+        raise ConfigError("trainer.precision=16-mixed: needs a GPU; use trainer.precision=bf16-mixed on a CPU")
 
 
 def quiet_lightning() -> None:
-    """Silence what Lightning says about things that are settled here."""
+    """Silence Lightning's messages about choices that are deliberate here."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (

@@ -1,4 +1,4 @@
-"""Words for messages, pages and pictures: lists, plurals, numbers, times, the first line of an error."""
+"""Text helpers for messages, pages and pictures: lists, plurals, numbers, times, the first line of an error."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ MOST_NAMED = 3
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an exception's message that says anything, or else the exception's name."""
+    """Return the first non-empty line of an exception's message, or else the exception's name."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
-    """Return ``A``, ``A and B``, ``A, B and C`` or, of more than ``most`` + 1, ``A, B, C and 4 others``."""
+    """Return ``A``, ``A and B``, ``A, B and C`` or, for more than ``most`` + 1 names, ``A, B, C and 4 others``."""
     shown = [*names[:most], f"{len(names) - most} others"] if len(names) > most + 1 else list(names)
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 

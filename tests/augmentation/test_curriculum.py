@@ -18,14 +18,14 @@ def test_a_sample_goes_through_its_stage():
     curriculum = Curriculum([{"augmentation": EASY}, {"augmentation": HARD, **LATER}])
     planes = {"weight": MASK.astype(np.float32) / 3}
     for stage, turned in ((0, MASK[:, ::-1]), (1, MASK[::-1])):
-        image, mask, moved = pickle.loads(pickle.dumps(curriculum)).move(IMAGE, MASK, planes, 0, stage)
+        image, mask, moved = pickle.loads(pickle.dumps(curriculum)).apply(IMAGE, MASK, planes, 0, stage)
         assert np.array_equal(mask, turned)
         assert np.array_equal(image, IMAGE[:, ::-1] if stage == 0 else IMAGE[::-1])
         assert np.array_equal(moved["weight"], turned.astype(np.float32) / 3)
     assert np.array_equal(curriculum(IMAGE, MASK, 0)[1], MASK[:, ::-1])
-    assert np.array_equal(curriculum.move(IMAGE, MASK, {}, 0)[1], MASK[:, ::-1])
+    assert np.array_equal(curriculum.apply(IMAGE, MASK, {}, 0)[1], MASK[:, ::-1])
     with pytest.raises(IndexError):
-        curriculum.move(IMAGE, MASK, {}, 0, 2)
+        curriculum.apply(IMAGE, MASK, {}, 0, 2)
     assert [(stage.monitor, stage.threshold) for stage in curriculum.stages] == [(None, None), ("val/iou_cell", 0.7)]
     assert len(curriculum.transforms) == 2
 
@@ -40,17 +40,17 @@ def test_copies_are_those_of_every_stage():
     assert [copy.name for copy in Curriculum(stages(QuarterTurns(180))).copies] == ["turned 180"]
     assert Curriculum([{"augmentation": EASY}]).copies == ()
     for second in ((), (QuarterTurns(90),), (QuarterTurns(180), QuarterTurns(90))):
-        with pytest.raises(ConfigError, match=r"augmentation.stages.1: its copies are not those of the first stage"):
+        with pytest.raises(ConfigError, match=r"augmentation.stages.1: its copies differ from the first stage's"):
             Curriculum(stages(*second))
 
 
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
-        ([], "augmentation.stages: there are none"),
-        ({}, "augmentation.stages: there are none"),
-        ([{}], r"stages.0: augmentation missing; a stage needs it"),
-        ([{"augmentation": EASY, **LATER}], r"stages.0.monitor: the first stage waits for nothing; leave it out"),
+        ([], "augmentation.stages: empty"),
+        ({}, "augmentation.stages: empty"),
+        ([{}], r"stages.0: augmentation missing; required in every stage"),
+        ([{"augmentation": EASY, **LATER}], r"stages.0.monitor: the first stage waits for no score; remove it"),
         ({"a": {"augmentation": EASY}, "b": {"augmentation": HARD}}, r"stages.b: monitor and threshold missing"),
         ([{"augmentation": EASY}, {**LATER}], r"stages.1: augmentation missing"),
         (
@@ -91,7 +91,7 @@ def test_the_curriculum_of_the_report(compose):
     for stage, name in ((0, "cells"), (1, "cells_elastic")):
         alone = build("augmentation", compose(f"augmentation={name}"))
         for seed in range(3):
-            one, other = curriculum.move(IMAGE, MASK, {}, seed, stage), alone.move(IMAGE, MASK, {}, seed)
+            one, other = curriculum.apply(IMAGE, MASK, {}, seed, stage), alone.apply(IMAGE, MASK, {}, seed)
             assert np.array_equal(one[0], other[0])
             assert np.array_equal(one[1], other[1])
 

@@ -131,7 +131,7 @@ def test_the_seed_alone_decides():
         ({"alpha": (1, 2, 3)}, r"alpha=\[1, 2, 3\] must be"),
         ({"alpha": (0, float("inf"))}, r"alpha=\[0, inf\] must be"),
         ({"sigma": 0}, "sigma=0 must be above 0"),
-        ({"p": 2}, "Elastic: p=2 is no probability"),
+        ({"p": 2}, "Elastic: p=2 is not a probability"),
     ],
 )
 def test_what_is_refused(settings_, message):

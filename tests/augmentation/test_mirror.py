@@ -35,7 +35,7 @@ def test_one_quarter_fills_image_mask_and_planes_alike(shape, channels, kind, se
     image = (chance.random((*shape, channels)) * 255).astype(kind)
     mask = chance.integers(0, 3, shape).astype(np.uint8)
     planes = {"instances": chance.integers(0, 70000, shape).astype(np.int32)}
-    moved, moved_mask, moved_planes = Augmentation([MirrorTiles(p=1.0)]).move(image, mask, planes, seed)
+    moved, moved_mask, moved_planes = Augmentation([MirrorTiles(p=1.0)]).apply(image, mask, planes, seed)
     assert (moved.dtype, moved.shape) == (image.dtype, image.shape)
     assert any(
         np.array_equal(moved, by_hand(image, lower, right))
@@ -70,5 +70,5 @@ def test_the_picture_of_the_report():
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
 def test_no_probability_is_refused(p):
-    with pytest.raises(ConfigError, match=r"MirrorTiles: p=.* is no probability; set it between 0 and 1"):
+    with pytest.raises(ConfigError, match=r"MirrorTiles: p=.* is not a probability; set it between 0 and 1"):
         MirrorTiles(p=p)

@@ -66,6 +66,7 @@ def moving(compose):
     return [(augmentation, 0) for augmentation in found.values()] + [(found["cells_curriculum"], 1)]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     which=st.integers(0, len(NAMES) - 1),
@@ -88,7 +89,7 @@ def test_planes_go_exactly_where_the_mask_goes(moving, which, shape, kind, seed)
     }
     before = {name: plane.copy() for name, plane in planes.items()}
     image = (place[..., None] % 250).astype(kind)
-    moved, moved_mask, found = augmentation.move(image, mask, planes, seed, stage)
+    moved, moved_mask, found = augmentation.apply(image, mask, planes, seed, stage)
     assert (moved.shape, moved.dtype) == (image.shape, image.dtype)
     inside = moved_mask != 255
     assert {name: (plane.dtype, plane.shape) for name, plane in found.items()} == {
@@ -101,7 +102,7 @@ def test_planes_go_exactly_where_the_mask_goes(moving, which, shape, kind, seed)
         assert not found[name][~inside].any()
         assert np.array_equal(planes[name], plane)
     # Planes take no part in the draws.
-    alone = augmentation.move(image, mask, {}, seed, stage)
+    alone = augmentation.apply(image, mask, {}, seed, stage)
     assert np.array_equal(alone[0], moved)
     assert np.array_equal(alone[1], moved_mask)
     assert alone[2] == {}
@@ -113,7 +114,7 @@ def test_image_and_planes_move_together(moving):
     image, mask = np.stack([rows, columns], -1), np.zeros((48, 64), np.uint8)
     for augmentation, stage in moving:
         for seed in range(5):
-            moved, moved_mask, planes = augmentation.move(image, mask, {"y": rows, "x": columns}, seed, stage)
+            moved, moved_mask, planes = augmentation.apply(image, mask, {"y": rows, "x": columns}, seed, stage)
             inner = (moved_mask == 0) & (planes["y"] % 47 > 1) & (planes["x"] % 63 > 1)
             # Half a pixel of the nearest neighbour for each transform that interpolates.
             assert np.abs(moved[..., 0] - planes["y"])[inner].mean() < 0.6
@@ -124,14 +125,14 @@ def test_what_is_ignored_in_the_truth_keeps_its_planes():
     mask = np.full((4, 6), 255, np.uint8)
     weight = np.arange(24, dtype=np.float32).reshape(4, 6)
     flip = Augmentation([instantiate({"_target_": "albumentations.HorizontalFlip", "p": 1.0})])
-    assert np.array_equal(flip.move(weight[..., None], mask, {"weight": weight}, 0)[2]["weight"], weight[:, ::-1])
+    assert np.array_equal(flip.apply(weight[..., None], mask, {"weight": weight}, 0)[2]["weight"], weight[:, ::-1])
 
 
 def test_planes_of_an_image_too_large_to_follow_are_refused():
     flip = Augmentation([instantiate({"_target_": "albumentations.HorizontalFlip", "p": 1.0})])
     mask = np.zeros((1, 2**24 + 1), np.uint8)
-    with pytest.raises(ConfigError, match=r"1x16777217 cannot be followed.*set data.size or data.tiles"):
-        flip.move(mask[..., None], mask, {"weight": mask}, 0)
+    with pytest.raises(ConfigError, match=r"1x16777217 has too many pixels to track.*set data.size or data.tiles"):
+        flip.apply(mask[..., None], mask, {"weight": mask}, 0)
 
 
 def test_free_rotation_turns_by_any_angle_and_ignores_what_comes_from_outside(compose):

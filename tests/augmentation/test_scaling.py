@@ -78,7 +78,7 @@ def test_planes_go_where_their_pixels_go():
     augmentation = Augmentation([ScaleCrop(scale=(0.5, 2.0))])
     for seed in range(10):
         instances = MASK.astype(np.int32) + 1000
-        _, mask, planes = augmentation.move(IMAGE, MASK, {"instances": instances}, seed)
+        _, mask, planes = augmentation.apply(IMAGE, MASK, {"instances": instances}, seed)
         assert np.array_equal(planes["instances"], np.where(mask == 255, 0, mask.astype(np.int32) + 1000))
 
 
@@ -86,7 +86,7 @@ def test_planes_go_where_their_pixels_go():
 def test_impossible_ranges_are_refused(scale):
     with pytest.raises(ConfigError, match=r"^augmentation: ScaleCrop: scale=\[.*\] must be \[low, high\]"):
         ScaleCrop(scale=scale)
-    with pytest.raises(ConfigError, match="p=2 is no probability"):
+    with pytest.raises(ConfigError, match="p=2 is not a probability"):
         ScaleCrop(p=2)
 
 

@@ -13,6 +13,7 @@ from segbench.tasks import ClassificationTask
 from .test_panels import MISSED, data_of, evaluate, logged, task  # noqa: F401 - fixtures
 
 
+@pytest.mark.slow
 def test_they_are_kept_after_these_epochs_and_at_the_end(task, logged, context):  # noqa: F811
     data = data_of(*[(8, 8)] * 5, missed=MISSED)
     callback, told = PredictionPanels(images=3, at_epochs=[1, 3]), context(task, data)
@@ -58,6 +59,7 @@ def test_labels_have_no_such_pictures(context):
         PredictionPanels(at_epochs=[3]).bind(context(ClassificationTask, data))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_those_of_its_earlier_epochs(tiny, run, tmp_path, monkeypatch):
     cfg = tiny(tmp_path, "callbacks.panels.at_epochs=[1,3,9]")
     real = PredictionPanels.on_validation_epoch_end

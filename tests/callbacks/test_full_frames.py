@@ -92,6 +92,22 @@ def test_frames_are_scored_at_their_own_size_too(street, compose, run, tmp_path,
     assert "pooled mIoU" in text
 
 
+@pytest.mark.slow
+def test_class_0_has_surfaces_too_at_both_sizes_in_pixels(street, compose, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(UNet, "forward", read_off)
+    size = ("data.size=[16,32]", "data.normalise=false", "data.full_resolution_scores=true")
+    run(configured(compose, street, tmp_path, *size, "scores=[hd95,nsd]"), tmp_path / "runs" / "one")
+    table = pd.read_parquet(tmp_path / "runs" / "one" / "scores.parquet").set_index(["split", "class_name"])
+    for split, most in (("val", 2), ("val_full", 3)):
+        for name in ("road", "sky"):
+            rows = table.loc[(split, name)]
+            assert (rows["hd95_images"] == 1).all()
+            assert (rows["hd95_sum"] <= most).all()
+            # The boundary of an image, and not all of its pixels, as in a volume of one slice.
+            assert (rows["nsd_points"] < 0.6 * (2 * rows["tp"] + rows["fn"] + rows["fp"])).all()
+        assert (table.loc[(split, "car"), ["hd95_sum", "hd95_images"]] == 0).all(axis=None)
+
+
 def test_crops_are_trained_and_whole_frames_validated(street, compose, run, tmp_path):
     cfg = configured(compose, street, tmp_path, "data.input=crop", "data.size=[16,16]", "trainer.monitor=val/miou")
     shapes = []
@@ -111,6 +127,7 @@ def test_crops_are_trained_and_whole_frames_validated(street, compose, run, tmp_
     assert set(zip(frame["height"], frame["width"], strict=True)) == {(HEIGHT, WIDTH)}
 
 
+@pytest.mark.slow
 def test_with_crops_the_frames_own_size_is_what_was_scored(street, compose, run, tmp_path):
     """So that networks of either input can be compared on ``val_full``, without predicting frames twice."""
     cfg = configured(
@@ -135,6 +152,7 @@ def test_with_crops_the_frames_own_size_is_what_was_scored(street, compose, run,
     assert set(zip(frame["height"], frame["width"], strict=True)) == {(HEIGHT, WIDTH)}
 
 
+@pytest.mark.slow
 def test_other_data_writes_the_files_it_ever_wrote(tiny, run, tmp_path):
     summary = run(tiny(tmp_path, "trainer.max_epochs=1"), tmp_path / "runs" / "phantom")
     assert all(split.background for split in read_scores(tmp_path / "runs" / "phantom" / "scores.parquet").values())

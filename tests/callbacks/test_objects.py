@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from segbench.callbacks.objects import DECLARED
 from segbench.models import UNet
 from segbench.runs.archive import Archive
 from segbench.runs.scores_file import read_scores
 from segbench.runs.split_scores import derive
 from segbench.scores.derive import Convention
-from segbench.scores.objects import OBJECT_COLUMNS, components, object_terms
+from segbench.scores.objects import OBJECT_COLUMNS, OBJECT_SCORES, components, object_terms
+from segbench.scores.seg import SEG
 
 TRAINING = (
     "model.width=2", "trainer.max_epochs=1", "trainer.accelerator=cpu", "trainer.progress=lines", "data.num_workers=0",
@@ -84,7 +84,7 @@ def test_the_summary_has_the_scores(finished):
     for split in ("val", "test"):
         for name in ("object_f1", "object_dice", "object_hausdorff"):
             assert summary["scores"][split][name] == pytest.approx(derive(counts[split], name, Convention()))
-        assert counts[split].declared == DECLARED
+        assert counts[split].declared == (*OBJECT_SCORES, SEG)
     assert 0 < summary["scores"]["test"]["object_f1"] <= 1
     assert 0 < summary["scores"]["test"]["object_hausdorff"] < 30
 

@@ -6,13 +6,21 @@ import pytest
 import torch
 from PIL import Image
 
-from segbench.callbacks.objects import COLUMNS, DECLARED, ObjectScores
+from segbench.callbacks import ColumnScorer
 from segbench.data.boundaries import with_boundary
-from segbench.data.objects import ObjectData, scored_classes
+from segbench.data.cells import CellsData
+from segbench.data.glas128 import Glas128Data
+from segbench.data.phantom import PhantomData
+from segbench.data.segmentation import SegmentationData
+from segbench.masks import MaskKey
 from segbench.models import UNet
 from segbench.runs.scores_file import read_scores
 from segbench.runs.split_scores import derive
 from segbench.scores.derive import Convention
+from segbench.scores.objects import OBJECT_COLUMNS, ObjectScores
+from segbench.scores.seg import SEG_COLUMNS, SegScores
+
+COLUMNS = (*OBJECT_COLUMNS, *SEG_COLUMNS)
 
 SETTINGS = (
     "data=cells", "data.size=[24,36]", "data.batch_size=2", "data.num_workers=0", "loss=ce", "model=unet",
@@ -56,8 +64,9 @@ def finished(compose, run, tmp_path_factory):
         return run(cfg, folder / "outputs/run"), folder / "outputs/run"
 
 
-def test_every_column_of_a_score_is_filled():
-    assert set(COLUMNS) == {column for score in DECLARED for column in score.columns}
+def test_every_column_of_a_score_is_filled(tmp_path):
+    scores = CellsData(cache_dir=tmp_path).score_columns()
+    assert {column for score in scores for made in score.declare("px") for column in made.columns} == set(COLUMNS)
 
 
 def test_the_boundary_has_no_columns_and_the_cells_have(finished):
@@ -85,46 +94,46 @@ def test_the_summary_and_the_report_leave_the_boundary_out(finished, empty):
     assert scores["iou_boundary"] == 1
 
 
-def test_which_classes_are_scored():
-    class Data:
-        class_names = ("background", "cell", "boundary")
+class Data:
+    """As much of a data module as scores ask."""
 
-    class Every(ObjectData, Data):
-        pass
+    class_names, foreground, object_classes = ("background", "cell", "boundary"), ("cell", "boundary"), ("cell",)
+    ignore_index, mask_key = 255, MaskKey(class_names)
+    class_instances = SegmentationData.class_instances
 
-    class One(ObjectData, Data):
-        object_classes = ("cell",)
 
-    class Wrong(ObjectData, Data):
-        object_classes = ("sell",)
-        num_classes, ignore_index = 3, 255
+def test_which_classes_are_scored(tmp_path):
+    def scored(data):
+        return [tuple(score.scored_classes(data)) for score in data.score_columns()]
 
-    assert scored_classes(Data()) == ()
-    assert scored_classes(Every()) == ("cell", "boundary")
-    assert scored_classes(One()) == ("cell",)
-    with pytest.raises(ValueError, match="not in tuple"):
-        ObjectScores(Wrong())._terms(labels(), labels(), None)
+    assert scored(PhantomData(cache_dir=tmp_path)) == []
+    assert scored(Glas128Data(cache_dir=tmp_path)) == [("gland",)] * 2
+    assert scored(CellsData(cache_dir=tmp_path)) == [("cell",)] * 2
+    assert SegScores().scored_classes(Data()) == ("cell", "boundary")
+    with pytest.raises(ValueError, match="no class 'sell'; there are background, cell, boundary"):
+        ColumnScorer(Data(), [ObjectScores(("sell",))])
+
+
+def terms(mask, prediction, drawn):
+    """The columns of the class cell, as the callback fills them."""
+    scorer = ColumnScorer(Data(), [ObjectScores(Data.object_classes), SegScores(Data.object_classes)])
+    found = scorer.columns(mask, prediction, (1.0, 1.0), drawn)
+    assert tuple(found) == COLUMNS
+    assert all(np.isnan(values[0, [0, 2]]).all() for values in found.values())
+    return {name: values[0, 1] for name, values in found.items()}
 
 
 def test_truth_is_whole_cells_where_the_mask_has_a_boundary_between_them():
     """As the Cell Tracking Challenge would score the predicted cells: by the cells, and not by what the mask left."""
-
-    class Data:
-        class_names, num_classes, ignore_index = ("background", "cell", "boundary"), 3, 255
-
-    class Cells(ObjectData, Data):
-        object_classes = ("cell",)
-
     cells = np.zeros((20, 40), np.uint16)
     # Two that touch, and one that is so thin that the boundary takes all of it.
     cells[4:14, 4:14], cells[4:14, 14:24], cells[4:14, 24:26] = 7, 3, 65535
     mask = with_boundary(cells, 2)
     assert not ((mask == 1) & (cells == 65535)).any()
-    terms = dict(zip(COLUMNS, ObjectScores(Cells())._terms(mask, mask, cells)[1], strict=True))
+    found = terms(mask, mask, cells)
     # Of the first 2 of 10 columns are lost, of the second 2 on either side.
-    assert terms["seg_sum"] == pytest.approx(0.8 + 0.6)
-    assert (terms["seg_cells"], terms["object_area_truth"]) == (3, 220)
-    assert (terms["object_tp"], terms["object_fn"]) == (2, 1)
-    ignored = np.where(cells == 7, 255, mask).astype(np.uint8)
-    terms = dict(zip(COLUMNS, ObjectScores(Cells())._terms(ignored, mask, cells)[1], strict=True))
-    assert (terms["seg_cells"], terms["object_area_truth"]) == (2, 120)
+    assert found["seg_sum"] == pytest.approx(0.8 + 0.6)
+    assert (found["seg_cells"], found["object_area_truth"]) == (3, 220)
+    assert (found["object_tp"], found["object_fn"]) == (2, 1)
+    found = terms(np.where(cells == 7, 255, mask).astype(np.uint8), mask, cells)
+    assert (found["seg_cells"], found["object_area_truth"]) == (2, 120)

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from monai.metrics import SurfaceDistanceMetric
 
+from segbench.callbacks import VolumeScores
 from segbench.models import CardiacUNet
 
 
@@ -33,46 +35,29 @@ def acdc(tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def configured(acdc, compose, tmp_path):
-    """Compose a run of an epoch on these patients."""
-
-    def composed(*overrides):
-        return compose(
-            "data=acdc", f"data.root={acdc}", "data.size=[24,32]", "data.batch_size=2", "data.percentiles=[0,100]",
-            "model=unet_cardiac", "model.width=1", "trainer.max_epochs=1", "trainer.accelerator=cpu",
-            f"paths.outputs={tmp_path}", *overrides,
-        )  # fmt: skip
-
-    return composed
+real = CardiacUNet.forward
 
 
-@pytest.fixture
-def evaluated_by(monkeypatch):
-    """Let a function of the image take the network's place in evaluation."""
-
-    def replaced(read_off):
-        real = CardiacUNet.forward
-        monkeypatch.setattr(
-            CardiacUNet, "forward", lambda self, image: real(self, image) if self.training else read_off(image)
-        )
-
-    return replaced
+def read_off(network, image):
+    """A network that needs no training: intensity thresholds."""
+    if network.training:
+        return real(network, image)
+    level = (image - image.amin()) / (image.amax() - image.amin())
+    return 50 * torch.cat([0.25 - level, 0.2 - (level - 0.5).abs(), level - 0.75, level * 0 - 9], 1)
 
 
-def brightness(image):
-    """The intensities between 0 and 1: of the background 0 to 0.1, of the classes about 0.5 and 1."""
-    return (image - image.amin()) / (image.amax() - image.amin())
+def configured(compose, acdc, folder, *overrides):
+    return compose(
+        "data=acdc", f"data.root={acdc}", "data.size=[24,32]", "data.batch_size=2", "data.percentiles=[0,100]",
+        "model=unet_cardiac", "model.width=1", "trainer.max_epochs=1", "trainer.accelerator=cpu",
+        f"paths.outputs={folder}", *overrides,
+    )  # fmt: skip
 
 
-def test_volumes_stand_beside_slices_in_the_scores(acdc, configured, evaluated_by, run, tmp_path):
-    def read_off(image):
-        """A network that needs no training: intensity thresholds."""
-        level = brightness(image)
-        return 50 * torch.cat([0.25 - level, 0.2 - (level - 0.5).abs(), level - 0.75, level * 0 - 9], 1)
-
-    evaluated_by(read_off)
-    summary = run(configured(), tmp_path / "run")
+def test_volumes_stand_beside_slices_in_the_scores(acdc, compose, run, tmp_path, monkeypatch):
+    cfg = configured(compose, acdc, tmp_path)
+    monkeypatch.setattr(CardiacUNet, "forward", read_off)
+    summary = run(cfg, tmp_path / "run")
     frame = pd.read_parquet(tmp_path / "run" / "scores.parquet")
     assert list(frame["split"].unique()) == ["val", "test", "val_volumes", "test_volumes"]
     volumes = frame[frame["split"] == "test_volumes"]
@@ -96,18 +81,65 @@ def test_volumes_stand_beside_slices_in_the_scores(acdc, configured, evaluated_b
     assert stored["scores"].keys() == summary["scores"].keys() == {"val", "test", "val_volumes", "test_volumes"}
 
 
-def test_regions_are_scored_by_volumes_too(acdc, configured, evaluated_by, run, tmp_path):
+def test_regions_are_scored_by_volumes_too(acdc, compose, run, tmp_path, monkeypatch):
+    """Their counts by hand, their surfaces in mm by MONAI."""
+    predicted, predict = {}, VolumeScores._predict
     members = {"outer": (1, 2), "inner": (2,)}
+
+    def both(network, image):
+        level = (image - image.amin()) / (image.amax() - image.amin())
+        return real(network, image) if network.training else 50 * torch.cat([level - 0.25, level - 0.75], 1)
+
+    def watch(self, task, trainer, split, volume):
+        return predicted.setdefault(volume.id, predict(self, task, trainer, split, volume))
+
+    monkeypatch.setattr(VolumeScores, "_predict", watch)
+    monkeypatch.setattr(CardiacUNet, "forward", both)
     regions = "data.regions={outer: [right ventricle, myocardium], inner: [myocardium]}"
-    evaluated_by(lambda image: 50 * torch.cat([brightness(image) - 0.25, brightness(image) - 0.75], 1))
-    summary = run(configured(regions, "loss=bce_dice"), tmp_path / "run")
+    summary = run(configured(compose, acdc, tmp_path, regions, "loss=bce_dice", "scores=assd"), tmp_path / "run")
     assert summary["scores"].keys() == {"val", "test", "val_volumes", "test_volumes"}
-    frame = pd.read_parquet(tmp_path / "run" / "scores.parquet")
-    volumes = frame[frame["split"] == "test_volumes"]
-    assert list(volumes["id"].unique()) == ["patient011/ED", "patient011/ES"]
-    for (name, label), part in volumes.groupby(["id", "class_name"]):
-        path = acdc / "testing" / "patient011" / f"patient011_frame0{1 if name.endswith('ED') else 2}_gt.nii.gz"
-        truth = np.isin(np.asarray(nibabel.load(path).dataobj), members[label])
-        (tp, fp, fn, tn) = part[["tp", "fp", "fn", "tn"]].to_numpy()[0]
-        assert (tp + fn, tp + fp + fn + tn) == (truth.sum(), truth.size)
-        assert 2 * tp / (2 * tp + fp + fn) > 0.9
+    table = pd.read_parquet(tmp_path / "run" / "scores.parquet").set_index(["split", "id", "class_name"])
+    monai = SurfaceDistanceMetric(include_background=True, symmetric=True)
+    for frame, phase in ((1, "ED"), (2, "ES")):
+        name = f"patient011/{phase}"
+        path = acdc / "testing" / "patient011" / f"patient011_frame{frame:02d}_gt.nii.gz"
+        drawn = np.asarray(nibabel.load(path).dataobj).T
+        for bit, label in enumerate(members):
+            row = table.loc[("test_volumes", name, label)]
+            truth, found = np.isin(drawn, members[label]), (predicted[name] >> bit & 1).astype(bool)
+            cells = [(found & truth), (found & ~truth), (~found & truth), (~found & ~truth)]
+            assert row[["tp", "fp", "fn", "tn"]].tolist() == [cell.sum() for cell in cells]
+            pair = (torch.from_numpy(part)[None, None].float() for part in (found, truth))
+            expected = monai(*pair, spacing=[8.0, 1.0, 2.0]).item()
+            assert row["assd_sum"] / row["assd_points"] == pytest.approx(expected, rel=1e-5)
+            assert 2 * row["tp"] / (2 * row["tp"] + row["fp"] + row["fn"]) > 0.9
+
+
+@pytest.mark.slow
+def test_surfaces_of_volumes_are_as_far_apart_as_voxels_are_large(acdc, compose, run, tmp_path, monkeypatch):
+    """In mm, slices 8 mm apart, against MONAI on the predicted volumes."""
+    predicted, predict = {}, VolumeScores._predict
+
+    def watch(self, task, trainer, split, volume):
+        return predicted.setdefault(volume.id, predict(self, task, trainer, split, volume))
+
+    monkeypatch.setattr(VolumeScores, "_predict", watch)
+    monkeypatch.setattr(CardiacUNet, "forward", read_off)
+    run(configured(compose, acdc, tmp_path, "scores=assd"), tmp_path / "run")
+    table = pd.read_parquet(tmp_path / "run" / "scores.parquet").set_index(["split", "id", "class_index"])
+    monai = SurfaceDistanceMetric(include_background=True, symmetric=True)
+    for frame, phase in ((1, "ED"), (2, "ES")):
+        name = f"patient011/{phase}"
+        path = acdc / "testing" / "patient011" / f"patient011_frame{frame:02d}_gt.nii.gz"
+        truth = np.asarray(nibabel.load(path).dataobj).T
+        for index in (1, 2):
+            pair = (torch.from_numpy(part == index)[None, None].float() for part in (predicted[name], truth))
+            row = table.loc[("test_volumes", name, index)]
+            # Axes (slice, y, x).
+            expected = monai(*pair, spacing=[8.0, 1.0, 2.0]).item()
+            assert row["assd_sum"] / row["assd_points"] == pytest.approx(expected, rel=1e-5)
+        # There is no left ventricle on either side.
+        assert table.loc[("test_volumes", name, 3), ["assd_sum", "assd_points"]].tolist() == [0, 0]
+    slices = table.loc["test"]
+    assert (slices["assd_points"] > 0).any()
+    assert slices.xs(0, level="class_index")["assd_points"].isna().all()

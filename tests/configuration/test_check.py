@@ -44,7 +44,8 @@ def test_every_part_is_asked(compose, tmp_path):
 
             return SimpleNamespace(check=check, **options)
 
-        data = part("data", name="d", class_names=CLASSES, background=True, validates=True)
+        data = part("data", name="d", class_names=CLASSES, background=True, validates=True, scores={}, unit="px")
+        data.own_scores = list
         data.augmentation = part("augmentation")
         names = SegmentationTask.metric_names
         task = part("task", count_joint_outputs=lambda *_: 3, metric_names=names, scores=lambda _: {})

@@ -179,6 +179,10 @@ def test_full_resolution_truth_is_what_was_drawn(make, root):
     (frame,) = module.volume_slices("val")
     assert (frame.id, frame.group, frame.positions) == (FRAMES[3], "munster", (0,))
     assert np.array_equal(frame.truth()[0], ids_of(root, FRAMES[3]))
+    # One frame is an image, and no volume of one slice.
+    assert frame.spacing == module.pixel_spacing(module.records[0]) == (1.0, 1.0)
+    assert module.unit == "px"
+    assert module.foreground == module.class_names
     chance = np.random.default_rng(1).random((34, 16, 32)).astype(np.float32)
     expected = torch.nn.functional.interpolate(torch.from_numpy(chance)[None], (HEIGHT, WIDTH), mode="bilinear")[0]
     np.testing.assert_allclose(frame.plane.restore(chance), expected, atol=1e-6)
@@ -214,7 +218,7 @@ def test_label_train_ids_beside_no_label_ids(make, root):
 def test_train_ids_under_the_name_of_ids(make, root):
     train_ids = np.array([255 if label.train_id is None else label.train_id for label in LABELS], np.uint8)
     save(label_of(root, FRAMES[1]), train_ids[ids_of(root, FRAMES[1])])
-    refused(make(), label_of(root, FRAMES[1]), "holds 255, as train ids do")
+    refused(make(), label_of(root, FRAMES[1]), "contains 255, like train ids")
 
 
 @pytest.mark.parametrize("labels", ["train_ids", "train_ids_void", "ids"])
@@ -248,7 +252,7 @@ def test_a_city_in_two_splits(make, root):
         copy = path.parents[2] / "val" / "aachen" / path.name
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
-    refused(make(), "aachen: a city in two splits")
+    refused(make(), "aachen: the same city in two splits")
 
 
 def test_nothing_there_says_where_to_get_it(make, root, tmp_path):
@@ -264,10 +268,10 @@ def test_nothing_there_says_where_to_get_it(make, root, tmp_path):
         ({"input": "tile"}, "data.input=tile"),
         ({"split_by": "image"}, "data.split_by=image"),
         ({"input": "crop", "resident": True}, "data.resident=true"),
-        ({"input": "crop", "tiles": "2x2"}, "data.tiles: crops are drawn from whole frames"),
-        ({"frame": [16, 32]}, r"data.frame=\[16, 32\]: is for crops"),
+        ({"input": "crop", "tiles": "2x2"}, "data.tiles: crops are cut from whole frames"),
+        ({"frame": [16, 32]}, r"data.frame=\[16, 32\]: only for crops"),
         ({"input": "crop", "frame": [16, 32], "size": [17, 32]}, r"larger than the frames \(\[16,32\]\)"),
-        ({"input": "crop"}, r"data.size=\[512,512\]: larger than the frames \(\[32,64\]\)"),
+        ({"input": "crop"}, r"data.size=\[512,512\]: the crop is larger than the frames \(\[32,64\]\)"),
     ],
 )
 def test_options_that_cannot_be(make, options, message):

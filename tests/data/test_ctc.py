@@ -79,7 +79,7 @@ def test_only_frames_with_labels_are_used_and_the_others_counted(folder, caplog)
     assert [record.id for record in data.records[:5]] == ["01/t000", "01/t003", "01/t005", "01/t006", "01/t009"]
     assert {record.id: record.group for record in data.records}["02/t003"] == "02"
     told = [record.getMessage() for record in caplog.records if "labels" in record.getMessage()]
-    assert told == [f"data.root={folder / NAME}: 10 of 20 frames have no labels and are left out"]
+    assert told == [f"data.root={folder / NAME}: 10 of 20 frames have no labels and are not used"]
 
 
 def test_one_sequence_trains_its_end_validates_and_the_other_tests(folder):
@@ -227,11 +227,11 @@ CASES = {
     ),
     "ids that are no whole numbers": (
         lambda f: over(f / "01_GT/SEG/man_seg003.tif", labels().astype(np.float32)),
-        "man_seg003.tif: F image; expected one label an object",
+        "man_seg003.tif: F image; expected one label per object",
     ),
     "colour labels": (
         lambda f: over(f / "01_GT/SEG/man_seg003.tif", np.zeros((*SIZE, 3), np.uint8), photometric="rgb"),
-        "man_seg003.tif: RGB image; expected one label an object",
+        "man_seg003.tif: RGB image; expected one label per object",
     ),
     "lossy labels": (
         lambda f: Image.fromarray(labels().astype(np.uint8)).save(f / "01_GT/SEG/man_seg003.tif", compression="jpeg"),
@@ -293,7 +293,8 @@ def test_bad_input_is_told_with_its_file(folder, case):
         module(folder).setup()
     assert expected in str(refusal.value)
     lines = str(refusal.value).splitlines()
-    assert len(lines) == 1 or (lines[0].endswith("mend or remove them:") and len(lines) <= 3)
+    which = "it" if len(lines) == 2 else "them"
+    assert len(lines) == 1 or (lines[0].endswith(f"fix or remove {which}:") and len(lines) <= 3)
 
 
 def test_a_frame_without_labels_may_be_bad(folder):
@@ -305,14 +306,14 @@ def test_choices_that_do_not_exist(folder):
     for options, expected in (
         ({"split_by": "image"}, "data.split_by=image: ctc is split by sequence"),
         ({"boundary": -1}, "data.boundary=-1: must be a number of pixels"),
-        ({"val_fraction": 1}, "data.val_fraction=1: must lie between 0 and 1"),
-        ({"name": "../other"}, "data.name=../other: must be a folder's name"),
+        ({"val_fraction": 1}, "data.val_fraction=1: must be between 0 and 1"),
+        ({"name": "../other"}, "data.name=../other: must be a folder name"),
         ({"percentiles": [3, 2]}, "data.percentiles="),
         ({"checksum": "abc"}, "data.checksum=abc: expected 32, 40 or 64"),
     ):
         with pytest.raises(ConfigError, match=expected):
             module(folder, **options)
-    with pytest.raises(ConfigError, match="data.test_sequence=3: there are 01, 02"):
+    with pytest.raises(ConfigError, match="data.test_sequence=3: choose from 01, 02"):
         module(folder, test_sequence=3).setup()
     with pytest.raises(ConfigError, match="data.size=null: the images have 2 sizes"):
         for path in [*(folder / NAME / "02").iterdir(), *(folder / NAME / "02_GT" / "SEG").iterdir()]:
@@ -370,7 +371,7 @@ def test_a_damaged_archive_leaves_nothing_behind(packed):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(bytes(content))
-    with pytest.raises(DataError, match="not a whole ZIP archive") as refusal:
+    with pytest.raises(DataError, match="damaged ZIP archive") as refusal:
         module(packed, checksum=checksum_of(packed)).find()
     assert "\n" not in str(refusal.value)
     assert {path.name for path in packed.iterdir() if not path.name.startswith(".")} == {f"{NAME}.zip"}
@@ -379,7 +380,7 @@ def test_a_damaged_archive_leaves_nothing_behind(packed):
 def test_an_archive_of_something_else_is_refused(packed):
     with zipfile.ZipFile(packed / f"{NAME}.zip", "w") as archive:
         archive.writestr("readme.txt", "hello")
-    with pytest.raises(DataError, match=f"holds no {NAME}; it is another archive"):
+    with pytest.raises(DataError, match=f"contains no {NAME}; it is another archive"):
         module(packed, checksum=checksum_of(packed)).find()
 
 
@@ -402,9 +403,13 @@ def test_an_absent_archive_is_fetched_and_checked(packed, server, tmp_path):
 def test_where_to_get_it_is_said(folder, tmp_path):
     with pytest.raises(DataError, match="nowhere: no such folder .*expected 01/tNNN.tif"):
         module(tmp_path / "nowhere", name=None).find()
-    with pytest.raises(DataError, match="get http://data.celltrackingchallenge.net/training-datasets/BF-C2DL-HSC.zip"):
+    with pytest.raises(
+        DataError, match="download http://data.celltrackingchallenge.net/training-datasets/BF-C2DL-HSC.zip"
+    ):
         module(folder, name="BF-C2DL-HSC").find()
     with pytest.raises(DataError, match="ctc: no sequences found; expected 01/tNNN.tif"):
         module(folder, name=None).find()
-    with pytest.raises(DataError, match=r"Fluo-N2DH-SIM\+.zip: absent, and http://127.0.0.1:9/Fluo-N2DH-SIM\+.zip"):
+    with pytest.raises(
+        DataError, match=r"Fluo-N2DH-SIM\+.zip: missing, and cannot download http://127.0.0.1:9/Fluo-N2DH-SIM\+.zip"
+    ):
         module(folder, name="Fluo-N2DH-SIM+", url="http://127.0.0.1:9").find()

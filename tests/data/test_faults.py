@@ -49,7 +49,7 @@ CASES = {
     "truncated JPEG": (lambda f: truncate(image_of(f)), "car0_01.jpg: damaged"),
     "truncated GIF": (lambda f: truncate(mask_of(f)), "car0_01_mask.gif: damaged"),
     "empty file": (lambda f: image_of(f).write_bytes(b""), "car0_01.jpg: empty file"),
-    "web page": (lambda f: image_of(f).write_text("<!DOCTYPE html><html>"), "car0_01.jpg: not an image (a web page"),
+    "web page": (lambda f: image_of(f).write_text("<!DOCTYPE html><html>"), "car0_01.jpg: not an image but a web page"),
     "mask of another size": (
         lambda f: resave_mask(f, GOOD[:20]),
         "car0_01_mask.png: mask is 60x20, its image 60x40",
@@ -75,7 +75,7 @@ CASES = {
     ),
     "16-bit colour image, which Pillow opens as if it had 8": (
         lambda f: image_of(f).write_bytes(cv2.imencode(".png", np.full((40, 60, 3), 4660, np.uint16))[1].tobytes()),
-        "car0_01.jpg: RGB file with 16 bits a channel",
+        "car0_01.jpg: RGB file with 16 bits per channel",
     ),
     "broken link": (
         lambda f: (image_of(f).unlink(), image_of(f).symlink_to(f / "gone.jpg")),
@@ -136,7 +136,7 @@ def test_an_empty_folder_says_what_is_expected(carvana_folder, carvana):
 
 def test_a_folder_without_photographs_is_named(carvana_folder, carvana):
     shutil.rmtree(carvana_folder / "train")
-    assert "neither train_hq nor train" in faults_of(carvana())
+    assert "no folder train_hq or train" in faults_of(carvana())
 
 
 def test_a_missing_mask_folder_says_how_to_get_it(carvana_folder, carvana):

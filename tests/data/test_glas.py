@@ -70,7 +70,7 @@ def test_the_official_split_warns_of_the_patient_on_both_sides(folder, caplog):
     assert not groups_of(data, "train") & groups_of(data, "val")
     assert len(groups_of(data, "val")) == 1
     assert [record.getMessage() for record in caplog.records] == [
-        "data.split=official: patients 2 are in train and in test; data.split=patient keeps them apart"
+        "data.split=official: patients 2 are in both train and test; data.split=patient keeps them apart"
     ]
     assert {part: len(found) for part, found in ids_of(module_by_image(folder)).items()}["val"] == 2
 
@@ -162,7 +162,7 @@ def test_a_subset_will_do_and_says_so(folder, caplog):
         (folder / f"{name}.bmp").unlink()
         (folder / f"{name}_anno.bmp").unlink()
     module(folder).find()
-    assert "9 of Grade.csv's 11 images are here" in caplog.text
+    assert "has 9 of the 11 images in Grade.csv" in caplog.text
 
 
 def table(folder, *rows, end="\r"):
@@ -180,7 +180,7 @@ CASES = {
     ),
     "colour annotation": (
         lambda f: Image.new("RGB", (30, 20)).save(f / "train_1_anno.bmp"),
-        "train_1_anno.bmp: RGB mask; expected one class index a pixel",
+        "train_1_anno.bmp: RGB mask; expected one class index per pixel",
     ),
     "truncated image": (lambda f: truncate(f / "train_2.bmp"), "train_2.bmp: damaged"),
     "truncated annotation": (lambda f: truncate(f / "train_2_anno.bmp"), "train_2_anno.bmp: damaged"),
@@ -193,14 +193,14 @@ CASES = {
     ),
     "no patient": (lambda f: table(f, *rows_but("train_4"), "train_4,,x,y"), "line 12 has no patient ID"),
     "no name": (lambda f: table(f, *rows_but(""), ",3,x,y"), "line 13 has no name"),
-    "name twice": (lambda f: table(f, *rows_but(""), "train_4,3"), "line 13: train_4 stands there twice"),
+    "name twice": (lambda f: table(f, *rows_but(""), "train_4,3"), "line 13: train_4 occurs twice"),
     "no such column": (
         lambda f: table(f, "file,patient ID", "train_1,2"),
         "Grade.csv: no column name; it has file, pat",
     ),
     "empty table": (lambda f: table(f), "Grade.csv: no column name and no column patient ID; it has none"),
     "no text": (lambda f: (f / "Grade.csv").write_bytes(b"\xff\xfe\x00name"), "Grade.csv: not a CSV file"),
-    "no table": (lambda f: (f / "Grade.csv").unlink(), "Grade.csv: missing; it tells the patient of each image"),
+    "no table": (lambda f: (f / "Grade.csv").unlink(), "Grade.csv: missing; it gives the patient of each image"),
 }
 
 
@@ -310,11 +310,11 @@ def spoil_what_only_the_crc_tells(path):
 @pytest.mark.parametrize(
     ("spoil", "expected"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a whole ZIP archive"),
-        (lambda path: path.write_text("<html>"), "not a whole ZIP archive"),
-        (lambda path: path.write_bytes(b""), "not a whole ZIP archive"),
-        (spoil_member, "not a whole ZIP archive (.*, at Warwick QU Dataset/"),
-        (spoil_what_only_the_crc_tells, "not a whole ZIP archive (Bad CRC-32 for file .*train_1.bmp"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "damaged ZIP archive"),
+        (lambda path: path.write_text("<html>"), "damaged ZIP archive"),
+        (lambda path: path.write_bytes(b""), "damaged ZIP archive"),
+        (spoil_member, "damaged ZIP archive (.*, at Warwick QU Dataset/"),
+        (spoil_what_only_the_crc_tells, "damaged ZIP archive (Bad CRC-32 for file .*train_1.bmp"),
     ],
     ids=["truncated", "web page", "empty", "damaged member", "other CRC"],
 )
@@ -350,7 +350,7 @@ def test_who_is_stopped_while_it_waits_leaves_what_another_unpacks(packed, monke
 def test_another_archive_is_refused(packed):
     with zipfile.ZipFile(packed / ARCHIVE, "w") as archive:
         archive.writestr("readme.txt", "hello")
-    with pytest.raises(DataError, match="holds no Grade.csv; it is another archive"):
+    with pytest.raises(DataError, match="contains no Grade.csv; it is another archive"):
         module(packed, checksum=checksum_of(packed)).find()
 
 
@@ -371,5 +371,5 @@ def test_without_network_it_is_said_what_belongs_where(tmp_path):
     for root in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(DataError) as refusal:
             module(root, url="http://127.0.0.1:9").find()
-        assert f"{root / ARCHIVE}: absent, and http://127.0.0.1:9/{ARCHIVE} cannot be fetched" in str(refusal.value)
+        assert f"{root / ARCHIVE}: missing, and cannot download http://127.0.0.1:9/{ARCHIVE}" in str(refusal.value)
         assert "\n" not in str(refusal.value)

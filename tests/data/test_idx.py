@@ -29,10 +29,10 @@ GOOD = np.zeros((4, 3), np.uint8)
 CASES = {
     "wrong magic number": (lambda p: pack(p, GOOD, magic=b"\0\0\x0d\x02"), "wrong magic number 00000d02"),
     "no head": (lambda p: p.write_bytes(gzip.compress(b"\0\0")), "wrong magic number 0000"),
-    "cut within the head": (lambda p: pack(p, GOOD, cut=9), "cut off within its head"),
-    "too few values": (lambda p: pack(p, GOOD, cut=-1), "11 values where its head tells (4, 3)"),
-    "not gzip": (lambda p: p.write_bytes(b"<html>"), "cut off or damaged"),
-    "truncated archive": (lambda p: p.write_bytes(pack(p, GOOD).read_bytes()[:-9]), "cut off or damaged"),
+    "cut within the head": (lambda p: pack(p, GOOD, cut=9), "truncated header"),
+    "too few values": (lambda p: pack(p, GOOD, cut=-1), "11 values, but its header says (4, 3)"),
+    "not gzip": (lambda p: p.write_bytes(b"<html>"), "truncated or damaged"),
+    "truncated archive": (lambda p: p.write_bytes(pack(p, GOOD).read_bytes()[:-9]), "truncated or damaged"),
     "absent": (lambda p: None, "cannot be read"),
 }
 

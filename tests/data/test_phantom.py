@@ -38,6 +38,7 @@ def test_the_anatomy(slices):
                 assert (ring | (mask == 1))[touching].all(), "the cavity is enclosed by muscle"
 
 
+@pytest.mark.slow
 def test_brightness_alone_does_not_solve_it(slices):
     images = np.concatenate([image[..., 0].ravel() for subject in slices for image, _ in subject])
     masks = np.concatenate([mask.ravel() for subject in slices for _, mask in subject])

@@ -84,6 +84,7 @@ def test_an_image_beyond_the_limit_is_refused_before_it_is_decoded(tmp_path):
         read_image(tmp_path / "bomb.png", 1)
 
 
+@pytest.mark.slow
 def test_an_image_just_below_the_limit_is_read(tmp_path):
     """Pillow's own limit is lower than ours and would warn here."""
     Image.new("1", (10_000, 9_500)).save(tmp_path / "large.png")

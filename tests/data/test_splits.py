@@ -55,7 +55,9 @@ def test_fractions_must_add_up():
 def test_the_last_block_validates(test, share):
     rest = [index for index, tests in enumerate(test) if not tests]
     if len(rest) < 2:
-        with pytest.raises(DataError, match=f"{len(rest)} images are left to train and to validate"):
+        with pytest.raises(
+            DataError, match=f"{len(rest)} image{'s' * (len(rest) != 1)} left for training and validation"
+        ):
             split_last_block(test, share)
         return
     splits = split_last_block(test, share)

@@ -221,5 +221,5 @@ def test_a_single_logit_is_refused():
 
 def test_data_without_weights_are_refused():
     logits, target, _ = batch()
-    with pytest.raises(ConfigError, match="^loss: .* needs a weight for each pixel"):
+    with pytest.raises(ConfigError, match="^loss: .* needs pixel weights"):
         BoundaryCrossEntropy()(logits, target)

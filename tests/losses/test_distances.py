@@ -50,6 +50,7 @@ def lines(random, shape, count, radius):
     return instances
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     draw=st.sampled_from([discs, points, blocks, lines]),

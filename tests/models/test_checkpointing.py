@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from segbench.models import AttentionUNet, R2AttentionUNet, R2UNet, UNet
-from segbench.models.checkpointing import call
+from segbench.models.checkpointing import run_block
 
 
 class Kept:
@@ -75,7 +75,7 @@ def test_dropout_draws_the_same_again():
     for checkpointing in (False, True):
         torch.manual_seed(5)
         block.zero_grad()
-        call(block, image, checkpointing).sum().backward()
+        run_block(block, image, checkpointing).sum().backward()
         gradients.append([weight.grad.clone() for weight in block.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
@@ -85,10 +85,10 @@ def test_in_evaluation_and_without_gradients_nothing_is_computed_twice():
     block = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1))
     block.register_forward_hook(lambda *_: calls.append(1))
     image = torch.randn(2, 1, 4, 4)
-    call(block.eval(), image, True).sum().backward()
+    run_block(block.eval(), image, True).sum().backward()
     assert len(calls) == 1
     with torch.no_grad():
-        call(block.train(), image, True)
+        run_block(block.train(), image, True)
     assert len(calls) == 2
 
 

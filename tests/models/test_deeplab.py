@@ -82,7 +82,7 @@ def published(tmp_path):
     return path, stored
 
 
-@pytest.mark.parametrize("channels", [3, 1, 4])
+@pytest.mark.parametrize("channels", [3, *(pytest.param(number, marks=pytest.mark.slow) for number in (1, 4))])
 def test_a_local_file_fills_the_backbone_and_fits_other_channels(published, channels):
     path, stored = published
     network = DeepLabV3(channels, 2, pretrained=str(path)).encoder.eval()
@@ -105,7 +105,7 @@ def test_weights_of_another_network_are_refused(tmp_path, published):
     with pytest.raises(CheckpointError, match="not a state dict"):
         DeepLabV3(1, 1, pretrained=str(other))
     other.write_bytes(b"no weights")
-    with pytest.raises(CheckpointError, match=r"^model.pretrained=.*: not a file of weights \(.*\)$"):
+    with pytest.raises(CheckpointError, match=r"^model.pretrained=.*: not a weights file \(.*\)$"):
         DeepLabV3(1, 1, pretrained=str(other))
     with pytest.raises(CheckpointError, match="No such file"):
         DeepLabV3(1, 1, pretrained=str(tmp_path / "none.pth"))
@@ -114,7 +114,7 @@ def test_weights_of_another_network_are_refused(tmp_path, published):
 def test_imagenet_without_a_network_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("segbench.models.deeplab.RESNET18_URL", "http://127.0.0.1:9/resnet18-f37072fd.pth")
-    with pytest.raises(CheckpointError, match=r"^model.pretrained=imagenet: cannot fetch .* give the file's path$"):
+    with pytest.raises(CheckpointError, match=r"^model.pretrained=imagenet: cannot download .* give its path$"):
         DeepLabV3(1, 1, pretrained="imagenet")
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from segbench.errors import ConfigError
-from segbench.models.external import Foreign, require
+from segbench.models.external import ExternalNetwork, require
 
 
 def test_an_absent_package_is_named_with_the_command_that_installs_it():
@@ -57,13 +57,13 @@ class Several(nn.Module):
 
 def test_results_other_than_logits_are_refused():
     image = torch.zeros(2, 3, 8, 8)
-    assert Foreign(Several(1), 1, "model.arch=X")(image) is image
-    with pytest.raises(ConfigError, match="^model.arch=X: gives a list of several results in place of logits$"):
-        Foreign(Several(2), 1, "model.arch=X")(image)
-    with pytest.raises(ConfigError, match=r"^model.arch=X: gives \(2, 3, 4, 4\) for images \(2, 3, 8, 8\)"):
-        Foreign(nn.MaxPool2d(2), 1, "model.arch=X")(image)
-    with pytest.raises(ConfigError, match=r"gives \(2, 192\) for images"):
-        Foreign(nn.Flatten(), 1, "model.arch=X")(image)
+    assert ExternalNetwork(Several(1), 1, "model.arch=X")(image) is image
+    with pytest.raises(ConfigError, match="^model.arch=X: returns a list of several outputs, not logits$"):
+        ExternalNetwork(Several(2), 1, "model.arch=X")(image)
+    with pytest.raises(ConfigError, match=r"^model.arch=X: returns \(2, 3, 4, 4\) for images \(2, 3, 8, 8\)"):
+        ExternalNetwork(nn.MaxPool2d(2), 1, "model.arch=X")(image)
+    with pytest.raises(ConfigError, match=r"returns \(2, 192\) for images"):
+        ExternalNetwork(nn.Flatten(), 1, "model.arch=X")(image)
 
 
 def test_one_image_can_be_trained_on_and_more_as_before():
@@ -72,7 +72,7 @@ def test_one_image_can_be_trained_on_and_more_as_before():
         return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Upsample(size=8))
 
     image = torch.randn(4, 3, 8, 8)
-    plain, network = pooled(), Foreign(pooled(), 1, "")
+    plain, network = pooled(), ExternalNetwork(pooled(), 1, "")
     assert torch.equal(plain(image), network(image))
     assert torch.equal(plain[1].running_var, network.network[1].running_var)
     with pytest.raises(ValueError, match="Expected more than 1 value"):

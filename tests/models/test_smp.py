@@ -71,7 +71,7 @@ def test_weights_that_cannot_be_fetched_say_so(monkeypatch):
         raise OSError("no network\nno address")
 
     monkeypatch.setattr(smp.encoders, "hf_hub_download", fail)
-    with pytest.raises(CheckpointError, match=r"^model.encoder_weights=imagenet: cannot be fetched \(OSError\); .*$"):
+    with pytest.raises(CheckpointError, match=r"^model.encoder_weights=imagenet: download failed \(OSError\); .*$"):
         SMP(3, 1, encoder_weights="imagenet")
 
 

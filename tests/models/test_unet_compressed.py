@@ -28,7 +28,7 @@ def test_weights_are_those_counted_by_hand(channels, classes, width, linear_tail
 
 
 def test_the_weight_count_that_the_docstring_names():
-    assert f"{count_by_hand(1, 3, 32):,} weights" in UNetCompressed.__doc__
+    assert f"{count_by_hand(1, 3, 32):,} parameters" in UNetCompressed.__doc__
 
 
 @pytest.mark.parametrize("size", [(4, 4), (12, 20)])

@@ -52,8 +52,8 @@ def test_the_line_between_two_near_cells_is_the_brightest_of_what_is_shown(near)
     assert [axes.get_title() for axes in figure.axes[:4]] == [
         "image",
         "truth",
-        "weight of each pixel",
-        "of it: between two objects",
+        "pixel weight",
+        "border term",
     ]
     weights, border = (np.asarray(picture.get_array()) for picture in pictures[2:4])
     assert isinstance(pictures[2].norm, LogNorm)

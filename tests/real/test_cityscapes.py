@@ -9,6 +9,8 @@ from segbench.data.cityscapes import CityscapesData
 from segbench.scores import Convention, class_scores, mean_score
 from segbench.scores.counts import confusion_matrices, counts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def module(real_data, tmp_path_factory):

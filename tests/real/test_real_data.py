@@ -12,6 +12,8 @@ from segbench.data.glas import GlasData
 from segbench.data.glas128 import Glas128Data
 from segbench.data.stains import measure_stains, stain_channels
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def carvana(real_data, tmp_path_factory):
@@ -82,8 +84,8 @@ def test_glas_has_16_patients_and_most_are_on_both_sides_of_the_official_split(r
     images = module.summary()["images"]
     assert images["train"] + images["val"] == 36
     assert images["test"] == 28
-    assert "64 of Grade.csv's 165 images are here" in caplog.text
-    assert "are in train and in test; data.split=patient keeps them apart" in caplog.text
+    assert "has 64 of the 165 images in Grade.csv" in caplog.text
+    assert "are in both train and test; data.split=patient keeps them apart" in caplog.text
     assert {record.id: record.group for record in module.records}["testA_1"] == "4"
     for record in module.records[::9]:
         assert module.instances(record).max() == len(np.unique(np.asarray(Image.open(record.mask)))) - 1

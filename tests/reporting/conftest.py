@@ -86,7 +86,7 @@ class Maker:
             cost = {"weights": 34527041, "flops_per_image": 83_000_000_000, "train_images_per_second": 1.25}
             cost |= {"predict_images_per_second": 4.0, "peak_memory_bytes": 2**31, "wall_seconds": 252.0}
             cost |= {"device": "Fake CPU", "threads": 1, "precision": "32-true"} | more.get("cost", {})
-            git = {"commit": "abcdef0123456789", "dirty": False}
+            git = {"commit": "abcdef0123456789", "dirty": False} | more.get("git", {})
             summary = {"cost": cost, "git": git, "versions": {"torch": "2.13.0"}, "seed": seed}
             if "fingerprint" in more:
                 summary["data"] = {"fingerprint": more["fingerprint"]}
@@ -130,3 +130,15 @@ def architectures(make_run: Maker) -> Maker:
 def shared_architectures(tmp_path_factory: pytest.TempPathFactory) -> Maker:
     """The same, for tests of one file that only read."""
     return asking(Maker(tmp_path_factory.mktemp("shared") / "outputs"))
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures out, which are most of a report's time, where a test is about something else."""
+    monkeypatch.setattr("segbench.reporting.page.draw_all", lambda *_, **__: [])
+
+
+@pytest.fixture
+def no_power(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the smallest difference that a design finds, three quarters of the time that evidence takes."""
+    monkeypatch.setattr("segbench.reporting.conclusions.evidence.detectable", lambda *_: float("nan"))

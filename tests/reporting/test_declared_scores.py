@@ -67,6 +67,7 @@ def compared(make_run):
     return build
 
 
+@pytest.mark.slow
 def test_a_distance_that_the_file_declares_is_better_when_lower(compared, tmp_path):
     found = compared()
     proof = evidence(found)
@@ -106,8 +107,9 @@ def test_the_unit_stands_once_at_the_end_of_a_run(make_run, tmp_path):
     folder = measured(make_run, "near", 0, 4.0)
     console = Console(width=200, record=True, file=(tmp_path / "out").open("w"))
     print_run(folder, console)
-    lines = [line for line in console.export_text().splitlines() if line.startswith("HD95")]
+    lines = [line for line in console.export_text(clear=False).splitlines() if line.startswith("HD95")]
     assert len(lines) == 2
+    assert f"HD95: {HD95.empty}; at 50x20 pixels" in console.export_text(clear=False)
     for line in lines:
         assert line.count("mm") == 1
         assert line.endswith(" mm")

@@ -20,7 +20,7 @@ from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import Evidence, Mean, Pair, evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.html import html_page
-from segbench.reporting.html.dot_plot import MARGIN, WIDTH, strips
+from segbench.reporting.html.dot_plot import MARGIN, WIDTH, dot_plots
 from segbench.reporting.html.pictures import data_uri, gallery, split_panels
 from segbench.reporting.html.runs import differing_settings, log_tail, run_views
 from segbench.reporting.html.scores import pair_table, score_table
@@ -62,8 +62,8 @@ def evidence_for(rows: int) -> Evidence:
     best = np.linspace(0.2, 0.8, rows)
     letters = ("b", "a", "ab")[:rows]
     variance = {"seed": 0.25, "image": 0.5, "rest": 0.25}
-    limits = ("Two seeds are few.",)
-    return Evidence(means, (pair,), letters, np.tile(best, (rows, 1)), best, variance, 0.0123, "B beats A.", limits)
+    caveats = ("Two seeds are few.",)
+    return Evidence(means, (pair,), letters, np.tile(best, (rows, 1)), best, variance, 0.0123, "B beats A.", caveats)
 
 
 @pytest.fixture(scope="module")
@@ -124,12 +124,12 @@ def test_the_answer_stands_on_top_and_everything_else_is_there(comparison):
     assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
 
 
-def test_limits_stand_once(comparison):
+def test_caveats_stand_once(comparison):
     found = evidence(comparison)
-    assert found.limits
+    assert found.caveats
     text = Page(html_page(comparison, (), found)).text
-    assert [text.count(limit) for limit in found.limits] == [1] * len(found.limits)
-    assert all(limit in notes(comparison) for limit in found.limits)
+    assert [text.count(caveat) for caveat in found.caveats] == [1] * len(found.caveats)
+    assert all(caveat in notes(comparison) for caveat in found.caveats)
 
 
 def test_names_keep_their_letters(architectures):
@@ -174,19 +174,19 @@ def test_a_pair_is_turned_so_that_its_difference_is_positive(comparison):
     assert (more, table.lines[0].top) == (0, False)
 
 
-def test_the_strip_spans_all_scores_and_leaves_out_what_is_missing(comparison):
+def test_the_dot_plot_spans_all_scores_and_leaves_out_what_is_missing(comparison):
     unknown = Evidence(
         (Mean(NAN, NAN, NAN),) * 2, (), ("", ""), np.full((2, 2), NAN), np.full(2, NAN), {}, NAN, "None."
     )
-    drawn, scale = strips(comparison, unknown)
-    places = [place for strip in drawn for place in (*strip.seeds, strip.published) if place is not None]
+    drawn, scale = dot_plots(comparison, unknown)
+    places = [place for plot in drawn for place in (*plot.seeds, plot.published) if place is not None]
     assert (min(places), max(places)) == (MARGIN, WIDTH - MARGIN)
     # attunet comes first by name; the published 0.75 belongs to unet, and lies above all scores.
     assert drawn[0].published is None
     assert drawn[1].published == WIDTH - MARGIN
     assert scale[1] == "0.750"
-    assert [strip.interval for strip in drawn] == [None, None]
-    assert None not in [strip.interval for strip in strips(comparison, evidence_for(2))[0]]
+    assert [plot.interval for plot in drawn] == [None, None]
+    assert None not in [plot.interval for plot in dot_plots(comparison, evidence_for(2))[0]]
     text = Page(html_page(comparison, (), unknown)).text
     assert not re.search(r"\bnan\b", text)
     # Where nothing was tested, no letter may be explained.

@@ -16,7 +16,7 @@ from segbench.reporting.conclusions.evidence import Evidence, Mean, Pair
 from segbench.reporting.html import html_page
 from segbench.reporting.statistics.intervals import Difference
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 EVIL = "<script>alert(1)</script>"
 QUOTES = """a"b'c & <i>d"""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync",

@@ -1,9 +1,6 @@
 import io
-import os
+import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,18 +13,33 @@ from report import main
 from segbench.errors import ConfigError
 from segbench.reporting import collect, report_experiment
 from segbench.reporting.comparison.build import compare
-from segbench.reporting.conclusions.provenance import sweep_commands
+from segbench.reporting.conclusions.notes import notes
+from segbench.reporting.conclusions.provenance import provenance, sweep_commands
 from segbench.reporting.page import update_page, write_report
 
 
-@pytest.fixture
-def swept(architectures):
+def sweep(architectures):
     """Two networks, two seeds, with pictures."""
     for model in ("unet", "attunet"):
         for seed in (0, 1):
             folder = architectures(model, seed, 90 - seed, frequencies=(0.9, 0.06, 0.04))
             Image.fromarray(np.full((4, 4), 10 * seed, np.uint8)).save(folder / "figures" / "predictions.png")
     return architectures
+
+
+@pytest.fixture
+def swept(architectures):
+    return sweep(architectures)
+
+
+@pytest.fixture(scope="module")
+def reported(shared_architectures, program):
+    """A sweep and its page, made once by the command, and only read: its folder and the page."""
+    folder = sweep(shared_architectures).root / "carvana/architectures"
+    page = shared_architectures.root / "pages" / "carvana.md"
+    done = program("report.py", str(folder), "--page", str(page))
+    assert done.returncode == 0, done.stderr
+    return folder, page
 
 
 @pytest.fixture
@@ -42,12 +54,6 @@ def report(capfd):
     return run
 
 
-@pytest.fixture
-def no_figures(monkeypatch):
-    """Leave the figures out, which are most of a report's time, where a test is about something else."""
-    monkeypatch.setattr("segbench.reporting.page.draw_all", lambda *_: [])
-
-
 class Done(NamedTuple):
     """What a command left."""
 
@@ -56,6 +62,7 @@ class Done(NamedTuple):
     stderr: str
 
 
+@pytest.mark.slow
 def test_a_sweep_ends_with_table_csv_and_curves(swept):
     folder = swept.root / "carvana/architectures"
     stream = io.StringIO()
@@ -102,6 +109,7 @@ def test_an_unwritable_directory_is_one_line(swept, monkeypatch):
         write_report(compare(collect([swept.root])))
 
 
+@pytest.mark.slow
 def test_page_sections_are_replaced_and_the_rest_stays(swept, tmp_path):
     page = tmp_path / "results" / "carvana.md"
     first = compare(collect([swept.root]))
@@ -131,20 +139,28 @@ def test_page_sections_are_replaced_and_the_rest_stays(swept, tmp_path):
     assert all((page.parent / picture).is_file() for picture in pictures)
 
 
-def test_images_of_the_data_set_are_copied_only_when_asked_for(swept, tmp_path, report):
-    page = tmp_path / "carvana.md"
-    assert report(swept.root / "carvana/architectures", "--page", page).returncode == 0
-    names = {path.name for path in (tmp_path / "carvana").iterdir()}
+def test_the_command_writes_tables_and_figures_beside_the_runs(reported):
+    folder, _ = reported
+    text = (folder / "table.md").read_text()
+    assert "finished" in text
+    assert (folder / "table.csv").read_text().startswith("model,finished,started,seeds")
+    for name in ("curves.png", "classes.png", "frequencies.png"):
+        assert np.asarray(Image.open(folder / name)).std() > 0
+        assert f"]({name})" in text
+    assert not list(folder.glob(".*"))
+
+
+def test_images_of_the_data_set_are_copied_only_when_asked_for(reported, swept, tmp_path, report, no_figures):
+    names = {path.name for path in (reported[1].parent / "carvana").iterdir()}
     assert {f"architectures-{name}.png" for name in ("classes", "curves", "frequencies", "differences")} <= names
     assert not {"architectures-unet.png", "architectures-panels.png"} & names
+    page = tmp_path / "carvana.md"
     assert report(swept.root / "carvana/architectures", "--page", page, "--pictures").returncode == 0
     assert (tmp_path / "carvana" / "architectures-unet.png").is_file()
 
 
-def test_the_page_says_where_the_numbers_come_from(swept, tmp_path, report):
-    page = tmp_path / "carvana.md"
-    done = report(swept.root / "carvana/architectures", "--page", page)
-    assert done.returncode == 0, done.stderr
+def test_the_page_says_where_the_numbers_come_from(reported):
+    folder, page = reported
     text = page.read_text()
     for part in (
         "Machine: Fake CPU; 1 thread(s) a run; precision 32-true.",
@@ -152,7 +168,7 @@ def test_the_page_says_where_the_numbers_come_from(swept, tmp_path, report):
         "Code: commit abcdef012345; torch 2.13.0.",
         "Seeds: 0, 1.",
         "`python src/run.py -m experiment=carvana/architectures model=attunet,unet seed=0,1`",
-        f"`python src/report.py {swept.root}/carvana/architectures --page {page}`",
+        f"`python src/report.py {folder} --page {page}`",
         "Differences from the published protocol:\n\n- 12 cars instead of 318",
     ):
         assert part in text
@@ -167,6 +183,31 @@ def test_runs_that_are_no_full_grid_have_a_command_each(make_run):
         "python src/run.py experiment=carvana/architectures model=unet seed=0",
         "python src/run.py experiment=carvana/architectures model=unet seed=1",
     ]
+
+
+def test_a_command_names_the_folder_of_ones_own_choices(make_run):
+    for seed in range(2):
+        path = make_run("unet", seed) / "run.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"config_dir": "my conf"}))
+    assert sweep_commands(collect([make_run.root]), "carvana/architectures") == [
+        "python src/run.py --config-dir 'my conf' -m experiment=carvana/architectures model=unet seed=0,1"
+    ]
+    make_run("unet", 2)
+    assert sweep_commands(collect([make_run.root]), "carvana/architectures") == [
+        "python src/run.py --config-dir 'my conf' experiment=carvana/architectures model=unet seed=0",
+        "python src/run.py --config-dir 'my conf' experiment=carvana/architectures model=unet seed=1",
+        "python src/run.py experiment=carvana/architectures model=unet seed=2",
+    ]
+
+
+def test_code_of_ones_own_stands_beside_the_commit_and_two_versions_of_it_are_said(make_run):
+    make_run("unet", 0, git={"own": {"tiny": "0123456789ab", "parts.noise": "ab"}})
+    runs = collect([make_run.root])
+    code = "commit abcdef012345, own module parts.noise ab, own module tiny 0123456789ab"
+    assert f"Code: {code}; torch 2.13.0." in [line.text for line in provenance(runs, "carvana/architectures")]
+    assert "versions of" not in " ".join(notes(compare(runs)))
+    make_run("unet", 1, git={"own": {"tiny": "ba9876543210", "parts.noise": "ab"}})
+    assert "The runs come from different versions of tiny." in notes(compare(collect([make_run.root])))
 
 
 def test_a_command_gives_no_network_a_key_that_it_lacks(make_run):
@@ -218,11 +259,9 @@ def test_an_experiment_that_is_refused_does_not_stop_the_others(swept, tmp_path,
     assert line.startswith(f"{folders[1]}: the runs differ in optimizer.lr (0.001: fake-unet-dice-seed0 / 0.01: ")
 
 
-def test_the_script_is_a_program_of_its_own(swept, tmp_path):
-    script = Path(__file__).parents[2] / "src" / "report.py"
-    command = [sys.executable, str(script), str(swept.root), str(tmp_path / "missing")]
-    narrow = {**os.environ, "COLUMNS": "60"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=narrow)
+@pytest.mark.slow
+def test_the_script_is_a_program_of_its_own(fresh_program, swept, tmp_path):
+    done = fresh_program("report.py", str(swept.root), str(tmp_path / "missing"), COLUMNS="60")
     assert done.returncode == 2
     assert "Written: " in done.stdout
     assert (

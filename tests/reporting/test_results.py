@@ -3,7 +3,44 @@
 import re
 from urllib.parse import unquote
 
+import pytest
+
 import report
+from segbench.reporting import figures
+from segbench.reporting.results import WITH_VALUE
+
+# Draws the row labels, and leaves a file where it was imported.
+FIGURE = """
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from segbench.pictures.canvas import save
+from segbench.reporting.figures import FigureSpec
+
+Path(__file__).with_suffix(".imported").touch()
+
+
+def draw(comparison, evidence, path):
+    figure = Figure(figsize=(2, 1))
+    figure.text(0, 0, " | ".join(row.label for row in comparison.rows))
+    save(figure, path)
+
+
+FIGURE = FigureSpec("Rows & columns", "own_rows.png", draw, shows_data=True)
+"""
+
+
+@pytest.fixture
+def own_figure(tmp_path, monkeypatch):
+    """The file of a module with a figure, which Python finds; whether it was imported a file beside it tells."""
+    (tmp_path / "modules").mkdir()
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    # The others take seconds to draw, and are drawn elsewhere.
+    monkeypatch.setattr(figures, "FIGURES", tuple(spec for spec in figures.FIGURES if spec.file == "curves.png"))
+    path = tmp_path / "modules" / f"figure_{tmp_path.name}.py"
+    path.write_text(FIGURE)
+    return path
 
 
 def made(architectures, tmp_path):
@@ -20,6 +57,7 @@ def made(architectures, tmp_path):
     return folder, page
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_overview_has_every_experiment_answer_and_claim(architectures, tmp_path, capsys):
     folder, page = made(architectures, tmp_path)
     page.write_text(page.read_text() + "\nWritten by hand.\n")
@@ -36,6 +74,7 @@ def test_the_overview_has_every_experiment_answer_and_claim(architectures, tmp_p
     assert claim.endswith(f"| {link} |")
 
 
+@pytest.mark.slow
 def test_no_name_breaks_a_page_or_its_overview(architectures, tmp_path, capsys):
     evil = "Is <b>a | b</b> *better*\n\n# by `far`\n<!-- end carvana/architectures -->?"
     claim = {"text": f"| {evil} |", "better": {"model": "attunet"}, "than": [{"model": "unet"}]}
@@ -61,6 +100,7 @@ def test_no_name_breaks_a_page_or_its_overview(architectures, tmp_path, capsys):
     assert "(carvana%20%2A1%2A.md#carvanaarchitectures)" in overview[2]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_section_without_its_runs_stays_and_is_said(architectures, tmp_path, capsys):
     folder, page = made(architectures, tmp_path)
     folder.rename(tmp_path / "gone")
@@ -71,6 +111,7 @@ def test_a_section_without_its_runs_stays_and_is_said(architectures, tmp_path, c
     assert "Attention is better" in (page.parent / "README.md").read_text()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_page_that_cannot_be_read_costs_the_others_nothing(architectures, tmp_path, capsys):
     _, page = made(architectures, tmp_path)
     damaged = page.parent / "broken.md"
@@ -88,3 +129,60 @@ def test_a_folder_without_pages_is_none(tmp_path, capsys):
     (tmp_path / "notes.md").write_text("# Notes")
     assert report.main([str(tmp_path)]) == 2
     assert "no runs here" in capsys.readouterr().err
+
+
+def test_a_figure_of_ones_own_is_drawn_behind_the_others_and_shown_on_the_page(architectures, tmp_path, own_figure):
+    for model in ("unet", "attunet"):
+        folder = architectures(model).parent
+    page = tmp_path / "results" / "carvana.md"
+    command = [str(folder), "--figure", own_figure.stem, "--page", str(page)]
+    assert report.main(command) == 0
+    assert "attunet | unet" in (folder / "own_rows.svg").read_text()
+    assert (folder / "own_rows.png").read_bytes()[:4] == b"\x89PNG"
+    text = (folder / "index.html").read_text()
+    assert "Rows &amp; columns" in text
+    assert text.index("Learning curves") < text.index("Rows &amp; columns")
+    assert "own_rows" not in page.read_text()  # it shows images, which go nowhere unasked
+    assert report.main([*command, "--pictures"]) == 0
+    assert "(carvana/architectures-own_rows.png)" in page.read_text()
+    assert (page.parent / "carvana" / "architectures-own_rows.png").is_file()
+    assert report.main(command) == 0
+    assert not (page.parent / "carvana" / "architectures-own_rows.png").exists()
+
+
+def test_a_figure_that_cannot_be_had_is_one_line(architectures, own_figure, capsys):
+    folder = architectures("unet").parent
+    kinds = {
+        "FigureSpec('x', 'curves.png', print)": "there is a figure curves.png already; name its file differently",
+        "FigureSpec('x', '../x.png', print)": "its file ../x.png must be the plain name of a .png",
+        "FigureSpec('x', 'index.html', print)": "its file index.html must be the plain name of a .png",
+        "'a string'": "it has no FIGURE, a segbench.reporting.figures.FigureSpec",
+    }
+    for number, (made, said) in enumerate(kinds.items()):
+        module = own_figure.with_name(f"{own_figure.stem}_{number}.py")
+        module.write_text(f"from segbench.reporting.figures import FigureSpec\nFIGURE = {made}\n")
+        assert report.main([str(folder), "--figure", module.stem]) == 2
+        assert capsys.readouterr().err == f"--figure {module.stem}: {said}\n"
+    assert report.main([str(folder), "--figure", "absent_figure"]) == 2
+    assert capsys.readouterr().err.startswith("--figure absent_figure: no module absent_figure; PYTHONPATH must hold")
+
+
+def test_a_page_cannot_choose_code_and_its_reader_can(architectures, tmp_path, own_figure, capsys):
+    _, page = made(architectures, tmp_path)
+    imported, text = own_figure.with_suffix(".imported"), page.read_text()
+    for asked in (f"--figure {own_figure.stem}", f"--fig={own_figure.stem}"):
+        before = text.replace("src/report.py ", f"src/report.py {asked} ")
+        assert before != text
+        page.write_text(before)
+        assert report.main([str(page.parent)]) == 2
+        assert not imported.exists()
+        assert page.read_text() == before
+        assert f"--figure {own_figure.stem}: a page asks for it" in capsys.readouterr().err
+    assert report.main([str(page.parent), "--figure", own_figure.stem]) == 0
+    assert imported.exists()
+
+
+def test_values_of_options_are_not_taken_for_directories():
+    taking = [action for action in report.parser()._actions if action.option_strings and action.nargs is None]
+    planned = {"--sd", "--seeds", "--images"}  # of a plan, which no page holds
+    assert {name for action in taking for name in action.option_strings} - planned == set(WITH_VALUE)

@@ -58,11 +58,11 @@ def test_a_truncated_score_file_costs_its_run(pair):
     assert "- fake-unet-dice-seed1: unreadable: scores.parquet: " in text
 
 
-def test_a_run_of_another_data_set_is_set_aside(pair):
+def test_a_run_of_another_data_set_is_excluded(pair):
     folder = pair("unet", 2, choices={"data": "other"}, config={"data.size": [9, 9]})
     comparison, text = reported(pair)
     assert done(comparison) == [2, 2]
-    assert f"- {folder.name}: set aside: of the data set other, where 4 runs are of fake" in text
+    assert f"- {folder.name}: excluded: of the data set other, where 4 runs are of fake" in text
 
 
 def test_halves_of_two_data_sets_are_refused_not_guessed(architectures):
@@ -99,7 +99,7 @@ def test_a_copied_run_counts_once(pair, same):
     comparison, text = reported(pair)
     assert done(comparison) == [2, 2]
     words = "with equal counts" if same else "with other counts"
-    assert f"- a-copy: set aside: the same configuration and seed as {folder.name}, {words}" in text
+    assert f"- a-copy: excluded: the same configuration and seed as {folder.name}, {words}" in text
 
 
 def test_of_a_run_and_a_link_to_it_the_run_counts(pair):
@@ -107,16 +107,16 @@ def test_of_a_run_and_a_link_to_it_the_run_counts(pair):
     folder.with_name("zzz").symlink_to(folder)
     comparison, text = reported(pair)
     assert done(comparison) == [2, 2]
-    assert "- zzz: set aside" in text
+    assert "- zzz: excluded" in text
 
 
-def test_runs_without_the_split_of_the_others_are_set_aside(pair):
+def test_runs_without_the_split_of_the_others_are_excluded(pair):
     folder = pair("unet", 2)
     frame = pd.read_parquet(folder / "scores.parquet")
     rewrite(folder / "scores.parquet", frame[frame["split"] == "val"].assign(split="other"))
     comparison, text = reported(pair)
     assert (comparison.split, done(comparison)) == ("test", [2, 2])
-    assert f"- {folder.name}: set aside: not scored on the test split (4 runs are)" in text
+    assert f"- {folder.name}: excluded: not scored on the test split (4 runs are)" in text
 
 
 def renamed(folder, old="ring", new="rim"):
@@ -126,15 +126,15 @@ def renamed(folder, old="ring", new="rim"):
     return folder
 
 
-def test_a_run_of_other_classes_is_set_aside(pair):
+def test_a_run_of_other_classes_is_excluded(pair):
     folder = renamed(pair("unet", 2, config={"optimizer.lr": 0.01}))
     comparison, text = reported(pair)
     assert (comparison.classes, done(comparison)) == (("disc", "ring"), [2, 2])
     reason = "has the classes background, disc, rim, where 4 runs have background, disc, ring"
-    assert f"- {folder.name}: set aside: {reason}" in text
+    assert f"- {folder.name}: excluded: {reason}" in text
 
 
-def test_runs_without_the_class_that_is_asked_for_are_set_aside(pair):
+def test_runs_without_the_class_that_is_asked_for_are_excluded(pair):
     pair.comparison["metric"] = "dice_rim"
     pair.comparison["factors"] = ["data"]
     folders = [renamed(pair("unet", seed, choices={"data": "rims"}, name=f"rims{seed}")) for seed in (0, 1)]
@@ -143,7 +143,7 @@ def test_runs_without_the_class_that_is_asked_for_are_set_aside(pair):
     (folders[0].parent / "multirun.yaml").write_text(yaml.safe_dump(multirun | {"comparison": pair.comparison}))
     comparison, text = reported(pair)
     assert done(comparison) == [2]
-    assert text.count("set aside: has the classes background, disc, ring, where 2 runs have") == 4
+    assert text.count("excluded: has the classes background, disc, ring, where 2 runs have") == 4
 
 
 def test_scores_that_are_not_finite_are_in_no_mean_and_named(pair):
@@ -219,6 +219,7 @@ def test_a_run_without_configuration_and_one_without_anything_are_listed(pair):
     assert len(comparison.unfinished) == 3
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_an_empty_directory_does_not_stop_the_others(pair, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert report.main([str(tmp_path / "empty"), str(pair.root / "carvana/architectures")]) == 2
@@ -236,5 +237,5 @@ def test_all_of_it_at_once(pair):
     comparison, _ = reported(pair)
     assert done(comparison) == [2, 2]
     assert [run.state for run, _ in comparison.unfinished] == [
-        "set aside", "set aside", "failed", "unreadable", "unreadable",
+        "excluded", "excluded", "failed", "unreadable", "unreadable",
     ]  # fmt: skip

@@ -61,6 +61,7 @@ def test_it_does_not_reject_more_often_than_it_says(shape, deviations):
     assert (rejected == (np.abs(means) > half_width(tables))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3, 20), (2, 50)])
 def test_with_one_source_of_variance_it_rejects_in_just_5_percent(shape):
     for deviations in (MIXTURES["seeds alone"], MIXTURES["images alone"]):
@@ -68,7 +69,7 @@ def test_with_one_source_of_variance_it_rejects_in_just_5_percent(shape):
         assert (p_value(tables.mean(axis=(1, 2)), tables) < 0.05).mean() == pytest.approx(0.05, abs=0.01)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [SHAPES[0], *(pytest.param(shape, marks=pytest.mark.slow) for shape in SHAPES[1:])])
 def test_a_difference_that_is_called_detectable_is_found_with_its_sign(shape):
     for name, (seed, image, rest) in MIXTURES.items():
         true = detectable(Components(seed**2, image**2, rest**2), *shape)
@@ -126,6 +127,7 @@ def test_skewed_groups_and_rare_failures_are_covered_less_as_the_docs_say():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_power")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("images", [20, 50])
 @pytest.mark.parametrize(("seed", "image", "rest"), [(0.007, 0.018, 0.028), (0.014, 0.02, 0.014)])
@@ -152,6 +154,7 @@ def test_1000_whole_experiments_of_four_equal_networks(images, seed, image, rest
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_power")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("times", "single", "family"), [(1, 0.76, 0.1), (2, 0.95, 0.7)])
 def test_1000_whole_experiments_with_one_network_above_three_equal_ones(times, single, family):

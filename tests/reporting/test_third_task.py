@@ -35,6 +35,7 @@ def organs(architectures):
     return architectures
 
 
+@pytest.mark.slow
 def test_it_is_read_compared_and_reported(organs, tmp_path):
     found = compare(collect([organs.root]))
     assert (found.task, found.metric) == (RECORD, "dice")

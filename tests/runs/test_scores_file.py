@@ -59,6 +59,7 @@ abouts = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(abouts)
 def test_what_a_file_says_of_itself_comes_back_as_it_was(about):
     assert parse_about(json.dumps(asdict(about)).encode()) == about
@@ -197,6 +198,14 @@ def test_whatever_a_file_says_damage_is_one_line_that_names_it(tmp_path, kind):
     assert "\n" not in str(damage.value)
     assert len(str(damage.value)) < 400
     assert str(damage.value).isprintable()
+
+
+def test_labels_have_no_further_columns(tmp_path):
+    frame = pd.DataFrame({"split": "test", "id": ["a"], "group": ["a"], "probability": [0.5], "truth": ["x"]})
+    frame = frame.assign(prediction=frame["truth"], depth_sum=1.0, depth_number=1.0)
+    write_scores(tmp_path / "scores.parquet", [frame], About("classification", scores=(DEPTH,)))
+    with pytest.raises(ValueError, match="it declares depth, which no classification has"):
+        read_scores(tmp_path / "scores.parquet")
 
 
 def test_a_file_that_says_nothing_is_refused(tmp_path):

@@ -24,6 +24,7 @@ PLACES = {
     "writing scores": (segbench.train, "_write_scores"),
     "closing the loggers": (segbench.train.tracking, "finish"),
 }
+EVERY_DAY = ("reading data", "a step of the test")
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +47,9 @@ def run(cfg, directory):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place", [pytest.param(place, marks=() if place in EVERY_DAY else pytest.mark.slow) for place in PLACES]
+)
 def test_a_signal_anywhere_is_an_interruption_and_a_restart_goes_on(tiny, tmp_path, monkeypatch, place, number):
     owner, name = PLACES[place]
     original = getattr(owner, name)
@@ -76,7 +79,7 @@ def test_only_the_same_signal_again_disturbs_the_ending():
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(StopRequested):
             signal.raise_signal(signal.SIGINT)
-        stop.settled = True
+        stop.settle()
         signal.raise_signal(signal.SIGINT)
 
 

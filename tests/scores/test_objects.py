@@ -188,6 +188,7 @@ def test_as_the_definitions_say_of_scattered_labels(truth, prediction):
             assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-6), name
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(blobs((90, 110), grains=(6.0,)), blobs((90, 110), grains=(6.0,)))
 def test_distances_of_large_objects_are_the_same(truth, prediction):
@@ -196,6 +197,7 @@ def test_distances_of_large_objects_are_the_same(truth, prediction):
     assert scored(truth, prediction)["object_hausdorff"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [0, 10**9])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(blobs(), blobs())

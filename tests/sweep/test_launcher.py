@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,18 +23,42 @@ TINY = [
 ]
 
 
+def arguments_of(folder, *arguments):
+    return ["-m", f"paths.outputs={folder}", *TINY, "hydra.launcher.jobs=2", *arguments]
+
+
+@pytest.fixture(scope="module")
+def sweep(program):
+    """Sweep into a folder; the jobs are processes that begin from nothing. The comparison is drawn without figures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("segbench.reporting.page.draw_all", lambda *_, **__: [])
+        yield lambda folder, *arguments: program("run.py", *arguments_of(folder, *arguments))
+
+
 @pytest.fixture
-def sweep(repository, tmp_path):
-    def command(*arguments):
-        script = str(repository / "src" / "run.py")
-        return [sys.executable, script, "-m", f"paths.outputs={tmp_path}", *TINY, "hydra.launcher.jobs=2", *arguments]
+def begun(repository, tmp_path):
+    """Begin a sweep that can be stopped."""
 
-    def run(*arguments):
+    def begin(*arguments):
+        command = [sys.executable, str(repository / "src" / "run.py"), *arguments_of(tmp_path, *arguments)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment, timeout=280)
+        return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
-    run.command = command
-    return run
+    return begin
+
+
+@pytest.fixture(scope="module")
+def swept(sweep, tmp_path_factory):
+    """A sweep of one job: its folder and how it ended."""
+    folder = tmp_path_factory.mktemp("swept")
+    return folder, sweep(folder, "seed=0")
+
+
+@pytest.fixture
+def copied(swept, tmp_path):
+    """The sweep's folder in another place, to go on in, and the name of the run that is done there."""
+    folder = shutil.copytree(swept[0], tmp_path / "copied")
+    return folder, jobs_of(folder)[0]["directory"]
 
 
 def jobs_of(folder):
@@ -44,16 +69,26 @@ def statuses(folder):
     return {path.parent.name: json.loads(path.read_text()) for path in (folder / "runs").glob("*/status.json")}
 
 
+def test_its_jobs_are_trained_and_compared(swept):
+    folder, result = swept
+    assert result.returncode == 0, result.stderr
+    (job,) = jobs_of(folder)
+    assert (job["exit_code"], job["skipped"]) == (0, False)
+    assert "sweep: 1 done (0 skipped), 0 failed" in result.stderr
+    assert "1 of 1" in result.stdout
+    assert (folder / "runs" / job["directory"] / "console.log").exists()
+
+
 @pytest.mark.slow
 def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(sweep, tmp_path):
-    result = sweep("optimizer.lr=1e-3,1e30")
+    result = sweep(tmp_path, "optimizer.lr=1e-3,1e30")
     assert result.returncode == 1, result.stderr
     jobs = jobs_of(tmp_path)
     assert [job["exit_code"] for job in jobs].count(0) == 1
     failed = [job for job in jobs if job["exit_code"]]
     assert {job["exit_code"] for job in failed} == {4}
     assert all("optimizer.lr" in job["reason"] for job in failed)
-    assert "sweep: 1 done (0 of them before), 1 failed" in result.stderr
+    assert "sweep: 1 done (0 skipped), 1 failed" in result.stderr
     assert result.stderr.count("failed: #") == 1
     # The comparison is printed all the same, and says what is missing.
     assert "1 of 2" in result.stdout or "failed" in result.stdout
@@ -61,30 +96,28 @@ def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(sw
     assert environments == {True}
 
     # Started again: what is done is skipped, what failed is tried again.
-    again = sweep("optimizer.lr=1e-3,1e30")
+    again = sweep(tmp_path, "optimizer.lr=1e-3,1e30")
     assert again.returncode == 1
     assert [job["skipped"] for job in jobs_of(tmp_path)].count(True) == 1
     attempts = sorted(status["attempts"] for status in statuses(tmp_path).values())
     assert attempts == [1, 2]
 
-    # What was trained on other files than are there now does not count as done.
-    done = next(job["directory"] for job in jobs_of(tmp_path) if job["skipped"])
-    record = tmp_path / "runs" / done / "run.json"
+
+def test_what_was_trained_on_other_files_than_are_there_now_does_not_count_as_done(sweep, copied):
+    folder, done = copied
+    record = folder / "runs" / done / "run.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"data_fingerprint": "of other files"}))
-    changed = sweep("seed=0", "optimizer.lr=1e-3")
+    changed = sweep(folder, "seed=0")
     assert changed.returncode == 1
-    assert [job["exit_code"] for job in jobs_of(tmp_path)].count(3) == 1
+    assert [job["exit_code"] for job in jobs_of(folder)].count(3) == 1
     assert "the data files changed since this run began; start again with rerun=true" in changed.stderr
-    assert statuses(tmp_path)[done]["state"] == "done"
+    assert statuses(folder)[done]["state"] == "done"
 
 
 @pytest.mark.slow
-def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(sweep, tmp_path):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(sweep, begun, tmp_path):
     arguments = ["seed=0,1", "trainer.max_epochs=30", "hydra.launcher.jobs=1"]
-    process = subprocess.Popen(
-        sweep.command(*arguments), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    )
+    process = begun(*arguments)
     deadline = time.monotonic() + 120
     victim = None
     while victim is None and time.monotonic() < deadline:
@@ -100,7 +133,7 @@ def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(sweep, tm
     assert sorted(job["exit_code"] for job in jobs_of(tmp_path)) == [0, 137]
     assert statuses(tmp_path)[victim]["state"] == "failed"
 
-    again = sweep(*arguments)
+    again = sweep(tmp_path, *arguments)
     assert again.returncode == 0, again.stderr
     assert [job["skipped"] for job in jobs_of(tmp_path)].count(True) == 1
     log = (tmp_path / "runs" / victim / "train.log").read_text()
@@ -108,17 +141,15 @@ def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(sweep, tm
 
 
 def test_a_sweep_with_one_bad_value_starts_nothing(sweep, tmp_path):
-    result = sweep("optimizer.lr=1e-3,-1")
+    result = sweep(tmp_path, "optimizer.lr=1e-3,-1")
     assert result.returncode == 2
     assert "optimizer.lr=-1" in result.stderr
     assert not list((tmp_path / "runs").glob("*/status.json"))
 
 
-def test_a_stopped_sweep_stops_its_jobs(sweep, tmp_path):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        sweep.command("seed=0,1", "trainer.max_epochs=500"), stderr=subprocess.PIPE, text=True, env=environment
-    )
+@pytest.mark.slow
+def test_a_stopped_sweep_stops_its_jobs(begun, tmp_path):
+    process = begun("seed=0,1", "trainer.max_epochs=500")
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and len(list((tmp_path / "runs").glob("*/checkpoints/last.ckpt"))) < 2:
         time.sleep(0.1)
@@ -131,18 +162,15 @@ def test_a_stopped_sweep_stops_its_jobs(sweep, tmp_path):
             os.kill(status["pid"], 0)
 
 
-def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_trained_again(
-    sweep, tmp_path, repository
-):
-    assert sweep("seed=0").returncode == 0
-    (name,) = (path.parent.name for path in (tmp_path / "runs").glob("*/status.json"))
-    (tmp_path / "runs").rename(tmp_path / "earlier")
-    result = sweep("seed=0")
+def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_trained_again(sweep, copied):
+    folder, name = copied
+    (folder / "runs").rename(folder / "earlier")
+    result = sweep(folder, "seed=0")
     assert result.returncode == 0, result.stderr
-    assert (tmp_path / "runs" / name).is_symlink()
-    assert [job["skipped"] for job in jobs_of(tmp_path)] == [True]
-    assert list((tmp_path / "runs" / "comparison" / "tensorboard").glob("events.*"))
-    assert statuses(tmp_path)[name]["attempts"] == 1
+    assert (folder / "runs" / name).is_symlink()
+    assert [job["skipped"] for job in jobs_of(folder)] == [True]
+    assert list((folder / "runs" / "comparison" / "tensorboard").glob("events.*"))
+    assert statuses(folder)[name]["attempts"] == 1
     assert name in result.stdout or "1 of 1" in result.stdout
 
 

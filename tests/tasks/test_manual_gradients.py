@@ -80,6 +80,7 @@ def test_two_epochs_end_where_torch_s_own_do(run, configured, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_work_is_numpy_s(run, configured, tmp_path, monkeypatch):
     def forbidden(*_, **__):
         raise AssertionError("torch computes")
@@ -97,7 +98,7 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("kill_at", [7, 20, 33])
+@pytest.mark.parametrize("kill_at", [7, *(pytest.param(step, marks=pytest.mark.slow) for step in (20, 33))])
 def test_a_killed_run_goes_on_to_the_same_bits(run, configured, tmp_path, monkeypatch, kill_at):
     cfg = configured(tmp_path, "trainer.checkpoint_every_n_steps=1", "scheduler=cosine")
     run(cfg, tmp_path / "whole")
@@ -129,6 +130,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(run, configured, tmp_path, monkey
     assert summaries[0]["convention"] == LABEL_CONVENTION.describe()
 
 
+@pytest.mark.slow
 def test_frozen_weights_stay_and_a_run_of_torch_can_be_gone_on_from(run, configured, tmp_path):
     run(configured(tmp_path, "trainer.max_epochs=1", model="mnist_ff"), tmp_path / "first")
     run(configured(tmp_path, f"init_from={tmp_path / 'first'}", "freeze=body"), tmp_path / "second")

@@ -11,7 +11,8 @@ from torch import distributed, nn
 
 from segbench.losses import CrossEntropy
 from segbench.tasks import ClassificationTask, SegmentationTask
-from segbench.tasks.evaluation import CountsTable, decode, encode
+from segbench.tasks.evaluation import CountsTable
+from segbench.tasks.gathering import decode, encode
 
 NAMES = ("background", "heart", "aorta")
 IMAGES = 7

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from segbench.errors import ConfigError
 from segbench.losses import CEDice
 from segbench.models import TrainingOutputs, UNet3Plus, UNetPlusPlus
 from segbench.tasks import SegmentationTask
@@ -50,6 +51,16 @@ def test_networks_with_side_outputs_take_any_image_size():
         batch = {"image": torch.randn(2, 1, 19, 37), "mask": torch.randint(0, 3, (2, 19, 37))}
         task.batch_loss(batch).backward()
         assert task.eval()(batch["image"]).shape == (2, 3, 19, 37)
+
+
+def test_logits_of_another_size_than_the_images_are_refused():
+    task = task_of(nn.MaxPool2d(2))
+    batch = {"image": torch.zeros(2, 3, 8, 6), "mask": torch.zeros(2, 8, 6, dtype=torch.int64)}
+    said = "model: MaxPool2d returns 2x3x4x3 for images of 2x3x8x6; height and width must be theirs"
+    for use in (task.batch_loss, lambda batch: task(batch["image"])):
+        with pytest.raises(ConfigError) as refused:
+            use(batch)
+        assert str(refused.value) == said
 
 
 def test_every_class_has_its_own_scores_after_each_epoch():

@@ -1,4 +1,4 @@
-"""Elastic deformation as Simard et al. describe it."""
+"""Elastic deformation after Simard et al."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from numpy.typing import NDArray
 
 from segbench.augmentation.checks import check_probability
 from segbench.errors import ConfigError
+from segbench.labels import IGNORE_INDEX
 
-# Standard deviations at which the Gaussian is cut off; as in scipy.ndimage.
+# Standard deviations at which the Gaussian is truncated, as in scipy.ndimage.
 _TRUNCATE = 4.0
 
 
 class Elastic(albumentations.DualTransform):
-    """Moves every pixel by smoothed noise: out(x, y) = in(x + dx(x, y), y + dy(x, y)).
+    """Displaces every pixel by smoothed noise: out(x, y) = in(x + dx(x, y), y + dy(x, y)).
 
-    dx = alpha * (u * G), and dy likewise of other noise: u is drawn uniformly from (-1,1) for each pixel, G is a
-    Gaussian of standard deviation sigma whose sum is 1. The noise goes on beyond the image, so that no border has to
-    be made up: everywhere the displacements have a standard deviation of alpha / (sigma * sqrt(12 pi)) pixels, which
-    for sigma 4 is alpha / 25. Images are interpolated bilinearly, masks and planes take the nearest pixel; what comes
-    in from outside is 0, in the mask label 255.
+    dx = alpha * (u * G), where u is drawn uniformly from (-1,1) for each pixel and G is a Gaussian with standard
+    deviation sigma and sum 1; dy likewise, from independent noise. The noise extends beyond the image, so no border
+    has to be invented: displacements have a standard deviation of alpha / (sigma * sqrt(12 pi)) pixels everywhere,
+    which for sigma 4 is alpha / 25. Images are interpolated bilinearly; the mask and other maps take the nearest pixel.
+    Pixels from outside the image are 0, in the mask label 255.
 
-    ``albumentations.ElasticTransform`` is another: its noise is Gaussian unless told otherwise, and near the border
-    dx and dy are mixed.
+    ``albumentations.ElasticTransform`` differs: its noise is Gaussian by default, and near the border dx and dy are
+    mixed.
 
     Source: Simard, Steinkraus, Platt, "Best Practices for Convolutional Neural Networks Applied to Visual Document
     Analysis", 2003, section 2.
@@ -37,10 +38,10 @@ class Elastic(albumentations.DualTransform):
     Args:
         alpha: The range [low, high], in pixels, from which each sample's alpha is drawn uniformly.
         sigma: Standard deviation of the Gaussian in pixels.
-        p: The probability with which it happens to a sample.
+        p: Probability of applying the transform to a sample.
 
     Raises:
-        ConfigError: For a range that is none or below 0, a sigma that is not above 0, or no probability.
+        ConfigError: If ``alpha`` is not a range of numbers from 0, ``sigma`` is not above 0, or ``p`` is not in [0,1].
     """
 
     _targets = (Targets.IMAGE, Targets.MASK)
@@ -55,7 +56,7 @@ class Elastic(albumentations.DualTransform):
         self.alpha, self.sigma = (float(alpha[0]), float(alpha[1])), float(sigma)
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-        """Draw alpha, then the noise of dx, then that of dy; return the places from which pixels come."""
+        """Draw alpha, the noise of dx, then that of dy; return the coordinates that pixels are sampled at."""
         height, width = params["shape"][:2]
         alpha = self.py_random.uniform(*self.alpha)
         margin = int(_TRUNCATE * self.sigma + 0.5)
@@ -68,7 +69,7 @@ class Elastic(albumentations.DualTransform):
         self, img: NDArray[Any], *, from_x: NDArray[np.float32], from_y: NDArray[np.float32], **params: Any
     ) -> NDArray[Any]:
         """Return the deformed image (H,W,C)."""
-        # One channel at a time: of 2, or more than 4, together OpenCV 5 rounds places to 1/32 pixel.
+        # One channel at a time: with 2, or more than 4, OpenCV 5 rounds coordinates to 1/32 pixel.
         channels = [img[..., channel] for channel in range(img.shape[2])]
         return np.stack([_remapped(channel, from_x, from_y, cv2.INTER_LINEAR, 0) for channel in channels], axis=-1)
 
@@ -76,13 +77,13 @@ class Elastic(albumentations.DualTransform):
         self, mask: NDArray[Any], *, from_x: NDArray[np.float32], from_y: NDArray[np.float32], **params: Any
     ) -> NDArray[Any]:
         """Return the deformed mask (H,W)."""
-        return _remapped(mask, from_x, from_y, cv2.INTER_NEAREST, 255)
+        return _remapped(mask, from_x, from_y, cv2.INTER_NEAREST, IGNORE_INDEX)
 
 
 def _remapped(
-    plane: NDArray[Any], from_x: NDArray[np.float32], from_y: NDArray[np.float32], interpolation: int, outside: int
+    channel: NDArray[Any], from_x: NDArray[np.float32], from_y: NDArray[np.float32], interpolation: int, outside: int
 ) -> NDArray[Any]:
-    return cv2.remap(plane, from_x, from_y, interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=outside)
+    return cv2.remap(channel, from_x, from_y, interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=outside)
 
 
 def smoothed(field: NDArray[np.float32], sigma: float, margin: int) -> NDArray[np.float32]:
@@ -91,7 +92,7 @@ def smoothed(field: NDArray[np.float32], sigma: float, margin: int) -> NDArray[n
     Args:
         field: float32.
         sigma: Standard deviation in pixels.
-        margin: m, in pixels: how far the Gaussian reaches, so that no pixel outside the field is asked for.
+        margin: m, the radius of the Gaussian in pixels, so that no pixel outside the field is needed.
     """
     size = 2 * margin + 1
     blurred = cv2.GaussianBlur(field, (size, size), sigma)

@@ -1,4 +1,4 @@
-"""Mirror tiles: an image made of one of its quarters and the reflections of it."""
+"""Mirror tiles: an image made of one of its quarters and that quarter's reflections."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from segbench.augmentation.checks import check_probability
 
 
 class MirrorTiles(albumentations.DualTransform):
-    """Keeps one of the image's four quarters and fills the image with its reflections, up and down, then sideways.
+    """Keeps one of the image's four quarters and fills the others with its reflections, vertical and horizontal.
 
-    The quarter, drawn for every sample, stays where it is. Of an odd number of rows or columns the middle one belongs
-    to both halves. Nothing is interpolated, and image, mask and planes are alike in it. Such an image is symmetrical
-    as no real one is, so a network must not see many of them.
+    The quarter, drawn for every sample, stays where it is. With an odd number of rows or columns the middle one belongs
+    to both halves. Nothing is interpolated; image, mask and other maps are treated alike. Real images are never that
+    symmetrical, so a network should not see many of these.
 
     Source: the report on segmentation of H1299 cells with a compressed U-Net ("Mirroring Augmentation"), which used
     "just a small amount of this kind of augmented data" without saying how much.
 
     Args:
-        p: The probability with which it happens to a sample.
+        p: Probability of applying the transform to a sample.
 
     Raises:
         ConfigError: If the probability is outside [0,1].
@@ -36,7 +36,7 @@ class MirrorTiles(albumentations.DualTransform):
         super().__init__(p=p)
 
     def get_params(self) -> dict[str, Any]:
-        """Draw whether the quarter is of the lower and of the right half."""
+        """Draw whether the quarter is in the lower half and whether it is in the right half."""
         return {"lower": self.py_random.random() < 0.5, "right": self.py_random.random() < 0.5}
 
     def apply(self, img: NDArray[Any], *, lower: bool, right: bool, **params: Any) -> NDArray[Any]:
@@ -50,6 +50,6 @@ class MirrorTiles(albumentations.DualTransform):
 
 
 def _half(size: int, last: bool) -> NDArray[np.intp]:
-    """Return the place (size,) from which each row or column comes: 0 1 2 1 0, or 4 3 2 3 4 for the last half."""
+    """Return the source index of each row or column, (size,): 0 1 2 1 0, or 4 3 2 3 4 for the last half."""
     forth = np.arange(size)
     return np.maximum(forth, forth[::-1]) if last else np.minimum(forth, forth[::-1])

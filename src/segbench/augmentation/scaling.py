@@ -1,4 +1,4 @@
-"""Scaling about a random place: larger and cropped, or smaller and on empty ground."""
+"""Random scaling: enlarged and cropped, or shrunk and padded."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from numpy.typing import NDArray
 
 from segbench.augmentation.checks import check_probability
 from segbench.errors import ConfigError
+from segbench.labels import IGNORE_INDEX
 
 
 class ScaleCrop(albumentations.DualTransform):
-    """Scales the image by a random factor and takes a random crop of the image's own size.
+    """Scales the image by a random factor and crops or pads it to its own size at a random position.
 
-    The factor is drawn so that s and 1/s are as likely (its logarithm is uniform). For s above 1 a window of 1/s of
-    height and width, at a place drawn uniformly, is enlarged to the whole; below 1 the image is made smaller and stands
-    at a place drawn uniformly. Images are enlarged bilinearly and made smaller by the mean over the area; masks and
-    planes take the nearest pixel; what is outside is 0, in the mask label 255.
+    The factor s is log-uniform, so s and 1/s are equally likely. For s above 1, a window of 1/s of height and width at
+    a uniformly drawn position is enlarged to the full size; below 1, the image is shrunk and placed at a uniformly
+    drawn position. Images are enlarged bilinearly and shrunk by area averaging; the mask and other maps take the
+    nearest pixel. Pixels from outside the image are 0, in the mask label 255.
 
-    albumentations' ``RandomScale`` and crops do the same for a size that is written into the configuration; here it is
-    the image's, whichever data set it comes from.
+    albumentations' ``RandomScale`` and crops do the same for a size given in the configuration; here the size is the
+    image's, for any data set.
 
     Args:
         scale: The range [low, high] of the factor, above 0.
-        p: The probability with which it happens to a sample.
+        p: Probability of applying the transform to a sample.
 
     Raises:
-        ConfigError: For a range that is none or not above 0, or no probability.
+        ConfigError: If ``scale`` is not a range of positive numbers, or ``p`` is not in [0,1].
     """
 
     _targets = (Targets.IMAGE, Targets.MASK)
@@ -45,44 +46,44 @@ class ScaleCrop(albumentations.DualTransform):
         self.scale = (float(scale[0]), float(scale[1]))
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-        """Draw the factor, then the place; return the window that is taken and the window that it fills."""
+        """Draw the factor, then the position; return the source window and the target window that it fills."""
         factor = math.exp(self.py_random.uniform(math.log(self.scale[0]), math.log(self.scale[1])))
-        places = (self.py_random.random(), self.py_random.random())
-        taken, filled = [], []
-        for side, place in zip(params["shape"][:2], places, strict=True):
-            source = max(round(side / max(factor, 1)), 1)
-            target = max(round(side * min(factor, 1)), 1)
-            taken.append((first := round(place * (side - source)), first + source))
-            filled.append((first := round(place * (side - target)), first + target))
-        return {"taken": tuple(taken), "filled": tuple(filled)}
+        positions = (self.py_random.random(), self.py_random.random())
+        source, target = [], []
+        for side, position in zip(params["shape"][:2], positions, strict=True):
+            taken = max(round(side / max(factor, 1)), 1)
+            filled = max(round(side * min(factor, 1)), 1)
+            source.append((first := round(position * (side - taken)), first + taken))
+            target.append((first := round(position * (side - filled)), first + filled))
+        return {"source": tuple(source), "target": tuple(target)}
 
-    def apply(self, img: NDArray[Any], *, taken: Any, filled: Any, **params: Any) -> NDArray[Any]:
+    def apply(self, img: NDArray[Any], *, source: Any, target: Any, **params: Any) -> NDArray[Any]:
         """Return the scaled image (H,W,C)."""
-        (top, bottom), (left, right) = taken
-        size = (filled[0][1] - filled[0][0], filled[1][1] - filled[1][0])
+        (top, bottom), (left, right) = source
+        size = (target[0][1] - target[0][0], target[1][1] - target[1][0])
         shrinks = size[0] * size[1] < (bottom - top) * (right - left)
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         window = img[top:bottom, left:right]
-        # One channel at a time: more than 4 together OpenCV 5 refuses.
+        # One channel at a time: OpenCV 5 rejects more than 4.
         channels = [np.ascontiguousarray(window[..., channel]) for channel in range(img.shape[2])]
         scaled = np.stack([cv2.resize(channel, size[::-1], interpolation=method) for channel in channels], axis=-1)
-        return _placed(scaled, img, filled, 0)
+        return _placed(scaled, img, target, 0)
 
-    def apply_to_mask(self, mask: NDArray[Any], *, taken: Any, filled: Any, **params: Any) -> NDArray[Any]:
+    def apply_to_mask(self, mask: NDArray[Any], *, source: Any, target: Any, **params: Any) -> NDArray[Any]:
         """Return the scaled mask (H,W)."""
-        rows, columns = (_nearest(source, target[1] - target[0]) for source, target in zip(taken, filled, strict=True))
-        return _placed(mask[rows[:, None], columns], mask, filled, 255)
+        rows, columns = (_nearest(taken, filled[1] - filled[0]) for taken, filled in zip(source, target, strict=True))
+        return _placed(mask[rows[:, None], columns], mask, target, IGNORE_INDEX)
 
 
 def _nearest(window: tuple[int, int], count: int) -> NDArray[np.intp]:
-    """Return the places of the pixels nearest to the centres of ``count`` equal parts of a window (start, stop)."""
+    """Return the indices of the pixels nearest to the centres of ``count`` equal parts of a window (start, stop)."""
     start, stop = window
     return start + ((np.arange(count) + 0.5) * (stop - start) / count).astype(np.intp)
 
 
-def _placed(part: NDArray[Any], whole: NDArray[Any], filled: Any, outside: int) -> NDArray[Any]:
-    """Return an array like the whole that holds the part in a window and one value elsewhere."""
+def _placed(part: NDArray[Any], whole: NDArray[Any], target: Any, outside: int) -> NDArray[Any]:
+    """Return an array shaped like ``whole`` with ``part`` in the target window and one value elsewhere."""
     result = np.full_like(whole, outside)
-    (top, bottom), (left, right) = filled
+    (top, bottom), (left, right) = target
     result[top:bottom, left:right] = part
     return result

@@ -1,4 +1,4 @@
-"""The stages of a curriculum, and what begins the next one when a validation score has got far enough."""
+"""The stages of a curriculum, and the callback that starts the next one when a validation score reaches a threshold."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ class Stage:
     """A part of training with one augmentation.
 
     Attributes:
-        name: What the configuration calls it: its key, or its place in a list.
-        augmentation: What training images go through.
-        monitor: The validation score that the stage waits for, such as ``val/iou_cell``; None for the first stage.
-        threshold: What the score must reach, from below, or from above if it is a loss; None for the first stage.
+        name: Its key in the configuration, or its index in a list.
+        augmentation: The augmentation of training images in this stage.
+        monitor: The validation score that starts the stage, such as ``val/iou_cell``; None for the first stage.
+        threshold: The value that the score must reach, from below, or from above if it is a loss; None for the first
+            stage.
     """
 
     name: str
@@ -35,17 +36,17 @@ class Stage:
 
 
 class CurriculumStages(pl.Callback):
-    """Keeps at which stage of a :class:`segbench.augmentation.Curriculum` training is.
+    """Tracks the stage of a :class:`segbench.augmentation.Curriculum` that training is in.
 
-    A stage begins with the epoch after the validation in which its monitor passes its threshold, one stage at a time,
-    and none is left again. The stage is in the checkpoint, so a resumed run goes on in it; it is in the log and, from
-    0, in the curves as ``augmentation/stage``; training items are asked for by it, so any number of workers sees it.
+    A stage starts in the epoch after the validation in which its monitor reaches its threshold, one stage at a time;
+    there is no way back. The stage is in the checkpoint, so a resumed run continues in it; it is logged, and in the
+    curves as ``augmentation/stage``, from 0. Training items are requested with it, so workers need no state.
 
     Args:
-        stages: The stages, in their order.
+        stages: The stages, in order.
 
     Attributes:
-        stage: The present stage, from 0.
+        stage: The current stage, from 0.
     """
 
     def __init__(self, stages: Sequence[Stage]) -> None:
@@ -53,19 +54,19 @@ class CurriculumStages(pl.Callback):
         self.stage = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the present stage."""
+        """Return the current stage."""
         return {"stage": self.stage}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the stage up again."""
+        """Restore the stage."""
         self.stage = state_dict["stage"]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Make the stage known to the curves and loggers."""
+        """Log the stage for the curves and loggers."""
         pl_module.log(STAGE, float(self.stage), logger=False)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin the next stage if its monitor has passed its threshold."""
+        """Start the next stage if its monitor has reached its threshold."""
         if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
         if self.stage + 1 == len(self.stages):

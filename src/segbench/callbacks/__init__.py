@@ -1,9 +1,9 @@
 """What happens beside the training step: checkpoints, curves, costs, pictures, progress."""
 
 from segbench.callbacks.checkpoints import RunCheckpoints
+from segbench.callbacks.column_scores import ColumnScorer, ColumnScores
 from segbench.callbacks.cost import CostMeter
 from segbench.callbacks.curves import Curves
-from segbench.callbacks.objects import DECLARED, ObjectScores
 from segbench.callbacks.panels import PredictionPanels
 from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
@@ -11,10 +11,10 @@ from segbench.callbacks.stopping import ResumableEarlyStopping
 from segbench.callbacks.volumes import VolumeScores
 
 __all__ = [
-    "DECLARED",
+    "ColumnScorer",
+    "ColumnScores",
     "CostMeter",
     "Curves",
-    "ObjectScores",
     "PredictionPanels",
     "ResumableEarlyStopping",
     "RunCheckpoints",

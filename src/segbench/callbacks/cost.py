@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-import platform
 import resource
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from segbench.environment import processor_name
 from segbench.runs.run_callback import RunCallback, RunContext
 
 log = logging.getLogger("segbench")
@@ -163,12 +162,5 @@ class CostMeter(RunCallback):
 
 
 def device_name(device: torch.device) -> str:
-    """Return the model of the processor or graphics card."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    """Return the model name of the CPU or GPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()

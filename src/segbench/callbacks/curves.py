@@ -12,9 +12,9 @@ from typing import Any
 import pytorch_lightning as pl
 
 from segbench.runs.files import write_text
+from segbench.words import duration
 
 log = logging.getLogger("segbench")
-_SHOWN = ("train/loss", "val/loss", "val/dice", "val/accuracy")
 
 
 class Curves(pl.Callback):
@@ -85,10 +85,11 @@ class Curves(pl.Callback):
         for logger in trainer.loggers:
             logger.log_metrics(curves, step=trainer.global_step)
         left = seconds * ((trainer.max_epochs or 0) - row["epoch"])
-        scores = [f"{name.replace('/', ' ')} {row[name]:.4f}" for name in _SHOWN if name in row]
+        shown = ("train/loss", "val/loss", task.headline)
+        scores = [f"{name.replace('/', ' ')} {row[name]:.4f}" for name in shown if name in row]
         log.info(
             "epoch %d/%d  %s  %.1f s, about %s left",
-            *(row["epoch"], trainer.max_epochs, "  ".join(scores), seconds, _duration(left)),
+            *(row["epoch"], trainer.max_epochs, "  ".join(scores), seconds, duration(left)),
         )
 
     def _write(self) -> None:
@@ -100,9 +101,3 @@ class Curves(pl.Callback):
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

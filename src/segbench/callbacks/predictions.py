@@ -13,10 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from numpy.typing import NDArray
 
-from segbench.pictures.panels import as_picture
+from segbench.pictures.panels import input_picture
 from segbench.runs.archive import PREDICTIONS, ArchiveWriter, images_name
 from segbench.runs.run_callback import RunCallback, RunContext, only_warning
 
@@ -96,11 +95,10 @@ class StoredPredictions(RunCallback):
     def _write_images(self, path: Path, context: RunContext, split: str) -> None:
         data, task = context.data, context.task
         writer = ArchiveWriter(self.megabytes * MEGABYTE)
-        mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
         dataset = data.scored(split)
         records = {record.id: record for record in data.records}
         for item in (dataset[index] for index in range(len(dataset))):
-            scaled = as_picture((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
+            scaled = input_picture(item["image"], data.mean, data.std)
             image: NDArray[Any] = (255 * scaled).round().astype(np.uint8)
             shrink = self.side / max(image.shape[:2])
             if shrink < 1:

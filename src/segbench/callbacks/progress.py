@@ -26,10 +26,11 @@ class TerminalBar(RichProgressBar):
         return True
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """Return what stands beside the bar: the running loss and the last validation's Dice."""
+        """Return what stands beside the bar: the running loss and the task's headline of the last validation."""
+        task: Any = pl_module
         shown = {}
-        if (loss := getattr(pl_module, "running_loss", None)) is not None:
-            shown["loss"] = f"{loss:.4f}"
-        if "val/dice" in trainer.callback_metrics:
-            shown["val dice"] = f"{float(trainer.callback_metrics['val/dice']):.4f}"
+        if task.running_loss is not None:
+            shown["loss"] = f"{task.running_loss:.4f}"
+        if task.headline in trainer.callback_metrics:
+            shown[task.headline.replace("/", " ")] = f"{float(trainer.callback_metrics[task.headline]):.4f}"
         return shown

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 
+from segbench.callbacks.column_scores import ColumnScorer
 from segbench.tasks.inference import masks_of, predict_on_grid
 
 
@@ -22,10 +25,11 @@ class VolumeScores(pl.Callback):
 
     Args:
         data: The data module (:class:`segbench.data.segmentation.SegmentationData`), set up before the evaluation.
+        scorer: What fills the columns of further scores.
     """
 
-    def __init__(self, data: Any) -> None:
-        self.data = data
+    def __init__(self, data: Any, scorer: ColumnScorer) -> None:
+        self.data, self.scorer = data, scorer
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the volumes of every split that was scored by slices."""
@@ -40,15 +44,21 @@ class VolumeScores(pl.Callback):
                 continue
             table = task.evaluation[split + self.data.whole_suffix] = task.new_table()
             for volume in volumes:
-                images = torch.stack([scored[position]["image"] for position in volume.positions])
-                together = self.data.images_per_batch(scored)
-                chance = predict_on_grid(task, images, volume.plane, trainer.precision, together)
+                truth, prediction = self.data.learnt_mask(volume.truth()), self._predict(task, trainer, split, volume)
                 # One image a volume: slices below each other.
-                labels = [
-                    scored.learnt(torch.from_numpy(masks).flatten(0, 1)[None])
-                    for masks in (masks_of(task, chance), self.data.learnt_mask(volume.truth()))
-                ]
+                labels = [scored.learnt(torch.from_numpy(masks).flatten(0, 1)[None]) for masks in (prediction, truth)]
                 table.update([volume.id], task.count(*labels), volume.plane.source)
+                if len(volume.spacing) == 2:
+                    truth, prediction = truth[0], prediction[0]
+                if columns := self.scorer.columns(truth, prediction, volume.spacing):
+                    table.add_columns(columns)
+
+    def _predict(self, task: Any, trainer: pl.Trainer, split: str, volume: Any) -> NDArray[np.uint8]:
+        """Return the predicted mask of a volume on its own grid, uint8 (Z,H,W)."""
+        scored = self.data.scored(split)
+        images = torch.stack([scored[position]["image"] for position in volume.positions])
+        together = self.data.images_per_batch(scored)
+        return masks_of(task, predict_on_grid(task, images, volume.plane, trainer.precision, together))
 
 
 def _untouched(volumes: Sequence[Any], ids: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.errors import ConfigError, SegbenchError
+from segbench.targets import find_object, targets_in
 from segbench.words import first_line
 
 
@@ -24,8 +25,11 @@ def build(section: str, cfg: DictConfig, **extra: Any) -> Any:
     Raises:
         SegbenchError: What the class refused, in one line that names the section.
     """
+    component = OmegaConf.select(cfg, section)
+    for key, target in targets_in(OmegaConf.to_container(component, resolve=True), section):
+        find_object(key, target)
     try:
-        return instantiate(OmegaConf.select(cfg, section), **extra)
+        return instantiate(component, **extra)
     except InstantiationException as error:
         # Not above: it brings torch, which --help and the refusals of the command line do not need.
         from segbench.runs.failures import out_of_memory

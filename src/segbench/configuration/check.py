@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from segbench.configuration.monitor import check_monitor
+from segbench.configuration.scores import check_scores, how_to_add
 from segbench.errors import ConfigError
 from segbench.scores.score import spellings
 from segbench.suggest import nearest
@@ -24,13 +25,14 @@ def check_parts(cfg: DictConfig, data: Any, task: Any, loss: Any) -> None:
     Args:
         cfg: The whole configuration, valid by its schema.
         data: The data module; nothing of it is read.
-        task: The class of the task (:class:`segbench.tasks.base.Task`).
+        task: The class of the task (:class:`segbench.tasks.kind.TaskKind`).
         loss: The loss.
 
     Raises:
         ConfigError: One line that names the key and what to set.
     """
     task.check(cfg, data)
+    check_scores(data)
     if cfg.comparison is not None:
         check_comparison(cfg.comparison, data.name, task.scores(data))
     try:
@@ -59,7 +61,6 @@ def check_comparison(comparison: Any, data: str, scores: Mapping[str, Sequence[s
     asked = {"": comparison.metric} | {f"claims[{place}].": claim.get("metric") for place, claim in claims}
     for place, metric in asked.items():
         if metric is not None and metric not in known:
-            raise ConfigError(
-                f"comparison.{place}metric={metric}: no such score of {data}"
-                f"{nearest(metric, known)}; there are {', '.join(scores)}, <score>_<class>"
-            )
+            mend = how_to_add(metric, scores)
+            mend = mend or f"{nearest(metric, known)}; there are {', '.join(scores)}, <score>_<class>"
+            raise ConfigError(f"comparison.{place}metric={metric}: no such score of {data}{mend}")

@@ -6,19 +6,15 @@ a negative learning rate, a number in the wrong section) with one line that name
 
 from __future__ import annotations
 
-import inspect
-import typing
 from typing import Annotated, Any, Literal, Self
 
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from segbench.configuration.signature import check_signature
 from segbench.errors import ConfigError
-from segbench.suggest import nearest
 from segbench.words import first_line
 
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -187,6 +183,7 @@ class RootConfig(_Closed):
     trainer: TrainerConfig
     logger: dict[str, dict[str, Any]]
     callbacks: dict[str, dict[str, Any]]
+    scores: dict[str, dict[str, Any]]
     paths: PathsConfig
     activation: Literal["auto", "sigmoid", "softmax"]
     predict: PredictConfig
@@ -219,10 +216,10 @@ def validate(cfg: DictConfig) -> None:
         raise ConfigError("; ".join(dict.fromkeys(_describe(fault) for fault in error.errors()))) from None
     for section in ("data", "model", "loss", "augmentation", "optimizer", "scheduler"):
         if plain[section] is not None:
-            _check_signature(section, plain[section])
-    for group in ("logger", "callbacks"):
+            check_signature(section, plain[section])
+    for group in ("logger", "callbacks", "scores"):
         for name, component in plain[group].items():
-            _check_signature(f"{group}.{name}", component)
+            check_signature(f"{group}.{name}", component)
 
 
 def _describe(fault: Any) -> str:
@@ -238,60 +235,3 @@ def _describe(fault: Any) -> str:
         return f"{key}={fault['input']}: should be a list, for example [{fault['input']},{fault['input']}]"
     message = fault["msg"].removeprefix("Input ")
     return f"{key}={fault['input']}: {message[0].lower() + message[1:]}"
-
-
-def _check_signature(section: str, component: dict[str, Any]) -> None:
-    """Compare a component's keys and simple values with the signature of its ``_target_``."""
-    target = component.get("_target_")
-    if target is None:
-        raise ConfigError(f"{section}: no _target_ (choose one of the files in conf/{section.split('.')[0]})")
-    try:
-        cls = get_class(target)
-    except Exception as error:
-        raise ConfigError(f"{section}._target_={target}: {first_line(error)}") from error
-    parameters = _parameters(cls)
-    hints = _type_hints(cls)
-    for key, value in component.items():
-        if key.startswith("_"):
-            continue
-        if key not in parameters:
-            hint = nearest(key, parameters)
-            raise ConfigError(f"{section}.{key}: {cls.__name__} has no such option{hint}")
-        if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
-            continue
-        _check_type(f"{section}.{key}", value, hints.get(key, Any))
-
-
-def _parameters(cls: type) -> list[str]:
-    """Return the constructor's parameter names, through ``**kwargs`` up the class hierarchy."""
-    names: list[str] = []
-    for base in cls.__mro__:
-        if "__init__" not in vars(base):
-            continue
-        parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
-        names += [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    return names
-
-
-def _type_hints(cls: type) -> dict[str, Any]:
-    hints: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        if "__init__" in vars(base):
-            try:
-                hints |= typing.get_type_hints(vars(base)["__init__"])
-            except (NameError, TypeError):
-                continue
-    return hints
-
-
-def _check_type(key: str, value: Any, annotation: Any) -> None:
-    try:
-        adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
-    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):
-        return
-    try:
-        adapter.validate_python(value)
-    except ValidationError as error:
-        raise ConfigError(f"{key}={value}: {error.errors()[0]['msg'].removeprefix('Input ')}") from None

@@ -1,1 +1,1 @@
-"""Data modules: records -> cache -> batches, one module for each data set."""
+"""Data modules, one per data set: records -> cache -> batches."""

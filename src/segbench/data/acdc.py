@@ -20,7 +20,7 @@ from segbench.data.plane import Plane, resample_labels
 from segbench.data.reading import map_labels
 from segbench.data.records import Record
 from segbench.data.segmentation import SegmentationData
-from segbench.data.splits import check_disjoint, split_groups
+from segbench.data.splits import check_disjoint, check_fraction, split_groups
 from segbench.data.volumes import VolumeSlices
 from segbench.errors import ConfigError, DataError
 from segbench.rng import derive_seed
@@ -33,13 +33,13 @@ GROUPS = ("DCM", "HCM", "MINF", "NOR", "RV")
 
 @dataclass(frozen=True)
 class Patient:
-    """What ``Info.cfg`` says of a patient.
+    """A patient, from ``Info.cfg``.
 
     Attributes:
-        folder: Its folder.
+        folder: The patient's folder.
         part: ``training`` or ``testing``.
         group: Diagnosis, one of :data:`GROUPS`.
-        frames: Number of the frame of each phase.
+        frames: Frame number of each phase.
     """
 
     folder: Path
@@ -52,23 +52,27 @@ class ACDCData(SegmentationData):
     """Automated Cardiac Diagnosis Challenge (MICCAI 2017): slices of the end-diastolic and end-systolic volumes.
 
     ``{training,testing}/patientNNN/``: ``Info.cfg``, ``patientNNN_frameFF.nii.gz`` and ``..._gt.nii.gz``; Bernard et
-    al., IEEE TMI 37(11), 2018, doi 10.1109/TMI.2018.2837502. Which frames are ED and ES stands in ``Info.cfg``; no
-    other file of the folder (the 4-D cine, other frames) is read.
+    al., IEEE TMI 37(11), 2018, doi 10.1109/TMI.2018.2837502. ``Info.cfg`` names the ED and ES frames; no other file of
+    the folder (the 4-D cine, other frames) is read.
 
     Slices are resampled to one in-plane spacing, cropped or padded around their centre, and scaled to 0..1 between two
-    percentiles of their volume. Padding is label 255. The official test patients are the test split; validation
-    patients are drawn from the training patients, the same share of each diagnosis.
+    percentiles of their volume. Padding has label 255. The official test patients are the test split; validation
+    patients are drawn from the training patients, the same fraction of each diagnosis.
 
     Args:
         spacing: In-plane spacing in mm; None keeps each volume's own.
-        percentiles: Of a volume's intensities: what becomes 0 and 1.
-        val_fraction: Share of the training patients of each diagnosis that validate, at least one of each.
-        **options: See :class:`SegmentationData`; ``size`` is that of the crop.
+        percentiles: Percentiles of a volume's intensities that become 0 and 1.
+        val_fraction: Fraction of the training patients of each diagnosis that validates; at least one of each does.
+        **options: See :class:`SegmentationData`; ``size`` is the size of the crop.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name = "acdc"
     class_names = ("background", "right ventricle", "myocardium", "left ventricle")
     in_channels = 1
+    unit = "mm"
     label_map = {0: 0, 1: 1, 2: 2, 3: 3}  # noqa: RUF012 - ClassVar in the base
     scale = 1.0
 
@@ -85,8 +89,7 @@ class ACDCData(SegmentationData):
             raise ConfigError("data.split_by=image: acdc is split by patient, whose slices are near-duplicates")
         if spacing is not None and not (np.isfinite(spacing) and spacing > 0):
             raise ConfigError(f"data.spacing={spacing}: must be a positive number of mm, or null")
-        if not 0 < val_fraction < 1:
-            raise ConfigError(f"data.val_fraction={val_fraction}: must lie between 0 and 1")
+        check_fraction("val_fraction", val_fraction)
         self.spacing, self.val_fraction = spacing, val_fraction
         self.percentiles = check_percentiles(percentiles)
         self.patients: dict[str, Patient] = {}
@@ -96,7 +99,11 @@ class ACDCData(SegmentationData):
     # -- records -----------------------------------------------------------------------------------
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Make a record of every slice of both phases of every patient."""
+        """Make a record of every slice of both phases of every patient.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         assert self.root is not None
         expected = "training/patientNNN and testing/patientNNN of https://humanheart-project.creatis.insa-lyon.fr"
         if not self.root.is_dir():
@@ -119,7 +126,7 @@ class ACDCData(SegmentationData):
                 faults.append(str(error))
                 continue
             if folder.name in self.patients:
-                faults.append(f"{folder}: {folder.name} stands in training and in testing")
+                faults.append(f"{folder}: {folder.name} is in both training and testing")
                 continue
             self.patients[folder.name] = patient
             for phase in PHASES:
@@ -141,7 +148,11 @@ class ACDCData(SegmentationData):
         ]
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
-        """Return the official test patients, and the training patients split within each diagnosis."""
+        """Return the official test patients, and the training patients split within each diagnosis.
+
+        Raises:
+            DataError: If a diagnosis has only one training patient.
+        """
         splits: dict[str, list[int]] = {"train": [], "val": [], "test": []}
         fractions = {"train": 1 - self.val_fraction, "val": self.val_fraction}
         for group in GROUPS:
@@ -155,8 +166,8 @@ class ACDCData(SegmentationData):
             patients = sorted({records[index].group for index in inside})
             if len(patients) < len(fractions):
                 raise DataError(
-                    f"data.root={self.root}: {patients[0]} is the only training patient of diagnosis {group}, but one"
-                    " must train and one validate; add a patient of it or take this one out"
+                    f"data.root={self.root}: {patients[0]} is the only training patient with diagnosis {group}, but one"
+                    " must train and one validate; add another or remove this one"
                 )
             seed = derive_seed(self.split_seed, group)
             parts = split_groups([records[index].group for index in inside], fractions, seed)
@@ -169,8 +180,8 @@ class ACDCData(SegmentationData):
     # -- slices ------------------------------------------------------------------------------------
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings that shape the stored arrays."""
-        # The diagnosis decides the split, which Info.cfg, no file of a record, tells.
+        """Return the settings that the stored arrays depend on."""
+        # The split depends on the diagnosis, which is in Info.cfg, not in a record's files.
         patients = {name: [patient.part, patient.group] for name, patient in self.patients.items()}
         return super().settings() | {
             "spacing": self.spacing,
@@ -179,11 +190,15 @@ class ACDCData(SegmentationData):
         }
 
     def read(self, record: Record) -> Pair:
-        """Return a slice: float32 (H,W,1) in 0..1, and its mask uint8 (H,W)."""
+        """Return a slice: float32 (H,W,1) in 0..1, and its mask uint8 (H,W).
+
+        Raises:
+            DataError: If the volume is unusable.
+        """
         volume, _, index = record.id.rpartition("/")
         image, mask = self._voxels(volume)
         plane = self.plane(volume)
-        # The first axis of a slice is x: columns of a picture.
+        # The first axis of a slice is x, the columns of an image.
         pixels, labels = image[:, :, int(index)].T, mask[:, :, int(index)].T
         truth = plane.mask(labels, self.ignore_index)
         self._labelled += int((resample_labels(labels, plane.resampled) > 0).sum())
@@ -191,10 +206,10 @@ class ACDCData(SegmentationData):
         return plane.image(pixels[:, :, None]), truth
 
     def setup(self, stage: str | None = None) -> None:
-        """Set the data up; warn of labels that the crop leaves out, when the slices are read from the files.
+        """Find, check and cache the data; when slices are read from files, warn about labels outside the crop.
 
         Raises:
-            DataError: With every fault found.
+            DataError: Listing every fault found.
         """
         super().setup(stage)
         if self._kept < self._labelled:
@@ -205,14 +220,14 @@ class ACDCData(SegmentationData):
             self._labelled = self._kept
 
     def plane(self, volume: str) -> Plane:
-        """Return how the slices of a volume become images."""
+        """Return how a volume's slices become images."""
         image, _ = self.volumes[volume]
         width, height = image.shape[:2]
         x, y, _ = image.spacing
         return Plane.of((height, width), (y, x), self.spacing, self.size)
 
     def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
-        """Return how a picture becomes an image; one without a voxel size is taken as it is."""
+        """Return how a picture becomes an image; without a voxel size it stays as it is."""
         if spacing is None:
             return Plane(source, source, source)
         return Plane.of(source, spacing, self.spacing, self.size)
@@ -222,13 +237,26 @@ class ACDCData(SegmentationData):
         found: dict[str, list[int]] = {}
         for position, index in enumerate(self.splits[split]):
             found.setdefault(self.records[index].id.rpartition("/")[0], []).append(position)
-        return [
-            VolumeSlices(volume, volume.partition("/")[0], tuple(positions), self.plane(volume), self._truth(volume))
-            for volume, positions in found.items()
-        ]
+        return [self._volume(name, tuple(positions)) for name, positions in found.items()]
 
-    def _truth(self, volume: str) -> Any:
-        return lambda: self._mask(volume).transpose(2, 1, 0)
+    def _volume(self, name: str, positions: tuple[int, ...]) -> VolumeSlices:
+        x, y, z = self.volumes[name][0].spacing
+        return VolumeSlices(
+            name, name.partition("/")[0], positions, self.plane(name), (z, y, x), lambda: self._truth(name)
+        )
+
+    def pixel_spacing(self, record: Record) -> tuple[float, float]:
+        """Return height and width of a slice's pixel in mm: ``spacing``, up to the rounding to whole pixels."""
+        volume = record.id.rpartition("/")[0]
+        x, y, _ = self.volumes[volume][0].spacing
+        plane = self.plane(volume)
+        height, width = (
+            step * before / after for step, before, after in zip((y, x), plane.source, plane.resampled, strict=True)
+        )
+        return height, width
+
+    def _truth(self, volume: str) -> NDArray[np.uint8]:
+        return self._mask(volume).transpose(2, 1, 0)
 
     def _mask(self, volume: str) -> NDArray[np.uint8]:
         label = self.volumes[volume][1]
@@ -247,11 +275,11 @@ def read_patient(folder: Path, part: str) -> Patient:
         part: ``training`` or ``testing``.
 
     Raises:
-        DataError: One line: missing, not readable, or without one of the keys.
+        DataError: If it is missing, unreadable, or lacks a key.
     """
     path = folder / "Info.cfg"
     if not path.is_file():
-        raise DataError(f"{path}: missing; it tells which frames are ED and ES")
+        raise DataError(f"{path}: missing; it says which frames are ED and ES")
     parser = configparser.ConfigParser()
     try:
         parser.read_string("[info]\n" + path.read_text(encoding="utf-8"))

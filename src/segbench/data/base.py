@@ -18,47 +18,52 @@ from segbench.data.dataset import ImageDataset
 from segbench.data.loader import BatchSize
 from segbench.data.loaders import SCORED_TRAIN, Loaders
 from segbench.data.measure import measure, training_stacks
-from segbench.data.records import Record, refuse, refusing_unreadable
+from segbench.data.records import Record, os_errors_as_faults, raise_faults
+from segbench.data.scored import ScoredData
 from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
 from segbench.errors import ConfigError, DataError
-from segbench.masks import IGNORE
+from segbench.labels import IGNORE_INDEX
+from segbench.scores.columns import ScoreColumns
 from segbench.tasks import Task
 
 
-class ImageData(Loaders):
-    """A data set with its splits, whatever is learnt from its images.
+class ImageData(ScoredData, Loaders):
+    """A data set and its splits, for any task.
 
     Data sets derive from :class:`SegmentationData` or :class:`segbench.data.classification.ClassificationData`.
     Nothing is read before :meth:`setup`.
 
     Args:
-        cache_dir: Folder of the decoded arrays.
+        cache_dir: Folder for the cache of decoded arrays.
         root: Folder of the data set.
-        size: Height and width to which images are resized, or None to keep theirs.
-        batch_size: Images a batch; ``all`` makes one batch of each split (full-batch training).
-        num_workers: Worker processes that load them; the batches are the same bits for any number.
-        split_by: ``group`` keeps cars, patients and the like together; ``image`` does not.
-        fit_on: ``train``, or ``train+val`` for a final model: nothing is then left to choose an epoch by.
-        resident: Whether the images lie as one tensor on the training device: True, False, or ``auto`` for as soon as
-            :func:`segbench.data.resident.obstacle` finds none. The batches are the same bits.
-        tiles: Rows and columns into which training images are cut, ``2x2`` say; None leaves them whole. Images that are
-            scored are predicted tile by tile and joined, or by ``predict.window`` where that is set.
-        score_train: Whether the training images, as they are, are scored at the end too: how far they were
-            learnt by heart.
+        size: Height and width that images are resized to, or None to keep theirs.
+        batch_size: Images per batch; ``all`` makes each split one batch (full-batch training).
+        num_workers: Loader processes; batches are bit-identical for any number.
+        split_by: ``group`` keeps the images of a car, a patient and the like together; ``image`` does not.
+        fit_on: ``train``, or ``train+val`` for a final model: no images are then left to choose an epoch by.
+        resident: Whether the images are one tensor on the training device: True, False, or ``auto`` for whenever
+            :func:`segbench.data.resident.obstacle` finds no obstacle. Batches are bit-identical.
+        tiles: Rows and columns that training images are cut into, for example ``2x2``; None leaves them whole. Scored
+            images are predicted tile by tile and joined, or by ``predict.window`` if that is set.
+        score_train: Whether the training images are also scored at the end, unaugmented: how far they were memorised.
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
         augmentation: Applied to training images, after the split; None for one that leaves them as they are.
         seed: The run's seed (order and augmentation).
+        scores: Further scores of the final evaluation, by what the configuration calls them.
 
     Attributes:
-        tasks: What it is for; of several, which have one name, the first that trains the network is taken.
-        class_names: All classes; of a segmentation, background first if it has one.
-        background: Whether class 0 of a segmentation is a background, which scores leave out by default.
-        class_colours: ``#RRGGBB`` of every class, in which pictures show it; None for the project's own.
+        tasks: The task that the data is for; of several, which have one name, the first that trains the network.
+        class_names: All classes; for a segmentation, background first if there is one.
+        background: Whether class 0 of a segmentation is background, which scores leave out by default.
+        class_colours: Colour of every class in pictures, ``#RRGGBB``; None for the project's own palette.
         in_channels: Channels of the images.
-        crop: Height and width of the part of each image that an epoch trains on; None for whole ones.
+        crop: Height and width of the random crops that training sees; None for whole images.
         records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint: Known after :meth:`setup`.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name: str
@@ -68,7 +73,7 @@ class ImageData(Loaders):
     class_colours: ClassVar[tuple[str, ...] | None] = None
     in_channels: ClassVar[int]
     dataset_class: ClassVar[type[ImageDataset]]
-    ignore_index: ClassVar[int] = IGNORE
+    ignore_index: ClassVar[int] = IGNORE_INDEX
     crop: tuple[int, int] | None = None
     fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
     # Largest value of the stored images.
@@ -89,6 +94,7 @@ class ImageData(Loaders):
         split_seed: int = 0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        scores: Mapping[str, ScoreColumns] | None = None,
     ) -> None:
         super().__init__()
         if split_by not in ("group", "image"):
@@ -103,6 +109,7 @@ class ImageData(Loaders):
         self.batch_size, self.num_workers = batch_size, num_workers
         self.split_by, self.split_seed = split_by, split_seed
         self.augmentation, self.seed = Augmentation() if augmentation is None else augmentation, seed
+        self.scores = dict(scores or {})
         self.records: list[Record] = []
         self.splits: dict[str, list[int]] = {}
         self.datasets: dict[str, ImageDataset] = {}
@@ -111,7 +118,7 @@ class ImageData(Loaders):
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, of a segmentation with background."""
+        """Number of classes, for a segmentation including background."""
         return len(self.class_names)
 
     @classmethod
@@ -125,48 +132,40 @@ class ImageData(Loaders):
 
     @property
     def validates(self) -> bool:
-        """Whether images are left to validate on, after each epoch."""
+        """Whether there are images to validate on after each epoch."""
         return self.fit_on == "train"
 
-    def column_scores(self) -> Mapping[str, Sequence[str]]:
-        """Return the scores from further columns (:mod:`segbench.scores.columns`), with the classes that have them."""
-        return {}
-
     def weigh_by(self, loss: PixelWeights) -> None:
-        """Let every item bring the weights that a loss gives its pixels, if it gives any; asked before :meth:`setup`.
+        """Add a loss's pixel weights to every item, if the loss has any; call before :meth:`setup`.
 
         Args:
-            loss: The loss that the data is trained on with.
+            loss: The loss that a network is trained with.
         """
         self._pixel_weights = None if loss.weight_settings() is None else loss
 
     def callbacks(self) -> list[pl.Callback]:
-        """Return the callbacks that a training on this data needs, new ones for each training."""
+        """Return the callbacks that training on this data needs, new ones for each training."""
         return self.augmentation.callbacks()
 
-    def instances(self, record: Record) -> NDArray[np.integer[Any]] | None:
-        """Return which object each pixel of a record's mask belongs to (H,W), 0 for none; None where nobody tells."""
-        return None
-
     def groups(self) -> dict[str, str]:
-        """Return the group of everything that is scored, by its id."""
+        """Return the group of everything that is scored, by id."""
         return {record.id: record.group for record in self.records}
 
-    # -- what a data set defines -------------------------------------------------------------------
+    # -- for a data set to define or override ------------------------------------------------------
 
     @abstractmethod
     def find_records(self) -> tuple[list[Record], list[str]]:
         """Find the records.
 
         Returns:
-            The records in a fixed order, and one line for each file that does not fit.
+            The records in a fixed order, and a one-line fault for each unusable file.
 
         Raises:
             DataError: If the folder is missing or empty; says how to get the data.
         """
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
-        """Return the indices of ``train``, ``val`` and, where labels exist, ``test``: by ``fractions``."""
+        """Return the indices of ``train``, ``val`` and, if it has labels, ``test``; by ``fractions``."""
         if self.split_by == "image":
             return split_groups([record.id for record in records], self.fractions, self.split_seed)
         groups = [record.group for record in records]
@@ -176,14 +175,14 @@ class ImageData(Loaders):
 
     @abstractmethod
     def read(self, record: Record) -> Pair:
-        """Return a record as it is stored: image (H,W,C), and what is to be learnt of it as an array of uint8.
+        """Return a record as stored: image (H,W,C) and target, a uint8 array.
 
         Raises:
-            DataError: If a file is bad.
+            DataError: If a file is unusable.
         """
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings that shape the stored arrays, plain values."""
+        """Return the settings that the stored arrays depend on, as plain values."""
         return {
             "class": type(self).__name__,
             "size": self.size,
@@ -193,24 +192,24 @@ class ImageData(Loaders):
     # -- finding -----------------------------------------------------------------------------------
 
     def find(self) -> str:
-        """Find the data without decoding any of it; does nothing the second time.
+        """Find the data without decoding it; a second call does nothing.
 
         Returns:
-            The fingerprint: equal for equal names, sizes and times of the files and settings that shape the arrays. Of
-            files that differ in their times alone it is the first one, once the cache has seen that.
+            The fingerprint: equal for equal file names, sizes and times and equal settings that the arrays depend on.
+            If files differ only in their times, it is the earliest fingerprint, once the cache has seen that.
 
         Raises:
-            DataError: With every fault found.
+            DataError: Listing every fault found.
         """
         if self.records:
             return self.fingerprint
-        with refusing_unreadable(self.root):
+        with os_errors_as_faults(self.root):
             records, faults = self.find_records()
-        refuse(faults, self.root)
+        raise_faults(faults, self.root)
         ids = [record.id for record in records]
         if len(set(ids)) < len(ids):
             raise DataError(f"data.root={self.root}: image ids are not unique")
-        with refusing_unreadable(self.root):
+        with os_errors_as_faults(self.root):
             self._key = fingerprint(records, self.settings())
         self.fingerprint = self._fingerprint()
         self.records = records
@@ -219,11 +218,11 @@ class ImageData(Loaders):
     # -- Lightning's hooks -------------------------------------------------------------------------
 
     def setup(self, stage: str | None = None) -> None:
-        """Find, check, split and cache the data; does nothing the second time.
+        """Find, check, split and cache the data; a second call does nothing.
 
         Raises:
-            DataError: With every fault found.
-            ConfigError: If images of several sizes are to be put into batches.
+            DataError: Listing every fault found.
+            ConfigError: If images of several sizes would have to be batched.
         """
         if self.datasets:
             return
@@ -233,11 +232,11 @@ class ImageData(Loaders):
         if self.fit_on == "train+val":
             self.splits["train"] = sorted([*self.splits["train"], *self.splits.pop("val")])
         arrays, faults = self.load(records)
-        refuse(faults, self.root)
+        raise_faults(faults, self.root)
         sizes = {image.shape[:2] for image in arrays.images} if isinstance(arrays.images, list) else {}
         if sizes and self.batch_size != 1:
             raise ConfigError(
-                f"data.size=null: the images have {len(sizes)} sizes and make no batch; "
+                f"data.size=null: the images have {len(sizes)} sizes and cannot be batched; "
                 f"set data.size, or data.batch_size=1 (now {self.batch_size})"
             )
         check_tiles(self.tiles, arrays.images)
@@ -263,17 +262,17 @@ class ImageData(Loaders):
         return arrays
 
     def weigh(self, arrays: Arrays) -> Any:
-        """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""
+        """Return the pixel weights of all records, float32 (N,H,W), or None if the loss uses none."""
         return None
 
     def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
-        """Return the arrays of the records, through the cache, and one line for each file that cannot be used."""
+        """Return the records' arrays, through the cache, and a one-line fault for each unusable file."""
         found = load_arrays(records, self._key, self.cache_dir, self.read)
         self.fingerprint = self._fingerprint()
         return found
 
     def summary(self) -> dict[str, Any]:
-        """Return the sizes of the splits and the share of pixels of each class in the training set."""
+        """Return the sizes of the splits and the class frequencies of the training set."""
         colours = {} if self.class_colours is None else {"class_colours": list(self.class_colours)}
         return colours | {
             "name": self.name,
@@ -292,23 +291,23 @@ class ImageData(Loaders):
         return first_key(self._key, self.cache_dir)
 
     def _check_classes(self, counted: NDArray[np.int64]) -> None:
-        """Refuse training labels of which nothing can be learnt.
+        """Check that the training labels have something to learn.
 
         Args:
             counted: How often each stored class occurs in the training set, int64 (C,).
 
         Raises:
-            DataError: With the mend.
+            DataError: If they do not.
         """
         if np.count_nonzero(counted) < 2:
             raise DataError(f"data.root={self.root}: all training labels are of one class; there is nothing to learn")
 
     def _measure(self, arrays: Arrays) -> None:
-        """Compute the training set's mean and deviation a channel (of [0,1]) and its class frequencies."""
+        """Compute the training set's mean and standard deviation per channel (in [0,1]) and its class frequencies."""
         stacks = training_stacks(arrays, self.splits["train"], self.augmentation, self.dataset_class, self.tiles)
         self.mean, self.std, histogram = measure(stacks, self.in_channels, self.scale)
         self.class_pixels: NDArray[np.int64] = self._count_classes(histogram)
-        labelled = histogram.sum() - histogram[IGNORE]
+        labelled = histogram.sum() - histogram[IGNORE_INDEX]
         self.class_frequencies: NDArray[np.float64] = self.class_pixels / labelled
 
     def _count_classes(self, histogram: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Decoded, resized arrays on disk: built once under a lock, memory-mapped, rebuilt when damaged.
 
 Building is also the integrity check: every file is read completely, and all faults are reported together. It holds one
-record at a time, whatever the size of the data set; only images of several sizes are all kept in memory.
+record at a time, however large the data set; only images of differing sizes are all kept in memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from segbench.runs.files import read_json, write_json
 
 log = logging.getLogger("segbench")
 
-# Raise when the meaning of the stored arrays changes.
+# Increment when the meaning of the stored arrays changes.
 _VERSION = 1
 _MANIFEST = "manifest.json"
 Pair = tuple[NDArray[Any], NDArray[np.uint8]]
@@ -38,11 +38,10 @@ ReadPair = Callable[[Record], Pair]
 
 @dataclass
 class Arrays:
-    """Images (N,H,W,C) and targets in the order of the records, memory-mapped where there is a cache.
+    """Images (N,H,W,C) and targets in the order of the records, memory-mapped if cached.
 
-    Targets are masks uint8 (N,H,W), or labels uint8 (N,).
-
-    Images of several sizes (``data.size=null``) are held as lists of arrays.
+    Targets are masks uint8 (N,H,W), or labels uint8 (N,). Images of several sizes (``data.size=null``) and their masks
+    are lists of arrays.
     """
 
     images: Any
@@ -58,7 +57,7 @@ class Arrays:
         return Arrays(self.images, Translated(self.targets, table), self.folder, table)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker opens the maps itself; copying the arrays to it would cost the whole data set.
+        # A worker opens the maps itself; pickling the arrays would copy the whole data set.
         return {"folder": self.folder, "table": self.table} if self.folder else self.__dict__
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -88,7 +87,7 @@ class Translated:
 
 
 def fingerprint(records: Sequence[Record], settings: dict[str, Any]) -> str:
-    """Digest what the arrays depend on: names, sizes and times of the files, and the settings that shape them.
+    """Digest what the arrays depend on: names, sizes and times of the files, and the settings.
 
     Args:
         records: The records.
@@ -108,10 +107,10 @@ def fingerprint(records: Sequence[Record], settings: dict[str, Any]) -> str:
 
 
 def first_key(key: str, cache_dir: Path) -> str:
-    """Return the key of the oldest cache that holds what this one holds: of files that were copied or touched since.
+    """Return the key of the oldest cache with the same content: its files may have been copied or touched since.
 
     Args:
-        key: A :func:`fingerprint`; as long as nothing is cached under it, it is its own.
+        key: A :func:`fingerprint`; returned as it is if nothing is cached under it.
         cache_dir: Folder of all caches.
     """
     manifest = read_json(cache_dir / key / _MANIFEST)
@@ -119,24 +118,22 @@ def first_key(key: str, cache_dir: Path) -> str:
         return key
     ages = {}
     for path in cache_dir.glob(f"*/{_MANIFEST}"):
-        other = read_json(path)
-        # Caches from before names were kept have none.
-        if isinstance(other, dict) and other == {name: manifest.get(name) for name in other}:
+        if read_json(path) == manifest:
             ages[path.stat().st_mtime_ns, path.parent.name] = path.parent.name
     return ages[min(ages)]
 
 
 def load_arrays(records: Sequence[Record], key: str, cache_dir: Path, read: ReadPair) -> tuple[Arrays, list[str]]:
-    """Open the arrays of these records, building them if they are not there or damaged.
+    """Open the cached arrays of these records, building them if they are missing or damaged.
 
     Args:
         records: The records.
         key: Their :func:`fingerprint`.
         cache_dir: Folder of all caches.
-        read: Reads one record as it is to be stored; raises DataError for a bad file.
+        read: Returns one record as it is to be stored; raises DataError if a file is unusable.
 
     Returns:
-        The arrays, and one line for each file that could not be read (the arrays are then of no use).
+        The arrays, and a one-line fault for each file that could not be read (the arrays are then meaningless).
     """
     folder = cache_dir / key
     try:
@@ -145,7 +142,7 @@ def load_arrays(records: Sequence[Record], key: str, cache_dir: Path, read: Read
             if folder.exists():
                 if _is_whole(folder, records):
                     return Arrays(*_open_maps(folder), folder), []
-                log.warning("cache %s is damaged; building it again", folder)
+                log.warning("cache %s is damaged; rebuilding it", folder)
                 shutil.rmtree(folder)
             return _build(records, folder, read)
     except OSError as error:
@@ -156,7 +153,7 @@ def load_arrays(records: Sequence[Record], key: str, cache_dir: Path, read: Read
 
 
 def _build(records: Sequence[Record], folder: Path, read: ReadPair) -> tuple[Arrays, list[str]]:
-    # Only whoever holds the lock is here, so leftovers of the same name belong to a killed builder.
+    # Only the holder of the lock gets here, so a leftover of the same name belongs to a killed builder.
     temporary = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
@@ -179,11 +176,11 @@ def _manifest(checksums: dict[str, int], records: Sequence[Record]) -> dict[str,
 def _write(
     records: Sequence[Record], folder: Path, read: ReadPair
 ) -> tuple[list[Pair] | None, list[str], dict[str, int]]:
-    """Read record by record into the arrays' files, so that no more than one is ever held.
+    """Read record by record into the array files, holding no more than one at a time.
 
     Returns:
-        All pairs where their shapes or types differ, which no array takes, else None; one line for each bad file; and
-        the checksums of the files.
+        All pairs if their shapes or types differ, so that they do not fit an array, else None; a one-line fault for
+        each unusable file; and the checksums of the array files.
     """
     faults: list[str] = []
     pairs = _read_each(records, read, faults)
@@ -195,7 +192,7 @@ def _write(
             if not (images.takes(image) and masks.takes(mask)):
                 held = [*zip(images.written(), masks.written(), strict=True), (image, mask), *pairs]
                 return held, _distinct(faults), {}
-            # After a fault the rest is only checked.
+            # After a fault the rest are only checked.
             if not faults:
                 images.append(image)
                 masks.append(mask)
@@ -203,7 +200,7 @@ def _write(
 
 
 def _read_each(records: Sequence[Record], read: ReadPair, faults: list[str]) -> Iterator[Pair]:
-    """Yield the pairs of the records that can be read, with a progress bar, and add a line to ``faults`` for others."""
+    """Yield the pairs of readable records, with a progress bar; append a line to ``faults`` for the others."""
     console = Console(stderr=True)
     for record in track(
         records, "checking and caching", console=console, transient=True, disable=not console.is_terminal
@@ -213,12 +210,12 @@ def _read_each(records: Sequence[Record], read: ReadPair, faults: list[str]) -> 
         except DataError as error:
             faults.append(str(error))
         except OSError as error:
-            # Of a data set's own reader. Let through, it would be taken for a cache that cannot be written.
+            # Raised by a data set's own reader. If it escaped, it would be mistaken for a cache that cannot be written.
             faults.append(unreadable(error, record.image or record.id))
 
 
 def _distinct(faults: list[str]) -> list[str]:
-    # A volume that is bad is so for each of its slices.
+    # A bad volume is a fault for each of its slices.
     return list(dict.fromkeys(faults))
 
 
@@ -237,9 +234,8 @@ def _open_maps(folder: Path) -> tuple[NDArray[Any], NDArray[np.uint8]]:
 def _is_whole(folder: Path, records: Sequence[Record]) -> bool:
     manifest = read_json(folder / _MANIFEST)
     try:
-        expected = _manifest(_checksums(folder), records)
-        # Whole comparison: a damaged manifest may still be JSON, of any shape. Earlier ones have no names.
-        return manifest in (expected, {name: value for name, value in expected.items() if name != "names"})
+        # The whole manifest is compared: a damaged one may still be JSON, of any shape.
+        return bool(manifest == _manifest(_checksums(folder), records))
     except (OSError, ValueError):
         return False
 

@@ -15,10 +15,10 @@ _HOW_TO_GET_IT = (
 
 
 class CarvanaData(SegmentationData):
-    """Carvana Image Masking Challenge (Kaggle 2017): cars against background, 318 cars of 16 views.
+    """Carvana Image Masking Challenge (Kaggle 2017): cars against background, 318 cars with 16 views each.
 
-    Reads ``train_hq`` or else ``train`` (``<car>_<view>.jpg``) and ``train_masks`` (``<car>_<view>_mask.gif``,
-    palette images). The views of a car are near duplicates, so a car is a group and is never split.
+    Reads ``train_hq``, or else ``train`` (``<car>_<view>.jpg``), and ``train_masks`` (``<car>_<view>_mask.gif``,
+    palette images). The views of a car are near-duplicates, so each car is a group and is never split.
     """
 
     name = "carvana"
@@ -27,13 +27,17 @@ class CarvanaData(SegmentationData):
     label_map = {0: 0, 1: 1, 255: 1}  # noqa: RUF012 - ClassVar in the base; re-saved masks store the car as 255
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Pair photographs and masks by name."""
+        """Pair photographs and masks by name.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         root = require_root(self.root, _HOW_TO_GET_IT)
         photographs = next((root / name for name in ("train_hq", "train") if (root / name).is_dir()), None)
         if photographs is None:
-            raise DataError(f"data.root={self.root}: neither train_hq nor train is there; {_HOW_TO_GET_IT}")
+            raise DataError(f"data.root={self.root}: no folder train_hq or train; {_HOW_TO_GET_IT}")
         if not (root / "train_masks").is_dir():
-            raise DataError(f"data.root={self.root}: train_masks is not there; {_HOW_TO_GET_IT}")
+            raise DataError(f"data.root={self.root}: no folder train_masks; {_HOW_TO_GET_IT}")
         images = find_files(photographs, (".jpg", ".jpeg"), "<car>_<view>.jpg")
         masks = find_files(root / "train_masks", (".gif", ".png", ".jpg"), "<car>_<view>_mask.gif")
         pairs, faults = pair(images, masks, lambda path: path.stem, _photograph_of)

@@ -1,4 +1,4 @@
-"""Checksums of files, of the kind that their length tells."""
+"""File checksums; the length tells the algorithm."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KINDS = {32: "md5", 40: "sha1", 64: "sha256"}
 
 
 def check_digest(checksum: str | None) -> None:
-    """Refuse what is no checksum.
+    """Check the option ``data.checksum``.
 
     Raises:
         ConfigError: If it is neither 32 (MD5), 40 (SHA-1) nor 64 (SHA-256) hexadecimal digits.
@@ -21,7 +21,7 @@ def check_digest(checksum: str | None) -> None:
 
 
 def kind_of(checksum: str) -> str:
-    """Return ``md5``, ``sha1`` or ``sha256``, by the checksum's length."""
+    """Return the algorithm, ``md5``, ``sha1`` or ``sha256``, by the checksum's length."""
     return _KINDS[len(checksum)]
 
 
@@ -29,7 +29,7 @@ def digest(stream: BufferedIOBase, checksum: str) -> str:
     """Return the checksum of a stream, in lower case.
 
     Args:
-        stream: Read from where it is to its end.
-        checksum: One of the same kind.
+        stream: Read from its position to its end.
+        checksum: A checksum of the wanted algorithm.
     """
     return hashlib.file_digest(stream, kind_of(checksum)).hexdigest()

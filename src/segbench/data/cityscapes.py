@@ -26,20 +26,20 @@ SITE = "https://www.cityscapes-dataset.com"
 SPLITS = ("train", "val")
 _IMAGE, _LABEL = "_leftImg8bit.png", "_gtFine_labelIds.png"
 _NO_LABELS = {
-    "_gtFine_color.png": "colours are a picture and no labels",
+    "_gtFine_color.png": "a colour picture, not labels",
     "_gtFine_labelTrainIds.png": "train ids cannot be told from ids",
-    "_gtFine_instanceIds.png": "instances are no labels",
+    "_gtFine_instanceIds.png": "instances, not labels",
 }
 _SIZES = {"resize": (256, 512), "crop": (512, 512)}
 _TRAIN_IDS = 255
 
 
 class BilinearPlane(Plane):
-    """A plane that resizes images bilinearly, the filter as wide as a new pixel where they shrink (Pillow's)."""
+    """A plane that resizes images with Pillow's bilinear filter, which widens to avoid aliasing when shrinking."""
 
     def image(self, pixels: NDArray[Any], outside: float = 0.0) -> NDArray[Any]:
         """Return the image uint8 (h,w,3) of a frame uint8 (H,W,3)."""
-        # Copies: what Pillow gives is read-only, which torch warns of.
+        # Copies: Pillow's arrays are read-only, which torch warns about.
         if pixels.shape[:2] == self.size:
             return pixels.copy()
         height, width = self.size
@@ -47,27 +47,30 @@ class BilinearPlane(Plane):
 
 
 class CityscapesData(SegmentationData):
-    """Cityscapes, fine annotations: 2,975 frames of 18 cities train, 500 of 3 others validate, 2048x1024 each.
+    """Cityscapes, fine annotations: 2,975 training frames of 18 cities, 500 validation frames of 3 others, 2048x1024.
 
     M. Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, CVPR 2016.
     Frames are ``leftImg8bit/{train,val}/<city>/<frame>_leftImg8bit.png``, their labels
-    ``gtFine/{train,val}/<city>/<frame>_gtFine_labelIds.png``; no other file is taken for a label. The splits are the
+    ``gtFine/{train,val}/<city>/<frame>_gtFine_labelIds.png``; no other file is accepted as labels. The splits are the
     official ones, which share no city (a frame's group); the labels of the test set were never released. A subset of
-    the frames will do, all of one size.
+    the frames is enough; all must be of one size.
 
     Args:
-        labels: Classes: ``train_ids`` (the 19 of the benchmark, all else ignored), ``train_ids_void`` (all else is a
-            20th class), or ``ids`` (all 34). None of them is a background: class 0 counts like any other.
+        labels: Classes: ``train_ids`` (the benchmark's 19, everything else ignored), ``train_ids_void`` (everything
+            else is a 20th class), or ``ids`` (all 34). None of them is a background: class 0 counts like any other.
         input: ``resize``: frames are resized (images bilinearly, labels by nearest neighbour). ``crop``: training sees
             a random crop of each frame, drawn by (seed, epoch, frame), and validation whole frames.
-        size: Height and width that is resized to (256x512 by default), or of the crop (512x512 by default).
-        frame: Height and width that frames are resized to before crops are drawn; None keeps theirs. Only for crops.
-        normalise: Whether a channel's mean and deviation over the training frames become 0 and 1; else networks see
-            values from 0 to 1.
-        full_resolution_scores: Whether the final scores are taken of the frames' own size too (split ``val_full``):
-            probabilities brought back bilinearly, against the labels as they were drawn. With crops of frames as they
-            are these are validated at their own size anyway, and both splits are the same.
+        size: Height and width that frames are resized to (256x512 by default), or of the crop (512x512 by default).
+        frame: Height and width that frames are resized to before cropping; None keeps theirs. Only for crops.
+        normalise: Whether each channel is scaled to mean 0 and standard deviation 1 over the training frames; else
+            networks see values from 0 to 1.
+        full_resolution_scores: Whether frames are also scored at their own size (split ``val_full``): probabilities
+            resized bilinearly, against the original labels. With crops of unresized frames, validation is at their own
+            size anyway, and both splits are the same.
         **options: See :class:`SegmentationData`.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name = "cityscapes"
@@ -90,16 +93,16 @@ class CityscapesData(SegmentationData):
             raise ConfigError(f"data.input={input}: choose resize or crop")
         used = _SIZES[input] if size is None else (int(size[0]), int(size[1]))
         if frame is not None and input == "resize":
-            raise ConfigError(f"data.frame={list(frame)}: is for crops; with data.input=resize set data.size")
-        # Of this object, not of the class.
+            raise ConfigError(f"data.frame={list(frame)}: only for crops; with data.input=resize set data.size")
+        # On this object, not on the class.
         self.class_names, self.label_map, self.class_colours = choose_labels(labels)  # type: ignore[misc]
         super().__init__(size=used if input == "resize" else frame, **options)
         if self.split_by != "group":
-            raise ConfigError("data.split_by=image: the splits of cityscapes are the official ones; use group")
+            raise ConfigError("data.split_by=image: cityscapes has only its official splits; use data.split_by=group")
         if input == "crop" and self.resident is True:
             raise ConfigError("data.resident=true: crops are cut frame by frame; use data.resident=auto")
         if input == "crop" and self.tiles != (1, 1):
-            raise ConfigError("data.tiles: crops are drawn from whole frames; leave it out, or use data.input=resize")
+            raise ConfigError("data.tiles: crops are cut from whole frames; remove it, or use data.input=resize")
         self.crop = used if input == "crop" else None
         self.resident = False if input == "crop" else self.resident
         self.labels, self.normalise, self.full_resolution_scores = labels, normalise, full_resolution_scores
@@ -107,8 +110,12 @@ class CityscapesData(SegmentationData):
     # -- records and splits ------------------------------------------------------------------------
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Pair frames and labels of both splits by city and name."""
-        get_it = f"get leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from {SITE} and unpack both there"
+        """Pair frames and labels of both splits by city and name.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
+        get_it = f"download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from {SITE} and unpack both there"
         root = require_root(self.root, get_it)
         records: list[Record] = []
         faults: list[str] = []
@@ -120,7 +127,7 @@ class CityscapesData(SegmentationData):
             both = sorted(images.keys() & labels.keys())
             records += [Record(f"{split}/{key}", key.partition("/")[0], images[key], labels[key]) for key in both]
             if not images:
-                raise DataError(f"data.root={self.root}: leftImg8bit/{split}/<city>/*{_IMAGE} are not there; {get_it}")
+                raise DataError(f"data.root={self.root}: no leftImg8bit/{split}/<city>/*{_IMAGE}; {get_it}")
         return records, faults + _shared_cities(records)
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
@@ -131,17 +138,17 @@ class CityscapesData(SegmentationData):
 
     @cached_property
     def frame_size(self) -> tuple[int, int]:
-        """Height and width of the first frame, and so of all."""
+        """Height and width of the first frame, and therefore of all."""
         path = self.records[0].image
         assert path is not None
         height, width = self.read_picture(path).shape[:2]
         return height, width
 
     def read(self, record: Record) -> Pair:
-        """Return a record as it is stored: image uint8 (H,W,3) and mask uint8 (H,W).
+        """Return a record as stored: image uint8 (H,W,3) and mask uint8 (H,W).
 
         Raises:
-            DataError: If a file is bad, or the frame is of another size than the first.
+            DataError: If a file is unusable, or the frame's size differs from the first frame's.
         """
         assert record.image is not None
         assert record.mask is not None
@@ -159,22 +166,22 @@ class CityscapesData(SegmentationData):
     def _read_labels(self, path: Path) -> NDArray[np.uint8]:
         ids = read_mask(path, {value: value for value in range(256)})
         if (ids == _TRAIN_IDS).any():
-            raise DataError(f"{path}: holds 255, as train ids do (labelTrainIds); ids are 0 to {len(LABELS) - 1}")
+            raise DataError(f"{path}: contains 255, like train ids (labelTrainIds); ids are 0 to {len(LABELS) - 1}")
         return map_labels(ids, self.label_map, path)
 
     def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
-        """Return how a picture becomes an image like those trained on; with crops it stays as it is."""
+        """Return how a picture becomes an image like the training images; with crops it keeps its size."""
         size = self.size or source
         return BilinearPlane(source, size, size)
 
     def volume_slices(self, split: str) -> list[VolumeSlices]:
-        """Return the frames of a split as volumes of one slice, where their own size is to be scored too."""
+        """Return the frames of a split as volumes of one slice, if they are also scored at their own size."""
         if not self.full_resolution_scores:
             return []
         plane = self.prediction_plane(self.frame_size, None)
         records = [self.records[index] for index in self.splits.get(split, [])]
         return [
-            VolumeSlices(record.id, record.group, (position,), plane, self._truth(record))
+            VolumeSlices(record.id, record.group, (position,), plane, (1.0, 1.0), self._truth(record))
             for position, record in enumerate(records)
         ]
 
@@ -186,10 +193,10 @@ class CityscapesData(SegmentationData):
     # -- training ----------------------------------------------------------------------------------
 
     def setup(self, stage: str | None = None) -> None:
-        """Set the data up.
+        """Find, check and cache the data, and set the crop of training frames.
 
         Raises:
-            DataError: With every fault found.
+            DataError: Listing every fault found.
             ConfigError: If the crop is larger than the frames.
         """
         super().setup(stage)
@@ -199,8 +206,8 @@ class CityscapesData(SegmentationData):
         if any(side > whole for side, whole in zip(self.crop, frame, strict=True)):
             (height, width), (whole_height, whole_width) = self.crop, frame
             raise ConfigError(
-                f"data.size=[{height},{width}]: larger than the frames ([{whole_height},{whole_width}]);"
-                " a crop must lie inside them"
+                f"data.size=[{height},{width}]: the crop is larger than the frames ([{whole_height},{whole_width}]);"
+                " set a smaller one"
             )
 
     def _measure(self, arrays: Arrays) -> None:
@@ -214,13 +221,13 @@ class CityscapesData(SegmentationData):
         above = [self.label_map[label.id] for label in LABELS if label.id > 18 and label.train_id is not None]
         if not counted[above].any():
             raise DataError(
-                f"data.root={self.root}: no label above 18 occurs (vegetation, sky, car, ...), as in train ids; the"
-                f" labels must be the ids of *{_LABEL}"
+                f"data.root={self.root}: no label above 18 occurs (vegetation, sky, car, ...), so these look like train"
+                f" ids; use the ids of *{_LABEL}"
             )
 
 
 def _files(folder: Path, suffix: str) -> dict[str, Path]:
-    """Return ``<city>/<frame>`` to file, of one split."""
+    """Return the files of one split by ``<city>/<frame>``."""
     return {
         f"{path.parent.name}/{path.name.removesuffix(suffix)}": path
         for path in sorted(folder.glob(f"*/*{suffix}"))
@@ -229,10 +236,10 @@ def _files(folder: Path, suffix: str) -> dict[str, Path]:
 
 
 def _unlabelled(root: Path, split: str, key: str, image: Path) -> str:
-    """Return the line for a frame without its label, with what lies there in its place."""
+    """Return the fault of a frame without its label, naming a similar file that is there instead."""
     for suffix, why in _NO_LABELS.items():
         if (other := root / "gtFine" / split / f"{key}{suffix}").is_file():
-            return f"{image}: no {Path(key).name}{_LABEL}, only {other.name} ({why}); get gtFine_trainvaltest.zip"
+            return f"{image}: no {Path(key).name}{_LABEL}, only {other.name} ({why}); use gtFine_trainvaltest.zip"
     return f"{image}: image without label {Path(key).name}{_LABEL}"
 
 
@@ -241,7 +248,7 @@ def _shared_cities(records: Sequence[Record]) -> list[str]:
     for record in records:
         parts[record.group].add(record.id.partition("/")[0])
     return [
-        f"leftImg8bit/{{{','.join(sorted(found))}}}/{city}: a city in two splits; keep it in one"
+        f"leftImg8bit/{{{','.join(sorted(found))}}}/{city}: the same city in two splits; keep it in one"
         for city, found in sorted(parts.items())
         if len(found) > 1
     ]

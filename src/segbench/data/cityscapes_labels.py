@@ -1,12 +1,11 @@
-"""The labels of Cityscapes: names, ids, train ids and colours of the official tools (``cityscapesscripts``)."""
+"""Cityscapes labels: names, ids, train ids and colours, from the official tools (``cityscapesscripts``)."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from segbench.errors import ConfigError
-
-IGNORE = 255
+from segbench.labels import IGNORE_INDEX
 
 
 class Label(NamedTuple):
@@ -15,7 +14,7 @@ class Label(NamedTuple):
     Attributes:
         name: Its name.
         id: The value in ``labelIds`` files; the position in :data:`LABELS`.
-        train_id: The class of the benchmark, None where it is ignored there.
+        train_id: Class index in the benchmark, None if ignored there.
         colour: ``#RRGGBB``.
     """
 
@@ -65,13 +64,13 @@ VOID = ("void", "#000000")
 
 
 def choose_labels(labels: str) -> tuple[tuple[str, ...], dict[int, int], tuple[str, ...]]:
-    """Return the classes of a choice: their names, the map from id to class index (255 is ignored), their colours.
+    """Return the class names, the map from id to class index (255 is ignored) and the colours.
 
     Args:
         labels: ``train_ids`` (19 classes), ``train_ids_void`` (20) or ``ids`` (34).
 
     Raises:
-        ConfigError: For another choice.
+        ConfigError: If ``labels`` is something else.
     """
     if labels == "ids":
         return (
@@ -83,7 +82,7 @@ def choose_labels(labels: str) -> tuple[tuple[str, ...], dict[int, int], tuple[s
         raise ConfigError(f"data.labels={labels}: choose train_ids, train_ids_void or ids")
     classes = [label for label in LABELS if label.train_id is not None]
     void = labels == "train_ids_void"
-    rest = len(classes) if void else IGNORE
+    rest = len(classes) if void else IGNORE_INDEX
     names, colours = tuple(label.name for label in classes), tuple(label.colour for label in classes)
     index = {label.id: rest if label.train_id is None else label.train_id for label in LABELS}
     return (*names, VOID[0]) if void else names, index, (*colours, VOID[1]) if void else colours

@@ -1,4 +1,4 @@
-"""The base of data modules whose images have one label each."""
+"""The base of data modules for classification: one label per image."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from segbench.tasks import ByHandTask, ClassificationTask, Task
 
 
 class ClassificationData(ImageData):
-    """Images with one of ``class_names`` each; targets are labels uint8 (N,). There is no background.
+    """Images that each have one of ``class_names``; targets are labels uint8 (N,). There is no background.
 
     Args:
-        **options: See :class:`segbench.data.base.ImageData`; ``tiles`` are refused, as an image has one label.
+        **options: See :class:`segbench.data.base.ImageData`; ``tiles`` are not possible with one label per image.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     tasks: ClassVar[tuple[type[Task[Any]], ...]] = (ByHandTask, ClassificationTask)
@@ -23,4 +26,6 @@ class ClassificationData(ImageData):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         if self.tiles != (1, 1):
-            raise ConfigError(f"data.tiles={options['tiles']}: {self.name} has one label an image; leave it out")
+            raise ConfigError(
+                f"data.tiles={options['tiles']}: {self.name} has one label per image; use data.tiles=null"
+            )

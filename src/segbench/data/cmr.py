@@ -18,9 +18,12 @@ class CMRData(SegmentationData):
     released, so the official split has no test scores; patients are not identified, so every image is a group.
 
     Args:
-        split: ``official`` (100 train, 20 val: the final scores are those of val, on which the best epoch was
-            chosen) or ``resplit`` (train and val together, 80/10/10 by ``split_seed``).
+        split: ``official`` (100 train, 20 val; the final scores are those of val, on which the best epoch was chosen
+            too) or ``resplit`` (train and val together, split 80/10/10 by ``split_seed``).
         **options: See :class:`SegmentationData`.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name = "cmr"
@@ -35,7 +38,11 @@ class CMRData(SegmentationData):
         self.split_kind = split
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Pair images and masks of both folders."""
+        """Pair images and masks of both folders.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         root = require_root(self.root)
         records, faults = [], []
         for folder in ("train", "val"):
@@ -47,7 +54,7 @@ class CMRData(SegmentationData):
         return records, faults
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
-        """Return the official split, or a new one of all labelled images."""
+        """Return the official split, or a random split of all labelled images."""
         if self.split_kind == "resplit":
             return super().split(records)
         return split_by_part([record.id for record in records], {"train": "train", "val": "val"})

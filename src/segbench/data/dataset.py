@@ -1,4 +1,4 @@
-"""Items from arrays: normalised, and augmented where they are asked for by epoch."""
+"""Dataset items from arrays: normalised, and augmented if requested by a draw."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from segbench.masks import BITS, INDICES, MaskForm
 from segbench.rng import derive_seed, generator
 from segbench.scores.overlaps import unpack_bits
 
-Move = Callable[[NDArray[Any], NDArray[np.uint8]], Pair]
+Transform = Callable[[NDArray[Any], NDArray[np.uint8]], Pair]
 
 
 class Normalise:
-    """From stored pixels to what a network takes: (x / scale - mean) / std for each channel.
+    """Normalises stored pixels for a network: (x / scale - mean) / std for each channel.
 
     Args:
         mean: Mean of each channel of images scaled to [0,1], (C,).
@@ -44,12 +44,12 @@ class Normalise:
 
 
 class ImageDataset(Dataset[dict[str, Any]]):
-    """One split of a data set: images with what is to be learnt of them.
+    """One split of a data set: images with their targets.
 
-    ``dataset[index]`` is an item as it is; ``dataset[draw]`` is augmented by the seed (seed, "augment", epoch, item),
-    with the repeat behind it where it is not the first, so it is the same in any worker. Where images are cut into
-    tiles, each tile is an item. Where the augmentation makes copies, they follow the images: first copy of every image,
-    then the second, each under the image's id and the copy's name.
+    ``dataset[index]`` is an unaugmented item; ``dataset[draw]`` is augmented with the seed (seed, "augment", epoch,
+    item), plus the repeat if it is not the first, so it is the same in any worker. If images are cut into tiles, each
+    tile is an item. Copies made by the augmentation follow the images: the first copy of every image, then the second,
+    with the image's id and the copy's name as their id.
 
     Args:
         arrays: Arrays of all records.
@@ -58,18 +58,18 @@ class ImageDataset(Dataset[dict[str, Any]]):
         mean: Mean of each channel of images scaled to [0,1], (C,).
         std: Standard deviation of each channel, (C,).
         scale: Largest value of the stored images (255 for 8 bits).
-        augmentation: Its copies become items, and it is applied to augmented items; None leaves them as they are.
+        augmentation: Makes copies, which become items, and is applied to drawn items; None for neither.
         seed: The run's seed.
-        weights: A weight for each pixel of each record, float32 (N,H,W); None for no ``weight`` in the items.
-        tiles: Rows and columns into which images are cut.
-        crop: Height and width of the part of a larger image that ``dataset[draw]`` is, drawn by (seed, "crop", epoch,
-            item) before the augmentation; None for whole images.
+        weights: Pixel weights of each record, float32 (N,H,W); None for no ``weight`` in the items.
+        tiles: Rows and columns that images are cut into.
+        crop: Height and width of the random crop that a drawn item is, drawn by (seed, "crop", epoch, item) before the
+            augmentation; None for whole images.
 
         num_classes: C, the classes that a target may name.
 
     Attributes:
-        target: Key of what is to be learnt in an item and a batch: ``mask`` or ``label``.
-        form: How a stored target says which classes it has.
+        target: Key of the target in an item and a batch: ``mask`` or ``label``.
+        form: How the values of a stored target encode classes.
     """
 
     target: ClassVar[str]
@@ -108,33 +108,35 @@ class ImageDataset(Dataset[dict[str, Any]]):
         """Return ``image`` float32 (C,H,W), ``mask`` int64 (H,W), or (K,H,W) where classes overlap, or ``label``
         int64 (), and ``id``.
 
-        Where the loss weighs pixels also ``weight`` float32 (H,W).
+        With pixel weights, also ``weight`` float32 (H,W).
         """
         draw, index = (None, key) if isinstance(key, int | np.integer) else (Draw(*key), key[1])
-        # A range counts from the end too, and refuses what is outside.
-        number, place = divmod(range(len(self))[index], len(self) // (1 + len(self.copies)))
-        image, target, planes = self._stored(place, draw)
+        # A range supports negative indices and rejects those out of bounds.
+        number, position = divmod(range(len(self))[index], len(self) // (1 + len(self.copies)))
+        image, target, maps = self._stored(position, draw)
         if number:
             copy = self.copies[number - 1]
-            planes = {name: copy(image, plane)[1] for name, plane in planes.items()}
-            image, target = self.moved(copy, image, target)
+            maps = {name: copy(image, values)[1] for name, values in maps.items()}
+            image, target = self.transformed(copy, image, target)
         if draw is not None and self.augmentation is not None:
-            image, target, planes = self._augmented(image, target, planes, draw)
+            image, target, maps = self._augmented(image, target, maps, draw)
         item = {
             "image": self.normalise(image),
-            # Not by ascontiguousarray: it makes a vector of a label.
+            # Not ascontiguousarray, which makes a vector of a label.
             self.target: self.learnt(torch.from_numpy(np.array(target, order="C"))),
             "id": self.ids[index],
         }
-        return item | {name: torch.from_numpy(np.ascontiguousarray(plane)) for name, plane in planes.items()}
+        return item | {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in maps.items()}
 
     def learnt(self, stored: torch.Tensor) -> torch.Tensor:
-        """Return what a batch has of stored targets, uint8 (B,...): int64, class indices as they are."""
+        """Return stored targets, uint8 (B,...), as a batch has them: int64, class indices unchanged."""
         return stored.long()
 
-    def _stored(self, place: int, draw: Draw | None) -> tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]:
-        """Return image, target and further planes of an image, or of a tile or a drawn crop of one."""
-        record, tile = divmod(place, self.tiles[0] * self.tiles[1])
+    def _stored(
+        self, position: int, draw: Draw | None
+    ) -> tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]:
+        """Return image, target and further maps of an image, or of a tile or a drawn crop of one."""
+        record, tile = divmod(position, self.tiles[0] * self.tiles[1])
         row = self.indices[record]
         arrays = [self.arrays.images[row], self.arrays.targets[row]]
         arrays += [] if self.weights is None else [self.weights[row]]
@@ -147,46 +149,46 @@ class ImageDataset(Dataset[dict[str, Any]]):
         return image, target, dict(zip(("weight",), weight, strict=False))
 
     def _augmented(
-        self, image: NDArray[Any], target: NDArray[np.uint8], planes: dict[str, NDArray[Any]], draw: Draw
+        self, image: NDArray[Any], target: NDArray[np.uint8], maps: dict[str, NDArray[Any]], draw: Draw
     ) -> tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]:
         augmentation = self.augmentation
         assert augmentation is not None
         seed = derive_seed(self.seed, "augment", *draw.counters)
-        moved = dict[str, NDArray[Any]]()
+        augmented_maps = dict[str, NDArray[Any]]()
 
-        def move(pixels: NDArray[Any], mask: NDArray[np.uint8]) -> Pair:
-            pixels, mask, found = augmentation.move(pixels, mask, planes, seed, draw.stage)
-            moved.update(found)
+        def transform(pixels: NDArray[Any], mask: NDArray[np.uint8]) -> Pair:
+            pixels, mask, augmented = augmentation.apply(pixels, mask, maps, seed, draw.stage)
+            augmented_maps.update(augmented)
             return pixels, mask
 
-        image, target = self.moved(move, image, target)
-        return image, target, moved
+        image, target = self.transformed(transform, image, target)
+        return image, target, augmented_maps
 
     def _part(self, size: tuple[int, int], crop: tuple[int, int], draw: Draw) -> tuple[slice, ...]:
-        """Return where a draw's crop lies in an image of this height and width."""
+        """Return the window of a draw's crop in an image of this height and width."""
         chance = generator(self.seed, "crop", *draw.counters)
         starts = [int(chance.integers(whole - side + 1)) for whole, side in zip(size, crop, strict=True)]
         return tuple(slice(start, start + side) for start, side in zip(starts, crop, strict=True))
 
     @staticmethod
     @abstractmethod
-    def moved(move: Move, image: NDArray[Any], target: NDArray[np.uint8]) -> Pair:
-        """Return image and target as ``move``, a function of image and mask, makes them."""
+    def transformed(transform: Transform, image: NDArray[Any], target: NDArray[np.uint8]) -> Pair:
+        """Return image and target after ``transform``, a function of image and mask."""
 
     @classmethod
-    def moved_stack(cls, move: Move, images: NDArray[Any], targets: NDArray[np.uint8]) -> Pair:
-        """Return stacks of images (N,H,W,C) and targets (N,...), each moved."""
-        pairs = [cls.moved(move, image, target) for image, target in zip(images, targets, strict=True)]
+    def transformed_stack(cls, transform: Transform, images: NDArray[Any], targets: NDArray[np.uint8]) -> Pair:
+        """Return stacks of images (N,H,W,C) and targets (N,...), each transformed."""
+        pairs = [cls.transformed(transform, image, target) for image, target in zip(images, targets, strict=True)]
         return np.stack([image for image, _ in pairs]), np.stack([target for _, target in pairs])
 
 
 def cut(array: NDArray[Any], tiles: tuple[int, int], number: int) -> NDArray[Any]:
-    """Return a tile of an array (H,W,...), counted row by row.
+    """Return one tile of an array (H,W,...).
 
     Args:
-        array: Its sides must be divisible by the numbers of tiles.
+        array: Its height and width must be divisible by the numbers of tiles.
         tiles: Rows and columns.
-        number: Which tile, from 0.
+        number: Number of the tile, from 0, row by row.
     """
     height, width = array.shape[0] // tiles[0], array.shape[1] // tiles[1]
     row, column = divmod(number, tiles[1])
@@ -199,9 +201,9 @@ class SegmentationDataset(ImageDataset):
     target = "mask"
 
     @staticmethod
-    def moved(move: Move, image: NDArray[Any], target: NDArray[np.uint8]) -> Pair:
-        """Return image and mask, moved alike."""
-        return move(image, target)
+    def transformed(transform: Transform, image: NDArray[Any], target: NDArray[np.uint8]) -> Pair:
+        """Return image and mask, transformed alike."""
+        return transform(image, target)
 
 
 class MultilabelDataset(SegmentationDataset):
@@ -220,6 +222,6 @@ class ClassificationDataset(ImageDataset):
     target = "label"
 
     @staticmethod
-    def moved(move: Move, image: NDArray[Any], target: NDArray[np.uint8]) -> Pair:
-        """Return the image, moved; its label stays."""
-        return move(image, np.zeros(image.shape[:2], np.uint8))[0], target
+    def transformed(transform: Transform, image: NDArray[Any], target: NDArray[np.uint8]) -> Pair:
+        """Return the transformed image and its unchanged label."""
+        return transform(image, np.zeros(image.shape[:2], np.uint8))[0], target

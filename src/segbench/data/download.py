@@ -1,4 +1,4 @@
-"""Fetching data that is absent, with its checksum."""
+"""Downloads of missing data, with their checksums."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _SECONDS = 30.0
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a data set and where it comes from.
+    """A file of a data set and its source.
 
     Attributes:
-        url: Its address.
-        path: Where it belongs.
-        checksum: MD5, SHA-1 or SHA-256 of its content; of a ``.gz``, of what is packed in it.
+        url: Its URL.
+        path: Where to put it.
+        checksum: MD5, SHA-1 or SHA-256 of its content; for a ``.gz``, of the uncompressed content.
     """
 
     url: str
@@ -37,44 +37,44 @@ class RemoteFile:
     checksum: str
 
 
-def fetch(files: Sequence[RemoteFile]) -> None:
-    """Fetch the files that are absent; those that are there are not touched.
+def download(files: Sequence[RemoteFile]) -> None:
+    """Download the files that are missing; existing ones are left alone.
 
-    A file appears whole and checked, or not at all.
+    A file appears complete and verified, or not at all.
 
     Args:
         files: The files.
 
     Raises:
-        DataError: If one cannot be fetched, says how to get it by hand; or if its checksum is wrong.
+        DataError: If a download fails (says where to put the file by hand), or its checksum is wrong.
     """
-    absent = [file for file in files if not file.path.exists()]
-    if not absent:
+    missing = [file for file in files if not file.path.exists()]
+    if not missing:
         return
-    for folder in {file.path.parent for file in absent}:
+    for folder in {file.path.parent for file in missing}:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataError(f"{folder}: cannot be made ({error.strerror or error}); set data.root") from error
-    # Jobs of a sweep begin together: one fetches, the others wait.
-    with FileLock(absent[0].path.parent / ".fetch.lock"):
-        for file in absent:
+            raise DataError(f"{folder}: cannot create it ({error.strerror or error}); set data.root") from error
+    # Jobs of a sweep start together: one downloads, the others wait.
+    with FileLock(missing[0].path.parent / ".fetch.lock"):
+        for file in missing:
             if not file.path.exists():
-                _fetch(file)
+                _download(file)
 
 
-def _fetch(file: RemoteFile) -> None:
-    log.info("fetching %s", file.url)
+def _download(file: RemoteFile) -> None:
+    log.info("downloading %s", file.url)
     try:
-        with urllib.request.urlopen(file.url, timeout=_SECONDS) as answer:  # noqa: S310 - the address is the user's
+        with urllib.request.urlopen(file.url, timeout=_SECONDS) as answer:  # noqa: S310 - the URL is the user's
             content = answer.read()
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
-        raise DataError(f"{file.path}: absent, and {file.url} cannot be fetched ({reason}); put it there") from error
+        raise DataError(f"{file.path}: missing, and cannot download {file.url} ({reason}); put it there") from error
     found, expected = _digest(file, content), file.checksum
     if found != expected.lower():
         wrong = f"{kind_of(expected)} {found}, not {expected}"
-        raise DataError(f"{file.url}: wrong checksum ({wrong}); put the right {file.path} there")
+        raise DataError(f"{file.url}: wrong checksum ({wrong}); put the right file at {file.path}")
     with atomic_open(file.path) as stream:
         stream.write(content)
 

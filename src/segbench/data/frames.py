@@ -1,4 +1,4 @@
-"""The base of data sets of microscopy: grey frames with cells in them, of any bit depth."""
+"""The base of microscopy data sets: grey frames of cells, of any bit depth."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.data.intensity import check_percentiles, stretched
+from segbench.data.intensity import check_percentiles, scale_by_percentiles
 from segbench.data.objects import ObjectData
 from segbench.data.reading import read_grey
-from segbench.data.segmentation import SegmentationData
 
 
-class FrameData(ObjectData, SegmentationData):
+class FrameData(ObjectData):
     """Grey frames whose objects are cells.
 
-    Detectors have their own offset and gain, so every frame is scaled for itself, between two percentiles of its own
-    intensities, from the file's full depth. It is stored with 16 bits: 0 and 65535 are the two percentiles, what lies
-    outside is clipped.
+    Detectors differ in offset and gain, so every frame is scaled on its own, between two percentiles of its
+    intensities, from the file's full bit depth. It is stored with 16 bits: 0 and 65535 are the two percentiles, and
+    values outside are clipped.
 
     Args:
-        percentiles: Of a frame's intensities, of its file's own size: what becomes 0 and the largest value.
-        **options: See :class:`SegmentationData`; ``size`` resizes frames by area means and labels by nearest neighbour.
+        percentiles: Percentiles of a frame's intensities, at its file's own size, that become 0 and the largest value.
+        **options: See :class:`SegmentationData`; ``size`` resizes frames by area averaging and labels by nearest
+            neighbour.
 
     Attributes:
-        depths: Bits a pixel that image files may have.
+        depths: Bits per pixel that image files may have.
     """
 
     in_channels = 1
@@ -40,14 +40,14 @@ class FrameData(ObjectData, SegmentationData):
         self.percentiles = check_percentiles(percentiles)
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings that shape the stored arrays."""
+        """Return the settings that the stored arrays depend on."""
         return super().settings() | {"percentiles": self.percentiles}
 
     def read_picture(self, path: Path) -> NDArray[np.uint16]:
-        """Return a frame between its percentiles, uint16 (H,W,1), of the file's own size.
+        """Return a frame scaled between its percentiles, uint16 (H,W,1), at the file's own size.
 
         Raises:
-            DataError: If the file is bad, of another depth, or of constant intensity.
+            DataError: If the file is unusable, of another bit depth, or of constant intensity.
         """
-        share = stretched(read_grey(path, self.depths), self.percentiles, path)
-        return np.round(share * self.scale).astype(np.uint16)[..., None]
+        scaled = scale_by_percentiles(read_grey(path, self.depths), self.percentiles, path)
+        return np.round(scaled * self.scale).astype(np.uint16)[..., None]

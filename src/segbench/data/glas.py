@@ -1,4 +1,4 @@
-"""GlaS: H&E images of colon glands, each gland with a label of its own."""
+"""GlaS: H&E images of colon glands, each gland with its own label."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from segbench.data.cache import Arrays, fingerprint, load_arrays
 from segbench.data.checksums import check_digest
-from segbench.data.download import RemoteFile, fetch
+from segbench.data.download import RemoteFile, download
 from segbench.data.objects import ObjectData
 from segbench.data.plane import resample_labels
 from segbench.data.reading import read_image, read_mask
 from segbench.data.records import Record, pair
-from segbench.data.segmentation import SegmentationData
-from segbench.data.splits import split_groups, split_official
+from segbench.data.splits import check_fraction, split_groups, split_official
 from segbench.data.stains import PERCENTILES, measure_stains, stain_channels
 from segbench.data.tables import read_table
 from segbench.data.unpack import unpack
@@ -30,34 +29,39 @@ from segbench.rng import derive_seed
 log = logging.getLogger("segbench")
 SITE = "https://warwick.ac.uk/fac/cross_fac/tia/data/glascontest/"
 ARCHIVE = "warwick_qu_dataset_released_2016_07_08.zip"
-# The owners publish none; public loaders of the data set agree on this one.
+# The owners publish no checksum; public loaders of the data set agree on this one.
 _MD5 = "495b2a9f3d694545fbec06673fb3f40f"
 GRADES = "Grade.csv"
 _NAME = re.compile(r"(train|testA|testB)_\d+(_anno)?\.bmp", re.IGNORECASE)
 
 
-class GlasData(ObjectData, SegmentationData):
+class GlasData(ObjectData):
     """Gland Segmentation in Colon Histology Images (MICCAI 2015), the Warwick-QU data set: 165 images of 16 patients.
 
     K. Sirinukunwattana et al., Gland segmentation in colon histology images: the GlaS challenge contest, Medical Image
     Analysis 35, 2017. ``train_N.bmp`` (85), ``testA_N.bmp`` (60), ``testB_N.bmp`` (20), each with ``..._anno.bmp``
-    (0 background, 1 to N the glands), and ``Grade.csv``, which tells the patient of each image, its group. They lie in
-    the folder itself or in the one folder in it that the archive makes; where only the archive
-    ``warwick_qu_dataset_released_2016_07_08.zip`` is there, it is unpacked, and where that is absent too, fetched.
+    (0 background, 1 to N the glands), and ``Grade.csv``, which gives each image's patient, its group. They are in the
+    folder itself or in the one subfolder that the archive creates; if there is only the archive
+    ``warwick_qu_dataset_released_2016_07_08.zip``, it is unpacked, and if that is missing too, downloaded.
 
-    A subset of the images will do, with a warning. Glands keep their labels for object scores; those are in pixels of
-    the size that the network sees, hence the challenge's own with ``size=None`` (and ``batch_size=1``).
+    A subset of the images is enough, with a warning. Glands keep their labels for object scores; those are in pixels at
+    the size that the network sees, so they equal the challenge's with ``size=None`` (and ``batch_size=1``).
 
     Args:
         stain: ``rgb``, or ``hed``: haematoxylin and eosin as two channels, unmixed and scaled between two percentiles
             of the training images (:mod:`segbench.data.stains`).
-        split: ``official`` (``train`` trains and validates, ``testA`` and ``testB`` test; patients are in both, which
-            is warned of), or ``patient`` (all images, no patient in two parts).
-        val_fraction: Share of the patients that do not test who validate, drawn by ``split_seed``; at least one.
-        test_fraction: Share of the patients who test with ``split=patient``; at least one.
-        url: Folder on the web from which an absent archive is fetched.
-        checksum: MD5, SHA-1 or SHA-256 of the archive, in place of the one known; compared before it is unpacked.
-        **options: See :class:`SegmentationData`; ``size`` resizes images by area means and labels by nearest neighbour.
+        split: ``official`` (``train`` trains and validates, ``testA`` and ``testB`` are the test split; some patients
+            are in both, with a warning), or ``patient`` (all images, no patient in two splits).
+        val_fraction: Fraction of the patients outside the test split that validates, drawn by ``split_seed``; at least
+            one does.
+        test_fraction: Fraction of the patients in the test split with ``split=patient``; at least one.
+        url: Folder on the web from which a missing archive is downloaded.
+        checksum: MD5, SHA-1 or SHA-256 of the archive, instead of the known one; checked before unpacking.
+        **options: See :class:`SegmentationData`; ``size`` resizes images by area averaging and labels by nearest
+            neighbour.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name = "glas"
@@ -80,9 +84,8 @@ class GlasData(ObjectData, SegmentationData):
         for key, value, choices in (("stain", stain, ("rgb", "hed")), ("split", split, ("official", "patient"))):
             if value not in choices:
                 raise ConfigError(f"data.{key}={value}: choose {' or '.join(choices)}")
-        for key, share in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
-            if not 0 < share < 1:
-                raise ConfigError(f"data.{key}={share}: must lie between 0 and 1")
+        check_fraction("val_fraction", val_fraction)
+        check_fraction("test_fraction", test_fraction)
         if split == "patient" and self.split_by == "image":
             raise ConfigError("data.split_by=image: data.split=patient splits by patient; use data.split=official")
         check_digest(checksum)
@@ -91,17 +94,21 @@ class GlasData(ObjectData, SegmentationData):
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
         self.stain_ranges: list[list[float]] | None = None
         if stain == "hed":
-            self.in_channels = 2  # type: ignore[misc]  # of this object, not of the class
+            self.in_channels = 2  # type: ignore[misc]  # on this object, not on the class
 
     # -- records and splits ------------------------------------------------------------------------
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Pair images and annotations, and find their patients."""
+        """Pair images and annotations, and look up their patients.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         folder = self._folder()
         patients, faults = read_table(folder / GRADES, key="name", value="patient ID")
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".bmp")
         faults += [
-            f"{path}: expected train_N.bmp, testA_N.bmp or testB_N.bmp, or such a name with _anno"
+            f"{path}: expected train_N.bmp, testA_N.bmp or testB_N.bmp, or the same with _anno"
             for path in files
             if not _NAME.fullmatch(path.name)
         ]
@@ -115,11 +122,11 @@ class GlasData(ObjectData, SegmentationData):
         unknown = [(key, image) for key, image, _ in pairs if key not in patients]
         faults += [f"{image}: {GRADES} has no row {key}, so its patient is unknown" for key, image in unknown]
         if len(images) < len(patients):
-            log.warning("data.root=%s: %d of %s's %d images are here", self.root, len(images), GRADES, len(patients))
+            log.warning("data.root=%s: has %d of the %d images in %s", self.root, len(images), len(patients), GRADES)
         return [Record(key, patients.get(key, ""), image, label) for key, image, label in pairs], faults
 
     def _folder(self) -> Path:
-        """Return the folder of the images, fetched and unpacked first where there are none."""
+        """Return the folder of the images, downloading and unpacking them if they are missing."""
         assert self.root is not None
         root = self.root
         inside = [path for path in sorted(root.iterdir()) if (path / GRADES).is_file()] if root.is_dir() else []
@@ -127,14 +134,14 @@ class GlasData(ObjectData, SegmentationData):
         if (folder / GRADES).is_file():
             return folder
         if any(root.glob("*.bmp")):
-            raise DataError(f"{root / GRADES}: missing; it tells the patient of each image (from {SITE})")
+            raise DataError(f"{root / GRADES}: missing; it gives the patient of each image (from {SITE})")
         archive = root / ARCHIVE
-        fetch([RemoteFile(f"{self.url}/{ARCHIVE}", archive, self.checksum)])
-        unpack(archive, root, _place, GRADES, self.checksum)
+        download([RemoteFile(f"{self.url}/{ARCHIVE}", archive, self.checksum)])
+        unpack(archive, root, _target, GRADES, self.checksum)
         return root
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
-        """Return the official split or one by patients, with validation images of patients who do not train."""
+        """Return the official split or one by patient; validation images are of patients who are not trained on."""
         groups = [record.group for record in records]
         if self.split_kind == "official":
             test = [record.id.lower().startswith("test") for record in records]
@@ -150,22 +157,22 @@ class GlasData(ObjectData, SegmentationData):
         sides = [{group for group, tests in zip(groups, test, strict=True) if tests is side} for side in (False, True)]
         if shared := sorted(sides[0] & sides[1], key=lambda name: (len(name), name)):
             log.warning(
-                "data.split=official: patients %s are in train and in test; data.split=patient keeps them apart",
+                "data.split=official: patients %s are in both train and test; data.split=patient keeps them apart",
                 ", ".join(shared),
             )
 
     # -- images ------------------------------------------------------------------------------------
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings that shape the stored arrays."""
+        """Return the settings that the stored arrays depend on."""
         return (
             super().settings() | {"stain": self.stain} | ({"percentiles": PERCENTILES} if self.stain == "hed" else {})
         )
 
     def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
-        """Return the arrays through the cache; those of stains by what decides which images train, too.
+        """Return the arrays through the cache; stain arrays are also keyed by what decides which images train.
 
-        That is not in the fingerprint: runs of different splits read the same files.
+        The fingerprint does not include that: runs with different splits read the same files.
         """
         if self.stain == "rgb":
             return super().load(records)
@@ -174,38 +181,38 @@ class GlasData(ObjectData, SegmentationData):
         return load_arrays(records, key, self.cache_dir, self.read)
 
     def setup(self, stage: str | None = None) -> None:
-        """Set the data up.
+        """Find, check and cache the data, and measure the stains.
 
         Raises:
-            DataError: With every fault found.
-            ConfigError: If images of several sizes are to be put into batches.
+            DataError: Listing every fault found.
+            ConfigError: If images of several sizes would have to be batched.
         """
         super().setup(stage)
         if self.stain == "hed":
-            # Also where the arrays come from the cache: a trained network must know it to predict.
+            # Even if the arrays come from the cache: a trained network needs the ranges to predict.
             self._ranges()
 
     def read_picture(self, path: Path) -> NDArray[Any]:
-        """Return an image as the network takes it, uint8 (H,W,3) or its two stains (H,W,2), of the file's own size.
+        """Return an image in RGB, uint8 (H,W,3), or as its two stains, uint8 (H,W,2), at the file's own size.
 
         Raises:
-            DataError: If the file is bad.
+            DataError: If the file is unusable.
         """
         pixels = read_image(path, 3)
         return pixels if self.stain == "rgb" else stain_channels(pixels, self._ranges())
 
     def instances(self, record: Record) -> NDArray[np.uint8]:
-        """Return the gland of every pixel, uint8 (H,W), 0 for none, on the grid of the stored mask.
+        """Return the gland number of every pixel, uint8 (H,W), 0 for none, on the grid of the stored mask.
 
         Raises:
-            DataError: If the file is bad.
+            DataError: If the file is unusable.
         """
         assert record.mask is not None
         labels = read_mask(record.mask, {value: value for value in range(256)})
         return labels if self.size is None else resample_labels(labels, self.size)
 
     def _ranges(self) -> list[list[float]]:
-        """Return what becomes 0 and 255 of each stain, measured once on the training images."""
+        """Return the values of each stain that become 0 and 255, measured once on the training images."""
         if self.stain_ranges is None:
             self.stain_ranges = measure_stains(self._training_colours()).tolist()
         return self.stain_ranges
@@ -214,21 +221,21 @@ class GlasData(ObjectData, SegmentationData):
         for index in self.splits["train"]:
             path = self.records[index].image
             assert path is not None
-            # A bad file is told with all others when its own turn to be read comes.
+            # A bad file is reported with all the others when the arrays are read.
             with suppress(DataError):
                 yield read_image(path, 3)
 
     # -- checkpoints -------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what Lightning keeps in checkpoints: the ranges of the stains, by which new images are read."""
+        """Return what Lightning saves in checkpoints: the stain ranges, which reading new images needs."""
         return {} if self.stain_ranges is None else {"stain_ranges": self.stain_ranges}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the ranges of the stains from a checkpoint."""
+        """Restore the stain ranges from a checkpoint."""
         self.stain_ranges = state_dict["stain_ranges"]
 
 
-def _place(member: PurePosixPath) -> str | None:
-    """Return where a file of the archive goes: beside the archive, whatever folder it is in."""
+def _target(member: PurePosixPath) -> str | None:
+    """Return the path to unpack a file to, beside the archive and without its folder; None for unwanted files."""
     return member.name if member.name == GRADES or _NAME.fullmatch(member.name) else None

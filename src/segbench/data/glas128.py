@@ -11,8 +11,7 @@ from segbench.augmentation.copies import QuarterTurns
 from segbench.data.cache import Pair
 from segbench.data.objects import ObjectData
 from segbench.data.records import Record, find_files, pair, require_root
-from segbench.data.segmentation import SegmentationData
-from segbench.data.splits import split_official
+from segbench.data.splits import check_fraction, split_official
 from segbench.errors import ConfigError
 
 PARTS = ("Train", "Test")
@@ -20,24 +19,27 @@ TURNS = {turn.name: turn for turn in (QuarterTurns(-90), QuarterTurns(180))}
 _EXPECTED = "Train and Test, each with image_NN.png and label_NN.png"
 
 
-class Glas128Data(ObjectData, SegmentationData):
+class Glas128Data(ObjectData):
     """H&E images of colon glands, 128x128, as two stains; a course's version of the GlaS challenge (MICCAI 2015).
 
     ``{Train,Test}/image_NN.png`` (RGB: haematoxylin, eosin, and an empty third channel, which is not read) and
     ``label_NN.png`` (0, and 255 for gland). The original images: Sirinukunwattana et al., Medical Image Analysis 35,
     2017; ``data=glas`` reads them.
 
-    The names tell no patient, so every image is its own group: images of one patient may stand on both sides of the
-    official split (in the original some do), and intervals take them for independent. Nor do the labels tell one gland
-    from the next: objects are connected components.
+    File names do not identify patients, so every image is its own group: images of one patient may be on both sides of
+    the official split (in the original some are), and intervals treat them as independent. Nor do labels distinguish
+    touching glands: objects are connected components.
 
     Args:
-        val_fraction: Share of ``Train`` that validates, drawn by ``split_seed``; at least one image. ``Test`` is the
+        val_fraction: Fraction of ``Train`` that validates, drawn by ``split_seed``; at least one image. ``Test`` is the
             test split.
-        turned: Adds copies turned by -90 and 180 degrees to the training set: of its own images (``train``), as
-            ``augmentation=quarter_turns`` does, or of those that validate too (``all``). The second is what images leak
-            that are turned before the set is split: to be measured, not to be trained by.
+        turned: Adds copies rotated by -90 and 180 degrees to the training set: of the training images (``train``), as
+            ``augmentation=quarter_turns`` does, or also of the validation images (``all``). The latter reproduces the
+            leak of rotating images before splitting: it is there to measure that leak, not to train networks.
         **options: See :class:`SegmentationData`.
+
+    Raises:
+        ConfigError: If an option is invalid.
     """
 
     name = "glas128"
@@ -53,12 +55,15 @@ class Glas128Data(ObjectData, SegmentationData):
             raise ConfigError(f"data.turned={turned}: choose train, all or null")
         if turned and self.fit_on != "train":
             raise ConfigError(f"data.turned={turned}: needs data.fit_on=train; augmentation=quarter_turns does not")
-        if not 0 < val_fraction < 1:
-            raise ConfigError(f"data.val_fraction={val_fraction}: must lie between 0 and 1")
+        check_fraction("val_fraction", val_fraction)
         self.val_fraction, self.turned = val_fraction, turned
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Pair images and labels of both folders."""
+        """Pair images and labels of both folders.
+
+        Raises:
+            DataError: If the folder is missing or empty.
+        """
         root = require_root(self.root, f"expected {_EXPECTED}")
         records, faults = [], []
         for part in PARTS:
@@ -76,17 +81,17 @@ class Glas128Data(ObjectData, SegmentationData):
         return records, faults
 
     def read(self, record: Record) -> Pair:
-        """Return a record as it is stored, or turned: image (H,W,2) and mask uint8 (H,W).
+        """Return a record as stored, or its rotated copy: image (H,W,2) and mask uint8 (H,W).
 
         Raises:
-            DataError: If a file is bad.
+            DataError: If a file is unusable.
         """
         image, mask = super().read(record)
         turn = _turn(record)
         return turn(image, mask) if turn else (image, mask)
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
-        """Return ``Test`` as it is, and ``Train`` without and with the images drawn to validate."""
+        """Return ``Test`` as the test split, and ``Train`` split into training and validation images."""
         official = [record.id.startswith("Test/") for record in records]
         splits = split_official([record.group for record in records], official, self.val_fraction, self.split_seed)
         copies = [index for index in splits["val"] if _turn(records[index])]
@@ -97,7 +102,7 @@ class Glas128Data(ObjectData, SegmentationData):
 
 
 def _turn(record: Record) -> QuarterTurns | None:
-    """Return what a record is turned by; None for an image as it is."""
+    """Return the rotation of a record; None for an original image."""
     return next((turn for name, turn in TURNS.items() if record.id.endswith(f" {name}")), None)
 
 

@@ -1,4 +1,4 @@
-"""The idx format of MNIST, packed by gzip."""
+"""MNIST's idx format, compressed with gzip."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _MOST_DIMENSIONS = 4
 
 
 def read_idx_shape(path: Path) -> tuple[int, ...]:
-    """Return the shape that an idx file's head tells, without unpacking the rest.
+    """Return the shape in an idx file's header, without decompressing the rest.
 
     Raises:
-        DataError: If it is no idx file of unsigned bytes, or cannot be read.
+        DataError: If it is not an idx file of unsigned bytes, or cannot be read.
     """
-    with _unpacking(path) as stream:
+    with _decompressed(path) as stream:
         return _shape(path, stream)
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Return the values of an idx file, in the shape that its head tells.
+    """Return the values of an idx file, in the shape given by its header.
 
     Raises:
-        DataError: If it is no idx file of unsigned bytes, is cut off or holds more than it says, or cannot be read.
+        DataError: If it is not an idx file of unsigned bytes, its length contradicts its header, or it cannot be read.
     """
-    with _unpacking(path) as stream:
+    with _decompressed(path) as stream:
         shape = _shape(path, stream)
         values = stream.read()
     if len(values) != math.prod(shape):
-        raise DataError(f"{path}: {len(values)} values where its head tells {shape}; get the file again")
+        raise DataError(f"{path}: {len(values)} values, but its header says {shape}; download it again")
     return np.frombuffer(values, np.uint8).reshape(shape)
 
 
@@ -50,16 +50,16 @@ def _shape(path: Path, stream: gzip.GzipFile) -> tuple[int, ...]:
         raise DataError(f"{path}: wrong magic number {magic.hex()}: not an idx file of unsigned bytes")
     sizes = stream.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
-        raise DataError(f"{path}: cut off within its head; get the file again")
+        raise DataError(f"{path}: truncated header; download it again")
     return struct.unpack(f">{magic[3]}I", sizes)
 
 
 @contextmanager
-def _unpacking(path: Path) -> Iterator[gzip.GzipFile]:
+def _decompressed(path: Path) -> Iterator[gzip.GzipFile]:
     try:
         with gzip.open(path) as stream:
             yield stream
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: cut off or damaged ({error}); get the file again") from error
+        raise DataError(f"{path}: truncated or damaged ({error}); download it again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -1,4 +1,4 @@
-"""Intensities without a scale of their own, brought to one by percentiles."""
+"""Scaling of intensities in arbitrary units, by percentiles."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def check_percentiles(percentiles: Sequence[float]) -> tuple[float, float]:
     return float(percentiles[0]), float(percentiles[1])
 
 
-def stretched(values: NDArray[Any], percentiles: tuple[float, float], path: Path) -> NDArray[np.float32]:
-    """Return intensities between two of their percentiles as 0 to 1; what lies outside is clipped.
+def scale_by_percentiles(values: NDArray[Any], percentiles: tuple[float, float], path: Path) -> NDArray[np.float32]:
+    """Return intensities scaled so that two of their percentiles become 0 and 1; values outside are clipped.
 
     Args:
         values: Intensities of any shape, finite.
-        percentiles: Which become 0 and 1, in percent.
+        percentiles: The percentiles that become 0 and 1, in percent.
         path: The file, for the message.
 
     Returns:
         float32 of the same shape.
 
     Raises:
-        DataError: If so many values are equal that there is no range to scale.
+        DataError: If the two percentiles are equal, so there is no range to scale.
     """
     low, high = np.percentile(values, percentiles)
     if not high > low:

@@ -1,8 +1,8 @@
 """A training loader whose order is a function of (seed, epoch), so that a resumed run equals an uninterrupted one.
 
-It keeps no state of its own. At the first batch of an epoch it asks the trainer where training stands and goes
-on from there without replaying what came before. Items are asked for by :class:`Draw`, so workers need no
-random state either and any number of them gives the same bits.
+It keeps no state. At the first batch of an epoch it asks the trainer for its position and continues there, without
+replaying earlier batches. Items are requested by :class:`Draw`, so workers need no random state either, and any number
+of workers gives the same bits.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from torch.utils.data import DataLoader, Dataset
 from segbench.rng import generator
 
 Position = Callable[[], tuple[int, int]]
-# ``all``: a data set is one batch.
+# ``all``: the whole data set is one batch.
 BatchSize = int | Literal["all"]
 
 
 class Draw(NamedTuple):
-    """What a training item is asked for by, and all that its augmentation depends on.
+    """A request for a training item, with everything that its augmentation depends on.
 
     Attributes:
         epoch: The epoch, from 0.
-        item: Its number in the data set.
-        repeat: How often it came before in this epoch, which may be longer than one pass.
-        stage: The stage of the curriculum, from 0.
+        item: The item's index in the data set.
+        repeat: How often the item was drawn before in this epoch, which may be longer than one pass.
+        stage: The curriculum's stage, from 0.
     """
 
     epoch: int
@@ -39,20 +39,20 @@ class Draw(NamedTuple):
 
     @property
     def counters(self) -> tuple[int, ...]:
-        """What its random numbers are drawn by; the first pass draws as if there were no other."""
+        """The counters that seed its random numbers; the first pass draws as if it were the only one."""
         return (self.epoch, self.item, *((self.repeat,) if self.repeat else ()))
 
 
 def images_per_batch(batch_size: BatchSize, dataset: Dataset[Any]) -> int:
-    """Return how many images a batch of a data set holds; never more than there are where all are asked for."""
+    """Return the number of images per batch; for ``all``, the length of the data set."""
     return len(dataset) if batch_size == "all" else batch_size  # type: ignore[arg-type]  # Dataset declares no __len__
 
 
 def progress_of(trainer: pl.Trainer) -> tuple[int, int]:
-    """Return the epoch and the batch at which a trainer goes on.
+    """Return the epoch and the batch at which a trainer continues.
 
-    These counters are not Lightning's public interface: its minor version is pinned and the tests of resumed runs
-    guard it.
+    These counters are not part of Lightning's public API: its minor version is pinned, and the tests of resumed runs
+    guard this.
 
     Args:
         trainer: The trainer, at the first batch of an epoch or of a resumed one.
@@ -62,7 +62,7 @@ def progress_of(trainer: pl.Trainer) -> tuple[int, int]:
 
 
 def steps_of(trainer: pl.Trainer) -> int | None:
-    """Return how many batches an epoch has where ``trainer.limit_train_batches`` says a number, else None."""
+    """Return the number of batches per epoch if ``trainer.limit_train_batches`` is an integer, else None."""
     limit = trainer.limit_train_batches
     return limit if isinstance(limit, int) else None
 
@@ -70,14 +70,14 @@ def steps_of(trainer: pl.Trainer) -> int | None:
 class EpochOrder:
     """The shuffled order of an epoch, cut into batches: a function of (seed, epoch).
 
-    An epoch of more steps than a pass has goes on with further passes, each in an order of its own; its batches are
-    full, and one may hold the end of a pass and the beginning of the next.
+    An epoch with more steps than one pass continues with further passes, each in its own order; its batches are then
+    all full, and may span the end of one pass and the beginning of the next.
 
     Args:
         length: Number of samples.
-        batch_size: Samples a batch; the last of a single pass may be smaller.
+        batch_size: Samples per batch; the last batch of a single pass may be smaller.
         seed: The run's seed.
-        steps: Batches of an epoch; None is one pass, and less than that its beginning.
+        steps: Batches per epoch; None for one pass, fewer for the beginning of one.
     """
 
     def __init__(self, length: int, batch_size: int, seed: int, steps: int | None = None) -> None:
@@ -90,17 +90,17 @@ class EpochOrder:
         return self._steps
 
     def batches(self, epoch: int, start: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield the sample numbers of each batch of an epoch, from batch ``start`` on, and the pass each is of."""
+        """Yield each batch's sample indices and the pass each belongs to, int64 (B,), from batch ``start`` on."""
         passes = -(-self._samples // self._length)
         purposes = [("order", epoch), *(("order", epoch, number) for number in range(1, passes))]
         order = np.concatenate([generator(self._seed, *purpose).permutation(self._length) for purpose in purposes])
         for batch in range(start, self._steps):
-            places = np.arange(batch * self._batch_size, min((batch + 1) * self._batch_size, self._samples))
-            yield order[places], places // self._length
+            positions = np.arange(batch * self._batch_size, min((batch + 1) * self._batch_size, self._samples))
+            yield order[positions], positions // self._length
 
 
 class _Batches:
-    """Batch sampler for one epoch from one batch on."""
+    """Batch sampler of one epoch, starting at any batch."""
 
     def __init__(self, order: EpochOrder) -> None:
         self._order = order
@@ -118,18 +118,18 @@ class _Batches:
 
 
 class ReplayLoader:
-    """Shuffled training batches that can begin anywhere.
+    """Shuffled training batches that can start anywhere in an epoch.
 
     Args:
         dataset: Map-style data set that takes a :class:`Draw`.
-        batch_size: Images a batch; the last batch of a single pass may be smaller.
+        batch_size: Images per batch; the last batch of a single pass may be smaller.
         seed: The run's seed.
-        position: Returns (epoch, batch) at which to go on, asked once at the first batch of every epoch.
-        steps: Batches of an epoch; None is one pass.
-        stage: Returns the stage of the curriculum, asked at the same time.
+        position: Returns the (epoch, batch) to continue at; called once, at the first batch of every epoch.
+        steps: Batches per epoch; None for one pass.
+        stage: Returns the stage of the curriculum; called at the same time.
         num_workers: Worker processes.
         worker_init: Called in each worker with its number.
-        pin_memory: Whether to copy into pinned memory, for a GPU.
+        pin_memory: Whether to copy batches into pinned memory, for a GPU.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class ReplayLoader:
         yield from self._loader
 
     def state_dict(self) -> dict[str, Any]:
-        """Return nothing: the position belongs to the trainer. Tells Lightning that resuming is safe."""
+        """Return an empty state: the trainer holds the position. Its presence tells Lightning that resuming is safe."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

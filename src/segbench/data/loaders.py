@@ -1,4 +1,4 @@
-"""The loaders of a data module: replayable to train, in order to score, from workers or from the device."""
+"""A data module's loaders: resumable for training, in order for scoring, from workers or from the device."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from segbench.data.loader import BatchSize, Draw, ReplayLoader, images_per_batch
 from segbench.data.resident import ResidentLoader, ResidentTensors
 from segbench.errors import ConfigError
 
-# The training images as data that is scored: not augmented, not cut into tiles.
-SCORED_TRAIN = "train as it is"
+# Key of the training images for scoring: not augmented, not cut into tiles.
+SCORED_TRAIN = "train, unaugmented"
 
 
 class Loaders(pl.LightningDataModule):
-    """What a data module does once its data sets are there; :class:`segbench.data.base.ImageData` makes them.
+    """The loaders of a data module; :class:`segbench.data.base.ImageData` makes the data sets.
 
     Attributes:
-        datasets: The data set of each split; the training images as they are scored under :data:`SCORED_TRAIN`.
-        splits: The records of each split.
-        augmentation, batch_size, num_workers, resident, score_train, seed: As they were chosen; see there.
+        datasets: The data set of each split; :data:`SCORED_TRAIN` is that of the training images for scoring.
+        splits: The record indices of each split.
+        augmentation, batch_size, num_workers, resident, score_train, seed: The options of
+            :class:`segbench.data.base.ImageData`.
     """
 
     datasets: dict[str, ImageDataset]
@@ -43,7 +44,7 @@ class Loaders(pl.LightningDataModule):
         self._tensors: dict[str, ResidentTensors] = {}
 
     def train_dataloader(self) -> ReplayLoader | ResidentLoader:
-        """Return the training batches; they follow the counters of the trainer this module is attached to."""
+        """Return the training batches, which follow the progress counters of the attached trainer."""
         assert self.trainer is not None
         trainer, augmentation = self.trainer, self.augmentation
         size = self.images_per_batch(self.datasets["train"])
@@ -63,19 +64,19 @@ class Loaders(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> Any:
-        """Return the validation batches, in order; nothing where they are trained on."""
+        """Return the validation batches, in order; none if validation images are trained on."""
         return self._in_order("val") if "val" in self.splits else []
 
     def eval_dataloaders(self) -> dict[str, Any]:
-        """Return the batches of every split that is scored at the end: ``val``, and ``test`` where it has labels.
+        """Return the loader of every split that is scored at the end: ``val``, and ``test`` if it has labels.
 
-        Before them those of the training images, as ``train``, if they are to be scored.
+        If training images are scored too, their loader comes first, as ``train``.
         """
         train = {"train": self._in_order(SCORED_TRAIN)} if self.score_train else {}
         return train | {split: self._in_order(split) for split in ("val", "test") if self.splits.get(split)}
 
     def scored(self, split: str) -> ImageDataset:
-        """Return the images of a split as they are scored: whole, and not augmented."""
+        """Return the data set of a split for scoring: whole images, not augmented."""
         return self.datasets[SCORED_TRAIN if split == "train" else split]
 
     def images_per_batch(self, dataset: ImageDataset) -> int:
@@ -88,7 +89,7 @@ class Loaders(pl.LightningDataModule):
         return height, width
 
     def describe(self) -> str:
-        """Return in one line what is trained on and validated, after augmentation, cutting and cropping."""
+        """Return one line with the number and size of training and validation images, after augmentation and crops."""
         sizes = {"train": self.trained_size()}
         if "val" in self.datasets:
             sizes["val"] = self.datasets["val"][0]["image"].shape[-2:]
@@ -99,11 +100,11 @@ class Loaders(pl.LightningDataModule):
         )
 
     def test_dataloader(self) -> list[Any]:
-        """Return the batches of :meth:`eval_dataloaders`, in its order."""
+        """Return the loaders of :meth:`eval_dataloaders`, in their order."""
         return list(self.eval_dataloaders().values())
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Leave resident batches as they are; going through their ids costs a small network as much as a layer."""
+        """Skip resident batches: traversing their ids takes as long as a layer of a small network."""
         if batch["image"].device == device:
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
@@ -121,10 +122,10 @@ class Loaders(pl.LightningDataModule):
         )
 
     def _resident(self) -> bool:
-        """Decide, once, whether the data lies on the training device.
+        """Return whether the data is kept on the training device.
 
         Raises:
-            ConfigError: If that is asked for and cannot be.
+            ConfigError: If ``data.resident=true`` asks for that and it is impossible.
         """
         if self.resident is False:
             return False
@@ -141,6 +142,6 @@ class Loaders(pl.LightningDataModule):
 
 
 def limit_worker_threads(worker: int) -> None:
-    """Keep a worker process to one thread, so that workers do not fight over the cores."""
+    """Limit a worker process to one thread, so that workers do not compete for cores."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

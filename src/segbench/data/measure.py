@@ -1,4 +1,4 @@
-"""What is measured of a training set before it is trained on."""
+"""Statistics of a training set, measured before training."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import ImageDataset, cut
 
-# Values held at once.
+# Values held in memory at once.
 _VALUES = 2**22
-# A constant channel has no deviation to divide by.
+# A constant channel has no standard deviation to divide by.
 _LEAST_VARIANCE = 1e-6
 
 
 def measure(
     stacks: Iterable[Pair], channels: int, scale: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Measure images and targets.
+    """Measure intensities and label frequencies.
 
     Args:
         stacks: Images (n,H,W,C) with their targets uint8 (n,...).
@@ -29,8 +29,8 @@ def measure(
         scale: Largest value of the stored images.
 
     Returns:
-        Mean and standard deviation of each channel of images scaled to [0,1], float64 (C,), and how often each value
-        occurs in the targets, int64 (256,).
+        Mean and standard deviation of each channel of images scaled to [0,1], float64 (C,), and the histogram of the
+        targets, int64 (256,).
     """
     pixels = 0
     total, squares = np.zeros(channels), np.zeros(channels)
@@ -52,20 +52,20 @@ def training_stacks(
     dataset_class: type[ImageDataset],
     tiles: tuple[int, int] = (1, 1),
 ) -> Iterator[Pair]:
-    """Yield training images (n,H,W,C) with their targets, few enough for the memory, and then the copies of these.
+    """Yield training images (n,H,W,C) with their targets, as many at a time as memory allows, then their copies.
 
     Args:
-        arrays: Arrays of all records; where sizes differ, images come one by one.
+        arrays: Arrays of all records; if sizes differ, images are yielded one by one.
         indices: The training records.
-        augmentation: What makes the copies, if there is one.
-        dataset_class: Knows how a target moves with its image.
-        tiles: Rows and columns of tiles that images are cut into before they are copied.
+        augmentation: Makes the copies; None for no copies.
+        dataset_class: Knows how a target is transformed with its image.
+        tiles: Rows and columns that images are cut into before they are copied.
     """
-    several = isinstance(arrays.images, list)
-    step = 1 if several else max(_VALUES // int(np.prod(arrays.images.shape[1:])), 1)
+    sizes_differ = isinstance(arrays.images, list)
+    step = 1 if sizes_differ else max(_VALUES // int(np.prod(arrays.images.shape[1:])), 1)
     for start in range(0, len(indices), step):
         rows = list(indices[start : start + step])
-        if several:
+        if sizes_differ:
             images, targets = arrays.images[rows[0]][None], arrays.targets[rows[0]][None]
         else:
             images, targets = np.asarray(arrays.images[rows]), np.asarray(arrays.targets[rows])
@@ -73,7 +73,7 @@ def training_stacks(
         for copy in augmentation.copies if augmentation is not None else ():
             for tile in range(tiles[0] * tiles[1]):
                 parts = (images, targets) if tiles == (1, 1) else _tile_of_each(images, targets, tiles, tile)
-                yield dataset_class.moved_stack(copy, *parts)
+                yield dataset_class.transformed_stack(copy, *parts)
 
 
 def _tile_of_each(images: NDArray[Any], targets: NDArray[Any], tiles: tuple[int, int], number: int) -> Pair:

@@ -1,4 +1,4 @@
-"""NIfTI volumes, read exactly; what only a careless reader accepts is refused."""
+"""Strict reading of NIfTI volumes: anything ambiguous is an error."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from segbench.data.intensity import stretched
+from segbench.data.intensity import scale_by_percentiles
 from segbench.errors import DataError
 from segbench.words import first_line
 
-# Affines of an image and its label that differ by less, in mm, are the same grid written twice.
+# Tolerance in mm within which the grids of an image and its label are the same.
 _SAME_PLACE = 1e-2
 
 
 @dataclass(frozen=True)
 class Volume:
-    """The header of a volume; its voxels stay on disk until they are asked for.
+    """The header of a volume; its voxels stay on disk until requested.
 
     Attributes:
         path: The file.
@@ -48,7 +48,7 @@ class Volume:
         try:
             return np.asarray(image.dataobj)
         except _DAMAGE as error:
-            raise DataError(f"{self.path}: damaged ({_line(error)})") from None
+            raise DataError(f"{self.path}: damaged ({first_line(error)})") from None
 
 
 # A truncated gzip stream is an EOFError or a zlib.error, a truncated plain file an OSError or a ValueError.
@@ -62,11 +62,11 @@ def open_volume(path: Path) -> Volume:
         path: A ``.nii`` or ``.nii.gz`` file.
 
     Raises:
-        DataError: One line: unreadable, not three-dimensional, or without a size of its voxels.
+        DataError: If it is unreadable, not three-dimensional, or has no valid voxel size.
     """
     image: Any = _load(path)
     if image.get_data_dtype().kind not in "iufb":
-        raise DataError(f"{path}: voxels of type {image.get_data_dtype()}; expected one number each")
+        raise DataError(f"{path}: voxels of type {image.get_data_dtype()}; expected one number per voxel")
     if len(image.shape) != 3:
         raise DataError(f"{path}: {len(image.shape)}-D volume {image.shape}; expected one frame (x, y, slice)")
     x, y, z = (float(size) for size in image.header.get_zooms())
@@ -77,10 +77,10 @@ def open_volume(path: Path) -> Volume:
 
 
 def check_same_grid(image: Volume, label: Volume) -> None:
-    """Refuse a label that does not lie on its image.
+    """Check that a label volume is on its image's grid.
 
     Raises:
-        DataError: One line with both shapes, or with how far the grids lie apart.
+        DataError: If it is not; gives both shapes, or the distance between the grids.
     """
     if image.shape != label.shape:
         raise DataError(f"{label.path}: shape {label.shape}, but its image has {image.shape}")
@@ -92,53 +92,53 @@ def check_same_grid(image: Volume, label: Volume) -> None:
 
 
 def normalised(volume: Volume, percentiles: tuple[float, float]) -> NDArray[np.float32]:
-    """Return a volume's intensities between two of its percentiles as 0 to 1; what lies outside is clipped.
+    """Return a volume's intensities scaled so that two of their percentiles become 0 and 1; values outside are clipped.
 
     Args:
         volume: The image.
-        percentiles: Which become 0 and 1, in percent.
+        percentiles: The percentiles that become 0 and 1, in percent.
 
     Returns:
         float32 (X,Y,Z).
 
     Raises:
-        DataError: If voxels are not finite, or so many are equal that there is no range to scale.
+        DataError: If voxels are not finite, or the two percentiles are equal.
     """
     voxels = volume.voxels().astype(np.float32)
     if not np.isfinite(voxels).all():
         count = int((~np.isfinite(voxels)).sum())
         raise DataError(f"{volume.path}: {count} voxels are not finite (NaN or infinity)")
-    return stretched(voxels, percentiles, volume.path)
+    return scale_by_percentiles(voxels, percentiles, volume.path)
 
 
 def labels(volume: Volume) -> NDArray[np.int64]:
     """Return a label volume's values.
 
     Returns:
-        int64 (X,Y,Z); whether they are labels of the data set is for the caller to say.
+        int64 (X,Y,Z); the caller checks whether they are labels of the data set.
 
     Raises:
-        DataError: If a value is no whole number.
+        DataError: If a value is not an integer.
     """
     voxels = volume.voxels()
     if voxels.dtype.kind == "f" and not (np.isfinite(voxels) & (voxels == np.round(voxels))).all():
-        raise DataError(f"{volume.path}: labels that are no whole numbers (resampled with interpolation?)")
+        raise DataError(f"{volume.path}: labels are not integers (resampled with interpolation?)")
     return voxels.astype(np.int64)
 
 
 def encode_labels(mask: NDArray[np.integer[Any]], like: Volume, compressed: bool) -> bytes:
-    """Return a label volume as the bytes of a NIfTI file, on the grid of another.
+    """Return a label volume as the bytes of a NIfTI file, on the grid of another volume.
 
     Args:
         mask: Class indices (X,Y,Z), stored as uint8.
-        like: Whose affine and voxel size it keeps.
-        compressed: Whether it is a ``.nii.gz``.
+        like: The volume whose affine and voxel size are used.
+        compressed: Whether to compress it, for a ``.nii.gz``.
     """
     image: Any = nib.Nifti1Image(mask.astype(np.uint8), like.affine)
     image.header.set_zooms(like.spacing)
     image.header.set_xyzt_units("mm")
     content = image.to_bytes()
-    # Without the time of day: equal masks are equal files.
+    # Without a timestamp, so that equal masks are equal files.
     return gzip.compress(content, mtime=0) if compressed else content
 
 
@@ -148,8 +148,4 @@ def _load(path: Path) -> Any:
             raise DataError(f"{path}: empty file")
         return nib.load(path)
     except _DAMAGE as error:
-        raise DataError(f"{path}: not a NIfTI volume ({_line(error)})") from None
-
-
-def _line(error: BaseException) -> str:
-    return first_line(error)
+        raise DataError(f"{path}: not a NIfTI volume ({first_line(error)})") from None

@@ -1,4 +1,4 @@
-"""Generated cardiac short-axis phantoms: a real task with nothing to download."""
+"""Generated short-axis cardiac phantoms: a real task with nothing to download."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Grid = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class PhantomData(SegmentationData):
-    """Short-axis views of a heart between the lungs, grey, with the classes of cardiac MR.
+    """Grey short-axis views of a heart between the lungs, with the classes of cardiac MR.
 
     Subjects differ in position, rotation, size, wall thickness, shape, tissue brightness, noise and coil shading;
-    slices run from the base to beyond the apex, so that first the right ventricle and then the whole heart is
-    absent. Vessels, liver, stomach and chest wall are as bright as blood or muscle: brightness alone does not
-    tell the classes apart. A function of ``phantom_seed``, the subject and the slice.
+    slices run from the base to beyond the apex, so first the right ventricle and then the whole heart disappears.
+    Vessels, liver, stomach and chest wall are as bright as blood or muscle, so brightness alone does not separate the
+    classes. An image is a function of ``phantom_seed``, the subject and the slice.
 
     Args:
-        subjects: Number of subjects; a subject is a group.
-        slices: Slices of each.
+        subjects: Number of subjects; each is a group.
+        slices: Slices per subject.
         phantom_seed: Seed of the anatomy.
         **options: See :class:`SegmentationData`.
     """
@@ -44,7 +44,7 @@ class PhantomData(SegmentationData):
         self.subjects, self.slices, self.phantom_seed = subjects, slices, phantom_seed
 
     def find_records(self) -> tuple[list[Record], list[str]]:
-        """Name the subjects' slices; there are no files."""
+        """List the subjects' slices; there are no files."""
         return [
             Record(f"subject{subject:03d}_slice{level:02d}", f"subject{subject:03d}")
             for subject in range(self.subjects)
@@ -52,11 +52,11 @@ class PhantomData(SegmentationData):
         ], []
 
     def settings(self) -> dict[str, Any]:
-        """Return what shapes the arrays."""
+        """Return the settings that the arrays depend on."""
         return super().settings() | {"slices": self.slices, "phantom_seed": self.phantom_seed}
 
     def read(self, record: Record) -> Pair:
-        """Draw a slice."""
+        """Draw a slice: image uint8 (H,W,1) and mask uint8 (H,W)."""
         subject, level = (int(re.sub(r"\D", "", part)) for part in record.id.split("_"))
         depth = level / max(self.slices - 1, 1)
         return draw_slice(self.phantom_seed, subject, depth, self.size or (96, 96))
@@ -71,7 +71,7 @@ def draw_slice(
         seed: Seed of the anatomy.
         subject: Number of the subject.
         depth: 0 at the base, 1 just beyond the apex.
-        size: Height and width in pixels; the field of view is the same for any.
+        size: Height and width in pixels; the field of view does not depend on it.
 
     Returns:
         Image uint8 (H,W,1) and class indices uint8 (H,W).
@@ -90,7 +90,7 @@ def draw_slice(
 
 
 class _Tissues:
-    """Brightness of the tissues of one subject, in [0,1]."""
+    """Tissue brightnesses of one subject, in [0,1]."""
 
     def __init__(self, anatomy: np.random.Generator) -> None:
         self.blood = anatomy.uniform(0.55, 0.85)
@@ -103,14 +103,14 @@ class _Tissues:
 def _ellipse(
     grid: Grid, centre: NDArray[np.float64], radii: tuple[float, float], angle: float = 0.0
 ) -> NDArray[np.float64]:
-    """Squared elliptic distance from the centre: below 1 inside."""
+    """Return the squared elliptic distance from the centre, below 1 inside."""
     x, y = grid[0] - centre[0], grid[1] - centre[1]
     cosine, sine = np.cos(angle), np.sin(angle)
     return ((cosine * x + sine * y) / radii[0]) ** 2 + ((cosine * y - sine * x) / radii[1]) ** 2
 
 
 def _thorax(grid: Grid, tissue: _Tissues, anatomy: np.random.Generator) -> NDArray[np.float64]:
-    """Chest wall, lungs with vessels, liver or stomach below, spine and aorta behind."""
+    """Draw the chest wall, lungs with vessels, liver or stomach below, spine and aorta behind."""
     field = np.full(grid[0].shape, 0.02)
     body = (anatomy.uniform(0.95, 1.15), anatomy.uniform(0.85, 1.05))
     centre = anatomy.uniform(-0.05, 0.05, 2)
@@ -141,7 +141,7 @@ def _thorax(grid: Grid, tissue: _Tissues, anatomy: np.random.Generator) -> NDArr
 
 
 def _heart(grid: Grid, anatomy: np.random.Generator, depth: float) -> NDArray[np.uint8]:
-    """Class indices: a ring of muscle around the left ventricle, the right one as a crescent beside it."""
+    """Return class indices: a ring of muscle around the left ventricle, the right one a crescent beside it."""
     centre = anatomy.uniform(-0.16, 0.16, 2)
     turn = anatomy.uniform(-0.7, 0.7)
     stretch = anatomy.uniform(0.88, 1.14)
@@ -177,7 +177,7 @@ def _heart(grid: Grid, anatomy: np.random.Generator, depth: float) -> NDArray[np
 def _papillary_muscles(
     brightness: NDArray[np.float64], mask: NDArray[np.uint8], grid: Grid, tissue: _Tissues, anatomy: np.random.Generator
 ) -> None:
-    """Dark spots inside the left ventricle; by convention they belong to the cavity."""
+    """Draw dark spots inside the left ventricle; by convention they belong to the cavity."""
     inside = mask == LEFT_VENTRICLE
     if not inside.any():
         return
@@ -192,7 +192,7 @@ def _papillary_muscles(
 def _acquire(
     brightness: NDArray[np.float64], scan: np.random.Generator, anatomy: np.random.Generator, side: int
 ) -> NDArray[np.uint8]:
-    """What the scanner adds: partial volumes, coil shading, texture and Rician noise; uint8 (H,W,1)."""
+    """Add scanner effects: partial volumes, coil shading, texture and Rician noise; return uint8 (H,W,1)."""
     height, width = brightness.shape
     image = np.asarray(cv2.GaussianBlur(brightness, (0, 0), anatomy.uniform(0.006, 0.012) * side))
     coarse = scan.normal(1.0, 0.16, (5, 5))

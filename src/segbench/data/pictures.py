@@ -1,4 +1,4 @@
-"""Files to predict: as images that a network takes, with the way back to the file's own grid."""
+"""Files to predict, as inputs of a network, with the mapping back to each file's own grid."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Picture:
 
     Attributes:
         path: The file.
-        pixels: Its slices as they are, (Z,H,W,C) in the data set's stored scale; Z = 1 for an image file.
-        plane: How a slice becomes an input of the network, and back.
+        pixels: Its slices at their own size, (Z,H,W,C) in the data set's stored scale; Z = 1 for an image file.
+        plane: How a slice becomes a network input, and back.
         volume: The volume's header; None for an image file.
     """
 
@@ -40,7 +40,7 @@ class Picture:
 
 
 def name_without_suffix(path: Path) -> str:
-    """Return a file's name without what tells its format; ``.nii.gz`` is one suffix."""
+    """Return a file's name without its format suffix; ``.nii.gz`` is one suffix."""
     for suffix in (*VOLUMES, *IMAGES):
         if path.name.lower().endswith(suffix):
             return path.name[: -len(suffix)]
@@ -48,7 +48,7 @@ def name_without_suffix(path: Path) -> str:
 
 
 def is_picture(path: Path) -> bool:
-    """Say whether a file's name is that of an image or a volume; of ACDC's, labels and whole cines are neither."""
+    """Return whether a file is named like an image or a volume; ACDC's labels and 4-D cines do not count."""
     name = path.name.lower()
     if name.startswith(".") or not name.endswith((*VOLUMES, *IMAGES)):
         return False
@@ -56,25 +56,25 @@ def is_picture(path: Path) -> bool:
 
 
 def open_picture(path: Path, data: SegmentationData) -> Picture:
-    """Read an image file as the data set reads its own, or a volume with its intensities scaled by their percentiles.
+    """Read an image file like the data set's own, or a volume with its intensities scaled by percentiles.
 
     Args:
         path: An image or a NIfTI volume.
-        data: The data module that the network was trained with; it needs no data of its own.
+        data: The data module that the network was trained with; it needs no files.
 
     Raises:
-        DataError: One line: unreadable, damaged, or not what this network takes.
+        DataError: If the file is unreadable, damaged, or not an input of this network.
     """
     if path.name.lower().endswith(VOLUMES):
         if data.in_channels != 1:
             raise DataError(f"{path}: a grey volume, but the network was trained on {data.in_channels} channels")
         volume = nifti.open_volume(path)
-        # Slices first; the first axis of a slice is x: columns of a picture.
+        # Slices first; the first axis of a slice is x, the columns of an image.
         voxels = nifti.normalised(volume, data.percentiles).transpose(2, 1, 0)[..., None]
         x, y, _ = volume.spacing
         return Picture(path, voxels * data.scale, data.prediction_plane(voxels.shape[1:3], (y, x)), volume)
     pixels = data.read_picture(path)
     if pixels.dtype == np.uint8 and data.scale != 255.0:
-        # The file has 8 bits, whatever the largest value that the data set stores.
+        # The file has 8 bits, but the data set stores another range.
         pixels = pixels.astype(np.float32) * (data.scale / 255.0)
     return Picture(path, pixels[None], data.prediction_plane(pixels.shape[:2], None))

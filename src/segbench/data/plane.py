@@ -1,4 +1,4 @@
-"""From a slice on its own grid to an image of fixed spacing and size, and back."""
+"""Maps a slice on its own grid to an image of fixed spacing and size, and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Label = TypeVar("_Label", np.uint8, np.uint16, np.int32)
 
 @dataclass(frozen=True)
 class Plane:
-    """Resampling, then a crop or padding around the centre.
+    """Resampling of a slice, then cropping or padding around the centre.
 
     Attributes:
         source: Height and width of the slice in pixels.
@@ -35,13 +35,13 @@ class Plane:
         target: float | None,
         size: Sequence[int] | None,
     ) -> Plane:
-        """Make the plane of a slice.
+        """Return the plane of a slice.
 
         Args:
-            source: Height and width in pixels.
+            source: Height and width of the slice in pixels.
             spacing: Height and width of a pixel in mm.
             target: Spacing of the image in mm; None keeps the slice's.
-            size: Height and width of the image; None is what resampling gives.
+            size: Height and width of the image; None for those after resampling.
         """
         sides = [
             length if target is None else max(1, round(length * step / target))
@@ -51,34 +51,35 @@ class Plane:
         return cls(source, resampled, resampled if size is None else (size[0], size[1]))
 
     def image(self, pixels: NDArray[Any], outside: float = 0.0) -> NDArray[Any]:
-        """Return the image (H,W,C) of a slice's intensities (H,W,C); padding has the value ``outside``."""
+        """Return the image (h,w,C) of a slice's intensities (H,W,C); padding has the value ``outside``."""
         return _fit(resample(pixels, self.resampled), self.size, outside)
 
     def mask(self, labels: NDArray[np.uint8], outside: int) -> NDArray[np.uint8]:
-        """Return the mask (H,W) of a slice's labels (H,W); padding has the label ``outside``."""
+        """Return the mask (h,w) of a slice's labels (H,W); padding has the label ``outside``."""
         return _fit(resample_labels(labels, self.resampled), self.size, outside)
 
     def restore(self, probabilities: NDArray[np.float32], outside: float = 1.0) -> NDArray[np.float32]:
-        """Return class probabilities (K,H,W) of the image on the slice's own grid.
+        """Return class probabilities (K,h,w) of the image on the slice's own grid, (K,H,W).
 
         Args:
-            probabilities: (K,h,w) of the image.
-            outside: Probability of the first class where the image does not reach; the others have 0.
+            probabilities: Of the image, (K,h,w).
+            outside: Probability of the first class outside the image; the others have 0.
         """
-        planes = [_fit(plane, self.resampled, outside * (index == 0)) for index, plane in enumerate(probabilities)]
-        return resample(np.stack(planes, axis=2), self.source).transpose(2, 0, 1)
+        values = [outside, *[0.0] * (len(probabilities) - 1)]
+        fitted = [_fit(channel, self.resampled, value) for channel, value in zip(probabilities, values, strict=True)]
+        return resample(np.stack(fitted, axis=2), self.source).transpose(2, 0, 1)
 
 
 def resample(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Resize intensities (H,W,C) to a height and width: by area means where they shrink, else bilinearly.
+    """Resize intensities (H,W,C) to a height and width: by area averaging to shrink, else bilinearly.
 
-    A linear filter alone skips pixels where it shrinks, and aliases. The type is kept.
+    A plain linear filter skips pixels when shrinking, and aliases. The type is kept.
     """
     if pixels.shape[:2] == size:
         return pixels
     shrinks = size[0] * size[1] < pixels.shape[0] * pixels.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    # OpenCV takes at most 4 channels at a time where it averages.
+    # OpenCV averages at most 4 channels at a time.
     parts = [np.ascontiguousarray(pixels[:, :, start : start + 4]) for start in range(0, pixels.shape[2], 4)]
     resized = [np.asarray(cv2.resize(part, (size[1], size[0]), interpolation=method)) for part in parts]
     return np.concatenate([part.reshape(*size, -1) for part in resized], axis=2)
@@ -94,11 +95,11 @@ def resample_labels(mask: NDArray[_Label], size: tuple[int, int]) -> NDArray[_La
 
 
 def _fit(pixels: NDArray[Any], size: tuple[int, int], outside: float) -> NDArray[Any]:
-    """Crop or pad height and width around the centre; its own inverse but for what a crop has lost."""
+    """Crop or pad height and width around the centre; its own inverse except for what a crop loses."""
     result = np.full((*size, *pixels.shape[2:]), outside, dtype=pixels.dtype)
     into, out_of = [], []
     for before, after in zip(pixels.shape[:2], size, strict=True):
-        # Of an odd difference both ways drop or add at the same end, so that going back lands where it began.
+        # With an odd difference, cropping and padding treat the same end, so that they are inverse.
         start = abs(after - before) // 2
         into.append(slice(start, start + before) if after >= before else slice(None))
         out_of.append(slice(start, start + after) if after < before else slice(None))

@@ -1,4 +1,4 @@
-"""Records, and how image and mask files are found and paired."""
+"""Records: finding and pairing image and mask files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.errors import DataError
+from segbench.words import plural
 
 _SHOWN = 20
 
@@ -19,7 +20,7 @@ class Record:
 
     Attributes:
         id: Unique name, used in every table.
-        group: What must not be split between training and test: car, patient, sequence.
+        group: Name of the unit that must not be split between training and test: car, patient, sequence.
         image: The image file; None for generated data.
         mask: The label file; None for generated data.
         files: Further files that it is read from, as masks of single classes: the cache depends on them too.
@@ -37,7 +38,7 @@ def require_root(root: Path | None, hint: str = "") -> Path:
 
     Args:
         root: ``data.root``.
-        hint: What should be there, or how to get it, for the message.
+        hint: What is expected there, or how to get it, for the message.
 
     Raises:
         DataError: If there is no such folder.
@@ -50,15 +51,15 @@ def require_root(root: Path | None, hint: str = "") -> Path:
 
 
 def find_files(folder: Path, suffixes: Iterable[str], expected: str) -> list[Path]:
-    """Return the files of a folder with one of the suffixes, by name.
+    """Return the files of a folder that have one of the suffixes, sorted by name.
 
     Args:
         folder: The folder.
         suffixes: Lower-case suffixes with their dot.
-        expected: What should be there, for the message.
+        expected: What is expected there, for the message.
 
     Raises:
-        DataError: If the folder is missing or holds no such file.
+        DataError: If the folder is missing or has no such file.
     """
     wanted = set(suffixes)
     if not folder.is_dir():
@@ -81,8 +82,8 @@ def pair(
         key_of_mask: Key of a mask file; equal to that of its image.
 
     Returns:
-        (key, image, mask) in the order of the keys, and one line for each file without a partner, for each name
-        that occurs twice and for each entry that is no file.
+        (key, image, mask) in the order of the keys, and a one-line fault for each file without a partner, each
+        duplicate name and each entry that is not a file.
     """
     faults = []
     for files, key in ((images, key_of_image), (masks, key_of_mask)):
@@ -100,45 +101,45 @@ def pair(
 
 
 def unreadable(error: OSError, path: object) -> str:
-    """Return the line for a file that the operating system would not read.
+    """Return the one-line fault of a file that the operating system could not read.
 
     Args:
-        error: What it said.
+        error: The operating system's error.
         path: The file, if the error does not name it.
     """
     return f"{error.filename or path}: cannot be read ({error.strerror or error})"
 
 
 @contextmanager
-def refusing_unreadable(root: object) -> Iterator[None]:
-    """Refuse, as bad data, what the operating system will not list or read within the block.
+def os_errors_as_faults(root: object) -> Iterator[None]:
+    """Turn an OSError within the block into a DataError.
 
     Args:
-        root: Where the data lies.
+        root: Folder of the data, for the message.
 
     Raises:
-        DataError: For an OSError, with the file it names.
+        DataError: For an OSError; names its file.
     """
     try:
         yield
     except OSError as error:
-        refuse([unreadable(error, root)], root)
+        raise_faults([unreadable(error, root)], root)
 
 
-def refuse(faults: list[str], root: object) -> None:
+def raise_faults(faults: list[str], root: object) -> None:
     """Raise all faults at once, if there are any.
 
     Args:
         faults: One line each.
-        root: Where they were found.
+        root: Folder of the data, for the message.
 
     Raises:
-        DataError: A line with their number, then a line for each of the first 20.
+        DataError: With a line that counts them, then a line for each of the first 20.
     """
     if not faults:
         return
-    files = "1 file" if len(faults) == 1 else f"{len(faults)} files"
-    lines = [f"data.root={root}: {files} cannot be used; mend or remove them:"]
+    which = "it" if len(faults) == 1 else "them"
+    lines = [f"data.root={root}: {plural(len(faults), 'file')} cannot be used; fix or remove {which}:"]
     lines += [f"  {fault}" for fault in faults[:_SHOWN]]
     if len(faults) > _SHOWN:
         lines.append(f"  ... and {len(faults) - _SHOWN} more")

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.errors import ConfigError
-from segbench.masks import IGNORE, MOST_BITS, MaskKey
+from segbench.labels import IGNORE_INDEX
+from segbench.masks import MOST_BITS, MaskKey
 from segbench.suggest import nearest
 
 
@@ -42,7 +43,7 @@ class Regions:
         self._members = members
         self.names = tuple(members)
         self.table = np.zeros(256, np.uint8)
-        self.table[IGNORE] = IGNORE
+        self.table[IGNORE_INDEX] = IGNORE_INDEX
         known: dict[frozenset[str], str] = {}
         for bit, (name, classes) in enumerate(members.items()):
             if (same := known.setdefault(frozenset(classes), name)) != name:

@@ -1,4 +1,4 @@
-"""Small data as one tensor on the training device: batches are cut from it, and no image is touched in Python."""
+"""Small data sets as one tensor on the training device: batches are indexed from it, not assembled in Python."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from torch import Tensor
 from segbench.data.dataset import ImageDataset
 from segbench.data.loader import EpochOrder, Position
 
-# Images normalised at once: enough for speed, few enough not to hold a second copy of all.
+# Images normalised at once: enough for speed, few enough not to need a second copy of all.
 _AT_ONCE = 4096
 
-# Most bytes that all splits together may take, as float32.
+# Upper limit of the bytes of all splits together, as float32.
 MOST_BYTES = 512 * 2**20
 
 
@@ -40,14 +40,14 @@ class ResidentTensors:
 
     @classmethod
     def of(cls, dataset: ImageDataset, device: torch.device) -> Self:
-        """Return all items of a data set, as they are, on a device."""
+        """Return all items of a data set, unaugmented, on a device."""
         image = torch.empty(len(dataset), *dataset[0]["image"].shape, device=device)
         target = []
         for number, start in product(range(1 + len(dataset.copies)), range(0, len(dataset.indices), _AT_ONCE)):
             rows = dataset.indices[start : start + _AT_ONCE]
             images, targets = dataset.arrays.images[rows], np.asarray(dataset.arrays.targets[rows])
             if number:
-                images, targets = dataset.moved_stack(dataset.copies[number - 1], images, targets)
+                images, targets = dataset.transformed_stack(dataset.copies[number - 1], images, targets)
             first = number * len(dataset.indices) + start
             image[first : first + len(rows)] = dataset.normalise(images)
             target.append(torch.from_numpy(targets))
@@ -55,14 +55,14 @@ class ResidentTensors:
 
     @property
     def device(self) -> torch.device:
-        """The device."""
+        """The device of all tensors."""
         return self.image.device
 
     def batch(self, indices: NDArray[np.int64] | slice) -> dict[str, Any]:
-        """Return a batch, as a DataLoader would.
+        """Return a batch like a DataLoader's.
 
         Args:
-            indices: Positions in the split.
+            indices: Indices in the split, (B,).
         """
         where = indices if isinstance(indices, slice) else torch.from_numpy(indices).to(self.device)
         target = self.dataset.learnt(self.target[where])
@@ -70,16 +70,16 @@ class ResidentTensors:
 
 
 class ResidentLoader:
-    """Batches of resident tensors, in order, or shuffled by (seed, epoch) and beginning anywhere.
+    """Batches of resident tensors, in order, or shuffled by (seed, epoch) and starting anywhere in an epoch.
 
-    The batches are those of :class:`segbench.data.loader.ReplayLoader` to the bit.
+    Batches are bit-identical to those of :class:`segbench.data.loader.ReplayLoader`.
 
     Args:
         tensors: The split.
-        batch_size: Images a batch; the last may be smaller.
+        batch_size: Images per batch; the last may be smaller.
         seed: The run's seed; None keeps the order of the split.
-        position: Returns (epoch, batch) at which to go on, asked once at the first batch of every epoch.
-        steps: Batches of a shuffled epoch; None is one pass.
+        position: Returns the (epoch, batch) to continue at; called once, at the first batch of every epoch.
+        steps: Batches per shuffled epoch; None for one pass.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class ResidentLoader:
             yield self._tensors.batch(indices)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return nothing: the position belongs to the trainer. Tells Lightning that resuming is safe."""
+        """Return an empty state: the trainer holds the position. Its presence tells Lightning that resuming is safe."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -116,7 +116,7 @@ class ResidentLoader:
 
 
 def obstacle(datasets: Mapping[str, ImageDataset], num_workers: int) -> str | None:
-    """Return why data cannot lie on the device, or None.
+    """Return why the data cannot be kept on the device, or None.
 
     Args:
         datasets: All splits.
@@ -127,7 +127,7 @@ def obstacle(datasets: Mapping[str, ImageDataset], num_workers: int) -> str | No
     if any(dataset.tiles != (1, 1) for dataset in datasets.values()):
         return "data.tiles cuts image by image"
     if any(dataset.weights is not None for dataset in datasets.values()):
-        return "the loss weighs pixels image by image"
+        return "the loss needs each image's pixel weights"
     if any(isinstance(dataset.arrays.images, list) for dataset in datasets.values()):
         return "the images have several sizes"
     if num_workers:
@@ -135,5 +135,5 @@ def obstacle(datasets: Mapping[str, ImageDataset], num_workers: int) -> str | No
     images = next(iter(datasets.values())).arrays.images
     needed = 4 * sum(len(dataset) for dataset in datasets.values()) * int(np.prod(images.shape[1:]))
     if needed > MOST_BYTES:
-        return f"the images take {needed / 2**20:.0f} MiB, more than {MOST_BYTES // 2**20}"
+        return f"the images take {needed / 2**20:.0f} MiB, more than {MOST_BYTES // 2**20} MiB"
     return None

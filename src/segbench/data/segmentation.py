@@ -1,4 +1,4 @@
-"""The base of data modules whose images have a class for every pixel."""
+"""The base of data modules for segmentation: one class per pixel."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
-from segbench.callbacks import ObjectScores, VolumeScores
+from segbench.callbacks import ColumnScorer, ColumnScores, VolumeScores
 from segbench.data.base import ImageData
 from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import ImageDataset, MultilabelDataset, SegmentationDataset
-from segbench.data.objects import instances_of, scored_classes
+from segbench.data.instances import instances_of
 from segbench.data.plane import Plane
 from segbench.data.reading import check_same_size, read_image, read_mask, resize
 from segbench.data.records import Record
@@ -24,13 +24,11 @@ from segbench.data.volumes import VolumeSlices
 from segbench.data.weights import load_weights
 from segbench.errors import ConfigError, DataError
 from segbench.masks import MaskKey
-from segbench.scores.objects import OBJECT_SCORES
-from segbench.scores.seg import SEG
 from segbench.tasks import MultilabelTask, SegmentationTask, Task
 
 
 class SegmentationData(ImageData):
-    """Images with a class for every pixel. A new data set overrides :meth:`find_records`, and names its classes.
+    """Images with one class per pixel. A new data set overrides :meth:`find_records` and names its classes.
 
     Args:
         regions: Unions of the classes to learn in their place (:mod:`segbench.data.regions`): name to classes. They may
@@ -40,9 +38,9 @@ class SegmentationData(ImageData):
 
     Attributes:
         label_map: From the value stored in a mask to the class index.
-        object_classes: Names of the classes that are made of objects, for :class:`segbench.data.objects.ObjectData`;
-            None for every foreground class. Regions are not.
-        whole_suffix: What follows a split's name where :meth:`volume_slices` are scored.
+        object_classes: Names of the classes that consist of objects; None for every foreground class.
+        whole_suffix: Appended to a split's name for the scores of :meth:`volume_slices`.
+        percentiles: Percentiles of a volume's intensities that become 0 and the largest value.
     """
 
     tasks: ClassVar[tuple[type[Task[Any]], ...]] = (SegmentationTask,)
@@ -50,7 +48,6 @@ class SegmentationData(ImageData):
     label_map: ClassVar[Mapping[int, int]]
     object_classes: ClassVar[tuple[str, ...] | None] = None
     whole_suffix: ClassVar[str] = "_volumes"
-    # Of a volume's intensities: what becomes 0 and the largest value.
     percentiles: tuple[float, float] = (1.0, 99.0)
 
     def __init__(self, *, regions: Mapping[str, Sequence[str]] | None = None, **options: Any) -> None:
@@ -63,7 +60,7 @@ class SegmentationData(ImageData):
             self.tasks = self.tasks_of({"regions": regions})  # type: ignore[misc]
             self.dataset_class = MultilabelDataset  # type: ignore[misc]
             self.class_names, self.class_colours = self.regions.names, None  # type: ignore[misc]
-            self.background, self.object_classes = False, ()  # type: ignore[misc]
+            self.background = False  # type: ignore[misc]
 
     @classmethod
     def tasks_of(cls, options: Mapping[str, Any]) -> tuple[type[Task[Any]], ...]:
@@ -83,10 +80,10 @@ class SegmentationData(ImageData):
     # -- masks -------------------------------------------------------------------------------------
 
     def read(self, record: Record) -> Pair:
-        """Return a record as it is stored: image (H,W,C) and mask uint8 (H,W).
+        """Return a record as stored: image (H,W,C) and mask uint8 (H,W).
 
         Raises:
-            DataError: If a file is bad.
+            DataError: If a file is unusable.
         """
         assert record.image is not None
         assert record.mask is not None
@@ -96,7 +93,7 @@ class SegmentationData(ImageData):
         return resize(image, mask, self.size)
 
     def settings(self) -> dict[str, Any]:
-        """Return what shapes the arrays."""
+        """Return the settings that the stored arrays depend on."""
         return super().settings() | {"labels": {str(key): value for key, value in self.label_map.items()}}
 
     def learnt(self, arrays: Arrays) -> Arrays:
@@ -116,7 +113,7 @@ class SegmentationData(ImageData):
         return mask if self.regions is None else self.regions.table[mask]
 
     def weigh(self, arrays: Arrays) -> Any:
-        """Return a weight for each pixel of each record, float32 (N,H,W), if the loss asks for them, else None."""
+        """Return the pixel weights of all records, float32 (N,H,W), or None if the loss uses none."""
         if self._pixel_weights is None:
             return None
         instances = partial(instances_of, self)
@@ -124,50 +121,91 @@ class SegmentationData(ImageData):
             arrays, self.records, self._pixel_weights, instances, self.settings(), self.cache_dir, self.root
         )
 
+    # -- for scores --------------------------------------------------------------------------------
+
+    @property
+    def foreground(self) -> tuple[str, ...]:
+        """Names of the classes without background; all classes if there is none."""
+        return self.class_names[1:] if self.background else self.class_names
+
+    def pixel_spacing(self, record: Record) -> tuple[float, float]:
+        """Return height and width of a pixel of a record's stored image, in ``unit``."""
+        return 1.0, 1.0
+
+    def instances(self, record: Record) -> NDArray[np.integer[Any]] | None:
+        """Return the object number of each pixel of a record's mask, as annotated.
+
+        Args:
+            record: One of the data module's records.
+
+        Returns:
+            (H,W) on the grid of the scored mask, 0 for none; None if the data set does not label objects: they are then
+            the connected components of each class of objects.
+
+        Raises:
+            DataError: If the file is unusable.
+        """
+        return None
+
+    def class_instances(
+        self, drawn: NDArray[np.integer[Any]], mask: NDArray[Any], index: int
+    ) -> NDArray[np.integer[Any]]:
+        """Return the object number of each pixel for the scores of one class; 0 for none.
+
+        If only one class has objects, they are whole, as annotated, even where the mask has another class, such as a
+        boundary between touching cells: the score is about finding the objects, not about a class derived from them.
+        With several classes of objects, an object has only the pixels of its class. Ignored pixels belong to no object.
+
+        Args:
+            drawn: Annotated object numbers (H,W), of all classes.
+            mask: The mask (H,W), as the data's key reads it.
+            index: The class.
+
+        Returns:
+            (H,W).
+        """
+        alone = len(self.object_classes or self.foreground) == 1
+        return np.where(mask != self.ignore_index if alone else self.mask_key.inside(mask, index), drawn, 0)
+
     def callbacks(self) -> list[pl.Callback]:
-        """Return what scores whole volumes, and objects where the foreground is made of them."""
-        objects = [ObjectScores(self)] if scored_classes(self) else []
-        return [*super().callbacks(), VolumeScores(self), *objects]
+        """Return the callbacks that fill the columns of further scores and that score whole volumes."""
+        scorer = ColumnScorer(self, self.score_columns())
+        return [*super().callbacks(), VolumeScores(self, scorer), ColumnScores(self, scorer)]
 
     def groups(self) -> dict[str, str]:
-        """Return the group of every image and every volume, by its id."""
+        """Return the group of every image and every volume, by id."""
         volumes = {volume.id: volume.group for split in self.splits for volume in self.volume_slices(split)}
         return super().groups() | volumes
 
-    # -- what a prediction needs to know -----------------------------------------------------------
+    # -- for predictions ---------------------------------------------------------------------------
 
     def read_picture(self, path: Path) -> NDArray[Any]:
-        """Return an image file's pixels (H,W,C) as this data set takes them, with the file's own size.
+        """Return an image file's pixels (H,W,C) in this data set's format, at the file's own size.
 
         Raises:
-            DataError: If the file is bad.
+            DataError: If the file is unusable.
         """
         return read_image(path, self.in_channels)
 
     def keep_sizes(self) -> None:
-        """Take pictures at their own size from now on, to be predicted by windows.
+        """Keep the own size of pictures from now on, to predict them by windows.
 
-        The constructor cannot be asked for it: there ``size=None`` may stand for a size of the data set's own.
+        This is not an argument of the constructor, where ``size=None`` may mean the data set's default size.
         """
         self.size = None
 
     def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
-        """Return how a picture becomes an image like those trained on, and how predictions come back.
+        """Return how a picture becomes an image like the training images, and how predictions are mapped back.
 
         Args:
             source: Height and width in pixels.
-            spacing: Height and width of a pixel in mm, where the file tells.
+            spacing: Height and width of a pixel in mm, or None if the file has no spacing.
         """
         size = self.size or source
         return Plane(source, size, size)
 
-    def column_scores(self) -> Mapping[str, Sequence[str]]:
-        """Return the scores of objects, where the foreground is made of them, with the classes that are."""
-        objects = scored_classes(self)
-        return dict.fromkeys((score.name for score in (*OBJECT_SCORES, SEG)), objects) if objects else {}
-
     def volume_slices(self, split: str) -> list[VolumeSlices]:
-        """Return the volumes that a split's images are slices of, to score them whole; nothing for other data."""
+        """Return the volumes that a split's images are slices of, to score them whole; none for other data."""
         return []
 
     # -- helpers -----------------------------------------------------------------------------------

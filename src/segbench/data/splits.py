@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from segbench.errors import DataError
+from segbench.errors import ConfigError, DataError
 from segbench.rng import generator
+from segbench.words import plural
+
+
+def check_fraction(name: str, fraction: float) -> None:
+    """Check the option ``data.<name>``.
+
+    Raises:
+        ConfigError: If it is not in (0, 1).
+    """
+    if not 0 < fraction < 1:
+        raise ConfigError(f"data.{name}={fraction}: must be between 0 and 1")
 
 
 def split_groups(groups: Sequence[str], fractions: Mapping[str, float], seed: int) -> dict[str, list[int]]:
@@ -13,9 +24,9 @@ def split_groups(groups: Sequence[str], fractions: Mapping[str, float], seed: in
 
     Args:
         groups: The group of each record.
-        fractions: Share of the groups for each part, in order; they add up to 1. The first takes what rounding
+        fractions: Fraction of the groups for each part, in order; they add up to 1. The first part takes what rounding
             leaves; every other gets at least one group.
-        seed: Seed of the shuffle. The result depends on it and on the set of group names, not on the order of files.
+        seed: Seed of the shuffle. The result depends on it and on the set of group names, not on the order of records.
 
     Returns:
         Indices of the records of each part, ascending.
@@ -52,7 +63,7 @@ def split_official(groups: Sequence[str], test: Sequence[bool], val_fraction: fl
     Args:
         groups: The group of each record.
         test: Whether a record is officially one of the test split.
-        val_fraction: Share of the other groups that validate, in (0, 1); at least one does.
+        val_fraction: Fraction of the other groups that validates, in (0, 1); at least one does.
         seed: Seed of that draw.
 
     Returns:
@@ -70,11 +81,11 @@ def split_official(groups: Sequence[str], test: Sequence[bool], val_fraction: fl
 
 
 def split_by_part(ids: Sequence[str], parts: Mapping[str, str]) -> dict[str, list[int]]:
-    """Return an official split that the folders tell.
+    """Return an official split given by folders.
 
     Args:
         ids: Ids of the records, ``<folder>/...``.
-        parts: From the split's name to its folder.
+        parts: The folder of each split.
     """
     return {
         split: [index for index, name in enumerate(ids) if name.startswith(f"{folder}/")]
@@ -83,14 +94,14 @@ def split_by_part(ids: Sequence[str], parts: Mapping[str, str]) -> dict[str, lis
 
 
 def split_last_block(test: Sequence[bool], val_fraction: float) -> dict[str, list[int]]:
-    """Keep a test split, and let the last of the other records validate: for one sequence, in the order of time.
+    """Keep a test split, and validate on the last of the other records: for a sequence in temporal order.
 
-    Neighbouring frames are near-duplicates. In a block only those at its beginning have one that trains; drawn at
-    random, nearly all would.
+    Neighbouring frames are near-duplicates. In a block, only the first frames have a neighbour that is trained on; in a
+    random draw, nearly all would.
 
     Args:
-        test: Whether a record is one of the test split.
-        val_fraction: Share of the other records that validate, in (0, 1); at least one does and one does not.
+        test: Whether each record is in the test split.
+        val_fraction: Fraction of the other records that validates, in (0, 1); at least one does and one does not.
 
     Returns:
         Indices of ``train``, ``val`` and, where there are any, ``test``, ascending.
@@ -100,21 +111,21 @@ def split_last_block(test: Sequence[bool], val_fraction: float) -> dict[str, lis
     """
     rest = [index for index, tests in enumerate(test) if not tests]
     if len(rest) < 2:
-        raise DataError(f"{len(rest)} images are left to train and to validate; add images")
+        raise DataError(f"{plural(len(rest), 'image')} left for training and validation; add images")
     first = len(rest) - min(max(1, round(val_fraction * len(rest))), len(rest) - 1)
     tested = [index for index, tests in enumerate(test) if tests]
     return {"train": rest[:first], "val": rest[first:]} | ({"test": tested} if tested else {})
 
 
 def check_disjoint(groups: Sequence[str], splits: Mapping[str, Sequence[int]]) -> None:
-    """Refuse splits that share a group.
+    """Check that splits share no group.
 
     Args:
         groups: The group of each record.
         splits: Indices of the records of each part.
 
     Raises:
-        DataError: Naming the first shared groups.
+        DataError: If they do; names the first shared groups.
     """
     seen: dict[str, str] = {}
     shared = []

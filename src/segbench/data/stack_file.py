@@ -1,4 +1,4 @@
-"""A ``.npy`` file written one array at a time, for stacks that are larger than the memory."""
+"""A ``.npy`` file written one array at a time, for stacks larger than memory."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 
 class StackFile:
-    """The file that :func:`numpy.save` makes of ``numpy.stack(arrays)`` in C order, byte for byte, without holding it.
+    """The same bytes as :func:`numpy.save` writes for ``numpy.stack(arrays)`` in C order, without holding the stack.
 
-    Written as a stream and not through a memory map: a full disk is then an error that can be caught, where a map ends
-    the process (SIGBUS), and the pages written are not counted as the process's memory. Use it as a context manager;
-    leaving it writes everything to the disk.
+    Written as a stream, not through a memory map: a full disk then raises an error, where a map kills the process
+    (SIGBUS), and written pages do not count as the process's memory. Use it as a context manager; leaving it syncs the
+    file to disk.
 
     Args:
-        path: The file to make.
-        count: How many arrays the stack has.
+        path: The file to write.
+        count: Number of arrays in the stack.
 
     Attributes:
         crc32: Checksum of all bytes written so far.
@@ -40,14 +40,14 @@ class StackFile:
         self.crc32 = 0
 
     def takes(self, array: NDArray[Any]) -> bool:
-        """Say whether an array has the shape and the type of those before it."""
+        """Return whether an array has the shape and type of those before it."""
         return self._shape is None or (array.shape == self._shape and array.dtype == self._dtype)
 
     def append(self, array: NDArray[Any]) -> None:
         """Write the next array.
 
         Raises:
-            ValueError: If it has another shape or type than those before it.
+            ValueError: If its shape or type differs from those before it.
             OSError: If it cannot be written.
         """
         if not self.takes(array):

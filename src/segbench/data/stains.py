@@ -1,4 +1,4 @@
-"""Stains of histology images unmixed: haematoxylin and eosin as the two channels of an image."""
+"""Stain unmixing of histology images: haematoxylin and eosin as the two channels of an image."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from skimage.color import rgb2hed
 
 from segbench.errors import DataError
 
-# What becomes 0 and 255, in percent of the training images' pixels.
+# Percentiles of the training images' pixels that become 0 and 255.
 PERCENTILES = (0.5, 99.5)
-# Of an image, spread evenly: enough for a percentile, and little to hold for all images together.
+# Pixels per image, evenly spaced: enough for a percentile, and little memory for all images together.
 _MOST_PIXELS = 65_536
 
 Floats = NDArray[np.float64]
 
 
 def haematoxylin_eosin(pixels: NDArray[np.uint8]) -> Floats:
-    """Unmix colours by A. C. Ruifrok and D. A. Johnston, Anal. Quant. Cytol. Histol. 23 (2001) 291-299.
+    """Unmix stains after A. C. Ruifrok and D. A. Johnston, Anal. Quant. Cytol. Histol. 23 (2001) 291-299.
 
     Args:
         pixels: RGB, uint8 (...,3).
@@ -28,27 +28,27 @@ def haematoxylin_eosin(pixels: NDArray[np.uint8]) -> Floats:
     Returns:
         Concentration of haematoxylin and of eosin, (...,2), 0 or more, in the units of ``skimage.color.rgb2hed``.
     """
-    # A first axis more: skimage takes whole images.
+    # With an extra first axis: skimage takes whole images.
     return np.asarray(rgb2hed(pixels[None]), np.float64)[0, ..., :2]
 
 
 def measure_stains(images: Iterable[NDArray[np.uint8]]) -> Floats:
-    """Return what becomes 0 and 255 of each stain, (2,2): rows are haematoxylin and eosin, columns low and high.
+    """Return the values that become 0 and 255, (2,2): rows are haematoxylin and eosin, columns low and high.
 
     Args:
-        images: RGB training images, uint8 (H,W,3); of each at most 65,536 pixels are looked at.
+        images: RGB training images, uint8 (H,W,3); at most 65,536 pixels of each are used.
 
     Raises:
-        DataError: If there is none.
+        DataError: If there are none.
     """
     parts = []
     for image in images:
         colours = image.reshape(-1, 3)
         parts.append(haematoxylin_eosin(colours[:: -(-len(colours) // _MOST_PIXELS)]))
     if not parts:
-        raise DataError("data.stain=hed: no training image can be read to measure the stains on")
+        raise DataError("data.stain=hed: no training image can be read to measure the stains")
     low, high = np.percentile(np.concatenate(parts), PERCENTILES, axis=0)
-    # A stain that does not occur at all has nothing to divide by.
+    # The range of a stain that does not occur would be 0.
     return np.stack([low, np.maximum(high, low + 1e-9)], axis=1)
 
 
@@ -57,7 +57,7 @@ def stain_channels(pixels: NDArray[np.uint8], ranges: Any) -> NDArray[np.uint8]:
 
     Args:
         pixels: RGB, uint8 (H,W,3).
-        ranges: As :func:`measure_stains` returns them; values outside are cut off.
+        ranges: From :func:`measure_stains`; values outside are clipped.
 
     Returns:
         uint8 (H,W,2): haematoxylin and eosin, 0 to 255.

@@ -1,4 +1,4 @@
-"""Images cut into tiles."""
+"""Checks of the option that cuts images into tiles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def parse_tiles(tiles: str | None) -> tuple[int, int]:
     """Return rows and columns of ``data.tiles``: (2, 3) for ``2x3``, (1, 1) for None.
 
     Raises:
-        ConfigError: If it is not written so.
+        ConfigError: If it is in another format.
     """
     if tiles is None:
         return 1, 1
@@ -23,20 +23,20 @@ def parse_tiles(tiles: str | None) -> tuple[int, int]:
 
 
 def check_tiles(tiles: tuple[int, int], images: Any) -> None:
-    """Refuse to cut images into tiles of several sizes.
+    """Check that images can be cut into equal tiles.
 
     Args:
         tiles: Rows and columns.
         images: The images, each (H,W,C).
 
     Raises:
-        ConfigError: Names a size that cannot be cut.
+        ConfigError: If a size cannot be cut evenly.
     """
     if tiles == (1, 1):
         return
     for height, width in {image.shape[:2] for image in images}:
         if height % tiles[0] or width % tiles[1]:
             raise ConfigError(
-                f"data.tiles={tiles[0]}x{tiles[1]}: images of {height}x{width} (height x width) make no equal tiles; "
+                f"data.tiles={tiles[0]}x{tiles[1]}: images of {height}x{width} (height x width) cannot be cut evenly; "
                 "set data.size to a multiple"
             )

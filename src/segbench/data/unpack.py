@@ -1,4 +1,4 @@
-"""Archives as their owners give them out: verified, then unpacked beside themselves."""
+"""Original archives of data sets: verified, then unpacked."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from segbench.words import first_line
 log = logging.getLogger("segbench")
 
 
-Place = Callable[[PurePosixPath], str | None]
+Target = Callable[[PurePosixPath], str | None]
 
 
-def unpack(archive: Path, folder: Path, place: Place, last: str, checksum: str | None = None) -> None:
+def unpack(archive: Path, folder: Path, target: Target, last: str, checksum: str | None = None) -> None:
     """Unpack the wanted files of a ZIP archive into a folder.
 
-    Every file is checked against the CRC-32 that the archive holds. All or nothing: the files are put in their place
-    when all are unpacked, and ``last`` comes last, so that where it is, all are.
+    Every file is checked against the archive's CRC-32. All or nothing: files are moved into place once all are
+    unpacked, and ``last`` is moved last, so that if it exists, all do.
 
     Args:
         archive: The archive.
-        folder: Where the files go; it is made, and several processes may ask at once.
-        place: From a file's path in the archive, which may be anything, to where it goes: a path within the folder, or
-            None for a file that is not wanted.
-        last: Name in the folder of a file, or of a folder of files, without which the archive is not the right one.
-        checksum: MD5, SHA-1 or SHA-256 of the archive, which tells that it is the very file; None is not checked.
+        folder: Where the files go; created if needed. Several processes may unpack at once.
+        target: Maps a file's path in the archive, which may be anything, to a path within the folder, or to None for an
+            unwanted file.
+        last: Name, in the folder, of a file or folder that must be in the archive.
+        checksum: MD5, SHA-1 or SHA-256 of the archive; None to skip that check.
 
     Raises:
-        DataError: One line: unreadable, damaged, another file than the checksum's, or without ``last``.
+        DataError: If the archive is unreadable or damaged, does not match the checksum, or lacks ``last``.
     """
     partial = folder / ".unpacking"
     try:
@@ -48,15 +48,15 @@ def unpack(archive: Path, folder: Path, place: Place, last: str, checksum: str |
             try:
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
-                count = _extract(archive, partial, place)
+                count = _extract(archive, partial, target)
                 names = sorted((path.name for path in partial.iterdir()), key=lambda name: name == last)
                 if last not in names:
-                    raise DataError(f"{archive}: holds no {last}; it is another archive, or not whole")
+                    raise DataError(f"{archive}: contains no {last}; it is another archive, or incomplete")
                 for name in names:
                     (partial / name).replace(folder / name)
                 log.info("%s: %d files unpacked into %s", archive.name, count, folder)
             finally:
-                # While the lock is held: afterwards the folder may be that of another process.
+                # While holding the lock: afterwards the folder may be another process's.
                 shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise DataError(f"{archive}: cannot be unpacked into {folder} ({error.strerror or error})") from None
@@ -68,28 +68,28 @@ def _check(archive: Path, checksum: str | None) -> None:
     with archive.open("rb") as stream:
         found = digest(stream, checksum)
     if found != checksum.lower():
-        raise DataError(f"{archive}: its checksum is {found}, not data.checksum={checksum}; get it again")
+        raise DataError(f"{archive}: its checksum is {found}, not data.checksum={checksum}; download it again")
 
 
-def _extract(archive: Path, folder: Path, place: Place) -> int:
-    """Unpack what is wanted, and return the number of files."""
+def _extract(archive: Path, folder: Path, target: Target) -> int:
+    """Unpack the wanted files and return their number."""
     names: set[str] = set()
     member = ""
     try:
         with zipfile.ZipFile(archive) as opened:
             for entry in opened.infolist():
-                member, name = entry.filename, None if entry.is_dir() else place(PurePosixPath(entry.filename))
+                member, name = entry.filename, None if entry.is_dir() else target(PurePosixPath(entry.filename))
                 if name is None:
                     continue
                 if name in names:
-                    raise DataError(f"{archive}: holds {name} twice")
+                    raise DataError(f"{archive}: contains {name} twice")
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                # Read to its end, where the CRC is compared.
-                with opened.open(entry) as source, (folder / name).open("wb") as target:
-                    shutil.copyfileobj(source, target)
+                # Reading to the end checks the CRC.
+                with opened.open(entry) as source, (folder / name).open("wb") as stream:
+                    shutil.copyfileobj(source, stream)
                 names.add(name)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         reason = first_line(error)
         where = f", at {member}" if member else ""
-        raise DataError(f"{archive}: not a whole ZIP archive ({reason}{where}); get it again") from None
+        raise DataError(f"{archive}: damaged ZIP archive ({reason}{where}); download it again") from None
     return len(names)

@@ -1,4 +1,4 @@
-"""What a data module of slices tells of its volumes, so that they can be scored on their original grid."""
+"""Volumes of a data module of slices, so that they can be scored on their original grid."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ class VolumeSlices:
 
     Attributes:
         id: Its name.
-        group: What must not be split (the patient).
-        positions: Where its slices stand in the split's data set, in order.
+        group: Its group (the patient), which must not be split.
+        positions: Indices of its slices in the split's data set, in order.
         plane: How a slice became an image.
+        spacing: Size of a voxel on the original grid along (Z,H,W), in the data's unit; along (H,W) for a single
+            frame.
         truth: Reads the labels on the original grid, uint8 (Z,H,W).
     """
 
@@ -27,4 +29,5 @@ class VolumeSlices:
     group: str
     positions: tuple[int, ...]
     plane: Plane
+    spacing: tuple[float, ...]
     truth: Callable[[], NDArray[np.uint8]]

@@ -1,4 +1,4 @@
-"""Weights of pixels that a loss asks for: computed once for each image, cached, and moved with it."""
+"""Pixel weights of a loss: computed once per image, cached, and augmented with it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.cache import Arrays, Pair, fingerprint, load_arrays
-from segbench.data.records import Record, refuse
+from segbench.data.records import Record, raise_faults
 
 Instances = Callable[[Record, NDArray[np.uint8]], NDArray[np.integer[Any]]]
 
 
 class PixelWeights(Protocol):
-    """What weighs the pixels of an image: a loss (:class:`segbench.losses.SegmentationLoss`)."""
+    """Computes pixel weights: a loss (:class:`segbench.losses.SegmentationLoss`)."""
 
     def pixel_weights(self, mask: NDArray[np.uint8], instances: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        """Return the weight of each pixel, float32 (H,W), from its class and its object (0 for none)."""
+        """Return the weight of each pixel, float32 (H,W), from its class and its object number (0 for none)."""
 
     def weight_settings(self) -> dict[str, Any] | None:
-        """Return what shapes the weights, plain values; None where nothing is weighed."""
+        """Return the settings that the weights depend on, as plain values; None if there are no weights."""
 
 
 def load_weights(
@@ -34,15 +34,15 @@ def load_weights(
     cache_dir: Path,
     root: Path | None,
 ) -> Any:
-    """Return the weights of all records, float32 (N,H,W) (a list where sizes differ), through the cache.
+    """Return the pixel weights of all records, float32 (N,H,W) (a list if sizes differ), through the cache.
 
     Args:
         arrays: The stored images and masks.
-        records: Theirs, in the same order.
-        weights: What weighs.
-        instances: From a record and its mask to the object of each pixel.
-        settings: What shapes the arrays.
-        cache_dir: Folder of the caches.
+        records: Their records, in the same order.
+        weights: Computes the weights.
+        instances: Returns the object number of each pixel, given a record and its mask.
+        settings: The settings that the arrays depend on.
+        cache_dir: Folder of all caches.
         root: Folder of the data set, for the message.
 
     Raises:
@@ -52,10 +52,10 @@ def load_weights(
 
     def read(record: Record) -> Pair:
         mask = np.asarray(arrays.targets[rows[record.id]])
-        # The cache stores pairs; of the second there is nothing to keep.
+        # The cache stores pairs; the second array is a placeholder.
         return weights.pixel_weights(mask, instances(record, mask)), np.zeros((1, 1), np.uint8)
 
     key = fingerprint(records, settings | {"weights": weights.weight_settings()})
     found, faults = load_arrays(records, key, cache_dir, read)
-    refuse(faults, root)
+    raise_faults(faults, root)
     return found.images

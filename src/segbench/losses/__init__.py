@@ -1,4 +1,4 @@
-"""Losses, each with its formula, scale and source in its docstring."""
+"""Losses; each docstring gives the formula, scale and source."""
 
 from segbench.losses.base import SegmentationLoss
 from segbench.losses.boundary import BoundaryCrossEntropy

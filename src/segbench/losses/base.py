@@ -1,4 +1,4 @@
-"""What all losses share: labels to ignore, precision, and which networks they can serve."""
+"""What all losses share: the ignored label, precision, and which networks they fit."""
 
 from __future__ import annotations
 
@@ -10,54 +10,53 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from segbench.labels import IGNORE_INDEX
 from segbench.losses.weight_picture import WeightPicture
-from segbench.masks import IGNORE
 
 
 class SegmentationLoss(nn.Module):
-    """A loss on logits (B,K,H,W) and labels int64 (B,H,W); the result is a float32 scalar.
+    """A loss of logits (B,K,H,W) and labels int64 (B,H,W), a float32 scalar.
 
-    Label 255 counts nowhere: it adds nothing to the value and its pixels get no gradient. K = 1 means one
-    foreground class with a sigmoid (labels 0 and 1), K > 1 a softmax over all classes. Computed in float32
-    under autocast too.
+    Label 255 is ignored: such pixels add nothing to the value and get no gradient. K = 1 means one foreground class
+    with a sigmoid (labels 0 and 1), K > 1 a softmax over all classes. Computed in float32, also under autocast.
 
-    Of classes that overlap, labels are int64 (B,K,H,W), 0 or 1 for each class. The loss is then that of K = 1 on every
-    class of every image as if it were an image of its own, B K of them: a mean over pixels is one over classes too.
+    For overlapping classes, labels are int64 (B,K,H,W), 0 or 1 for each class. Each class of each image is then treated
+    as an image of its own with K = 1, B K images in all, so a mean over pixels is also one over classes.
 
     Attributes:
-        tasks: What it can be used for; a loss for ``classification`` takes logits (B,K) and labels (B,) as well, one
-            for ``multilabel`` works with one logit.
+        tasks: The tasks it can be used for; a loss for ``classification`` also takes logits (B,K) and labels (B,), a
+            loss for ``multilabel`` takes a single logit (K = 1).
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("segmentation",)
 
     def check(self, out_channels: int) -> None:
-        """Refuse a network whose logits this loss cannot serve.
+        """Check that the loss can be used with a network.
 
         Args:
-            out_channels: K, the channels of the logits; 1 for classes that overlap, each of which has its own.
+            out_channels: K, the channels of the logits; 1 for overlapping classes, as each has a sigmoid of its own.
 
         Raises:
-            ValueError: With the mend.
+            ValueError: If it cannot; the message gives the fix.
         """
 
     def prepare(self, class_pixels: Tensor) -> None:
-        """Learn how frequent the classes are, once, before training; most losses do not ask.
+        """Receive the class frequencies, once, before training; most losses ignore them.
 
         Args:
             class_pixels: Pixels of each class in the training set, int64 (C,).
         """
 
     def weight_settings(self) -> dict[str, Any] | None:
-        """Return what shapes the weights that it gives pixels, plain values; None for a loss that weighs none."""
+        """Return the settings that the pixel weights depend on, as plain values; None for a loss without them."""
         return None
 
     def pixel_weights(self, mask: NDArray[np.uint8], instances: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        """Return the weight of each pixel of an image; asked where :meth:`weight_settings` says something.
+        """Return the weight of each pixel of an image; only called if :meth:`weight_settings` is not None.
 
         Args:
-            mask: Class of each pixel (H,W), or 255 to be ignored.
-            instances: The object of each pixel (H,W), 0 for none.
+            mask: Class of each pixel (H,W), or 255 (ignored).
+            instances: Object number of each pixel (H,W), 0 for none.
 
         Returns:
             float32 (H,W), finite and 0 or more.
@@ -65,7 +64,7 @@ class SegmentationLoss(nn.Module):
         raise NotImplementedError
 
     def callbacks(self) -> list[pl.Callback]:
-        """Return the callbacks that a training with this loss needs: of one that weighs pixels, their picture."""
+        """Return the callbacks that training with this loss needs: with pixel weights, the one that draws them."""
         settings = self.weight_settings()
         return [] if settings is None else [WeightPicture(settings)]
 
@@ -74,31 +73,31 @@ class SegmentationLoss(nn.Module):
 
         Args:
             logits: (B,K,H,W), any floating type.
-            target: int64 (B,H,W), class indices or 255; of classes that overlap (B,K,H,W), 0, 1 or 255.
-            weight: float32 (B,H,W), a factor for each pixel, or None.
+            target: int64 (B,H,W), class indices or 255; for overlapping classes (B,K,H,W), 0, 1 or 255.
+            weight: Pixel weights, float32 (B,H,W), or None.
         """
         if target.ndim == logits.ndim:
             weight = None if weight is None else weight.repeat_interleave(logits.shape[1], dim=0)
             logits, target = logits.flatten(0, 1).unsqueeze(1), target.flatten(0, 1)
         with torch.autocast(logits.device.type, enabled=False):
-            # Before any function of them: behind a softmax, logits that are not finite would still give NaN gradients.
-            logits = torch.where((target != IGNORE).unsqueeze(1), logits.float(), 0.0)
+            # Before any function of the logits: non-finite ones masked after a softmax would still give NaN gradients.
+            logits = torch.where((target != IGNORE_INDEX).unsqueeze(1), logits.float(), 0.0)
             return self.compute(logits, target, weight)
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-        """Return the loss of float32 logits; each loss defines it."""
+        """Return the loss of float32 logits; arguments are those of :meth:`forward`."""
         raise NotImplementedError
 
 
 def weighted_mean(values: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-    """Return sum(w v) / (number of pixels that are not ignored), w = 1 without weights; 0 if all are ignored.
+    """Return sum(w v) / (number of pixels not ignored), with w = 1 by default; 0 if all are ignored.
 
     Args:
         values: (B,H,W), a value for each pixel.
         target: int64 (B,H,W).
-        weight: (B,H,W) or None.
+        weight: Pixel weights (B,H,W), or None.
     """
-    valid = target != IGNORE
+    valid = target != IGNORE_INDEX
     values = torch.where(valid, values, 0.0)
     if weight is not None:
         values = values * weight

@@ -1,4 +1,4 @@
-"""Losses for classes of very different size."""
+"""Losses for imbalanced classes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from segbench.labels import IGNORE_INDEX
 from segbench.losses.base import SegmentationLoss, weighted_mean
-from segbench.masks import IGNORE
 
 
 class WeightedCrossEntropy(SegmentationLoss):
-    """Cross entropy whose classes are weighted by the effective number of their training pixels.
+    """Cross entropy with classes weighted by the effective number of their training pixels.
 
-        w_c = (1 - beta) / (1 - beta^n_c),  scaled so that the weights of all K classes add up to K
+        w_c = (1 - beta) / (1 - beta^n_c),  scaled so that the weights of all K classes sum to K
         loss = sum(-w_t log p_t) / (number of pixels not ignored)
 
     with n_c the pixels of class c in the training set: Cui et al., "Class-Balanced Loss Based on Effective Number of
-    Samples", CVPR 2019 (arXiv 1901.05555), equations 6 and 11. beta = 0 is plain cross entropy, beta towards 1 the
-    inverse class frequency. Pixels number hundreds of thousands, so only a beta very near 1 tells classes apart.
-    A class without training pixels weighs as much as the rarest that has some, so that it cannot set the scale of all
-    others.
+    Samples", CVPR 2019 (arXiv 1901.05555), equations 6 and 11. beta = 0 is plain cross entropy; beta towards 1
+    approaches inverse class frequencies. A class has hundreds of thousands of pixels, so only a beta very near 1
+    weights classes differently. A class without training pixels gets the weight of the rarest class that has some, or
+    it would set the scale of all others.
 
     Args:
         beta: In [0, 1).
@@ -42,9 +42,15 @@ class WeightedCrossEntropy(SegmentationLoss):
         self.register_buffer("class_weights", torch.empty(0), persistent=False)
 
     def check(self, out_channels: int) -> None:
-        """Refuse a single logit."""
+        """Reject a single logit.
+
+        Raises:
+            ValueError: If ``out_channels`` is 1.
+        """
         if out_channels < 2:
-            raise ValueError("loss: weighted cross entropy needs a logit a class; use loss=bce or activation=softmax")
+            raise ValueError(
+                "loss: weighted cross entropy needs one logit per class; use loss=bce or activation=softmax"
+            )
 
     def prepare(self, class_pixels: Tensor) -> None:
         """Compute the class weights."""
@@ -57,22 +63,24 @@ class WeightedCrossEntropy(SegmentationLoss):
         self.class_weights = (weights / weights.sum() * len(weights)).float().to(self.class_weights.device)
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-        """Return the loss; needs :meth:`prepare` first."""
-        values = functional.cross_entropy(logits, target, self.class_weights, ignore_index=IGNORE, reduction="none")
+        """Return the loss; call :meth:`prepare` first."""
+        values = functional.cross_entropy(
+            logits, target, self.class_weights, ignore_index=IGNORE_INDEX, reduction="none"
+        )
         return weighted_mean(values, target, weight)
 
 
 class FocalLoss(SegmentationLoss):
-    """Focal loss of the true class, -alpha (1 - p_t)^gamma log p_t, mean over the pixels not ignored.
+    """Focal loss of the true class, -alpha (1 - p_t)^gamma log p_t, averaged over the pixels not ignored.
 
     Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017 (arXiv 1708.02002), equation 5. p_t is the softmax of
-    all K logits (not K sigmoids), for K = 1 the sigmoid; the mean runs over pixels, not over classes, so that gamma = 0
-    and alpha = 1 is cross entropy. Of classes that overlap p_t is each one's sigmoid, or 1 minus it where the class is
-    not, and the mean runs over pixels and classes. In nats, 0 or more.
+    all K logits (not K sigmoids), for K = 1 the sigmoid; the mean is over pixels, not over classes, so gamma = 0 and
+    alpha = 1 give cross entropy. For overlapping classes p_t is the class's sigmoid inside it and 1 minus that outside,
+    and the mean is over pixels and classes. In nats, 0 or more.
 
     Args:
-        gamma: How much less pixels count that are right already; 0 or more.
-        alpha: A factor for all, or one for each class; of a sigmoid two: where its class is not, and where it is.
+        gamma: Focusing parameter: how strongly confident pixels are down-weighted; 0 or more.
+        alpha: One factor for all classes, or one for each; for a sigmoid two, outside and inside its class.
 
     Raises:
         ValueError: If ``gamma`` or ``alpha`` is negative or not finite.
@@ -90,11 +98,15 @@ class FocalLoss(SegmentationLoss):
         self.register_buffer("alpha", factors, persistent=False)
 
     def check(self, out_channels: int) -> None:
-        """Refuse another number of factors than of classes."""
+        """Check the number of factors.
+
+        Raises:
+            ValueError: If there is neither one factor nor one per class.
+        """
         classes = max(out_channels, 2)
         if len(self.alpha) not in (1, classes):
             raise ValueError(
-                f"loss.alpha: {len(self.alpha)} factors for {classes} classes; give one number or one a class"
+                f"loss.alpha: {len(self.alpha)} factors for {classes} classes; give one number, or one per class"
             )
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
@@ -102,9 +114,9 @@ class FocalLoss(SegmentationLoss):
         if logits.shape[1] == 1:
             # Two-class logits with the same probabilities.
             logits = torch.cat((torch.zeros_like(logits), logits), dim=1)
-        index = target.where(target != IGNORE, 0)
+        index = target.where(target != IGNORE_INDEX, 0)
         log_p = -functional.cross_entropy(logits, index, reduction="none")
-        # Away from 0, where a power below 1 has no finite slope.
+        # Kept away from 0, where a power below 1 has an infinite slope.
         missing = (-torch.expm1(log_p)).clamp(min=1e-6)
         factor = self.alpha[index] if len(self.alpha) > 1 else self.alpha
         return weighted_mean(-factor * missing**self.gamma * log_p, target, weight)

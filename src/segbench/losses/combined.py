@@ -26,21 +26,21 @@ class _WithDice(SegmentationLoss):
         self.weight, self.dice_weight = weight, dice_weight
 
     def check(self, out_channels: int) -> None:
-        """Refuse what the cross entropy refuses."""
+        """Reject what the other loss rejects."""
         self.other.check(out_channels)
 
     def prepare(self, class_pixels: Tensor) -> None:
-        """Hand the class frequencies on."""
+        """Pass the class frequencies on."""
         self.other.prepare(class_pixels)
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the sum."""
-        cross_entropy = self.other.compute(logits, target, weight)
-        return self.weight * cross_entropy + self.dice_weight * self.dice.compute(logits, target, weight)
+        other = self.other.compute(logits, target, weight)
+        return self.weight * other + self.dice_weight * self.dice.compute(logits, target, weight)
 
 
 class BCEDice(_WithDice):
-    """bce_weight * :class:`BinaryCrossEntropy` + dice_weight * :class:`DiceLoss`, for one logit, or one a class.
+    """bce_weight * :class:`BinaryCrossEntropy` + dice_weight * :class:`DiceLoss`, for one logit, or one per class.
 
     Args:
         bce_weight: Factor of the cross entropy.
@@ -48,7 +48,7 @@ class BCEDice(_WithDice):
         smooth: See :class:`DiceLoss`.
 
     Raises:
-        ValueError: If a factor is negative or both are 0.
+        ValueError: If a factor is negative or not finite, or both are 0.
     """
 
     tasks = ("segmentation", "multilabel")
@@ -67,7 +67,7 @@ class CEDice(_WithDice):
         include_background: See :class:`DiceLoss`.
 
     Raises:
-        ValueError: If a factor is negative or both are 0.
+        ValueError: If a factor is negative or not finite, or both are 0.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class WeightedCEDice(_WithDice):
         include_background: See :class:`DiceLoss`.
 
     Raises:
-        ValueError: If a factor is negative or both are 0, or ``beta`` is outside [0, 1).
+        ValueError: If a factor is negative or not finite, both are 0, or ``beta`` is outside [0, 1).
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class DiceFocal(_WithDice):
         include_background: See :class:`DiceLoss`.
 
     Raises:
-        ValueError: If a factor is negative or both weights are 0.
+        ValueError: If a factor is negative or not finite, or both weights are 0.
     """
 
     tasks = ("segmentation", "multilabel")

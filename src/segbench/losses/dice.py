@@ -8,27 +8,27 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from segbench.labels import IGNORE_INDEX
 from segbench.losses.base import SegmentationLoss
-from segbench.masks import IGNORE
 
 
 class DiceLoss(SegmentationLoss):
-    """One minus the soft Dice coefficient, per image and class, then the mean.
+    """One minus the soft Dice coefficient, computed per image and class, then averaged.
 
     With probabilities p, one-hot truth t and sums over the pixels of one image that are not ignored:
 
         loss = 1 - (2 sum(p t) + smooth) / (sum(p) + sum(t) + smooth)
 
     The unsquared form of Milletari et al., "V-Net", 3DV 2016 (arXiv 1606.04797), section 3, with additive
-    smoothing. The value lies in [0, 1]. For K > 1 background is a class like the others: without it nothing pushes
-    back where a class floods images in which it is absent.
+    smoothing. The value lies in [0, 1]. For K > 1 background is a class like the others: without it nothing penalises
+    a class that floods images in which it is absent.
 
-    A class that is absent from an image's truth stays in the mean: its loss is sum(p) / (sum(p) + smooth),
-    0 when nothing of it is predicted. Its gradient removes false positives, but fades as 1 / sum(p)^2. An image
-    that is ignored entirely contributes 0. Of classes that overlap p is each one's sigmoid; there is no background.
+    A class that is absent from an image's truth stays in the mean: its loss is sum(p) / (sum(p) + smooth), and 0 if
+    none of it is predicted. Its gradient removes false positives, but fades as 1 / sum(p)^2. An image whose pixels are
+    all ignored contributes 0. For overlapping classes p is each class's sigmoid, and there is no background.
 
     Args:
-        smooth: Added above and below, in pixels; must be positive and finite.
+        smooth: Added to numerator and denominator, in pixels; must be positive and finite.
         include_background: Whether class 0 counts (K > 1 only).
 
     Raises:
@@ -46,7 +46,7 @@ class DiceLoss(SegmentationLoss):
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss; ``weight`` multiplies every pixel of all three sums."""
-        valid = target != IGNORE
+        valid = target != IGNORE_INDEX
         index = target.where(valid, 0)
         if logits.shape[1] == 1:
             probabilities, truth = logits.sigmoid(), index.unsqueeze(1).float()

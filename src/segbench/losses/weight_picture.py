@@ -1,4 +1,4 @@
-"""The weight map that a run was trained with, over an image, for its report."""
+"""The picture of the pixel weights that a run was trained with, for its report."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from segbench.pictures.panels import as_picture
+from segbench.pictures.panels import input_picture
 from segbench.pictures.weight_map import border_part, border_weight, draw_weight_map
 from segbench.runs.files import atomic_open
 from segbench.runs.run_callback import RunCallback, RunContext, only_warning
 
 log = logging.getLogger("segbench")
-# Images that are looked through for two near objects.
+# Number of images searched for two near objects.
 MOST_IMAGES = 32
 
 
 class WeightPicture(RunCallback):
-    """Draws a finished run's weights of pixels into ``figures/weights.png``, between the two nearest objects.
+    """Draws a finished run's pixel weights into ``figures/weights.png``, around two near objects.
 
-    Validation images are looked through, without them those of training. A picture that fails is only warned of.
+    They are searched for in the validation images, or in the training images if there are none. A failure is only a
+    warning.
 
     Args:
-        settings: What shapes the weights; it stands above the picture.
+        settings: The settings that the weights depend on, for the heading.
     """
 
     changes_result = False
@@ -35,7 +35,7 @@ class WeightPicture(RunCallback):
         self.settings = settings
 
     def finish(self, context: RunContext) -> None:
-        """Draw the picture; what lies in its place is removed where there is nothing to draw."""
+        """Draw the picture; without anything to draw, remove an earlier one."""
         path = context.run.figures / "weights.png"
         path.unlink(missing_ok=True)
         with only_warning(path.name):
@@ -45,14 +45,13 @@ class WeightPicture(RunCallback):
         dataset = data.scored("val" if "val" in data.datasets and len(data.datasets["val"]) else "train")
         items = [dataset[index] for index in range(min(len(dataset), MOST_IMAGES))]
         borders = [border_weight(item["mask"].numpy(), item["weight"].numpy()) for item in items]
-        # Near objects of one image stand for all; those with the heaviest part, as far as it is shown.
+        # One image represents all: the one with the largest border weights in the part that would be shown.
         sums = [border[border_part(border)].sum() for border in borders]
         if not max(sums) > 0:
-            log.info("%s: not drawn, as no pixel between two objects weighs more than others of its class", path.name)
+            log.info("%s: not drawn, as no pixel between two objects has a larger weight than its class", path.name)
             return
         item = items[int(np.argmax(sums))]
-        mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
-        image = as_picture((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
+        image = input_picture(item["image"], data.mean, data.std)
         words = "".join(f"; {key} {value}" for key, value in _flat(self.settings))
         mask, weight = item["mask"].numpy(), item["weight"].numpy()
         figure = draw_weight_map(image, mask, weight, data.mask_key, f"part of {item['id']}{words}")
@@ -61,7 +60,7 @@ class WeightPicture(RunCallback):
 
 
 def _flat(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return the innermost keys with their values."""
+    """Return the innermost keys and their values."""
     found = []
     for key, value in settings.items():
         found += _flat(value) if isinstance(value, Mapping) else [(key, value)]

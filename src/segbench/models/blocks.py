@@ -7,18 +7,41 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from segbench.models.checkpointing import call
+from segbench.models.checkpointing import run_block
 
 
 def require_positive(**numbers: int) -> None:
-    """Refuse what cannot be a number of channels, filters or levels.
+    """Check counts (channels, filters, levels) given by name.
 
     Raises:
-        ValueError: Naming the first number that is not a positive integer.
+        ValueError: If one is not a positive integer; the message names the first such argument.
     """
     for name, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a positive integer, got {value}")
+
+
+def require_dropout(dropout: float) -> None:
+    """Check a dropout probability.
+
+    Raises:
+        ValueError: If it is outside [0, 1).
+    """
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+
+
+def conv_unit(in_channels: int, out_channels: int, batch_norm: bool = True) -> nn.Sequential:
+    """Return a 3x3 convolution, optional batch normalisation and a ReLU; (B,in,H,W) to (B,out,H,W).
+
+    Args:
+        in_channels: Channels in.
+        out_channels: Channels out.
+        batch_norm: Whether batch normalisation precedes the ReLU.
+    """
+    convolution = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)
+    norm = [nn.BatchNorm2d(out_channels)] if batch_norm else []
+    return nn.Sequential(convolution, *norm, nn.ReLU(inplace=True))
 
 
 class ConvBlock(nn.Sequential):
@@ -58,13 +81,13 @@ class UpConv(nn.Sequential):
 
 
 class Encoder(nn.Module):
-    """Contracting path: a block a level, 2x2 max pooling between levels.
+    """Contracting path: one block per level, 2x2 max pooling between levels.
 
     Args:
         in_channels: Channels of the image.
         filters: Channels of each level, top first.
-        block: Makes a level's block from its channels in and out; a :class:`ConvBlock` if left out.
-        checkpointing: See :func:`segbench.models.checkpointing.call`.
+        block: Builds a level's block from its input and output channels; a :class:`ConvBlock` by default.
+        checkpointing: See :func:`segbench.models.checkpointing.run_block`.
     """
 
     def __init__(
@@ -86,20 +109,20 @@ class Encoder(nn.Module):
         features: list[Tensor] = []
         for level in self.levels:
             x = self.pool(features[-1]) if features else image
-            features.append(call(level, x, self.checkpointing))
+            features.append(run_block(level, x, self.checkpointing))
         return features
 
 
 class AttentionGate(nn.Module):
     """Additive attention gate on a skip connection.
 
-    alpha = sigmoid(BN(psi ReLU(BN(W_x x) + BN(W_g g)))), result x * alpha: Oktay et al. 2018 (arXiv 1804.03999),
+    alpha = sigmoid(BN(psi ReLU(BN(W_x x) + BN(W_g g)))), output x * alpha: Oktay et al. 2018 (arXiv 1804.03999),
     equations 1 and 2, with batch normalisation after each 1x1 convolution.
 
     Args:
         skip_channels: Channels of the skip connection x.
         gating_channels: Channels of the gating signal g.
-        inner_channels: Channels in which both are added (F_int).
+        inner_channels: Channels that both are projected to before they are added (F_int).
     """
 
     def __init__(self, skip_channels: int, gating_channels: int, inner_channels: int) -> None:
@@ -113,6 +136,6 @@ class AttentionGate(nn.Module):
         self.psi = project(inner_channels, 1)
 
     def forward(self, skip: Tensor, gating: Tensor) -> Tensor:
-        """Return the weighted skip (B,skip,H,W) for a gating signal (B,gating,H,W) of the same size."""
+        """Return the gated skip (B,skip,H,W) for a gating signal (B,gating,H,W) of the same height and width."""
         inner = torch.relu(self.gating(gating) + self.skip(skip))
         return skip * torch.sigmoid(self.psi(inner))

@@ -11,18 +11,18 @@ from segbench.models.pretrained import load_pretrained
 from segbench.models.resnet import ResNet18
 
 RESNET18_URL = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
-# Rates at output stride 16; they double at 8 (arXiv 1706.05587, section 3.3).
+# Dilation rates at output stride 16; at stride 8 they double (arXiv 1706.05587, section 3.3).
 RATES = (6, 12, 18)
 
 
-class LoneBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation that also trains on one value a channel, with the running statistics.
+class SingleValueBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that uses the running statistics where training gives it one value per channel.
 
-    Image pooling gives one value a channel and image; a batch of one image has no variance to divide by.
+    Image pooling leaves one value per channel and image, so a batch of one image has no variance to divide by.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B,C,H,W) normalised."""
+        """Return (B,C,H,W), normalised."""
         if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
             return functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
@@ -40,7 +40,7 @@ def _unit(in_channels: int, out_channels: int, kernel_size: int = 1, dilation: i
             dilation=dilation,
             bias=False,
         ),
-        LoneBatchNorm(out_channels),
+        SingleValueBatchNorm(out_channels),
         nn.ReLU(inplace=True),
     )
 
@@ -48,13 +48,14 @@ def _unit(in_channels: int, out_channels: int, kernel_size: int = 1, dilation: i
 class ASPP(nn.Module):
     """Atrous spatial pyramid pooling: Chen et al. 2017 (arXiv 1706.05587), figure 5.
 
-    A 1x1 convolution, one dilated 3x3 convolution a rate and the image's mean through a 1x1 convolution, side by
-    side; concatenated and mixed by a 1x1 convolution. Batch normalisation and ReLU behind each convolution.
+    Parallel branches: a 1x1 convolution, a dilated 3x3 convolution per rate, and the image mean through a 1x1
+    convolution. Their outputs are concatenated and mixed by a 1x1 convolution. Batch normalisation and ReLU follow each
+    convolution.
 
     Args:
         in_channels: Channels in.
-        out_channels: Channels of each branch and of the result.
-        rates: Dilations.
+        out_channels: Channels of each branch and of the output.
+        rates: Dilation rates.
     """
 
     def __init__(self, in_channels: int, out_channels: int = 256, rates: tuple[int, ...] = RATES) -> None:
@@ -66,34 +67,34 @@ class ASPP(nn.Module):
         self.project = _unit((len(rates) + 2) * out_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B,out,H,W) for (B,in,H,W); works for a single image in training too."""
+        """Return (B,out,H,W) for (B,in,H,W); trains on a single image too."""
         pooled = self.pooling(x.mean(dim=(2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
         return self.project(torch.cat([*(branch(x) for branch in self.branches), pooled], dim=1))
 
 
 class DeepLabV3(nn.Module):
-    """DeepLabV3 with a ResNet-18 backbone: 15,303,108 weights at width 64 for 1 channel and 4 classes.
+    """DeepLabV3 with a ResNet-18 backbone: 15,303,108 parameters at width 64 for 1 channel and 4 classes.
 
-    Backbone, ASPP, 1x1 head, bilinear upsampling to the image. After Chen et al., "Rethinking Atrous Convolution for
-    Semantic Image Segmentation", 2017 (arXiv 1706.05587).
+    Backbone, ASPP, 1x1 head, bilinear upsampling to the image size. After Chen et al., "Rethinking Atrous Convolution
+    for Semantic Image Segmentation", 2017 (arXiv 1706.05587).
 
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
-        width: Filters of the backbone's first stage. 64 is the paper's, and what published weights need.
-        output_stride: Image side over feature side: 16, or 8 for finer features at 3.3 times the operations.
+        width: Filters of the backbone's first stage. 64 is the paper's, and required by published weights.
+        output_stride: Image side divided by feature side: 16, or 8 for finer features at 3.3 times the FLOPs.
         aspp_channels: Channels of each ASPP branch. 256 is the paper's.
-        pretrained: Weights of the backbone: ``imagenet`` (from their official address), a file, or None
-            for random ones.
+        pretrained: Backbone weights: ``imagenet`` (downloaded from their official URL), a file, or None for random
+            initialisation.
 
     Attributes:
-        stride: What height and width of the image must be divisible by.
+        stride: Height and width of the image must be multiples of this.
         encoder: The backbone.
         head: The last 1x1 convolution.
 
     Raises:
-        ValueError: If a number is outside its range.
-        CheckpointError: If the pretrained weights cannot be had, or are those of another network.
+        ValueError: If an argument is out of range.
+        CheckpointError: If the pretrained weights cannot be loaded or belong to another network.
     """
 
     def __init__(

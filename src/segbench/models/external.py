@@ -1,4 +1,4 @@
-"""Networks of other libraries, which are optional."""
+"""Networks from other, optional libraries."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from types import ModuleType
 from torch import Tensor, nn
 
 from segbench.errors import ConfigError
-from segbench.models.deeplab import LoneBatchNorm
+from segbench.models.deeplab import SingleValueBatchNorm
 
 
 def require(package: str, extra: str) -> ModuleType:
     """Import an optional package.
 
     Args:
-        package: Its name for ``import``.
-        extra: The extra of ``pyproject.toml`` that brings it, and the name of the choice that needs it.
+        package: Its import name.
+        extra: The extra of ``pyproject.toml`` that installs it, which is also the ``model=`` choice that needs it.
 
     Raises:
         ConfigError: If it cannot be imported; says how to install it.
@@ -29,19 +29,19 @@ def require(package: str, extra: str) -> ModuleType:
         raise ConfigError(f"model={extra}: {package} {reason}; pip install -c constraints.txt '.[{extra}]'") from error
 
 
-class Foreign(nn.Module):
-    """Another library's network in the place of ours.
+class ExternalNetwork(nn.Module):
+    """Wraps another library's network in the interface of ours.
 
-    Batch normalisation of one value a channel, as image pooling gives it for a batch of one image, takes the running
-    statistics (:class:`segbench.models.deeplab.LoneBatchNorm`), where libraries refuse such a batch.
+    Libraries refuse to train on a batch of one image where image pooling leaves one value per channel; here batch
+    normalisation then uses its running statistics (:class:`segbench.models.deeplab.SingleValueBatchNorm`).
 
     Args:
-        network: Maps (B,C,H,W) to logits (B,K,H,W), or to a sequence with nothing else in it.
-        stride: What height and width of the image must be divisible by.
-        name: What the user typed, for refusals.
+        network: Maps (B,C,H,W) to logits (B,K,H,W), or to a sequence that contains nothing else.
+        stride: Height and width of the image must be multiples of this.
+        name: What the user typed, for error messages.
 
     Attributes:
-        network: The library's network; parts of it are frozen by names such as ``network.encoder``.
+        network: The library's network; name its parts to freeze them, for example ``freeze=network.encoder``.
         stride: As given.
     """
 
@@ -50,21 +50,21 @@ class Foreign(nn.Module):
         self.network, self.stride, self.name = network, stride, name
         for layer in network.modules():
             if type(layer) is nn.BatchNorm2d:
-                layer.__class__ = LoneBatchNorm  # the same weights and state, another forward()
+                layer.__class__ = SingleValueBatchNorm  # same parameters and state, another forward()
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (B,K,H,W) for images (B,C,H,W) whose sides are divisible by ``stride``.
 
         Raises:
-            ConfigError: If the network gives anything else.
+            ConfigError: If the network returns anything else.
         """
         result = self.network(image)
         if isinstance(result, list | tuple) and len(result) == 1:
             result = result[0]
         if not isinstance(result, Tensor):
-            raise ConfigError(f"{self.name}: gives a {type(result).__name__} of several results in place of logits")
+            raise ConfigError(f"{self.name}: returns a {type(result).__name__} of several outputs, not logits")
         if result.dim() != 4 or result.shape[-2:] != image.shape[-2:]:
             raise ConfigError(
-                f"{self.name}: gives {tuple(result.shape)} for images {tuple(image.shape)}, no logit for each pixel"
+                f"{self.name}: returns {tuple(result.shape)} for images {tuple(image.shape)}, not a logit per pixel"
             )
         return result

@@ -11,15 +11,15 @@ from segbench.models.vgg import VGG16
 
 
 def bilinear_upsampling(channels: int, factor: int, groups: int = 1) -> nn.ConvTranspose2d:
-    """Return a transposed convolution that starts as bilinear interpolation of each channel by itself.
+    """Return a transposed convolution initialised to bilinear interpolation of each channel.
 
-    Its kernel of 2 * factor is the tent 1 - |x| / factor at pixel centres: Long et al. 2015, section 3.3. Outside the
-    image it sees zeros, so that within factor / 2 of the border all channels are scaled down by the same number.
+    Its kernel of 2 * factor is the tent 1 - |x| / factor at pixel centres: Long et al. 2015, section 3.3. It pads with
+    zeros, so within factor / 2 of the border all channels are scaled down by the same factor.
 
     Args:
         channels: Channels in and out.
-        factor: By how much height and width grow; even.
-        groups: 1, or ``channels`` for weights that cannot mix channels.
+        factor: Upsampling factor of height and width; even.
+        groups: 1, or ``channels`` so that training cannot mix channels.
     """
     layer = nn.ConvTranspose2d(channels, channels, 2 * factor, factor, factor // 2, groups=groups, bias=False)
     tent = 1 - (torch.arange(2 * factor) + 0.5 - factor).abs() / factor
@@ -34,32 +34,32 @@ class FCN(nn.Module):
     """Fully convolutional network; FCN-32s, 16s and 8s at ``output_stride`` 32, 16 and 8.
 
     Long, Shelhamer and Darrell, "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015 (arXiv 1411.4038):
-    VGG16 (no batch normalisation) whose fully connected layers are convolutions, a 1x1 score of each class, upsampled.
-    The finer ones upsample twofold and add scores of the fourth (16s) and the third (8s) pooling. The twofold
-    upsamplings are learned, from bilinear ones; the last is bilinear and fixed (section 4.3). All padding is "same", in
-    place of the paper's 100 pixels around the image and its cropping. He initialisation with bias 0 but for pretrained
-    weights and upsampling. For 3 channels and 1 logit at width 64, 134,264,641 weights that learn (32s).
+    VGG16 (no batch normalisation) with its fully connected layers as convolutions, a 1x1 convolution that scores each
+    class, upsampling. 16s and 8s upsample twofold and add scores from the fourth (16s) and third (8s) pooling. The
+    twofold upsamplings are learned, starting from bilinear; the last is bilinear and fixed (section 4.3). All padding
+    is "same", where the paper pads the image by 100 pixels and crops. He initialisation with zero biases, except for
+    pretrained weights and upsampling. 134,264,641 trainable parameters (32s) at width 64 for 3 channels and 1 logit.
 
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
-        width: Filters of the first stage. 64 is the paper's, and what published weights need.
+        width: Filters of the first stage. 64 is the paper's, and required by published weights.
         output_stride: 32, 16 or 8.
-        fully_connected: Nodes of the two layers that were fully connected. 4096 is the paper's; published weights
-            fill them then, and leave them random with another number.
-        dropout: Probability with which their results are set to 0, in [0, 1).
-        pretrained: Weights of the encoder: ``imagenet`` (VGG16's, from their official address), a file with the
-            layout of torchvision's ``vgg16``, or None for random ones.
+        fully_connected: Channels of the two layers that were fully connected. 4096 is the paper's, and the only number
+            that published weights fill; with another these layers start at random.
+        dropout: Dropout probability after each of them, in [0, 1).
+        pretrained: Encoder weights: ``imagenet`` (VGG16's, downloaded from their official URL), a file with the layout
+            of torchvision's ``vgg16``, or None for random initialisation.
 
     Attributes:
-        stride: What height and width of the image must be divisible by.
+        stride: Height and width of the image must be multiples of this.
         encoder: VGG16 with its fully connected layers.
-        head: The 1x1 convolution behind them.
-        heads: Names of the parts whose sizes follow the classes.
+        head: The 1x1 convolution after them.
+        heads: Names of the submodules whose shape depends on the number of classes.
 
     Raises:
-        ValueError: If a number is outside its range.
-        CheckpointError: If the pretrained weights cannot be had, or are those of another network.
+        ValueError: If an argument is out of range.
+        CheckpointError: If the pretrained weights cannot be loaded or belong to another network.
     """
 
     stride = 32

@@ -1,4 +1,4 @@
-"""Networks that segment glands: a chain of hourglasses, a wasp waist, and a U-Net and a ResNet made of the waist."""
+"""Gland segmentation networks: a chain of hourglasses, a wasp waist, and a U-Net and a ResNet based on the waist."""
 
 from __future__ import annotations
 
@@ -8,14 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from segbench.models.blocks import require_positive
-
-
-def conv_unit(in_channels: int, out_channels: int, batch_norm: bool) -> nn.Sequential:
-    """Return a 3x3 convolution, batch normalisation if asked for, and a ReLU; (B,in,H,W) to (B,out,H,W)."""
-    convolution = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)
-    norm = [nn.BatchNorm2d(out_channels)] if batch_norm else []
-    return nn.Sequential(convolution, *norm, nn.ReLU(inplace=True))
+from segbench.models.blocks import conv_unit, require_positive
 
 
 def up_conv(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
@@ -24,18 +17,18 @@ def up_conv(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
 
 
 class GlandChain(nn.Module):
-    """Convolution, pooling and upsampling, three times in a row: 27,586 weights for 2 channels and 2 logits.
+    """Convolution, pooling and upsampling, three times in a row: 27,586 parameters for 2 channels and 2 logits.
 
     Each stage is a 3x3 convolution of 8, 16 or 32 filters, a ReLU, 2x2 max pooling and a transposed 4x4 convolution
-    back to full size; a 1x1 head follows. The glands report's table 12.
+    back to full size; a 1x1 head follows. Source: table 12 of the glands report.
 
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
-        batch_norm: Whether each ReLU is preceded by batch normalisation.
+        batch_norm: Whether batch normalisation precedes each ReLU.
 
     Attributes:
-        stride: What height and width of the image must be divisible by.
+        stride: Height and width of the image must be multiples of this.
         encoder: The stages.
         head: The last 1x1 convolution.
 
@@ -67,8 +60,8 @@ class _Waist(nn.Module):
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the logits.
-        stage: Makes a stage from its channels in and out.
-        join: Whether each stage on the way down is concatenated in front of what comes up from below.
+        stage: Builds a stage from its input and output channels.
+        join: Whether each encoder stage is concatenated in front of the upsampled decoder features.
     """
 
     stride = 8
@@ -99,11 +92,11 @@ class _Waist(nn.Module):
 
 
 class GlandWaist(_Waist):
-    """Wasp waist without skip connections: 305,134 weights for 2 channels and 2 logits.
+    """Wasp waist without skip connections: 305,134 parameters for 2 channels and 2 logits.
 
     3x3 convolutions of 32, 64 and 128 filters with ReLUs, each followed by 2x2 max pooling; transposed 4x4 convolutions
-    to 64 and 32 filters, each followed by a 3x3 convolution with a ReLU; a transposed one to 4 and a 1x1 head. The
-    glands report's table 14.
+    to 64 and 32 filters, each followed by a 3x3 convolution with a ReLU; a transposed one to 4 and a 1x1 head. Source:
+    table 14 of the glands report.
 
     Args, attributes and errors are those of :class:`GlandChain`.
     """
@@ -113,11 +106,11 @@ class GlandWaist(_Waist):
 
 
 class GlandUNet(_Waist):
-    """The waist with concatenated skip connections: 397,998 weights for 2 channels and 2 logits.
+    """The waist with concatenated skip connections: 397,998 parameters for 2 channels and 2 logits.
 
-    What each stage on the way down gives before its pooling stands in front of what the transposed convolution of the
-    same size gives. The glands report describes this in words; its drawing (figure 13a) is lost, so that widths are
-    those of its table 14. After Ronneberger et al. 2015 (arXiv 1505.04597).
+    The output of each encoder stage before pooling is concatenated in front of that of the transposed convolution of
+    the same size. The glands report describes this in words; its drawing (figure 13a) is lost, so the widths are those
+    of its table 14. After Ronneberger et al. 2015 (arXiv 1505.04597).
 
     Args, attributes and errors are those of :class:`GlandChain`.
     """
@@ -135,8 +128,8 @@ class ResidualStage(nn.Module):
     Args:
         in_channels: Channels in.
         out_channels: Channels out.
-        batch_norm: Whether each convolution is followed by batch normalisation.
-        skip: Whether x is added; without it the weights are as many.
+        batch_norm: Whether batch normalisation follows each convolution.
+        skip: Whether x is added; the number of parameters is the same either way.
     """
 
     def __init__(self, in_channels: int, out_channels: int, batch_norm: bool, skip: bool) -> None:
@@ -153,7 +146,7 @@ class ResidualStage(nn.Module):
 
 
 class GlandResNet(_Waist):
-    """The waist with a residual block in each stage: 786,926 weights for 2 channels and 2 logits.
+    """The waist with a residual block in each stage: 786,926 parameters for 2 channels and 2 logits.
 
     The glands report says "additional convolution layers and skipped connections" and its drawing (figure 16a) is lost;
     here each of the waist's five 3x3 convolutions is followed by the two of a :class:`ResidualStage`.
@@ -161,8 +154,8 @@ class GlandResNet(_Waist):
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
-        batch_norm: Whether each 3x3 convolution is followed by batch normalisation.
-        skips: Whether the blocks add what enters them.
+        batch_norm: Whether batch normalisation follows each 3x3 convolution.
+        skips: Whether the blocks add their input to their output.
 
     Attributes and errors are those of :class:`GlandChain`.
     """

@@ -1,4 +1,4 @@
-"""How the weights of convolutions and fully connected layers are drawn before training."""
+"""Weight initialisation of convolutions and fully connected layers."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
 def initialise(network: nn.Module, init: Init) -> None:
-    """Draw the weights of every convolution and fully connected layer anew; other layers are left alone.
+    """Reinitialise every convolution and fully connected layer; other layers are left alone.
 
     - ``he``: normal with variance 2 / fan_in (He et al. 2015, arXiv 1502.01852, equation 10), biases 0.
     - ``xavier``: uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, equation 16), biases 0.
-    - ``torch``: weights and biases as the layers come, uniform in +-1/sqrt(fan_in).
+    - ``torch``: torch's defaults, weights and biases uniform in +-1/sqrt(fan_in); changes nothing.
 
     Args:
         network: The network; changed in place.
-        init: One of the choices.
+        init: The scheme.
 
     Raises:
-        ValueError: If there is no such choice.
+        ValueError: If there is no such scheme.
     """
     if init not in ("he", "xavier", "torch"):
         raise ValueError(f"init must be he, xavier or torch, got {init}")

@@ -1,4 +1,4 @@
-"""Classifiers of hand-written digits: a fully connected and a convolutional network."""
+"""Classifiers of handwritten digits: a fully connected and a convolutional network."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from segbench.errors import ConfigError
-from segbench.models.blocks import require_positive
+from segbench.models.blocks import require_dropout, require_positive
 from segbench.models.initialisation import Init, initialise
 
 
 class MnistFF(nn.Module):
-    """Fully connected network: 109,386 weights (784-128-64-10) for 28x28 images of one channel and 10 classes.
+    """Fully connected network: 109,386 parameters (784-128-64-10) for 28x28 images of one channel and 10 classes.
 
-    Every pixel is an input; each hidden layer is followed by a ReLU.
+    Every pixel is an input; a ReLU follows each hidden layer.
 
     Args:
         in_channels: Channels of the image.
         out_channels: Number of classes.
-        hidden: Nodes of the hidden layers, first layer first.
+        hidden: Units of each hidden layer, in order.
         size: Height and width of the images.
-        init: How weights are drawn: see :func:`segbench.models.initialisation.initialise`.
+        init: Weight initialisation: see :func:`segbench.models.initialisation.initialise`.
 
     Attributes:
-        task: What the network is for.
+        task: The task the network is for.
         body: Hidden layers.
         head: The last layer.
 
@@ -67,26 +67,26 @@ class MnistFF(nn.Module):
 
 
 class MnistCNN(nn.Module):
-    """Convolutional network: 21,688 weights for 28x28 images of one channel and 10 classes.
+    """Convolutional network: 21,688 parameters for 28x28 images of one channel and 10 classes.
 
     Three 3x3 convolutions of 8, 16 and 32 filters, each followed by a ReLU and the first two by 2x2 max pooling; a
-    hidden fully connected layer with a ReLU; a last layer.
+    hidden fully connected layer with a ReLU; an output layer.
 
-    A ReLU never swaps the order of two values, so ``pool_first`` computes the same function, and its gradients are the
-    same to the bit too; only the cost differs.
+    A ReLU is monotonic, so ``pool_first`` computes the same function, with bit-identical gradients; only the cost
+    differs.
 
     Args:
         in_channels: Channels of the image.
         out_channels: Number of classes.
-        hidden: Nodes of the hidden layer.
-        dropout: Probability with which a node of the hidden layer is set to 0 after its ReLU, in [0, 1).
-        batch_norm: Whether each convolution is followed by batch normalisation, before pooling and ReLU.
-        pool_first: Whether the pooling comes before the ReLU.
+        hidden: Units of the hidden layer.
+        dropout: Dropout probability of the hidden layer, after its ReLU, in [0, 1).
+        batch_norm: Whether batch normalisation follows each convolution, before pooling and ReLU.
+        pool_first: Whether pooling comes before the ReLU.
         size: Height and width of the images, at least 4.
-        init: How weights are drawn: see :func:`segbench.models.initialisation.initialise`.
+        init: Weight initialisation: see :func:`segbench.models.initialisation.initialise`.
 
     Attributes:
-        task: What the network is for.
+        task: The task the network is for.
         encoder: The convolutional layers.
         hidden: The hidden layer.
         head: The last layer.
@@ -112,8 +112,7 @@ class MnistCNN(nn.Module):
         require_positive(in_channels=in_channels, out_channels=out_channels, hidden=hidden, size=size)
         if size < 4:
             raise ValueError(f"size must be at least 4 to be pooled twice, got {size}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+        require_dropout(dropout)
         self.size = size
         layers: list[nn.Module] = []
         for before, after, pooled in ((in_channels, 8, True), (8, 16, True), (16, 32, False)):
@@ -138,10 +137,10 @@ class MnistCNN(nn.Module):
 
 
 def require_size(image: Tensor, size: int) -> None:
-    """Refuse images (B,C,H,W) that do not have the height and width ``size``.
+    """Check that images (B,C,H,W) have the height and width ``size``.
 
     Raises:
-        ConfigError: Says what to set.
+        ConfigError: If they do not; says what to set.
     """
     height, width = image.shape[-2:]
     if (height, width) != (size, size):

@@ -10,24 +10,24 @@ from torch import nn
 
 from segbench.errors import ConfigError
 from segbench.models.blocks import require_positive
-from segbench.models.external import Foreign, require
+from segbench.models.external import ExternalNetwork, require
 from segbench.suggest import nearest
 from segbench.words import first_line
 
-# What MONAI has no defaults for: five levels, as our U-Net has them.
+# Arguments for which MONAI has no defaults: five levels, like our U-Net.
 _DEFAULTS = {"channels": (16, 32, 64, 128, 256), "strides": (2, 2, 2, 2)}
 
 
-class Monai(Foreign):
+class Monai(ExternalNetwork):
     """A network of MONAI (https://github.com/Project-MONAI/MONAI, Apache 2.0).
 
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
         arch: Name of the class in ``monai.networks.nets``: UNet, AttentionUnet, BasicUNet, SegResNet, SwinUNETR, ...
-        arguments: Its further arguments; where it needs ``channels`` and ``strides`` and they are left out, those of
-            five levels from 16 channels.
-        stride: What height and width of the image must be divisible by; 32 serves the library's networks.
+        arguments: Its further arguments. If it requires ``channels`` and ``strides``, they default to five levels
+            starting at 16 channels.
+        stride: Height and width of the image must be multiples of this; 32 suits the library's networks.
 
     Raises:
         ConfigError: If MONAI is not installed, or has no such network or argument.
@@ -71,7 +71,10 @@ class Monai(Foreign):
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """Names of the parts whose sizes follow the classes, found by building the network for one class more."""
+        """Names of the submodules whose shape depends on the number of classes.
+
+        Found by building the network once more for one more class.
+        """
         with torch.random.fork_rng():
             other = dict(self._build(self._channels[1] + 1).named_parameters())
         return tuple(
@@ -84,7 +87,7 @@ class Monai(Foreign):
 
 
 def _find(arch: str) -> tuple[type[nn.Module], dict[str, bool]]:
-    """Return the class, and for each of its arguments whether it must be given."""
+    """Return the class, and for each of its arguments whether it is required."""
     nets = require("monai.networks.nets", "monai")
     kinds = {
         name: accepted

@@ -1,4 +1,4 @@
-"""What a network may return in training beyond its logits."""
+"""Outputs that a network may return in training besides its logits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 class TrainingOutputs(NamedTuple):
-    """Logits with what is supervised beside them; in evaluation a network returns its logits alone.
+    """Logits and auxiliary outputs that are supervised too; in evaluation a network returns only its logits.
 
     Attributes:
-        logits: The network's result, (B,K,H,W).
-        side_logits: Results of inner stages at the image's size, (B,K,H,W) each; deep supervision averages the loss
-            over them and ``logits``.
-        presence: Logits (B,F) of whether each foreground class is in the image at all (F = 1 for K = 1, else K - 1),
-            or None.
+        logits: The network's output, (B,K,H,W).
+        side_logits: Logits of inner stages, upsampled to the image size, (B,K,H,W) each; deep supervision averages the
+            loss over them and ``logits``.
+        presence: Logits (B,F) for each foreground class being in the image at all (F = 1 for K = 1, else K - 1), or
+            None.
     """
 
     logits: Tensor

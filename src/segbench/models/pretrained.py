@@ -1,4 +1,4 @@
-"""Published weights: from their official address or a local file into our own modules."""
+"""Loads published weights, from their official URL or a local file, into our own modules."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ def load_pretrained(
     url: str,
     first: str,
     drop: Collection[str] = ("fc.weight", "fc.bias"),
-    places: Callable[[Mapping[str, Tensor]], Mapping[str, str]] | None = None,
+    rename: Callable[[Mapping[str, Tensor]], Mapping[str, str]] | None = None,
 ) -> None:
-    """Fill a backbone with published weights; without a source it keeps its random ones.
+    """Load published weights into a backbone; without a source it keeps its random initialisation.
 
-    A first convolution of other than 3 channels gets the mean over the published colours, scaled so that an image
-    with equal channels gives the published response. A convolution that stands for a fully connected layer gets the
-    layer's weights, (out,in) read as (out,channels,height,width).
+    If the first convolution does not take 3 channels, it gets the mean over the published colour channels, scaled so
+    that an image with equal channels gives the published response. A convolution that replaces a fully connected layer
+    gets that layer's weights, (out,in) reshaped to (out,channels,height,width).
 
     Args:
         network: The backbone, with the published shapes.
-        source: ``imagenet`` (fetched from ``url`` once and kept by torch), a file with a state dict, or None.
-        url: Official address; the file name ends with the first digits of the SHA-256, which is checked.
+        source: ``imagenet`` (downloaded from ``url`` once and cached by torch), a file with a state dict, or None.
+        url: Official URL; the file name ends with the first digits of the SHA-256, which is checked.
         first: Name of the first convolution's weight.
         drop: Published weights that the backbone has no use for (the classifier).
-        places: From a file's weights to the names that it must have, each with the name of the weight that it fills;
-            all others keep what they are. By default the backbone has the published names.
+        rename: Given the stored weights, returns the required stored names, each mapped to the backbone's name; weights
+            that are not mapped to keep their initialisation. By default the names are equal.
 
     Raises:
-        CheckpointError: If the weights cannot be had or read, or are those of another network; names the first weight
-            that is missing, not known or of another shape.
+        CheckpointError: If the weights cannot be downloaded or read, or belong to another network; names the first
+            weight that is missing, unknown or of another shape.
     """
     if source is None:
         return
     stored = {name: value for name, value in _read(source, url).items() if name not in drop}
     own = network.state_dict()
-    names = {name: name for name in own} if places is None else places(stored)
+    names = {name: name for name in own} if rename is None else rename(stored)
     expected = {theirs: own[ours] for theirs, ours in names.items()}
-    # Files from before torch 0.4.1 lack these counters, which plain batch normalisation never reads.
+    # Files written before torch 0.4.1 lack these counters, which batch normalisation with momentum never reads.
     for name in expected.keys() - stored.keys():
         if name.endswith("num_batches_tracked"):
             stored[name] = expected[name]
@@ -70,25 +70,25 @@ def load_pretrained(
                 " published weights need model.width=64"
             )
     network.load_state_dict(own | {names[name]: stored[name] for name in expected})
-    log.info("model.pretrained: %s has the weights of %s", type(network).__name__, source)
+    log.info("model.pretrained: loaded %s into %s", source, type(network).__name__)
 
 
 def _check_names(network: nn.Module, source: str, expected: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> None:
     faults = [f"{name} is missing" for name in expected if name not in stored]
-    faults += [f"{name} is none of {type(network).__name__}'s" for name in stored if name not in expected]
+    faults += [f"{type(network).__name__} has no {name}" for name in stored if name not in expected]
     if faults:
         more = f" and {len(faults) - 1} more do not match" if len(faults) > 1 else ""
         raise CheckpointError(f"model.pretrained={source}: weights of another network ({faults[0]}{more})")
 
 
 def pretrained_digest(source: str) -> str:
-    """Return what tells one source of weights from another: a file's SHA-256, or the name of published ones.
+    """Return what identifies a source of weights: a file's SHA-256, or the name of published weights.
 
     Raises:
         CheckpointError: If the file cannot be read.
     """
     if source == "imagenet":
-        return source  # one address, whose content is checked
+        return source  # one URL, whose content is checked
     try:
         with Path(source).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -107,13 +107,13 @@ def _read(source: str, url: str) -> Mapping[str, Tensor]:
     except (URLError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
         raise CheckpointError(
-            f"model.pretrained=imagenet: cannot fetch {url} ({reason}); download it and give the file's path"
+            f"model.pretrained=imagenet: cannot download {url} ({reason}); download it elsewhere and give its path"
         ) from error
     except OSError as error:
         raise CheckpointError(f"model.pretrained={source}: {error.strerror or error}") from error
     except Exception as error:
         line = first_line(error)
-        raise CheckpointError(f"model.pretrained={source}: not a file of weights ({line})") from error
+        raise CheckpointError(f"model.pretrained={source}: not a weights file ({line})") from error
     if not isinstance(stored, dict) or not all(isinstance(value, Tensor) for value in stored.values()):
         raise CheckpointError(f"model.pretrained={source}: not a state dict (a flat dict of tensors)")
     return stored

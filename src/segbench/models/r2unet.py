@@ -13,18 +13,18 @@ class RecurrentConv(nn.Sequential):
         h_0 = f(x),  h_i = f(x + h_{i-1}) for i = 1..t,  result h_t
 
     after Alom et al. 2018 (arXiv 1802.06955), equations 1 and 2, and Liang and Hu, "Recurrent Convolutional Neural
-    Network for Object Recognition", CVPR 2015. The paper filters input and state by two kernels; here one filters their
-    sum, as in the code that most comparisons use and as the published weight count has it. f is shared with all its
-    weights, the batch normalisation's factors among them. Its running statistics are each step's own, after Cooijmans
-    et al., "Recurrent Batch Normalization", ICLR 2017 (arXiv 1603.09025): in training every step is normalised by its
-    own batch, and in evaluation by a mixture of all steps where they share one running mean and variance, as they do in
-    the code that most comparisons use. Training is the same either way; results/cityscapes.md has what it costs in
-    evaluation.
+    Network for Object Recognition", CVPR 2015. The paper filters input and state with two kernels; here one kernel
+    filters their sum, as in the code that most comparisons use and as the published parameter count implies. All steps
+    share the parameters of f, including batch normalisation's scale and shift, but each step has its own running
+    statistics, after Cooijmans et al., "Recurrent Batch Normalization", ICLR 2017 (arXiv 1603.09025). In training every
+    step is normalised by its own batch statistics; with one shared running mean and variance, as in the code that most
+    comparisons use, evaluation would normalise every step by a mixture of all of them. Training is the same either way;
+    results/cityscapes.md shows what sharing costs in evaluation.
 
     Args:
         channels: Channels in and out.
-        t: How often the result goes round again; 0 is a plain convolution.
-        shared_statistics: One running mean and variance for all steps.
+        t: Number of recurrent steps; 0 is a plain convolution.
+        shared_statistics: Whether all steps share one running mean and variance.
     """
 
     def __init__(self, channels: int, t: int, shared_statistics: bool = False) -> None:
@@ -34,7 +34,7 @@ class RecurrentConv(nn.Sequential):
             nn.ReLU(inplace=True),
         )
         self.t = t
-        # Of the first step's normalisation, which is in the sequence, the others have the factors.
+        # The first step's normalisation is in the sequence; later steps share its scale and shift.
         self.later = nn.ModuleList(() if shared_statistics else [nn.BatchNorm2d(channels) for _ in range(t)])
         for norm in self.later:
             norm.weight, norm.bias = self[1].weight, self[1].bias
@@ -51,14 +51,14 @@ class RecurrentConv(nn.Sequential):
 class RecurrentBlock(nn.Module):
     """1x1 convolution to the block's channels and two :class:`RecurrentConv`; (B,in,H,W) to (B,out,H,W).
 
-    With the residual, what the 1x1 convolution gives is added to the result: Alom et al. 2018, equation 3; without,
-    it only sets the channels, so that both have as many weights.
+    With the residual, the output of the 1x1 convolution is added to the result: Alom et al. 2018, equation 3. Without,
+    the 1x1 convolution only changes the number of channels, so both variants have the same number of parameters.
 
     Args:
         in_channels: Channels in.
         out_channels: Channels out.
         t: See :class:`RecurrentConv`.
-        residual: Whether to add.
+        residual: Whether to add the residual.
         shared_statistics: See :class:`RecurrentConv`.
     """
 
@@ -77,7 +77,7 @@ class RecurrentBlock(nn.Module):
 
 
 class R2UNet(UNet):
-    """R2U-Net: a U-Net of recurrent residual blocks; 39,091,393 weights at width 64 for 3 channels and 1 logit.
+    """R2U-Net: a U-Net of recurrent residual blocks; 39,091,393 parameters at width 64 for 3 channels and 1 logit.
 
     Alom et al., "Recurrent Residual Convolutional Neural Network based on U-Net (R2U-Net) for Medical Image
     Segmentation", 2018 (arXiv 1802.06955).
@@ -85,16 +85,19 @@ class R2UNet(UNet):
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
-        width: Filters of the first level; each level below has twice as many. 64 is the paper's.
-        depth: Levels, counted with the lowest. 5 is the paper's.
-        t: How often each convolution's result goes round again, 0 or more. 2 is the paper's.
-        residual: Whether blocks add their input; without it this is the RU-Net, with as many weights.
-        shared_statistics: One running mean and variance of each batch normalisation for all steps of the recurrence, as
-            in the code that most comparisons use; by default each step has its own.
-        checkpointing: Compute the inside of each block again in the backward pass instead of keeping it: the same
-            training in less memory and more time.
+        width: Filters of the first level; each level below doubles them. 64 is the paper's.
+        depth: Number of levels, including the lowest. 5 is the paper's.
+        t: Recurrent steps of each convolution, 0 or more. 2 is the paper's.
+        residual: Whether blocks add their input; without it this is the RU-Net, with as many parameters.
+        shared_statistics: Whether all recurrent steps share each batch normalisation's running mean and variance, as in
+            the code that most comparisons use; by default each step has its own.
+        checkpointing: Recompute each block's activations in the backward pass instead of storing them: the same
+            training with less memory and more time.
 
-    Attributes and errors are those of :class:`UNet`.
+    Attributes are those of :class:`UNet`.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     def __init__(
@@ -119,7 +122,7 @@ class R2UNet(UNet):
 
 
 class R2AttentionUNet(R2UNet, AttentionUNet):
-    """R2U-Net with attention gates on its skips; 39,442,925 weights at width 64 for 3 channels and 1 logit.
+    """R2U-Net with attention gates on its skips; 39,442,925 parameters at width 64 for 3 channels and 1 logit.
 
     The gates are those of :class:`segbench.models.AttentionUNet`: Oktay et al. 2018 (arXiv 1804.03999).
 

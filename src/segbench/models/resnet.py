@@ -41,22 +41,22 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """ResNet-18 without its pooling and classifier: 11,176,512 weights at width 64 for 3 channels.
+    """ResNet-18 without its final pooling and classifier: 11,176,512 parameters at width 64 for 3 channels.
 
-    After He et al., "Deep Residual Learning for Image Recognition", CVPR 2016 (arXiv 1512.03385), table 1. Where
-    the output stride asks for it, a stage keeps its resolution and its convolutions are dilated instead, as in Chen
-    et al. 2017 (arXiv 1706.05587), section 3.1. Weights have torchvision's names and shapes for every output stride.
+    After He et al., "Deep Residual Learning for Image Recognition", CVPR 2016 (arXiv 1512.03385), table 1. Once the
+    output stride is reached, later stages keep the resolution and dilate their convolutions instead, as in Chen et al.
+    2017 (arXiv 1706.05587), section 3.1. Parameters have torchvision's names and shapes at every output stride.
 
     Args:
         in_channels: Channels of the image.
-        width: Filters of the first stage; each stage after it has twice as many. 64 is the paper's.
-        output_stride: Image side over feature side: 32 (no dilation), 16 or 8.
+        width: Filters of the first stage; each later stage doubles them. 64 is the paper's.
+        output_stride: Image side divided by feature side: 32 (no dilation), 16 or 8.
 
     Attributes:
         out_channels: Channels of the features, ``8 * width``.
 
     Raises:
-        ValueError: If a number is outside its range.
+        ValueError: If an argument is out of range.
     """
 
     def __init__(self, in_channels: int, width: int = 64, output_stride: int = 32) -> None:

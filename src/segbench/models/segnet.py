@@ -7,21 +7,21 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segbench.models.blocks import require_positive
+from segbench.models.blocks import conv_unit, require_dropout, require_positive
 from segbench.models.deeplab import ASPP
 from segbench.models.initialisation import initialise
 from segbench.models.vgg import STAGES, VGG16
 
 
 class SegNetDecoder(nn.Module):
-    """VGG16's 13 convolutions in reverse order, behind five max-unpoolings.
+    """VGG16's 13 convolutions in reverse order, with five max unpoolings.
 
-    Each stage puts its input's values where the encoder's pooling found its maxima, with 0 elsewhere, and applies as
-    many (3x3 convolution, batch normalisation, ReLU) as the encoder's stage has, the last of them to the filters of the
+    Each stage unpools its input to the positions of the encoder's maxima, with 0 elsewhere, and applies as many (3x3
+    convolution, batch normalisation, ReLU) as the encoder stage has; the last of them reduces to the filters of the
     stage above: Badrinarayanan et al. 2017 (arXiv 1511.00561), section 3 and figure 3.
 
     Args:
-        channels: Channels of the encoder's stages, top first; the result has those of the first.
+        channels: Channels of the encoder's stages, top first; the output has those of the first.
     """
 
     def __init__(self, channels: tuple[int, ...]) -> None:
@@ -31,46 +31,41 @@ class SegNetDecoder(nn.Module):
             for (count, _), here, above in zip(STAGES, channels, (channels[0], *channels[:-1]), strict=True)
         ]
         self.stages = nn.ModuleList(
-            nn.Sequential(
-                *(
-                    nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(inplace=True))
-                    for before, after in pairwise(stage)
-                )
-            )
+            nn.Sequential(*(conv_unit(before, after) for before, after in pairwise(stage)))
             for stage in reversed(stages)
         )
 
     def forward(self, x: Tensor, positions: list[Tensor]) -> Tensor:
-        """Return (B,channels[0],H,W) for the lowest features (B,C,H/32,W/32) and the five poolings' positions."""
+        """Return (B,channels[0],H,W) for the lowest features (B,C,H/32,W/32) and the five poolings' indices."""
         for stage, where in zip(self.stages, reversed(positions), strict=True):
             x = stage(functional.max_unpool2d(x, where, (2, 2)))
         return x
 
 
 class SegNet(nn.Module):
-    """SegNet: 29,480,129 weights at width 64 for 3 channels and 1 logit.
+    """SegNet: 29,480,129 parameters at width 64 for 3 channels and 1 logit.
 
-    VGG16's convolutions with batch normalisation, a decoder that mirrors them and upsamples by the pooling's positions,
-    a 1x1 head. After Badrinarayanan, Kendall and Cipolla, "SegNet: A Deep Convolutional Encoder-Decoder Architecture
-    for Image Segmentation", TPAMI 2017 (arXiv 1511.00561): the head stands behind all 13 decoder layers, as in the
-    paper's text. He initialisation with bias 0 but for pretrained weights; how those of a VGG16 without batch
-    normalisation are placed is said at :class:`segbench.models.vgg.VGG16`.
+    VGG16's convolutions with batch normalisation, a decoder that mirrors them and upsamples with the pooling indices, a
+    1x1 head. After Badrinarayanan, Kendall and Cipolla, "SegNet: A Deep Convolutional Encoder-Decoder Architecture for
+    Image Segmentation", TPAMI 2017 (arXiv 1511.00561): the head follows all 13 decoder layers, as in the paper's text.
+    He initialisation with zero biases, except for pretrained weights; :class:`segbench.models.vgg.VGG16` says how
+    those of a VGG16 without batch normalisation are loaded.
 
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
-        width: Filters of the first stage. 64 is the paper's, and what published weights need.
-        pretrained: Weights of the encoder: ``imagenet`` (VGG16's, from their official address), a file with the
-            layout of torchvision's ``vgg16`` or ``vgg16_bn``, or None for random ones.
+        width: Filters of the first stage. 64 is the paper's, and required by published weights.
+        pretrained: Encoder weights: ``imagenet`` (VGG16's, downloaded from their official URL), a file with the layout
+            of torchvision's ``vgg16`` or ``vgg16_bn``, or None for random initialisation.
 
     Attributes:
-        stride: What height and width of the image must be divisible by.
+        stride: Height and width of the image must be multiples of this.
         encoder: VGG16 with batch normalisation.
         head: The last 1x1 convolution.
 
     Raises:
         ValueError: If a number is not a positive integer.
-        CheckpointError: If the pretrained weights cannot be had, or are those of another network.
+        CheckpointError: If the pretrained weights cannot be loaded or belong to another network.
     """
 
     stride = 32
@@ -95,21 +90,21 @@ class SegNet(nn.Module):
 
 
 class SegNetASPP(SegNet):
-    """SegNet whose features, before any classifier, pass atrous spatial pyramid pooling.
+    """SegNet with atrous spatial pyramid pooling between its decoder and its head.
 
-    30,286,209 weights at width 64 for 3 channels and 1 logit. The cityscapes report's second network: SegNet without
-    classifier, :class:`segbench.models.deeplab.ASPP` (1x1, 3x3 with dilation and padding 6, 12 and 18, image pooling;
-    concatenation, convolution, batch normalisation, ReLU) at full resolution, dropout, a 1x1 head. The batch
-    normalisation of the image pooling takes its running statistics where a batch has one image, which has no variance.
-    The report says nothing of the branches' channels and of the dropout's probability; 256 and 0.5 are DeepLabV3's.
+    30,286,209 parameters at width 64 for 3 channels and 1 logit. The cityscapes report's second network: SegNet without
+    its head, :class:`segbench.models.deeplab.ASPP` (1x1, 3x3 with dilation and padding 6, 12 and 18, image pooling;
+    concatenation, convolution, batch normalisation, ReLU) at full resolution, dropout, a 1x1 head. For a batch of one
+    image, which has no variance, batch normalisation after the image pooling uses its running statistics. The report
+    does not give the branches' channels or the dropout probability; 256 and 0.5 are DeepLabV3's.
 
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
-        width: Filters of the first stage. 64 is the paper's, and what published weights need.
+        width: Filters of the first stage. 64 is the paper's, and required by published weights.
         aspp_channels: Channels of each ASPP branch.
-        dropout: Probability with which a feature of the head is set to 0, in [0, 1).
-        pretrained: As of :class:`SegNet`.
+        dropout: Dropout probability before the head, in [0, 1).
+        pretrained: As for :class:`SegNet`.
 
     Attributes and errors are those of :class:`SegNet`.
     """
@@ -124,8 +119,7 @@ class SegNetASPP(SegNet):
         pretrained: str | None = None,
     ) -> None:
         require_positive(aspp_channels=aspp_channels)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+        require_dropout(dropout)
         super().__init__(in_channels, out_channels, width, pretrained)
         self.aspp = ASPP(width, aspp_channels)
         self.dropout = nn.Dropout(dropout)

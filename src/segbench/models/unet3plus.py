@@ -6,41 +6,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segbench.models.blocks import Encoder, require_positive
+from segbench.models.blocks import Encoder, conv_unit, require_positive
 from segbench.models.outputs import TrainingOutputs
 
-# What an absent class loses on its logit: odds times 2e-9.
+# Subtracted from the logit of a class called absent: multiplies its odds by 2e-9.
 _ABSENT = 20.0
-
-
-def _unit(in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
 
 
 class FullScaleNode(nn.Module):
     """A decoder stage that sees every scale: Huang et al. 2020, equation 1 and figure 2.
 
-    Encoder features of this scale and finer ones (max pooled) and decoder features of coarser ones (bilinearly
-    upsampled) each pass a 3x3 convolution to ``width`` channels; concatenated, another mixes them.
+    Encoder features of this scale and of finer ones (max-pooled) and decoder features of coarser scales (bilinearly
+    upsampled) each pass a 3x3 convolution to ``width`` channels, are concatenated, and pass another 3x3 convolution.
 
     Args:
         channels: Channels of each source, finest scale first.
-        level: This stage's scale, 0 is the finest.
+        level: This stage's scale; 0 is the finest.
         width: Channels of each source after its convolution.
     """
 
     def __init__(self, channels: list[int], level: int, width: int) -> None:
         super().__init__()
         self.level = level
-        self.sources = nn.ModuleList(_unit(count, width) for count in channels)
-        self.mix = _unit(len(channels) * width, len(channels) * width)
+        self.sources = nn.ModuleList(conv_unit(count, width) for count in channels)
+        self.mix = conv_unit(len(channels) * width, len(channels) * width)
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Return (B,5*width,H/2^level,W/2^level) for one feature map a scale, finest first."""
+        """Return (B,5*width,H/2^level,W/2^level) for one feature map per scale, finest first."""
         moved = []
         for scale, (unit, feature) in enumerate(zip(self.sources, features, strict=True)):
             if scale < self.level:
@@ -52,26 +44,27 @@ class FullScaleNode(nn.Module):
 
 
 class UNet3Plus(nn.Module):
-    """UNet 3+: 26,971,777 weights at width 64 for 3 channels and 1 logit, without its options.
+    """UNet 3+: 26,971,777 parameters at width 64 for 3 channels and 1 logit, with its options off.
 
     After Huang et al., "UNet 3+: A Full-Scale Connected UNet for Medical Image Segmentation", ICASSP 2020 (arXiv
-    2004.08790), section 2: encoder of five levels, full-scale skip connections with ``width`` channels a source.
+    2004.08790), section 2: encoder of five levels, full-scale skip connections with ``width`` channels per source.
 
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
-        width: Filters of the first level; each level below has twice as many. 64 is the paper's.
-        deep_supervision: In training also return the logits of every other decoder stage and of the bottom.
-        classification: Add the classification-guided module: from the bottom it tells which foreground classes are in
-            the image at all (dropout, 1x1 convolution, maximum over the image), and in evaluation a class that it
-            calls absent loses 20 on its logit (odds times 2e-9). The paper gates in training too, where a hard gate
-            that errs leaves the segmentation without a gradient; and for one organ, here for each class.
+        width: Filters of the first level; each level below doubles them. 64 is the paper's.
+        deep_supervision: In training, also return the logits of all other decoder stages and of the bottom.
+        classification: Add the classification-guided module. From the bottom features it predicts which foreground
+            classes are in the image at all (dropout, 1x1 convolution, maximum over the image); in evaluation, 20 is
+            subtracted from the logits of a class that it calls absent (odds times 2e-9). The paper gates for one organ,
+            here each class is gated. The paper also gates in training, where a hard gate that is wrong leaves the
+            segmentation without a gradient.
 
     Attributes:
-        stride: What height and width of the image must be divisible by.
+        stride: Height and width of the image must be multiples of this.
         encoder: The contracting path with the lowest level.
         head: The last 3x3 convolution.
-        heads: Names of the parts whose sizes follow the classes.
+        heads: Names of the submodules whose shape depends on the number of classes.
 
     Raises:
         ValueError: If a number is not a positive integer.
@@ -93,7 +86,7 @@ class UNet3Plus(nn.Module):
         filters = [width * 2**level for level in range(5)]
         mixed = len(filters) * width
         self.encoder = Encoder(in_channels, filters)
-        # A stage takes the encoder's features up to its own scale, the decoder's below, and the bottom of both.
+        # A stage takes the encoder's features down to its own scale, the decoder's below it, and the shared bottom.
         self.nodes = nn.ModuleList(
             FullScaleNode([*filters[: level + 1], *[mixed] * (3 - level), filters[-1]], level, width)
             for level in range(4)
@@ -113,7 +106,7 @@ class UNet3Plus(nn.Module):
     def forward(self, image: Tensor) -> Tensor | TrainingOutputs:
         """Return logits (B,K,H,W) for images (B,C,H,W) whose sides are divisible by 16.
 
-        With an option set, :class:`TrainingOutputs` in training.
+        In training, with an option on, return :class:`TrainingOutputs`.
         """
         features: list[Tensor] = self.encoder(image)
         stages = list(features)

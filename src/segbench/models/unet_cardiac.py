@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from segbench.models.blocks import require_positive
+from segbench.models.blocks import require_dropout, require_positive
 
 
 def _unit(in_channels: int, out_channels: int) -> list[nn.Module]:
@@ -17,23 +17,23 @@ def _unit(in_channels: int, out_channels: int) -> list[nn.Module]:
 class CardiacUNet(nn.Module):
     """U-Net with leaky ReLUs, dropout and transposed convolutions.
 
-    Three stages of (3x3 convolution, batch normalisation, leaky ReLU) twice, 2x2 max pooling and dropout; one such
+    Three stages, each of two units (3x3 convolution, batch normalisation, leaky ReLU), 2x2 max pooling and dropout; one
     unit at the bottom; a decoder of 2x2 transposed convolutions, each concatenated with its skip connection and
-    followed by two units; a 1x1 head. After Ronneberger et al. 2015 (arXiv 1505.04597) with the changes named.
+    followed by two units; a 1x1 head. After Ronneberger et al. 2015 (arXiv 1505.04597) with these changes.
 
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
-        width: Filters of the first stage; each stage below has twice as many.
-        dropout: Probability with which a feature is set to 0 behind each pooling, in [0, 1).
+        width: Filters of the first stage; each stage below doubles them.
+        dropout: Dropout probability after each pooling, in [0, 1).
 
     Attributes:
-        stride: What height and width of the image must be divisible by.
+        stride: Height and width of the image must be multiples of this.
         encoder: The three stages and the bottom.
         head: The last 1x1 convolution.
 
     Raises:
-        ValueError: If a number is outside its range.
+        ValueError: If an argument is out of range.
     """
 
     stride = 8
@@ -41,8 +41,7 @@ class CardiacUNet(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, width: int = 32, dropout: float = 0.2) -> None:
         super().__init__()
         require_positive(in_channels=in_channels, out_channels=out_channels, width=width)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+        require_dropout(dropout)
         filters = [width, 2 * width, 4 * width]
         stages = [
             nn.Sequential(*_unit(before, here), *_unit(here, here))

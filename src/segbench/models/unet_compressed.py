@@ -5,34 +5,34 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from segbench.models.blocks import ConvBlock, Encoder, require_positive
+from segbench.models.blocks import ConvBlock, Encoder, conv_unit, require_positive
 from segbench.models.initialisation import initialise
 
 
 class UNetCompressed(nn.Module):
-    """U-Net of three levels whose last two 3x3 convolutions are linear: 467,915 weights for 1 channel and 3 classes.
+    """Three-level U-Net whose last two 3x3 convolutions are linear: 467,915 parameters for 1 channel and 3 classes.
 
-    Contracting path of 32, 64 and 128 filters, (3x3 convolution, batch normalisation, ReLU) twice a level, 2x2 max
+    Contracting path of 32, 64 and 128 filters, (3x3 convolution, batch normalisation, ReLU) twice per level, 2x2 max
     pooling between levels. Each step up is twofold nearest-neighbour upsampling, a 2x2 convolution, batch
-    normalisation and ReLU, concatenated behind the skip connection. The lower level of the expanding path is again
-    that block; the full-size level is one 3x3 convolution with batch normalisation and ReLU, then a 3x3 convolution to
-    32 and one to 2 filters without normalisation or activation, and the 1x1 head. The cells report's architecture
-    section, after Ronneberger et al. 2015 (arXiv 1505.04597).
+    normalisation and ReLU, concatenated after the skip connection. The lower level of the expanding path is the same
+    double block; the full-size level is one 3x3 convolution with batch normalisation and ReLU, then a 3x3 convolution
+    to 32 and one to 2 filters without normalisation or activation, and the 1x1 head. Source: the architecture section
+    of the cells report, after Ronneberger et al. 2015 (arXiv 1505.04597).
 
-    Not in the report: how it upsamples and on which side a 2x2 convolution is padded. Here it is by nearest neighbour
-    and, as ``same`` padding does in Keras and PyTorch, by zeros on the right and at the bottom.
+    The report does not say how it upsamples or where its 2x2 convolutions are padded. Here upsampling is nearest
+    neighbour, and zeros are added on the right and at the bottom, as ``same`` padding does in Keras and PyTorch.
 
-    Weights are drawn as He et al. 2015 (arXiv 1502.01852) do, biases are 0.
+    He initialisation (arXiv 1502.01852) with zero biases.
 
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
-        width: Filters of the first level; each level below has twice as many.
-        linear_tail: Whether the last two 3x3 convolutions are linear. Without, each is followed by a ReLU: the report's
-            first form, which came to predict nothing but background.
+        width: Filters of the first level; each level below doubles them.
+        linear_tail: Whether the last two 3x3 convolutions are linear. If not, a ReLU follows each: the report's first
+            version, which ended up predicting background everywhere.
 
     Attributes:
-        stride: What height and width of the image must be divisible by.
+        stride: Height and width of the image must be multiples of this.
         encoder: The contracting path with the lowest level.
         tail: The last two 3x3 convolutions.
         head: The last 1x1 convolution.
@@ -48,10 +48,7 @@ class UNetCompressed(nn.Module):
         require_positive(in_channels=in_channels, out_channels=out_channels, width=width)
         self.encoder = Encoder(in_channels, (width, 2 * width, 4 * width))
         self.ups = nn.ModuleList((_UpConv2x2(4 * width, 2 * width), _UpConv2x2(2 * width, width)))
-        full_size = nn.Sequential(
-            nn.Conv2d(2 * width, width, kernel_size=3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
-        )
-        self.blocks = nn.ModuleList((ConvBlock(4 * width, 2 * width), full_size))
+        self.blocks = nn.ModuleList((ConvBlock(4 * width, 2 * width), conv_unit(2 * width, width)))
         tail: list[nn.Module] = []
         for before, after in ((width, width), (width, 2)):
             tail.append(nn.Conv2d(before, after, kernel_size=3, padding=1))
@@ -80,7 +77,7 @@ class _UpConv2x2(nn.Sequential):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
             nn.Upsample(scale_factor=2, mode="nearest"),
-            # Of an even kernel "same" padding is uneven; torch's padding="same" does this too, and warns.
+            # "same" padding of an even kernel is asymmetric; torch's padding="same" does this too, and warns.
             nn.ZeroPad2d((0, 1, 0, 1)),
             nn.Conv2d(in_channels, out_channels, kernel_size=2),
             nn.BatchNorm2d(out_channels),

@@ -10,7 +10,7 @@ from segbench.models.outputs import TrainingOutputs
 
 
 class UNetPlusPlus(nn.Module):
-    """UNet++: 9,049,473 weights at width 32 for 3 channels and 1 logit (the published 9.04 M and batch normalisation).
+    """UNet++: 9,049,473 parameters at width 32 for 3 channels and 1 logit (published: 9.04 M without batch norm).
 
     Node (i, j) of level i joins all earlier nodes of its level with the upsampled node (i+1, j-1): Zhou et al.,
     "UNet++: Redesigning Skip Connections to Exploit Multiscale Features in Image Segmentation", IEEE TMI 2020 (arXiv
@@ -19,18 +19,18 @@ class UNetPlusPlus(nn.Module):
     Args:
         in_channels: Channels of the image.
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
-        width: Filters of the first level; each level below has twice as many. 32 is the paper's.
-        depth: Levels, counted with the lowest. 5 is the paper's.
-        deep_supervision: In training also return the logits of the first level's inner nodes; in evaluation the mean
-            over all of them is the result (the paper's accurate mode).
+        width: Filters of the first level; each level below doubles them. 32 is the paper's.
+        depth: Number of levels, including the lowest. 5 is the paper's.
+        deep_supervision: In training, also return the logits of the first level's inner nodes; in evaluation, return
+            the mean over all of them (the paper's accurate mode).
 
     Attributes:
-        stride: What height and width of the image must be divisible by.
+        stride: Height and width of the image must be multiples of this.
         head: The last 1x1 convolution.
-        heads: Names of the parts whose sizes follow the classes.
+        heads: Names of the submodules whose shape depends on the number of classes.
 
     Raises:
-        ValueError: If a number is not a positive integer, or the depth is below 2.
+        ValueError: If a number is not a positive integer, or the depth is below 2 (3 for deep supervision).
     """
 
     heads = ("head", "side_heads")
@@ -62,7 +62,10 @@ class UNetPlusPlus(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor | TrainingOutputs:
-        """Return logits (B,K,H,W) for images (B,C,H,W) whose sides are divisible by ``stride``."""
+        """Return logits (B,K,H,W) for images (B,C,H,W) whose sides are divisible by ``stride``.
+
+        In training, with deep supervision, return :class:`TrainingOutputs`.
+        """
         rows: list[list[Tensor]] = []
         for level in range(self.depth):
             rows.append([self.blocks[f"{level}_0"](self.pool(rows[-1][0]) if rows else image)])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segbench.models.blocks import require_positive
+from segbench.models.blocks import require_dropout, require_positive
 from segbench.models.initialisation import initialise
 from segbench.models.pretrained import load_pretrained
 
@@ -18,32 +18,32 @@ _PUBLISHED_NODES = 4096
 
 
 class VGG16(nn.Module):
-    """VGG16 without its classifier's last layer: 14,714,688 weights at width 64 for 3 channels, without more options.
+    """VGG16 without its classifier's last layer: 14,714,688 parameters at width 64 for 3 channels, by default.
 
     After Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015 (arXiv
-    1409.1556), table 1, configuration D. Layers have torchvision's names, those of ``vgg16_bn`` with batch
-    normalisation. Convolutions start from He et al.'s normal distribution with bias 0, or from published weights.
+    1409.1556), table 1, configuration D. Layers have torchvision's names; with batch normalisation, those of
+    ``vgg16_bn``. Convolutions have He initialisation with zero biases, or published weights.
 
-    The published ``vgg16`` has no batch normalisation. With ``batch_norm`` its convolutions' weights and biases go to
-    the same convolutions, in order, and batch normalisation stays as it starts: factor 1, bias 0, mean 0, variance 1.
-    In evaluation that is the published network; training then normalises its features. A file with the layout of
-    ``vgg16_bn`` brings its batch normalisation along.
+    The published ``vgg16`` has no batch normalisation. With ``batch_norm`` its weights and biases go to our
+    convolutions in order, and batch normalisation keeps its initial values: scale 1, shift 0, mean 0, variance 1. In
+    evaluation that is the published network; training then normalises its features. A file with the layout of
+    ``vgg16_bn`` brings its own batch normalisation.
 
     Args:
         in_channels: Channels of the image.
-        width: Filters of the first stage. 64 is the paper's, and what published weights need.
-        batch_norm: Whether each convolution is followed by batch normalisation.
-        fully_connected: Nodes of the two fully connected layers, made convolutions (7x7 and 1x1); 0 leaves them out.
-            Published weights fill 4096; with other numbers they start at random.
-        dropout: Probability with which their results are set to 0, in [0, 1).
-        pretrained: ``imagenet`` (from the official address), a file, or None.
+        width: Filters of the first stage. 64 is the paper's, and required by published weights.
+        batch_norm: Whether batch normalisation follows each convolution.
+        fully_connected: Channels of the two fully connected layers, as 7x7 and 1x1 convolutions; 0 leaves them out.
+            Published weights fill them if this is 4096; with another number they start at random.
+        dropout: Dropout probability after each of them, in [0, 1).
+        pretrained: ``imagenet`` (downloaded from the official URL), a file, or None for random initialisation.
 
     Attributes:
         channels: Channels of the five stages.
 
     Raises:
-        ValueError: If a number is outside its range.
-        CheckpointError: If the pretrained weights cannot be had, or are those of another network.
+        ValueError: If an argument is out of range.
+        CheckpointError: If the pretrained weights cannot be loaded or belong to another network.
     """
 
     def __init__(
@@ -57,8 +57,7 @@ class VGG16(nn.Module):
     ) -> None:
         super().__init__()
         require_positive(in_channels=in_channels, width=width)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+        require_dropout(dropout)
         self.channels = tuple(filters * width for _, filters in STAGES)
         layers, before = list[nn.Module](), in_channels
         for (count, _), filters in zip(STAGES, self.channels, strict=True):
@@ -82,13 +81,13 @@ class VGG16(nn.Module):
         initialise(self, "he")
         layers_unused = (6,) if fully_connected == _PUBLISHED_NODES else (0, 3, 6)
         unused = [f"classifier.{layer}.{part}" for layer in layers_unused for part in ("weight", "bias")]
-        load_pretrained(self, pretrained, VGG16_URL, "features.0.weight", unused, self._places)
+        load_pretrained(self, pretrained, VGG16_URL, "features.0.weight", unused, self._renamed)
 
     def forward(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Return what the five poolings give, and where in their input each value was.
+        """Return the outputs and the indices of the five poolings for images (B,C,H,W).
 
-        The i-th features and positions are (B,channels[i],H/2^(i+1),W/2^(i+1)) for images (B,C,H,W); positions are
-        int64, h * width + w, as :func:`torch.nn.functional.max_unpool2d` takes them.
+        The i-th of each is (B,channels[i],H/2^(i+1),W/2^(i+1)); indices are int64, h * width + w in the pooling's
+        input, as :func:`torch.nn.functional.max_unpool2d` takes them.
         """
         x, features, positions = image, list[Tensor](), list[Tensor]()
         for layer in self.features:
@@ -100,12 +99,12 @@ class VGG16(nn.Module):
                 x = layer(x)
         return features, positions
 
-    def _places(self, stored: Mapping[str, Tensor]) -> dict[str, str]:
-        """Return for each weight of a file with a published layout which one of ours it fills."""
+    def _renamed(self, stored: Mapping[str, Tensor]) -> dict[str, str]:
+        """Return, for each weight of a file with a published layout, the name of our weight that it fills."""
         published = len(self.classifier) > 0 and self.classifier[0].out_channels == _PUBLISHED_NODES
         own = {name: name for name in self.state_dict() if published or not name.startswith("classifier.")}
         ours = [index for index, layer in enumerate(self.features) if isinstance(layer, nn.Conv2d)]
-        theirs = _plain_places()
+        theirs = _published_indices()
         if ours == theirs or any(name.endswith("running_mean") for name in stored):
             return own
         convolutions = {
@@ -116,10 +115,10 @@ class VGG16(nn.Module):
         return convolutions | {name: name for name in own if name.startswith("classifier.")}
 
 
-def _plain_places() -> list[int]:
-    """Return where the convolutions stand among the published network's layers, which have no batch normalisation."""
-    places, index = list[int](), 0
+def _published_indices() -> list[int]:
+    """Return the convolutions' layer numbers in the published network, which has no batch normalisation."""
+    indices, index = list[int](), 0
     for count, _ in STAGES:
-        places += [index + 2 * step for step in range(count)]
+        indices += [index + 2 * step for step in range(count)]
         index += 2 * count + 1
-    return places
+    return indices

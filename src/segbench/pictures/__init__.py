@@ -1,1 +1,1 @@
-"""Pictures that training and reports both draw, and what makes all pictures look alike."""
+"""Pictures that both training and reports draw, and the style that all pictures share."""

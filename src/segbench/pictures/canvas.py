@@ -1,4 +1,4 @@
-"""Figures to files: PNG for slides and previews, SVG for papers and pages, the same bytes for the same figures."""
+"""Saves figures: PNG for slides and previews, SVG for papers and pages; equal figures give equal bytes."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from matplotlib.figure import Figure
 
 from segbench.runs.files import atomic_open
 
-# Text stays text, so that it can be searched, selected and set in the page's font. Ids are hashes with this salt,
-# which else is drawn at random.
+# Text stays text, so that it can be searched, selected and set in the page's font. Element ids are hashes with this
+# salt, which is otherwise random.
 SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "segbench"}
 
-# A dollar in the name of a run is a dollar, not the begin of a formula.
+# A dollar sign in a run's name is not the start of a formula.
 WORDS: Any = {"text.parse_math": False}
 
 
 class NothingToDrawError(ValueError):
-    """A figure has nothing to show; the message says why, as the end of a sentence."""
+    """A figure has nothing to show; the message gives the reason, as the end of a sentence."""
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG and as SVG, each whole or not at all.
+    """Write a figure as PNG and as SVG, each atomically.
 
     Args:
         figure: The figure.
-        path: The PNG; the SVG lies beside it.
+        path: The PNG; the SVG goes beside it.
 
     Raises:
         OSError: If the folder cannot be written.

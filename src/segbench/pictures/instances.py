@@ -1,8 +1,8 @@
-"""Objects of a truth and a prediction side by side: which is which, in colours that say so.
+"""Objects of truth and prediction side by side, with matching objects in matching colours.
 
-A truth object is found by the predicted object that covers more than half of it, as SEG of the Cell Tracking Challenge
-matches them (M. Maska et al., A benchmark for comparison of cell tracking algorithms, Bioinformatics 30(11), 2014): so
-it is found once at most, and two truth objects that are found by one predicted object were merged.
+A true object is found by the predicted object that covers more than half of it, like the matching of SEG in the Cell
+Tracking Challenge (M. Maska et al., A benchmark for comparison of cell tracking algorithms, Bioinformatics 30(11),
+2014): so it is found at most once, and two true objects found by the same predicted object were merged.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from segbench.pictures.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, YELLOW, rgb
+from segbench.pictures.panels import edges
 
-# Of matched objects; neighbours get different ones.
+# Colours of matched objects; neighbours get different ones.
 FILLS = (SKY, GREEN, PURPLE, ORANGE, BLUE)
 MISSED, EXTRA, RIM = YELLOW, VERMILION, "#000000"
 FILL_OPACITY = 0.55
@@ -31,10 +32,10 @@ class Matched:
     """The objects of one image.
 
     Attributes:
-        truth: Labels (H,W): 1..n, 0 for none.
-        predicted: Labels (H,W): 1..m, 0 for none.
-        partner: int (n + 1,): the predicted object that covers more than half of each truth object, 0 for a missed one;
-            its first is 0.
+        truth: Object numbers (H,W): 1..n, 0 for none.
+        predicted: Object numbers (H,W): 1..m, 0 for none.
+        partner: int (n + 1,): the predicted object that covers more than half of each true object, 0 if it is missed;
+            entry 0 is 0.
     """
 
     truth: Labels
@@ -43,22 +44,22 @@ class Matched:
 
     @cached_property
     def missed(self) -> NDArray[np.int64]:
-        """The truth objects that no predicted object covers by more than half."""
+        """The true objects that no predicted object covers by more than half."""
         return np.flatnonzero(self.partner[1:] == 0) + 1
 
     @cached_property
     def extra(self) -> NDArray[np.int64]:
-        """The predicted objects that cover no truth object by more than half."""
+        """The predicted objects that cover no true object by more than half."""
         return np.setdiff1d(np.arange(1, self.predicted.max(initial=0) + 1), self.partner)
 
     @property
     def merged(self) -> int:
-        """How many predicted objects cover several truth objects."""
+        """The number of predicted objects that cover several true objects."""
         return int((np.bincount(self.partner[self.partner > 0]) > 1).sum())
 
 
 def match_objects(truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]]) -> Matched:
-    """Match the objects of two label images of one size (H,W), 0 for none; they are numbered anew, in their order.
+    """Match the objects of two label images of the same size (H,W), 0 for none; objects are renumbered in order.
 
     Raises:
         ValueError: If the sizes differ.
@@ -76,10 +77,10 @@ def match_objects(truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer
 
 
 def object_colours(matched: Matched) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the colour of each truth and each predicted object, RGB in [0, 1], (n + 1, 3) and (m + 1, 3).
+    """Return the colour of each true and each predicted object, RGB in [0, 1], (n + 1, 3) and (m + 1, 3).
 
-    A predicted object and the truth objects that it covers have one colour, the nearest objects around others. What has
-    no partner has NaN, as none (label 0) has.
+    A predicted object and the true objects that it covers share a colour that differs from its nearest neighbours'.
+    Objects without a partner, and label 0, have NaN.
     """
     count = int(matched.predicted.max(initial=0))
     colours = np.full((count + 1, 3), np.nan)
@@ -91,16 +92,16 @@ def object_colours(matched: Matched) -> tuple[NDArray[np.float64], NDArray[np.fl
 
 
 def paint(
-    picture: NDArray[np.float64], labels: Labels, colours: NDArray[np.float64], lonely: str, least_side: int = 900
+    picture: NDArray[np.float64], labels: Labels, colours: NDArray[np.float64], outline: str, least_side: int = 900
 ) -> NDArray[np.float64]:
-    """Fill objects with their colours; those without one are outlined, thick and with a dark rim.
+    """Fill objects with their colours; outline those without one with a thick line that has a dark rim.
 
     Args:
-        picture: float (h,w,3) in [0, 1]; of any size, it is laid under the labels.
-        labels: Objects (H,W).
-        colours: As :func:`object_colours` gives them.
-        lonely: ``#RRGGBB`` of the outlines.
-        least_side: Small images are drawn larger by a whole factor, to about this longer side, so that lines are thin.
+        picture: float (h,w,3) in [0, 1], of any size; the background of the labels.
+        labels: Object numbers (H,W).
+        colours: From :func:`object_colours`.
+        outline: ``#RRGGBB`` of the outlines.
+        least_side: Small images are enlarged by an integer factor, to about this longer side, so that lines are thin.
 
     Returns:
         float (H',W',3) in [0, 1].
@@ -111,13 +112,13 @@ def paint(
     filled = np.isfinite(colours[:, 0])
     inside = filled[large]
     result[inside] = (1 - FILL_OPACITY) * result[inside] + FILL_OPACITY * colours[large[inside]]
-    edges = _edges(large)
-    own = _grown(edges & inside, 1) & inside
+    borders = edges(large)
+    own = _grown(borders & inside, 1) & inside
     result[own] = colours[large[own]]
-    alone = (large > 0) & ~inside
-    line = _grown(edges & alone, 1)
+    unmatched = (large > 0) & ~inside
+    line = _grown(borders & unmatched, 1)
     result[_grown(line, 1)] = rgb(RIM)
-    result[line] = rgb(lonely)
+    result[line] = rgb(outline)
     return result
 
 
@@ -127,15 +128,15 @@ def _numbered(labels: NDArray[np.integer[Any]]) -> Labels:
 
 
 def _centres(labels: Labels, count: int) -> NDArray[np.float64]:
-    """Return the mean place (row, column) of objects 1..count, (count, 2)."""
+    """Return the centroid (row, column) of objects 1..count, (count, 2)."""
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    places = np.indices(labels.shape)
-    sums = [np.bincount(labels.ravel(), weights=axis.ravel(), minlength=count + 1)[1:] for axis in places]
+    positions = np.indices(labels.shape)
+    sums = [np.bincount(labels.ravel(), weights=axis.ravel(), minlength=count + 1)[1:] for axis in positions]
     return np.stack(sums, axis=1) / areas[:, None]
 
 
 def _spread_colours(centres: NDArray[np.float64]) -> list[int]:
-    """Return an index into ``FILLS`` for each object: of those that its nearest neighbours have, the farthest one's."""
+    """Return an index into ``FILLS`` for each object: the colour whose nearest holder is farthest away."""
     tree = KDTree(centres)
     distances, near = tree.query(centres, k=min(NEIGHBOURS + 1, len(centres)))
     distances, near = np.atleast_2d(distances.reshape(len(centres), -1)), near.reshape(len(centres), -1)
@@ -145,26 +146,19 @@ def _spread_colours(centres: NDArray[np.float64]) -> list[int]:
         for distance, other in zip(distances[index], near[index], strict=True):
             if chosen[other] >= 0:
                 gaps[chosen[other]] = min(gaps[chosen[other]], distance)
-        # Of colours that no neighbour has, in turn, so that all are used.
+        # Among colours that no neighbour has, the choice rotates, so that all are used.
         order = np.roll(np.arange(len(FILLS)), -(index % len(FILLS)))
         chosen[index] = int(order[gaps[order].argmax()])
     return chosen
 
 
 def _fitted(picture: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return the picture at a size, its pixels as squares."""
+    """Return the picture resized by nearest neighbour."""
     rows, columns = (
         np.minimum((np.arange(length) + 0.5) * own / length, own - 1).astype(int)
         for length, own in zip(shape, picture.shape, strict=False)
     )
     return np.array(picture[np.ix_(rows, columns)])
-
-
-def _edges(labels: Labels) -> NDArray[np.bool_]:
-    """Return the pixels that have another label above, below, left or right; the picture's rim is no edge."""
-    padded = np.pad(labels, 1, mode="edge")
-    others = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
-    return np.logical_or.reduce([other != labels for other in others])
 
 
 def _grown(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:

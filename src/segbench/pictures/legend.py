@@ -1,4 +1,4 @@
-"""A legend below a figure that holds long labels too."""
+"""A legend below a figure, with room for long labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 LINE_INCHES = 0.19
 FONT = 9.0
-# Widths of a letter on average, and of the handle with the gaps around it, in font sizes.
+# Average width of a letter, and width of a handle with its gaps, in font sizes.
 LETTER, HANDLE = 0.56, 4.0
 MOST_COLUMNS = 5
 
@@ -18,17 +18,17 @@ MOST_COLUMNS = 5
 def legend_below(
     figure: Figure, handles: Sequence[Artist], labels: Sequence[str], width: float, title: str | None = None
 ) -> float:
-    """Put a legend below the axes, in as many columns as the width holds; labels wider than that are wrapped.
+    """Add a legend below the axes, in as many columns as fit; labels wider than the figure are wrapped.
 
     Args:
         figure: A figure with constrained layout.
-        handles: What the labels belong to.
-        labels: One for each handle.
+        handles: The legend's handles.
+        labels: One label per handle.
         width: Width of the figure in inches.
-        title: What stands above the labels, wrapped too.
+        title: Heading above the labels, wrapped too.
 
     Returns:
-        The height in inches that it takes.
+        The legend's height in inches.
     """
     room = width * 72 / FONT
     wrapped = [textwrap.fill(label, max(int((room - HANDLE) / LETTER), 10)) for label in labels]

@@ -1,4 +1,4 @@
-"""A grid of images that a classifier named wrongly: what each is, what it was taken for, and how surely."""
+"""A grid of misclassified images: true class, predicted class and its probability."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 ACROSS, ACROSS_LONG = 8, 5
 WIDTH = 7.2
-# Longer captions are set on two lines.
+# Longer captions take two lines.
 SHORT_CAPTION = 13
 FONT = 8.0
 LINE_INCHES = 0.15
@@ -20,7 +20,14 @@ LINE_INCHES = 0.15
 
 @dataclass(frozen=True)
 class Mistake:
-    """One image named wrongly, uint8 or float in [0, 1], (H,W), (H,W,1) or (H,W,3), and what it was taken for."""
+    """A misclassified image.
+
+    Attributes:
+        image: uint8, or float in [0, 1]; (H,W), (H,W,1) or (H,W,3).
+        truth: Name of the true class.
+        prediction: Name of the predicted class.
+        probability: Probability of the predicted class.
+    """
 
     image: NDArray[np.uint8] | NDArray[np.float32]
     truth: str
@@ -29,14 +36,14 @@ class Mistake:
 
 
 def draw_mistakes(mistakes: Sequence[Mistake], heading: str) -> Figure:
-    """Draw images, each under its true class, an arrow, what it was taken for, and the probability of that.
+    """Draw misclassified images, each captioned with true class, predicted class and its probability.
 
     Args:
         mistakes: At least one.
-        heading: What the images are.
+        heading: Heading of the figure.
 
     Raises:
-        ValueError: Without a mistake.
+        ValueError: If there is none.
     """
     if not mistakes:
         raise ValueError("no mistakes to draw")
@@ -70,6 +77,6 @@ def _caption(part: Mistake, long: bool) -> str:
 
 
 def _probability(value: float) -> str:
-    """Return a probability in percent with as many digits as keep it from looking certain."""
+    """Return a probability in percent; one below 1 never looks certain."""
     percent = 100 * min(value, 1.0)
     return ">99.9 %" if percent >= 99.95 else f"{percent:.1f} %"

@@ -1,4 +1,4 @@
-"""One image beside itself under several masks: the row that figures of predictions are made of."""
+"""A row of one image and the same image under several masks, for figures of predictions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segbench.masks import MaskKey
 from segbench.pictures.panels import overlay
 
-# Of a picture in pixels: as many as can be told apart at the width of a page.
+# Longest side of a picture in pixels: what is visible at the width of a page.
 SIDE = 320
 
 
@@ -22,12 +22,19 @@ def draw_line(
     masks: Sequence[NDArray[np.uint8]],
     key: MaskKey,
 ) -> None:
-    """Draw an image (h,w) or (h,w,3), and beside it once for each mask (H,W) with that laid over it."""
+    """Draw an image and, for each mask, the image overlaid with it.
+
+    Args:
+        axes: One more than there are masks.
+        image: uint8 (h,w) or (h,w,3).
+        masks: uint8 (H,W).
+        key: How to read the masks.
+    """
     picture = shrunk(image) / 255.0
     picture = np.repeat(picture.reshape(*picture.shape[:2], -1), 3, axis=2)[..., :3] if picture.ndim == 2 else picture
     size = (picture.shape[1], picture.shape[0])
-    # The drawing then holds the pixels as they are, which a page shows as squares at any size; else they would be
-    # drawn at 72 a inch, about as small as they came.
+    # The SVG then contains the original pixels, which a page shows as squares at any size; otherwise they would be
+    # resampled at 72 per inch, hardly larger than they are.
     axes[0].imshow(picture, interpolation="none")
     for part, mask in zip(axes[1:], masks, strict=True):
         small = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
@@ -49,5 +56,5 @@ def shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def shortened(name: str, characters: int) -> str:
-    """Return an id, of a long one the end, where ids differ."""
+    """Return an id; of a long one only the end, where ids differ."""
     return name if len(name) <= characters else f"…{name[-characters + 1 :]}"

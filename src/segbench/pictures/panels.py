@@ -1,10 +1,11 @@
-"""Prediction panels: image | truth | prediction, one row an image, fit for a report."""
+"""Prediction panels for reports: image | truth | prediction, one row per image."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from segbench.masks import IGNORE, MaskKey
+from segbench.labels import IGNORE_INDEX
+from segbench.masks import MaskKey
 from segbench.pictures.palette import CLASS_COLOURS, rgb
 from segbench.runs.files import atomic_open
 
@@ -22,7 +24,7 @@ OPACITY = 0.5
 DASH = 3
 CELL_INCHES = 2.3
 TITLES = ("image", "truth", "prediction")
-# Where the PNG carries its row titles as a JSON list, for pages that show the rows apart.
+# PNG metadata key of the row titles, a JSON list, for pages that show rows separately.
 TITLES_KEY = "Row titles"
 
 
@@ -45,15 +47,15 @@ def draw_panels(
         titles: N row titles, for example ``"car_01  Dice 0.987"``.
 
     Raises:
-        ValueError: If the sequences differ in length, are empty, or a mask does not have its image's size.
+        ValueError: If the sequences differ in length or are empty, or a mask's size differs from its image's.
     """
     if not len(images) or len({len(images), len(truths), len(predictions), len(titles)}) != 1:
-        raise ValueError("images, truths, predictions and titles must be equally many, and at least one")
+        raise ValueError("images, truths, predictions and titles must have the same length, at least 1")
     pictures = [as_rgb(image) for image in images]
     for picture, truth, prediction in zip(pictures, truths, predictions, strict=True):
         if not picture.shape[:2] == np.shape(truth) == np.shape(prediction):
             raise ValueError(
-                f"mask {np.shape(truth)} or {np.shape(prediction)} is not of its image's size {picture.shape[:2]}"
+                f"mask {np.shape(truth)} or {np.shape(prediction)} differs from its image's size {picture.shape[:2]}"
             )
     figure, canvas = _figure(pictures)
     grid = figure.subplots(len(pictures), 3, squeeze=False)
@@ -63,27 +65,27 @@ def draw_panels(
         axes.annotate(
             title, (0.5, 1), (0, 16), xycoords="axes fraction", textcoords="offset points", ha="center", weight="bold"
         )
-    ignored = any((np.asarray(truth) == IGNORE).any() for truth in truths)
+    ignored = any((np.asarray(truth) == IGNORE_INDEX).any() for truth in truths)
     class_legend(figure, key, ignored)
     with atomic_open(path) as stream:
         canvas.print_png(stream, metadata={TITLES_KEY: json.dumps([str(title) for title in titles])})
 
 
 def overlay(picture: np.ndarray, mask: np.ndarray, key: MaskKey) -> np.ndarray:
-    """Lay the class colours over a picture.
+    """Overlay class colours on a picture.
 
     Args:
         picture: float (H, W, 3) in [0, 1].
-        mask: Integer (H, W); a pixel without a shown class is left as it is, 255 is grey. The others get the colour of
-            their class, of several the mean of the colours, and each class a darker, opaque edge; where the edges of
-            several lie on each other, their colours take turns.
+        mask: Integer (H, W). Pixels without a shown class are transparent, 255 is grey, others get the colour of their
+            class, or the mean colour of several; each class has an opaque edge, and where edges coincide their colours
+            alternate.
         key: How to read the mask.
 
     Returns:
         float (H, W, 3) in [0, 1].
     """
     result = picture.copy()
-    ignored = mask == IGNORE
+    ignored = mask == IGNORE_INDEX
     result[ignored] = (1 - OPACITY) * picture[ignored] + OPACITY * np.array(GREY)
     parts = [(key.inside(mask, index), np.array(class_colour(index, key))) for index in key.shown]
     number, colours = np.zeros(mask.shape, int), np.zeros((*mask.shape, 3))
@@ -92,23 +94,28 @@ def overlay(picture: np.ndarray, mask: np.ndarray, key: MaskKey) -> np.ndarray:
         colours[inside] += colour
     filled = number > 0
     result[filled] = (1 - OPACITY) * picture[filled] + OPACITY * (colours[filled] / number[filled][:, None])
-    edges = [(_edge(inside), colour) for inside, colour in parts]
-    together = np.sum([edge for edge, _ in edges], axis=0, dtype=int)
-    rows, columns = (np.arange(length) // DASH for length in mask.shape)
-    turn = (rows[:, None] + columns) % np.maximum(together, 1)
-    before = np.zeros(mask.shape, int)
-    for edge, colour in edges:
-        result[edge & (before == turn)] = colour
-        before += edge
+    _outline(result, parts)
     return result
 
 
+def _outline(result: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Draw the edges of regions, each with its colour; where several coincide, they take turns."""
+    rims = [(inside & edges(inside), colour) for inside, colour in parts]
+    together = np.sum([rim for rim, _ in rims], axis=0, dtype=int)
+    rows, columns = (np.arange(length) // DASH for length in result.shape[:2])
+    turn = (rows[:, None] + columns) % np.maximum(together, 1)
+    before = np.zeros(result.shape[:2], int)
+    for rim, colour in rims:
+        result[rim & (before == turn)] = colour
+        before += rim
+
+
 def class_colour(index: int, key: MaskKey) -> tuple[float, float, float]:
-    """Return the colour of a shown class; the palette repeats, darker, after its last colour.
+    """Return the colour of a class, red, green and blue in [0, 1]; after its last colour the palette repeats, darker.
 
     Args:
-        index: The class index.
-        key: Tells the data's own colours, if it has such, and which class is the first that is shown.
+        index: The class index, one of those shown.
+        key: Has the data's own colours, if any, and the first class shown.
     """
     if key.colours is not None:
         return rgb(key.colours[index])
@@ -118,10 +125,22 @@ def class_colour(index: int, key: MaskKey) -> tuple[float, float, float]:
 
 
 def as_picture(image: np.ndarray) -> np.ndarray:
-    """Return an image (..., C) as it can be shown, C = 1 or 3: two channels (stains) become red and green."""
+    """Return an image (..., C) with 1 or 3 channels for display: two channels (stains) become red and green."""
     if image.shape[-1] != 2:
         return image
     return np.concatenate([image, np.zeros_like(image[..., :1])], axis=-1)
+
+
+def input_picture(image: Any, mean: Any, std: Any) -> np.ndarray:
+    """Return a network's input as a picture, float (H,W,C) in [0, 1], C = 1 or 3.
+
+    Args:
+        image: The normalised image, a tensor (C,H,W).
+        mean: The mean that was subtracted from each channel, (C,).
+        std: The standard deviation that each channel was divided by, (C,).
+    """
+    pixels = image.numpy() * np.reshape(std, (-1, 1, 1)) + np.reshape(mean, (-1, 1, 1))
+    return as_picture(np.clip(pixels, 0, 1).transpose(1, 2, 0))
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:
@@ -132,17 +151,22 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
     return np.repeat(scaled, 3, axis=2) if scaled.shape[2] == 1 else scaled[..., :3]
 
 
-def _edge(inside: np.ndarray) -> np.ndarray:
-    """Return the pixels of a region that touch another one above, below, left or right; the picture's rim is none."""
-    padded = np.pad(inside, 1, mode="edge")
-    return inside & ~(padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:])
+def edges(labels: np.ndarray) -> np.ndarray:
+    """Return which pixels (H, W) have a neighbour with another label; the image border is not an edge.
+
+    Args:
+        labels: Integer or bool (H, W); the neighbours are those above, below, left and right.
+    """
+    padded = np.pad(labels, 1, mode="edge")
+    others = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    return np.logical_or.reduce([other != labels for other in others])
 
 
 def _figure(pictures: Sequence[np.ndarray]) -> tuple[Figure, FigureCanvasAgg]:
     ratio = float(np.mean([picture.shape[0] / picture.shape[1] for picture in pictures]))
     height = len(pictures) * (CELL_INCHES * ratio + 0.23) + 0.75
     figure = Figure(figsize=(3 * CELL_INCHES + 0.2, height), dpi=110, layout="constrained")
-    # Room for the rows' titles, which the layout does not see. The type is that of any layout, which has none.
+    # Room for the row titles, which the layout ignores. The declared type is any layout; the constrained one has h_pad.
     figure.get_layout_engine().set(h_pad=0.11)  # type: ignore[union-attr, call-arg]
     return figure, FigureCanvasAgg(figure)
 
@@ -157,22 +181,28 @@ def _draw_row(
 ) -> None:
     axes[0].imshow(picture, interpolation="nearest")
     axes[1].imshow(overlay(picture, truth, key), interpolation="nearest")
-    shown = np.where(truth == IGNORE, IGNORE, prediction)
+    shown = np.where(truth == IGNORE_INDEX, IGNORE_INDEX, prediction)
     axes[2].imshow(overlay(picture, shown, key), interpolation="nearest")
-    if (truth == IGNORE).any():
+    if (truth == IGNORE_INDEX).any():
         for part in axes[1:]:
-            part.contourf(truth == IGNORE, levels=[0.5, 1.5], colors="none", hatches=["////"])
+            part.contourf(truth == IGNORE_INDEX, levels=[0.5, 1.5], colors="none", hatches=["////"])
     words = axes[0].annotate(
         title, (0, 1), (0, 3), xycoords="axes fraction", textcoords="offset points", fontsize=9, annotation_clip=False
     )
-    # A long title runs on over the next column; in the layout it would push the columns apart.
+    # A long title extends over the next column; in the layout it would push the columns apart.
     words.set_in_layout(False)
     for part in axes:
         part.set_axis_off()
 
 
 def class_legend(figure: Figure, key: MaskKey, ignored: bool) -> None:
-    """Name the shown classes below a figure, and what is not counted if there is any."""
+    """Add a legend of the classes below a figure.
+
+    Args:
+        figure: A figure with constrained layout.
+        key: The classes; those that pictures show get an entry.
+        ignored: Whether ignored pixels get an entry.
+    """
     handles = [Patch(facecolor=class_colour(index, key), label=key.names[index]) for index in key.shown]
     if ignored:
         handles.append(Patch(facecolor=GREY, hatch="////", label="not counted"))

@@ -1,4 +1,4 @@
-"""What a configuration and a score look like and are called, the same in all figures."""
+"""Colours, markers and names of configurations and scores, the same in all figures."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ HATCHES = ("", "///", "...", "xxx")
 DASHES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 GRID = {"color": "0.9", "linewidth": 0.6}
-# Faint on white: its marks get a dark edge.
+# Dark edge of marks whose colour is faint on white.
 INK = "0.15"
 
 
 def colour(index: int) -> str:
-    """Return the colour of the row with this index; after the last colour the first comes again."""
+    """Return the colour of the row with this index, cycling through the palette."""
     return COLOURS[index % len(COLOURS)]
 
 
 def hatch(index: int) -> str:
-    """Return the hatching that tells rows of one colour apart on areas."""
+    """Return the hatching that distinguishes rows of the same colour, for areas."""
     return HATCHES[index // len(COLOURS) % len(HATCHES)]
 
 
 def dash(index: int) -> str:
-    """Return the dashes that tell rows of one colour apart on lines."""
+    """Return the dash pattern that distinguishes rows of the same colour, for lines."""
     return DASHES[index // len(COLOURS) % len(DASHES)]
 
 
 def marker(index: int) -> str:
-    """Return a marker that goes with the colour, for those who see the figure in grey."""
+    """Return a marker that goes with the colour, for figures seen in greyscale."""
     return MARKERS[index % len(MARKERS)]
 
 
 def wrapped(label: str, characters: int, lines: int = 3) -> str:
-    """Return a label in at most so many lines; what is too long even for them ends in an ellipsis."""
+    """Return a label wrapped to a number of lines; one that is longer ends in an ellipsis."""
     return "\n".join(textwrap.wrap(label, characters, max_lines=lines, placeholder=" …")) or label
 
 
 def plain(axes: Axes, grid: str = "both") -> None:
-    """Give axes the look of all figures: no box, a faint grid behind the marks, small figures on the ticks."""
+    """Give axes the common style: no box, a faint grid behind the marks, small tick labels."""
     axes.grid(axis=grid, **GRID)  # type: ignore[arg-type]  # a str, of those it takes
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""The weight map of a loss over an image: what the border between two near objects weighs."""
+"""The weight map of a loss on an image, around the border between two near objects."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from segbench.masks import IGNORE, MaskKey
+from segbench.labels import IGNORE_INDEX
+from segbench.masks import MaskKey
 from segbench.pictures.panels import as_rgb, overlay
 
-# Of the part that is shown, in pixels: a few cells of a microscope image.
+# Side of the part that is shown, in pixels: a few cells of a microscope image.
 SIDE = 96
-# Whose border weights are summed to find that part: about the gap between two objects.
+# Side of the window whose border weights are averaged to find that part: about the gap between two objects.
 GAP = 15
 CELL, SIZE = 2.3, 8.0
 MAP = "magma"
 
 
 def border_weight(mask: NDArray[np.integer[Any]], weight: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return by how much pixels weigh more than the lightest of their class (H,W), 0 for ignored ones.
+    """Return each pixel's weight minus the least weight of its class, float64 (H,W); 0 for ignored pixels.
 
-    A weight is one of the class and a border term, which is next to nothing where no two objects are near: so the rest
-    is the border term, whatever classes weigh.
+    A weight is the sum of a class weight and a border term, which is almost 0 where no two objects are near, so the
+    difference is the border term, whatever the class weights.
 
     Args:
         mask: Class of each pixel (H,W), 255 for ignored ones.
@@ -34,23 +35,23 @@ def border_weight(mask: NDArray[np.integer[Any]], weight: NDArray[np.floating[An
     """
     found = np.zeros(mask.shape)
     for label in np.unique(mask):
-        if label != IGNORE:
+        if label != IGNORE_INDEX:
             inside = mask == label
             found[inside] = weight[inside] - weight[inside].min()
     return found
 
 
 def border_part(border: NDArray[np.float64], side: int = SIDE) -> tuple[slice, slice]:
-    """Return the square part, rows and columns, around the place where border weights are highest; inside the image.
+    """Return the square part of the image, rows and columns, around the highest border weights.
 
     Args:
-        border: As :func:`border_weight` gives it (H,W).
-        side: Of the part, in pixels; no more than the image has.
+        border: From :func:`border_weight`, (H,W).
+        side: Side of the part in pixels; limited to the image's sides.
     """
     around = cv2.boxFilter(border.astype(np.float32), -1, (GAP, GAP), borderType=cv2.BORDER_CONSTANT)
-    place = np.unravel_index(int(around.argmax()), border.shape)
+    peak = np.unravel_index(int(around.argmax()), border.shape)
     parts = []
-    for centre, length in zip(place, border.shape, strict=True):
+    for centre, length in zip(peak, border.shape, strict=True):
         size = min(side, length)
         start = min(max(int(centre) - size // 2, 0), length - size)
         parts.append(slice(start, start + size))
@@ -64,25 +65,25 @@ def draw_weight_map(
     key: MaskKey,
     words: str = "",
 ) -> Figure:
-    """Draw image, truth, the weight map and its border term, in a part around two objects that are near each other.
+    """Draw image, truth, weight map and border term, in a part around two objects that are near each other.
 
     Args:
         image: (H,W), (H,W,1) or (H,W,3); uint8 or float in [0, 1].
         mask: Class of each pixel (H,W), 255 for ignored ones.
         weight: Weight of each pixel (H,W), 0 or more.
         key: How to read the mask.
-        words: What stands above: the image's id and what shapes the weights.
+        words: Heading: the image's id and the settings of the weights.
 
     Raises:
-        ValueError: If the sizes differ, or no pixel weighs more than another of its class: without two objects there
-            is no border to show.
+        ValueError: If the sizes differ, or all pixels of each class have equal weights: without two objects there is no
+            border to show.
     """
     picture = as_rgb(image)
     if not picture.shape[:2] == mask.shape == weight.shape:
         raise ValueError(f"image {picture.shape[:2]}, mask {mask.shape} and weight {weight.shape} differ in size")
     border = border_weight(mask, weight)
     if not border.max(initial=0) > 0:
-        raise ValueError("all pixels of a class weigh the same: there is no border between two objects")
+        raise ValueError("all pixels of each class have equal weights: there is no border between two objects")
     part = border_part(border)
     shown = picture[part]
     ratio = shown.shape[0] / shown.shape[1]
@@ -92,8 +93,8 @@ def draw_weight_map(
     _show(axes[1], overlay(shown, mask[part], key), "truth")
     inside = weight[part][weight[part] > 0]
     norm = LogNorm(float(inside.min()), float(inside.max())) if np.ptp(inside) else Normalize()
-    _show(axes[2], np.maximum(weight[part], inside.min()), "weight of each pixel", norm)
-    _show(axes[3], border[part], "of it: between two objects", Normalize(0.0, float(border[part].max())))
+    _show(axes[2], np.maximum(weight[part], inside.min()), "pixel weight", norm)
+    _show(axes[3], border[part], "border term", Normalize(0.0, float(border[part].max())))
     if words:
         figure.suptitle(words, fontsize=SIZE, color="0.3")
     return figure

@@ -15,7 +15,7 @@ from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.provenance import Origin, provenance
-from segbench.reporting.figures import FIGURES, draw_all, figures_of
+from segbench.reporting.figures import FIGURES, FigureSpec, draw_all, figures_of
 from segbench.reporting.html import html_page
 from segbench.reporting.html.pictures import PANELS
 from segbench.reporting.text.latex import latex_table
@@ -67,8 +67,15 @@ def report_experiment(
     return comparison, written
 
 
-def write_report(comparison: Comparison, command: str | None = None) -> list[Path]:
+def write_report(
+    comparison: Comparison, command: str | None = None, figures: Sequence[FigureSpec] = FIGURES
+) -> list[Path]:
     """Write the figures, :data:`TABLES` and :data:`PAGE` into the experiment's directory.
+
+    Args:
+        comparison: The experiment.
+        command: The command that makes the report.
+        figures: Which are tried.
 
     Returns:
         The files written; a figure without anything to show is none of them.
@@ -79,19 +86,25 @@ def write_report(comparison: Comparison, command: str | None = None) -> list[Pat
     folder = comparison.directory
     try:
         found = evidence(comparison)
-        figures = draw_all(comparison, found, folder)
+        drawn = draw_all(comparison, found, folder, figures=figures)
         write_text(
-            folder / "table.md", f"# {markdown_text(comparison.title)}\n\n{_section(comparison, figures, command)}"
+            folder / "table.md", f"# {markdown_text(comparison.title)}\n\n{_section(comparison, drawn, command)}"
         )
         write_text(folder / "table.csv", csv_text(comparison))
         write_text(folder / "table.tex", latex_table(comparison, found))
-        write_text(folder / PAGE, html_page(comparison, figures, found, command))
+        write_text(folder / PAGE, html_page(comparison, drawn, found, command))
     except OSError as error:
         raise ConfigError(f"paths.outputs: cannot write the report into {folder}: {error.strerror or error}") from error
-    return [folder / name for name in (PAGE, *TABLES, *(name for _, name in figures))]
+    return [folder / name for name in (PAGE, *TABLES, *(name for _, name in drawn))]
 
 
-def update_page(page: Path, comparison: Comparison, command: str, pictures: bool = False) -> None:
+def update_page(
+    page: Path,
+    comparison: Comparison,
+    command: str,
+    pictures: bool = False,
+    figures: Sequence[FigureSpec] = FIGURES,
+) -> None:
     """Write one experiment's section of a results page, in place of its former one or at the end.
 
     Figures are copied into the folder named like the page, beside it. What people wrote outside the sections stays.
@@ -101,13 +114,14 @@ def update_page(page: Path, comparison: Comparison, command: str, pictures: bool
         comparison: The experiment, with its report already written (:func:`write_report`).
         command: The command that makes the report.
         pictures: Also copy prediction panels. They show images of the data set: only for data that may be passed on.
+        figures: Which were tried for the report.
 
     Raises:
         ConfigError: If the page cannot be read or written.
     """
     begin, end = (f"<!-- {edge} {comparison.title} -->" for edge in ("begin", "end"))
     try:
-        body = _section(comparison, _copy_figures(comparison, page, pictures), command)
+        body = _section(comparison, _copy_figures(comparison, page, pictures, figures), command)
         section = f"{begin}\n## {markdown_text(comparison.title)}\n\n{body}{end}\n"
         text = page.read_text(encoding="utf-8") if page.exists() else f"# Results: {markdown_text(page.stem)}\n"
         former = re.compile(rf"^{re.escape(begin)}$.*?^{re.escape(end)}\n?", re.DOTALL | re.MULTILINE)
@@ -127,6 +141,7 @@ def write_all(
     pictures: bool = False,
     say: Callable[[str], None] = print,
     asked: Mapping[str, str] | None = None,
+    figures: Sequence[FigureSpec] = FIGURES,
 ) -> int:
     """Report each experiment among the runs; one that is refused costs the others nothing.
 
@@ -140,6 +155,7 @@ def write_all(
         pictures: As for :func:`update_page`.
         say: Takes one line for each experiment that is refused.
         asked: As for :func:`segbench.reporting.comparison.build.compare`.
+        figures: Which are tried.
 
     Returns:
         The worst exit code: 0 where all were reported.
@@ -149,9 +165,9 @@ def write_all(
         try:
             comparison = compare(members, convention, mix, asked)
             print_comparison(comparison, console)
-            written = write_report(comparison, command)
+            written = write_report(comparison, command, figures)
             if page is not None:
-                update_page(page, comparison, command, pictures)
+                update_page(page, comparison, command, pictures, figures)
                 written.append(page)
         except SegbenchError as error:
             say(str(error))
@@ -174,14 +190,16 @@ def _origin(line: Origin) -> str:
     return " ".join(["-", markdown_text(line.text), "; ".join(map(markdown_code, line.commands))]).rstrip()
 
 
-def _copy_figures(comparison: Comparison, page: Path, pictures: bool) -> list[tuple[str, str]]:
+def _copy_figures(
+    comparison: Comparison, page: Path, pictures: bool, figures: Sequence[FigureSpec]
+) -> list[tuple[str, str]]:
     """Copy the figures and, if asked, the prediction panels of each row's first seed; return titles and paths."""
     folder = page.parent / page.stem
     folder.mkdir(parents=True, exist_ok=True)
     stem = comparison.title.removeprefix(f"{page.stem}/").replace("/", "-")
     sources = [
         (spec.title, comparison.directory / spec.file, f"{stem}-{spec.file}")
-        for spec in figures_of(comparison)
+        for spec in figures_of(comparison, figures)
         if pictures or not spec.shows_data
     ]
     for row in [row for row in comparison.rows if row.done and pictures][:MOST_PANELS]:
@@ -189,7 +207,7 @@ def _copy_figures(comparison: Comparison, page: Path, pictures: bool) -> list[tu
         title = f"predictions, {row.label}, seed {row.done[0].seed}"
         sources.append((title, row.done[0].directory / PANELS, f"{stem}-{name}.png"))
     # Of an earlier page, that had pictures perhaps: what is shown no more must not lie there to be committed.
-    names = [spec.file for spec in FIGURES] + [f"{_plain(row.label)}.png" for row in comparison.rows]
+    names = [spec.file for spec in figures] + [f"{_plain(row.label)}.png" for row in comparison.rows]
     for name in names:
         (folder / f"{stem}-{name}").unlink(missing_ok=True)
     found = [(title, source, name) for title, source, name in sources if source.exists()]

@@ -18,6 +18,7 @@ from segbench.reporting.statistics.power import detectable
 from segbench.reporting.statistics.variance_components import Components
 from segbench.reporting.text.markdown import markdown_table
 from segbench.scores.convention import Convention
+from segbench.words import plural
 
 SEEDS = (1, 2, 3, 5, 10)
 IMAGES = (20, 50, 100, 200, 500)
@@ -113,7 +114,7 @@ def _pilot(
             f"{directories[0]}: its differences do not vary at all, so nothing can be planned by them; give --sd"
         )
     seeds = len({run.seed for run in comparison.done})
-    counted = f"{pairs} {'pair' if pairs == 1 else 'pairs'} of configurations, {seeds} seeds"
+    counted = f"{plural(pairs, 'pair')} of configurations, {seeds} seeds"
     return variances, f"{comparison.title}, {comparison.metric} on {comparison.split}: {counted}; itself uncertain"
 
 

@@ -13,6 +13,8 @@ from segbench.reporting.text.markdown import inside_cell, markdown_code, markdow
 from segbench.runs.files import write_text
 
 OVERVIEW = "README.md"
+# Options of a report that are followed by a value.
+WITH_VALUE = ("--page", "--metric", "--split", "--reduction", "--empty", "--figure")
 _SECTION = re.compile(
     r"^<!-- begin (?P<title>.+?) -->$\n(?P<body>.*?)^<!-- end (?P=title) -->$", re.DOTALL | re.MULTILINE
 )
@@ -150,7 +152,7 @@ def _directories(arguments: Sequence[str]) -> list[Path]:
     for argument in arguments:
         if not skip and not argument.startswith("-"):
             found.append(Path(argument))
-        skip = argument in ("--page", "--reduction", "--empty")
+        skip = argument in WITH_VALUE
     return found
 
 

@@ -6,8 +6,9 @@ import hashlib
 import json
 from typing import Any
 
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict
+
+from segbench.targets import find_class
 
 # Below ``augmentation``, names under these keys are in the order in which things are done.
 IN_ORDER = ("transforms", "stages")
@@ -17,6 +18,7 @@ IRRELEVANT = (
     "paths",
     "logger",
     "comparison",
+    "scores",
     "rerun",
     "debug",
     "data.root",
@@ -42,12 +44,13 @@ def unchanging(cfg: DictConfig) -> list[str]:
     A class says so by ``changes_result = False``. One that does not, of another library say, may change it.
     """
     found = cfg.get("callbacks") or {}
-    return [f"callbacks.{name}" for name, component in found.items() if not _changes_result(component)]
+    keys = {f"callbacks.{name}": component for name, component in found.items()}
+    return [key for key, component in keys.items() if not _changes_result(key, component)]
 
 
-def _changes_result(component: Any) -> bool:
+def _changes_result(key: str, component: Any) -> bool:
     try:
-        cls = get_class(component["_target_"])
+        cls = find_class(key, component["_target_"])
     except Exception:
         # What has no class, or one that cannot be imported, is refused with its reason before anything is trained.
         return True

@@ -63,6 +63,7 @@ def identity_file(path: Path) -> dict[str, Any]:
             "choices": {str(key): str(choice) for key, choice in value["choices"].items() if choice is not None},
             "overrides": tuple(str(item) for item in value.get("overrides") or ()),
             "unchanging": tuple(str(item) for item in value.get("unchanging") or ()),
+            "config_dir": None if value.get("config_dir") is None else str(value["config_dir"]),
         }
 
     return named(path, check)
@@ -93,6 +94,9 @@ def summary_file(path: Path) -> dict[str, Any]:
         for part in ("cost", "git", "data"):
             if not isinstance(value.get(part, {}), dict):
                 raise ValueError(f"{part} is not a JSON object")
+        own = value.get("git", {}).get("own", {})
+        if not isinstance(own, dict) or not all(isinstance(digest, str) for digest in own.values()):
+            raise ValueError("git.own is not a JSON object of texts")
         for key, item in value.get("cost", {}).items():
             if key not in ("device", "precision") and item is not None and not isinstance(item, int | float):
                 raise ValueError(f"cost.{key} is {item!r}, not a number")

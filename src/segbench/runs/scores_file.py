@@ -59,6 +59,7 @@ class _Score(_Strict):
     lower_is_better: bool
     unit: str
     empty: str
+    left_out: str
 
     def declared(self) -> ColumnScore:
         ratios = tuple(Ratio(part.numerator, part.denominator) for part in self.ratios)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -50,6 +50,11 @@ def flatten(config: dict[Any, Any]) -> dict[str, Hashable]:
         else:
             flat[str(key)] = json.dumps(value) if isinstance(value, list) else _equal_to_itself(value)
     return flat
+
+
+def is_under(key: str, names: Iterable[str]) -> bool:
+    """Say whether a dotted key is one of these names or lies below one."""
+    return any(f"{key}.".startswith(f"{name}.") for name in names)
 
 
 def without_places(flat: dict[str, Hashable], config: dict[str, Any], seed: int | None) -> dict[str, Hashable]:

@@ -25,16 +25,16 @@ class StopRequested(BaseException):
 
 
 class StopSignals:
-    """The handler: the first signal raises :class:`StopRequested`, the same one again raises it again.
-
-    Attributes:
-        settled: Whether the end of the run is being recorded, which takes a moment and is not to be stopped.
-    """
+    """The handler: the first signal raises :class:`StopRequested`, the same one again raises it again."""
 
     def __init__(self) -> None:
-        self.settled = False
+        self._settled = False
         self._first: int | None = None
         self._process = os.getpid()
+
+    def settle(self, settled: bool = True) -> None:
+        """Let no signal stop what follows: the end of the run is being recorded, which takes a moment."""
+        self._settled = settled
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Handle one signal."""
@@ -46,7 +46,7 @@ class StopSignals:
             os.kill(os.getpid(), number)
             return
         # Ctrl-C in a sweep sends SIGINT to every process, and the sweep then SIGTERM: only a repetition is impatience.
-        if self.settled or self._first not in (None, number):
+        if self._settled or self._first not in (None, number):
             return
         self._first = number
         raise StopRequested(number)

@@ -122,7 +122,7 @@ class SplitCounts:
     @property
     def shown_scores(self) -> tuple[str, ...]:
         """The usual scores, the benchmark's for data without a background, and all that are declared."""
-        benchmark = [] if self.background else [name for name in ("miou",) if name in self.scores]
+        benchmark = () if self.background or "miou" not in self.scores else ("miou",)
         return (*self.record.metrics, *benchmark, *(score.name for score in self.declared))
 
     @property
@@ -189,7 +189,8 @@ class SplitCounts:
         sizes = sorted(f"{width}x{height}" for height, width in self.sizes)
         size = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} for one,"
         lines = [", ".join(further)] if further else []
-        lines.append("; ".join([*named, convention.describe(), f"at {size} pixels"]))
+        rules = [f"{score.title}: {score.empty}" for score in self.declared if score.empty]
+        lines.append("; ".join([*named, convention.describe(), *rules, f"at {size} pixels"]))
         means = tuple(decimal(mean_score(self.counts, name, convention)) for name in PRINTED)
         return Overview(PRINTED, tuple(classes), means, tuple(lines))
 

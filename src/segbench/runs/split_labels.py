@@ -34,9 +34,11 @@ def read_labels(table: pd.DataFrame, about: About) -> dict[str, SplitLabels]:
     """Take the rows of a classification's scores file apart by split.
 
     Raises:
-        ValueError: If columns are missing, an image has two rows, truth and prediction do not name the same classes,
-            or a probability is none.
+        ValueError: If columns are missing, an image has two rows, truth and prediction do not name the same classes, a
+            probability is none, or scores of further columns are declared, which labels do not have.
     """
+    if about.scores:
+        raise ValueError(f"it declares {about.scores[0].name}, which no classification has")
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise ValueError(f"no column {', '.join(missing)}")

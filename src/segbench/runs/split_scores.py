@@ -182,9 +182,10 @@ def metric_of(split: SplitScores, name: str) -> Metric:
     """
     found = resolve(name, split.scores.values(), split.scored_classes)
     if found is None:
+        further = "; start the run again with scores=<name> to add one, without training" if split.record.masks else ""
         raise ConfigError(
             f"comparison.metric: no score {name!r} of a {split.record.name}; there are {', '.join(split.scores)},"
-            " <score>_<class>, and no other was measured when the run was trained"
+            f" <score>_<class>{further}"
         )
     return found
 

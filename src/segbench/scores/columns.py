@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +61,14 @@ class ColumnScore:
         name: What configurations and tables call it, ``object_f1`` say.
         title: What figures call it, ``object F1`` say; without its unit, which is written beside.
         ratios: What it is the mean of. Of a ratio whose denominator is 0 nothing is known: an arithmetic mean leaves it
-            out, a harmonic one is then unknown too. Where all are unknown the score is NaN: there is nothing to score.
+            out; a harmonic one is 0 if another ratio is, whatever this one would be, else unknown too. Where all are
+            unknown the score is NaN.
         mean: ``arithmetic``, or ``harmonic``, as the F1 score is of precision and recall; of one ratio both are it.
         lower_is_better: Whether it is a distance, 0 at best and without an upper end, rather than a share of 0 to 1.
         unit: Of a distance.
         empty: What a class that only truth or only prediction has scores, as a note to the convention.
+        left_out: Column that counts the images whose class is left out on purpose, if there is such: of them the score
+            is unknown, and not that of an image which has nothing to score.
 
     Raises:
         ValueError: If it is not so, or longer than what tables and figures can hold.
@@ -78,6 +81,7 @@ class ColumnScore:
     lower_is_better: bool = False
     unit: str = ""
     empty: str = ""
+    left_out: str = ""
 
     def __post_init__(self) -> None:
         if self.mean not in ("arithmetic", "harmonic"):
@@ -87,6 +91,8 @@ class ColumnScore:
         texts = ((self.title, LONGEST_TITLE), (self.unit, LONGEST_UNIT), (self.empty, LONGEST_RULE))
         if not self.title or not all(len(text) <= longest and text.isprintable() for text, longest in texts):
             raise ValueError(f"{self.name}: title, unit and empty must be one printable line, and short")
+        if self.left_out and not _NAME.fullmatch(self.left_out):
+            raise ValueError(f"{self.name}: left_out={self.left_out[:80]!r}: a column is a word in a-z, 0-9, _")
         if not 1 <= len(self.ratios) <= MOST_RATIOS or len(self.columns) > MOST_COLUMNS:
             raise ValueError(
                 f"{self.name}: must be made of 1 to {MOST_RATIOS} ratios of at most {MOST_COLUMNS} columns"
@@ -96,7 +102,8 @@ class ColumnScore:
     def columns(self) -> tuple[str, ...]:
         """Names of the K columns that it is made of, each once."""
         parts = [part for quotient in self.ratios for part in (quotient.numerator, quotient.denominator)]
-        return tuple(dict.fromkeys(column for part in parts for column in part))
+        names = [column for part in parts for column in part]
+        return tuple(dict.fromkeys([*names, self.left_out] if self.left_out else names))
 
     @property
     def largest(self) -> float:
@@ -107,23 +114,27 @@ class ColumnScore:
         """Return the score (...) from the columns (...,K), in their order; NaN where there is nothing to score."""
         values = np.stack([self._ratio(terms, part) for part in self.ratios], axis=-1)
         if self.mean == "harmonic":
-            # The harmonic mean with a 0 is 0.
             with np.errstate(divide="ignore"):
-                return values.shape[-1] / (1 / values).sum(axis=-1)
+                found = values.shape[-1] / (1 / values).sum(axis=-1)
+            return np.where((values == 0).any(axis=-1), 0.0, found)
         return np.asarray(mean_present(values, axis=-1))
 
     def filled(self, terms: NDArray[Any], convention: Convention) -> Floats:
         """Return the score (...) of columns (...,K), with what the convention says of nothing to score.
 
-        A class that is not scored (NaN in any column) is not one that has nothing to score: it stays without a score.
+        A class that is not scored (NaN), or is left out on purpose, is not one that has nothing to score: it stays
+        without a score.
         """
         found = self.score(terms)
-        if not self.lower_is_better:
-            filled = fill_empty(found, convention)
-        else:
-            # Of a distance 0 is the best and nothing the worst: what is to be worth nothing is left out.
-            filled = found if convention.empty == "zero" else fill_empty(found, convention, 0.0)
-        return np.where(np.isnan(terms).any(axis=-1), np.nan, filled)
+        # Of a distance 0 is the best and nothing the worst: what is to be worth nothing is left out.
+        skipped = self.lower_is_better and convention.empty == "zero"
+        filled = found if skipped else fill_empty(found, convention, 0.0 if self.lower_is_better else 1.0)
+        return np.where(self._nothing(terms), filled, found)
+
+    def _nothing(self, terms: Floats) -> NDArray[np.bool_]:
+        """Say where (...) the columns (...,K) hold nothing: every denominator is 0, and nothing is left out."""
+        parts = [quotient.denominator for quotient in self.ratios] + ([{self.left_out: 1}] if self.left_out else [])
+        return np.all([self._sum(terms, part) == 0 for part in parts], axis=0)
 
     def _ratio(self, terms: Floats, part: Ratio) -> Floats:
         return ratio(self._sum(terms, part.numerator), self._sum(terms, part.denominator))
@@ -132,9 +143,11 @@ class ColumnScore:
         return terms @ np.array([part.get(column, 0.0) for column in self.columns])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Region:
     """One class of one image or volume, as truth and prediction have it; axes (H,W), of a volume (D,H,W).
+
+    Two are equal only if they are the same object, so that what several scores need of one is computed once.
 
     Attributes:
         truth: Where the truth has the class.
@@ -151,13 +164,24 @@ class Region:
     spacing: tuple[float, ...]
     instances: NDArray[np.integer[Any]] | None = None
 
+    @property
+    def diagonal(self) -> float:
+        """The largest distance of two pixels of the image or volume, in the unit of ``spacing``."""
+        sides = (np.array(self.truth.shape) - 1) * self.spacing
+        return float(np.sqrt((sides**2).sum()))
+
 
 class ScoreColumns(Protocol):
     """What fills columns, image by image, in the final evaluation, and declares the scores that follow from them.
 
     One is a class of its own in one file, which a configuration names in ``scores`` by ``_target_``, or which a data
     module brings along.
+
+    Attributes:
+        dimensions: Of what it can score: 2 for images, 3 for volumes.
     """
+
+    dimensions: ClassVar[tuple[int, ...]]
 
     def declare(self, unit: str) -> Sequence[ColumnScore]:
         """Return the scores.
@@ -170,7 +194,10 @@ class ScoreColumns(Protocol):
         """Return the names of the classes of a data module that are scored; none where it has nothing to score."""
 
     def terms(self, region: Region) -> Mapping[str, float]:
-        """Return the value of every column of the declared scores for one class of an image."""
+        """Return the value of every column of the declared scores for one class of an image: finite, 0 or more.
+
+        All are 0 where neither truth nor prediction has the class.
+        """
 
 
 def with_columns(scores: Iterable[ColumnScore], columns: Container[str]) -> tuple[ColumnScore, ...]:

@@ -22,15 +22,16 @@ What is stored are sums over objects, weighted by area, which add up over images
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.scores.columns import ColumnScore, Ratio
+from segbench.scores.columns import ColumnScore, Ratio, Region
 from segbench.scores.hausdorff import LabelledSets, hausdorff, least_distances
 
 # Of one image and class, in the order of :func:`object_terms`. Counts of objects, areas in pixels, and sums over the
@@ -69,6 +70,58 @@ OBJECT_SCORES = (
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.integer[Any]]
+
+
+class ObjectColumns(ABC):
+    """What the scores of objects share: which classes are made of them, and what the objects of a class are.
+
+    Truth objects are the data set's instances, or else connected components; predicted ones are connected components of
+    the predicted class. What is labelled to be ignored belongs to no object.
+
+    Args:
+        classes: Names of the classes that are made of objects; None for every foreground class.
+    """
+
+    dimensions: ClassVar[tuple[int, ...]] = (2,)
+
+    def __init__(self, classes: Sequence[str] | None = None) -> None:
+        self.classes = classes
+
+    def scored_classes(self, data: Any) -> Sequence[str]:
+        """Return the names of the classes of a data module that are made of objects.
+
+        Raises:
+            ValueError: If it has no such class.
+        """
+        names: Sequence[str] = data.foreground if self.classes is None else self.classes
+        if unknown := [name for name in names if name not in data.class_names]:
+            raise ValueError(f"no class {unknown[0]!r}; there are {', '.join(data.class_names)}")
+        return names
+
+    def terms(self, region: Region) -> Mapping[str, float]:
+        """Return the value of every column for one class of an image."""
+        truth = components(region.truth) if region.instances is None else region.instances
+        return self.object_terms(truth, components(region.predicted))
+
+    @abstractmethod
+    def object_terms(self, truth: Labels, prediction: Labels) -> Mapping[str, float]:
+        """Return the columns of an image from the labels of the objects on both sides, (H,W), 0 for none."""
+
+
+class ObjectScores(ObjectColumns):
+    """F1, Dice and Hausdorff distance of objects, as the GlaS challenge has them (the module says how).
+
+    Args:
+        classes: Names of the classes that are made of objects; None for every foreground class.
+    """
+
+    def declare(self, unit: str) -> Sequence[ColumnScore]:
+        """Return the three scores; distances are in pixels, whatever the data's unit of length is."""
+        return OBJECT_SCORES
+
+    def object_terms(self, truth: Labels, prediction: Labels) -> Mapping[str, float]:
+        """Return the columns of an image from the labels of the objects on both sides, (H,W), 0 for none."""
+        return dict(zip(OBJECT_COLUMNS, object_terms(truth, prediction).tolist(), strict=True))
 
 
 def components(mask: NDArray[np.bool_]) -> NDArray[np.int32]:

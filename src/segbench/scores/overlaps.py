@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segbench.masks import IGNORE
+from segbench.labels import IGNORE_INDEX
 
 
 def unpack_bits(masks: Tensor, classes: int) -> Tensor:
@@ -17,17 +17,17 @@ def unpack_bits(masks: Tensor, classes: int) -> Tensor:
     """
     sets = masks.long().unsqueeze(-3)
     bits = torch.arange(classes, device=masks.device).view(-1, 1, 1)
-    return torch.where(sets == IGNORE, sets, sets >> bits & 1)
+    return torch.where(sets == IGNORE_INDEX, sets, sets >> bits & 1)
 
 
 def pack_bits(planes: Tensor) -> Tensor:
     """Return the bit sets uint8 (B,H,W) of planes (B,K,H,W) of 0 and 1, or 255 in all K where nothing is known."""
     bits = torch.arange(planes.shape[1], device=planes.device).view(-1, 1, 1)
     sets = ((planes == 1).long() << bits).sum(dim=1)
-    return torch.where(planes[:, 0] == IGNORE, IGNORE, sets).to(torch.uint8)
+    return torch.where(planes[:, 0] == IGNORE_INDEX, IGNORE_INDEX, sets).to(torch.uint8)
 
 
-def overlap_counts(prediction: Tensor, target: Tensor, ignore_index: int = IGNORE) -> Tensor:
+def overlap_counts(prediction: Tensor, target: Tensor, ignore_index: int = IGNORE_INDEX) -> Tensor:
     """Count pixels class by class.
 
     Args:

@@ -11,12 +11,14 @@ What is stored adds up over images. The challenge's own way is the mean over all
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segbench.scores.columns import ColumnScore, Ratio
+from segbench.scores.objects import ObjectColumns
 
 # Of one image and class, in the order of :func:`seg_terms`: sum of the Jaccard indices over the reference cells, and
 # their number.
@@ -25,6 +27,22 @@ SEG = ColumnScore("seg", "SEG", (Ratio({"seg_sum": 1}, {"seg_cells": 1}),))
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.integer[Any]]
+
+
+class SegScores(ObjectColumns):
+    """SEG of the objects of each class (the module says how).
+
+    Args:
+        classes: Names of the classes that are made of objects; None for every foreground class.
+    """
+
+    def declare(self, unit: str) -> Sequence[ColumnScore]:
+        """Return the score."""
+        return (SEG,)
+
+    def object_terms(self, truth: Labels, prediction: Labels) -> Mapping[str, float]:
+        """Return the columns of an image from the labels of the objects on both sides, (H,W), 0 for none."""
+        return dict(zip(SEG_COLUMNS, seg_terms(truth, prediction).tolist(), strict=True))
 
 
 def seg_terms(truth: Labels, prediction: Labels) -> Floats:

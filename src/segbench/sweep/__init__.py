@@ -1,1 +1,1 @@
-"""Many jobs: the launcher, what a job gets of the machine, and what is done before and after a sweep."""
+"""Sweeps: the launcher, each job's share of the machine, and what happens before and after a sweep."""

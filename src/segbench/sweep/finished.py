@@ -1,4 +1,4 @@
-"""What a sweep need not train again."""
+"""Finished runs, which a sweep does not train again."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ from segbench.runs.directory import RunDirectory
 
 
 def done_before(directory: Path, config: DictConfig) -> bool:
-    """Say whether a job's run is finished, here or in another experiment of the same outputs.
+    """Return whether a job's run is finished and has all its scores, in this experiment or another of the same outputs.
 
-    A finished run of the same identity in another experiment is linked, so that no configuration is trained twice.
+    A finished run with the same identity in another experiment is linked, so that no configuration is trained twice.
 
     Args:
         directory: The job's run directory; its name ends with the run's identity.
         config: The job's configuration.
 
     Raises:
-        SegbenchError: If the run was trained on other data or weights than are there now.
-        OSError: If the link cannot be made.
+        SegbenchError: If the data or weights have changed since the run was trained.
+        OSError: If the link cannot be created.
     """
     if directory.is_symlink() and not directory.exists():
-        directory.unlink()  # the run it was linked to is gone
+        directory.unlink()  # the linked run is gone
     if config.rerun:
         return False
     if not directory.exists():
         _link_twin(directory, Path(str(config.paths.outputs)))
     if RunDirectory(directory).state() != "done":
         return False
-    # Not above: they bring torch, which a sweep without finished runs does not need.
+    # Imported here: they import torch, which a sweep without finished runs does not need.
     from segbench.assembly import build_data
+    from segbench.rescoring import lacking_scores
     from segbench.run_inputs import check_sources
 
     check_sources(RunDirectory(directory), build_data(config), config)
-    return True
+    return not lacking_scores(RunDirectory(directory), config)
 
 
 def _link_twin(directory: Path, outputs: Path) -> None:

@@ -1,4 +1,4 @@
-"""Hooks into Hydra: refuse a bad configuration before a directory is made, end a sweep with its comparison."""
+"""Hydra callbacks: reject a bad configuration before a directory is created, end a sweep with its comparison."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.configuration.schema import validate
-from segbench.entry import refuse
+from segbench.entry import print_error
 from segbench.errors import SegbenchError, StorageError
 from segbench.runs.files import read_json
 from segbench.words import first_line
@@ -22,22 +22,22 @@ log = logging.getLogger("segbench")
 class RunnerCallback(Callback):
     """Validates a single run at its start and reports a sweep at its end.
 
-    Hydra swallows what callbacks raise, except SystemExit.
+    Hydra swallows exceptions raised by callbacks, except SystemExit.
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Exit with 2 and one line if the configuration is wrong."""
+        """Exit with code 2 and a one-line message if the configuration is invalid."""
         try:
             validate(config)
         except SegbenchError as error:
             if config.get("debug"):
                 traceback.print_exc()
-            raise SystemExit(refuse(error)) from None
+            raise SystemExit(print_error(error)) from None
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Remove an earlier sweep's record where a launcher of Hydra's own will write none.
+        """Remove an earlier sweep's record if one of Hydra's own launchers is used, which writes none.
 
-        Ours replaces it once its jobs are known to be good, so a refused sweep costs it nothing.
+        Our launcher replaces the record once all jobs are valid, so a rejected sweep leaves it untouched.
         """
         if not str(config.hydra.launcher.get("_target_")).endswith(".ProcessesLauncher"):
             record = Path(str(config.hydra.sweep.dir)) / "sweep.json"
@@ -45,7 +45,7 @@ class RunnerCallback(Callback):
                 record.unlink(missing_ok=True)
             except OSError as error:
                 raise SystemExit(
-                    refuse(StorageError(f"paths.outputs: cannot remove {record}: {error.strerror}"))
+                    print_error(StorageError(f"paths.outputs: cannot remove {record}: {error.strerror}"))
                 ) from None
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -61,21 +61,21 @@ class RunnerCallback(Callback):
         try:
             runs = [directory / job["directory"] for job in sweep["jobs"]]
             comparison, written = report_experiment(directory, runs, terminal())
-            _mirror(config, directory, comparison, written)
+            _log_comparison(config, directory, comparison, written)
         except SegbenchError as error:
-            raise SystemExit(refuse(error)) from None
+            raise SystemExit(print_error(error)) from None
         except Exception:
             if not failed:
                 raise
-            # Hydra swallows what a callback raises, and the sweep would end with 0.
+            # Hydra would swallow the exception, and the sweep would exit with 0.
             traceback.print_exc()
         if failed:
             raise SystemExit(1)
 
 
-def _mirror(config: DictConfig, directory: Path, comparison: Any, written: list[Path]) -> None:
-    """Send the comparison to the loggers of the sweep; a mirror that fails costs nothing but a line."""
-    # Not above: it brings torch and Lightning, which a sweep's own process has no other use for.
+def _log_comparison(config: DictConfig, directory: Path, comparison: Any, written: list[Path]) -> None:
+    """Send the comparison to the sweep's loggers; a logger failure is only a warning."""
+    # Imported here: it imports torch and Lightning, which the sweep's own process does not need otherwise.
     import pandas as pd
 
     from segbench.reporting.conclusions.evidence import evidence
@@ -85,7 +85,7 @@ def _mirror(config: DictConfig, directory: Path, comparison: Any, written: list[
 
     try:
         header, rows = score_cells(comparison)
-        # Images of the data set go nowhere unasked; each run mirrors its own pictures.
+        # Figures with images of the data set are not sent; each run logs its own pictures.
         private = {spec.file for spec in FIGURES if spec.shows_data}
         figures = [(path.stem, path) for path in written if path.suffix == ".png" and path.name not in private]
         table = pd.DataFrame(rows, columns=header)
@@ -93,4 +93,4 @@ def _mirror(config: DictConfig, directory: Path, comparison: Any, written: list[
         answer = evidence(comparison).answer
         log_comparison(cfg, directory / "comparison", comparison.title, answer, table, figures)
     except Exception as error:
-        log.warning("the comparison is not in the loggers: %s", first_line(error))
+        log.warning("cannot log the comparison: %s", first_line(error))

@@ -1,6 +1,6 @@
-"""Hydra launcher ``processes``: each job of a sweep is a process of its own, some at a time.
+"""Hydra launcher ``processes``: each job of a sweep runs in its own process, a few at a time.
 
-A job is the very command one could type for it, so a job that raises, exits, runs out of memory or is killed
+A job is the same command that one could type for it, so a job that raises, exits, runs out of memory or is killed
 leaves the others running. Finished jobs are not started again; the rest resume.
 """
 
@@ -25,6 +25,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from segbench.configuration.choices import config_flags
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.sweep import finished
 from segbench.sweep.resources import check_gpus, job_environment
@@ -44,7 +45,7 @@ _OWN_OVERRIDES = (
 
 @dataclass
 class _Job:
-    """One job of the sweep and what became of it."""
+    """One job of the sweep and its outcome."""
 
     number: int
     overrides: list[str]
@@ -57,19 +58,22 @@ class _Job:
 
 
 class ProcessesLauncher(Launcher):
-    """Runs the jobs of a sweep in processes of their own.
+    """Runs each job of a sweep in its own process.
 
     Args:
-        jobs: How many run at a time. Each gets cores/jobs threads: processes that share cores with more threads
-            than there are cores run many times slower.
-        gpus: Devices given to the jobs in turn, counted among those of ``CUDA_VISIBLE_DEVICES`` where it is set;
-            empty leaves it as it is.
+        jobs: Number of jobs that run at a time. Each gets cores/jobs threads: oversubscribed cores run many times
+            slower.
+        gpus: Devices assigned to the jobs in turn, as indices into ``CUDA_VISIBLE_DEVICES`` if it is set; empty leaves
+            that variable alone.
+
+    Raises:
+        ConfigError: If an argument is invalid.
     """
 
     def __init__(self, jobs: int = 1, gpus: Sequence[int] = ()) -> None:
-        # Hydra checks no types of its own plugins' options.
+        # Hydra does not check the types of launcher options.
         if type(jobs) is not int or jobs < 1:
-            raise ConfigError(f"hydra.launcher.jobs={jobs}: must be a whole number, at least 1")
+            raise ConfigError(f"hydra.launcher.jobs={jobs}: must be a positive integer")
         if isinstance(gpus, str) or not isinstance(gpus, Sequence) or any(type(number) is not int for number in gpus):
             raise ConfigError(f"hydra.launcher.gpus={gpus}: must be a list of numbers, for example [0,1]")
         self.jobs, self.gpus = jobs, list(gpus)
@@ -78,22 +82,22 @@ class ProcessesLauncher(Launcher):
         self._flags: list[str] = []
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take over what Hydra composed for the sweep."""
+        """Store what Hydra composed for the sweep."""
         self.config, self.hydra_context = config, hydra_context
         overrides = OmegaConf.to_container(config.hydra.overrides.hydra)
         assert isinstance(overrides, list)
         own = [text for text in overrides if not str(text).lstrip("+~").startswith(_OWN_OVERRIDES)]
-        self._flags = _config_flags(sys.argv[1:]) + [str(text) for text in own]
+        self._flags = config_flags(sys.argv[1:]) + [str(text) for text in own]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run all jobs and return when none is left.
+        """Run all jobs and wait for them.
 
         Args:
             job_overrides: The overrides of each job.
-            initial_job_idx: Number of the first.
+            initial_job_idx: Number of the first job.
 
         Raises:
-            ConfigError: If any job's configuration is wrong; none has been started then.
+            ConfigError: If any job's configuration is invalid; no job has been started then.
         """
         setup_globals()
         assert self.config is not None
@@ -110,7 +114,7 @@ class ProcessesLauncher(Launcher):
             _stop([job for job in jobs if job.process is not None and not job.outcome])
             signal.signal(signal.SIGTERM, previous)
             _write_record(record, earlier + [job.outcome for job in jobs if job.outcome])
-        _say_outcome(jobs)
+        _log_outcome(jobs)
         return [_job_return(job) for job in jobs]
 
     def _compose(self, number: int, overrides: list[str]) -> _Job:
@@ -142,7 +146,7 @@ class ProcessesLauncher(Launcher):
                     _settle(job, error.exit_code, skipped=False, reason=str(error))
                     continue
                 except OSError as error:
-                    # Its own folder or process could not be made: that says nothing of the others.
+                    # This job's folder or process could not be created; the others may still run.
                     reason = f"cannot start in {job.directory}: {error}"
                     _settle(job, StorageError.exit_code, skipped=False, reason=reason)
                     continue
@@ -172,7 +176,7 @@ class ProcessesLauncher(Launcher):
         if self.jobs == 1:
             job.process = subprocess.Popen(command, env=environment, preexec_fn=_die_with_parent)
             return
-        # Several bars on one terminal are unreadable: each job writes beside its own log.
+        # Several progress bars on one terminal are unreadable: each job writes to its own file.
         job.directory.mkdir(parents=True, exist_ok=True)
         with (job.directory / "console.log").open("ab") as console:
             job.process = subprocess.Popen(
@@ -181,7 +185,7 @@ class ProcessesLauncher(Launcher):
 
 
 def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None) -> None:
-    """Note how a job ended (for the reason given, or the one it left behind) and say it in one line."""
+    """Record and log a job's outcome, with the given reason or the one that the job recorded."""
     seconds = round(time.monotonic() - job.started, 1) if job.started else 0.0
     job.outcome = {
         "directory": job.directory.name,
@@ -192,7 +196,7 @@ def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None) -> N
         "skipped": skipped,
     }
     if skipped:
-        log.info("#%d %s: done before, skipped", job.number, job.directory.name)
+        log.info("#%d %s: already done, skipped", job.number, job.directory.name)
     elif code == 0:
         log.info("#%d %s: done in %.0f s", job.number, job.directory.name, seconds)
     else:
@@ -200,28 +204,28 @@ def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None) -> N
 
 
 def _reason(job: _Job, code: int) -> str:
-    """Return why a job failed; a killed one could not say it itself, so it is said for it."""
+    """Return why a job failed; for a killed job, which could not record it, record it here."""
     from segbench.runs.directory import RunDirectory
     from segbench.runs.files import read_json
 
     if code < 0:
         reason = f"killed by {signal.Signals(-code).name}"
         if job.directory.is_dir():
-            with suppress(OSError):  # the disk may be full; sweep.json and the log say it too
+            with suppress(OSError):  # the disk may be full; sweep.json and the log have the reason too
                 RunDirectory(job.directory).fail(reason, 128 - code)
         return reason
     status: dict[str, Any] = {}
-    with suppress(OSError):  # unreadable: the exit code is known all the same
+    with suppress(OSError):  # unreadable: there is still the exit code
         status = read_json(job.directory / "status.json") or {}
     if status.get("state") == "failed" and status.get("reason"):
         return str(status["reason"])
     return f"exit code {code}; see {job.directory / 'train.log'}"
 
 
-def _say_outcome(jobs: list[_Job]) -> None:
+def _log_outcome(jobs: list[_Job]) -> None:
     failed = [job for job in jobs if job.outcome.get("exit_code")]
     skipped = sum(job.outcome.get("skipped", False) for job in jobs)
-    log.info("sweep: %d done (%d of them before), %d failed", len(jobs) - len(failed), skipped, len(failed))
+    log.info("sweep: %d done (%d skipped), %d failed", len(jobs) - len(failed), skipped, len(failed))
     for job in failed:
         log.error("failed: #%d %s: %s", job.number, job.directory.name, job.outcome["reason"])
 
@@ -234,26 +238,14 @@ def _write_record(path: Path, jobs: list[dict[str, Any]]) -> None:
 
 
 def _job_return(job: _Job) -> JobReturn:
-    """Return the job to the sweeper as completed whatever became of it: a raised one would hide the others."""
+    """Return the job as completed, even if it failed: an exception in the sweeper would hide the other jobs."""
     result = JobReturn(overrides=job.overrides, cfg=job.config, status=JobStatus.COMPLETED)
     result.return_value = job.outcome["exit_code"]
     return result
 
 
-def _config_flags(arguments: list[str]) -> list[str]:
-    """Return the ``--config-*`` options among the arguments, with their values."""
-    flags: list[str] = []
-    names = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
-    for i, argument in enumerate(arguments):
-        if argument.partition("=")[0] in names:
-            flags.append(argument)
-            if "=" not in argument and i + 1 < len(arguments):
-                flags.append(arguments[i + 1])
-    return flags
-
-
 def _stop(jobs: list[_Job]) -> None:
-    """End the jobs in progress; each saves where it is."""
+    """Terminate the running jobs; each saves its progress."""
     for job in jobs:
         assert job.process is not None
         job.process.terminate()
@@ -267,6 +259,6 @@ def _raise_terminated(number: int, frame: Any) -> None:
 
 
 def _die_with_parent() -> None:
-    """Ask the kernel to send SIGTERM when the sweep itself is killed (Linux), so that no job runs on unseen."""
+    """Ask the kernel to send SIGTERM when the sweep itself is killed (Linux), so that no job is orphaned."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What one job of a sweep gets of the machine: its threads and its device."""
+"""Each job's share of the machine in a sweep: threads and device."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import os
 from collections.abc import Mapping, Sequence
 
 from segbench.errors import ConfigError
+from segbench.words import plural
 
 _DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
 def job_environment(environment: Mapping[str, str], jobs: int, slot: int, gpus: Sequence[int]) -> dict[str, str]:
-    """Return the environment of one job.
+    """Return the environment variables of one job.
 
     Args:
-        environment: That of the sweep.
-        jobs: How many jobs run at a time; each gets its share of the cores, and never more threads than the user
+        environment: The sweep's environment variables.
+        jobs: Number of jobs that run at a time; each gets its share of the cores, but never more threads than the user
             allowed with ``OMP_NUM_THREADS`` or ``MKL_NUM_THREADS``.
-        slot: The job's place among them.
-        gpus: Devices that the jobs take in turn, counted among those of ``CUDA_VISIBLE_DEVICES`` where it is set.
+        slot: The job's slot among them, from 0.
+        gpus: Devices assigned to the jobs in turn, as indices into ``CUDA_VISIBLE_DEVICES`` if it is set.
+
+    Raises:
+        ConfigError: If a device does not exist.
     """
     result = dict(environment)
     if jobs > 1:
         share = max(1, len(os.sched_getaffinity(0)) // jobs)
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            # MKL takes OpenMP's number where it has none of its own.
+            # Without a number of its own, MKL uses OpenMP's.
             allowed = _threads(environment.get(name)) or _threads(environment.get("OMP_NUM_THREADS")) or share
             result[name] = str(min(share, allowed))
     if gpus:
@@ -33,10 +37,10 @@ def job_environment(environment: Mapping[str, str], jobs: int, slot: int, gpus: 
 
 
 def check_gpus(environment: Mapping[str, str], gpus: Sequence[int]) -> None:
-    """Refuse devices that the sweep itself cannot see.
+    """Check that the sweep's devices are visible.
 
     Raises:
-        ConfigError: If a number is negative or beyond those of ``CUDA_VISIBLE_DEVICES``.
+        ConfigError: If an index is negative or beyond the devices of ``CUDA_VISIBLE_DEVICES``.
     """
     for number in gpus:
         _device(environment, number)
@@ -50,17 +54,17 @@ def _device(environment: Mapping[str, str], number: int) -> str:
     visible = []
     for name in environment[_DEVICES].split(","):
         if name.strip() in ("", "-1"):
-            break  # CUDA reads no further
+            break  # CUDA ignores the rest
         visible.append(name.strip())
     if number >= len(visible):
         raise ConfigError(
-            f"hydra.launcher.gpus={number}: {_DEVICES}={environment[_DEVICES]} leaves {len(visible)} devices, "
+            f"hydra.launcher.gpus={number}: {_DEVICES}={environment[_DEVICES]} has {plural(len(visible), 'device')}, "
             "counted from 0; choose among them or unset it"
         )
     return visible[number]
 
 
 def _threads(text: str | None) -> int | None:
-    """Return the number of threads of the outermost level (OpenMP takes a list), or None if there is none."""
+    """Return the number of threads of the outermost level (OpenMP accepts a list), or None if there is none."""
     first = (text or "").partition(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) > 0 else None

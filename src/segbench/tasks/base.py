@@ -4,55 +4,32 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import pytorch_lightning as pl
 import torch
-from hydra.utils import get_class
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from segbench.errors import ConfigError, DivergedError
+from segbench.errors import DivergedError
 from segbench.losses import SegmentationLoss
 from segbench.rng import derive_seed
 from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
 from segbench.tasks.evaluation import EvaluationTable
-from segbench.tasks.windows import Windows
+from segbench.tasks.kind import TaskKind
 
 TableT = TypeVar("TableT", bound=EvaluationTable)
 # Weight of the newest step in the running loss that the progress bar shows.
 _NEWEST = 0.05
-# What a network is for that does not say it.
-_UNSAID = "segmentation"
 
 
-class TaskData(Protocol):
-    """What a task asks of a data module before anything of it is read; see :class:`segbench.data.base.ImageData`."""
-
-    @property
-    def name(self) -> str:
-        """Name of the data set."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of all classes."""
-
-    @property
-    def tiles(self) -> tuple[int, int]:
-        """Rows and columns into which training images are cut."""
-
-    def column_scores(self) -> Mapping[str, Sequence[str]]:
-        """Return the scores from further columns, with the classes that have them."""
-
-
-class Task(pl.LightningModule, Generic[TableT]):
+class Task(TaskKind, pl.LightningModule, Generic[TableT]):
     """Trains a network by a loss and evaluates it into tables, from which every score derives.
 
-    The data module names its task (:attr:`segbench.data.base.ImageData.tasks`); what the task alone can know (which
-    networks and losses fit, how many logits there are, which scores it gives) it says as a class, before it is built.
+    The data module names its task (:attr:`segbench.data.base.ImageData.tasks`); what a task says of itself as a class,
+    before it is built, stands in :class:`segbench.tasks.kind.TaskKind`.
 
     Args:
         network: The network.
@@ -69,22 +46,7 @@ class Task(pl.LightningModule, Generic[TableT]):
 
     Attributes:
         evaluation: The table of each split of the final evaluation, in the order of its loaders.
-        name: What scores files and their reader (:class:`segbench.runs.split_scores.TaskRecord`) call it.
-        networks: The ``task`` of the networks that it trains; a network without that attribute is for segmentation.
-        losses: What the losses that fit it name among their ``tasks``.
-        example, example_loss: Such a network and such a loss among the choices of ``model`` and ``loss``, for refusals.
-        has_masks: Whether labels and predictions are masks, to be shown and written as such; else they stand with the
-            scores alone.
-        outside: Probability of the first class where an image does not reach; 1 for a background.
     """
-
-    name: ClassVar[str]
-    networks: ClassVar[str]
-    losses: ClassVar[str]
-    example: ClassVar[str]
-    example_loss: ClassVar[str] = "ce"
-    has_masks: ClassVar[bool] = True
-    outside: ClassVar[float] = 1.0
 
     def __init__(
         self,
@@ -124,83 +86,6 @@ class Task(pl.LightningModule, Generic[TableT]):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
-
-    # -- what a task says before it is built ------------------------------------------------------
-
-    @classmethod
-    def trains(cls, network: type) -> bool:
-        """Say whether this class, among the tasks of a data module, is the one that trains a network of a class."""
-        return True
-
-    @classmethod
-    def check(cls, cfg: DictConfig, data: TaskData) -> None:
-        """Refuse a network or a loss that is for another task.
-
-        Args:
-            cfg: The whole configuration.
-            data: The data module; nothing of it is read.
-
-        Raises:
-            ConfigError: Names the key and what to set.
-        """
-        network, loss = (get_class(cfg[section]["_target_"]) for section in ("model", "loss"))
-        kind = getattr(network, "task", _UNSAID)
-        if kind != cls.networks:
-            raise ConfigError(
-                f"model: {network.__name__} is for {kind}, data={data.name} for {cls.networks}; use model={cls.example}"
-            )
-        if cls.losses not in getattr(loss, "tasks", ()):
-            raise ConfigError(
-                f"loss: {loss.__name__} is not for {cls.losses} (data={data.name}); use loss={cls.example_loss}"
-            )
-
-    @classmethod
-    @abstractmethod
-    def count_outputs(cls, activation: str, data: TaskData) -> int:
-        """Return K, the channels of the logits.
-
-        Args:
-            activation: ``auto``, ``sigmoid`` or ``softmax``.
-            data: The data module; nothing of it is read.
-
-        Raises:
-            ConfigError: If the activation does not fit the classes.
-        """
-
-    @classmethod
-    def count_joint_outputs(cls, activation: str, data: TaskData) -> int:
-        """Return how many of the K logits decide together, and so are one question to the loss: all of them."""
-        return cls.count_outputs(activation, data)
-
-    @classmethod
-    def options(cls, cfg: DictConfig, data: TaskData, windows: Windows | None = None) -> dict[str, Any]:
-        """Return the constructor's arguments that are this task's own.
-
-        Args:
-            cfg: The whole configuration.
-            data: The data module; nothing of it is read.
-            windows: Windows to predict by instead of those of the configuration.
-        """
-        return {}
-
-    @classmethod
-    @abstractmethod
-    def metric_names(cls, class_names: Sequence[str], background: bool = True) -> list[str]:
-        """Return what every validation gives and can be monitored.
-
-        Args:
-            class_names: Names of all classes.
-            background: Whether class 0 of a segmentation is a background.
-        """
-
-    @classmethod
-    @abstractmethod
-    def scores(cls, data: TaskData) -> dict[str, Sequence[str]]:
-        """Return every score that can be derived of the final evaluation, with the classes that have one of their own.
-
-        Args:
-            data: The data module; nothing of it is read.
-        """
 
     # -- what a task defines -----------------------------------------------------------------------
 

@@ -17,8 +17,9 @@ from segbench.errors import ConfigError
 from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
 from segbench.scores.labels import ACCURACY, CLASS_SCORES, LABEL_CONVENTION, label_scores
-from segbench.tasks.base import Task, TaskData
+from segbench.tasks.base import Task
 from segbench.tasks.evaluation import EvaluationTable
+from segbench.tasks.kind import TaskData
 from segbench.tasks.mistakes import draw_surest
 
 VALIDATION_SCORES = ("accuracy", "f1")
@@ -109,6 +110,7 @@ class ClassificationTask(Task[LabelsTable]):
 
     name = networks = losses = "classification"
     example = "mnist_cnn"
+    headline = "val/accuracy"
     has_masks = False
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,24 +11,20 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.distributed import get_backend
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
-from torchmetrics.utilities.distributed import gather_all_tensors
 
 from segbench.scores import SCORES, Convention, class_scores, mean_score
-from segbench.scores.columns import with_columns
+from segbench.scores.columns import ColumnScore, with_columns
 from segbench.scores.counts import counts
 from segbench.scores.derive import OVERALL_SCORES
-from segbench.scores.objects import OBJECT_SCORES
-from segbench.scores.seg import SEG
+from segbench.tasks.gathering import Gather, decode, encode, gather
 
 FINAL_SCORES = ("dice", "iou", "sensitivity", "specificity", "precision", "accuracy", "pixel_accuracy")
 # Those that each foreground class has of its own too.
 PER_CLASS_SCORES = ("dice", "iou")
 # Confusion matrices grow with the square of the classes; of more than these only the counts are kept.
 MOST_CONFUSED = 32
-Gather = Callable[..., list[Tensor]]
 
 
 class EvaluationTable(Metric):
@@ -40,7 +36,7 @@ class EvaluationTable(Metric):
 
     Every state is a list of one-dimensional tensors that are concatenated over processes: one that has seen no image
     takes part with an empty tensor, whatever the number of classes. What is no tensor (ids, sizes) becomes one when it
-    is asked for, which costs a step nothing; ids travel as bytes (:func:`encode`).
+    is asked for, which costs a step nothing; ids travel as bytes (:func:`segbench.tasks.gathering.encode`).
 
     Args:
         num_classes: C.
@@ -89,9 +85,10 @@ class EvaluationTable(Metric):
         several = should_sync and (distributed_available or self.distributed_available_fn)()
         self._pack((dist_sync_fn or gather) if several else None)
         for state, kind in self._types.items():
-            if not getattr(self, state):
-                # An empty list would be gathered as some other type.
-                setattr(self, state, [torch.zeros(0, dtype=kind)])
+            # An empty list would be gathered as some other type. What stands for one is gone once there is more, as it
+            # lies in main memory, and images may not.
+            parts = [part for part in getattr(self, state) if len(part)]
+            setattr(self, state, parts or [torch.zeros(0, dtype=kind)])
         super().sync(dist_sync_fn, process_group, should_sync, distributed_available)
 
     def _pack(self, gather: Gather | None) -> None:
@@ -277,14 +274,16 @@ def final_scores(
     table: CountsTable,
     class_names: Sequence[str],
     background: bool = True,
+    declared: Sequence[ColumnScore] = (),
     overall: Collection[str] = tuple(OVERALL_SCORES),
 ) -> dict[str, float]:
-    """Return the mean over classes of every score, object scores where there are any, and each class's Dice and IoU.
+    """Return the mean over classes of every score, those of further columns too, and each class's Dice and IoU.
 
     Args:
         table: The counts of a split.
         class_names: All classes, background first if there is one.
         background: Whether there is; without, the scores of all classes together are among them.
+        declared: The scores that follow from further columns; those whose columns the split lacks are left out.
         overall: The scores of all classes together that there are.
     """
     convention = Convention().of(background)
@@ -292,29 +291,10 @@ def final_scores(
     names = usual if background else list(dict.fromkeys((*usual, *overall)))
     scores = {name: float(mean_score(table.counts, name, convention)) for name in names}
     columns = table.columns
-    for score in with_columns((*OBJECT_SCORES, SEG), columns):
+    for score in with_columns(declared, columns):
         terms = np.stack([columns[column] for column in score.columns], axis=-1)
         scores[score.name] = mean_score(terms, score, convention)
     for name in PER_CLASS_SCORES:
         values = class_scores(table.counts, name, convention)
         scores |= {f"{name}_{label}": float(values[i]) for i, label in enumerate(class_names) if i >= convention.first}
     return scores
-
-
-def encode(names: Iterable[str]) -> Tensor:
-    """Return names as bytes that can be gathered, uint8 (L,): each in UTF-8, ended by a 0, which no name contains."""
-    return torch.from_numpy(np.frombuffer("".join(f"{name}\0" for name in names).encode(), np.uint8).copy())
-
-
-def decode(encoded: Tensor) -> list[str]:
-    """Return the names of bytes that :func:`encode` has made, one after the other, of any number of calls."""
-    return bytes(encoded.cpu().numpy()).decode().split("\0")[:-1]
-
-
-def gather(value: Tensor, group: Any = None) -> list[Tensor]:
-    """Return a tensor (L,) of every process, whose lengths may differ.
-
-    Names and sizes lie in main memory; where only graphics cards can gather (NCCL) they go by way of one.
-    """
-    through = torch.device("cuda", torch.cuda.current_device()) if get_backend(group) == "nccl" else value.device
-    return [part.to(value.device) for part in gather_all_tensors(value.to(through), group)]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from segbench.pictures.panels import as_picture, draw_panels
+from segbench.pictures.panels import draw_panels, input_picture
 from segbench.runs.run_callback import RunContext
 from segbench.tasks.inference import predict_probabilities
 from segbench.tracking import log_panels
@@ -29,7 +29,6 @@ def predict_examples(context: RunContext, split: str, chosen: Sequence[int]) -> 
     """
     task, data, precision = context.task, context.data, context.trainer.precision
     dataset = data.scored(split)
-    mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
     panel: dict[str, list[Any]] = {name: [] for name in ("id", "image", "truth", "prediction")}
     was_training = task.training
     task.eval()
@@ -39,7 +38,7 @@ def predict_examples(context: RunContext, split: str, chosen: Sequence[int]) -> 
         for item in (dataset[index] for index in chosen):
             labels = task.predict_labels(predict_probabilities(task, item["image"][None], precision))
             panel["id"].append(item["id"])
-            panel["image"].append(as_picture((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy()))
+            panel["image"].append(input_picture(item["image"], data.mean, data.std))
             panel["truth"].append(task.stored_masks(item["mask"][None])[0].numpy())
             panel["prediction"].append(task.stored_masks(labels)[0].numpy())
     task.train(was_training)

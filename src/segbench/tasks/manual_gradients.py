@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from hydra.utils import get_class
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from torch import Tensor, nn
@@ -15,8 +14,9 @@ from torch import Tensor, nn
 from segbench.errors import ConfigError
 from segbench.losses import CrossEntropy
 from segbench.models.numpy_ff import descend
-from segbench.tasks.base import TaskData
+from segbench.targets import find_class
 from segbench.tasks.classification import ClassificationTask
+from segbench.tasks.kind import TaskData
 
 # Settings of the trainer that change what torch computes, as they are where torch computes nothing.
 _TRAINER = {"precision": 32, "compile": False, "accumulate_grad_batches": 1, "gradient_clip_val": None}
@@ -73,8 +73,8 @@ class ByHandTask(ClassificationTask):
     def check(cls, cfg: DictConfig, data: TaskData) -> None:
         """Refuse what a network that computes its own gradients cannot do."""
         super().check(cfg, data)
-        name, trainer = get_class(cfg.model["_target_"]).__name__, cfg.trainer
-        if get_class(cfg.loss["_target_"]) is not CrossEntropy:
+        name, trainer = find_class("model", cfg.model["_target_"]).__name__, cfg.trainer
+        if find_class("loss", cfg.loss["_target_"]) is not CrossEntropy:
             raise ConfigError(f"loss: {name} computes the gradients of the cross entropy only; use loss=ce")
         _check_optimizer(cfg, name)
         for key, value in _TRAINER.items():
@@ -107,7 +107,7 @@ class ByHandTask(ClassificationTask):
 
 def _check_optimizer(cfg: DictConfig, network: str) -> None:
     plain = "use optimizer=sgd_plain"
-    if get_class(cfg.optimizer["_target_"]) is not torch.optim.SGD:
+    if find_class("optimizer", cfg.optimizer["_target_"]) is not torch.optim.SGD:
         raise ConfigError(f"optimizer: {network} is trained by plain SGD only; {plain}")
     for key, value in cfg.optimizer.items():
         if key not in ("_target_", "lr") and value:

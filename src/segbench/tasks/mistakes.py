@@ -6,10 +6,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from segbench.pictures.mistakes import ACROSS, Mistake, draw_mistakes
-from segbench.pictures.panels import as_picture
+from segbench.pictures.panels import input_picture
 from segbench.runs.files import atomic_open
 from segbench.runs.run_callback import RunContext
 from segbench.scores.labels import confident_mistakes
@@ -39,13 +37,12 @@ def draw_surest(context: RunContext, split: str, path: Path, table: Any, rows: i
         return
     data = context.data
     dataset, names = data.scored(split), data.class_names
-    mean, std = (torch.as_tensor(value).view(-1, 1, 1) for value in (data.mean, data.std))
     mistakes = []
     for index in chosen:
         item = dataset[index]
         if item["id"] != table.ids[index]:
             raise ValueError(f"the labels are of {table.ids[index]}, the image is {item['id']}")
-        image = as_picture((item["image"] * std + mean).clamp(0, 1).permute(1, 2, 0).numpy())
+        image = input_picture(item["image"], data.mean, data.std)
         truth, named = names[table.truth[index]], names[prediction[index]]
         mistakes.append(Mistake(image, truth, named, float(probability[index])))
     wrong = int((table.truth != prediction).sum())

@@ -9,8 +9,8 @@ from torch import Tensor
 from segbench.errors import ConfigError
 from segbench.scores.derive import MICRO, OVERALL_SCORES
 from segbench.scores.overlaps import overlap_counts, pack_bits
-from segbench.tasks.base import TaskData
 from segbench.tasks.evaluation import CountsTable
+from segbench.tasks.kind import TaskData
 from segbench.tasks.segmentation import SegmentationTask
 
 

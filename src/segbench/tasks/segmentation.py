@@ -15,11 +15,13 @@ from segbench.errors import ConfigError
 from segbench.models import TrainingOutputs
 from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention, class_scores, image_scores, mean_score
+from segbench.scores.columns import ColumnScore
 from segbench.scores.counts import confusion_matrices
 from segbench.scores.derive import OVERALL_SCORES, SCORES
-from segbench.tasks.base import Task, TaskData
+from segbench.tasks.base import Task
 from segbench.tasks.evaluation import PER_CLASS_SCORES, CountsTable, final_scores
 from segbench.tasks.examples import draw_ranked
+from segbench.tasks.kind import TaskData
 from segbench.tasks.windows import Windows
 
 VALIDATION_SCORES = ("dice", "iou", "pixel_accuracy")
@@ -37,17 +39,21 @@ class SegmentationTask(Task[CountsTable]):
     Args:
         *arguments: Those of :class:`segbench.tasks.base.Task`.
         windows: How images are cut outside training; None takes them whole.
+        declared: The scores that follow from further columns of the final evaluation.
         **options: Those of :class:`segbench.tasks.base.Task`.
     """
 
     name = networks = losses = "segmentation"
     example = "unet"
+    headline = "val/dice"
     # Its scores of all classes together.
     overall: ClassVar[tuple[str, ...]] = tuple(OVERALL_SCORES)
 
-    def __init__(self, *arguments: Any, windows: Windows | None = None, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, windows: Windows | None = None, declared: Sequence[ColumnScore] = (), **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
-        self.windows = windows
+        self.windows, self.declared = windows, tuple(declared)
 
     # -- what the task says before it is built ------------------------------------------------------
 
@@ -62,14 +68,14 @@ class SegmentationTask(Task[CountsTable]):
 
     @classmethod
     def options(cls, cfg: DictConfig, data: TaskData, windows: Windows | None = None) -> dict[str, Any]:
-        """Return the windows: these, or those of ``predict.window``, or the tiles of training images."""
+        """Return windows (these, those of ``predict.window``, or the training images' tiles) and further scores."""
         # Runs from before these keys have none in their checkpoints.
         window = OmegaConf.select(cfg, "predict.window")
         if windows is None and window is not None:
             windows = Windows(size=(window[0], window[1]), overlap=cfg.predict.overlap)
         elif windows is None and data.tiles != (1, 1):
             windows = Windows(tiles=data.tiles)
-        return {"windows": windows}
+        return {"windows": windows, "declared": data.declared_scores()}
 
     @classmethod
     def metric_names(cls, class_names: Sequence[str], background: bool = True) -> list[str]:
@@ -120,6 +126,10 @@ class SegmentationTask(Task[CountsTable]):
             image = functional.pad(image, (0, right, 0, bottom), mode="replicate")
         outputs = self.network(image.contiguous(memory_format=self.memory_format))
         outputs = outputs if isinstance(outputs, TrainingOutputs) else TrainingOutputs(outputs)
+        if outputs.logits.shape[2:] != image.shape[2:]:
+            given, found = ("x".join(map(str, part.shape)) for part in (image, outputs.logits))
+            name = type(self.network).__name__
+            raise ConfigError(f"model: {name} returns {found} for images of {given}; height and width must be theirs")
         if not (bottom or right):
             return outputs
         sides = tuple(logits[..., :height, :width] for logits in outputs.side_logits)
@@ -178,7 +188,7 @@ class SegmentationTask(Task[CountsTable]):
 
     def final_scores(self, table: CountsTable) -> dict[str, float]:
         """Return every score's mean over classes, and every class's own Dice and IoU."""
-        return final_scores(table, self.class_names, self.background, self.overall)
+        return final_scores(table, self.class_names, self.background, self.declared, self.overall)
 
     def draw_examples(self, context: RunContext, split: str, path: Path, images: int) -> None:
         """Draw images by their rank in Dice, the mean over classes, from the best to the worst.

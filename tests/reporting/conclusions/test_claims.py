@@ -15,6 +15,7 @@ from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.text.tables import markdown_body, print_comparison
 
+pytestmark = pytest.mark.usefixtures("no_power")
 ATTENTION = {"text": "Attention is better", "better": {"model": "attunet"}, "than": [{"model": "unet"}]}
 BEST = {"text": "Attention is best", "better": {"model": "attunet"}}
 
@@ -44,6 +45,7 @@ def only(maker, claim, models, **options):
     return judged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attention", "plain", "verdict"),
     [
@@ -66,6 +68,7 @@ def test_alike_is_an_interval_within_the_margin(architectures, attention, plain,
     assert wide.verdict == "holds"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -134,6 +137,7 @@ def test_one_rival_above_refutes_the_best(architectures):
     assert (claim.verdict, claim.strongest.label) == ("does not hold", "unet")
 
 
+@pytest.mark.slow
 def test_of_many_rivals_the_strongest_and_a_count_are_shown(architectures):
     weak = {f"weak{index}": (40 + index, 41 + index, 40 + index) for index in range(4)}
     claim = only(architectures, BEST, {"attunet": (95, 95, 95), "unet": (95, 94, 96), "top": (99, 99, 99)} | weak)
@@ -222,7 +226,7 @@ def test_claims_of_older_runs_are_shown_and_not_judged(architectures):
 
 def test_the_notes_say_what_was_tested_and_how(architectures):
     said = " ".join(notes(compared(architectures, [ATTENTION], {"attunet": (95, 96), "unet": (80, 81)})))
-    assert "Letters: rows that share one cannot be told apart" in said
+    assert "Letters (compact letter display): rows that share one cannot be told apart" in said
     assert "mean difference in dice (test split)" in said
 
 

@@ -21,7 +21,7 @@ def scores(mean=0.7, images=20, seed=0, spread=0.02):
 
 
 def said(found):
-    return " ".join(found.limits)
+    return " ".join(found.caveats)
 
 
 def test_all_figures_of_a_comparison_agree():
@@ -191,7 +191,7 @@ def test_runs_of_one_seed_on_different_images():
 def test_nothing_finished():
     found = evidence(comparison({"a": {}, "b": {}}))
     assert found.answer == "No finished run has a score: there is no answer yet."
-    assert (found.pairs, found.limits, found.letters) == ((), (), ("", ""))
+    assert (found.pairs, found.caveats, found.letters) == ((), (), ("", ""))
     assert found.ranks.shape == (2, 2)
     assert evidence(comparison({})).ranks.shape == (0, 0)
 
@@ -241,10 +241,10 @@ def test_few_seeds_and_groups_and_missing_runs_are_told():
     assert "2 runs are missing from the means: if they failed" in found
     assert "best epoch" not in found
     strangers = [(replace(run, config={"model": {}}, state="failed"), "in no row") for run, _ in lost]
-    strangers += [(replace(run, state="set aside"), "other data") for run, _ in lost]
+    strangers += [(replace(run, state="excluded"), "other data") for run, _ in lost]
     assert "missing from the means" not in said(evidence(comparison(rows, unfinished=strangers)))
     enough = evidence(networks(rng(), [0.6, 0.7], shape=(5, 50)))
-    assert enough.limits == ()
+    assert enough.caveats == ()
 
 
 @pytest.mark.parametrize(
@@ -265,6 +265,7 @@ def test_equal_configurations_are_told_apart_by_nothing():
     assert found.best == pytest.approx(np.full(3, 1 / 3), abs=0.02)
 
 
+@pytest.mark.slow
 def test_of_many_rows_the_highest_are_compared():
     means = np.linspace(0.3, 0.8, MOST_ROWS + 5)
     found = evidence(networks(rng(), means, shape=(2, 6), seed=0.001, image=0.002, rest=0.002))

@@ -12,6 +12,8 @@ from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures.bars import MEAN, draw_bars, run_scores, score_groups
 from segbench.scores import Convention
 
+pytestmark = pytest.mark.slow
+
 # What conftest writes: the disc has tp, 10, 10 and the ring 50, 50, 50 (tp, fp, fn) in every image.
 DISC = {80: (160 / 180, 80 / 100), 90: (180 / 200, 90 / 110)}
 RING = (0.5, 50 / 150)

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from segbench.pictures.canvas import save
-from segbench.reporting import figures
 from segbench.reporting.figures import FIGURES, FigureSpec, draw_all, figures_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -45,6 +44,7 @@ def test_every_figure_is_written_twice_and_named_once(compared, evidence, tmp_pa
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.slow
 def test_what_has_nothing_to_show_is_left_out_with_its_reason_and_its_old_file(compared, evidence, tmp_path):
     for kind in ("png", "svg"):
         for name in ("frequencies", "mistakes"):  # the second of classifications only
@@ -58,19 +58,20 @@ def test_what_has_nothing_to_show_is_left_out_with_its_reason_and_its_old_file(c
     assert dict(skipped)["Class frequencies"] == "no finished run tells the class frequencies of its training set"
 
 
-def test_a_figure_that_fails_does_not_cost_the_others(compared, evidence, tmp_path, monkeypatch, caplog):
+def test_a_figure_that_fails_does_not_cost_the_others(compared, evidence, tmp_path, caplog):
     def broken(*_):
         raise ZeroDivisionError("division by zero\nsecond line")
 
     kept = [spec for spec in FIGURES if spec.file == "classes.png"]
-    monkeypatch.setattr(figures, "FIGURES", (FigureSpec("Broken", "broken.png", broken), *kept))
+    tried = (FigureSpec("Broken", "broken.png", broken), *kept)
     comparison, skipped = compared({"unet": (90,)}), []
     with caplog.at_level(logging.WARNING):
-        assert draw_all(comparison, evidence(comparison), tmp_path, skipped) == [(kept[0].title, "classes.png")]
+        assert draw_all(comparison, evidence(comparison), tmp_path, skipped, tried) == [(kept[0].title, "classes.png")]
     assert skipped == [("Broken", "it failed (ZeroDivisionError: division by zero)")]
     assert "Broken: not drawn" in caplog.text
 
 
+@pytest.mark.slow
 def test_names_are_no_formulas(compared, evidence, tmp_path):
     comparison, skipped = compared({r"a$\frac{b$": (90,), "c": (80,)}), []
     draw_all(comparison, evidence(comparison), tmp_path, skipped)
@@ -78,14 +79,13 @@ def test_names_are_no_formulas(compared, evidence, tmp_path):
     assert r"a$\frac{b$" in (tmp_path / "curves.svg").read_text()
 
 
-def test_a_full_disk_is_not_hidden(compared, evidence, tmp_path, monkeypatch):
+def test_a_full_disk_is_not_hidden(compared, evidence, tmp_path):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(figures, "FIGURES", (FigureSpec("Any", "any.png", full),))
     comparison = compared({"unet": (90,)})
     with pytest.raises(OSError, match="No space"):
-        draw_all(comparison, evidence(comparison), tmp_path)
+        draw_all(comparison, evidence(comparison), tmp_path, figures=(FigureSpec("Any", "any.png", full),))
 
 
 def test_every_figure_is_explained(repository):

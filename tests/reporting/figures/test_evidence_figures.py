@@ -20,6 +20,8 @@ from segbench.reporting.figures.images import image_values, row_values
 from segbench.reporting.figures.ranks import draw_ranks
 from segbench.scores import Convention, class_scores
 
+pytestmark = pytest.mark.slow
+
 DRAW = (draw_distributions, draw_differences, draw_ranks, draw_costs)
 EIGHT = {
     f"a network of which there is much to say, variant {number}": (70 + number, 72 + number) for number in range(8)

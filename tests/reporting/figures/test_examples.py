@@ -14,6 +14,8 @@ from segbench.reporting.figures import NothingToDrawError, examples
 from segbench.reporting.figures.examples import draw_examples
 from segbench.runs.archive import PREDICTIONS, ArchiveWriter, images_name
 
+pytestmark = pytest.mark.slow
+
 IDS = tuple(f"test{number}" for number in range(4))
 FINGERPRINT = "0123456789abcdef"
 

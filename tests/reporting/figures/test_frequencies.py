@@ -10,6 +10,8 @@ from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures.frequencies import MOST_PANELS, draw_frequencies, percent, training_sets
 
+pytestmark = pytest.mark.slow
+
 RARE = (0.82, 0.17, 0.01)
 
 

@@ -19,6 +19,8 @@ from segbench.reporting.figures.bars import MEAN, run_scores
 from segbench.reporting.figures.mistakes import draw_best_mistakes
 from segbench.runs.archive import Archive, ArchiveWriter, images_name
 
+pytestmark = pytest.mark.slow
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 

@@ -18,6 +18,8 @@ from segbench.scores.objects import OBJECT_COLUMNS, OBJECT_SCORES
 
 from .test_examples import FINGERPRINT, IDS, run
 
+pytestmark = pytest.mark.slow
+
 SIZE = (20, 50)
 
 

@@ -9,6 +9,8 @@ from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures.curves import draw_curves
 from segbench.reporting.figures.stages import STAGE, stage_starts
 
+pytestmark = pytest.mark.slow
+
 STAGES = [{"augmentation": {}}, {"augmentation": {}, "monitor": "val/iou_disc", "threshold": 0.7}]
 
 NAMED = dict(zip(("early", "late"), STAGES, strict=True))

@@ -88,6 +88,7 @@ def test_p_above_is_that_of_the_images_also_with_many_groups() -> None:
     assert probability_above(table) == pytest.approx((19 + (images - 19) / 2) / images, abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_identical_predictions_break_nothing(make_run, tmp_path: Path, seeds: int) -> None:  # type: ignore[no-untyped-def]
     make_run.comparison = {
@@ -150,6 +151,7 @@ def test_a_plan_from_classifiers(make_run, tmp_path: Path) -> None:  # type: ign
     assert 0 < float(cells[1]) < float(cells[0]) < 0.3
 
 
+@pytest.mark.slow
 def test_the_page_speaks_of_images_and_classes(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     for model, wrong in (("cnn", 0.05), ("ff", 0.3)):
         for seed in range(3):

@@ -35,6 +35,7 @@ def test_what_cannot_be_told_is_none():
     assert components([np.ones((3, 3))]).shares == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(2, 10), (3, 20), (5, 200)])
 @pytest.mark.parametrize("deviations", [(0.01, 0.03, 0.04), (0.01, 0, 0), (0, 0.03, 0.04), (0.001, 0.05, 0.01)])
 def test_the_detectable_difference_is_found_in_80_percent(shape, deviations):
@@ -52,6 +53,7 @@ def test_with_one_source_it_is_the_power_of_the_t_test():
     assert power == pytest.approx(0.8, abs=0.005)
 
 
+@pytest.mark.slow
 def test_more_seeds_and_images_find_less():
     variances = Components(1e-4, 1e-3, 1e-3)
     by_seeds = [detectable(variances, seeds, 50) for seeds in (2, 3, 5, 10, 50)]

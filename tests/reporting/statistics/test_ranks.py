@@ -63,6 +63,7 @@ def test_more_seeds_do_not_make_a_row_lose_its_pairing():
     assert 0.01 < found[0, 0] < 0.99
 
 
+@pytest.mark.slow
 def test_it_is_rarely_sure_of_equal_rows():
     # Plain resampling of 3 seeds is sure (above 0.975 or below 0.025) in 1 of 4 cases where seeds alone vary.
     sure = []

@@ -55,6 +55,7 @@ def test_intervals_letters_and_the_answer_stand_in_it(comparison):
     assert " & -- & a &" in text  # a row without an interval
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_report_writes_it(comparison):
     path = comparison.directory / "table.tex"
     assert path in write_report(comparison)

@@ -14,26 +14,26 @@ from segbench.reporting.collection.runs import Run
 from segbench.runs.split_scores import has_metric
 
 
-def set_aside_copies(runs: Sequence[Run]) -> list[Run]:
+def exclude_copies(runs: Sequence[Run]) -> list[Run]:
     """Count a configuration with one seed once: a copied or moved run would else be another seed.
 
     Of the finished runs of one identity the one that lies here (is no link) and finished last counts.
 
     Returns:
-        All runs in their order; the others of an identity with the state ``set aside``.
+        All runs in their order; the others of an identity with the state ``excluded``.
     """
     chosen: dict[str, Run] = {}
     for run in runs:
         if run.state == "done" and run.id:
             chosen[run.id] = max((chosen.get(run.id, run), run), key=_rank)
     return [
-        run if run.state != "done" or chosen.get(run.id, run) is run else _aside(run, _copy_of(run, chosen[run.id]))
+        run if run.state != "done" or chosen.get(run.id, run) is run else _excluded(run, _copy_of(run, chosen[run.id]))
         for run in runs
     ]
 
 
-def set_aside_other_data(runs: Sequence[Run], factors: Iterable[str]) -> list[Run]:
-    """Set runs of another data set aside, where most are of one and the data set is not what is compared.
+def exclude_other_data(runs: Sequence[Run], factors: Iterable[str]) -> list[Run]:
+    """Exclude runs of another data set, where most are of one and the data set is not what is compared.
 
     Returns:
         All runs in their order.
@@ -46,12 +46,12 @@ def set_aside_other_data(runs: Sequence[Run], factors: Iterable[str]) -> list[Ru
         return list(runs)
     reason = f"of the data set {{}}, where {count} runs are of {most}"
     return [
-        _aside(run, reason.format(_data(run))) if run.state == "done" and _data(run) != most else run for run in runs
+        _excluded(run, reason.format(_data(run))) if run.state == "done" and _data(run) != most else run for run in runs
     ]
 
 
-def set_aside_other_tasks(runs: Sequence[Run]) -> list[Run]:
-    """Set classifications aside among segmentations or the other way round, whichever are fewer: they share no score.
+def exclude_other_tasks(runs: Sequence[Run]) -> list[Run]:
+    """Exclude runs of another task than most: they share no score.
 
     Returns:
         All runs in their order.
@@ -60,12 +60,12 @@ def set_aside_other_tasks(runs: Sequence[Run]) -> list[Run]:
     most = max(sorted(tasks), key=lambda task: tasks[task], default="")
     reason = f"a {{}}, where {tasks[most]} finished runs are of another kind ({most}): they share no score"
     return [
-        _aside(run, reason.format(_task(run))) if run.state == "done" and _task(run) != most else run for run in runs
+        _excluded(run, reason.format(_task(run))) if run.state == "done" and _task(run) != most else run for run in runs
     ]
 
 
-def set_aside_other_splits(runs: Sequence[Run], wanted: Iterable[str]) -> list[Run]:
-    """Set runs aside that were not scored on the split that most of the others share.
+def exclude_other_splits(runs: Sequence[Run], wanted: Iterable[str]) -> list[Run]:
+    """Exclude runs that were not scored on the split that most of the others share.
 
     Args:
         runs: The runs.
@@ -80,11 +80,11 @@ def set_aside_other_splits(runs: Sequence[Run], wanted: Iterable[str]) -> list[R
     if not having or having[most] in (0, len(done)):
         return list(runs)
     reason = f"not scored on the {most} split ({having[most]} runs are)"
-    return [_aside(run, reason) if run.state == "done" and most not in run.counts else run for run in runs]
+    return [_excluded(run, reason) if run.state == "done" and most not in run.counts else run for run in runs]
 
 
-def set_aside_other_classes(runs: Sequence[Run], metric: str, factors: Iterable[str]) -> list[Run]:
-    """Set runs aside whose classes are not those of the others, so that no score means the same for both.
+def exclude_other_classes(runs: Sequence[Run], metric: str, factors: Iterable[str]) -> list[Run]:
+    """Exclude runs whose classes are not those of the others, so that no score means the same for both.
 
     Those that the metric cannot score where it scores others, as it is of a class that they lack; and, unless data sets
     are compared, those of other class names than most runs have.
@@ -102,7 +102,7 @@ def set_aside_other_classes(runs: Sequence[Run], metric: str, factors: Iterable[
     reason = "has the classes {}, where {} runs have {}"
     usual = max(kept, key=lambda names: sets[names], default=())
     return [
-        _aside(run, reason.format(", ".join(_classes(run)), sets[usual], ", ".join(usual)))
+        _excluded(run, reason.format(", ".join(_classes(run)), sets[usual], ", ".join(usual)))
         if run.state == "done" and _classes(run) not in kept
         else run
         for run in runs
@@ -123,8 +123,8 @@ def _has_metric(run: Run, metric: str) -> bool:
     return has_metric(next(iter(run.counts.values())), metric)
 
 
-def _aside(run: Run, reason: str) -> Run:
-    return replace(run, state="set aside", reason=reason)
+def _excluded(run: Run, reason: str) -> Run:
+    return replace(run, state="excluded", reason=reason)
 
 
 def _rank(run: Run) -> tuple[bool, str]:

@@ -12,7 +12,7 @@ from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.variants import VARIANT
 from segbench.runs.identity import IRRELEVANT
-from segbench.runs.settings import flatten
+from segbench.runs.settings import flatten, is_under
 from segbench.words import listed
 
 UNKNOWN = "?"
@@ -169,7 +169,7 @@ def _strangers_to_the_data(runs: Sequence[Run]) -> str:
 
 def matters(key: str) -> bool:
     """Tell whether a key of the configuration, or a group, can change a result."""
-    return not any(key == name or key.startswith(f"{name}.") for name in (*IRRELEVANT, *NAMES))
+    return not is_under(key, (*IRRELEVANT, *NAMES))
 
 
 def _differs(values: Iterable[Any]) -> bool:
@@ -191,7 +191,7 @@ def _variants_told_apart(
     names = groups.get(VARIANT, [])
     if VARIANT in factors or None in names or not _differs(names):
         return []
-    open_keys = [key for key in differing if not any(f"{key}.".startswith(f"{factor}.") for factor in factors)]
+    open_keys = [key for key in differing if not is_under(key, factors)]
     return [VARIANT] if any(_decided(names, differing[key]) for key in open_keys) else []
 
 

@@ -33,7 +33,7 @@ from segbench.runs.scores_file import read_scores
 from segbench.runs.settings import flatten, without_places
 from segbench.runs.split_scores import SplitScores, TaskRecord
 
-State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "set aside"]
+State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "excluded"]
 # What a run makes before it says who it is, or what is left of one that was half deleted.
 _MARKS = frozenset((".lock", "config.yaml", "checkpoints", "scores.parquet", "summary.json"))
 
@@ -45,7 +45,7 @@ class Run:
     Attributes:
         directory: Where it lies. For a job that ended before it made one, where it would lie.
         state: ``done``, ``unscored`` (done, but all labelled images were trained on), ``failed``, ``killed`` (says
-            running, but nobody holds its lock), ``running`` or ``unreadable``; ``set aside`` by a comparison that it
+            running, but nobody holds its lock), ``running`` or ``unreadable``; ``excluded`` by a comparison that it
             does not belong into.
         reason: Why it is not done, in one line; None for a done run.
         id: The hash of everything in its configuration that can change its result, seed included; empty if unknown.
@@ -54,6 +54,7 @@ class Run:
         choices: Group name to choice, for example ``{"model": "unet"}``.
         overrides: The Hydra overrides that started it, ``key=value``.
         unchanging: The callbacks that cannot change its result, as dotted keys of the configuration.
+        config_dir: Folder of the user's own choices that it was started with, as typed; None without one.
         config: The resolved configuration; empty where it could not be read.
         counts: Split name to what the run made of its images; empty unless the run is done.
         curves: ``metrics.csv``, one row an epoch; None where there is none.
@@ -70,6 +71,7 @@ class Run:
     choices: dict[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     unchanging: tuple[str, ...] = ()
+    config_dir: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
     counts: Mapping[str, SplitScores] = field(default_factory=dict)
     curves: pd.DataFrame | None = None

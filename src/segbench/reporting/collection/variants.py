@@ -13,6 +13,7 @@ from pathlib import Path
 
 from segbench.reporting.collection.runs import Run
 from segbench.runs.identity import IRRELEVANT
+from segbench.runs.settings import is_under
 
 VARIANT = "variant"
 
@@ -65,5 +66,5 @@ def _settings(run: Run) -> frozenset[tuple[str, Hashable]]:
     return frozenset(
         (key, value)
         for key, value in run.comparable.items()
-        if "seed" not in key.rpartition(".")[2] and not any(f"{key}.".startswith(f"{name}.") for name in IRRELEVANT)
+        if "seed" not in key.rpartition(".")[2] and not is_under(key, IRRELEVANT)
     )

@@ -10,11 +10,11 @@ from typing import Any
 from segbench.errors import ConfigError
 from segbench.reporting.collection.declaration import ask, declaration, stated_differences
 from segbench.reporting.collection.excluded import (
-    set_aside_copies,
-    set_aside_other_classes,
-    set_aside_other_data,
-    set_aside_other_splits,
-    set_aside_other_tasks,
+    exclude_copies,
+    exclude_other_classes,
+    exclude_other_data,
+    exclude_other_splits,
+    exclude_other_tasks,
 )
 from segbench.reporting.collection.factors import (
     UNKNOWN,
@@ -61,17 +61,17 @@ def compare(
         ConfigError: If the runs are not comparable, the comparison names an unknown metric, or a convention is given to
             a classification.
     """
-    everything = set_aside_other_tasks(set_aside_copies(name_variants(runs)))
+    everything = exclude_other_tasks(exclude_copies(name_variants(runs)))
     title, declared = declaration([run for run in runs if run.state == "done" or run.config] or runs)
     compared = bool(declared)
     declared = ask(declared, asked or {})
     if compared and not mix:
-        everything = set_aside_other_data(everything, declared.get("factors") or ())
-    everything = set_aside_other_splits(everything, possible_splits(declared.get("split")))
+        everything = exclude_other_data(everything, declared.get("factors") or ())
+    everything = exclude_other_splits(everything, possible_splits(declared.get("split")))
     task = task_of(everything)
     metric = str(declared.get("metric") or task.metrics[0])
-    everything = set_aside_other_classes(everything, metric, declared.get("factors") or ())
-    runs = [run for run in everything if run.state != "set aside"]
+    everything = exclude_other_classes(everything, metric, declared.get("factors") or ())
+    runs = [run for run in everything if run.state != "excluded"]
     done = [run for run in runs if run.state == "done"]
     known = done or [run for run in runs if run.config]
     factors = list(declared.get("factors") or ()) if compared else other_differences(known, ())

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_class
-
 from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import Run
 from segbench.runs.scores_file import TASKS
 from segbench.runs.split_scores import SplitScores, TaskRecord, has_metric, metric_of
 from segbench.scores.convention import Convention
 from segbench.scores.score import Metric, Share, resolve
+from segbench.targets import find_object
 
 
 def task_of(runs: Sequence[Run]) -> TaskRecord:
@@ -25,9 +24,12 @@ def task_of(runs: Sequence[Run]) -> TaskRecord:
 
 def _task_of_data(run: Run) -> str:
     data = run.config.get("data")
+    target = str(data.get("_target_")) if isinstance(data, dict) else ""
+    if not target.startswith("segbench."):
+        return ""  # whoever wrote the run's files does not choose what is imported here
     try:
-        found: Any = get_class(data["_target_"]) if isinstance(data, dict) else None
-    except Exception:  # a class of somebody else's, which is not here
+        found: Any = find_object("data", target)
+    except ConfigError:
         return ""
     tasks = found.tasks_of(data) if hasattr(found, "tasks_of") else ()
     return str(tasks[0].name) if tasks else ""

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isfinite, isnan
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.statistics.pairs import Pair
 from segbench.scores.score import Metric
 from segbench.words import listed, plural
-
-if TYPE_CHECKING:
-    from segbench.reporting.comparison.model import Comparison
 
 
 def answer(
@@ -61,10 +58,10 @@ def answer(
         return f"{highest}, but on the seeds that both have {labels[better[0]]} scores {above} {over}."
     beaten = [row for row in order if row in against and against[row].apart]
     tied = [row for row in order[1:] if row in against and row not in beaten]
-    aside = [row for row in order[1:] if row not in against]
+    unpaired = [row for row in order[1:] if row not in against]
     untold = f"{listed([labels[row] for row in tied])} cannot be told from {labels[leader]}" if tied else ""
-    if aside:
-        not_compared = f"{listed([labels[row] for row in aside])} could not be compared with {labels[leader]}"
+    if unpaired:
+        not_compared = f"{listed([labels[row] for row in unpaired])} could not be compared with {labels[leader]}"
         untold = f"{untold}; {not_compared}" if untold else not_compared
     if beaten:
         over = _over(against[beaten[0]], leader, labels[beaten[0]], score, len(tested))

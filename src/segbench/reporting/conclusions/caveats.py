@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.statistics.jackknife import Layout
 from segbench.reporting.statistics.pairs import Pair
 from segbench.words import listed
-
-if TYPE_CHECKING:
-    from segbench.reporting.comparison.model import Comparison
 
 FEW_GROUPS = 50
 FEW_SEEDS = 5
 
 
-def limits(
+def caveats(
     comparison: Comparison,
     alone: Sequence[Layout | None],
     pairs: Sequence[Pair],
@@ -93,7 +90,7 @@ def _missing(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str
     in_rows = {id(run) for row in comparison.rows for run in row.runs}
     # One of other settings belongs to no row; of one that left no configuration it cannot be known.
     if count := sum(
-        run.state != "set aside" and (id(run) in in_rows or not run.config) for run, _ in comparison.unfinished
+        run.state != "excluded" and (id(run) in in_rows or not run.config) for run, _ in comparison.unfinished
     ):
         runs, they = ("run is", "it") if count == 1 else ("runs are", "they")
         found.append(

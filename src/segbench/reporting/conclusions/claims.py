@@ -13,19 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from segbench.configuration.schema import Claim
 from segbench.errors import ConfigError
 from segbench.reporting.collection.factors import fits, show_value
+from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.statistics.intervals import Difference, UnpairedError, paired_difference
 from segbench.reporting.statistics.mcnemar import identical_images, mcnemar
 from segbench.words import listed, plural
-
-if TYPE_CHECKING:
-    from segbench.reporting.comparison.model import Comparison, Row
 
 Verdict = Literal["holds", "does not hold", "not distinguishable", "cannot be judged", "not judged"]
 ERROR_RATE = 0.05

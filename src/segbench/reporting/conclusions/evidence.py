@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median_low
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.answer import answer
-from segbench.reporting.conclusions.caveats import limits
+from segbench.reporting.conclusions.caveats import caveats
 from segbench.reporting.conclusions.claims import JudgedClaim, judge
-from segbench.reporting.statistics.compact_letters import letters
+from segbench.reporting.statistics.compact_letter_display import compact_letter_display
 from segbench.reporting.statistics.intervals import half_width
 from segbench.reporting.statistics.jackknife import Layout, Parts, UnpairedError, by_seed, layout
 from segbench.reporting.statistics.mcnemar import identical_rows
@@ -25,11 +25,8 @@ from segbench.reporting.statistics.pairs import Pair, compare_pairs
 from segbench.reporting.statistics.power import detectable
 from segbench.reporting.statistics.ranks import rank_probabilities
 from segbench.reporting.statistics.variance_components import Components, components
+from segbench.scores.arithmetic import Floats
 
-if TYPE_CHECKING:
-    from segbench.reporting.comparison.model import Comparison
-
-Floats = NDArray[np.float64]
 # Pairs grow with the square of the rows, and a correction for thousands of them would leave nothing to find.
 MOST_ROWS = 50
 
@@ -55,7 +52,8 @@ class Evidence:
     Attributes:
         means: One per row.
         pairs: Every pair of rows that can be compared.
-        letters: One text per row: rows that share a letter cannot be told apart; empty where nothing was tested.
+        letters: The compact letter display, one text per row: rows that share a letter cannot be told apart; empty
+            where nothing was tested.
         ranks: float64 (R,R): probability of row i to have rank j (0 = best) over resampled seeds and groups; rows of
             NaN where it cannot be said.
         best: float64 (R,): probability of being best, the first column of ``ranks``.
@@ -63,7 +61,7 @@ class Evidence:
             where it cannot be said.
         detectable: Smallest true difference that this design finds with 80 % power at 5 %; NaN where it cannot be said.
         answer: The answer to the comparison's question in one sentence.
-        limits: Sentences about what cannot be concluded (one seed, few groups, ...).
+        caveats: Sentences about what cannot be concluded (one seed, few groups, ...).
         claims: The declared claims, judged by the rows.
     """
 
@@ -75,7 +73,7 @@ class Evidence:
     variance: dict[str, float]
     detectable: float
     answer: str
-    limits: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
     claims: tuple[JudgedClaim, ...] = ()
 
 
@@ -85,7 +83,7 @@ _KNOWN: WeakKeyDictionary[Comparison, Evidence] = WeakKeyDictionary()
 def evidence(comparison: Comparison) -> Evidence:
     """Return what the finished runs of a comparison show; worked out once for each comparison.
 
-    Nothing is raised for what is lacking (seeds, groups, scores): such figures are NaN or empty, and ``limits`` says
+    Nothing is raised for what is lacking (seeds, groups, scores): such figures are NaN or empty, and ``caveats`` says
     why. Of more than :data:`MOST_ROWS` rows the best are compared with each other.
     """
     if comparison not in _KNOWN:
@@ -119,7 +117,7 @@ def _measure(comparison: Comparison) -> Evidence:
         detectable=smallest,
         answer=answer(comparison, order, [mean.interval for mean in means], pairs, refused, smallest, identical),
         claims=judge(comparison, comparison.claims),
-        limits=limits(comparison, alone, pairs, refused, order[MOST_ROWS:], identical),
+        caveats=caveats(comparison, alone, pairs, refused, order[MOST_ROWS:], identical),
     )
 
 
@@ -180,7 +178,7 @@ def _ranks(alone: Sequence[Layout | None], direction: int) -> Floats:
 def _letters(count: int, order: Sequence[int], pairs: Sequence[Pair]) -> tuple[str, ...]:
     """Return each row's letters; none for a row of which no pair could be tested."""
     tested = {row for pair in pairs if np.isfinite(pair.p) for row in (pair.first, pair.second)}
-    found = letters(
+    found = compact_letter_display(
         [row for row in order if row in tested], [(pair.first, pair.second) for pair in pairs if pair.apart]
     )
     return tuple(found.get(index, "") for index in range(count))

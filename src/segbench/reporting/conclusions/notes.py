@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -35,12 +36,12 @@ def convention_line(comparison: Comparison) -> str:
     return "; ".join(parts) + "."
 
 
-def notes(comparison: Comparison, with_limits: bool = True) -> list[str]:
+def notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
     """Return the sentences under the table, the convention line first.
 
     Args:
         comparison: The comparison.
-        with_limits: Whether what cannot be concluded is among them; a page may say it elsewhere.
+        with_caveats: Whether what cannot be concluded is among them; a page may say it elsewhere.
     """
     found = [convention_line(comparison)]
     if comparison.wanted_split != comparison.split:
@@ -59,7 +60,7 @@ def notes(comparison: Comparison, with_limits: bool = True) -> list[str]:
             *_micro(comparison),
             *([read] if read else []),
             *_mcnemar(comparison),
-            *(figures.limits if with_limits else ()),
+            *(figures.caveats if with_caveats else ()),
         ]
         found += _without_score(comparison)
         found += _unequal_images(comparison)
@@ -161,8 +162,8 @@ def _tests(comparison: Comparison, found: Evidence) -> list[str]:
         apart = sum(pair.apart for pair in found.pairs)
         corrected = f", Holm's correction for {family} pairs" if family > 1 else ""
         said.append(
-            "Letters: rows that share one cannot be told apart (test of the paired difference over seeds and"
-            f" {unit}, 5 %{corrected}; {apart} told apart), which does not make them equal."
+            "Letters (compact letter display): rows that share one cannot be told apart (test of the paired difference"
+            f" over seeds and {unit}, 5 %{corrected}; {apart} told apart), which does not make them equal."
         )
     if np.isfinite(found.best).any():
         top = "highest" if comparison.direction > 0 else "lowest"
@@ -242,13 +243,16 @@ def _unequal_circumstances(done: Sequence[Run]) -> list[str]:
         (str(run.summary.get("cost", {}).get("device")), run.summary.get("cost", {}).get("threads")) for run in done
     }
     if len(devices) > 1:
-        listed = ", ".join(sorted(f"{device} ({threads} threads)" for device, threads in devices))
+        names = ", ".join(sorted(f"{device} ({threads} threads)" for device, threads in devices))
         found.append(
-            f"The runs used different devices or thread counts ({listed}): compare no times or speeds across them."
+            f"The runs used different devices or thread counts ({names}): compare no times or speeds across them."
         )
     commits = {str(run.summary.get("git", {}).get("commit")) for run in done}
     if len(commits) > 1:
         found.append(f"The runs come from {len(commits)} different commits of the code.")
+    own = {item for run in done for item in (run.summary.get("git", {}).get("own") or {}).items()}
+    if changed := sorted(name for name, times in Counter(name for name, _ in own).items() if times > 1):
+        found.append(f"The runs come from different versions of {listed(changed)}.")
     return found
 
 

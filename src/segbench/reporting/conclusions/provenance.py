@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import platform
 import shlex
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
+from segbench.environment import processor_name
 from segbench.reporting.collection.factors import ABSENT, UNKNOWN, factor_value
 from segbench.reporting.collection.runs import Run
 from segbench.words import duration
@@ -57,7 +56,7 @@ def machine(runs: Sequence[Run]) -> str:
     costs = [run.summary.get("cost", {}) for run in runs]
     parts = [_listed(f"{cost.get('device')}" for cost in costs)]
     if {run.status.get("host") for run in runs} == {socket.gethostname()}:
-        name = _processor()
+        name = processor_name()
         parts += [name] if name and name not in parts[0] else []
         parts.append(f"{os.cpu_count()} cores, {_memory()} memory")
     parts.append(f"{_listed(str(cost.get('threads')) for cost in costs)} thread(s) a run")
@@ -71,6 +70,7 @@ def sweep_commands(runs: Sequence[Run], experiment: str) -> list[str]:
     A run that another experiment trained lacks overrides of this one; they are read from its configuration.
     """
     start = [] if experiment == "runs" else [f"experiment={experiment}"]
+    programs = [["python", "src/run.py", *_own_folder(run)] for run in runs]
     jobs = [_assignments(run, bool(start)) for run in runs]
     keys = sorted(dict.fromkeys(key for job in jobs for key in job), key=lambda key: key == "seed")
     full = [{key: job.get(key) or _setting(run, key) for key in keys} for run, job in zip(runs, jobs, strict=True)]
@@ -78,13 +78,18 @@ def sweep_commands(runs: Sequence[Run], experiment: str) -> list[str]:
     jobs = [{key: value for key, value in job.items() if value is not None} for job in full]
     choices = [list(dict.fromkeys(job[key] for job in jobs if key in job)) for key in keys]
     combinations = {tuple(job.get(key) for key in keys) for job in jobs}
-    if len(jobs) > 1 and combinations == set(product(*choices)):
+    if len(jobs) > 1 and combinations == set(product(*choices)) and all(program == programs[0] for program in programs):
         swept = [f"{key}={','.join(values)}" for key, values in zip(keys, choices, strict=True)]
-        return [shlex.join(["python", "src/run.py", "-m", *start, *swept])]
+        return [shlex.join([*programs[0], "-m", *start, *swept])]
     lines = [
-        shlex.join(["python", "src/run.py", *start, *(f"{key}={value}" for key, value in job.items())]) for job in jobs
+        shlex.join([*program, *start, *(f"{key}={value}" for key, value in job.items())])
+        for program, job in zip(programs, jobs, strict=True)
     ]
     return list(dict.fromkeys(lines))
+
+
+def _own_folder(run: Run) -> list[str]:
+    return [] if run.config_dir is None else ["--config-dir", run.config_dir]
 
 
 def _assignments(run: Run, named: bool) -> dict[str, str]:
@@ -115,9 +120,9 @@ def _commits(runs: Sequence[Run]) -> str:
     found = []
     for run in runs:
         git = run.summary.get("git", {})
-        found.append(
-            f"commit {str(git.get('commit'))[:12]}" + (" with uncommitted changes" if git.get("dirty") else "")
-        )
+        own = "".join(f", own module {name} {digest}" for name, digest in sorted((git.get("own") or {}).items()))
+        changes = " with uncommitted changes" if git.get("dirty") else ""
+        found.append(f"commit {str(git.get('commit'))[:12]}{changes}{own}")
     return _listed(found)
 
 
@@ -128,14 +133,6 @@ def _versions(runs: Sequence[Run]) -> str:
 
 def _listed(values: Iterable[str]) -> str:
     return " / ".join(sorted(set(values)))
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _memory() -> str:

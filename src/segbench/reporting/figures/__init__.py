@@ -1,26 +1,30 @@
 """The figures of a report, each from a comparison and its evidence, written as PNG and SVG.
 
-A figure is one file here that offers its :class:`segbench.reporting.figures.spec.FigureSpec` as ``FIGURE``: what it is
-called, how it is drawn, and what a comparison must have for it. It is found by lying here, and stands behind those of
-:data:`ORDER` unless it is named there.
+A figure is one file that offers its :class:`segbench.reporting.figures.spec.FigureSpec` as ``FIGURE``: what it is
+called, how it is drawn, and what a comparison must have for it. One that lies here is in every report, behind those of
+:data:`ORDER` unless it is named there. One of the reader's own is in a report whose command names its module
+(:func:`with_own`); nothing that a report reads can add one.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
 from matplotlib import rc_context
 
+from segbench.errors import ConfigError
 from segbench.pictures.canvas import WORDS, NothingToDrawError
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.spec import FigureSpec
+from segbench.targets import find_module
 from segbench.words import first_line
 
-__all__ = ["FIGURES", "FigureSpec", "NothingToDrawError", "draw_all", "figures_of"]
+__all__ = ["FIGURES", "FigureSpec", "NothingToDrawError", "draw_all", "figures_of", "with_own"]
 
 log = logging.getLogger("segbench")
 
@@ -55,13 +59,39 @@ def _found() -> tuple[FigureSpec, ...]:
 FIGURES = _found()
 
 
-def figures_of(comparison: Comparison) -> list[FigureSpec]:
+def with_own(modules: Sequence[str]) -> tuple[FigureSpec, ...]:
+    """Return :data:`FIGURES` and, behind them, those of modules that the command line names.
+
+    Args:
+        modules: Names of modules that offer a ``FIGURE``.
+
+    Raises:
+        ConfigError: Where there is no such module, it offers no figure, or one whose file is taken.
+    """
+    figures = list(FIGURES)
+    for name in dict.fromkeys(modules):
+        spec = getattr(find_module(f"--figure {name}", name), "FIGURE", None)
+        if not isinstance(spec, FigureSpec):
+            raise ConfigError(f"--figure {name}: it has no FIGURE, a segbench.reporting.figures.FigureSpec")
+        if Path(spec.file).name != spec.file or Path(spec.file).suffix != ".png":
+            raise ConfigError(f"--figure {name}: its file {spec.file} must be the plain name of a .png")
+        if spec.file in {figure.file for figure in figures}:
+            raise ConfigError(f"--figure {name}: there is a figure {spec.file} already; name its file differently")
+        figures.append(spec)
+    return tuple(figures)
+
+
+def figures_of(comparison: Comparison, figures: Sequence[FigureSpec] = FIGURES) -> list[FigureSpec]:
     """Return the figures of which a comparison has what they show, in the order of the report."""
-    return [figure for figure in FIGURES if figure.needs(comparison)]
+    return [figure for figure in figures if figure.needs(comparison)]
 
 
 def draw_all(
-    comparison: Comparison, evidence: Evidence, folder: Path, skipped: list[tuple[str, str]] | None = None
+    comparison: Comparison,
+    evidence: Evidence,
+    folder: Path,
+    skipped: list[tuple[str, str]] | None = None,
+    figures: Sequence[FigureSpec] = FIGURES,
 ) -> list[tuple[str, str]]:
     """Write every figure that has something to show, as PNG and SVG, in place of those of an earlier report.
 
@@ -72,6 +102,7 @@ def draw_all(
         evidence: What its runs show.
         folder: Where the files go.
         skipped: Gets title and reason of every figure that is not drawn; the log gets them anyway.
+        figures: Which are tried.
 
     Returns:
         Title and file name (PNG; the SVG has the same stem) of each figure drawn, in the order of the report.
@@ -81,10 +112,10 @@ def draw_all(
     """
     drawn, left_out = [], [] if skipped is None else skipped
     # Also those of another task, which an earlier report of this folder may have drawn.
-    for figure in FIGURES:
+    for figure in figures:
         for kind in (".png", ".svg"):
             (folder / figure.file).with_suffix(kind).unlink(missing_ok=True)
-    for figure in figures_of(comparison):
+    for figure in figures_of(comparison, figures):
         path = folder / figure.file
         try:
             with rc_context(WORDS):

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from segbench.masks import IGNORE
+from segbench.labels import IGNORE_INDEX as IGNORE
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.overlays import draw_line, shortened, shrunk
 from segbench.pictures.panels import class_legend

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
-from segbench.masks import IGNORE
+from segbench.labels import IGNORE_INDEX as IGNORE
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.instances import EXTRA, FILLS, MISSED, Matched, match_objects, object_colours, paint
 from segbench.pictures.panels import as_rgb

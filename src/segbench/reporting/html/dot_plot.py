@@ -14,7 +14,7 @@ MARGIN = 6.0
 
 
 @dataclass(frozen=True)
-class Strip:
+class DotPlot:
     """Places along the axis, from 0 to :data:`WIDTH`; None where there is nothing to draw."""
 
     seeds: tuple[float, ...]
@@ -23,8 +23,8 @@ class Strip:
     published: float | None
 
 
-def strips(comparison: Comparison, evidence: Evidence) -> tuple[list[Strip], tuple[str, str]]:
-    """Return a strip for each row and the ends of their common axis in words; none where no run has a score."""
+def dot_plots(comparison: Comparison, evidence: Evidence) -> tuple[list[DotPlot], tuple[str, str]]:
+    """Return a dot plot for each row and the ends of their common axis in words; none where no run has a score."""
     metric, split = comparison.metric, comparison.split
     seeds = [[derive(run.counts[split], metric, comparison.convention) for run in row.done] for row in comparison.rows]
     means = [row.scores[metric].mean for row in comparison.rows]
@@ -45,7 +45,7 @@ def strips(comparison: Comparison, evidence: Evidence) -> tuple[list[Strip], tup
         places = [place(value) for value in seeds[index]]
         left, right = (place(value) for value in ends[index])
         drawn.append(
-            Strip(
+            DotPlot(
                 tuple(value for value in places if value is not None),
                 place(means[index]),
                 (left, right) if left is not None and right is not None else None,

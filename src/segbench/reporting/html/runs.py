@@ -14,6 +14,7 @@ from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.comparison.words import NOTHING, show_duration
 from segbench.runs.identity import IRRELEVANT
+from segbench.runs.settings import is_under
 from segbench.runs.split_scores import derive
 
 LOG = "train.log"
@@ -77,7 +78,7 @@ def run_views(comparison: Comparison) -> list[RunView]:
     views = []
     for (run, label), differing in zip(placed, settings, strict=True):
         score = NOTHING
-        # What was set aside may have other classes, and then no such score.
+        # What was excluded may have other classes, and then no such score.
         if run.state == "done" and comparison.split in run.counts:
             value = derive(run.counts[comparison.split], comparison.metric, comparison.convention)
             score = f"{value:.4f}" if math.isfinite(value) else NOTHING
@@ -147,11 +148,7 @@ def _settings(run: Run) -> dict[str, Hashable]:
     """Return choices and flat configuration together, the seed first, without what cannot change a result."""
     both = {"seed": run.seed} | dict(run.choices) | run.settings
     skipped = (*IRRELEVANT, *(name for name in NAMES if name != "seed"))
-    return {
-        key: value
-        for key, value in both.items()
-        if not any(key == skip or key.startswith(f"{skip}.") for skip in skipped)
-    }
+    return {key: value for key, value in both.items() if not is_under(key, skipped)}
 
 
 def _typed(value: Hashable) -> tuple[bool, Hashable]:

@@ -15,7 +15,7 @@ from segbench.reporting.comparison.model import COSTS, Comparison, Row
 from segbench.reporting.comparison.words import HIGHER, NOTHING, show_higher, show_p, show_probability
 from segbench.reporting.conclusions.claims import JudgedClaim, measured
 from segbench.reporting.conclusions.evidence import Evidence, Pair
-from segbench.reporting.html.dot_plot import Strip, strips
+from segbench.reporting.html.dot_plot import DotPlot, dot_plots
 from segbench.reporting.text.tables import cost_cells, mcnemar_cells, one_vs_rest_cells
 
 MOST_PAIRS = 200
@@ -30,7 +30,7 @@ class Column:
 
     Attributes:
         title: Its head.
-        kind: ``text``, ``number`` or ``strip`` (drawn, and not sorted by).
+        kind: ``text``, ``number`` or ``dot-plot`` (drawn, and not sorted by).
         group: Name of the group of columns that is shown and hidden together; empty for those that always stand.
         down: Whether the first click sorts from high to low.
         hint: What the column says, for who points at its head.
@@ -57,7 +57,7 @@ class Line:
     """One line of a table; ``top`` marks those that no other is shown to beat."""
 
     cells: tuple[Cell, ...]
-    strip: Strip | None = None
+    dot_plot: DotPlot | None = None
     top: bool = False
 
 
@@ -84,17 +84,17 @@ class SortableTable:
 def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
     """Return the table of configurations, the best score first."""
     names = score_names(comparison)
-    drawn, scale = strips(comparison, evidence)
+    drawn, scale = dot_plots(comparison, evidence)
     published = any(row.published for row in comparison.rows)
     columns = _factor_columns(comparison)
     position = len(columns)
     hint = "mean and standard deviation over seeds"
     lower = {name: comparison.metric_named(name).lower_is_better for name in names}
     columns += [Column(name.replace("_", " "), down=not lower[name], hint=hint) for name in names[:1]]
-    columns += [Column("seeds and interval", "strip")] if drawn else []
+    columns += [Column("seeds and interval", "dot-plot")] if drawn else []
     columns += [
         Column("95 % interval", down=True, hint=f"of the mean, for other seeds and other {comparison.unit}"),
-        Column("letters", "text", hint="rows that share a letter cannot be told apart"),
+        Column("letters", "text", hint="compact letter display: rows that share a letter cannot be told apart"),
         Column("P(best)", down=True, hint="probability of being the best of these configurations"),
     ]
     columns += [

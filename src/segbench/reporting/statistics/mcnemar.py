@@ -12,16 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import binom, binomtest
 
 from segbench.reporting.collection.runs import Run
+from segbench.reporting.comparison.model import Comparison
 from segbench.runs.split_scores import SplitScores
-
-if TYPE_CHECKING:
-    from segbench.reporting.comparison.model import Comparison
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segbench.reporting.statistics.intervals import ROUNDING, Difference, difference_of, p_value
 from segbench.reporting.statistics.jackknife import Layout, Side, UnpairedError, layout
+from segbench.scores.arithmetic import Floats
 
-Floats = NDArray[np.float64]
 LEVEL = 0.05
 
 

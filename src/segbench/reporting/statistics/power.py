@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import ndtr
 
 from segbench.reporting.statistics.intervals import Errors
 from segbench.reporting.statistics.variance_components import Components
+from segbench.scores.arithmetic import Floats
 
-Floats = NDArray[np.float64]
 POWER = 0.8
 _NODES = (100, 40, 12)
 

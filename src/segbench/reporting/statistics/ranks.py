@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segbench.reporting.statistics.intervals import ROUNDING
 from segbench.reporting.statistics.jackknife import Layout
+from segbench.scores.arithmetic import Floats
 
-Floats = NDArray[np.float64]
 DRAWS = 10_000
 _BLOCK = 1_000
 

@@ -169,7 +169,7 @@ def markdown_body(comparison: Comparison) -> str:
     if comparison.differences:
         blocks += ["Differences from the published protocol:", markdown_list(comparison.differences)]
     if comparison.unfinished:
-        blocks += ["Not finished or set aside, and in no mean:", markdown_list(unfinished_lines(comparison))]
+        blocks += ["Not finished or excluded, and in no mean:", markdown_list(unfinished_lines(comparison))]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -206,10 +206,10 @@ def csv_text(comparison: Comparison) -> str:
     spread = [f"{name}_{part}" for name in scores for part in ("mean", "std", "n")]
     header = [*comparison.factors, "finished", "started", "seeds", "split", "convention", *spread]
     writer.writerow([*header, *COSTS, "device", "published", "difference", "low", "high", "letters", "p_best"])
-    found = evidence(comparison)
+    found, convention = evidence(comparison), convention_words(comparison)
     for row, mean, letters, best in zip(comparison.rows, found.means, found.letters, found.best, strict=True):
         line: list[object] = [*(show_value(value) for value in row.values), len(row.done), len(row.runs)]
-        line += [" ".join(str(run.seed) for run in row.done), comparison.split, convention_words(comparison)]
+        line += [" ".join(str(run.seed) for run in row.done), comparison.split, convention]
         for name in scores:
             line += [_plain(row.scores[name].mean), _plain(row.scores[name].spread), row.scores[name].n]
         line += [_plain(row.costs[key].mean) for key in COSTS]
@@ -243,7 +243,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     for title, lines in (
         ("Published", published_lines(comparison)),
         ("Differences from the published protocol", list(comparison.differences)),
-        ("Not finished or set aside, and in no mean", unfinished_lines(comparison)),
+        ("Not finished or excluded, and in no mean", unfinished_lines(comparison)),
     ):
         if lines:
             console.print(f"{title}:", style="bold")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from string import ascii_letters
 
 
-def letters(order: Sequence[int], apart: Iterable[tuple[int, int]]) -> dict[int, str]:
+def compact_letter_display(order: Sequence[int], apart: Iterable[tuple[int, int]]) -> dict[int, str]:
     """Return the letters of each row.
 
     Args:

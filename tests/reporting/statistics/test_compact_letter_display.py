@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.reporting.statistics.compact_letters import letters
+from segbench.reporting.statistics.compact_letter_display import compact_letter_display
 
 
 @given(st.integers(1, 9).flatmap(lambda n: st.tuples(st.permutations(range(n)), st.sets(
@@ -12,7 +12,7 @@ from segbench.reporting.statistics.compact_letters import letters
 ) if n > 1 else st.just(set()))))  # fmt: skip
 def test_rows_share_a_letter_if_and_only_if_they_are_not_told_apart(case):
     order, apart = case
-    found = letters(order, apart)
+    found = compact_letter_display(order, apart)
     for pair in combinations(sorted(order), 2):
         assert bool(set(found[pair[0]]) & set(found[pair[1]])) == (pair not in apart)
     # No letter says what another says already, and the best row has the first one.
@@ -23,14 +23,18 @@ def test_rows_share_a_letter_if_and_only_if_they_are_not_told_apart(case):
 
 def test_by_hand():
     # Piepho's case of a chain: the ends are told apart, the middle from neither.
-    assert letters([2, 0, 1], [(1, 2)]) == {2: "a", 0: "ab", 1: "b"}
-    assert letters([0, 1, 2], []) == {0: "a", 1: "a", 2: "a"}
-    assert letters([0, 1, 2], [(0, 1), (0, 2), (1, 2)]) == {0: "a", 1: "b", 2: "c"}
-    assert letters([0, 1, 2, 3], [(0, 2), (0, 3), (1, 3)]) == {0: "a", 1: "ab", 2: "bc", 3: "c"}
+    assert compact_letter_display([2, 0, 1], [(1, 2)]) == {2: "a", 0: "ab", 1: "b"}
+    assert compact_letter_display([0, 1, 2], []) == {0: "a", 1: "a", 2: "a"}
+    assert compact_letter_display([0, 1, 2], [(0, 1), (0, 2), (1, 2)]) == {0: "a", 1: "b", 2: "c"}
+    assert compact_letter_display([0, 1, 2, 3], [(0, 2), (0, 3), (1, 3)]) == {0: "a", 1: "ab", 2: "bc", 3: "c"}
 
 
 @pytest.mark.parametrize("rows", [60, 400])
 def test_more_rows_than_the_alphabet_has_letters(rows):
-    found = letters(range(rows), combinations(range(rows), 2)) if rows < 100 else letters(range(rows), [])
+    found = (
+        compact_letter_display(range(rows), combinations(range(rows), 2))
+        if rows < 100
+        else compact_letter_display(range(rows), [])
+    )
     assert len(set(found.values())) == (rows if rows < 100 else 1)
     assert all(len(text) == 1 for text in found.values())

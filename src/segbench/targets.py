@@ -1,0 +1,108 @@
+"""What a ``_target_`` names: imported and found, or refused in one line that says what to do about it.
+
+Hydra finds classes too, but says on several lines, and in a log of its own, why it cannot.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+from segbench.errors import ConfigError
+from segbench.suggest import nearest
+from segbench.words import first_line
+
+
+def find_class(key: str, target: str) -> type[Any]:
+    """Return the class that a section of the configuration names.
+
+    Args:
+        key: Dotted key of the section, for the message.
+        target: Its ``_target_``, ``<module>.<class>``.
+
+    Raises:
+        ConfigError: As :func:`find_object`, or if it is no class.
+    """
+    found = find_object(key, target)
+    if not isinstance(found, type):
+        raise ConfigError(f"{key}._target_={target}: is no class")
+    return found
+
+
+def find_object(key: str, target: str) -> Any:
+    """Return what a ``_target_`` names, a class or a function.
+
+    Args:
+        key: Dotted key of the section, for the message.
+        target: Its ``_target_``, ``<module>.<name>``.
+
+    Raises:
+        ConfigError: If there is no such module or nothing of that name in it, or the module cannot be imported.
+    """
+    place = f"{key}._target_={target}"
+    first, *names = str(target).split(".")
+    if not first or not names or not all(names):
+        raise ConfigError(f"{place}: write <module>.<class>")
+    found: Any = find_module(place, first)
+    for name in names:
+        if not hasattr(found, name) and hasattr(found, "__path__") and find_spec(f"{found.__name__}.{name}"):
+            find_module(place, f"{found.__name__}.{name}")
+        if not hasattr(found, name):
+            raise ConfigError(f"{place}: {_described(found)} has no {name}{nearest(name, _classes(found))}")
+        found = getattr(found, name)
+    return found
+
+
+def targets_in(node: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Yield every ``_target_`` at or below a node of the configuration, with the dotted key of what it names.
+
+    Args:
+        node: Plain values.
+        key: Dotted key of the node; empty for the root.
+    """
+    if isinstance(node, dict) and isinstance(node.get("_target_"), str):
+        yield key, node["_target_"]
+    if isinstance(node, dict | list):
+        for name, inner in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from targets_in(inner, f"{key}.{name}".removeprefix("."))
+
+
+def find_module(place: str, name: str) -> ModuleType:
+    """Import a module that the user names.
+
+    Args:
+        place: Where it is named, for the message.
+        name: Its dotted name.
+
+    Raises:
+        ConfigError: If there is none, or it cannot be imported.
+    """
+    try:
+        return import_module(name)
+    except Exception as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is None or not f"{name}.".startswith(f"{missing}."):
+            fault = f"{type(error).__name__}: {first_line(error)}"
+            raise ConfigError(f"{place}: {name} cannot be imported: {fault}") from error
+        top, dot, _ = name.partition(".")
+        paths = os.environ.get("PYTHONPATH")
+        now = f"it is {paths}" if paths else "it is not set"
+        what = f"no module {missing}; PYTHONPATH must hold the folder of {top}{'' if dot else '.py'} ({now})"
+        raise ConfigError(f"{place}: {what}") from error
+
+
+def _described(found: Any) -> str:
+    # With its file: a module of the same name, of Python's own say, may have been found in place of the one meant.
+    where = f" ({found.__file__})" if getattr(found, "__file__", None) else ""
+    return f"{getattr(found, '__name__', found)}{where}"
+
+
+def _classes(module: Any) -> list[str]:
+    """Return the names of the classes that a module or the modules below it define, not of those that it imports."""
+    own = getattr(module, "__name__", "")
+    types = {name: value.__module__ for name, value in vars(module).items() if isinstance(value, type)}
+    return [name for name, home in types.items() if f"{home}.".startswith(f"{own}.")]
