@@ -101,7 +101,7 @@ def main(arguments: Sequence[str]) -> None:
         print(USAGE)
         return
     options = parse(arguments)
-    from segbench.data.pictures import name_without_suffix
+    from segbench.data.file_names import name_without_suffix
     from segbench.prediction import Predictor, choose_device, predict_files
     from segbench.tasks.windows import Windows
     from segbench.trainer import quiet_lightning

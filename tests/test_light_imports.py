@@ -34,6 +34,7 @@ def look(repository, folder, *arguments):
     return json.loads(result.stdout)
 
 
+@pytest.mark.slow
 def test_help_the_configuration_and_refused_keys_are_told_without_torch(repository, tmp_path):
     told = {
         "--help": 0,

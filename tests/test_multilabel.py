@@ -1,4 +1,4 @@
-"""Regions of a data set, learnt, scored, compared, shown and predicted: nested classes from the command to the page."""
+"""Regions of a data set, learned, scored, compared, shown and predicted: nested classes from the command to the page."""
 
 import json
 
@@ -73,7 +73,7 @@ def test_what_was_kept_of_an_image_is_what_was_counted(trained, stored):
             cells = [(said & there), (said & ~there), (~said & there), (~said & ~there)]
             assert counted(trained, name)[bit].tolist() == [cell.sum() for cell in cells]
         found.append(predictions.mask(name))
-    # The network has learnt something, and the regions overlap in what it says.
+    # The network has learned something, and the regions overlap in what it says.
     assert 3 in np.unique(found)
 
 

@@ -149,6 +149,65 @@ def test_files_of_one_name_get_a_mask_each(trained, pictures, tmp_path):
     assert {"same.png.png", "same.bmp.png"} <= {path.name for path in outcome.masks}
 
 
+def test_images_of_every_format_are_predicted_and_others_named(trained, pictures, tmp_path):
+    source = Image.open(next(pictures.glob("*.png")))
+    folder = tmp_path / "formats"
+    folder.mkdir()
+    for suffix in (".PNG", ".bmp", ".GIF", ".tif", ".TIFF", ".webp"):
+        source.save(folder / f"image{suffix}", lossless=True)
+    for name in ("._a.png", ".DS_Store", "Thumbs.db"):
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    for name in ("photo.heic", "scan.DCM", "notes.txt"):
+        (folder / name).write_bytes(b"x")
+    outcome = predict_files(Predictor.load(trained[0], CPU), folder, tmp_path / "out", overlays=False)
+    # One picture, so one mask, whatever held it.
+    assert len({path.read_bytes() for path in outcome.masks}) == 1
+    assert len(outcome.masks) == 6
+    assert [line.removeprefix(f"{folder}/") for line in outcome.skipped] == [
+        "photo.heic: .heic files are not read; convert it to PNG, TIFF or NIfTI",
+        "scan.DCM: .dcm files are not read; convert it to PNG, TIFF or NIfTI",
+    ]
+    # The three of the systems, and the notes.
+    assert outcome.ignored == 4
+
+
+def test_masks_that_would_overwrite_each_other_are_skipped_with_both_names(trained, pictures, tmp_path):
+    source = next(pictures.glob("*.png"))
+    for name in ("same.png", "same.bmp", "same.png.bmp"):
+        Image.open(source).save(pictures / name)
+    outcome = predict_files(Predictor.load(trained[0], CPU), pictures, tmp_path / "out", overlays=False)
+    assert outcome.skipped == [f"{pictures}: same.png and same.png.bmp share the mask name same.png.png; rename one"]
+    assert "same.bmp.png" in {path.name for path in outcome.masks}
+
+
+def test_names_of_255_bytes_are_predicted(trained, pictures, tmp_path):
+    source = next(pictures.glob("*.png"))
+    folder = tmp_path / "long"
+    folder.mkdir()
+    names = ["x" * 251 + ".png", "y" * 251 + ".bmp", "é" * 125 + ".png", "z" * 251 + ".nii"]
+    for name in names[:3]:
+        Image.open(source).save(folder / name)
+    volume(folder, "v.nii")
+    (folder / "v.nii").rename(folder / names[3])
+    outcome = predict_files(Predictor.load(trained[0], CPU), folder, tmp_path / "out", overlays=True)
+    assert not outcome.skipped
+    assert len({path.name for path in outcome.masks}) == 4
+    assert len(list((tmp_path / "out" / "overlays").iterdir())) == 4
+
+
+def test_a_pair_of_header_and_voxels_is_one_volume(trained, tmp_path):
+    folder = tmp_path / "pair"
+    folder.mkdir()
+    voxels, affine = volume(folder, "a.nii.gz")
+    (folder / "a.nii.gz").rename(tmp_path / "single.nii.gz")
+    nibabel.save(nibabel.Nifti1Pair(voxels, affine), folder / "heart.hdr")
+    predictor = Predictor.load(trained[0], CPU)
+    (mask,) = predict_files(predictor, folder, tmp_path / "out", overlays=False).masks
+    (single,) = predict_files(predictor, tmp_path / "single.nii.gz", tmp_path / "one", overlays=False).masks
+    assert mask.name == "heart.nii.gz"
+    assert mask.read_bytes() == single.read_bytes()
+
+
 def test_nothing_to_predict_is_refused(trained, tmp_path):
     predictor = Predictor.load(trained[0], CPU)
     with pytest.raises(DataError, match=r"^images=.*: no images there"):

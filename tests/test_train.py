@@ -375,7 +375,22 @@ BAD_CLASSIFICATIONS = {
 }
 
 
-@pytest.mark.parametrize("override", BAD_COMBINATIONS)
+# One of each kind; CI tries all.
+EVERY_DAY = (
+    "loss=bce",
+    "trainer.monitor=val/dcie",
+    "freeze=encodr",
+    "data=carvana model=mnist_cnn",
+    "model=mnist_cnn loss=dice",
+    "data=cmr experiment=cardiac/losses comparison.metric=dcie",
+)
+
+
+def every_day(cases):
+    return [pytest.param(case, marks=() if case in EVERY_DAY else pytest.mark.slow) for case in cases]
+
+
+@pytest.mark.parametrize("override", every_day(BAD_COMBINATIONS))
 def test_parts_that_do_not_fit_are_refused_before_data_is_read(run, tiny, tmp_path, monkeypatch, override):
     if override == "trainer.accelerator=gpu" and torch.cuda.is_available():
         pytest.skip("there is a GPU")
@@ -387,7 +402,7 @@ def test_parts_that_do_not_fit_are_refused_before_data_is_read(run, tiny, tmp_pa
         assert not (tmp_path / ".cache").exists()
 
 
-@pytest.mark.parametrize("overrides", BAD_CLASSIFICATIONS)
+@pytest.mark.parametrize("overrides", every_day(BAD_CLASSIFICATIONS))
 def test_classifications_that_do_not_fit_are_refused_before_data_is_read(run, compose, tmp_path, overrides):
     cfg = compose(
         *(overrides if "data=" in overrides else f"data=mnist {overrides}").split(), f"data.root={tmp_path}/none"

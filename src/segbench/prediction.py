@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,9 @@ from rich.progress import track
 
 from segbench.assembly import build_data, build_task
 from segbench.data.dataset import Normalise
+from segbench.data.file_names import mask_names
 from segbench.data.nifti import encode_labels
-from segbench.data.pictures import Picture, is_picture, name_without_suffix, open_picture
+from segbench.data.pictures import Picture, is_picture, open_picture, unread
 from segbench.data.segmentation import SegmentationData
 from segbench.errors import CheckpointError, ConfigError, DataError
 from segbench.masks import MaskKey
@@ -132,12 +132,11 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
         DataError: If there is nothing to predict, or nothing could be.
     """
     files, outcome = _find(images)
-    names = Counter(name_without_suffix(path) for path in files)
+    names, faults = mask_names(files)
+    outcome.skipped += faults
     console = Console(stderr=True)
-    for path in track(files, "predicting", console=console, transient=True, disable=not console.is_terminal):
-        name = name_without_suffix(path)
-        # a.png and a.jpg: two images, two masks.
-        name = name if names[name] == 1 else path.name
+    for path in track([*names], "predicting", console=console, transient=True, disable=not console.is_terminal):
+        name = names[path]
         try:
             picture = open_picture(path, predictor.data)
             mask = predictor.mask(picture)
@@ -219,9 +218,11 @@ def _find(images: Path) -> tuple[list[Path], Outcome]:
         raise DataError(f"images={images}: no such file or folder")
     entries = sorted(path for path in images.iterdir() if path.is_file())
     files = [path for path in entries if is_picture(path)]
+    skipped = [fault for path in entries if (fault := unread(path))]
     if not files:
-        raise DataError(f"images={images}: no images there (PNG, JPEG, GIF, BMP, TIFF, NIfTI)")
-    return files, Outcome(ignored=len(entries) - len(files))
+        kinds = "PNG, JPEG, GIF, BMP, TIFF, WebP, NIfTI"
+        raise DataError("\n".join([f"images={images}: no images there ({kinds})", *skipped]))
+    return files, Outcome(skipped=skipped, ignored=len(entries) - len(files) - len(skipped))
 
 
 def _write_mask(folder: Path, name: str, mask: NDArray[np.uint8], picture: Picture) -> Path:

@@ -18,7 +18,7 @@ IMAGE = CHANCE.integers(0, 255, (48, 64, 3)).astype(np.uint8)
 MASK = CHANCE.integers(0, 4, (48, 64)).astype(np.uint8)
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(scope="module", params=NAMES)
 def named(request, compose):
     return request.param, build("augmentation", compose(f"augmentation={request.param}"))
 
@@ -108,6 +108,7 @@ def test_planes_go_exactly_where_the_mask_goes(moving, which, shape, kind, seed)
     assert alone[2] == {}
 
 
+@pytest.mark.slow
 def test_image_and_planes_move_together(moving):
     """Ramps are what bilinear interpolation keeps: away from borders and folds the image shows its weight."""
     rows, columns = np.mgrid[:48, :64].astype(np.float32)

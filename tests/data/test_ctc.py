@@ -211,11 +211,11 @@ def high(number):
 CASES = {
     "several pages": (
         lambda f: over(f / "01/t003.tif", np.stack([frame_of(labels())] * 3), photometric="minisblack"),
-        "t003.tif: 3 frames; expected a single image",
+        "t003.tif: 3 pages (48x32, 48x32, 48x32); expected a single image",
     ),
     "labels of several pages": (
         lambda f: over(f / "01_GT/SEG/man_seg003.tif", np.stack([labels()] * 2), photometric="minisblack"),
-        "man_seg003.tif: 2 frames; expected a single image",
+        "man_seg003.tif: 2 pages (48x32, 48x32); expected a single image",
     ),
     "ids over 65535": (
         lambda f: over(f / "01_GT/SEG/man_seg003.tif", high(70000)),
@@ -226,12 +226,12 @@ CASES = {
         "man_seg003.tif: labels from -1 to 65534; number objects from 1 to 65535",
     ),
     "ids that are no whole numbers": (
-        lambda f: over(f / "01_GT/SEG/man_seg003.tif", labels().astype(np.float32)),
-        "man_seg003.tif: F image; expected one label per object",
+        lambda f: over(f / "01_GT/SEG/man_seg003.tif", labels().astype(np.float32) / 2),
+        "man_seg003.tif: labels are not integers",
     ),
     "colour labels": (
         lambda f: over(f / "01_GT/SEG/man_seg003.tif", np.zeros((*SIZE, 3), np.uint8), photometric="rgb"),
-        "man_seg003.tif: RGB image; expected one label per object",
+        "man_seg003.tif: RGB mask; expected one label per object",
     ),
     "lossy labels": (
         lambda f: Image.fromarray(labels().astype(np.uint8)).save(f / "01_GT/SEG/man_seg003.tif", compression="jpeg"),

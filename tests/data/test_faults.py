@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.data import reading
 from segbench.data.carvana import CarvanaData
 from segbench.data.cmr import CMRData
 from segbench.errors import DataError
@@ -67,15 +66,15 @@ CASES = {
     "colour mask": (lambda f: resave_mask(f, np.stack([GOOD] * 3, -1)), "car0_01_mask.png: RGB mask"),
     "16-bit image": (
         lambda f: Image.fromarray(GOOD.astype(np.uint16)).save(image_of(f), format="PNG"),
-        "car0_01.jpg: I;16 image; this data set reads 8-bit images",
+        "car0_01.jpg: 16-bit grey image; this data set reads 8-bit images",
     ),
     "two images of one name": (
         lambda f: shutil.copy(image_of(f), image_of(f).with_suffix(".jpeg")),
         "car0_01.jpeg and car0_01.jpg are both car0_01",
     ),
-    "16-bit colour image, which Pillow opens as if it had 8": (
+    "16-bit colour image": (
         lambda f: image_of(f).write_bytes(cv2.imencode(".png", np.full((40, 60, 3), 4660, np.uint16))[1].tobytes()),
-        "car0_01.jpg: RGB file with 16 bits per channel",
+        "car0_01.jpg: 16-bit RGB image; this data set reads 8-bit images",
     ),
     "broken link": (
         lambda f: (image_of(f).unlink(), image_of(f).symlink_to(f / "gone.jpg")),
@@ -181,14 +180,14 @@ def test_a_file_that_vanishes_after_it_was_listed_is_bad_data(carvana_folder, ca
 def test_a_file_that_cannot_be_read_is_bad_data_and_not_a_bad_cache(
     carvana_folder, carvana, monkeypatch, caplog, number
 ):
-    image_open = reading.Image.open
+    path_open = Path.open
 
-    def refused(path):
+    def refused(path, *arguments, **options):
         if path == image_of(carvana_folder):
             raise OSError(number, os.strerror(number), str(path))
-        return image_open(path)
+        return path_open(path, *arguments, **options)
 
-    monkeypatch.setattr(reading.Image, "open", refused)
+    monkeypatch.setattr(Path, "open", refused)
     message = faults_of(carvana())
     assert f"{image_of(carvana_folder)}: cannot be read ({os.strerror(number)})" in message
     assert "damaged" not in message

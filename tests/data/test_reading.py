@@ -1,12 +1,14 @@
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
+from tests.data.formats.writers import png, tiff
 
-from segbench.data.reading import map_labels, read_image, read_mask, resize
+from segbench.data.reading import map_labels, read_grey, read_image, read_instances, read_mask, resize
 from segbench.errors import DataError
 
 MASK = (np.arange(20 * 30).reshape(20, 30) % 4).astype(np.uint8)
@@ -53,6 +55,68 @@ def test_a_value_that_is_no_label_is_never_accepted(values):
     else:
         with pytest.raises(DataError, match="outside the classes"):
             map_labels(values, {0: 0, 1: 1}, "m")
+
+
+COLOURS = {(0, 0, 0): 0, (255, 0, 0): 1, (0, 0, 255): 255}
+
+
+def test_a_mask_of_colours_is_mapped_by_them(tmp_path):
+    palette = np.array([[0, 0, 0], [0, 0, 255], [255, 0, 0]], np.uint8)
+    index = (np.arange(20 * 30).reshape(20, 30) % 3).astype(np.uint8)
+    expected = np.array([0, 255, 1])[index]
+    Image.fromarray(palette[index]).save(tmp_path / "rgb.png")
+    image = Image.fromarray(index, mode="P")
+    image.putpalette(palette.ravel().tolist())
+    image.save(tmp_path / "palette.png")
+    for name in ("rgb.png", "palette.png"):
+        assert np.array_equal(read_mask(tmp_path / name, COLOURS), expected)
+
+
+def test_colours_without_a_class_are_listed(tmp_path):
+    pixels = np.zeros((20, 30, 3), np.uint8)
+    pixels[0, :7] = (9, 8, 7)
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    with pytest.raises(
+        DataError, match=r"labels outside the classes: \(9, 8, 7\) \(7 pixels\); expected \(0, 0, 0\), "
+    ):
+        read_mask(tmp_path / "mask.png", COLOURS)
+    Image.fromarray(MASK).save(tmp_path / "mask.png")
+    with pytest.raises(DataError, match="8-bit grey mask; expected one colour per class"):
+        read_mask(tmp_path / "mask.png", COLOURS)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_grey_of_few_bits_counts_as_8(tmp_path, bits):
+    values = MASK[:, :, None] % 2**bits
+    (tmp_path / "image.png").write_bytes(png(values, bits, 0))
+    step = 255 // (2**bits - 1)
+    assert np.array_equal(read_grey(tmp_path / "image.png", (8, 16)), values[..., 0] * step)
+    assert np.array_equal(read_image(tmp_path / "image.png", 1), values * step)
+    with pytest.raises(DataError, match=f"{bits}-bit grey image; this data set reads 16-bit grey images"):
+        read_grey(tmp_path / "image.png", (16,))
+
+
+def test_a_frame_of_12_bits_counts_as_16(tmp_path):
+    values = (np.arange(600).reshape(20, 30, 1) * 6).astype(np.uint16)
+    (tmp_path / "image.tif").write_bytes(tiff(values, 12, 1, order=">"))
+    assert np.array_equal(read_grey(tmp_path / "image.tif", (8, 16)), values[..., 0])
+    with pytest.raises(DataError, match="12-bit grey image; this data set reads 8-bit images"):
+        read_image(tmp_path / "image.tif", 1)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.int16, np.float32])
+def test_what_has_no_white_is_no_frame(tmp_path, dtype):
+    tifffile.imwrite(tmp_path / "image.tif", MASK.astype(dtype))
+    with pytest.raises(DataError, match="grey image; this data set reads 8 and 16-bit grey images"):
+        read_grey(tmp_path / "image.tif", (8, 16))
+
+
+def test_objects_of_a_palette_are_its_indices(tmp_path):
+    image = Image.fromarray(MASK, mode="P")
+    image.putpalette([255, 255, 255, 0, 0, 0, 9, 9, 9, 1, 2, 3])
+    image.save(tmp_path / "mask.png")
+    assert np.array_equal(read_instances(tmp_path / "mask.png"), MASK)
+    assert np.array_equal(read_instances(tmp_path / "mask.png", [3]), np.where(MASK == 3, 0, MASK))
 
 
 def test_exif_orientation_is_applied(tmp_path):

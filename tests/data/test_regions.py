@@ -49,11 +49,11 @@ def unions(mask):
     ids=["whole", "tiles", "moved", "copies", "scored"],
 )
 def test_items_are_the_unions_of_what_the_classes_would_be(tmp_path, options):
-    plain, learnt = phantom(tmp_path, **options), phantom(tmp_path, regions=REGIONS, **options)
-    assert learnt.splits == plain.splits
-    assert learnt.groups() == plain.groups()
+    plain, learned = phantom(tmp_path, **options), phantom(tmp_path, regions=REGIONS, **options)
+    assert learned.splits == plain.splits
+    assert learned.groups() == plain.groups()
     for split, dataset in plain.datasets.items():
-        other = learnt.datasets[split]
+        other = learned.datasets[split]
         assert other.ids == dataset.ids
         for index in range(len(dataset)):
             for key in (index, Draw(2, index)):
@@ -114,17 +114,17 @@ def test_what_is_told_of_the_regions(tmp_path):
         True,
     )
     mask = np.array([[0, RIGHT, MUSCLE, LEFT, 255]], np.uint8)
-    np.testing.assert_array_equal(data.learnt_mask(mask), [[0, 1, 3, 3, 255]])
+    np.testing.assert_array_equal(data.learned_mask(mask), [[0, 1, 3, 3, 255]])
 
 
 def test_regions_of_classes_that_overlap_are_their_unions(tmp_path):
     options = {"cache_dir": tmp_path, "scenes": 8, "size": [32, 32]}
-    plain, learnt = OverlappingData(**options), OverlappingData(regions={"round": ["disc", "ring"]}, **options)
-    for data in (plain, learnt):
+    plain, learned = OverlappingData(**options), OverlappingData(regions={"round": ["disc", "ring"]}, **options)
+    for data in (plain, learned):
         data.setup()
     for index in range(len(plain.datasets["train"])):
         disc, ring, _ = plain.datasets["train"][index]["mask"]
-        assert torch.equal(learnt.datasets["train"][index]["mask"][0], disc | ring)
+        assert torch.equal(learned.datasets["train"][index]["mask"][0], disc | ring)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_data_with_its_own_classes_and_colours_has_regions_of_them(tmp_path):
     data = CityscapesData(cache_dir=tmp_path, labels="train_ids_void", regions={"vehicle": ["car", "bus", "void"]})
     assert (data.class_names, data.class_colours, data.background) == (("vehicle",), None, False)
     car, void = (data.stored_key.names.index(name) for name in ("car", "void"))
-    np.testing.assert_array_equal(data.learnt_mask(np.array([0, car, void, 255], np.uint8)), [0, 1, 1, 255])
+    np.testing.assert_array_equal(data.learned_mask(np.array([0, car, void, 255], np.uint8)), [0, 1, 1, 255])
 
 
 def test_regions_are_not_made_of_objects(tmp_path):
@@ -184,7 +184,7 @@ def test_classes_that_are_named_too_late_are_noticed(tmp_path):
             self.class_names = ("background", "a", "b", "c")
 
     late = Late(cache_dir=tmp_path, subjects=6, slices=2, size=[16, 16], regions={"b": ["myocardium"]})
-    with pytest.raises(ConfigError, match="^data.regions: Late names its classes after its base is built$"):
+    with pytest.raises(ConfigError, match=r"^data.regions: Late sets class_names after super\(\)\.__init__\(\)$"):
         late.setup()
 
 

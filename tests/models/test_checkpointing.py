@@ -42,7 +42,7 @@ def steps(network, images):
     return found + [value.clone() for value in network.state_dict().values()]
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("precision", [torch.float32, pytest.param(torch.bfloat16, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", [UNet, AttentionUNet, R2UNet, R2AttentionUNet])
 def test_training_is_the_same_to_the_bit(kind, precision):
     torch.manual_seed(0)

@@ -79,8 +79,7 @@ def drawn_panels(tmp_path_factory):
     return paths
 
 
-@pytest.fixture
-def swept(architectures, drawn_panels):
+def sweep(architectures, drawn_panels):
     """Two networks with two seeds each, panels and logs, and a run that failed."""
     for model, tp in (("unet", 80), ("attunet", 90)):
         for seed in (0, 1):
@@ -92,13 +91,25 @@ def swept(architectures, drawn_panels):
 
 
 @pytest.fixture
-def comparison(swept):
+def swept(architectures, drawn_panels):
+    return sweep(architectures, drawn_panels)
+
+
+@pytest.fixture(scope="module")
+def comparison(shared_architectures, drawn_panels):
+    """The sweep's comparison, for tests that only read."""
+    return compare(collect([sweep(shared_architectures, drawn_panels).root]))
+
+
+@pytest.fixture
+def own_comparison(swept):
+    """The same of runs that a test may change."""
     return compare(collect([swept.root]))
 
 
-def test_the_report_writes_a_page_that_points_nowhere(comparison):
-    path = comparison.directory / "index.html"
-    assert path in write_report(comparison)
+def test_the_report_writes_a_page_that_points_nowhere(own_comparison):
+    path = own_comparison.directory / "index.html"
+    assert path in write_report(own_comparison)
     page = Page(path.read_text())
     assert [tag for tag, _ in page.elements].count("script") == 1
     assert not {"link", "iframe", "object", "embed", "base"} & {
@@ -230,38 +241,39 @@ def test_white_parts_of_an_image_do_not_cut_it(tmp_path):
         assert np.flatnonzero(ink[:, 100:].any(axis=1))[0] > 9
 
 
-def test_a_picture_that_cannot_be_cut_is_shown_as_it_is(comparison):
-    path = comparison.done[0].directory / "figures" / "predictions.png"
+def test_a_picture_that_cannot_be_cut_is_shown_as_it_is(own_comparison):
+    path = own_comparison.done[0].directory / "figures" / "predictions.png"
     Image.fromarray(np.full((30, 40), 255, np.uint8)).save(path)
     assert [image.size for image in split_panels(path)[0]] == [(40, 30)]
     path.write_bytes(b"damaged")
-    assert len(gallery(comparison, ()).panels) == 3
+    assert len(gallery(own_comparison, ()).panels) == 3
 
 
-def test_what_does_not_fit_is_left_out_and_said(comparison):
+def test_what_does_not_fit_is_left_out_and_said(own_comparison):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (99, 99), np.uint8)).save(
-        comparison.directory / "big.png"
+        own_comparison.directory / "big.png"
     )
-    sizes = [sum(len(picture.uri) for picture in panels.pictures) for panels in gallery(comparison, ()).panels]
-    found = gallery(comparison, [("noise", "big.png")], budget=3 * max(sizes))
+    sizes = [sum(len(picture.uri) for picture in panels.pictures) for panels in gallery(own_comparison, ()).panels]
+    found = gallery(own_comparison, [("noise", "big.png")], budget=3 * max(sizes))
     # The first seed of both rows comes before the second seed of any.
     assert {panels.row for panels in found.panels} == {"attunet", "unet"}
     assert "Predictions of 2 runs are left out" in " ".join(found.left_out)
-    found = gallery(comparison, [("noise", "big.png")], budget=10)
+    found = gallery(own_comparison, [("noise", "big.png")], budget=10)
     assert (found.figures, found.panels) == ([], [])
     assert "The figure big.png is too large for this page" in found.left_out[0]
     assert (
-        "big.png is too large" in Page(html_page(comparison, [("noise", "big.png")], evidence_for(2), budget=10)).text
+        "big.png is too large"
+        in Page(html_page(own_comparison, [("noise", "big.png")], evidence_for(2), budget=10)).text
     )
 
 
-def test_a_drawing_is_preferred_to_its_pixels(comparison):
-    (comparison.directory / "curves.png").write_bytes(b"pixels")
-    (comparison.directory / "curves.svg").write_bytes(b"<svg/>")
-    found = gallery(comparison, [("curves", "curves.png"), ("none", "none.png")])
+def test_a_drawing_is_preferred_to_its_pixels(own_comparison):
+    (own_comparison.directory / "curves.png").write_bytes(b"pixels")
+    (own_comparison.directory / "curves.svg").write_bytes(b"<svg/>")
+    found = gallery(own_comparison, [("curves", "curves.png"), ("none", "none.png")])
     assert [picture.uri for picture in found.figures] == [data_uri(b"<svg/>", "svg+xml")]
-    (comparison.directory / "curves.svg").write_bytes(b"<svg/>" * 400_000)
-    found = gallery(comparison, [("curves", "curves.png")])
+    (own_comparison.directory / "curves.svg").write_bytes(b"<svg/>" * 400_000)
+    found = gallery(own_comparison, [("curves", "curves.png")])
     assert [picture.uri for picture in found.figures] == [data_uri(b"pixels", "png")]
 
 
@@ -310,13 +322,13 @@ def test_a_slider_holds_no_more_runs_than_a_hand_can_choose(comparison, monkeypa
     assert "Predictions of 1 runs are left out" in found.left_out[0]
 
 
-def test_logs_of_many_runs_are_shorter_but_for_those_that_failed(comparison, monkeypatch):
-    failed = next(run.directory for row in comparison.rows for run in row.runs if run.state == "failed")
+def test_logs_of_many_runs_are_shorter_but_for_those_that_failed(own_comparison, monkeypatch):
+    failed = next(run.directory for row in own_comparison.rows for run in row.runs if run.state == "failed")
     (failed / "train.log").write_text("".join(f"epoch {epoch}\n" for epoch in range(30)))
-    lengths = {run.state: len(run.log.splitlines()) for run in run_views(comparison)}
+    lengths = {run.state: len(run.log.splitlines()) for run in run_views(own_comparison)}
     assert lengths == {"done": 12, "failed": 12}
     monkeypatch.setattr("segbench.reporting.html.runs.MANY_RUNS", 4)
-    assert {run.state: len(run.log.splitlines()) for run in run_views(comparison)} == {"done": 3, "failed": 12}
+    assert {run.state: len(run.log.splitlines()) for run in run_views(own_comparison)} == {"done": 3, "failed": 12}
 
 
 def test_settings_of_another_choice_are_no_difference_of_their_own(architectures):

@@ -415,6 +415,7 @@ def test_runs_of_which_seg_was_not_measured_are_read(by_seg):
         compare(old)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["per_image", "pooled"])
 @pytest.mark.parametrize("empty", ["nan", "one", "zero"])
 @pytest.mark.parametrize("metric", ["seg", "object_f1", "object_dice"])

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from segbench.runs.files import atomic_open, read_json, sweep_temporaries, write_json
+from segbench.runs.files import atomic_open, read_json, shortened, sweep_temporaries, write_json, write_text
 
 
 def test_an_exception_leaves_the_old_file_and_no_temporary(tmp_path):
@@ -48,3 +48,32 @@ def test_json_is_valid_for_every_reader(tmp_path):
     write_json(tmp_path / "x.json", {"a": [1.5, float("nan")], "b": {"c": float("-inf")}})
     assert "NaN" not in (tmp_path / "x.json").read_text()
     assert read_json(tmp_path / "x.json") == {"a": [1.5, None], "b": {"c": None}}
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "x" * 240 + ".json"])
+def test_a_name_of_255_bytes_is_written(tmp_path, name):
+    write_text(tmp_path / name, "content")
+    assert (tmp_path / name).read_text() == "content"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_temporary_name_that_was_cut_is_swept(tmp_path):
+    def fail():
+        with atomic_open(tmp_path / ("x" * 255)) as stream:
+            (leftover,) = tmp_path.iterdir()
+            assert len(leftover.name) == 255
+            (tmp_path / f"{leftover.name[:-20]}.1.partial").touch()
+            stream.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    sweep_temporaries(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_are_shortened_to_what_fits_and_stay_different():
+    assert shortened("a" * 255, reserve=0) == "a" * 255
+    short = [shortened("é" * 127 + end, 10) for end in "ab"]
+    assert short[0] != short[1]
+    assert all(len(name.encode()) <= 245 for name in short)

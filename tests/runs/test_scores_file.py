@@ -65,6 +65,7 @@ def test_what_a_file_says_of_itself_comes_back_as_it_was(about):
     assert parse_about(json.dumps(asdict(about)).encode()) == about
 
 
+@pytest.mark.slow
 @given(scores, st.lists(st.floats(0, 1e6), min_size=24, max_size=24))
 def test_a_declaration_that_came_back_gives_the_same_scores(score, values):
     (again,) = parse_about(json.dumps(asdict(About("segmentation", scores=(score,)))).encode()).scores

@@ -46,7 +46,7 @@ def run(cfg, directory):
     train(cfg, RunDirectory(directory), identity)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "place", [pytest.param(place, marks=() if place in EVERY_DAY else pytest.mark.slow) for place in PLACES]
 )

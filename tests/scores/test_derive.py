@@ -97,6 +97,7 @@ def test_scores_of_image_and_class_are_scikit_learn_s_or_the_documented_rule(bat
             assert row.tolist() == same(expected), name
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=6)
 @given(masks(ignored=True), st.sampled_from(NAMES))
 def test_every_convention_reduces_as_it_says(batch, name):
@@ -339,6 +340,7 @@ def test_no_two_conventions_read_alike():
     assert len({convention.describe() for convention in CONVENTIONS}) == len(CONVENTIONS)
 
 
+@pytest.mark.slow
 @given(masks(ignored=True))
 def test_micro_scores_are_scikit_learn_s_of_all_counted_pixels(drawn):
     prediction, target = drawn

@@ -155,6 +155,7 @@ def test_as_the_definition_says(pair):
     assert seg(*pair) == pytest.approx(by_definition(*pair), nan_ok=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(scattered, scattered)
 def test_as_the_definition_says_of_scattered_labels(truth, prediction):
@@ -180,6 +181,7 @@ def test_perfect_empty_relabelled_and_with_cells_of_nothing(pair, seed):
 # -- time -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["good", "merged"])
 def test_an_image_of_sixty_cells_takes_little_time(kind):
     chance = np.random.default_rng(0)

@@ -74,5 +74,6 @@ def test_a_further_task_takes_the_networks_that_it_names_and_the_losses_that_nam
 )
 def test_windows_that_are_asked_for_go_before_those_of_the_run(window, tiles, asked, expected):
     cfg = OmegaConf.create({"predict": {"window": window, "overlap": 0.25}})
-    assert SegmentationTask.options(cfg, SimpleNamespace(tiles=tiles), asked) == {"windows": expected}
-    assert ClassificationTask.options(cfg, SimpleNamespace(tiles=tiles), asked) == {}
+    data = SimpleNamespace(tiles=tiles, declared_scores=lambda: ("declared",))
+    assert SegmentationTask.options(cfg, data, asked) == {"windows": expected, "declared": ("declared",)}
+    assert ClassificationTask.options(cfg, data, asked) == {}

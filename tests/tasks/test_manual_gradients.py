@@ -161,7 +161,13 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("override", REFUSED)
+@pytest.mark.parametrize(
+    "override",
+    [
+        pytest.param(case, marks=() if case in ("optimizer=adam", "loss=focal") else pytest.mark.slow)
+        for case in REFUSED
+    ],
+)
 def test_what_it_cannot_do_is_refused_in_one_line(configured, tmp_path, override):
     if override.startswith("optimizer="):
         cfg = configured(tmp_path, optimizer=override.partition("=")[2])

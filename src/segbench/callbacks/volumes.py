@@ -44,9 +44,11 @@ class VolumeScores(pl.Callback):
                 continue
             table = task.evaluation[split + self.data.whole_suffix] = task.new_table()
             for volume in volumes:
-                truth, prediction = self.data.learnt_mask(volume.truth()), self._predict(task, trainer, split, volume)
+                truth, prediction = self.data.learned_mask(volume.truth()), self._predict(task, trainer, split, volume)
                 # One image a volume: slices below each other.
-                labels = [scored.learnt(torch.from_numpy(masks).flatten(0, 1)[None]) for masks in (prediction, truth)]
+                labels = [
+                    scored.batch_target(torch.from_numpy(masks).flatten(0, 1)[None]) for masks in (prediction, truth)
+                ]
                 table.update([volume.id], task.count(*labels), volume.plane.source)
                 if len(volume.spacing) == 2:
                     truth, prediction = truth[0], prediction[0]

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from segbench.data import nifti
 from segbench.data.cache import Pair
+from segbench.data.file_names import distinct, entries, find_named, is_decodable, nfc, not_decodable
+from segbench.data.formats.volume_file import Volume, open_volume
 from segbench.data.intensity import check_percentiles
 from segbench.data.plane import Plane, resample_labels
 from segbench.data.reading import map_labels
@@ -46,6 +48,11 @@ class Patient:
     part: str
     group: str
     frames: dict[str, int]
+
+    @property
+    def name(self) -> str:
+        """The folder's name, in Unicode's composed form."""
+        return nfc(self.folder.name)
 
 
 class ACDCData(SegmentationData):
@@ -94,7 +101,7 @@ class ACDCData(SegmentationData):
         self.percentiles = check_percentiles(percentiles)
         self.patients: dict[str, Patient] = {}
         self._labelled = self._kept = 0
-        self.volumes: dict[str, tuple[nifti.Volume, nifti.Volume]] = {}
+        self.volumes: dict[str, tuple[Volume, Volume]] = {}
 
     # -- records -----------------------------------------------------------------------------------
 
@@ -111,8 +118,8 @@ class ACDCData(SegmentationData):
         folders = [
             (part, folder)
             for part in ("training", "testing")
-            for folder in sorted((self.root / part).glob("patient*"))
-            if folder.is_dir()
+            for folder in (entries(self.root / part) if (self.root / part).is_dir() else [])
+            if folder.name.startswith("patient") and folder.is_dir()
         ]
         if not any(part == "training" for part, _ in folders):
             raise DataError(f"data.root={self.root}: no patients found; expected {expected}")
@@ -120,15 +127,18 @@ class ACDCData(SegmentationData):
         records: list[Record] = []
         faults: list[str] = []
         for part, folder in folders:
+            if not is_decodable(folder):
+                faults.append(not_decodable(folder))
+                continue
             try:
                 patient = read_patient(folder, part)
             except DataError as error:
                 faults.append(str(error))
                 continue
-            if folder.name in self.patients:
-                faults.append(f"{folder}: {folder.name} is in both training and testing")
+            if (other := self.patients.setdefault(patient.name, patient)) is not patient:
+                where = "in both training and testing" if other.part != part else f"also {other.folder.name!a}"
+                faults.append(f"{folder}: {patient.name} is {where}; keep one")
                 continue
-            self.patients[folder.name] = patient
             for phase in PHASES:
                 try:
                     records += self._slices(patient, phase)
@@ -137,15 +147,13 @@ class ACDCData(SegmentationData):
         return records, faults
 
     def _slices(self, patient: Patient, phase: str) -> list[Record]:
-        stem = f"{patient.folder.name}_frame{patient.frames[phase]:02d}"
+        stem = f"{patient.name}_frame{patient.frames[phase]:02d}"
         image, label = _file(patient.folder, stem, phase), _file(patient.folder, f"{stem}_gt", phase)
-        volumes = nifti.open_volume(image), nifti.open_volume(label)
+        volumes = open_volume(image), open_volume(label)
         nifti.check_same_grid(*volumes)
-        volume = f"{patient.folder.name}/{phase}"
+        volume = f"{patient.name}/{phase}"
         self.volumes[volume] = volumes
-        return [
-            Record(f"{volume}/{index:02d}", patient.folder.name, image, label) for index in range(volumes[0].shape[2])
-        ]
+        return [Record(f"{volume}/{index:02d}", patient.name, image, label) for index in range(volumes[0].shape[2])]
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
         """Return the official test patients, and the training patients split within each diagnosis.
@@ -201,7 +209,8 @@ class ACDCData(SegmentationData):
         # The first axis of a slice is x, the columns of an image.
         pixels, labels = image[:, :, int(index)].T, mask[:, :, int(index)].T
         truth = plane.mask(labels, self.ignore_index)
-        self._labelled += int((resample_labels(labels, plane.resampled) > 0).sum())
+        whole = resample_labels(labels, plane.resampled)
+        self._labelled += int(((whole > 0) & (whole != self.ignore_index)).sum())
         self._kept += int(((truth > 0) & (truth != self.ignore_index)).sum())
         return plane.image(pixels[:, :, None]), truth
 
@@ -295,8 +304,10 @@ def read_patient(folder: Path, part: str) -> Patient:
 
 
 def _file(folder: Path, stem: str, phase: str) -> Path:
-    for suffix in (".nii.gz", ".nii"):
-        if (folder / f"{stem}{suffix}").is_file():
-            return folder / f"{stem}{suffix}"
+    found = find_named(folder, stem, (".nii.gz", ".nii"))
+    if len(found) > 1:
+        raise DataError(f"{folder}: {distinct(path.name for path in found)} are both {stem}; keep one")
+    if found:
+        return found[0]
     kind = "label" if stem.endswith("_gt") else "image"
     raise DataError(f"{folder / stem}.nii.gz: missing; the {kind} of the {phase} frame that Info.cfg names")

@@ -15,21 +15,22 @@ from numpy.typing import NDArray
 from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair, fingerprint, first_key, load_arrays
 from segbench.data.dataset import ImageDataset
+from segbench.data.learned import LearnedData
 from segbench.data.loader import BatchSize
 from segbench.data.loaders import SCORED_TRAIN, Loaders
 from segbench.data.measure import measure, training_stacks
 from segbench.data.records import Record, os_errors_as_faults, raise_faults
 from segbench.data.scored import ScoredData
+from segbench.data.split_checks import OnDuplicates, report_absent, report_duplicates
 from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
 from segbench.errors import ConfigError, DataError
 from segbench.labels import IGNORE_INDEX
 from segbench.scores.columns import ScoreColumns
-from segbench.tasks import Task
 
 
-class ImageData(ScoredData, Loaders):
+class ImageData(LearnedData, ScoredData, Loaders):
     """A data set and its splits, for any task.
 
     Data sets derive from :class:`SegmentationData` or :class:`segbench.data.classification.ClassificationData`.
@@ -51,11 +52,10 @@ class ImageData(ScoredData, Loaders):
         split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
         augmentation: Applied to training images, after the split; None for one that leaves them as they are.
         seed: The run's seed (order and augmentation).
+        on_duplicates: What happens if images in two parts of the split are equal: ``warn`` or ``error``.
         scores: Further scores of the final evaluation, by what the configuration calls them.
 
     Attributes:
-        tasks: The task that the data is for; of several, which have one name, the first that trains the network.
-        class_names: All classes; for a segmentation, background first if there is one.
         background: Whether class 0 of a segmentation is background, which scores leave out by default.
         class_colours: Colour of every class in pictures, ``#RRGGBB``; None for the project's own palette.
         in_channels: Channels of the images.
@@ -67,14 +67,14 @@ class ImageData(ScoredData, Loaders):
     """
 
     name: str
-    tasks: ClassVar[tuple[type[Task[Any]], ...]]
-    class_names: ClassVar[tuple[str, ...]]
     background: ClassVar[bool] = True
     class_colours: ClassVar[tuple[str, ...] | None] = None
     in_channels: ClassVar[int]
     dataset_class: ClassVar[type[ImageDataset]]
     ignore_index: ClassVar[int] = IGNORE_INDEX
     crop: tuple[int, int] | None = None
+    # What has a label, for messages.
+    labelled: ClassVar[str] = "image"
     fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
     # Largest value of the stored images.
     scale: ClassVar[float] = 255.0
@@ -94,6 +94,7 @@ class ImageData(ScoredData, Loaders):
         split_seed: int = 0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        on_duplicates: OnDuplicates = "warn",
         scores: Mapping[str, ScoreColumns] | None = None,
     ) -> None:
         super().__init__()
@@ -101,6 +102,7 @@ class ImageData(ScoredData, Loaders):
             raise ConfigError(f"data.split_by={split_by}: choose group or image")
         if fit_on not in ("train", "train+val"):
             raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
+        self.on_duplicates = on_duplicates
         self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
         self.score_train = score_train
         self.cache_dir = Path(cache_dir)
@@ -115,20 +117,6 @@ class ImageData(ScoredData, Loaders):
         self.datasets: dict[str, ImageDataset] = {}
         self.fingerprint = self._key = ""
         self._pixel_weights: PixelWeights | None = None
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes, for a segmentation including background."""
-        return len(self.class_names)
-
-    @classmethod
-    def tasks_of(cls, options: Mapping[str, Any]) -> tuple[type[Task[Any]], ...]:
-        """Return what data of this class is for if it is built with such options (``data.*``)."""
-        return cls.tasks
-
-    def task_for(self, network: type) -> type[Task[Any]]:
-        """Return the task that trains networks of a class on this data."""
-        return next(task for task in self.tasks if task.trains(network))
 
     @property
     def validates(self) -> bool:
@@ -240,9 +228,10 @@ class ImageData(ScoredData, Loaders):
                 f"set data.size, or data.batch_size=1 (now {self.batch_size})"
             )
         check_tiles(self.tiles, arrays.images)
+        report_duplicates(arrays.images, self.splits, records, self.root, self.on_duplicates)
         weights = self.weigh(arrays)
         self._measure(arrays)
-        arrays = self.learnt(arrays)
+        arrays = self.learned(arrays)
         for split, indices in self.splits.items():
             plain = partial(
                 self.dataset_class,
@@ -256,10 +245,6 @@ class ImageData(ScoredData, Loaders):
                 self.datasets[split] = plain(
                     augmentation=self.augmentation, seed=self.seed, tiles=self.tiles, crop=self.crop
                 )
-
-    def learnt(self, arrays: Arrays) -> Arrays:
-        """Return the arrays with what is to be learnt in place of the stored targets; most data stores just that."""
-        return arrays
 
     def weigh(self, arrays: Arrays) -> Any:
         """Return the pixel weights of all records, float32 (N,H,W), or None if the loss uses none."""
@@ -287,20 +272,8 @@ class ImageData(ScoredData, Loaders):
     # -- helpers -----------------------------------------------------------------------------------
 
     def _fingerprint(self) -> str:
-        """Return the digest of the files and of what is made of them; of files that were touched since, the first."""
+        """Return the digest of the files and of the arrays' settings; if files were only touched since, the first."""
         return first_key(self._key, self.cache_dir)
-
-    def _check_classes(self, counted: NDArray[np.int64]) -> None:
-        """Check that the training labels have something to learn.
-
-        Args:
-            counted: How often each stored class occurs in the training set, int64 (C,).
-
-        Raises:
-            DataError: If they do not.
-        """
-        if np.count_nonzero(counted) < 2:
-            raise DataError(f"data.root={self.root}: all training labels are of one class; there is nothing to learn")
 
     def _measure(self, arrays: Arrays) -> None:
         """Compute the training set's mean and standard deviation per channel (in [0,1]) and its class frequencies."""
@@ -309,13 +282,4 @@ class ImageData(ScoredData, Loaders):
         self.class_pixels: NDArray[np.int64] = self._count_classes(histogram)
         labelled = histogram.sum() - histogram[IGNORE_INDEX]
         self.class_frequencies: NDArray[np.float64] = self.class_pixels / labelled
-
-    def _count_classes(self, histogram: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return how often each class occurs in the training set, int64 (C,), and refuse what cannot be learnt.
-
-        Args:
-            histogram: How often each value occurs in the stored targets, int64 (256,).
-        """
-        counted = histogram[: self.num_classes]
-        self._check_classes(counted)
-        return counted
+        report_absent(self.class_names, self.class_pixels, self.labelled, self.root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from segbench.data.file_names import IMAGES
 from segbench.data.records import Record, find_files, pair, require_root
 from segbench.data.segmentation import SegmentationData
 from segbench.errors import DataError
@@ -38,8 +39,8 @@ class CarvanaData(SegmentationData):
             raise DataError(f"data.root={self.root}: no folder train_hq or train; {_HOW_TO_GET_IT}")
         if not (root / "train_masks").is_dir():
             raise DataError(f"data.root={self.root}: no folder train_masks; {_HOW_TO_GET_IT}")
-        images = find_files(photographs, (".jpg", ".jpeg"), "<car>_<view>.jpg")
-        masks = find_files(root / "train_masks", (".gif", ".png", ".jpg"), "<car>_<view>_mask.gif")
+        images = find_files(photographs, IMAGES, "<car>_<view>.jpg")
+        masks = find_files(root / "train_masks", IMAGES, "<car>_<view>_mask.gif")
         pairs, faults = pair(images, masks, lambda path: path.stem, _photograph_of)
         return [Record(key, key.rpartition("_")[0] or key, image, mask) for key, image, mask in pairs], faults
 

@@ -14,9 +14,10 @@ from PIL import Image
 
 from segbench.data.cache import Arrays, Pair
 from segbench.data.cityscapes_labels import LABELS, choose_labels
+from segbench.data.file_names import entries
 from segbench.data.plane import Plane
-from segbench.data.reading import check_same_size, map_labels, read_mask
-from segbench.data.records import Record, require_root
+from segbench.data.reading import check_same_grid, map_labels, read_mask
+from segbench.data.records import Record, by_key, require_root
 from segbench.data.segmentation import SegmentationData
 from segbench.data.splits import split_by_part
 from segbench.data.volumes import VolumeSlices
@@ -120,8 +121,8 @@ class CityscapesData(SegmentationData):
         records: list[Record] = []
         faults: list[str] = []
         for split in SPLITS:
-            images = _files(root / "leftImg8bit" / split, _IMAGE)
-            labels = _files(root / "gtFine" / split, _LABEL)
+            images = _files(root / "leftImg8bit" / split, _IMAGE, faults)
+            labels = _files(root / "gtFine" / split, _LABEL, faults)
             faults += [_unlabelled(root, split, key, images[key]) for key in sorted(images.keys() - labels.keys())]
             faults += [f"{labels[key]}: label without image" for key in sorted(labels.keys() - images.keys())]
             both = sorted(images.keys() & labels.keys())
@@ -153,7 +154,7 @@ class CityscapesData(SegmentationData):
         assert record.image is not None
         assert record.mask is not None
         image, mask = self.read_picture(record.image), self._read_labels(record.mask)
-        check_same_size(image, mask, record.mask)
+        check_same_grid(image, mask, record)
         if mask.shape != self.frame_size:
             (height, width), (first_height, first_width) = mask.shape, self.frame_size
             raise DataError(
@@ -165,7 +166,7 @@ class CityscapesData(SegmentationData):
 
     def _read_labels(self, path: Path) -> NDArray[np.uint8]:
         ids = read_mask(path, {value: value for value in range(256)})
-        if (ids == _TRAIN_IDS).any():
+        if _TRAIN_IDS not in self.ignore and (ids == _TRAIN_IDS).any():
             raise DataError(f"{path}: contains 255, like train ids (labelTrainIds); ids are 0 to {len(LABELS) - 1}")
         return map_labels(ids, self.label_map, path)
 
@@ -219,20 +220,18 @@ class CityscapesData(SegmentationData):
         super()._check_classes(counted)
         # A street scene without any of traffic sign, vegetation, sky, person, car, ...
         above = [self.label_map[label.id] for label in LABELS if label.id > 18 and label.train_id is not None]
-        if not counted[above].any():
+        if not counted[[index for index in above if index != self.ignore_index]].any():
             raise DataError(
                 f"data.root={self.root}: no label above 18 occurs (vegetation, sky, car, ...), so these look like train"
                 f" ids; use the ids of *{_LABEL}"
             )
 
 
-def _files(folder: Path, suffix: str) -> dict[str, Path]:
-    """Return the files of one split by ``<city>/<frame>``."""
-    return {
-        f"{path.parent.name}/{path.name.removesuffix(suffix)}": path
-        for path in sorted(folder.glob(f"*/*{suffix}"))
-        if not path.name.startswith(".")
-    }
+def _files(folder: Path, suffix: str, faults: list[str]) -> dict[str, Path]:
+    """Return the files of one split by ``<city>/<frame>``; adds a fault for each frame that several files have."""
+    cities = [city for city in entries(folder) if city.is_dir()] if folder.is_dir() else []
+    files = [path for city in cities for path in entries(city) if path.name.lower().endswith(suffix.lower())]
+    return by_key(files, lambda path: f"{path.parent.name}/{path.name[: -len(suffix)]}", faults)
 
 
 def _unlabelled(root: Path, split: str, key: str, image: Path) -> str:

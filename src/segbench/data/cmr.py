@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from segbench.data.file_names import IMAGES
 from segbench.data.records import Record, find_files, pair, require_root
 from segbench.data.segmentation import SegmentationData
 from segbench.data.splits import split_by_part
@@ -46,8 +47,8 @@ class CMRData(SegmentationData):
         root = require_root(self.root)
         records, faults = [], []
         for folder in ("train", "val"):
-            images = find_files(root / folder / "image", (".png",), "cmrN.png")
-            masks = find_files(root / folder / "mask", (".png", ".jpg"), "cmrN_mask.png")
+            images = find_files(root / folder / "image", IMAGES, "cmrN.png")
+            masks = find_files(root / folder / "mask", IMAGES, "cmrN_mask.png")
             pairs, more = pair(images, masks, lambda path: path.stem, lambda path: path.stem.removesuffix("_mask"))
             records += [Record(f"{folder}/{key}", f"{folder}/{key}", image, mask) for key, image, mask in pairs]
             faults += more

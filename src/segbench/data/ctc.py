@@ -17,7 +17,7 @@ from segbench.data.checksums import check_digest
 from segbench.data.download import RemoteFile, download
 from segbench.data.frames import FrameData
 from segbench.data.plane import resample, resample_labels
-from segbench.data.reading import check_same_size, read_instances
+from segbench.data.reading import check_same_grid, read_ignored, read_instances
 from segbench.data.records import Record, find_files, pair, require_root
 from segbench.data.splits import check_fraction, split_last_block, split_official
 from segbench.data.unpack import unpack
@@ -33,7 +33,7 @@ ARCHIVES = {
 }
 _EXPECTED = "01/tNNN.tif and 01_GT/SEG/man_segNNN.tif"
 _SEQUENCE = re.compile(r"\d\d")
-_FRAME, _LABEL = re.compile(r"t(\d{3,4})\.tif"), re.compile(r"man_seg(\d{3,4})\.tif")
+_FRAME, _LABEL = re.compile(r"t(\d{3,4})\.tiff?", re.I), re.compile(r"man_seg(\d{3,4})\.tiff?", re.I)
 _MEMBER = re.compile(r"(?:[^/]+/)?(\d\d/t\d+\.tif|\d\d_GT/SEG/man_seg[_\d]+\.tif)")
 
 
@@ -184,10 +184,15 @@ class CTCData(FrameData):
         """
         assert record.image is not None
         assert record.mask is not None
-        image, cells = self.read_picture(record.image), read_instances(record.mask)
-        check_same_size(image, cells, record.mask)
+        image, cells = self.read_picture(record.image), read_instances(record.mask, self.ignore)
+        check_same_grid(image, cells, record)
         image = image if self.size is None else resample(image, self.size)
-        return image, with_boundary(self._resized(cells), self.boundary)
+        classes = with_boundary(self._resized(cells), self.boundary)
+        if self.ignore:
+            ignored = read_ignored(record.mask, self.ignore)
+            ignored = ignored if self.size is None else resample_labels(ignored, self.size)
+            classes[ignored > 0] = self.ignore_index
+        return image, classes
 
     def instances(self, record: Record) -> NDArray[np.uint16]:
         """Return the cell number of every pixel, uint16 (H,W), 0 for none, on the grid of the stored mask.
@@ -198,7 +203,7 @@ class CTCData(FrameData):
             DataError: If the file is unusable.
         """
         assert record.mask is not None
-        return self._resized(read_instances(record.mask))
+        return self._resized(read_instances(record.mask, self.ignore))
 
     def _resized(self, cells: NDArray[np.uint16]) -> NDArray[np.uint16]:
         return cells if self.size is None else resample_labels(cells, self.size)

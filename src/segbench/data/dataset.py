@@ -123,12 +123,12 @@ class ImageDataset(Dataset[dict[str, Any]]):
         item = {
             "image": self.normalise(image),
             # Not ascontiguousarray, which makes a vector of a label.
-            self.target: self.learnt(torch.from_numpy(np.array(target, order="C"))),
+            self.target: self.batch_target(torch.from_numpy(np.array(target, order="C"))),
             "id": self.ids[index],
         }
         return item | {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in maps.items()}
 
-    def learnt(self, stored: torch.Tensor) -> torch.Tensor:
+    def batch_target(self, stored: torch.Tensor) -> torch.Tensor:
         """Return stored targets, uint8 (B,...), as a batch has them: int64, class indices unchanged."""
         return stored.long()
 
@@ -211,7 +211,7 @@ class MultilabelDataset(SegmentationDataset):
 
     form = BITS
 
-    def learnt(self, stored: torch.Tensor) -> torch.Tensor:
+    def batch_target(self, stored: torch.Tensor) -> torch.Tensor:
         """Return int64 (...,K,H,W) of bit sets (...,H,W): 1 where a class is, 0 where not, 255 where unknown."""
         return unpack_bits(stored, self.num_classes)
 

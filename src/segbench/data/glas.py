@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from segbench.data.cache import Arrays, fingerprint, load_arrays
 from segbench.data.checksums import check_digest
 from segbench.data.download import RemoteFile, download
+from segbench.data.file_names import entries
 from segbench.data.objects import ObjectData
 from segbench.data.plane import resample_labels
 from segbench.data.reading import read_image, read_mask
@@ -106,7 +107,7 @@ class GlasData(ObjectData):
         """
         folder = self._folder()
         patients, faults = read_table(folder / GRADES, key="name", value="patient ID")
-        files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".bmp")
+        files = [path for path in entries(folder) if path.suffix.lower() == ".bmp"]
         faults += [
             f"{path}: expected train_N.bmp, testA_N.bmp or testB_N.bmp, or the same with _anno"
             for path in files
@@ -129,11 +130,11 @@ class GlasData(ObjectData):
         """Return the folder of the images, downloading and unpacking them if they are missing."""
         assert self.root is not None
         root = self.root
-        inside = [path for path in sorted(root.iterdir()) if (path / GRADES).is_file()] if root.is_dir() else []
+        inside = [path for path in entries(root) if (path / GRADES).is_file()] if root.is_dir() else []
         folder = inside[0] if len(inside) == 1 and not (root / GRADES).is_file() else root
         if (folder / GRADES).is_file():
             return folder
-        if any(root.glob("*.bmp")):
+        if root.is_dir() and any(path.suffix.lower() == ".bmp" for path in entries(root)):
             raise DataError(f"{root / GRADES}: missing; it gives the patient of each image (from {SITE})")
         archive = root / ARCHIVE
         download([RemoteFile(f"{self.url}/{ARCHIVE}", archive, self.checksum)])
@@ -208,7 +209,7 @@ class GlasData(ObjectData):
             DataError: If the file is unusable.
         """
         assert record.mask is not None
-        labels = read_mask(record.mask, {value: value for value in range(256)})
+        labels = read_mask(record.mask, {value: value for value in range(256)} | dict.fromkeys(self.ignore, 0))
         return labels if self.size is None else resample_labels(labels, self.size)
 
     def _ranges(self) -> list[list[float]]:

@@ -27,10 +27,11 @@ class MultilabelData(SegmentationData):
     tasks: ClassVar[tuple[type[Task[Any]], ...]] = (MultilabelTask,)
     dataset_class: ClassVar[type[ImageDataset]] = MultilabelDataset
     background = False
-    label_map = {}  # noqa: RUF012 - ClassVar in the base
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        if self.ignore:
+            raise ConfigError(f"data.ignore={list(self.ignore)}: {self.name} has a mask per class; use null")
         if len(self.stored_key.names) > MOST_BITS:
             raise ConfigError(
                 f"data: {len(self.stored_key.names)} classes that overlap; a mask holds {MOST_BITS}; leave some out"

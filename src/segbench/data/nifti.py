@@ -1,79 +1,20 @@
-"""Strict reading of NIfTI volumes: anything ambiguous is an error."""
+"""What data sets take from NIfTI volumes: matching grids, intensities and labels."""
 
 from __future__ import annotations
 
 import gzip
-import zlib
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from segbench.data.formats.volume_file import SAME_PLACE, Volume, distance_between
 from segbench.data.intensity import scale_by_percentiles
 from segbench.errors import DataError
-from segbench.words import first_line
 
-# Tolerance in mm within which the grids of an image and its label are the same.
-_SAME_PLACE = 1e-2
-
-
-@dataclass(frozen=True)
-class Volume:
-    """The header of a volume; its voxels stay on disk until requested.
-
-    Attributes:
-        path: The file.
-        shape: Voxels along x, y and slice.
-        spacing: Size of a voxel in mm along x, y and slice.
-        affine: From voxel indices to mm, float64 (4,4).
-    """
-
-    path: Path
-    shape: tuple[int, int, int]
-    spacing: tuple[float, float, float]
-    affine: NDArray[np.float64]
-
-    def voxels(self) -> NDArray[Any]:
-        """Return all voxels (X,Y,Z) with the header's scaling applied.
-
-        Raises:
-            DataError: If the file is damaged.
-        """
-        image: Any = _load(self.path)
-        try:
-            return np.asarray(image.dataobj)
-        except _DAMAGE as error:
-            raise DataError(f"{self.path}: damaged ({first_line(error)})") from None
-
-
-# A truncated gzip stream is an EOFError or a zlib.error, a truncated plain file an OSError or a ValueError.
-_DAMAGE = (ImageFileError, HeaderDataError, EOFError, OSError, ValueError, OverflowError, MemoryError, zlib.error)
-
-
-def open_volume(path: Path) -> Volume:
-    """Read a volume's header.
-
-    Args:
-        path: A ``.nii`` or ``.nii.gz`` file.
-
-    Raises:
-        DataError: If it is unreadable, not three-dimensional, or has no valid voxel size.
-    """
-    image: Any = _load(path)
-    if image.get_data_dtype().kind not in "iufb":
-        raise DataError(f"{path}: voxels of type {image.get_data_dtype()}; expected one number per voxel")
-    if len(image.shape) != 3:
-        raise DataError(f"{path}: {len(image.shape)}-D volume {image.shape}; expected one frame (x, y, slice)")
-    x, y, z = (float(size) for size in image.header.get_zooms())
-    spacing = (x, y, z)
-    if not all(np.isfinite(size) and size > 0 for size in spacing):
-        raise DataError(f"{path}: voxel size {spacing} mm; write the true size into the header")
-    return Volume(path, image.shape, spacing, np.asarray(image.affine, dtype=np.float64))
+# How far from an integer a label may be after scaling by float32 numbers.
+_ROUNDING = 1e-6
 
 
 def check_same_grid(image: Volume, label: Volume) -> None:
@@ -84,11 +25,9 @@ def check_same_grid(image: Volume, label: Volume) -> None:
     """
     if image.shape != label.shape:
         raise DataError(f"{label.path}: shape {label.shape}, but its image has {image.shape}")
-    corners = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float64)
-    corners[:, :3] *= np.array(image.shape) - 1
-    apart = float(np.abs(corners @ (image.affine - label.affine).T).max())
-    if not apart <= _SAME_PLACE:
-        raise DataError(f"{label.path}: its affine puts it up to {apart:.3g} mm away from its image")
+    distance = distance_between(image.affine, label.affine, image.shape)
+    if not distance <= SAME_PLACE:
+        raise DataError(f"{label.path}: its affine puts it up to {distance:.3g} mm away from its image")
 
 
 def normalised(volume: Volume, percentiles: tuple[float, float]) -> NDArray[np.float32]:
@@ -104,7 +43,9 @@ def normalised(volume: Volume, percentiles: tuple[float, float]) -> NDArray[np.f
     Raises:
         DataError: If voxels are not finite, or the two percentiles are equal.
     """
-    voxels = volume.voxels().astype(np.float32)
+    with np.errstate(over="ignore"):
+        # What a float32 cannot hold becomes infinite and is refused below.
+        voxels = volume.voxels().astype(np.float32)
     if not np.isfinite(voxels).all():
         count = int((~np.isfinite(voxels)).sum())
         raise DataError(f"{volume.path}: {count} voxels are not finite (NaN or infinity)")
@@ -121,8 +62,17 @@ def labels(volume: Volume) -> NDArray[np.int64]:
         DataError: If a value is not an integer.
     """
     voxels = volume.voxels()
-    if voxels.dtype.kind == "f" and not (np.isfinite(voxels) & (voxels == np.round(voxels))).all():
-        raise DataError(f"{volume.path}: labels are not integers (resampled with interpolation?)")
+    if voxels.dtype.kind == "f":
+        integers = np.round(voxels)
+        tolerance = _ROUNDING if volume.scaled else 0
+        with np.errstate(invalid="ignore"):
+            good = (abs(voxels - integers) <= tolerance) & (abs(voxels) < 2**53)
+        if not good.all():
+            why = "after scaling by scl_slope and scl_inter" if volume.scaled else "resampled with interpolation?"
+            raise DataError(f"{volume.path}: labels are not integers ({why})")
+        voxels = integers
+    elif voxels.dtype == np.uint64 and voxels.max() > np.iinfo(np.int64).max:
+        raise DataError(f"{volume.path}: label {voxels.max()} is too large")
     return voxels.astype(np.int64)
 
 
@@ -140,12 +90,3 @@ def encode_labels(mask: NDArray[np.integer[Any]], like: Volume, compressed: bool
     content = image.to_bytes()
     # Without a timestamp, so that equal masks are equal files.
     return gzip.compress(content, mtime=0) if compressed else content
-
-
-def _load(path: Path) -> Any:
-    try:
-        if path.stat().st_size == 0:
-            raise DataError(f"{path}: empty file")
-        return nib.load(path)
-    except _DAMAGE as error:
-        raise DataError(f"{path}: not a NIfTI volume ({first_line(error)})") from None

@@ -59,7 +59,8 @@ class PhantomData(SegmentationData):
         """Draw a slice: image uint8 (H,W,1) and mask uint8 (H,W)."""
         subject, level = (int(re.sub(r"\D", "", part)) for part in record.id.split("_"))
         depth = level / max(self.slices - 1, 1)
-        return draw_slice(self.phantom_seed, subject, depth, self.size or (96, 96))
+        image, mask = draw_slice(self.phantom_seed, subject, depth, self.size or (96, 96))
+        return image, np.where(np.isin(mask, self.ignore), np.uint8(self.ignore_index), mask) if self.ignore else mask
 
 
 def draw_slice(

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data import nifti
+from segbench.data.file_names import IMAGES, UNREAD, VOLUMES, is_clutter, name_without_suffix
+from segbench.data.formats.volume_file import Volume, open_volume
 from segbench.data.plane import Plane
 from segbench.data.segmentation import SegmentationData
 from segbench.errors import DataError
-
-VOLUMES = (".nii.gz", ".nii")
-IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -32,27 +31,27 @@ class Picture:
     path: Path
     pixels: NDArray[Any]
     plane: Plane
-    volume: nifti.Volume | None = None
+    volume: Volume | None = None
 
     def inputs(self) -> list[NDArray[Any]]:
         """Return the images (h,w,C) that the data set would store for these slices."""
         return [self.plane.image(part) for part in self.pixels]
 
 
-def name_without_suffix(path: Path) -> str:
-    """Return a file's name without its format suffix; ``.nii.gz`` is one suffix."""
-    for suffix in (*VOLUMES, *IMAGES):
-        if path.name.lower().endswith(suffix):
-            return path.name[: -len(suffix)]
-    return path.name
-
-
 def is_picture(path: Path) -> bool:
     """Return whether a file is named like an image or a volume; ACDC's labels and 4-D cines do not count."""
     name = path.name.lower()
-    if name.startswith(".") or not name.endswith((*VOLUMES, *IMAGES)):
+    if is_clutter(path) or not name.endswith((*VOLUMES, *IMAGES)):
         return False
     return not (name.endswith(VOLUMES) and name_without_suffix(path).lower().endswith(("_gt", "_4d")))
+
+
+def unread(path: Path) -> str | None:
+    """Return the fault of a file that is named like an image of a format that is not read; None for other files."""
+    suffix = path.suffix.lower()
+    if is_clutter(path) or suffix not in UNREAD:
+        return None
+    return f"{path}: {suffix} files are not read; convert it to PNG, TIFF or NIfTI"
 
 
 def open_picture(path: Path, data: SegmentationData) -> Picture:
@@ -68,7 +67,7 @@ def open_picture(path: Path, data: SegmentationData) -> Picture:
     if path.name.lower().endswith(VOLUMES):
         if data.in_channels != 1:
             raise DataError(f"{path}: a grey volume, but the network was trained on {data.in_channels} channels")
-        volume = nifti.open_volume(path)
+        volume = open_volume(path)
         # Slices first; the first axis of a slice is x, the columns of an image.
         voxels = nifti.normalised(volume, data.percentiles).transpose(2, 1, 0)[..., None]
         x, y, _ = volume.spacing

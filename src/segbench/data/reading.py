@@ -1,8 +1,7 @@
-"""Strict reading of image and mask files: anything ambiguous is an error."""
+"""Image and mask files as the data sets need them: anything ambiguous is an error."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,24 +9,25 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from segbench.data.formats.image_file import read_image_file
+from segbench.data.formats.mask_file import MaskFile, read_mask_file
+from segbench.data.formats.reader import read_orientation
 from segbench.data.plane import resample, resample_labels
-from segbench.data.records import unreadable
+from segbench.data.records import Record
 from segbench.errors import DataError
-from segbench.words import first_line
+from segbench.labels import IGNORE_INDEX
 
-MAX_PIXELS = 100_000_000
 _MAX_LABEL = 65535
 # Not a class index: between the classes and 255 (ignored).
 _UNKNOWN = 254
-_MASK_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I")
-_GREY_BITS = {"L": 8, "I;16": 16, "I;16B": 16, "I;16L": 16}
-_IMAGE_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
+_WHITE = 255
+_BLACK_AND_WHITE = {(0, 0, 0), (_WHITE, _WHITE, _WHITE)}
 
 
 def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
-    """Read an 8-bit image as it is meant to be viewed (EXIF orientation applied, transparency dropped).
+    """Read an 8-bit image as it is meant to be viewed.
 
     Args:
         path: The file.
@@ -37,85 +37,143 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
         uint8 (H,W,channels).
 
     Raises:
-        DataError: If it is unreadable, truncated or too large, or has more than 8 bits, several frames or not two
-            stains.
+        DataError: If :func:`segbench.data.formats.image_file.read_image_file` rejects it, or it has more than 8 bits or
+            not two stains.
     """
-    with _open(path) as image:
-        if image.mode not in _IMAGE_MODES:
-            raise DataError(f"{path}: {image.mode} image; this data set reads 8-bit images")
-        image = ImageOps.exif_transpose(image)
-        converted = image.convert("L" if channels == 1 else "RGB")
-        pixels = np.asarray(converted).reshape(converted.height, converted.width, -1)
-        if channels == 2 and (image.mode not in ("RGB", "RGBA") or pixels[..., 2].any()):
+    image = read_image_file(path)
+    if image.white != _WHITE:
+        raise DataError(f"{path}: {image.description} image; this data set reads 8-bit images")
+    pixels = image.pixels
+    if channels == 2:
+        if image.kind != "RGB" or pixels[..., 2].any():
             raise DataError(f"{path}: expected two stains: an RGB image whose third channel is empty")
-        return pixels[..., :channels]
+        return pixels[..., :2]
+    if channels == 1 and pixels.shape[2] == 3:
+        # ITU-R 601-2 luma.
+        return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+    return pixels if pixels.shape[2] == channels else np.repeat(pixels, channels, axis=2)
 
 
 def read_grey(path: Path, depths: Sequence[int]) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Read a grey image at its full bit depth (EXIF orientation applied).
+    """Read a grey image without losing any of its bits.
 
     Args:
         path: The file.
-        depths: Expected bits per pixel: 8, 16 or both.
+        depths: Expected bits per pixel: 8, 16 or both. 2 to 7 bits count as 8, and 9 to 15 as 16.
 
     Returns:
         uint8 or uint16 (H,W), as in the file.
 
     Raises:
-        DataError: If it is unreadable, truncated, too large or in colour, or has another depth or several frames.
+        DataError: If :func:`segbench.data.formats.image_file.read_image_file` rejects it, or it is in colour or has
+            another depth.
     """
-    with _open(path) as image:
-        bits = _GREY_BITS.get(image.mode)
-        if bits not in depths:
-            found = f"{image.mode} image" if bits is None else f"{bits}-bit grey image"
-            raise DataError(f"{path}: {found}; this data set reads {' and '.join(map(str, depths))}-bit grey images")
-        pixels = np.asarray(ImageOps.exif_transpose(image))
-    # The file may have either byte order.
-    return pixels.astype(np.uint8) if bits == 8 else pixels.astype(np.uint16)
+    image = read_image_file(path)
+    depth = 8 * image.pixels.dtype.itemsize
+    if image.kind != "grey" or image.white is None or image.bits == 1 or depth not in depths:
+        expected = " and ".join(map(str, depths))
+        raise DataError(f"{path}: {image.description} image; this data set reads {expected}-bit grey images")
+    return image.pixels[..., 0]
 
 
-def read_mask(path: Path, label_map: Mapping[int, int]) -> NDArray[np.uint8]:
-    """Read the class index of every pixel; from a palette image the indices, never the colours.
+def read_mask(path: Path, label_map: Mapping[Any, int]) -> NDArray[np.uint8]:
+    """Read the class index of every pixel; from a palette image the indices, not the colours.
+
+    One exception: if the data set's masks are black and white (values 0 and 255, and perhaps 1), a black and white
+    palette is read by its colours, because programs number the two arbitrarily.
 
     Args:
         path: The file.
-        label_map: From stored value to class index (255 = ignored).
+        label_map: From stored value to class index (255 = ignored). If the keys are colours, (red, green, blue), the
+            mask is read by its colours.
 
     Returns:
         Class indices, uint8 (H,W).
 
     Raises:
-        DataError: If it is unreadable, lossy (JPEG) or in colour, or has values that are not labels.
+        DataError: If :func:`segbench.data.formats.mask_file.read_mask_file` rejects it, it has colours instead of
+            numbers or the reverse, or it has values that are not labels.
     """
-    with _open(path) as mask:
-        _reject_lossy(mask, path)
-        if mask.mode not in _MASK_MODES:
-            raise DataError(f"{path}: {mask.mode} mask; expected one class index per pixel (grey or palette)")
-        mask = ImageOps.exif_transpose(mask)
-        values = np.asarray(mask)
-    return map_labels(values, label_map, path)
+    mask = read_mask_file(path)
+    if any(isinstance(key, tuple) for key in label_map):
+        return map_colours(mask.colours(), label_map, path)
+    labels = mask.labels()
+    if mask.palette is not None and _is_black_and_white(label_map):
+        labels = _black_and_white(mask, label_map)
+    return map_labels(labels, label_map, path)
 
 
-def read_instances(path: Path) -> NDArray[np.uint16]:
+def read_instances(path: Path, ignore: Sequence[int] = ()) -> NDArray[np.uint16]:
     """Read the object number of every pixel.
 
     Args:
-        path: The file, grey with 8, 16 or 32 bits.
+        path: The file: grey, or a palette image, whose indices are read.
+        ignore: Labels that are not objects.
 
     Returns:
         uint16 (H,W), 0 for none.
 
     Raises:
-        DataError: If it is unreadable, lossy (JPEG) or in colour, or has several frames or labels outside 0 to 65535.
+        DataError: If :func:`segbench.data.formats.mask_file.read_mask_file` rejects it, or it is in colour or has
+            labels outside 0 to 65535.
     """
-    with _open(path) as opened:
-        _reject_lossy(opened, path)
-        if opened.mode not in (*_GREY_BITS, "I"):
-            raise DataError(f"{path}: {opened.mode} image; expected one label per object (grey, integers)")
-        labels = np.asarray(ImageOps.exif_transpose(opened)).astype(np.int64)
+    labels = read_mask_file(path).labels("one label per object")
+    if ignore:
+        labels = np.where(np.isin(labels, ignore), 0, labels)
     if not 0 <= labels.min() <= labels.max() <= _MAX_LABEL:
         raise DataError(f"{path}: labels from {labels.min()} to {labels.max()}; number objects from 1 to {_MAX_LABEL}")
     return labels.astype(np.uint16)
+
+
+def read_ignored(path: Path, ignore: Sequence[int]) -> NDArray[np.uint8]:
+    """Return which pixels of a file of object numbers have one of these labels, 0 or 1, uint8 (H,W).
+
+    Raises:
+        DataError: As :func:`read_instances`.
+    """
+    return np.isin(read_mask_file(path).labels("one label per object"), ignore).astype(np.uint8)
+
+
+def _is_black_and_white(label_map: Mapping[int, int]) -> bool:
+    """Say whether masks have the values 0 and 255, and perhaps 1, and 0 and 255 are different classes."""
+    return set(label_map) <= {0, 1, _WHITE} and label_map.get(_WHITE, IGNORE_INDEX) not in (
+        IGNORE_INDEX,
+        label_map.get(0),
+    )
+
+
+def _black_and_white(mask: MaskFile, label_map: Mapping[int, int]) -> NDArray[np.integer[Any]]:
+    """Return the labels of a palette mask: its indices, or 0 and 255 if its black and white mean other classes.
+
+    Raises:
+        DataError: If they do, but the palette has further colours.
+    """
+    assert mask.palette is not None
+    colours = [tuple(colour) for colour in mask.palette.tolist()]
+    differ = [
+        index
+        for index, colour in enumerate(colours)
+        if colour in _BLACK_AND_WHITE and label_map.get(index) != label_map[colour[0]]
+    ]
+    # Checked first because it is fast, and the masks of most data sets agree.
+    if not differ or not _occurs(mask.values, differ):
+        return mask.values
+    used = {index: colours[index] for index in np.unique(mask.values).tolist() if index < len(colours)}
+    if not set(used.values()) <= _BLACK_AND_WHITE:
+        return mask.values
+    if set(colours) != _BLACK_AND_WHITE:
+        shown = ", ".join(f"{index} as {'white' if colour[0] else 'black'}" for index, colour in used.items())
+        raise DataError(f"{mask.path}: its palette shows label {shown}; save it as a grey PNG with values 0 and 255")
+    return np.asarray(mask.palette[mask.values][..., 0])
+
+
+def _occurs(values: NDArray[np.integer[Any]], some: Sequence[int]) -> bool:
+    """Return whether some of these values, below 256, occur among unsigned ones."""
+    if values.dtype != np.uint8:
+        return bool(np.isin(values, some).any())
+    table = np.zeros(256, np.uint8)
+    table[list(some)] = 1
+    return bool(np.asarray(cv2.LUT(values, table)).any())
 
 
 def map_labels(values: NDArray[Any], label_map: Mapping[int, int], path: Path) -> NDArray[np.uint8]:
@@ -144,15 +202,33 @@ def map_labels(values: NDArray[Any], label_map: Mapping[int, int], path: Path) -
             return indices
     # Values too large for a table, or some that are not labels: the slow way, which can name them.
     found, inverse, numbers = np.unique(values, return_inverse=True, return_counts=True)
-    _reject_unknown(found, numbers, label_map, path)
+    _reject_unknown([int(value) for value in found], numbers, label_map, path)
     return np.array([label_map[int(value)] for value in found], dtype=np.uint8)[inverse].reshape(values.shape)
 
 
-def _reject_unknown(found: NDArray[Any], numbers: NDArray[Any], label_map: Mapping[int, int], path: Path) -> None:
+def map_colours(colours: NDArray[Any], colour_map: Mapping[tuple[int, int, int], int], path: Path) -> NDArray[np.uint8]:
+    """Map colours to class indices.
+
+    Args:
+        colours: Stored colours (H,W,3), any integer type.
+        colour_map: From colour to class index (255 = ignored).
+        path: The file, for the message.
+
+    Returns:
+        Class indices, uint8 (H,W).
+
+    Raises:
+        DataError: If a colour has no class; lists such colours and their numbers of pixels.
+    """
+    found, inverse, numbers = np.unique(colours.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True)
+    names = [tuple(colour) for colour in found.tolist()]
+    _reject_unknown(names, numbers, colour_map, path)
+    return np.array([colour_map[name] for name in names], np.uint8)[inverse].reshape(colours.shape[:2])
+
+
+def _reject_unknown(found: Sequence[Any], numbers: NDArray[Any], label_map: Mapping[Any, int], path: Path) -> None:
     unknown = [
-        f"{value} ({number} pixels)"
-        for value, number in zip(found, numbers, strict=True)
-        if int(value) not in label_map
+        f"{value} ({number} pixels)" for value, number in zip(found, numbers, strict=True) if value not in label_map
     ]
     if unknown:
         labels = ", ".join(str(label) for label in sorted(label_map))
@@ -160,17 +236,31 @@ def _reject_unknown(found: NDArray[Any], numbers: NDArray[Any], label_map: Mappi
         raise DataError(f"{path}: labels outside the classes: {', '.join(unknown[:5])}{more}; expected {labels}")
 
 
-def check_same_size(image: NDArray[Any], mask: NDArray[Any], path: Path) -> None:
-    """Check that a mask has its image's size; masks are never resized to fit.
+def check_same_grid(image: NDArray[Any], mask: NDArray[Any], record: Record) -> None:
+    """Check that a mask is on its image's grid; masks are never resized to fit.
+
+    Args:
+        image: The record's image as read, (H,W,...).
+        mask: The record's mask as read, (H,W).
+        record: Names the two files.
 
     Raises:
-        DataError: If it has not; gives both sizes, and a hint if they are only swapped.
+        DataError: If the sizes differ; gives both, and a hint if they are only swapped. If the files have different
+            EXIF orientations and the sizes fit either way, so that nothing tells on which grid the mask was drawn.
     """
-    if image.shape[:2] == mask.shape[:2]:
-        return
+    assert record.image is not None
+    assert record.mask is not None
     (height, width), (mask_height, mask_width) = image.shape[:2], mask.shape[:2]
-    hint = " (width and height swapped: rotated by EXIF?)" if (height, width) == (mask_width, mask_height) else ""
-    raise DataError(f"{path}: mask is {mask_width}x{mask_height}, its image {width}x{height}{hint}")
+    if (height, width) != (mask_height, mask_width):
+        hint = " (width and height swapped: rotated by EXIF?)" if (height, width) == (mask_width, mask_height) else ""
+        raise DataError(f"{record.mask}: mask is {mask_width}x{mask_height}, its image {width}x{height}{hint}")
+    turns = read_orientation(record.image), read_orientation(record.mask)
+    # Orientations from 5 on swap width and height: unless the image is square, only one grid then fits.
+    if turns[0] != turns[1] and (height == width or (turns[0] >= 5) == (turns[1] >= 5)):
+        raise DataError(
+            f"{record.mask}: has EXIF orientation {turns[1]}, but its image {record.image.name} has {turns[0]}, so the"
+            " mask's grid is ambiguous; save both upright, without an orientation"
+        )
 
 
 def resize(
@@ -186,45 +276,3 @@ def resize(
     if size is None or image.shape[:2] == tuple(size):
         return image, mask
     return resample(image, size), resample_labels(mask, size)
-
-
-def _reject_lossy(mask: Image.Image, path: Path) -> None:
-    if "jpeg" in (str(mask.format).lower(), mask.info.get("compression")):
-        raise DataError(f"{path}: lossy mask (JPEG changes labels); save masks as PNG or GIF")
-
-
-def _open(path: Path) -> Image.Image:
-    """Open and decode a file completely."""
-    try:
-        if path.stat().st_size == 0:
-            raise DataError(f"{path}: empty file")
-        with warnings.catch_warnings():
-            # Pillow warns below our limit, and raises an error far above it.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(f"{path}: {image.width}x{image.height} pixels; at most {MAX_PIXELS:,} are read")
-            if (frames := getattr(image, "n_frames", 1)) > 1:
-                raise DataError(f"{path}: {frames} frames; expected a single image")
-            # Pillow silently truncates 16-bit colour to 8 bits; only the decoder's raw mode shows it.
-            if image.mode in _IMAGE_MODES and any(";16" in str(tile[3]) for tile in image.tile):
-                raise DataError(f"{path}: {image.mode} file with 16 bits per channel; only 8 are read")
-            image.load()
-    except UnidentifiedImageError:
-        raise DataError(f"{path}: not an image{_hint(path)}") from None
-    except Image.DecompressionBombError:
-        raise DataError(f"{path}: larger than {MAX_PIXELS:,} pixels") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        # Pillow's own errors have no errno: one that has is the operating system's, and the file may be intact.
-        if isinstance(error, OSError) and error.errno is not None:
-            raise DataError(unreadable(error, path)) from None
-        raise DataError(f"{path}: damaged ({first_line(error)})") from None
-    return image
-
-
-def _hint(path: Path) -> str:
-    try:
-        start = path.read_bytes()[:64].lstrip().lower()
-    except OSError:
-        return ""
-    return " but a web page, from a failed download" if start.startswith((b"<!doctype", b"<html")) else ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from segbench.data.file_names import distinct, entries, is_decodable, nfc, not_decodable
 from segbench.errors import DataError
 from segbench.words import plural
 
@@ -64,7 +65,7 @@ def find_files(folder: Path, suffixes: Iterable[str], expected: str) -> list[Pat
     wanted = set(suffixes)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected {expected}")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in wanted and not path.name.startswith("."))
+    files = [path for path in entries(folder) if path.suffix.lower() in wanted]
     if not files:
         raise DataError(f"{folder}: no images found; expected {expected}")
     return files
@@ -79,25 +80,39 @@ def pair(
         images: Image files.
         masks: Mask files.
         key_of_image: Key of an image file.
-        key_of_mask: Key of a mask file; equal to that of its image.
+        key_of_mask: Key of a mask file; equal to that of its image, in any Unicode form.
 
     Returns:
         (key, image, mask) in the order of the keys, and a one-line fault for each file without a partner, each
         duplicate name and each entry that is not a file.
     """
-    faults = []
-    for files, key in ((images, key_of_image), (masks, key_of_mask)):
-        for name, count in Counter(key(path) for path in files).items():
-            if count > 1:
-                same = sorted(path.name for path in files if key(path) == name)
-                faults.append(f"{files[0].parent}: {' and '.join(same)} are both {name}; keep one")
-    faults += [f"{path}: not a file (a folder or a broken link)" for path in (*images, *masks) if not path.is_file()]
-    by_image = {key_of_image(path): path for path in images}
-    by_mask = {key_of_mask(path): path for path in masks}
+    faults = [f"{path}: not a file (a folder or a broken link)" for path in (*images, *masks) if not path.is_file()]
+    by_image, by_mask = by_key(images, key_of_image, faults), by_key(masks, key_of_mask, faults)
     faults += [f"{by_image[key]}: image without mask" for key in sorted(by_image.keys() - by_mask.keys())]
     faults += [f"{by_mask[key]}: mask without image" for key in sorted(by_mask.keys() - by_image.keys())]
     both = sorted(by_image.keys() & by_mask.keys())
     return [(key, by_image[key], by_mask[key]) for key in both], faults
+
+
+def by_key(files: list[Path], key_of: Callable[[Path], str], faults: list[str]) -> dict[str, Path]:
+    """Return files by key, in Unicode's composed form.
+
+    Args:
+        files: The files.
+        key_of: Key of a file.
+        faults: Gets a line for each key that several files have, of which the last is returned, and for each file
+            whose name is not UTF-8, which is left out.
+    """
+    found = defaultdict[str, list[Path]](list)
+    for path in files:
+        if is_decodable(path):
+            found[nfc(key_of(path))].append(path)
+        else:
+            faults.append(not_decodable(path))
+    for key, same in found.items():
+        if len(same) > 1:
+            faults.append(f"{same[0].parent}: {distinct(path.name for path in same)} are both {key}; keep one")
+    return {key: same[-1] for key, same in found.items()}
 
 
 def unreadable(error: OSError, path: object) -> str:

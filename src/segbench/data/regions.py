@@ -1,4 +1,4 @@
-"""Regions: unions of a data set's classes that are learnt in their place, each by itself, nested or overlapping.
+"""Regions: unions of the classes of a data set, nested or overlapping, that are learned instead of the classes.
 
 As the BraTS challenge scores tumours (whole tumour, tumour core, enhancing tumour; B. Menze et al., IEEE TMI 34(10),
 2015) and nnU-Net is trained on them (F. Isensee et al., nnU-Net for Brain Tumor Segmentation, BrainLes 2020).

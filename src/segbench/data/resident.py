@@ -65,7 +65,7 @@ class ResidentTensors:
             indices: Indices in the split, (B,).
         """
         where = indices if isinstance(indices, slice) else torch.from_numpy(indices).to(self.device)
-        target = self.dataset.learnt(self.target[where])
+        target = self.dataset.batch_target(self.target[where])
         return {"image": self.image[where], self.dataset.target: target, "id": self.ids[indices].tolist()}
 
 

@@ -17,7 +17,7 @@ from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import ImageDataset, MultilabelDataset, SegmentationDataset
 from segbench.data.instances import instances_of
 from segbench.data.plane import Plane
-from segbench.data.reading import check_same_size, read_image, read_mask, resize
+from segbench.data.reading import check_same_grid, read_image, read_mask, resize
 from segbench.data.records import Record
 from segbench.data.regions import Regions
 from segbench.data.volumes import VolumeSlices
@@ -31,9 +31,11 @@ class SegmentationData(ImageData):
     """Images with one class per pixel. A new data set overrides :meth:`find_records` and names its classes.
 
     Args:
-        regions: Unions of the classes to learn in their place (:mod:`segbench.data.regions`): name to classes. They may
-            overlap, so the data is then for :class:`segbench.tasks.MultilabelTask`. A data set that names its classes
-            in its constructor does so before it calls this one.
+        ignore: Stored value, or values, whose pixels count nowhere: in no loss, score or class frequency. It may be a
+            value that is a class otherwise.
+        regions: Unions of classes to learn instead of the classes (:mod:`segbench.data.regions`), by name. They may
+            overlap, so the task is then :class:`segbench.tasks.MultilabelTask`. A data set that sets ``class_names`` in
+            its constructor does so before calling this one.
         **options: See :class:`segbench.data.base.ImageData`.
 
     Attributes:
@@ -44,37 +46,59 @@ class SegmentationData(ImageData):
     """
 
     tasks: ClassVar[tuple[type[Task[Any]], ...]] = (SegmentationTask,)
+    labelled = "pixel"
     dataset_class: ClassVar[type[ImageDataset]] = SegmentationDataset
-    label_map: ClassVar[Mapping[int, int]]
+    label_map: ClassVar[Mapping[int, int]] = {}
     object_classes: ClassVar[tuple[str, ...] | None] = None
     whole_suffix: ClassVar[str] = "_volumes"
     percentiles: tuple[float, float] = (1.0, 99.0)
 
-    def __init__(self, *, regions: Mapping[str, Sequence[str]] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        ignore: int | Sequence[int] | None = None,
+        regions: Mapping[str, Sequence[str]] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
+        self.ignore = (ignore,) if isinstance(ignore, int) else tuple(ignore or ())
+        if self.ignore:
+            self.label_map = self.with_ignored(self.label_map)  # type: ignore[misc]  # on this object, not on the class
         self.regions: Regions | None = None
         if regions is not None:
-            self._stored_key = self.mask_key
-            self.regions = Regions(regions, self._stored_key)
-            # Of this object, not of the class.
-            self.tasks = self.tasks_of({"regions": regions})  # type: ignore[misc]
-            self.dataset_class = MultilabelDataset  # type: ignore[misc]
-            self.class_names, self.class_colours = self.regions.names, None  # type: ignore[misc]
-            self.background = False  # type: ignore[misc]
+            self._learn(Regions(regions, self.mask_key))
+
+    def _learn(self, regions: Regions) -> None:
+        """Replace the classes by regions, on this object, not on the class."""
+        self._stored_key, self.regions = self.mask_key, regions
+        self.tasks = self.tasks_of({"regions": regions})  # type: ignore[misc]
+        self.dataset_class = MultilabelDataset  # type: ignore[misc]
+        self.class_names, self.class_colours = regions.names, None  # type: ignore[misc]
+        self.background = False  # type: ignore[misc]
+
+    def with_ignored(self, label_map: Mapping[int, int]) -> dict[int, int]:
+        """Return a label map in which the values of ``ignore`` are ignored.
+
+        Raises:
+            ConfigError: If there are any but the labels are colours.
+        """
+        if self.ignore and any(isinstance(label, tuple) for label in label_map):
+            raise ConfigError(f"data.ignore={list(self.ignore)}: {self.name} has colours as labels; use null")
+        return {**label_map, **dict.fromkeys(self.ignore, self.ignore_index)}
 
     @classmethod
     def tasks_of(cls, options: Mapping[str, Any]) -> tuple[type[Task[Any]], ...]:
-        """Return what it is for: of regions, which may overlap, multi-label segmentation."""
+        """Return the tasks that fit: for regions, which may overlap, multi-label segmentation."""
         return cls.tasks if options.get("regions") is None else (MultilabelTask,)
 
     @property
     def mask_key(self) -> MaskKey:
-        """How the masks are read that are learnt and predicted."""
+        """How to read the masks that are learned and predicted."""
         return MaskKey(self.class_names, self.dataset_class.form, self.background, self.class_colours)
 
     @property
     def stored_key(self) -> MaskKey:
-        """How the masks are read that are stored, of which regions are made."""
+        """How to read the stored masks, of which regions are made."""
         return self.mask_key if self.regions is None else self._stored_key
 
     # -- masks -------------------------------------------------------------------------------------
@@ -89,27 +113,27 @@ class SegmentationData(ImageData):
         assert record.mask is not None
         image = self.read_picture(record.image)
         mask = read_mask(record.mask, self.label_map)
-        check_same_size(image, mask, record.mask)
+        check_same_grid(image, mask, record)
         return resize(image, mask, self.size)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that the stored arrays depend on."""
         return super().settings() | {"labels": {str(key): value for key, value in self.label_map.items()}}
 
-    def learnt(self, arrays: Arrays) -> Arrays:
-        """Return the arrays with the regions in place of the stored classes, if there are any.
+    def learned(self, arrays: Arrays) -> Arrays:
+        """Return the arrays with the regions, if there are any, instead of the stored classes.
 
         Raises:
-            ConfigError: If the data set has named its classes too late.
+            ConfigError: If the data set has set its class names too late.
         """
         if self.regions is None:
             return arrays
         if self.class_names != self.regions.names:
-            raise ConfigError(f"data.regions: {type(self).__name__} names its classes after its base is built")
+            raise ConfigError(f"data.regions: {type(self).__name__} sets class_names after super().__init__()")
         return arrays.translated(self.regions.table)
 
-    def learnt_mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return what is learnt of a stored mask uint8 (...): itself, or the regions as bit sets."""
+    def learned_mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the mask that is learned for a stored one, uint8 (...): itself, or its regions as bit sets."""
         return mask if self.regions is None else self.regions.table[mask]
 
     def weigh(self, arrays: Arrays) -> Any:
@@ -211,14 +235,13 @@ class SegmentationData(ImageData):
     # -- helpers -----------------------------------------------------------------------------------
 
     def _fingerprint(self) -> str:
-        # What is kept beside runs by this name holds the truth that they learnt.
+        # The truth that is kept beside runs under this name is that of the regions.
         found = super()._fingerprint()
         return found if self.regions is None else self.regions.digest(found)
 
     def _count_classes(self, histogram: NDArray[np.int64]) -> NDArray[np.int64]:
         self._check_classes(self.stored_key.count(histogram))
-        learnt = histogram if self.regions is None else self.regions.histogram(histogram)
-        counted = self.mask_key.count(learnt)
+        counted = self.mask_key.count(self.regions.histogram(histogram) if self.regions else histogram)
         if not counted.any():
             raise DataError(f"data.root={self.root}: no training pixel is in a region; there is nothing to learn")
         return counted

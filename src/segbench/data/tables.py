@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from segbench.data.file_names import nfc
 from segbench.errors import DataError
 from segbench.words import first_line
 
@@ -40,7 +41,7 @@ def read_table(path: Path, key: str, value: str) -> tuple[dict[str, str], list[s
     for number, row in enumerate(rows[1:], start=2):
         if not any(cell.strip() for cell in row):
             continue
-        name, cell = (row[column].strip() if column < len(row) else "" for column in columns)
+        name, cell = (nfc(row[column].strip()) if column < len(row) else "" for column in columns)
         if not name or not cell:
             faults.append(f"{path}: line {number} has no {value if name else key}")
         elif name in found:

@@ -5,6 +5,7 @@ The temporary file lies in the target's own folder because a rename is atomic on
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 TEMPORARY_SUFFIX = ".partial"
+# Bytes of a file name.
+MAX_NAME = 255
 
 
 @contextmanager
@@ -26,7 +29,8 @@ def atomic_open(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: If the folder cannot be written or the disk is full; the temporary file is removed.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    ending = f".{os.getpid()}{TEMPORARY_SUFFIX}"
+    temporary = path.with_name(f".{shortened(path.name, len(ending) + 1)}{ending}")
     try:
         with temporary.open("wb") as stream:
             yield stream
@@ -36,6 +40,19 @@ def atomic_open(path: Path) -> Iterator[IO[bytes]]:
         sync_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def shortened(name: str, reserve: int) -> str:
+    """Return a file name that leaves room for ``reserve`` more bytes; a cut one ends in a hash of the whole.
+
+    File systems allow 255 bytes.
+    """
+    content = os.fsencode(name)
+    if len(content) + reserve <= MAX_NAME:
+        return name
+    mark = f"-{hashlib.blake2b(content, digest_size=8).hexdigest()}"
+    # Half a character is left out.
+    return content[: MAX_NAME - reserve - len(mark)].decode(errors="ignore") + mark
 
 
 def sync_directory(folder: Path) -> None:

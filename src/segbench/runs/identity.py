@@ -24,6 +24,7 @@ IRRELEVANT = (
     "data.root",
     "data.num_workers",
     "data.resident",
+    "data.on_duplicates",
     "data.url",
     "data.checksum",
     "trainer.accelerator",

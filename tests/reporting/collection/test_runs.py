@@ -103,6 +103,7 @@ def test_a_missing_file_is_named(make_run, name):
     assert (run.state, run.reason) == ("unreadable", f"{name} is missing")
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_flipped_bytes_never_raise(make_run, data):

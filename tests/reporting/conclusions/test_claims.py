@@ -114,6 +114,7 @@ def test_the_verdict_is_that_of_a_paired_t_interval(architectures, attention, pl
     assert f"| Attention is better | {verdict} | {figures}" in markdown_body(comparison)
 
 
+@pytest.mark.slow
 def test_the_best_must_be_above_all_at_once(architectures):
     tps = {"attunet": (95, 95, 96), "unet": (92, 93, 92), "segnet": (80, 80, 81), "fcn": (70, 71, 70)}
     claim = only(architectures, BEST, tps)
@@ -172,6 +173,7 @@ def test_other_images_or_seeds_cannot_be_judged(architectures):
     assert claim.reason == "attunet and unet: the runs are scored on different images"
 
 
+@pytest.mark.slow
 def test_the_winner_is_one_row_and_no_rival_of_its_own(architectures):
     architectures.comparison["factors"] = ["model", "optimizer.lr"]
     for rate in (0.1, 0.01):

@@ -85,6 +85,7 @@ def test_many_seeds_and_groups_agree_with_resampling_both():
     assert half_width(table) == pytest.approx((high - low) / 2, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3, 20), (2, 20), (3, 6)])
 @pytest.mark.parametrize(
     ("by_seed", "by_group", "rest"),
