@@ -52,7 +52,7 @@ def test_as_many_classes_as_there_are_bits_leave_255_alone(mask):
 
 
 def test_more_classes_than_bits_are_refused():
-    with pytest.raises(ValueError, match=r"^8 classes that overlap; a mask holds 1 to 7$"):
+    with pytest.raises(ValueError, match=r"^8 overlapping classes; a mask holds 1 to 7$"):
         bit_sets([np.ones((2, 2), bool)] * 8)
 
 

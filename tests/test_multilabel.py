@@ -28,20 +28,30 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def swept(run, tiny, tmp_path_factory):
-    """Two networks of two seeds each."""
+def train_regions(run, tiny, tmp_path_factory):
+    """Train a network on the regions of the phantoms; return its run directory."""
     folder = tmp_path_factory.mktemp("regions")
-    for model in ("unet", "unet_cardiac"):
-        for seed in (0, 1):
-            epochs = "trainer.max_epochs=8", "optimizer.lr=0.01", "callbacks.panels.at_epochs=[1,2]"
-            cfg = tiny(folder, REGIONS, "loss=bce_dice", f"model={model}", f"seed={seed}", *epochs)
-            run(cfg, folder / "heart" / f"{model}-{seed}", "heart")
-    return folder / "heart"
+
+    def trained(model, seed, *overrides):
+        options = REGIONS, "loss=bce_dice", "optimizer.lr=0.01", "callbacks.panels.at_epochs=[1,2]"
+        cfg = tiny(folder, *options, f"model={model}", f"seed={seed}", *overrides)
+        run(cfg, folder / "heart" / f"{model}-{seed}", "heart")
+        return folder / "heart" / f"{model}-{seed}"
+
+    return trained
 
 
 @pytest.fixture(scope="module")
-def trained(swept):
-    return swept / "unet_cardiac-0"
+def trained(train_regions):
+    return train_regions("unet_cardiac", 0, "trainer.max_epochs=8")
+
+
+@pytest.fixture(scope="module")
+def swept(trained, train_regions):
+    """Two networks of two seeds each."""
+    for model, seed in (("unet_cardiac", 1), ("unet", 0), ("unet", 1)):
+        train_regions(model, seed, "trainer.max_epochs=8")
+    return trained.parent
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +99,7 @@ def test_scores_and_curves_are_of_the_regions(trained):
         assert (trained / "figures" / name).stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_comparison_is_tables_and_every_figure_that_applies(swept, tmp_path):
     found = compare(collect([swept]))
     assert (found.task.name, found.metric, found.classes) == ("multilabel", "dice", tuple(MEMBERS))
@@ -158,7 +169,10 @@ def test_large_images_are_predicted_by_windows(trained, tmp_path):
             ["model._target_=segbench.models.mnist.MnistCNN"],
             "model: MnistCNN is for classification, data=phantom for segmentation; use model=unet",
         ),
-        (["model=unet3plus", "model.classification=true"], "model.classification=true: takes the first class for a"),
+        (
+            ["model=unet3plus", "model.classification=true"],
+            "model.classification=true: takes the first class for background",
+        ),
         (["trainer.monitor=val/dice_myocardium"], "trainer.monitor=val/dice_myocardium: no such score"),
         (["trainer.monitor=val/pixel_accuracy"], "trainer.monitor=val/pixel_accuracy: no such score"),
     ],

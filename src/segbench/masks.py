@@ -1,7 +1,7 @@
-"""What the values of a mask mean: which classes each pixel has, for whatever stores, counts or draws masks.
+"""What the values of a mask mean, for whatever stores, counts or draws masks.
 
-A mask is uint8 (H,W) with 255 where nothing is known. It holds the index of each pixel's one class, or, where classes
-overlap, the set of a pixel's classes as bits. Cropping, turning and resampling by nearest neighbour treat both alike.
+A mask is uint8 (H,W), with 255 for ignored pixels. It holds the class index of each pixel or, if classes overlap, the
+set of its classes as bits. Cropping, turning and nearest-neighbour resampling treat both alike.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from numpy.typing import NDArray
 
 from segbench.labels import IGNORE_INDEX
 
-# Classes that a bit set may have: the eighth bit tells 255 from all of them together.
+# Most classes of a bit set: without the eighth bit, no set equals 255.
 MOST_BITS = 7
 
 
 class MaskForm(Protocol):
-    """How a mask says which classes a pixel has."""
+    """How the value of a pixel encodes its classes."""
 
     @property
     def overlapping(self) -> bool:
         """Whether a pixel may have several classes, or none."""
 
     def values(self, index: int) -> NDArray[np.bool_]:
-        """Return which of the 256 values say that a pixel has a class, bool (256,); 255 never does."""
+        """Return which of the 256 values include a class, bool (256,); 255 never does."""
 
     def largest(self, classes: int) -> int:
-        """Return the largest value that a pixel of so many classes can have, 255 apart."""
+        """Return the largest value for this number of classes, apart from 255."""
 
 
 class ClassIndices:
-    """A pixel's value is the index of its one class."""
+    """The value of a pixel is the index of its class."""
 
     overlapping = False
 
     def values(self, index: int) -> NDArray[np.bool_]:
-        """Return which values say that a pixel has a class: its index alone."""
+        """Return which values include a class: only its index."""
         found = np.zeros(256, bool)
         found[index] = index != IGNORE_INDEX
         return found
@@ -50,12 +50,12 @@ class ClassIndices:
 
 
 class BitSets:
-    """A pixel's value has bit k set where the pixel has class k; 0 is a pixel without any."""
+    """Bit k of a pixel's value is set if the pixel has class k; 0 means no class."""
 
     overlapping = True
 
     def values(self, index: int) -> NDArray[np.bool_]:
-        """Return which values say that a pixel has a class: those with its bit."""
+        """Return which values include a class: those with its bit."""
         found = (np.arange(256) >> index & 1).astype(bool)
         found[self.largest(MOST_BITS) + 1 :] = False
         return found
@@ -71,12 +71,12 @@ BITS: MaskForm = BitSets()
 
 @dataclass(frozen=True)
 class Layer:
-    """A mask with one meaning a pixel, as files and viewers take them.
+    """A mask in which each value has one meaning, for files and viewers.
 
     Attributes:
-        index: The class that it is of; None for all together.
-        mask: uint8, of the mask's shape; 255 as there.
-        names: What its values are called.
+        index: The class it shows; None for all classes.
+        mask: uint8, with the shape of the original mask; 255 stays 255.
+        names: Names of the values.
     """
 
     index: int | None
@@ -86,13 +86,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class MaskKey:
-    """How to read a mask, and what pictures show it in.
+    """How to read a mask, and how pictures show its classes.
 
     Attributes:
         names: Names of the C classes.
-        form: How the mask says which of them a pixel has.
-        background: Whether class 0 is a background, which pictures leave out.
-        colours: ``#RRGGBB`` of every class, for data that has its own, class 0 too; None for the project's.
+        form: How values encode classes.
+        background: Whether class 0 is background, which pictures leave out.
+        colours: ``#RRGGBB`` of every class including class 0, for data that has its own; None for the project's.
     """
 
     names: tuple[str, ...]
@@ -102,7 +102,7 @@ class MaskKey:
 
     @property
     def shown(self) -> range:
-        """Indices of the classes that pictures show: all but a background without a colour of its own."""
+        """Indices of the classes that pictures show: all except a background without a colour of its own."""
         return range(1 if self.background and self.colours is None else 0, len(self.names))
 
     @property
@@ -111,15 +111,15 @@ class MaskKey:
         return self.form.overlapping or len(self.shown) < len(self.names)
 
     def inside(self, mask: NDArray[Any], index: int) -> NDArray[np.bool_]:
-        """Return where a mask (...) of integers has a class, bool (...)."""
+        """Return where an integer mask (...) has a class, bool (...)."""
         return self.form.values(index)[mask]
 
     def count(self, histogram: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return how many pixels each class has, int64 (C,), from how often each value occurs, int64 (256,)."""
+        """Return the number of pixels of each class, int64 (C,), from the number of each value, int64 (256,)."""
         return np.array([histogram[self.form.values(index)].sum() for index in range(len(self.names))], np.int64)
 
     def layers(self, mask: NDArray[np.uint8]) -> list[Layer]:
-        """Return the mask itself, or, where classes overlap, one for each: 1 where the class is, else 0."""
+        """Return the mask itself or, if classes overlap, one mask for each: 1 inside the class, else 0."""
         if not self.form.overlapping:
             return [Layer(None, mask, dict(enumerate(self.names)))]
         ignored = mask == IGNORE_INDEX
@@ -128,17 +128,20 @@ class MaskKey:
 
 
 def bit_sets(classes: Sequence[NDArray[np.bool_]], ignored: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
-    """Return a mask uint8 (H,W) of classes that may overlap.
+    """Pack the masks of single classes into one.
 
     Args:
         classes: Where each class is, bool (H,W), in the order of the classes; at most :data:`MOST_BITS`.
-        ignored: Where nothing is known, bool (H,W), if there is such a place.
+        ignored: Pixels to ignore, bool (H,W); None for none.
+
+    Returns:
+        Bit sets, uint8 (H,W).
 
     Raises:
-        ValueError: For more classes than there are bits.
+        ValueError: If there are more classes than bits.
     """
     if not 1 <= len(classes) <= MOST_BITS:
-        raise ValueError(f"{len(classes)} classes that overlap; a mask holds 1 to {MOST_BITS}")
+        raise ValueError(f"{len(classes)} overlapping classes; a mask holds 1 to {MOST_BITS}")
     mask = np.zeros(classes[0].shape, np.uint8)
     for index, inside in enumerate(classes):
         mask |= np.where(inside, np.uint8(1 << index), np.uint8(0))

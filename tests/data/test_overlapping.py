@@ -53,7 +53,7 @@ def test_more_classes_than_a_mask_holds_are_refused(tmp_path):
         class_names = tuple("abcdefgh")
         in_channels = 1
 
-    with pytest.raises(ConfigError, match=r"^data: 8 classes that overlap; a mask holds 7; leave some out$"):
+    with pytest.raises(ConfigError, match=r"^data: 8 overlapping classes; a mask holds 7; leave some out$"):
         Many(cache_dir=tmp_path)
 
 

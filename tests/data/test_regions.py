@@ -130,16 +130,16 @@ def test_regions_of_classes_that_overlap_are_their_unions(tmp_path):
 @pytest.mark.parametrize(
     ("regions", "message"),
     [
-        ({"heart": ["left ventrical"]}, "data.regions.heart: no class is called left ventrical; did you mean left"),
-        ({"heart": ["myocardium", "myocardium"]}, "data.regions.heart: names myocardium twice; name it once"),
-        ({"heart": []}, "data.regions.heart: is empty; name its classes (background, right ventricle"),
-        ({"heart": "myocardium"}, "data.regions.heart=myocardium: should be a list of classes, for example [left"),
-        ({"heart": {"a": 1}}, "data.regions.heart={'a': 1}: should be a list of classes"),
-        ({" ": ["myocardium"]}, "data.regions: a region is called ' '; give it a name"),
-        ({}, "data.regions: 0 regions; name 1 to 7, or set it to null"),
+        ({"heart": ["left ventrical"]}, "data.regions.heart: no class left ventrical; did you mean left"),
+        ({"heart": ["myocardium", "myocardium"]}, "data.regions.heart: lists myocardium twice; list it once"),
+        ({"heart": []}, "data.regions.heart: is empty; list its classes (background, right ventricle"),
+        ({"heart": "myocardium"}, "data.regions.heart=myocardium: must be a list of classes, for example [left"),
+        ({"heart": {"a": 1}}, "data.regions.heart={'a': 1}: must be a list of classes"),
+        ({" ": ["myocardium"]}, "data.regions: the name ' ' of a region cannot be printed; choose another"),
+        ({}, "data.regions: 0 regions; use 1 to 7, or null"),
         (
             {"a": ["myocardium", "left ventricle"], "b": ["left ventricle", "myocardium"]},
-            "data.regions: a and b are the same classes; leave one out",
+            "data.regions: a and b have the same classes; remove one",
         ),
     ],
 )
@@ -152,7 +152,7 @@ def test_regions_that_are_none_are_refused_in_one_line(tmp_path, regions, messag
 
 def test_more_regions_than_bits_are_refused(tmp_path):
     names = CityscapesData(cache_dir=tmp_path).class_names
-    with pytest.raises(ConfigError, match=r"^data.regions: 8 regions; name 1 to 7, or set it to null$"):
+    with pytest.raises(ConfigError, match=r"^data.regions: 8 regions; use 1 to 7, or null$"):
         CityscapesData(cache_dir=tmp_path, regions={name: [name] for name in names[:8]})
 
 

@@ -151,7 +151,7 @@ def test_a_softmax_is_refused_and_every_class_has_a_logit():
 
 
 def test_a_network_that_tells_which_foreground_is_there_is_refused():
-    with pytest.raises(ConfigError, match=r"^model.classification=true: .*set it to false$"):
+    with pytest.raises(ConfigError, match=r"^model.classification=true: .*use false$"):
         task_of(UNet3Plus(1, 3, 2, classification=True))
     task_of(UNet3Plus(1, 3, 2, deep_supervision=True))
 

@@ -50,9 +50,9 @@ class Arrays:
     table: NDArray[np.uint8] | None = None
 
     def translated(self, table: NDArray[np.uint8]) -> Arrays:
-        """Return the same with targets looked up in a table, uint8 (256,), when they are asked for.
+        """Return the same arrays with targets looked up in a table, uint8 (256,), when they are accessed.
 
-        So one cache serves every choice of what is learnt of the stored targets.
+        One cache thus serves every choice of what is learned from the stored targets.
         """
         return Arrays(self.images, Translated(self.targets, table), self.folder, table)
 
@@ -69,10 +69,10 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Translated:
-    """Targets that are looked up in a table one by one, or a few at a time.
+    """Targets looked up in a table when they are accessed.
 
     Attributes:
-        targets: What is stored: an array, or a list of arrays, of uint8.
+        targets: The stored targets: an array, or a list of arrays, of uint8.
         table: uint8 (256,).
     """
 

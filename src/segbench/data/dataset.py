@@ -64,8 +64,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
         tiles: Rows and columns that images are cut into.
         crop: Height and width of the random crop that a drawn item is, drawn by (seed, "crop", epoch, item) before the
             augmentation; None for whole images.
-
-        num_classes: C, the classes that a target may name.
+        num_classes: Number of classes.
 
     Attributes:
         target: Key of the target in an item and a batch: ``mask`` or ``label``.
@@ -129,7 +128,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
         return item | {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in maps.items()}
 
     def batch_target(self, stored: torch.Tensor) -> torch.Tensor:
-        """Return stored targets, uint8 (B,...), as a batch has them: int64, class indices unchanged."""
+        """Return stored targets, uint8 (...), as a batch has them: int64, here unchanged."""
         return stored.long()
 
     def _stored(
@@ -207,12 +206,12 @@ class SegmentationDataset(ImageDataset):
 
 
 class MultilabelDataset(SegmentationDataset):
-    """Images with masks of classes that overlap: stored and moved as bit sets; a plane for each class in a batch."""
+    """Images with overlapping classes: masks are bit sets when stored and augmented, one mask per class in a batch."""
 
     form = BITS
 
     def batch_target(self, stored: torch.Tensor) -> torch.Tensor:
-        """Return int64 (...,K,H,W) of bit sets (...,H,W): 1 where a class is, 0 where not, 255 where unknown."""
+        """Return int64 (...,K,H,W) for bit sets (...,H,W): 1 inside the class, 0 outside, 255 for ignored pixels."""
         return unpack_bits(stored, self.num_classes)
 
 

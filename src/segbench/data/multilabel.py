@@ -1,4 +1,4 @@
-"""The base of data modules whose masks overlap as they come."""
+"""The base of data modules whose own masks overlap."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from segbench.tasks import MultilabelTask, Task
 
 
 class MultilabelData(SegmentationData):
-    """Images with masks of classes that may overlap, in a folder or a channel each, say; none is a background.
+    """Images with classes that may overlap, for example one mask file per class; there is no background class.
 
     A new data set names its classes and overrides :meth:`find_records` and :meth:`read`, which packs the masks of an
-    image into one (:func:`segbench.masks.bit_sets`). Such a mask is resized, moved and cached as any other.
+    image into one (:func:`segbench.masks.bit_sets`). The result is resized, augmented and cached like any other mask.
 
     Args:
         **options: See :class:`segbench.data.segmentation.SegmentationData`; regions are unions of these classes.
 
     Raises:
-        ConfigError: For more classes than a mask holds.
+        ConfigError: If there are more classes than a mask holds, or ``ignore`` is set.
     """
 
     tasks: ClassVar[tuple[type[Task[Any]], ...]] = (MultilabelTask,)
@@ -34,5 +34,5 @@ class MultilabelData(SegmentationData):
             raise ConfigError(f"data.ignore={list(self.ignore)}: {self.name} has a mask per class; use null")
         if len(self.stored_key.names) > MOST_BITS:
             raise ConfigError(
-                f"data: {len(self.stored_key.names)} classes that overlap; a mask holds {MOST_BITS}; leave some out"
+                f"data: {len(self.stored_key.names)} overlapping classes; a mask holds {MOST_BITS}; leave some out"
             )

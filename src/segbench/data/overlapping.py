@@ -1,4 +1,4 @@
-"""Generated shadows that lie over each other: multi-label segmentation with nothing to download."""
+"""Generated overlapping shadows: multi-label segmentation with nothing to download."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from segbench.rng import generator
 
 
 class OverlappingData(MultilabelData):
-    """Shadows of a disc, a ring and a bar as a radiograph shows them: where they overlap, they are darker.
+    """Shadows of a disc, a ring and a bar, as in a radiograph: darker where they overlap.
 
-    Each is absent from some images; small squares, which are none of them, lie between. A function of ``scenes_seed``
-    and the number of the image.
+    Each is absent from some images, and small squares distract. A function of ``scenes_seed`` and the image number.
 
     Args:
-        scenes: Number of images, each a group of its own.
-        scenes_seed: Seed of what is in them.
+        scenes: Number of images, each its own group.
+        scenes_seed: Seed of their content.
         **options: See :class:`segbench.data.multilabel.MultilabelData`.
     """
 
@@ -41,7 +40,7 @@ class OverlappingData(MultilabelData):
         return [Record(name, name) for name in (f"scene{number:03d}" for number in range(self.scenes))], []
 
     def settings(self) -> dict[str, Any]:
-        """Return what shapes the arrays."""
+        """Return the settings that the stored arrays depend on."""
         return super().settings() | {"scenes_seed": self.scenes_seed}
 
     def read(self, record: Record) -> Pair:
@@ -53,7 +52,7 @@ def draw_scene(seed: int, number: int, size: tuple[int, int]) -> Pair:
     """Draw one image.
 
     Args:
-        seed: Seed of what is in it.
+        seed: Seed of its content.
         number: Its number.
         size: Height and width in pixels; the field of view is the same for any.
 

@@ -21,25 +21,25 @@ from segbench.suggest import nearest
 
 
 class Regions:
-    """What ``data.regions`` says.
+    """The regions of ``data.regions``.
 
     Args:
-        regions: Name of each region to the names of its classes.
-        stored: How the data set's own masks are read.
+        regions: Class names of each region, by its name.
+        stored: How to read the stored masks.
 
     Attributes:
-        names: The K regions.
-        table: From the values of the stored masks to bit sets of the regions, uint8 (256,).
+        names: Names of the K regions.
+        table: Bit set of regions for each value of a stored mask, uint8 (256,).
 
     Raises:
-        ConfigError: If there are none or more than bits, one is empty, names a class twice or one that is not there, or
-            two are the same.
+        ConfigError: If there are no regions or more than 7, a region is empty or has an unknown or repeated class, or
+            two regions are equal.
     """
 
     def __init__(self, regions: Mapping[str, Sequence[str]], stored: MaskKey) -> None:
         members = {str(name): _members(str(name), classes, stored.names) for name, classes in regions.items()}
         if not 1 <= len(members) <= MOST_BITS:
-            raise ConfigError(f"data.regions: {len(members)} regions; name 1 to {MOST_BITS}, or set it to null")
+            raise ConfigError(f"data.regions: {len(members)} regions; use 1 to {MOST_BITS}, or null")
         self._members = members
         self.names = tuple(members)
         self.table = np.zeros(256, np.uint8)
@@ -47,34 +47,34 @@ class Regions:
         known: dict[frozenset[str], str] = {}
         for bit, (name, classes) in enumerate(members.items()):
             if (same := known.setdefault(frozenset(classes), name)) != name:
-                raise ConfigError(f"data.regions: {same} and {name} are the same classes; leave one out")
+                raise ConfigError(f"data.regions: {same} and {name} have the same classes; remove one")
             for label in classes:
                 self.table[stored.form.values(stored.names.index(label))] |= 1 << bit
 
     def digest(self, fingerprint: str) -> str:
-        """Return the fingerprint of these regions of data with a fingerprint: 32 hexadecimal digits."""
+        """Return the fingerprint of data with these regions, 32 hexadecimal digits, from that of the data."""
         text = json.dumps([fingerprint, self._members])
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def histogram(self, stored: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return how often each bit set occurs, int64 (256,), from how often each stored value does."""
+        """Return the number of pixels of each bit set, int64 (256,), from that of each stored value."""
         found = np.zeros_like(stored)
         np.add.at(found, self.table, stored)
         return found
 
 
 def _members(region: str, classes: Any, known: Sequence[str]) -> tuple[str, ...]:
-    """Return the classes of a region, checked."""
+    """Check the classes of a region and return them."""
     if not region.strip() or not region.isprintable():
-        raise ConfigError(f"data.regions: a region is called {region!r}; give it a name")
+        raise ConfigError(f"data.regions: the name {region!r} of a region cannot be printed; choose another")
     if isinstance(classes, str) or not isinstance(classes, Sequence):
-        raise ConfigError(f"data.regions.{region}={classes}: should be a list of classes, for example [{known[-1]}]")
+        raise ConfigError(f"data.regions.{region}={classes}: must be a list of classes, for example [{known[-1]}]")
     names = tuple(map(str, classes))
     if not names:
-        raise ConfigError(f"data.regions.{region}: is empty; name its classes ({', '.join(known)})")
+        raise ConfigError(f"data.regions.{region}: is empty; list its classes ({', '.join(known)})")
     for name in names:
         if name not in known:
-            raise ConfigError(f"data.regions.{region}: no class is called {name}{nearest(name, known)}")
+            raise ConfigError(f"data.regions.{region}: no class {name}{nearest(name, known)}")
         if names.count(name) > 1:
-            raise ConfigError(f"data.regions.{region}: names {name} twice; name it once")
+            raise ConfigError(f"data.regions.{region}: lists {name} twice; list it once")
     return names

@@ -1,4 +1,4 @@
-"""Multi-label segmentations: counts of every image and class, classes that overlap and none a background."""
+"""Multi-label segmentations: counts of every image and class, for classes that overlap, without a background."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from segbench.scores.derive import MICRO, OVERALL_SCORES, SCORES
 
 
 def read_overlaps(table: pd.DataFrame, about: About) -> Mapping[str, SplitOverlaps]:
-    """Take the rows of a multi-label segmentation's scores file apart by split.
+    """Split the rows of a multi-label segmentation's scores file.
 
     Raises:
-        ValueError: For what :func:`segbench.runs.split_counts.read_as` refuses.
+        ValueError: As :func:`segbench.runs.split_counts.read_as`.
     """
     return read_as(SplitOverlaps, table, about)
 
@@ -38,6 +38,6 @@ RECORD = TaskRecord(
 
 @dataclass(frozen=True)
 class SplitOverlaps(SplitCounts):
-    """The counts of one split, each class against the rest of its image: none is taken for another."""
+    """The counts of one split, of each class against the rest of its image; there is no confusion of classes."""
 
     record: ClassVar[TaskRecord] = RECORD

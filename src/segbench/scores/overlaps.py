@@ -1,4 +1,4 @@
-"""Classes that overlap, as tensors: bit sets to a plane for each class and back, and their counts."""
+"""Overlapping classes as tensors: between bit sets and one mask per class, and their counts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from segbench.labels import IGNORE_INDEX
 
 
 def unpack_bits(masks: Tensor, classes: int) -> Tensor:
-    """Return a plane for each class, int64 (...,K,H,W): 1 where it is, 0 where not, 255 where nothing is known.
+    """Return one mask per class, int64 (...,K,H,W): 1 inside the class, 0 outside, 255 for ignored pixels.
 
     Args:
-        masks: Bit sets uint8 (...,H,W), as :data:`segbench.masks.BITS` reads them.
+        masks: Bit sets uint8 (...,H,W), see :data:`segbench.masks.BITS`.
         classes: K.
     """
     sets = masks.long().unsqueeze(-3)
@@ -20,15 +20,15 @@ def unpack_bits(masks: Tensor, classes: int) -> Tensor:
     return torch.where(sets == IGNORE_INDEX, sets, sets >> bits & 1)
 
 
-def pack_bits(planes: Tensor) -> Tensor:
-    """Return the bit sets uint8 (B,H,W) of planes (B,K,H,W) of 0 and 1, or 255 in all K where nothing is known."""
-    bits = torch.arange(planes.shape[1], device=planes.device).view(-1, 1, 1)
-    sets = ((planes == 1).long() << bits).sum(dim=1)
-    return torch.where(planes[:, 0] == IGNORE_INDEX, IGNORE_INDEX, sets).to(torch.uint8)
+def pack_bits(masks: Tensor) -> Tensor:
+    """Return bit sets uint8 (B,H,W) of one mask per class (B,K,H,W): 0 or 1, or 255 in all K for ignored pixels."""
+    bits = torch.arange(masks.shape[1], device=masks.device).view(-1, 1, 1)
+    sets = ((masks == 1).long() << bits).sum(dim=1)
+    return torch.where(masks[:, 0] == IGNORE_INDEX, IGNORE_INDEX, sets).to(torch.uint8)
 
 
 def overlap_counts(prediction: Tensor, target: Tensor, ignore_index: int = IGNORE_INDEX) -> Tensor:
-    """Count pixels class by class.
+    """Count the pixels of each class against the rest of its image.
 
     Args:
         prediction: 0 and 1, or bool, (B,K,H,W).
@@ -39,7 +39,7 @@ def overlap_counts(prediction: Tensor, target: Tensor, ignore_index: int = IGNOR
         int64 (B,K,4): true positives, false positives, false negatives, true negatives.
 
     Raises:
-        ValueError: If a label is another one.
+        ValueError: If there are other labels.
     """
     known = target != ignore_index
     for name, labels in (("truth", target[known]), ("prediction", prediction)):

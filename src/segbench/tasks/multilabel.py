@@ -1,4 +1,4 @@
-"""Multi-label segmentation: classes that may overlap, each told from the rest of the image by itself."""
+"""Multi-label segmentation: classes that may overlap, each predicted independently of the others."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from segbench.tasks.segmentation import SegmentationTask
 
 
 class MultilabelTask(SegmentationTask):
-    """Trains and evaluates any network that maps (B,C,H,W) images to (B,K,H,W) logits, one sigmoid a class.
+    """Trains and evaluates any network that maps (B,C,H,W) images to (B,K,H,W) logits, one sigmoid per class.
 
-    A pixel may have several of the K classes, or none; none of them is a background. A batch's ``mask`` is int64
-    (B,K,H,W): 1 where a class is, 0 where it is not, 255 where nothing is known. A class is predicted where its
-    probability is above 1/2. To the loss each class of each image is a question of its own
-    (:class:`segbench.losses.SegmentationLoss`); counts are of each class alone, so that no class is taken for another.
+    A pixel may have several of the K classes, or none; there is no background class. A batch's ``mask`` is int64
+    (B,K,H,W): 1 inside the class, 0 outside, 255 for ignored pixels. A class is predicted where its probability exceeds
+    1/2. The loss treats each class of each image as an image of its own (:class:`segbench.losses.SegmentationLoss`).
+    Classes are counted separately, so there is no confusion between them.
 
     Args:
         *arguments: Those of :class:`segbench.tasks.segmentation.SegmentationTask`.
         **options: Those of :class:`segbench.tasks.segmentation.SegmentationTask`.
 
     Raises:
-        ConfigError: If the network tells which classes are in the image: it takes the first for a background.
+        ConfigError: If the network has a presence head, which takes the first class for background.
     """
 
     name = losses = "multilabel"
@@ -39,29 +39,29 @@ class MultilabelTask(SegmentationTask):
         super().__init__(*arguments, **options)
         if getattr(self.network, "presence", None) is not None:
             raise ConfigError(
-                "model.classification=true: takes the first class for a background, and these overlap; set it to false"
+                "model.classification=true: takes the first class for background, but the classes overlap; use false"
             )
 
     @classmethod
     def count_outputs(cls, activation: str, data: TaskData) -> int:
-        """Return a logit a class; a softmax is refused."""
+        """Return one logit per class; reject a softmax."""
         if activation == "softmax":
             raise ConfigError(
-                f"activation=softmax: classes of {data.name} overlap; use activation=auto (a sigmoid each)"
+                f"activation=softmax: classes of {data.name} overlap; use activation=auto, one sigmoid each"
             )
         return len(data.class_names)
 
     @classmethod
     def count_joint_outputs(cls, activation: str, data: TaskData) -> int:
-        """Return 1: each logit decides alone."""
+        """Return 1: every logit is a decision of its own."""
         return 1
 
     def new_table(self) -> CountsTable:
-        """Return an empty table of counts, without which class was taken for which."""
+        """Return an empty table of counts, without a confusion matrix."""
         return CountsTable(len(self.class_names), exclusive=False)
 
     def count(self, prediction: Tensor, truth: Tensor) -> Tensor:
-        """Return what a table takes: the counts of each class, int64 (B,K,4).
+        """Return the counts of each class for the table, int64 (B,K,4).
 
         Args:
             prediction: 0 and 1, or bool, (B,K,H,W).
