@@ -124,7 +124,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
         # Not before parts and data are known to be good: a refusal must not cost what was finished.
         run.clear()
         _begin(cfg, run, identity)
-    run.begin_sources(run_inputs.find_sources(run, data, cfg))
+    run.begin_sources(run_inputs.find_sources(run, data, cfg) | {"task": task.name})
     task.remember(
         config=OmegaConf.to_yaml(cfg, resolve=True),
         in_channels=data.in_channels,

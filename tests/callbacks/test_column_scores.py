@@ -11,9 +11,11 @@ from monai.metrics import HausdorffDistanceMetric
 from segbench.assembly import build_data
 from segbench.callbacks import ColumnScorer, ColumnScores
 from segbench.data.segmentation import SegmentationData
+from segbench.errors import ConfigError
 from segbench.masks import MaskKey
 from segbench.runs.archive import Archive
 from segbench.scores.assd import ASSD
+from segbench.scores.columns import ColumnScore, Ratio
 from segbench.scores.hd95 import HD95
 from segbench.scores.nsd import NSD
 from segbench.scores.objects import ObjectScores
@@ -72,6 +74,28 @@ def test_each_score_has_its_own_classes():
     assert known["assd_points"] == [False, True, True]
     # Objects have two dimensions, surfaces any number.
     assert list(scorer.columns(mask[None], mask[None], (5.0, 1.0, 1.0))) == ["assd_sum", "assd_points"]
+
+
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        ({"own_sum": 1.0, "own_all": 1.0, "own_n": 2.0}, "fills own_all, own_n, own_sum but declares own_n, own_sum"),
+        ({"own_sum": 1.0}, "fills own_sum but declares own_n, own_sum"),
+        ({"own_sum": -0.5, "own_n": 1.0}, "fills own_sum with -0.5; it must be finite, 0 or more"),
+        ({"own_sum": np.nan, "own_n": 1.0}, "fills own_sum with nan; it must be finite, 0 or more"),
+    ],
+)
+def test_a_score_that_fills_other_columns_than_it_declares_is_refused_by_its_name(terms, said):
+    class Own(HD95):
+        def declare(self, unit):
+            return [ColumnScore("own", "own", (Ratio({"own_sum": 1}, {"own_n": 1}),))]
+
+        def terms(self, region):
+            return terms
+
+    with pytest.raises(ConfigError) as refused:
+        ColumnScorer(Street(), [Own()]).columns(frame(4), frame(4), (1.0, 1.0))
+    assert str(refused.value) == f"scores: Own {said}"
 
 
 def test_any_number_of_batches_fill_one_table():

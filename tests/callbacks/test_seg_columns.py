@@ -98,7 +98,7 @@ class Data:
     """As much of a data module as scores ask."""
 
     class_names, foreground, object_classes = ("background", "cell", "boundary"), ("cell", "boundary"), ("cell",)
-    ignore_index, mask_key = 255, MaskKey(class_names)
+    ignore_index, unit, mask_key = 255, "px", MaskKey(class_names)
     class_instances = SegmentationData.class_instances
 
 

@@ -34,8 +34,6 @@ def test_the_data_and_the_network_decide(tmp_path, data, network, task):
 def test_regions_are_another_task(tmp_path):
     regions = {"muscle": ["myocardium"]}
     assert PhantomData(cache_dir=tmp_path, regions=regions).task_for(UNet) is MultilabelTask
-    assert PhantomData.tasks_of({"regions": regions}) == (MultilabelTask,)
-    assert PhantomData.tasks_of({"regions": None}) == PhantomData.tasks_of({}) == (SegmentationTask,)
 
 
 class Overlapping(SegmentationTask):

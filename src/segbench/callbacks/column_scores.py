@@ -9,6 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
+from segbench.errors import ConfigError
 from segbench.scores.columns import Region, ScoreColumns
 
 Columns = Mapping[str, NDArray[np.float64]]
@@ -49,9 +50,25 @@ class ColumnScorer:
             truth, found_there = (self.data.mask_key.inside(part, index) for part in (mask, prediction))
             region = Region(truth, found_there & known, known, tuple(spacing), objects)
             for score in [score for score, classes in fitting if index in classes]:
-                for name, value in score.terms(region).items():
+                for name, value in _terms(score, region, self.data.unit).items():
                     found.setdefault(name, np.full((1, len(self.data.class_names)), np.nan))[0, index] = value
         return found
+
+
+def _terms(score: ScoreColumns, region: Region, unit: str) -> Mapping[str, float]:
+    """Return the columns that a score fills.
+
+    Raises:
+        ConfigError: If they are not those that it declares, or hold what no score can be made of.
+    """
+    terms, name = score.terms(region), type(score).__name__
+    declared = {column for made in score.declare(unit) for column in made.columns}
+    if set(terms) != declared:
+        raise ConfigError(f"scores: {name} fills {', '.join(sorted(terms))} but declares {', '.join(sorted(declared))}")
+    for column, value in terms.items():
+        if not 0 <= value < np.inf:
+            raise ConfigError(f"scores: {name} fills {column} with {value}; it must be finite, 0 or more")
+    return terms
 
 
 class ColumnScores(pl.Callback):

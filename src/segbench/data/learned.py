@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,11 +24,6 @@ class LearnedData:
     tasks: ClassVar[tuple[type[Task[Any]], ...]]
     class_names: ClassVar[tuple[str, ...]]
     root: Path | None
-
-    @classmethod
-    def tasks_of(cls, options: Mapping[str, Any]) -> tuple[type[Task[Any]], ...]:
-        """Return ``tasks`` of data that is built with these options (``data.*``)."""
-        return cls.tasks
 
     def task_for(self, network: type) -> type[Task[Any]]:
         """Return the task that trains networks of a class on this data."""

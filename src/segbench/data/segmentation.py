@@ -71,7 +71,7 @@ class SegmentationData(ImageData):
     def _learn(self, regions: Regions) -> None:
         """Replace the classes by regions, on this object, not on the class."""
         self._stored_key, self.regions = self.mask_key, regions
-        self.tasks = self.tasks_of({"regions": regions})  # type: ignore[misc]
+        self.tasks = (MultilabelTask,)  # type: ignore[misc]
         self.dataset_class = MultilabelDataset  # type: ignore[misc]
         self.class_names, self.class_colours = regions.names, None  # type: ignore[misc]
         self.background = False  # type: ignore[misc]
@@ -85,11 +85,6 @@ class SegmentationData(ImageData):
         if self.ignore and any(isinstance(label, tuple) for label in label_map):
             raise ConfigError(f"data.ignore={list(self.ignore)}: {self.name} has colours as labels; use null")
         return {**label_map, **dict.fromkeys(self.ignore, self.ignore_index)}
-
-    @classmethod
-    def tasks_of(cls, options: Mapping[str, Any]) -> tuple[type[Task[Any]], ...]:
-        """Return the tasks that fit: for regions, which may overlap, multi-label segmentation."""
-        return cls.tasks if options.get("regions") is None else (MultilabelTask,)
 
     @property
     def mask_key(self) -> MaskKey:

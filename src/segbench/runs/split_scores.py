@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -20,7 +21,7 @@ from segbench.scores.additive import Additive
 from segbench.scores.arithmetic import Floats
 from segbench.scores.columns import ColumnScore
 from segbench.scores.convention import Convention
-from segbench.scores.score import Metric, Score, resolve
+from segbench.scores.score import Metric, Score, resolve, spellings
 
 
 @dataclass(frozen=True)
@@ -182,10 +183,14 @@ def metric_of(split: SplitScores, name: str) -> Metric:
     """
     found = resolve(name, split.scores.values(), split.scored_classes)
     if found is None:
+        known = [form for score in split.scores.values() for label in split.scored_classes(score)
+                 for form in spellings(score.name, label)]  # fmt: skip
+        close = get_close_matches(name, [*split.scores, *known], n=1, cutoff=0.75)
         further = "; start the run again with scores=<name> to add one, without training" if split.record.masks else ""
+        hint = f"; did you mean {close[0]}?" if close else further
         raise ConfigError(
-            f"comparison.metric: no score {name!r} of a {split.record.name}; there are {', '.join(split.scores)},"
-            f" <score>_<class>{further}"
+            f"comparison.metric: no score {name!r} of a {split.record.name}; there are"
+            f" {', '.join(split.scores)}, <score>_<class>{hint}"
         )
     return found
 

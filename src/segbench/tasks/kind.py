@@ -121,7 +121,7 @@ class TaskKind:
     @classmethod
     @abstractmethod
     def metric_names(cls, class_names: Sequence[str], background: bool = True) -> list[str]:
-        """Return what every validation gives and can be monitored.
+        """Return what every validation gives and can be monitored: ``val/loss``, and scores better when higher.
 
         Args:
             class_names: Names of all classes.
