@@ -131,7 +131,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
         # Not before parts and data are known to be good: a refusal must not cost what was finished.
         run.clear()
         _begin(cfg, run, identity)
-    run.begin_sources(run_inputs.find_sources(run, data, cfg) | {"task": data.task})
+    run.begin_sources(run_inputs.find_sources(run, data, cfg) | {"task": task.name})
     task.remember(
         config=OmegaConf.to_yaml(cfg, resolve=True),
         in_channels=data.in_channels,
@@ -249,7 +249,7 @@ def _scores_table(context: RunContext) -> tuple[pd.DataFrame, About]:
     tables = task.evaluation or {"none": task.new_table()}
     frames = [table.frame(split, task.class_names, groups) for split, table in tables.items()]
     table = pd.concat(frames, ignore_index=True)
-    return table, About(data.task, data.background, with_columns(data.declared_scores(), table))
+    return table, About(task.name, data.background, with_columns(data.declared_scores(), table))
 
 
 def _final_scores(context: RunContext, code: dict[str, dict[str, str]]) -> dict[str, Any]:

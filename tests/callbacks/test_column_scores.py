@@ -12,6 +12,7 @@ from segbench.assembly import build_data
 from segbench.callbacks import ColumnScorer, ColumnScores
 from segbench.data.segmentation import SegmentationData
 from segbench.errors import ConfigError
+from segbench.masks import MaskKey
 from segbench.runs.archive import Archive
 from segbench.scores.assd import ASSD
 from segbench.scores.columns import ColumnScore, Ratio
@@ -28,6 +29,7 @@ class Street:
     class_names = foreground = ("road", "sky", "car")
     ignore_index, object_classes, unit = 255, None, "px"
     scores = MappingProxyType({})
+    mask_key = MaskKey(class_names, background=False)
     records = tuple(SimpleNamespace(id=f"frame{number}") for number in range(5))
 
     def pixel_spacing(self, record):
@@ -64,7 +66,7 @@ def test_class_0_of_data_without_a_background_is_scored_like_the_others():
 def test_each_score_has_its_own_classes():
     class Cells(Street):
         class_names, foreground = ("background", "cell", "boundary"), ("cell", "boundary")
-        object_classes = ("cell",)
+        object_classes, mask_key = ("cell",), MaskKey(class_names)
 
     mask = np.zeros((12, 12), np.uint8)
     mask[2:9, 2:9], mask[3:8, 3:8] = 2, 1
@@ -128,7 +130,8 @@ def test_any_number_of_batches_fill_one_table():
     guess = np.stack([frame(number) % 255 for number in (3, 3, 1, 5, 9)])
     tables = {}
     for size in (5, 2, 1):
-        task = SimpleNamespace(evaluation={"val": CountsTable(3), "test": CountsTable(3)})
+        tables_of = {"val": CountsTable(3), "test": CountsTable(3)}
+        task = SimpleNamespace(evaluation=tables_of, stored_masks=lambda labels: labels)
         for start in range(0, 5, size):
             part = slice(start, start + size)
             batch = {"id": [record.id for record in Street.records[part]], "mask": torch.from_numpy(truth[part])}

@@ -14,6 +14,7 @@ from segbench.data.cells import CellsData
 from segbench.data.glas128 import Glas128Data
 from segbench.data.phantom import PhantomData
 from segbench.data.segmentation import SegmentationData
+from segbench.masks import MaskKey
 from segbench.models import UNet
 from segbench.runs.scores_file import read_scores
 from segbench.runs.split_scores import derive
@@ -99,7 +100,7 @@ class Data:
     """As much of a data module as scores ask."""
 
     class_names, foreground, object_classes = ("background", "cell", "boundary"), ("cell", "boundary"), ("cell",)
-    ignore_index, unit, scores = 255, "px", MappingProxyType({})
+    ignore_index, unit, scores, mask_key = 255, "px", MappingProxyType({}), MaskKey(class_names)
     class_instances = SegmentationData.class_instances
 
 

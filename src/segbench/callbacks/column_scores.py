@@ -75,8 +75,8 @@ class ColumnScorer:
 
         Args:
             name: Its id.
-            mask: Class indices, or the data's label to ignore, (H,W) or (D,H,W).
-            prediction: Class indices, of the same shape.
+            mask: As the data's key reads it, uint8 (H,W) or (D,H,W); the data's label to ignore is in no class.
+            prediction: The same, of the same shape.
             spacing: Size of a pixel along each axis.
             drawn: Which object each pixel belongs to, where the annotators drew them.
             objects: Whether the objects are known; if not, as on another grid than they were drawn on, scores of them
@@ -93,7 +93,8 @@ class ColumnScorer:
         ]
         for index in sorted({index for score in fitting for index in score.classes}):
             instances = None if drawn is None else self.data.class_instances(drawn, mask, index)
-            region = Region(mask == index, (prediction == index) & known, known, tuple(spacing), instances)
+            truth, found_there = (self.data.mask_key.inside(part, index) for part in (mask, prediction))
+            region = Region(truth, found_there & known, known, tuple(spacing), instances)
             for score in [score for score in fitting if index in score.classes]:
                 terms = score.made.terms(region)
                 if fault := score.fault(terms):
@@ -131,11 +132,10 @@ class ColumnScores(pl.Callback):
             return
         task: Any = pl_module
         data = self.data
+        masks, predictions = (task.stored_masks(labels).cpu().numpy() for labels in (batch["mask"], outputs))
         found = [
             self.scorer.columns(name, mask, prediction, data.pixel_spacing(self._records[name]), self._drawn(name))
-            for name, mask, prediction in zip(
-                batch["id"], batch["mask"].cpu().numpy(), outputs.cpu().numpy(), strict=True
-            )
+            for name, mask, prediction in zip(batch["id"], masks, predictions, strict=True)
         ]
         table = list(task.evaluation.values())[dataloader_idx]
         table.add_columns({name: np.concatenate([image[name] for image in found]) for name in found[0]})

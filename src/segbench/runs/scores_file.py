@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from segbench import runs
 from segbench.runs.files import atomic_open
-from segbench.runs.split_counts import SEGMENTATION
-from segbench.runs.split_labels import CLASSIFICATION
 from segbench.runs.split_scores import About, SplitScores, TaskRecord
 from segbench.scores.columns import ColumnScore, Ratio, reserved
 from segbench.scores.derive import OVERALL_SCORES, SCORES
@@ -28,8 +29,17 @@ KEY = b"segbench"
 # Far more than any description takes.
 LARGEST = 2**18
 MOST_SCORES = 200
-# By name; another task adds its record. The first is that of runs which left nothing to tell.
-TASKS: dict[str, TaskRecord] = {record.name: record for record in (SEGMENTATION, CLASSIFICATION)}
+
+
+def _found() -> dict[str, TaskRecord]:
+    """Return the record of every file beside this one that offers one, by the task's name."""
+    here = sorted(module.name for module in iter_modules(runs.__path__) if module.name.startswith("split_"))
+    records = (getattr(import_module(f"{runs.__name__}.{name}"), "RECORD", None) for name in here)
+    return {record.name: record for record in records if record is not None}
+
+
+# The first is that of runs which left nothing to tell.
+TASKS = _found()
 
 
 class _Strict(BaseModel):

@@ -1,7 +1,7 @@
 """What a run made of the images of one split: the one interface from which reports derive every score.
 
-A task is one file beside this one: a class that offers :class:`SplitScores`, with a :class:`TaskRecord`, which
-:data:`segbench.runs.scores_file.TASKS` lists. Nothing that reads runs asks which task it is.
+A task is one file ``split_*.py`` beside this one: a class that offers :class:`SplitScores`, with a
+:class:`TaskRecord` as ``RECORD``, by which it is found. Nothing that reads runs asks which task it is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segbench.errors import ConfigError
+from segbench.masks import INDICES, MaskForm
 from segbench.scores.additive import Additive
 from segbench.scores.arithmetic import Floats
 from segbench.scores.columns import ColumnScore
@@ -52,7 +53,8 @@ class TaskRecord:
         metrics: Names of those that are shown whatever decides; the first decides where nothing else is asked for.
         class_score: The score that is shown of each class where the deciding one is of all classes together.
         counted: What is counted: ``labelled pixels`` or ``images``.
-        masks: Whether a prediction is one class for each pixel, which pictures can show.
+        masks: How kept truths and predictions say which classes a pixel has; None where they are no masks, which
+            pictures could show.
         exclusive: Whether all that is counted has one class and is given one; micro scores then coincide.
         many_classes: Whether there may be more classes than columns of a table that is printed.
         bars: Scores of each class that are drawn as bars up to 1, with their titles.
@@ -67,7 +69,7 @@ class TaskRecord:
     metrics: tuple[str, ...]
     class_score: str
     counted: str = "labelled pixels"
-    masks: bool = True
+    masks: MaskForm | None = INDICES
     exclusive: bool = True
     many_classes: bool = False
     bars: Mapping[str, str] = field(default_factory=dict)
@@ -118,6 +120,10 @@ class SplitScores(Protocol):
     @property
     def class_names(self) -> tuple[str, ...]:
         """The C class names."""
+
+    @property
+    def background(self) -> bool:
+        """Whether class 0 is a background, which is left out by default."""
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:

@@ -18,6 +18,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
+from segbench.masks import INDICES, MaskKey
 from segbench.runs.readers import (
     DAMAGE,
     DamagedError,
@@ -97,6 +98,12 @@ class Run:
         if not isinstance(colours, list) or {len(colours)} != classes:
             return None
         return tuple(colours) if all(re.fullmatch("#[0-9A-Fa-f]{6}", str(colour)) for colour in colours) else None
+
+    @property
+    def mask_key(self) -> MaskKey:
+        """How to read the masks that it kept; of a run that is done."""
+        part = next(iter(self.counts.values()))
+        return MaskKey(part.class_names, part.record.masks or INDICES, part.background, self.class_colours)
 
     @cached_property
     def settings(self) -> dict[str, Hashable]:
