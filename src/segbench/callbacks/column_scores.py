@@ -92,8 +92,8 @@ class ColumnScorer:
             if mask.ndim in score.made.dimensions and (objects or not getattr(score.made, "of_objects", False))
         ]
         for index in sorted({index for score in fitting for index in score.classes}):
-            objects = None if drawn is None else self.data.class_instances(drawn, mask, index)
-            region = Region(mask == index, (prediction == index) & known, known, tuple(spacing), objects)
+            instances = None if drawn is None else self.data.class_instances(drawn, mask, index)
+            region = Region(mask == index, (prediction == index) & known, known, tuple(spacing), instances)
             for score in [score for score in fitting if index in score.classes]:
                 terms = score.made.terms(region)
                 if fault := score.fault(terms):
