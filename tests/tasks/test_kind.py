@@ -37,6 +37,7 @@ class Overlapping(SegmentationTask):
     """A task of one's own, with the networks of segmentation and a logit for each class but the background."""
 
     name = "overlapping"
+    example_loss = "bce"
 
     @classmethod
     def count_outputs(cls, activation, data):
@@ -49,7 +50,7 @@ def settings(network="segbench.models.UNet", loss="segbench.losses.CrossEntropy"
 
 def test_a_further_task_takes_the_networks_that_it_names_and_the_losses_that_name_it(monkeypatch):
     data = SimpleNamespace(name="chest", class_names=("background", "lung", "heart"))
-    with pytest.raises(ConfigError, match=r"^loss: CrossEntropy is not for overlapping \(data=chest\); use loss=ce$"):
+    with pytest.raises(ConfigError, match=r"^loss: CrossEntropy is not for overlapping \(data=chest\); use loss=bce$"):
         Overlapping.check(settings(), data)
     monkeypatch.setattr("segbench.losses.CrossEntropy.tasks", ("segmentation", "overlapping"))
     Overlapping.check(settings(), data)

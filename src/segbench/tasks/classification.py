@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 
 from segbench.errors import ConfigError
@@ -110,6 +110,7 @@ class ClassificationTask(Task[LabelsTable]):
 
     name = networks = "classification"
     example = "mnist_cnn"
+    example_loss = "ce"
     headline = "val/accuracy"
     has_masks = False
 
@@ -117,8 +118,7 @@ class ClassificationTask(Task[LabelsTable]):
     def check(cls, cfg: DictConfig, data: TaskData) -> None:
         """Refuse parts that are for another task, and windows: an image with one label is predicted whole."""
         super().check(cfg, data)
-        # Runs from before this key have none in their checkpoints.
-        if OmegaConf.select(cfg, "predict.window") is not None:
+        if cfg.predict.window is not None:
             raise ConfigError(f"predict.window: {data.name} has a label an image, predicted whole; leave it out")
 
     @classmethod

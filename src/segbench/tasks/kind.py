@@ -46,6 +46,7 @@ class TaskKind:
         name: What the ``task`` of a data module and the ``tasks`` of a loss call it.
         networks: The ``task`` of the networks that it trains; a network without that attribute is for segmentation.
         example: Such a network among the choices of ``model``, for refusals.
+        example_loss: A loss that names the task, among the choices of ``loss``, for refusals.
         headline: The score that is shown while training, of :meth:`metric_names`.
         has_masks: Whether labels and predictions are masks, to be shown and written as such; else they stand with the
             scores alone.
@@ -54,6 +55,7 @@ class TaskKind:
     name: ClassVar[str]
     networks: ClassVar[str]
     example: ClassVar[str]
+    example_loss: ClassVar[str]
     headline: ClassVar[str]
     has_masks: ClassVar[bool] = True
 
@@ -80,7 +82,9 @@ class TaskKind:
                 f"model: {network.__name__} is for {kind}, data={data.name} for {cls.networks}; use model={cls.example}"
             )
         if cls.name not in getattr(loss, "tasks", ()):
-            raise ConfigError(f"loss: {loss.__name__} is not for {cls.name} (data={data.name}); use loss=ce")
+            raise ConfigError(
+                f"loss: {loss.__name__} is not for {cls.name} (data={data.name}); use loss={cls.example_loss}"
+            )
 
     @classmethod
     @abstractmethod
