@@ -343,6 +343,18 @@ def test_windows_are_of_the_files_own_size_where_no_size_stands_for_one(compose,
         assert open_picture(tmp_path / "street.png", predictor.data).inputs()[0].shape[:2] == size
 
 
+def test_a_task_without_masks_is_refused_by_its_name(compose, tmp_path):
+    cfg = compose("data=mnist", "model=mnist_ff", "loss=ce")
+    torch.save(
+        {"segbench": {"schema": SCHEMA, "config": OmegaConf.to_yaml(cfg, resolve=True)}, "state_dict": {}},
+        tmp_path / "a",
+    )
+    with pytest.raises(
+        ConfigError, match="trained for classification; masks are predicted by segmentation networks only"
+    ):
+        Predictor.load(tmp_path / "a", CPU)
+
+
 def test_a_checkpoint_of_another_layout_is_refused(trained, tmp_path):
     checkpoint = load_checkpoint(trained[0] / "checkpoints" / "best.ckpt")
     assert checkpoint["segbench"]["schema"] == SCHEMA
