@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import configparser
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data import nifti
+from segbench.data.acdc_patient import GROUPS, PHASES, Patient, read_patient
 from segbench.data.cache import Pair
-from segbench.data.file_names import distinct, entries, find_named, is_decodable, nfc, not_decodable
+from segbench.data.file_names import distinct, entries, find_named, is_decodable, not_decodable
 from segbench.data.formats.volume_file import Volume, open_volume
 from segbench.data.intensity import check_percentiles
 from segbench.data.plane import Plane, resample_labels
@@ -26,33 +25,8 @@ from segbench.data.splits import check_disjoint, check_fraction, split_groups
 from segbench.data.volumes import VolumeSlices
 from segbench.errors import ConfigError, DataError
 from segbench.rng import derive_seed
-from segbench.words import first_line
 
 log = logging.getLogger("segbench")
-PHASES = ("ED", "ES")
-GROUPS = ("DCM", "HCM", "MINF", "NOR", "RV")
-
-
-@dataclass(frozen=True)
-class Patient:
-    """A patient, from ``Info.cfg``.
-
-    Attributes:
-        folder: The patient's folder.
-        part: ``training`` or ``testing``.
-        group: Diagnosis, one of :data:`GROUPS`.
-        frames: Frame number of each phase.
-    """
-
-    folder: Path
-    part: str
-    group: str
-    frames: dict[str, int]
-
-    @property
-    def name(self) -> str:
-        """The folder's name, in Unicode's composed form."""
-        return nfc(self.folder.name)
 
 
 class ACDCData(SegmentationData):
@@ -274,33 +248,6 @@ class ACDCData(SegmentationData):
     @lru_cache(maxsize=1)  # noqa: B019 - one volume, read once for all its slices
     def _voxels(self, volume: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         return nifti.normalised(self.volumes[volume][0], self.percentiles), self._mask(volume)
-
-
-def read_patient(folder: Path, part: str) -> Patient:
-    """Read a patient's ``Info.cfg``.
-
-    Args:
-        folder: The patient's folder.
-        part: ``training`` or ``testing``.
-
-    Raises:
-        DataError: If it is missing, unreadable, or lacks a key.
-    """
-    path = folder / "Info.cfg"
-    if not path.is_file():
-        raise DataError(f"{path}: missing; it says which frames are ED and ES")
-    parser = configparser.ConfigParser()
-    try:
-        parser.read_string("[info]\n" + path.read_text(encoding="utf-8"))
-        info = parser["info"]
-        frames = {phase: int(info[phase]) for phase in PHASES}
-        group = info["Group"].strip()
-    except (KeyError, ValueError, configparser.Error) as error:
-        line = first_line(error)
-        raise DataError(f"{path}: expected the lines ED, ES (frame numbers) and Group ({line})") from None
-    if group not in GROUPS:
-        raise DataError(f"{path}: Group is {group}; expected one of {', '.join(GROUPS)}")
-    return Patient(folder, part, group, frames)
 
 
 def _file(folder: Path, stem: str, phase: str) -> Path:
