@@ -10,7 +10,7 @@ from segbench.models import UNet
 from segbench.models.mnist import MnistFF
 from segbench.models.mnist_ff_numpy import MnistFFNumpy
 from segbench.scores.seg import SEG
-from segbench.tasks import ByHandTask, ClassificationTask, SegmentationTask, task_class
+from segbench.tasks import ClassificationTask, ManualGradientsTask, SegmentationTask, task_class
 from segbench.tasks.windows import Windows
 
 
@@ -19,7 +19,7 @@ from segbench.tasks.windows import Windows
     [
         ("segmentation", UNet, SegmentationTask),
         ("classification", MnistFF, ClassificationTask),
-        ("classification", MnistFFNumpy, ByHandTask),
+        ("classification", MnistFFNumpy, ManualGradientsTask),
         # Which network fits is said later; this one is trained by its own gradients where labels are learnt.
         ("segmentation", MnistFFNumpy, SegmentationTask),
     ],

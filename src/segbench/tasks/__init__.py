@@ -6,13 +6,13 @@ from segbench.errors import ConfigError
 from segbench.suggest import nearest
 from segbench.tasks.base import Task
 from segbench.tasks.classification import ClassificationTask
-from segbench.tasks.manual_gradients import ByHandTask
+from segbench.tasks.manual_gradients import ManualGradientsTask
 from segbench.tasks.segmentation import SegmentationTask
 
-__all__ = ["TASKS", "ByHandTask", "ClassificationTask", "SegmentationTask", "task_class"]
+__all__ = ["TASKS", "ClassificationTask", "ManualGradientsTask", "SegmentationTask", "task_class"]
 
 # From the name that a data module gives its task to the class; of several the first that trains the network.
-TASKS: tuple[type[Task[Any]], ...] = (SegmentationTask, ByHandTask, ClassificationTask)
+TASKS: tuple[type[Task[Any]], ...] = (SegmentationTask, ManualGradientsTask, ClassificationTask)
 
 
 def task_class(name: str, network: type) -> type[Task[Any]]:

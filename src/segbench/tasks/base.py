@@ -264,5 +264,5 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the running means up again."""
+        """Restore the running means."""
         self._loss_sum, self._loss_images, self.running_loss = checkpoint["segbench"]["train_loss"]

@@ -20,7 +20,7 @@ from segbench.scores.labels import ACCURACY, CLASS_SCORES, LABEL_CONVENTION, lab
 from segbench.tasks.base import Task
 from segbench.tasks.evaluation import EvaluationTable
 from segbench.tasks.kind import TaskData
-from segbench.tasks.mistakes import draw_surest
+from segbench.tasks.mistakes import draw_confident_mistakes
 
 VALIDATION_SCORES = ("accuracy", "f1")
 
@@ -179,5 +179,5 @@ class ClassificationTask(Task[LabelsTable]):
         return label_scores(table.truth, table.probabilities.argmax(axis=1), self.class_names)
 
     def draw_examples(self, context: RunContext, split: str, path: Path, images: int) -> None:
-        """Draw rows of the images that were named wrongly, the surest first."""
-        draw_surest(context, split, path, self.evaluation[split], images)
+        """Draw rows of the misclassified images, the most confident first."""
+        draw_confident_mistakes(context, split, path, self.evaluation[split], images)
