@@ -13,7 +13,7 @@ from segbench.models import UNet
 from segbench.models.mnist import MnistFF
 from segbench.models.mnist_ff_numpy import MnistFFNumpy
 from segbench.scores.seg import SEG
-from segbench.tasks import ByHandTask, ClassificationTask, MultilabelTask, SegmentationTask
+from segbench.tasks import ClassificationTask, ManualGradientsTask, MultilabelTask, SegmentationTask
 from segbench.tasks.windows import Windows
 
 
@@ -23,7 +23,7 @@ from segbench.tasks.windows import Windows
         (PhantomData, UNet, SegmentationTask),
         (OverlappingData, UNet, MultilabelTask),
         (MNISTData, MnistFF, ClassificationTask),
-        (MNISTData, MnistFFNumpy, ByHandTask),
+        (MNISTData, MnistFFNumpy, ManualGradientsTask),
         # Which network fits is said later; this one is trained by its own gradients where labels are learnt.
         (PhantomData, MnistFFNumpy, SegmentationTask),
     ],
@@ -53,7 +53,7 @@ def settings(network="segbench.models.UNet", loss="segbench.losses.CrossEntropy"
 
 def test_a_further_task_takes_the_networks_that_it_names_and_the_losses_that_name_it(monkeypatch):
     data = SimpleNamespace(name="chest", class_names=("background", "lung", "heart"))
-    with pytest.raises(ConfigError, match=r"^loss: CrossEntropy is not for overlapping \(data=chest\); use loss=ce$"):
+    with pytest.raises(ConfigError, match=r"^loss: CrossEntropy is not for overlapping \(data=chest\); use loss=bce$"):
         Overlapping.check(settings(), data)
     monkeypatch.setattr("segbench.losses.CrossEntropy.tasks", ("segmentation", "overlapping"))
     Overlapping.check(settings(), data)

@@ -79,7 +79,7 @@ def finish(callbacks: Iterable[Any], context: RunContext) -> None:
 
 @contextmanager
 def only_warning(what: object, fate: str = "drawn") -> Iterator[None]:
-    """Warn of what fails in the block: a picture is not worth a run. Refusals, of a stop signal say, pass.
+    """Warn of what fails in the block, as a picture must not fail the run. Refusals, of a stop signal say, pass.
 
     Args:
         what: The file, or what else is not made.

@@ -31,6 +31,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.scores.arithmetic import Floats, Labels
 from segbench.scores.columns import ColumnScore, Ratio, Region
 from segbench.scores.hausdorff import LabelledSets, hausdorff, least_distances
 
@@ -67,9 +68,6 @@ OBJECT_SCORES = (
         empty="an image where one side alone is empty counts with its diagonal, the largest distance there is",
     ),
 )
-
-Floats = NDArray[np.float64]
-Labels = NDArray[np.integer[Any]]
 
 
 class ObjectColumns(ABC):
