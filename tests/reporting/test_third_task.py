@@ -23,6 +23,8 @@ from segbench.runs.split_counts import SplitCounts, choose_convention, read_as
 from segbench.runs.split_scores import About, TaskRecord
 from segbench.scores.derive import MICRO, OVERALL_SCORES, SCORES
 
+pytestmark = pytest.mark.usefixtures("no_power")
+
 # -- what such a file holds -------------------------------------------------------------------------
 
 MULTILABEL = TaskRecord(
