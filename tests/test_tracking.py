@@ -41,10 +41,10 @@ def test_without_a_key_a_run_is_kept_offline_with_one_line_and_goes_on_as_the_sa
 ):
     directory = tmp_path / "run"
     cfg = tiny(tmp_path, "logger=wandb", "trainer.log_every_n_steps=1", "callbacks.panels.every_n_epochs=1")
-    monkeypatch.setattr(segbench.train, "_write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
+    monkeypatch.setattr(segbench.train, "write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
     with caplog.at_level(logging.INFO), pytest.raises(DataError):
         run(cfg, directory, "exp")
-    monkeypatch.delattr(segbench.train, "_write_scores", raising=False)
+    monkeypatch.delattr(segbench.train, "write_scores", raising=False)
     monkeypatch.undo()
     monkeypatch.setenv("WANDB_MODE", "offline")
     assert caplog.text.count("W&B: not logged in") == 1

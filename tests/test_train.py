@@ -637,7 +637,7 @@ def test_pretrained_weights_are_part_of_what_a_run_is_made_of(run, tiny, tmp_pat
 
     weights(0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segbench.train, "_write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
+        patch.setattr(segbench.train, "write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
         with pytest.raises(DataError, match="stop here"):
             run(cfg(), tmp_path / "run")
     # Begun with these weights, it goes on with no others.

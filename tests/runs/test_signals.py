@@ -21,7 +21,7 @@ PLACES = {
     "reading data": (PhantomData, "setup"),
     "the end of training": (SegmentationTask, "on_train_end"),
     "a step of the test": (SegmentationTask, "test_step"),
-    "writing scores": (segbench.train, "_write_scores"),
+    "writing scores": (segbench.train, "write_scores"),
     "closing the loggers": (segbench.train.tracking, "finish"),
 }
 EVERY_DAY = ("reading data", "a step of the test")
