@@ -21,7 +21,8 @@ class LabelConvention(Convention):
         """Return the convention in words."""
         return (
             "accuracy is the share of images classified correctly; F1, sensitivity and precision are of each class,"
-            " its counts pooled over images, then the mean over classes; a class neither there nor predicted is left out"
+            " its counts pooled over images, then the mean over classes; a class neither there nor predicted is left"
+            " out"
         )
 
 
