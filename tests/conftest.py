@@ -112,7 +112,10 @@ def _begin(script: Path, arguments: list[str], output: Path, folder: Path, envir
         setattr(sys, name, os.fdopen(sink, "w", encoding="utf-8"))
     os.environ.update(environment)
     os.chdir(folder)
-    sys.path[:0] = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    own = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    sys.path[:0] = own
+    for path in [path for entry in own for path in Path(entry).glob("*.py")]:
+        sys.modules.pop(path.stem, None)  # of an earlier test, by the same name
     logging.getLogger().handlers.clear()
     warnings.simplefilter("ignore")
     sys.argv = [str(script), *arguments]
