@@ -111,7 +111,6 @@ def _begin(script: Path, arguments: list[str], output: Path, folder: Path, envir
         os.dup2(sink, number)
         setattr(sys, name, os.fdopen(sink, "w", encoding="utf-8"))
     os.environ.update(environment)
-    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     os.chdir(folder)
     sys.path[:0] = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
     logging.getLogger().handlers.clear()

@@ -18,6 +18,8 @@ from segbench.data.pictures import Picture, open_picture
 from segbench.data.reading import resize
 from segbench.errors import CheckpointError, ConfigError, DataError
 from segbench.prediction import Predictor, choose_device, predict_files
+from segbench.runs.checkpoint_io import load_checkpoint
+from segbench.runs.directory import SCHEMA
 from segbench.tasks.windows import Windows
 
 CPU = torch.device("cpu")
@@ -329,20 +331,37 @@ def with_configuration(source, folder, change):
     return folder / "best.ckpt"
 
 
-def test_a_run_from_before_windows_can_still_be_asked(trained, pictures, tmp_path):
-    older = with_configuration(trained[0], tmp_path, lambda cfg: cfg.pop("predict"))
-    picture = open_picture(next(pictures.iterdir()), trained[1])
-    expected = Predictor.load(trained[0], CPU).mask(picture)
-    np.testing.assert_array_equal(Predictor.load(older, CPU).mask(picture), expected)
-
-
 def test_windows_are_of_the_files_own_size_where_no_size_stands_for_one(compose, tmp_path):
     """data.size=null is 256x512 for street scenes."""
     cfg = compose("data=cityscapes", "model.width=2")
     data = build_data(cfg)
-    state = {"segbench": {"config": OmegaConf.to_yaml(cfg, resolve=True), "mean": [0.0] * 3, "std": [1.0] * 3}}
-    torch.save(state | {"state_dict": build_task(cfg, data).state_dict()}, tmp_path / "best.ckpt")
+    known = {"schema": SCHEMA, "config": OmegaConf.to_yaml(cfg, resolve=True), "mean": [0.0] * 3, "std": [1.0] * 3}
+    torch.save({"segbench": known, "state_dict": build_task(cfg, data).state_dict()}, tmp_path / "best.ckpt")
     Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(tmp_path / "street.png")
     for windows, size in ((None, (256, 512)), (Windows(size=(32, 32)), (60, 80))):
         predictor = Predictor.load(tmp_path / "best.ckpt", CPU, windows=windows)
         assert open_picture(tmp_path / "street.png", predictor.data).inputs()[0].shape[:2] == size
+
+
+def test_a_task_without_masks_is_refused_by_its_name(compose, tmp_path):
+    cfg = compose("data=mnist", "model=mnist_ff", "loss=ce")
+    torch.save(
+        {"segbench": {"schema": SCHEMA, "config": OmegaConf.to_yaml(cfg, resolve=True)}, "state_dict": {}},
+        tmp_path / "a",
+    )
+    with pytest.raises(
+        ConfigError, match="trained for classification; masks are predicted by segmentation networks only"
+    ):
+        Predictor.load(tmp_path / "a", CPU)
+
+
+def test_a_checkpoint_of_another_layout_is_refused(trained, tmp_path):
+    checkpoint = load_checkpoint(trained[0] / "checkpoints" / "best.ckpt")
+    assert checkpoint["segbench"]["schema"] == SCHEMA
+    checkpoint["segbench"]["schema"] = SCHEMA + 1
+    torch.save(checkpoint, tmp_path / "other.ckpt")
+    said = (
+        f"other.ckpt has schema {SCHEMA + 1}, this version of segbench reads {SCHEMA}; train the run again with rerun="
+    )
+    with pytest.raises(CheckpointError, match=said):
+        Predictor.load(tmp_path / "other.ckpt", CPU)

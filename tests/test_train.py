@@ -216,7 +216,7 @@ def test_a_full_disk_is_said_in_one_line_and_the_run_goes_on_later(run, tiny, tm
 @pytest.mark.slow
 def test_damaged_checkpoints_fall_back_and_then_refuse(run, tiny, tmp_path, monkeypatch, caplog):
     directory = tmp_path / "run"
-    monkeypatch.setattr(segbench.train, "_write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
+    monkeypatch.setattr(segbench.train, "write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
     with pytest.raises(DataError):
         run(tiny(tmp_path), directory)
     monkeypatch.undo()
@@ -526,7 +526,7 @@ def test_early_stopping_stops_and_is_remembered(run, tiny, tmp_path, monkeypatch
         "trainer.max_epochs=50",
         "trainer.monitor=val/pixel_accuracy",
     )
-    monkeypatch.setattr(segbench.train, "_write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
+    monkeypatch.setattr(segbench.train, "write_scores", lambda *_: (_ for _ in ()).throw(DataError("stop here")))
     with pytest.raises(DataError):
         run(tiny(tmp_path, *overrides), tmp_path / "run")
     monkeypatch.undo()

@@ -27,6 +27,7 @@ from segbench.errors import CheckpointError, ConfigError, DataError
 from segbench.masks import MaskKey
 from segbench.pictures.panels import as_picture, class_colour, overlay
 from segbench.runs.checkpoint_io import BEST, load_checkpoint
+from segbench.runs.directory import SCHEMA, other_schema
 from segbench.runs.files import atomic_open, write_json
 from segbench.tasks.base import Task
 from segbench.tasks.inference import masks_of, predict_on_grid
@@ -73,11 +74,13 @@ class Predictor:
         known: dict[str, Any] = stored.get("segbench", {})
         if "config" not in known:
             raise CheckpointError(f"run={run}: {path} holds no configuration; it was not written by src/run.py")
+        if known.get("schema") != SCHEMA:
+            raise CheckpointError(f"run={run}: {other_schema(known, path.name)}; train the run again with rerun=true")
         cfg = _as_trained(known["config"])
         data: Any = build_data(cfg)
         task = build_task(cfg, data, restored=True, windows=windows)
         if not task.has_masks:
-            raise ConfigError(f"run={run}: a classifier; masks can be predicted by segmentation networks only")
+            raise ConfigError(f"run={run}: trained for {task.name}; masks are predicted by segmentation networks only")
         if windows is not None:
             data.keep_sizes()
         task.load_state_dict(stored["state_dict"])

@@ -60,7 +60,7 @@ def draw(context, data):
     return drawn
 
 
-def test_the_surest_mistakes_are_drawn(draw, data, monkeypatch):
+def test_the_most_confident_mistakes_are_drawn(draw, data, monkeypatch):
     shown = []
     real = mistakes.draw_mistakes
     monkeypatch.setattr(mistakes, "draw_mistakes", lambda part, words: shown.append((part, words)) or real(part, words))
@@ -79,7 +79,7 @@ def test_a_run_without_mistakes_leaves_no_picture_of_an_earlier_one(draw, data, 
     with caplog.at_level(logging.INFO):
         draw(table_of(data, set()))
     assert not path.exists()
-    assert "every image is named right" in caplog.text
+    assert "every image is classified correctly" in caplog.text
 
 
 def test_labels_of_other_images_are_not_drawn(draw, data, caplog):

@@ -8,7 +8,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segbench.data.acdc import GROUPS, ACDCData
+from segbench.data.acdc import ACDCData
+from segbench.data.acdc_patients import GROUPS
 from segbench.errors import ConfigError, DataError
 
 SHAPE = (12, 10, 3)

@@ -23,6 +23,8 @@ from segbench.reporting.text.tables import csv_text, markdown_body
 from segbench.runs.split_scores import About
 from segbench.scores.columns import ColumnScore, Ratio
 
+pytestmark = pytest.mark.usefixtures("no_power")
+
 RATIO = (Ratio({"hd_sum": 1}, {"hd_number": 1}),)
 HD95 = ColumnScore(
     "hd95",

@@ -27,6 +27,8 @@ from segbench.reporting.html.scores import pair_table, score_table
 from segbench.reporting.page import write_report
 from segbench.reporting.statistics.intervals import Difference
 
+pytestmark = pytest.mark.usefixtures("no_power")
+
 NAN = math.nan
 
 
@@ -107,6 +109,14 @@ def own_comparison(swept):
     return compare(collect([swept.root]))
 
 
+@pytest.fixture(params=["few_figures", pytest.param("all_figures", marks=pytest.mark.slow)])
+def figures(request):
+    """How many figures a report draws."""
+    if request.param == "few_figures":
+        request.getfixturevalue("few_figures")
+
+
+@pytest.mark.usefixtures("figures")
 def test_the_report_writes_a_page_that_points_nowhere(own_comparison):
     path = own_comparison.directory / "index.html"
     assert path in write_report(own_comparison)

@@ -24,6 +24,8 @@ from segbench.runs.split_scores import About, derive
 from segbench.scores.derive import Convention
 from segbench.scores.labels import LABEL_CONVENTION
 
+pytestmark = pytest.mark.usefixtures("no_power")
+
 
 def read(tmp_path: Path, truth: np.ndarray, prediction: np.ndarray, groups: list[str] | None = None) -> SplitLabels:
     path = tmp_path / "scores.parquet"

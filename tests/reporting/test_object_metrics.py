@@ -30,6 +30,8 @@ from segbench.scores.derive import Convention
 from segbench.scores.objects import OBJECT_COLUMNS, OBJECT_SCORES
 from segbench.scores.seg import SEG, SEG_COLUMNS
 
+pytestmark = pytest.mark.usefixtures("no_power")
+
 LONGEST = 500.0
 
 

@@ -17,6 +17,8 @@ from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.conclusions.provenance import provenance, sweep_commands
 from segbench.reporting.page import update_page, write_report
 
+pytestmark = pytest.mark.usefixtures("no_power")
+
 
 def sweep(architectures):
     """Two networks, two seeds, with pictures."""

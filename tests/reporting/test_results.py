@@ -9,6 +9,8 @@ import report
 from segbench.reporting import figures
 from segbench.reporting.results import WITH_VALUE
 
+pytestmark = pytest.mark.usefixtures("no_power")
+
 # Draws the row labels, and leaves a file where it was imported.
 FIGURE = """
 from pathlib import Path
@@ -131,6 +133,7 @@ def test_a_folder_without_pages_is_none(tmp_path, capsys):
     assert "no runs here" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_a_figure_of_ones_own_is_drawn_behind_the_others_and_shown_on_the_page(architectures, tmp_path, own_figure):
     for model in ("unet", "attunet"):
         folder = architectures(model).parent
@@ -167,6 +170,7 @@ def test_a_figure_that_cannot_be_had_is_one_line(architectures, own_figure, caps
     assert capsys.readouterr().err.startswith("--figure absent_figure: no module absent_figure; PYTHONPATH must hold")
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_page_cannot_choose_code_and_its_reader_can(architectures, tmp_path, own_figure, capsys):
     _, page = made(architectures, tmp_path)
     imported, text = own_figure.with_suffix(".imported"), page.read_text()

@@ -21,6 +21,8 @@ from segbench.reporting.text.latex import latex_table
 from segbench.reporting.text.tables import csv_text, markdown_body, print_comparison
 from segbench.scores import Convention
 
+pytestmark = pytest.mark.usefixtures("no_power")
+
 
 def edit(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))

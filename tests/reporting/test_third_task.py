@@ -23,6 +23,8 @@ from segbench.runs.split_overlaps import RECORD
 from segbench.runs.split_scores import About
 from segbench.scores.derive import SCORES
 
+pytestmark = pytest.mark.usefixtures("no_power")
+
 
 @pytest.fixture
 def organs(architectures):

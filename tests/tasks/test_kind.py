@@ -12,7 +12,8 @@ from segbench.errors import ConfigError
 from segbench.models import UNet
 from segbench.models.mnist import MnistFF
 from segbench.models.mnist_ff_numpy import MnistFFNumpy
-from segbench.tasks import ByHandTask, ClassificationTask, MultilabelTask, SegmentationTask
+from segbench.scores.seg import SEG
+from segbench.tasks import ClassificationTask, ManualGradientsTask, MultilabelTask, SegmentationTask
 from segbench.tasks.windows import Windows
 
 
@@ -22,7 +23,7 @@ from segbench.tasks.windows import Windows
         (PhantomData, UNet, SegmentationTask),
         (OverlappingData, UNet, MultilabelTask),
         (MNISTData, MnistFF, ClassificationTask),
-        (MNISTData, MnistFFNumpy, ByHandTask),
+        (MNISTData, MnistFFNumpy, ManualGradientsTask),
         # Which network fits is said later; this one is trained by its own gradients where labels are learnt.
         (PhantomData, MnistFFNumpy, SegmentationTask),
     ],
@@ -60,7 +61,7 @@ def settings(network="segbench.models.UNet", loss="segbench.losses.CrossEntropy"
 
 def test_a_further_task_takes_the_networks_that_it_names_and_the_losses_that_name_it(monkeypatch):
     data = SimpleNamespace(name="chest", class_names=("background", "lung", "heart"))
-    with pytest.raises(ConfigError, match=r"^loss: CrossEntropy is not for overlapping \(data=chest\); use loss=ce$"):
+    with pytest.raises(ConfigError, match=r"^loss: CrossEntropy is not for overlapping \(data=chest\); use loss=bce$"):
         Overlapping.check(settings(), data)
     monkeypatch.setattr("segbench.losses.CrossEntropy.tasks", ("segmentation", "overlapping"))
     Overlapping.check(settings(), data)
@@ -80,6 +81,6 @@ def test_a_further_task_takes_the_networks_that_it_names_and_the_losses_that_nam
 )
 def test_windows_that_are_asked_for_go_before_those_of_the_run(window, tiles, asked, expected):
     cfg = OmegaConf.create({"predict": {"window": window, "overlap": 0.25}})
-    data = SimpleNamespace(tiles=tiles, declared_scores=lambda: ("declared",))
-    assert SegmentationTask.options(cfg, data, asked) == {"windows": expected, "declared": ("declared",)}
+    data = SimpleNamespace(tiles=tiles, declared_scores=lambda: (SEG,))
+    assert SegmentationTask.options(cfg, data, asked) == {"windows": expected, "declared": (SEG,)}
     assert ClassificationTask.options(cfg, data, asked) == {}

@@ -13,7 +13,7 @@ from segbench.errors import ConfigError, DivergedError
 from segbench.models.mnist_ff_numpy import MnistFFNumpy
 from segbench.runs.checkpoint_io import load_checkpoint
 from segbench.scores.labels import LABEL_CONVENTION
-from segbench.tasks import ByHandTask
+from segbench.tasks import ManualGradientsTask
 from segbench.tasks.manual_gradients import NumpySGD
 
 IMAGES = {"train": 700, "t10k": 60}
@@ -188,7 +188,7 @@ def test_a_gpu_found_by_itself_is_refused_too(configured, tmp_path, monkeypatch)
 
 def test_other_networks_are_trained_by_torch(configured, tmp_path):
     cfg = configured(tmp_path)
-    assert type(build_task(cfg, build_data(cfg))) is ByHandTask
+    assert type(build_task(cfg, build_data(cfg))) is ManualGradientsTask
     assert isinstance(build_task(cfg, build_data(cfg)).network, MnistFFNumpy)
     cfg = configured(tmp_path, "trainer.precision=bf16-mixed", model="mnist_ff")
-    assert type(build_task(cfg, build_data(cfg))) is not ByHandTask
+    assert type(build_task(cfg, build_data(cfg))) is not ManualGradientsTask

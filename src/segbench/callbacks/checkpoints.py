@@ -53,7 +53,7 @@ class RunCheckpoints(Checkpoint):
         return dict(self.best)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the best epoch so far up again."""
+        """Restore the best epoch so far."""
         self.best = dict(state_dict)
 
     def load_best(self) -> dict[str, Any]:

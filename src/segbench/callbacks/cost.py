@@ -47,7 +47,7 @@ class CostMeter(RunCallback):
         return {"seconds": seconds, "images": dict(self.images), "peak_memory_bytes": self._peak_memory()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the clocks and the peak up again."""
+        """Restore the clocks and the peak."""
         self.seconds, self.images = dict(state_dict["seconds"]), dict(state_dict["images"])
         self._earlier_peak = state_dict.get("peak_memory_bytes", 0)  # checkpoints of before have none
 

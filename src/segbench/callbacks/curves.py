@@ -42,7 +42,7 @@ class Curves(pl.Callback):
         return {"rows": self.rows, "seconds": seconds, "rate": self._rate}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the rows up again."""
+        """Restore the rows."""
         self.rows, self._seconds = list(state_dict["rows"]), state_dict["seconds"]
         self._rate = state_dict.get("rate", 0.0)
 

@@ -18,8 +18,8 @@ from segbench.tasks.examples import log_examples, predict_examples, spread
 class PredictionPanels(RunCallback):
     """Draws images of a finished run's last split into ``figures/predictions.png`` and the loggers.
 
-    The task says which: a segmentation shows the best, the median and the worst image, a classification its surest
-    mistakes.
+    The task says which: a segmentation shows the best, the median and the worst image, a classification its most
+    confident mistakes.
 
     Args:
         images: How many images, their ranks spread evenly from the best to the worst; 1 is the median alone. Of a

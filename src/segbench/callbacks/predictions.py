@@ -75,7 +75,7 @@ class StoredPredictions(RunCallback):
         return asked if asked in splits else splits[-1]
 
     def finish(self, context: RunContext) -> None:
-        """Write both files; what fails is only warned of, as pictures are not worth a run."""
+        """Write both files; what fails is only warned of, so that pictures cannot fail a run."""
         if context.splits:
             with only_warning(PREDICTIONS, "kept"):
                 self._write(context, self._kept(context.splits))

@@ -43,6 +43,7 @@ class VolumeScores(pl.Callback):
                 task.evaluation[split + self.data.whole_suffix] = task.evaluation[split]
                 continue
             table = task.evaluation[split + self.data.whole_suffix] = task.new_table()
+            objects = not self._draws_objects(split)
             for volume in volumes:
                 truth, prediction = self.data.learned_mask(volume.truth()), self._predict(task, trainer, split, volume)
                 # One image a volume: slices below each other.
@@ -52,8 +53,12 @@ class VolumeScores(pl.Callback):
                 table.update([volume.id], task.count(*labels), volume.plane.source)
                 if len(volume.spacing) == 2:
                     truth, prediction = truth[0], prediction[0]
-                if columns := self.scorer.columns(truth, prediction, volume.spacing):
+                if columns := self.scorer.columns(volume.id, truth, prediction, volume.spacing, objects=objects):
                     table.add_columns(columns)
+
+    def _draws_objects(self, split: str) -> bool:
+        """Say whether annotators drew the objects: they are known on the grid of the scored images only."""
+        return any(self.data.instances(self.data.records[index]) is not None for index in self.data.splits[split][:1])
 
     def _predict(self, task: Any, trainer: pl.Trainer, split: str, volume: Any) -> NDArray[np.uint8]:
         """Return the predicted mask of a volume on its own grid, uint8 (Z,H,W)."""

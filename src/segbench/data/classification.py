@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from segbench.data.base import ImageData
 from segbench.data.dataset import ClassificationDataset
 from segbench.errors import ConfigError
-from segbench.tasks import ByHandTask, ClassificationTask, Task
+from segbench.tasks import ClassificationTask, ManualGradientsTask, Task
 
 
 class ClassificationData(ImageData):
@@ -20,7 +20,7 @@ class ClassificationData(ImageData):
         ConfigError: If an option is invalid.
     """
 
-    tasks: ClassVar[tuple[type[Task[Any]], ...]] = (ByHandTask, ClassificationTask)
+    tasks: ClassVar[tuple[type[Task[Any]], ...]] = (ManualGradientsTask, ClassificationTask)
     dataset_class = ClassificationDataset
 
     def __init__(self, **options: Any) -> None:

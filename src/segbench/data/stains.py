@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from skimage.color import rgb2hed
 
 from segbench.errors import DataError
+from segbench.scores.arithmetic import Floats
 
 # Percentiles of the training images' pixels that become 0 and 255.
 PERCENTILES = (0.5, 99.5)
 # Pixels per image, evenly spaced: enough for a percentile, and little memory for all images together.
 _MOST_PIXELS = 65_536
-
-Floats = NDArray[np.float64]
 
 
 def haematoxylin_eosin(pixels: NDArray[np.uint8]) -> Floats:

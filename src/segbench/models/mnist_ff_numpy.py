@@ -18,7 +18,7 @@ class MnistFFNumpy(MnistFF):
     each other's checkpoints. The arrays of :class:`segbench.models.numpy_ff.NumpyFF` share memory with torch's
     parameters: NumPy computes with what a checkpoint holds. CPU only, in float32 or float64.
 
-    It has :meth:`loss_and_gradients`, so :class:`segbench.tasks.manual_gradients.ByHandTask` trains it.
+    It has :meth:`loss_and_gradients`, so :class:`segbench.tasks.manual_gradients.ManualGradientsTask` trains it.
 
     Args: see :class:`segbench.models.mnist.MnistFF`.
     """

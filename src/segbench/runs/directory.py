@@ -180,9 +180,9 @@ class RunDirectory:
         write_json(self.path / "status.json", status)
 
 
-def other_schema(identity: dict[str, Any]) -> str:
-    """Say in which layout a run was written, where that is not :data:`SCHEMA`."""
-    return f"run.json has schema {identity.get('schema')!r}, this version of segbench reads {SCHEMA}"
+def other_schema(known: dict[str, Any], file: str = "run.json") -> str:
+    """Say in which layout a file of a run was written, where that is not :data:`SCHEMA`."""
+    return f"{file} has schema {known.get('schema')!r}, this version of segbench reads {SCHEMA}"
 
 
 def _now() -> str:

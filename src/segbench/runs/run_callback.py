@@ -46,7 +46,8 @@ class RunCallback(pl.Callback):
 
     Attributes:
         changes_result: Whether the weights or the scores of a run can depend on it. If not, runs with and without it,
-            or with other settings of it, are the same run. A class that does not say it may change them.
+            or with other settings of it, are the same run. A class that does not say it itself, whatever it inherits,
+            may change them.
     """
 
     changes_result: ClassVar[bool] = True
@@ -78,7 +79,7 @@ def finish(callbacks: Iterable[Any], context: RunContext) -> None:
 
 @contextmanager
 def only_warning(what: object, fate: str = "drawn") -> Iterator[None]:
-    """Warn of what fails in the block: a picture is not worth a run. Refusals, of a stop signal say, pass.
+    """Warn of what fails in the block, as a picture must not fail the run. Refusals, of a stop signal say, pass.
 
     Args:
         what: The file, or what else is not made.

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from segbench import runs
 from segbench.runs.files import atomic_open
 from segbench.runs.split_scores import About, SplitScores, TaskRecord
-from segbench.scores.columns import ColumnScore, Ratio
+from segbench.scores.columns import ColumnScore, Ratio, reserved
 from segbench.scores.derive import OVERALL_SCORES, SCORES
 
 KEY = b"segbench"
@@ -82,12 +82,11 @@ def write_scores(path: Path, frames: Sequence[pd.DataFrame], about: About) -> No
 
     Raises:
         OSError: If the file cannot be written.
-        ValueError: For what :func:`read_scores` would refuse: an unknown task, a declared score whose columns are not
-            there.
+        ValueError: For what :func:`read_scores` would refuse; an earlier file then stays.
     """
     table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True))
     text = json.dumps(asdict(about), allow_nan=False).encode()
-    _check(parse_about(text), set(table.column_names))
+    _read(table, parse_about(text))
     with atomic_open(path) as stream:
         pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: text}), stream)
 
@@ -108,8 +107,12 @@ def read_scores(path: Path) -> Mapping[str, SplitScores]:
             raise ValueError("it does not say what its columns mean; train the run again")
         about = parse_about(text)
         _check(about, set(file.schema_arrow.names))
-        table = file.read().to_pandas()
-    return TASKS[about.task].read(table, about)
+        return _read(file.read(), about)
+
+
+def _read(table: pa.Table, about: About) -> Mapping[str, SplitScores]:
+    _check(about, set(table.column_names))
+    return TASKS[about.task].read(table.to_pandas(), about)
 
 
 def parse_about(text: bytes) -> About:
@@ -136,12 +139,14 @@ def parse_about(text: bytes) -> About:
 
 
 def _check(about: About, columns: set[str]) -> None:
-    """Refuse an unknown task, and scores that share a name or lack a column."""
+    """Refuse an unknown task, scores that share a name or lack a column, and columns that every file has."""
     if about.task not in TASKS:
         raise ValueError(f"its task is {about.task[:80]!r}, not {' or '.join(TASKS)}")
     names = [score.name for score in about.scores]
     for score in about.scores:
         if names.count(score.name) > 1 or score.name in SCORES or score.name in OVERALL_SCORES:
             raise ValueError(f"it declares {score.name}, which is there already")
+        if kept := reserved(score.columns):
+            raise ValueError(f"it declares {score.name} of the column {kept[0]}, which is of no further score")
         if missing := [column for column in score.columns if column not in columns]:
             raise ValueError(f"it declares {score.name}, and has no column {missing[0]}")

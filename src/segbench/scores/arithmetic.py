@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+# Of each pixel: the number of its object.
+Labels = NDArray[np.integer[Any]]
 
 
 def ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from segbench.scores.arithmetic import Floats
+
 Pixels = NDArray[np.int64]
 # Distances between pixels that are computed one by one: so many in any case, and so many for each pixel that a distance
 # transform would have to cover, which is faster for more; never more than fit in little memory.

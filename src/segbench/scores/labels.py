@@ -20,8 +20,9 @@ class LabelConvention(Convention):
     def describe(self, scores: Collection[str] = ()) -> str:
         """Return the convention in words."""
         return (
-            "accuracy is the share of images named right; F1, sensitivity and precision are of each class, its counts"
-            " pooled over images, then the mean over classes; a class neither there nor predicted is left out"
+            "accuracy is the share of images classified correctly; F1, sensitivity and precision are of each class,"
+            " its counts pooled over images, then the mean over classes; a class neither there nor predicted is left"
+            " out"
         )
 
 
@@ -72,7 +73,7 @@ def confusion_counts(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
 def label_scores(
     truth: NDArray[np.int64], prediction: NDArray[np.int64], class_names: Sequence[str]
 ) -> dict[str, float]:
-    """Return ``accuracy`` (share of images named right), ``f1`` (mean over classes) and each class's ``f1_<name>``.
+    """Return ``accuracy`` (share classified correctly), ``f1`` (mean over classes) and each class's ``f1_<name>``.
 
     F1 is the Dice coefficient of the counts of all images: 2 TP / (2 TP + FP + FN).
 
@@ -91,7 +92,7 @@ def label_scores(
 def confident_mistakes(
     truth: NDArray[np.int64], prediction: NDArray[np.int64], probability: NDArray[np.float32], count: int
 ) -> NDArray[np.int64]:
-    """Return the indices of the images named wrongly, the surest first, at most ``count`` of them.
+    """Return the indices of the misclassified images, the most confident first, at most ``count`` of them.
 
     Args:
         truth: Class indices (N,).
@@ -100,5 +101,5 @@ def confident_mistakes(
         count: How many to return.
     """
     wrong = np.flatnonzero(truth != prediction)
-    # Stable, so that equally sure ones keep their order and a picture made again is the same.
+    # Stable, so that equally confident ones keep their order and a picture made again is the same.
     return wrong[np.argsort(-probability[wrong].astype(np.float64), kind="stable")][:count]

@@ -31,6 +31,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.scores.arithmetic import Floats, Labels
 from segbench.scores.columns import ColumnScore, Ratio, Region
 from segbench.scores.hausdorff import LabelledSets, hausdorff, least_distances
 
@@ -68,9 +69,6 @@ OBJECT_SCORES = (
     ),
 )
 
-Floats = NDArray[np.float64]
-Labels = NDArray[np.integer[Any]]
-
 
 class ObjectColumns(ABC):
     """What the scores of objects share: which classes are made of them, and what the objects of a class are.
@@ -83,6 +81,7 @@ class ObjectColumns(ABC):
     """
 
     dimensions: ClassVar[tuple[int, ...]] = (2,)
+    of_objects: ClassVar[bool] = True
 
     def __init__(self, classes: Sequence[str] | None = None) -> None:
         self.classes = classes

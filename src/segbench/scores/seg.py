@@ -12,11 +12,10 @@ What is stored adds up over images. The challenge's own way is the mean over all
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segbench.scores.arithmetic import Floats, Labels
 from segbench.scores.columns import ColumnScore, Ratio
 from segbench.scores.objects import ObjectColumns
 
@@ -24,9 +23,6 @@ from segbench.scores.objects import ObjectColumns
 # their number.
 SEG_COLUMNS = ("seg_sum", "seg_cells")
 SEG = ColumnScore("seg", "SEG", (Ratio({"seg_sum": 1}, {"seg_cells": 1}),))
-
-Floats = NDArray[np.float64]
-Labels = NDArray[np.integer[Any]]
 
 
 class SegScores(ObjectColumns):

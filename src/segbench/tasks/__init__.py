@@ -2,8 +2,8 @@
 
 from segbench.tasks.base import Task
 from segbench.tasks.classification import ClassificationTask
-from segbench.tasks.manual_gradients import ByHandTask
+from segbench.tasks.manual_gradients import ManualGradientsTask
 from segbench.tasks.multilabel import MultilabelTask
 from segbench.tasks.segmentation import SegmentationTask
 
-__all__ = ["ByHandTask", "ClassificationTask", "MultilabelTask", "SegmentationTask", "Task"]
+__all__ = ["ClassificationTask", "ManualGradientsTask", "MultilabelTask", "SegmentationTask", "Task"]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from segbench.errors import DivergedError
 from segbench.losses import SegmentationLoss
 from segbench.rng import derive_seed
+from segbench.runs.directory import SCHEMA
 from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
 from segbench.tasks.evaluation import EvaluationTable
@@ -244,10 +245,11 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to go on exactly and to predict without the data: plain types only."""
         checkpoint["segbench"] = self._remembered | {
+            "schema": SCHEMA,
             "class_names": list(self.class_names),
             "train_loss": [self._loss_sum, self._loss_images, self.running_loss],
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the running means up again."""
+        """Restore the running means."""
         self._loss_sum, self._loss_images, self.running_loss = checkpoint["segbench"]["train_loss"]

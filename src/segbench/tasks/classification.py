@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 
 from segbench.errors import ConfigError
@@ -20,7 +20,7 @@ from segbench.scores.labels import ACCURACY, CLASS_SCORES, LABEL_CONVENTION, lab
 from segbench.tasks.base import Task
 from segbench.tasks.evaluation import EvaluationTable
 from segbench.tasks.kind import TaskData
-from segbench.tasks.mistakes import draw_surest
+from segbench.tasks.mistakes import draw_confident_mistakes
 
 VALIDATION_SCORES = ("accuracy", "f1")
 
@@ -110,6 +110,7 @@ class ClassificationTask(Task[LabelsTable]):
 
     name = networks = losses = "classification"
     example = "mnist_cnn"
+    example_loss = "ce"
     headline = "val/accuracy"
     has_masks = False
 
@@ -117,8 +118,7 @@ class ClassificationTask(Task[LabelsTable]):
     def check(cls, cfg: DictConfig, data: TaskData) -> None:
         """Refuse parts that are for another task, and windows: an image with one label is predicted whole."""
         super().check(cfg, data)
-        # Runs from before this key have none in their checkpoints.
-        if OmegaConf.select(cfg, "predict.window") is not None:
+        if cfg.predict.window is not None:
             raise ConfigError(f"predict.window: {data.name} has a label an image, predicted whole; leave it out")
 
     @classmethod
@@ -179,5 +179,5 @@ class ClassificationTask(Task[LabelsTable]):
         return label_scores(table.truth, table.probabilities.argmax(axis=1), self.class_names)
 
     def draw_examples(self, context: RunContext, split: str, path: Path, images: int) -> None:
-        """Draw rows of the images that were named wrongly, the surest first."""
-        draw_surest(context, split, path, self.evaluation[split], images)
+        """Draw rows of the misclassified images, the most confident first."""
+        draw_confident_mistakes(context, split, path, self.evaluation[split], images)

@@ -23,7 +23,7 @@ _TRAINER = {"precision": 32, "compile": False, "accumulate_grad_batches": 1, "gr
 
 
 class ComputesGradients(Protocol):
-    """A network that is trained by :class:`ByHandTask`: it has this method."""
+    """A network that is trained by :class:`ManualGradientsTask`: it has this method."""
 
     def loss_and_gradients(self, image: Tensor, label: Tensor) -> tuple[float, list[NDArray[np.floating]]]:
         """Return the loss of a batch (B,C,H,W) and (B,), and its gradients in the order of ``parameters()``."""
@@ -52,7 +52,7 @@ class NumpySGD(torch.optim.Optimizer):
         return loss
 
 
-class ByHandTask(ClassificationTask):
+class ManualGradientsTask(ClassificationTask):
     """Trains a classifier by the gradients that it computes itself (:class:`ComputesGradients`), and by NumPy's SGD.
 
     Only what a training step consists of is replaced; batches, counters, schedule, checkpoints, evaluation (torch's

@@ -1,4 +1,4 @@
-"""The picture of the images that a classifier named wrongly and is surest of."""
+"""The picture of the images that a classifier misclassified with the highest confidence."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from segbench.tracking import log_picture
 log = logging.getLogger("segbench")
 
 
-def draw_surest(context: RunContext, split: str, path: Path, table: Any, rows: int) -> None:
-    """Draw the surest mistakes of a split and send them to the loggers; without a mistake there is no picture.
+def draw_confident_mistakes(context: RunContext, split: str, path: Path, table: Any, rows: int) -> None:
+    """Draw the most confident mistakes of a split and send them to the loggers; without a mistake there is no picture.
 
     Args:
         context: The run, evaluated.
@@ -33,7 +33,7 @@ def draw_surest(context: RunContext, split: str, path: Path, table: Any, rows: i
     chosen = confident_mistakes(table.truth, prediction, probability, rows * ACROSS).tolist()
     path.unlink(missing_ok=True)
     if not chosen:
-        log.info("%s: not drawn, as every image is named right", path.name)
+        log.info("%s: not drawn, as every image is classified correctly", path.name)
         return
     data = context.data
     dataset, names = data.scored(split), data.class_names
@@ -43,11 +43,11 @@ def draw_surest(context: RunContext, split: str, path: Path, table: Any, rows: i
         if item["id"] != table.ids[index]:
             raise ValueError(f"the labels are of {table.ids[index]}, the image is {item['id']}")
         image = input_picture(item["image"], data.mean, data.std)
-        truth, named = names[table.truth[index]], names[prediction[index]]
-        mistakes.append(Mistake(image, truth, named, float(probability[index])))
+        truth, predicted = names[table.truth[index]], names[prediction[index]]
+        mistakes.append(Mistake(image, truth, predicted, float(probability[index])))
     wrong = int((table.truth != prediction).sum())
-    which = f"the {len(chosen)} surest of {wrong}" if wrong > len(chosen) else f"all {wrong}"
-    words = f"named wrongly, {which} among {len(table.ids)} images ({split} split)"
+    which = f"the {len(chosen)} most confident of {wrong}" if wrong > len(chosen) else f"all {wrong}"
+    words = f"misclassified, {which} among {len(table.ids)} images ({split} split)"
     figure = draw_mistakes(mistakes, f"{words}; true class → predicted class, probability")
     with atomic_open(path) as stream:
         figure.savefig(stream, format="png")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 from torch.nn import functional
 
@@ -45,6 +45,7 @@ class SegmentationTask(Task[CountsTable]):
 
     name = networks = losses = "segmentation"
     example = "unet"
+    example_loss = "ce"
     headline = "val/dice"
     # Its scores of all classes together.
     overall: ClassVar[tuple[str, ...]] = tuple(OVERALL_SCORES)
@@ -69,8 +70,7 @@ class SegmentationTask(Task[CountsTable]):
     @classmethod
     def options(cls, cfg: DictConfig, data: TaskData, windows: Windows | None = None) -> dict[str, Any]:
         """Return windows (these, those of ``predict.window``, or the training images' tiles) and further scores."""
-        # Runs from before these keys have none in their checkpoints.
-        window = OmegaConf.select(cfg, "predict.window")
+        window = cfg.predict.window
         if windows is None and window is not None:
             windows = Windows(size=(window[0], window[1]), overlap=cfg.predict.overlap)
         elif windows is None and data.tiles != (1, 1):
