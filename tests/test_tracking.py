@@ -18,6 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import segbench.train
 from segbench import tracking
 from segbench.errors import ConfigError, DataError
+from segbench.masks import BITS, MaskKey, bit_sets
 
 
 def inspect(path):
@@ -84,6 +85,19 @@ def comparison(tmp_path):
     Image.fromarray(np.full((4, 6, 3), 200, np.uint8)).save(picture)
     table = pd.DataFrame({"model": ["unet", "<b>attunet</b>"], "dice": [0.9, 0.8]})
     return "exp", "unet scores above attunet", table, [("learning curves", picture)]
+
+
+def test_classes_that_overlap_are_masks_of_their_own():
+    inside = np.eye(8, dtype=bool)
+    mask = bit_sets([~inside, inside | True], np.arange(64).reshape(8, 8) == 0)[None]
+    panel = {"id": ["a"], "image": np.zeros((1, 8, 8, 1)), "truth": mask, "prediction": mask}
+    (image,) = tracking._wandb_images(panel, MaskKey(("outside", "all"), BITS, background=False))
+    found = {name: part._val for name, part in image._masks.items()}
+    assert set(found) == {"truth outside", "truth all", "prediction outside", "prediction all"}
+    assert found["truth outside"]["class_labels"] == {1: "outside", 255: "ignored"}
+    expected = np.where(inside, 0, 1)
+    expected[0, 0] = 255
+    np.testing.assert_array_equal(found["prediction outside"]["mask_data"], expected)
 
 
 @pytest.mark.slow

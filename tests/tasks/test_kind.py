@@ -36,6 +36,14 @@ def test_regions_are_another_task(tmp_path):
     regions = {"muscle": ["myocardium"]}
     assert PhantomData(cache_dir=tmp_path, regions=regions).task_for(UNet) is MultilabelTask
 
+    class Own(MultilabelTask):
+        """Of data that overlaps already."""
+
+    class OwnData(OverlappingData):
+        tasks = (Own,)
+
+    assert OwnData(cache_dir=tmp_path, regions={"round": ["disc", "ring"]}).task_for(UNet) is Own
+
 
 class Overlapping(SegmentationTask):
     """A task of one's own, with the networks of segmentation and a logit for each class but the background."""

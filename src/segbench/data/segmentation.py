@@ -71,8 +71,8 @@ class SegmentationData(ImageData):
     def _learn(self, regions: Regions) -> None:
         """Replace the classes by regions, on this object, not on the class."""
         self._stored_key, self.regions = self.mask_key, regions
-        self.tasks = (MultilabelTask,)  # type: ignore[misc]
-        self.dataset_class = MultilabelDataset  # type: ignore[misc]
+        if not self._stored_key.form.overlapping:
+            self.tasks, self.dataset_class = (MultilabelTask,), MultilabelDataset  # type: ignore[misc]
         self.class_names, self.class_colours = regions.names, None  # type: ignore[misc]
         self.background = False  # type: ignore[misc]
 

@@ -2,8 +2,10 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
-from segbench.masks import MaskKey
+from segbench.masks import BITS, MaskKey, bit_sets
+from segbench.pictures.palette import CLASS_COLOURS
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
@@ -56,6 +58,20 @@ def test_an_outline_follows_the_edge_of_its_class():
     (drawn,) = axes.collections
     corners = np.concatenate([path.vertices for path in drawn.get_paths()])
     np.testing.assert_allclose([corners.min(axis=0), corners.max(axis=0)], [[3, 2], [9, 6]], atol=0.01)
+
+
+def test_outlines_that_coincide_are_both_seen():
+    """Of classes that overlap: the earlier one has the wider line, and lies below."""
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    inside = np.zeros((10, 12), bool)
+    inside[2:6, 3:9] = True
+    key = MaskKey(("whole", "part"), BITS, background=False)
+    contours._outline(axes, bit_sets([inside, inside]), key, dashed=False)
+    below, above = axes.collections
+    assert below.get_linewidths()[0] > above.get_linewidths()[0] + 1
+    assert [to_hex(part.get_edgecolor()[0]).upper() for part in (below, above)] == list(CLASS_COLOURS[:2])
 
 
 def test_without_kept_predictions_it_says_so(architectures, tmp_path):

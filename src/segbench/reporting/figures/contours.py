@@ -24,6 +24,8 @@ from segbench.reporting.figures.spec import FigureSpec, masks
 WIDTH = 7.2
 # Thin enough for glands that nearly touch, with a rim that shows on any stain.
 LINE, RIM = 1.1, 0.9
+# What the first of overlapping classes has more, and their rim: a wide one would hide the outline below.
+MORE, NARROW = 1.7, 0.35
 # On and off, in line widths: gaps wide enough to see what is predicted through them.
 TRUTH = (0, (2.5, 3.0))
 
@@ -70,7 +72,7 @@ def draw_contours(comparison: Comparison, evidence: Evidence, path: Path) -> Non
 def _outline(axes: Axes, mask: NDArray[np.uint8], key: MaskKey, dashed: bool) -> None:
     """Draw the edge of every class, where the mask's pixels end.
 
-    Of classes that overlap an earlier one has the wider line, so that it shows on both sides of a later one's upon it.
+    If classes overlap, earlier ones have wider lines, which show on both sides of a later one's where they coincide.
     """
     height, width = mask.shape
     places = np.arange(width) + 0.5, np.arange(height) + 0.5
@@ -81,15 +83,18 @@ def _outline(axes: Axes, mask: NDArray[np.uint8], key: MaskKey, dashed: bool) ->
         if not inside.any() or inside.all():
             continue
         colour = "white" if above else class_colour(index, key)
-        wide = LINE * (1 + key.form.overlapping * (key.shown.stop - 1 - index))
-        style: Any = {"colors": [colour], "linestyles": [TRUTH] if dashed else "-", "linewidths": wide}
+        wide = _width(key, index)
+        dashes = (0, tuple(length * LINE / wide for length in TRUTH[1]))
+        style: Any = {"colors": [colour], "linestyles": [dashes] if dashed else "-", "linewidths": wide}
         drawn = axes.contour(*places, inside.astype(float), levels=[0.5], zorder=4 if above else 2, **style)
         if alone or not dashed:
-            drawn.set_path_effects(_rim(alone, wide))
+            rim = NARROW if key.form.overlapping and not alone else RIM
+            drawn.set_path_effects([Stroke(linewidth=wide + rim, foreground="black" if alone else "white"), Normal()])
 
 
-def _rim(alone: bool, wide: float = LINE) -> list[Any]:
-    return [Stroke(linewidth=wide + RIM, foreground="black" if alone else "white"), Normal()]
+def _width(key: MaskKey, index: int) -> float:
+    last = key.shown.stop - 1
+    return LINE + (MORE * (last - index) / last if key.form.overlapping and last else 0)
 
 
 def _explain(figure: Figure, key: MaskKey) -> None:
@@ -99,7 +104,7 @@ def _explain(figure: Figure, key: MaskKey) -> None:
     true = Line2D([], [], color="white" if alone else "0.2", linestyle=TRUTH, linewidth=LINE)
     lines = [predicted, true]
     for line in lines if alone else ():
-        line.set_path_effects(_rim(alone))
+        line.set_path_effects([Stroke(linewidth=LINE + RIM, foreground="black"), Normal()])
     figure.legend(lines, ["prediction", "truth"], loc="outside lower right", ncols=2, fontsize=7.5, frameon=False)
 
 
