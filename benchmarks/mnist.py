@@ -104,7 +104,7 @@ def bare_batches(tensors: ResidentTensors, batch_size: int) -> Iterator[tuple[Te
     while True:
         for indices, _ in order.batches(epoch, 0):
             where = torch.from_numpy(indices)
-            yield tensors.image[where], tensors.target[where]
+            yield tensors.image[where], tensors.target[where].long()
         epoch += 1
 
 

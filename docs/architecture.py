@@ -7,6 +7,7 @@ two lowest floors, which everything stands on.
 
 from __future__ import annotations
 
+import json
 import sys
 import tomllib
 from pathlib import Path
@@ -44,6 +45,13 @@ def imports(rooms: list[str]) -> nx.DiGraph:
             if len(ends) == 2 and ends[0] != ends[1] and set(ends) <= set(rooms):
                 direct.add_edge(*ends)
     return nx.transitive_reduction(direct)
+
+
+def described() -> str:
+    """Return what the picture shows, rooms and arrows, as the text that it carries."""
+    levels = floors()[:-FOUNDATIONS]
+    arrows = sorted(imports([room for rooms in levels for room in rooms]).edges)
+    return json.dumps({"floors": levels, "arrows": arrows})
 
 
 def lines(room: str) -> int:
@@ -100,7 +108,7 @@ def draw(path: Path) -> None:
     axes.set_xlim(0, WIDTH)
     axes.set_ylim(low[1] - FLOOR / 2, FLOOR / 2)
     axes.set_axis_off()
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, metadata={"Description": described()})
 
 
 if __name__ == "__main__":

@@ -31,9 +31,10 @@ USAGE = """usage: python src/predict.py run=<run directory or checkpoint> images
   overlap=0.5        minimum overlap of neighbouring windows, as a fraction of a window's side
   debug=true         show tracebacks
 
-Masks hold class indices: PNG for images of any size, .nii.gz on the same grid for NIfTI volumes. Images are resized to
-the size (volumes resampled to the spacing) that the network was trained at, and predictions are mapped back. An image
-file has no spacing, so a network trained on volumes predicts it at its own size."""
+Masks hold class indices: PNG for images of any size, .nii.gz on the same grid for NIfTI volumes. Overlapping classes
+get one mask each, <image>_<class>: 1 inside the class, 0 elsewhere. Images are resized to the size (volumes resampled
+to the spacing) that the network was trained at, and predictions are mapped back. An image file has no spacing, so a
+network trained on volumes predicts it at its own size."""
 WINDOW = "write height and width in pixels, for example window=[512,512]"
 
 
@@ -115,7 +116,7 @@ def main(arguments: Sequence[str]) -> None:
     outcome = predict_files(predictor, images, out, options.overlays)
     for line in outcome.skipped:
         print(f"skipped: {line}", file=sys.stderr)
-    parts = [f"{len(outcome.masks)} predicted", f"{len(outcome.skipped)} skipped"]
+    parts = [f"{outcome.predicted} predicted", f"{len(outcome.skipped)} skipped"]
     if outcome.ignored:
         parts.append(f"{outcome.ignored} other files ignored")
     print(f"{', '.join(parts)}: {out}")

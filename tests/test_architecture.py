@@ -1,17 +1,23 @@
 """The page about the architecture names every room, and its picture can be drawn from the imports."""
 
 import importlib.util
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
+PICTURE = ROOT / "docs" / "architecture.png"
 
 
 @pytest.fixture(scope="module")
 def script():
-    pytest.importorskip("grimp")
     spec = importlib.util.spec_from_file_location("architecture", ROOT / "docs" / "architecture.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -30,6 +36,29 @@ def test_every_room_stands_on_one_floor_and_in_the_table(script):
     assert named == set(rooms) - foundations
 
 
-def test_the_picture_is_drawn(script, tmp_path):
+def test_the_picture_shows_the_imports_that_there_are(script, tmp_path):
     script.draw(tmp_path / "architecture.png")
-    assert (tmp_path / "architecture.png").stat().st_size > 20_000
+    drawn, kept = (Image.open(path).text["Description"] for path in (tmp_path / "architecture.png", PICTURE))
+    assert json.loads(drawn)["arrows"]
+    assert drawn == kept, "docs/architecture.png is out of date; draw it again with: python docs/architecture.py"
+
+
+@pytest.mark.parametrize(
+    ("upper", "line", "broken"),
+    [
+        ("callbacks/cost.py", "import segbench.reporting.page", "Training knows nothing of reports"),
+        ("reporting/text/latex.py", "import segbench.tasks.base", "Reports read the files of runs"),
+        ("reporting/statistics/ranks.py", "import segbench.reporting.html.document", "made stage by stage"),
+        ("words.py", "import segbench.scores.counts", "Imports run downward"),
+    ],
+)
+def test_a_wrong_import_breaks_a_contract(tmp_path, upper, line, broken):
+    shutil.copytree(ROOT / "src" / "segbench", tmp_path / "segbench")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / "segbench" / upper).open("a") as file:
+        file.write(f"\n{line}\n")
+    code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert found.returncode == 1
+    assert re.search(rf"{broken}.* BROKEN", found.stdout)

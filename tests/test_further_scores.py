@@ -106,11 +106,11 @@ def test_the_score_of_the_documentation_is_one_file_and_one_yaml(run, repository
 
 def test_a_network_predicts_without_the_scores_that_it_was_compared_by(run, tiny, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "mine.py").write_text("from segbench.scores.hd95 import HD95\n")
+    (tmp_path / "withdrawn.py").write_text("from segbench.scores.hd95 import HD95\n")
     comparison = "{question: q, factors: [], metric: hd95, split: test}"
-    own = ("+scores.mine={_target_: mine.HD95}", f"comparison={comparison}", "trainer.max_epochs=1")
+    own = ("+scores.mine={_target_: withdrawn.HD95}", f"comparison={comparison}", "trainer.max_epochs=1")
     run(tiny(tmp_path, *own), tmp_path / "run")
-    (tmp_path / "mine.py").unlink()
-    monkeypatch.delitem(sys.modules, "mine")
+    (tmp_path / "withdrawn.py").unlink()
+    del sys.modules["withdrawn"]
     predictor = Predictor.load(tmp_path / "run", torch.device("cpu"))
     assert predictor.data.score_columns() == []

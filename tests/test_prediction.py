@@ -118,7 +118,7 @@ def test_volumes_come_out_as_volumes_on_their_own_grid(trained, tmp_path):
     for index in (0, 4):
         pixels = scaled[:, :, index].T[None, :, :, None]
         picture = Picture(folder, pixels, predictor.data.prediction_plane((30, 40), None))
-        expected = predictor.masks(picture)[""][0].T
+        expected = predictor.mask(picture)[0].T
         assert (np.asarray(written.dataobj)[:, :, index] == expected).mean() > 0.999
     assert Image.open(tmp_path / "out" / "overlays" / "heart.png").size == (3 * 42, 2 * 32)
 
@@ -332,8 +332,8 @@ def with_configuration(source, folder, change):
 def test_a_run_from_before_windows_can_still_be_asked(trained, pictures, tmp_path):
     older = with_configuration(trained[0], tmp_path, lambda cfg: cfg.pop("predict"))
     picture = open_picture(next(pictures.iterdir()), trained[1])
-    expected = Predictor.load(trained[0], CPU).masks(picture)[""]
-    np.testing.assert_array_equal(Predictor.load(older, CPU).masks(picture)[""], expected)
+    expected = Predictor.load(trained[0], CPU).mask(picture)
+    np.testing.assert_array_equal(Predictor.load(older, CPU).mask(picture), expected)
 
 
 def test_windows_are_of_the_files_own_size_where_no_size_stands_for_one(compose, tmp_path):

@@ -1,6 +1,7 @@
 """The README's commands are good ones, and what it promises is touched by the tests that run every day."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def lines():
 
 @pytest.mark.parametrize("line", lines())
 def test_a_command_of_the_readme_is_a_valid_configuration(compose, line):
-    parts = re.sub(r"<[^>]*>", "file", line).removeprefix("-m ").split()
+    parts = shlex.split(re.sub(r"<[^>]*>", "file", line).removeprefix("-m "))
     if line.startswith("-m "):
         parts = [part.partition(",")[0] for part in parts]
     validate(compose(*BESIDE.get(parts[0], ()), *(part for part in parts if not part.startswith("hydra."))))

@@ -1,17 +1,23 @@
 """A finished run is scored by what it lacks without being trained again, or left as it was."""
 
+import hashlib
+import importlib
 import json
 import logging
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import pytorch_lightning as pl
 
 import segbench.train
 from segbench.errors import CheckpointError
 from segbench.rescoring import lacking_scores
 from segbench.runs.directory import RunDirectory
+from segbench.runs.scores_file import write_scores
+from segbench.runs.split_scores import About
 from segbench.sweep.finished import done_before
 
 
@@ -101,11 +107,24 @@ def test_a_sweep_starts_the_job_of_a_run_that_lacks_scores(tiny, trained, scored
     assert not done_before(scored, tiny(folder, "scores=surface"))
 
 
-def test_other_predictions_are_refused_and_the_run_stays_as_it_was(tiny, run, trained, finished, untrained):
-    folder, _ = trained
-    table = pd.read_parquet(finished / "scores.parquet")
+def other_counts(table):
     table.loc[3, ["fn", "tn"]] += [1, -1]
-    table.to_parquet(finished / "scores.parquet")
+
+
+def other_groups(table):
+    table["group"] = "one"
+
+
+def another_image(table):
+    table["id"] += "x"
+
+
+@pytest.mark.parametrize("change", [other_counts, other_groups, another_image])
+def test_other_predictions_are_refused_and_the_run_stays_as_it_was(tiny, run, trained, finished, untrained, change):
+    folder, _ = trained
+    table = pd.read_parquet(finished / "scores.parquet").drop(columns=[f"predicted_{index}" for index in range(4)])
+    change(table)
+    write_scores(finished / "scores.parquet", [table], About("segmentation"))
     files = contents(finished)
     with pytest.raises(CheckpointError, match="so scores=hd95 cannot be added and it stays as it was; rerun=true"):
         run(tiny(folder, "scores=hd95"), finished)
@@ -124,6 +143,114 @@ def test_without_its_best_weights_a_run_cannot_be_scored_again(tiny, run, traine
     assert json.loads((finished / "status.json").read_text())["state"] == "done"
 
 
+@pytest.mark.parametrize(
+    ("name", "damage", "said"),
+    [
+        ("config.yaml", None, "config.yaml is missing"),
+        ("config.yaml", "seed: [", "config.yaml: while parsing"),
+        ("config.yaml", "seed: 0\ncomparison:\n", "config.yaml: scores is not a mapping"),
+        ("scores.parquet", None, "scores.parquet is missing"),
+        ("scores.parquet", "no table", "scores.parquet: Parquet magic bytes not found"),
+    ],
+)
+def test_damaged_files_of_a_finished_run_are_one_line_with_what_to_do(
+    tiny, run, trained, finished, untrained, name, damage, said
+):
+    folder, _ = trained
+    (finished / name).unlink()
+    if damage is not None:
+        (finished / name).write_text(damage)
+    with pytest.raises(CheckpointError, match=f"{said}.*; rerun=true trains the run again$") as refusal:
+        run(tiny(folder, "scores=hd95"), finished)
+    assert str(refusal.value).startswith(f"{finished}: ")
+    assert "\n" not in str(refusal.value)
+    if name == "config.yaml":
+        with pytest.raises(CheckpointError, match=said):
+            done_before(finished, tiny(folder))
+
+
+OWN = """
+from segbench.scores.columns import ColumnScore, Ratio
+
+
+class Found:
+    dimensions = (2,)
+
+    def declare(self, unit):
+        return [ColumnScore("found", "found", (Ratio({"found_yes": 1}, {"found_all": 1}),))]
+
+    def scored_classes(self, data):
+        return data.foreground
+
+    def terms(self, region):
+        return {"found_yes": 1.0, "found_all": 1.0}
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Write the module of an own score, as another process would find it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+
+    def write(text):
+        (tmp_path / "own_score.py").write_text(text)
+        monkeypatch.delitem(sys.modules, "own_score", raising=False)
+        importlib.invalidate_caches()
+        return "+scores.found={_target_: own_score.Found}"
+
+    return write
+
+
+def test_own_code_that_has_changed_is_another_score(tiny, run, trained, finished, untrained, own):
+    folder, _ = trained
+    directory = RunDirectory(finished)
+    cfg = tiny(folder, own(OWN))
+    run(cfg, finished)
+    assert not lacking_scores(directory, cfg)
+    (digest,) = json.loads(directory.summary.read_text())["scored_by"]["found"].values()
+    assert digest == hashlib.sha256(OWN.encode()).hexdigest()[:12]
+    # Neither the settings nor the identity of the run tell that it counts otherwise now.
+    own(OWN.replace('"found_yes": 1.0', '"found_yes": 0.25').replace("found_all", "found_any"))
+    assert lacking_scores(directory, cfg) == ["found"]
+    assert not done_before(finished, cfg)
+    summary = run(cfg, finished)
+    assert summary["scores"]["val"]["found"] == 0.25
+    assert "found_all" not in pd.read_parquet(finished / "scores.parquet")
+    assert not lacking_scores(directory, cfg)
+
+
+class Marks(pl.Callback):
+    """Adds a column that no score declares."""
+
+    def bind(self, context):
+        self.width = len(context.data.class_names)
+
+    def on_test_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0):
+        table = list(pl_module.evaluation.values())[dataloader_idx]
+        table.add_columns({"mark": np.ones((len(batch["id"]), self.width))})
+
+    def finish(self, context):
+        (context.run.path / "marks.txt").write_text(" ".join(context.splits))
+
+
+def test_callbacks_that_take_part_in_the_evaluation_take_part_again(tiny, run, tmp_path, monkeypatch):
+    marks = f"+callbacks.marks={{_target_: {__name__}.Marks}}"
+    run(tiny(tmp_path, marks, "trainer.max_epochs=1"), tmp_path / "run")
+    monkeypatch.setattr(segbench.train, "_fit_and_evaluate", lambda *_: pytest.fail("it is trained again"))
+    (tmp_path / "run" / "marks.txt").unlink()
+    cfg = tiny(tmp_path, marks, "trainer.max_epochs=1", "scores=hd95")
+    run(cfg, tmp_path / "run")
+    assert {"mark", "hd95_sum"} <= set(pd.read_parquet(tmp_path / "run" / "scores.parquet"))
+    assert (tmp_path / "run" / "marks.txt").read_text() == "val test"
+    # A column that would vanish is not given up for another.
+    monkeypatch.setattr(Marks, "on_test_batch_end", lambda *_: None)
+    files = contents(tmp_path / "run")
+    with pytest.raises(CheckpointError, match="the column mark of its scores would be lost, so scores=nsd cannot be"):
+        run(tiny(tmp_path, marks, "trainer.max_epochs=1", "scores=nsd"), tmp_path / "run")
+    assert contents(tmp_path / "run") == files
+
+
 @pytest.mark.slow
 def test_a_run_that_was_killed_while_it_was_scored_again_is_scored_again(
     tiny, run, trained, finished, untrained, monkeypatch
@@ -131,7 +258,7 @@ def test_a_run_that_was_killed_while_it_was_scored_again_is_scored_again(
     folder, _ = trained
     cfg, stop = tiny(folder, "scores=hd95"), RuntimeError("killed")
     with monkeypatch.context() as patch:
-        patch.setattr(segbench.train.rescoring, "record_scores", lambda *_, **__: (_ for _ in ()).throw(stop))
+        patch.setattr(segbench.train.rescoring, "record_scores", lambda *_: (_ for _ in ()).throw(stop))
         with pytest.raises(RuntimeError, match="killed"):
             run(cfg, finished)
     assert lacking_scores(RunDirectory(finished), cfg) == ["hd95"]

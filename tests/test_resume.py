@@ -142,12 +142,20 @@ def test_killed_runs_end_with_the_same_bits(reference, tmp_path, kill_and_resume
     assert 2 * resumes >= len(moments)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("batch_size", ["5", "all"])
-def test_copies_of_the_training_images_come_again_too(tiny, tmp_path, start, finish, batch_size):
-    overrides = ["augmentation=quarter_turns", f"data.batch_size={batch_size}", "trainer.max_epochs=8"]
-    flips = "augmentation.transforms=[{_target_: albumentations.HorizontalFlip, p: 0.5}]"
-    cfg = tiny(tmp_path, *OVERRIDES, *overrides, flips)
+COPIES = ("augmentation=quarter_turns", "augmentation.transforms=[{_target_: albumentations.HorizontalFlip, p: 0.5}]")
+REGIONS = "data.regions={heart: [right ventricle, myocardium, left ventricle], muscle: [myocardium]}"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        pytest.param((*COPIES, "data.batch_size=5"), id="copies", marks=pytest.mark.slow),
+        pytest.param((*COPIES, "data.batch_size=all"), id="copies at once", marks=pytest.mark.slow),
+        pytest.param((REGIONS, "loss=bce_dice"), id="regions"),
+    ],
+)
+def test_copies_and_regions_come_again_too(tiny, tmp_path, start, finish, overrides):
+    cfg = tiny(tmp_path, *OVERRIDES, "trainer.max_epochs=8", *overrides)
     finish(cfg, tmp_path / "whole")
     # The first moment at which there is something to go on from is enough.
     process = start(cfg, tmp_path / "killed")

@@ -16,7 +16,6 @@ from segbench.configuration.check import check_parts
 from segbench.data.base import ImageData
 from segbench.rng import derive_seed
 from segbench.targets import find_class
-from segbench.tasks import task_class
 from segbench.tasks.base import Task
 from segbench.tasks.initialisation import freeze, load_weights
 from segbench.tasks.windows import Windows
@@ -44,7 +43,7 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows
     Raises:
         ConfigError: If the parts do not fit each other.
     """
-    kind = task_class(data.task, find_class("model", cfg.model["_target_"]))
+    kind = data.task_for(find_class("model", cfg.model["_target_"]))
     torch.manual_seed(derive_seed(cfg.seed, "loss"))
     loss = build("loss", cfg)
     check_parts(cfg, data, kind, loss)

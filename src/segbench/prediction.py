@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ from segbench.data.nifti import encode_labels
 from segbench.data.pictures import Picture, is_picture, open_picture, unread
 from segbench.data.segmentation import SegmentationData
 from segbench.errors import CheckpointError, ConfigError, DataError
+from segbench.masks import MaskKey
 from segbench.pictures.panels import as_picture, class_colour, overlay
 from segbench.runs.checkpoint_io import BEST, load_checkpoint
 from segbench.runs.files import atomic_open, write_json
 from segbench.tasks.base import Task
-from segbench.tasks.inference import predict_probabilities
+from segbench.tasks.inference import masks_of, predict_on_grid
 from segbench.tasks.windows import Windows
 
 log = logging.getLogger("segbench")
@@ -87,17 +89,13 @@ class Predictor:
         return cls(task.eval().to(device), data, normalise, str(cfg.trainer.precision), batch_size)
 
     def probabilities(self, picture: Picture) -> NDArray[np.float32]:
-        """Return the probabilities of all classes on the file's own grid, (Z,K,H,W), background first."""
+        """Return the probabilities of all classes on the file's own grid, (Z,K,H,W), a background first."""
         images = torch.stack([self.normalise(part) for part in picture.inputs()])
-        found = predict_probabilities(self.task, images, self.precision, self.batch_size)
-        return np.stack([picture.plane.restore(part) for part in found.numpy()])
+        return predict_on_grid(self.task, images, picture.plane, self.precision, self.batch_size)
 
-    def masks(self, picture: Picture) -> dict[str, NDArray[np.uint8]]:
-        """Return what follows the file's name in that of a mask, to the class of every pixel, (Z,H,W).
-
-        Of most tasks there is one mask, with nothing behind its name.
-        """
-        return self.task.mask_files(self.probabilities(picture))
+    def mask(self, picture: Picture) -> NDArray[np.uint8]:
+        """Return the mask of every slice on the file's own grid, uint8 (Z,H,W), as the data's key reads it."""
+        return masks_of(self.task, self.probabilities(picture))
 
 
 @dataclass
@@ -106,11 +104,13 @@ class Outcome:
 
     Attributes:
         masks: The masks written.
+        predicted: Of how many files.
         skipped: A line for each file that could not be predicted.
         ignored: How many files are no images (or are labels).
     """
 
     masks: list[Path] = field(default_factory=list)
+    predicted: int = 0
     skipped: list[str] = field(default_factory=list)
     ignored: int = 0
 
@@ -118,8 +118,9 @@ class Outcome:
 def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool) -> Outcome:
     """Predict a file or all files of a folder; a bad file is skipped and costs the others nothing.
 
-    ``masks/<name>.png`` (grey, class indices) or ``.nii.gz``; ``overlays/<name>.png``, for a volume all its slices in
-    one picture; ``classes.json`` with the names and colours of the classes.
+    ``masks/<name>.png`` (grey, class indices) or ``.nii.gz``, for overlapping classes ``masks/<name>_<class>.png`` each
+    (1 inside the class, else 0); ``overlays/<name>.png``, for a volume all its slices in one picture; ``classes.json``
+    with the names and colours of the classes, and the endings of their masks' names if each has its own.
 
     Args:
         predictor: The trained network.
@@ -138,7 +139,7 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
         name = names[path]
         try:
             picture = open_picture(path, predictor.data)
-            masks = predictor.masks(picture)
+            mask = predictor.mask(picture)
         except DataError as error:
             outcome.skipped.append(str(error))
             continue
@@ -146,27 +147,43 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
             outcome.skipped.append(f"{path}: cannot be read ({error.strerror or error})")
             continue
         _say_if_foreign(picture, predictor.data)
-        outcome.masks += _write(out, name, masks, picture, predictor.data if overlays else None)
+        outcome.masks += _write(out, name, mask, picture, predictor.data, overlays)
+        outcome.predicted += 1
     if not outcome.masks:
         raise DataError("\n".join([f"images={images}: no file could be predicted:", *outcome.skipped]))
-    own = predictor.data.class_colours
-    labels = range(0 if own else 1, predictor.data.num_classes)
-    colours = {str(label): _hex(class_colour(label, own)) for label in labels}
-    classes = {str(label): name for label, name in enumerate(predictor.data.class_names)}
-    write_json(out / "classes.json", {"classes": classes, "colours": colours})
+    write_json(out / "classes.json", _classes(predictor.data.mask_key))
     return outcome
 
 
+def _classes(key: MaskKey) -> dict[str, dict[str, str]]:
+    """Return names and colours of the classes, and how the names of their masks end if each has its own."""
+    found = {
+        "classes": {str(index): name for index, name in enumerate(key.names)},
+        "colours": {str(index): _hex(class_colour(index, key)) for index in key.shown},
+    }
+    if key.form.overlapping:
+        found["masks"] = {str(index): ending for index, ending in enumerate(_endings(key))}
+    return found
+
+
+def _endings(key: MaskKey) -> list[str]:
+    """Return what follows an image's name in those of its masks, all different: nothing, or ``_left_ventricle``."""
+    if not key.form.overlapping:
+        return [""]
+    plain = ["_" + re.sub(r"[^\w.-]+", "_", name) for name in key.names]
+    return [f"{ending}_{index}" if plain.count(ending) > 1 else ending for index, ending in enumerate(plain)]
+
+
 def _write(
-    out: Path, name: str, masks: dict[str, NDArray[np.uint8]], picture: Picture, shown: SegmentationData | None
+    out: Path, name: str, mask: NDArray[np.uint8], picture: Picture, data: SegmentationData, overlays: bool
 ) -> list[Path]:
-    """Write the masks of a file, and their overlays where the data is given that says how they are shown."""
+    """Write the masks of a file, and one overlay of all its classes."""
     (out / "masks").mkdir(parents=True, exist_ok=True)
-    written = [_write_mask(out / "masks", f"{name}{ending}", mask, picture) for ending, mask in masks.items()]
-    if shown is not None:
+    layers = zip(data.mask_key.layers(mask), _endings(data.mask_key), strict=True)
+    written = [_write_mask(out / "masks", f"{name}{ending}", layer.mask, picture) for layer, ending in layers]
+    if overlays:
         (out / "overlays").mkdir(exist_ok=True)
-        for ending, mask in masks.items():
-            _write_overlay(out / "overlays" / f"{name}{ending}.png", mask, picture, shown)
+        _write_overlay(out / "overlays" / f"{name}.png", mask, picture, data)
     return written
 
 
@@ -223,7 +240,7 @@ def _write_mask(folder: Path, name: str, mask: NDArray[np.uint8], picture: Pictu
 def _write_overlay(path: Path, mask: NDArray[np.uint8], picture: Picture, data: SegmentationData) -> None:
     grey = np.clip(picture.pixels.astype(np.float32) / data.scale, 0, 1)
     shown = np.broadcast_to(grey, (*grey.shape[:3], 3)) if grey.shape[3] == 1 else as_picture(grey)
-    parts = np.stack([overlay(part, labels, data.class_colours) for part, labels in zip(shown, mask, strict=True)])
+    parts = np.stack([overlay(part, labels, data.mask_key) for part, labels in zip(shown, mask, strict=True)])
     with atomic_open(path) as stream:
         Image.fromarray((_montage(parts) * 255).round().astype(np.uint8)).save(stream, format="PNG")
 

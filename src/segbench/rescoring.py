@@ -6,23 +6,40 @@ the run that is asked for; only columns of ``scores.parquet`` and figures of ``s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
 from segbench import environment
 from segbench.errors import CheckpointError
+from segbench.run_inputs import score_code
 from segbench.runs.checkpoint_io import BEST
 from segbench.runs.directory import RunDirectory
-from segbench.runs.files import read_json, write_json, write_text
-from segbench.runs.split_counts import COLUMNS
+from segbench.runs.files import write_json, write_text
+from segbench.runs.readers import DamagedError, config_file, named, summary_file
+from segbench.runs.scores_file import KEY, TASKS, parse_about, read_scores
+from segbench.runs.split_scores import About, SplitScores
 
 
 def lacking_scores(run: RunDirectory, cfg: DictConfig) -> list[str]:
-    """Return the names in ``scores`` by which a finished run is not scored, or with other options."""
-    stored = _settings(_stored(run))
-    return [name for name, settings in _settings(cfg).items() if stored.get(name) != settings]
+    """Return the names in ``scores`` by which a finished run is not scored, or with other options or other code.
+
+    Raises:
+        CheckpointError: If the run's files do not tell what it is scored by.
+        ConfigError: If the class of a score cannot be found.
+    """
+    stored, code = _settings(_stored(run)), score_code(cfg)
+    known = _read(run, run.summary, summary_file).get("scored_by") or {} if code else {}
+    return [
+        name
+        for name, settings in _settings(cfg).items()
+        if stored.get(name) != settings or (name in code and known.get(name) != code[name])
+    ]
 
 
 def scoring_configuration(run: RunDirectory, cfg: DictConfig) -> DictConfig:
@@ -31,6 +48,27 @@ def scoring_configuration(run: RunDirectory, cfg: DictConfig) -> DictConfig:
     What only the first weights come from is taken out: the task is given the best ones.
     """
     return _with(cfg, scores=_settings(_stored(run)) | _settings(cfg), init_from=None, freeze=None)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a finished run is scored by: its splits, and the columns of its file that are of no declared score."""
+
+    splits: Mapping[str, SplitScores]
+    columns: tuple[str, ...]
+
+
+def stored_scores(run: RunDirectory) -> Scored:
+    """Return what a finished run is scored by.
+
+    Raises:
+        CheckpointError: If its scores file is missing or damaged.
+    """
+    splits = _read(run, run.scores, read_scores)
+    schema = pq.read_schema(run.scores)
+    # A score may be declared otherwise now, or be left from an evaluation that was killed: its columns may go.
+    declared = {column for score in parse_about(schema.metadata[KEY]).scores for column in score.columns}
+    return Scored(splits, tuple(column for column in schema.names if column not in declared))
 
 
 def require_best(run: RunDirectory, lacking: list[str]) -> None:
@@ -43,29 +81,38 @@ def require_best(run: RunDirectory, lacking: list[str]) -> None:
         raise CheckpointError(f"{path}: gone, so {_asked(lacking)} cannot be added; rerun=true trains the run again")
 
 
-def require_equal_counts(run: RunDirectory, table: pd.DataFrame, lacking: list[str]) -> None:
+def require_same(run: RunDirectory, before: Scored, table: pd.DataFrame, about: About, lacking: list[str]) -> None:
     """Refuse scores of predictions that are not those which the run was scored by: they would not belong together.
 
     Args:
         run: The finished run.
+        before: What it was scored by.
         table: The rows of the new evaluation.
+        about: What they mean.
         lacking: The scores that are asked for.
 
     Raises:
-        CheckpointError: If any image has other counts.
+        CheckpointError: If anything of an image has changed, or a column would be lost.
     """
-    before, now = (
-        frame[COLUMNS].sort_values(["split", "id", "class_index"]).to_numpy().tolist()
-        for frame in (pd.read_parquet(run.scores, columns=COLUMNS), table)
-    )
-    if before != now:
+    now = TASKS[about.task].read(table, about)
+    pairs = [(scores, now[name]) for name, scores in before.splits.items() if name in now]
+    if before.splits.keys() != now.keys() or not all(_same(one, two) for one, two in pairs):
         raise CheckpointError(
             f"{run.path}: its best weights do not predict what it was scored by (another machine, or other versions?),"
             f" so {_asked(lacking)} cannot be added and it stays as it was; rerun=true trains it again"
         )
+    if lost := [column for column in before.columns if column not in table]:
+        raise CheckpointError(
+            f"{run.path}: the column {lost[0]} of its scores would be lost, so {_asked(lacking)} cannot be added and it"
+            " stays as it was; rerun=true trains it again"
+        )
 
 
-def record_scores(run: RunDirectory, cfg: DictConfig, scores: dict[str, Any], convention: str) -> None:
+def _same(one: SplitScores, two: SplitScores) -> bool:
+    return one.same_images(two) and one.same(two) and (one.groups, one.sizes) == (two.groups, two.sizes)
+
+
+def record_scores(run: RunDirectory, cfg: DictConfig, found: dict[str, Any]) -> None:
     """Write the scores of a run whose scores file has been written into its summary and its configuration.
 
     The configuration comes last: a run that is killed before is evaluated again.
@@ -73,19 +120,36 @@ def record_scores(run: RunDirectory, cfg: DictConfig, scores: dict[str, Any], co
     Args:
         run: The finished run.
         cfg: What it was evaluated by.
-        scores: Split to score to value.
-        convention: How they came about, in words.
+        found: What the summary says of them: ``scores``, ``convention``, ``scored_by``.
     """
     again = {"git": environment.git_state(), "versions": environment.versions()}
-    summary = (read_json(run.summary) or {}) | {"scores": scores, "convention": convention, "scored_again": again}
-    write_json(run.summary, summary)
+    write_json(run.summary, _read(run, run.summary, summary_file) | found | {"scored_again": again})
     write_text(run.path / "config.yaml", OmegaConf.to_yaml(_with(_stored(run), scores=_settings(cfg))))
 
 
 def _stored(run: RunDirectory) -> DictConfig:
-    cfg = OmegaConf.load(run.path / "config.yaml")
+    cfg = OmegaConf.create(_read(run, run.path / "config.yaml", _with_scores))
     assert isinstance(cfg, DictConfig)
     return cfg
+
+
+def _with_scores(path: Path) -> dict[str, Any]:
+    settings = config_file(path)
+    if not isinstance(settings.get("scores"), dict):
+        raise DamagedError(f"{path.name}: scores is not a mapping")
+    return settings
+
+
+def _read(run: RunDirectory, path: Path, read: Callable[[Path], Any]) -> Any:
+    """Return what a file of a finished run says.
+
+    Raises:
+        CheckpointError: If it is missing or damaged, with what to do.
+    """
+    try:
+        return named(path, read)
+    except DamagedError as error:
+        raise CheckpointError(f"{run.path}: {error}; rerun=true trains the run again") from error
 
 
 def _settings(cfg: DictConfig) -> dict[str, Any]:

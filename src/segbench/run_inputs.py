@@ -9,11 +9,11 @@ import hashlib
 import logging
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from segbench import environment
 from segbench.data.base import ImageData
@@ -114,7 +114,28 @@ def own_code(cfg: DictConfig) -> dict[str, str]:
     Raises:
         ConfigError: If a class cannot be found.
     """
-    modules = {getattr(find_object(key, target), "__module__", "") for key, target in targets_in(relevant(cfg), "")}
+    return _own_code(targets_in(relevant(cfg), ""))
+
+
+def score_code(cfg: DictConfig) -> dict[str, dict[str, str]]:
+    """Return where the classes of ``scores`` come from, as :func:`own_code` does for all others.
+
+    Args:
+        cfg: The configuration.
+
+    Returns:
+        Name of the score to its modules; without the scores of segbench and of installed packages.
+
+    Raises:
+        ConfigError: If a class cannot be found.
+    """
+    scores: Any = OmegaConf.to_container(cfg.scores, resolve=True)
+    found = {str(name): _own_code(targets_in(settings, f"scores.{name}")) for name, settings in scores.items()}
+    return {name: code for name, code in found.items() if code}
+
+
+def _own_code(targets: Iterable[tuple[str, str]]) -> dict[str, str]:
+    modules = {getattr(find_object(key, target), "__module__", "") for key, target in targets}
     files = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(modules)}
     return {
         name: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:_DIGITS]

@@ -18,6 +18,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from segbench.configuration.build import build
 from segbench.errors import ConfigError
 from segbench.labels import IGNORE_INDEX
+from segbench.masks import MaskKey
 from segbench.runs.files import read_json, write_json
 from segbench.words import first_line
 
@@ -114,20 +115,20 @@ def _wandb_obstacle() -> str | None:
         return first_line(error)
 
 
-def log_panels(loggers: Sequence[Logger], panel: dict[str, Any], class_names: Sequence[str], step: int) -> None:
+def log_panels(loggers: Sequence[Logger], panel: dict[str, Any], key: MaskKey, step: int) -> None:
     """Send images with their masks to every logger that can show them.
 
     Args:
         loggers: The loggers.
         panel: ``id`` list, ``image`` float (N,H,W,C) in [0,1], ``truth`` and ``prediction`` int (N,H,W).
-        class_names: Names of the classes.
+        key: How to read their masks.
         step: The step they belong to.
     """
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            logger.experiment.log({"predictions": _wandb_images(panel, class_names)})
+            logger.experiment.log({"predictions": _wandb_images(panel, key)})
         elif isinstance(logger, TensorBoardLogger):
-            scale = max(len(class_names) - 1, 1)
+            scale = max(key.form.largest(len(key.names)), 1)
             for name in ("image", "truth", "prediction"):
                 stack = panel[name] if name == "image" else np.minimum(panel[name][..., None] / scale, 1.0)
                 logger.experiment.add_images(f"predictions/{name}", stack, step, dataformats="NHWC")
@@ -151,15 +152,18 @@ def log_picture(loggers: Sequence[Logger], path: Path, step: int) -> None:
                 logger.experiment.add_image("predictions", np.asarray(picture.convert("RGB")), step, dataformats="HWC")
 
 
-def _wandb_images(panel: dict[str, Any], class_names: Sequence[str]) -> list[Any]:
+def _wandb_images(panel: dict[str, Any], key: MaskKey) -> list[Any]:
     import wandb
 
-    labels = dict(enumerate(class_names)) | {IGNORE_INDEX: "ignored"}
     images = []
     for i, name in enumerate(panel["id"]):
         masks = {
-            kind: {"mask_data": panel[kind][i].astype(np.uint8), "class_labels": labels}
+            kind if layer.index is None else f"{kind} {key.names[layer.index]}": {
+                "mask_data": layer.mask,
+                "class_labels": layer.names | {IGNORE_INDEX: "ignored"},
+            }
             for kind in ("truth", "prediction")
+            for layer in key.layers(panel[kind][i].astype(np.uint8))
         }
         pixels = (panel["image"][i] * 255).round().astype(np.uint8)
         images.append(wandb.Image(pixels.squeeze(), masks=masks, caption=name))

@@ -24,7 +24,7 @@ from segbench.runs.checkpoint_io import newest_good
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import write_json, write_text
-from segbench.runs.identity import unchanging
+from segbench.runs.identity import changes_result, unchanging
 from segbench.runs.run_callback import RunContext
 from segbench.runs.scores_file import write_scores
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
@@ -62,12 +62,12 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
 def _take_finished(cfg: DictConfig, run: RunDirectory) -> None:
     """Leave a finished run as it is, or score it by what it lacks."""
     run_inputs.check_sources(run, build_data(cfg), cfg)
-    lacking = rescoring.lacking_scores(run, cfg)
-    if not lacking:
-        log.info("already done, nothing to do (rerun=true trains again)")
-        return
-    log.info("already trained, but not scored by %s: evaluating the best weights again", ", ".join(lacking))
     try:
+        lacking = rescoring.lacking_scores(run, cfg)
+        if not lacking:
+            log.info("already done, nothing to do (rerun=true trains again)")
+            return
+        log.info("already trained, but not scored by %s: evaluating the best weights again", ", ".join(lacking))
         _score_again(rescoring.scoring_configuration(run, cfg), run, lacking)
     except BaseException as error:
         refusal = as_refusal(error, run.path)
@@ -79,17 +79,24 @@ def _take_finished(cfg: DictConfig, run: RunDirectory) -> None:
 def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str]) -> None:
     """Evaluate the best weights of a finished run by further scores; a refusal leaves it as it was."""
     rescoring.require_best(run, lacking)
+    before, code = rescoring.stored_scores(run), run_inputs.score_code(cfg)
     _prepare_torch(cfg)
     data = build_data(cfg)
     task = build_task(cfg, data, restored=True)
     _read(data, task)
-    trainer = build_trainer(cfg, [], data.callbacks())
+    # Those that cannot change the scores have done their work.
+    extra = [callback for callback in build_callbacks(cfg, data, task) if changes_result(type(callback))]
+    trainer = build_trainer(cfg, [], extra)
+    context = RunContext(run, data, task, trainer)
+    run_callback.bind(extra, context)
     if cfg.trainer.compile:
         task.network.compile()
-    context = _evaluate(RunContext(run, data, task, trainer), _build_checkpoints(cfg, run))
-    rescoring.require_equal_counts(run, _scores_table(context), lacking)
-    _write_scores(context)
-    rescoring.record_scores(run, cfg, **_final_scores(context))
+    context = _evaluate(context, _build_checkpoints(cfg, run))
+    table, about = _scores_table(context)
+    rescoring.require_same(run, before, table, about, lacking)
+    write_scores(run.scores, [table], about)
+    run_callback.finish(extra, context)
+    rescoring.record_scores(run, cfg, _final_scores(context, code))
 
 
 def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any], stop: StopSignals) -> None:
@@ -124,7 +131,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
         # Not before parts and data are known to be good: a refusal must not cost what was finished.
         run.clear()
         _begin(cfg, run, identity)
-    run.begin_sources(run_inputs.find_sources(run, data, cfg))
+    run.begin_sources(run_inputs.find_sources(run, data, cfg) | {"task": task.name})
     task.remember(
         config=OmegaConf.to_yaml(cfg, resolve=True),
         in_channels=data.in_channels,
@@ -163,6 +170,8 @@ def _fit_and_evaluate(
     cfg: DictConfig, run: RunDirectory, data: ImageData, task: Task[Any], loggers: list[Logger]
 ) -> dict[str, Any]:
     """Train, score the best weights, write scores and summary, and let the callbacks finish; return the summary."""
+    # Not at the end, when the files may no longer be what was imported.
+    code = run_inputs.score_code(cfg)
     cost, curves = callbacks.CostMeter(), callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps)
     checkpoints = _build_checkpoints(cfg, run)
     extra = build_callbacks(cfg, data, task)
@@ -174,8 +183,9 @@ def _fit_and_evaluate(
         task.network.compile()
     _fit(context, checkpoints)
     context = _evaluate(context, checkpoints)
-    _write_scores(context)
-    summary = _summarise(context, checkpoints, cost) | {"seed": cfg.seed}
+    table, about = _scores_table(context)
+    write_scores(run.scores, [table], about)
+    summary = _final_scores(context, code) | _summarise(context, checkpoints, cost) | {"seed": cfg.seed}
     write_json(run.summary, summary)
     run_callback.finish(extra, context)
     return summary
@@ -232,35 +242,29 @@ def _evaluate(context: RunContext, checkpoints: callbacks.RunCheckpoints) -> Run
     return replace(context, splits=splits)
 
 
-def _scores_table(context: RunContext) -> pd.DataFrame:
-    """Return the rows of the scores file."""
+def _scores_table(context: RunContext) -> tuple[pd.DataFrame, About]:
+    """Return the rows of the scores file, and what they mean."""
     task, data = context.task, context.data
     groups = data.groups()
     tables = task.evaluation or {"none": task.new_table()}
     frames = [table.frame(split, task.class_names, groups) for split, table in tables.items()]
-    return pd.concat(frames, ignore_index=True)
+    table = pd.concat(frames, ignore_index=True)
+    return table, About(task.name, data.background, with_columns(data.declared_scores(), table))
 
 
-def _write_scores(context: RunContext) -> None:
-    data, table = context.data, _scores_table(context)
-    about = About(data.task, data.background, with_columns(data.declared_scores(), table))
-    write_scores(context.run.scores, [table], about)
-
-
-def _final_scores(context: RunContext) -> dict[str, Any]:
-    """Return the scores of every split for the summary, and how they came about."""
+def _final_scores(context: RunContext, code: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """Return the scores of every split for the summary, how they came about and by which code of one's own."""
     task = context.task
     scores = {split: task.final_scores(table) for split, table in task.evaluation.items()}
     return {
         "scores": scores,
         "convention": task.convention.describe({name for found in scores.values() for name in found}),
-    }
+    } | ({"scored_by": code} if code else {})
 
 
 def _summarise(context: RunContext, checkpoints: callbacks.RunCheckpoints, cost: callbacks.CostMeter) -> dict[str, Any]:
     trainer, task = context.trainer, context.task
     return {
-        **_final_scores(context),
         "best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1},
         "epochs": trainer.current_epoch,
         "cost": cost.report(trainer, task),

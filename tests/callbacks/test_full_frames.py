@@ -10,6 +10,7 @@ from PIL import Image
 from rich.console import Console
 
 from segbench.callbacks.volumes import VolumeScores
+from segbench.data.cityscapes import CityscapesData
 from segbench.data.cityscapes_labels import LABELS
 from segbench.models import UNet
 from segbench.pictures.panels import TITLES_KEY
@@ -106,6 +107,20 @@ def test_class_0_has_surfaces_too_at_both_sizes_in_pixels(street, compose, run, 
             # The boundary of an image, and not all of its pixels, as in a volume of one slice.
             assert (rows["nsd_points"] < 0.6 * (2 * rows["tp"] + rows["fn"] + rows["fp"])).all()
         assert (table.loc[(split, "car"), ["hd95_sum", "hd95_images"]] == 0).all(axis=None)
+
+
+def test_objects_are_not_scored_on_a_grid_that_they_were_not_drawn_on(street, compose, run, tmp_path, monkeypatch):
+    size = ("data.size=[16,32]", "data.full_resolution_scores=true", "scores=hd95")
+    objects = "+scores.objects={_target_: segbench.scores.objects.ObjectScores, classes: [car]}"
+    run(configured(compose, street, tmp_path, *size, objects), tmp_path / "runs" / "components")
+    monkeypatch.setattr(CityscapesData, "instances", lambda self, record: np.ones((16, 32), np.uint8))
+    run(configured(compose, street, tmp_path, *size, objects), tmp_path / "runs" / "drawn")
+    found = {name: read_scores(tmp_path / "runs" / name / "scores.parquet") for name in ("components", "drawn")}
+    known = {
+        name: {split: "object_f1" in scores.scores for split, scores in both.items()} for name, both in found.items()
+    }
+    assert known == {"components": {"val": True, "val_full": True}, "drawn": {"val": True, "val_full": False}}
+    assert all("hd95" in scores.scores for both in found.values() for scores in both.values())
 
 
 def test_crops_are_trained_and_whole_frames_validated(street, compose, run, tmp_path):

@@ -8,9 +8,12 @@ from torch import nn
 
 from segbench.callbacks import panels
 from segbench.errors import InterruptedRun
+from segbench.masks import MaskKey
 from segbench.scores.counts import confusion_matrices
 from segbench.tasks import SegmentationTask, examples
 from segbench.tasks.evaluation import CountsTable
+
+NAMES = ("background", "top")
 
 
 def data_of(*sizes, missed=()):
@@ -22,7 +25,7 @@ def data_of(*sizes, missed=()):
         image = mask[None] * 2.0 - 1.0
         image[:, : missed[number] if missed else 0] = -1
         items.append({"image": image, "mask": mask, "id": f"image{number}"})
-    options = {"class_names": ("background", "top"), "class_colours": None, "task": "segmentation"}
+    options = {"class_names": NAMES, "mask_key": MaskKey(NAMES)}
     splits = {"test": items, "val": items}
     return SimpleNamespace(
         datasets=splits, scored=splits.__getitem__, mean=np.array([0.5]), std=np.array([0.5]), **options
@@ -42,9 +45,7 @@ class Brightness(nn.Module):
 
 @pytest.fixture
 def task():
-    return SegmentationTask(
-        Brightness(), nn.Identity(), optimizer=None, scheduler=None, class_names=("background", "top")
-    )
+    return SegmentationTask(Brightness(), nn.Identity(), optimizer=None, scheduler=None, class_names=NAMES)
 
 
 def evaluate(task, data, split="test"):
@@ -60,7 +61,7 @@ def evaluate(task, data, split="test"):
 @pytest.fixture
 def logged(monkeypatch):
     calls = []
-    monkeypatch.setattr(examples, "log_panels", lambda loggers, panel, names, step: calls.append(panel))
+    monkeypatch.setattr(examples, "log_panels", lambda loggers, panel, key, step: calls.append(panel))
     return calls
 
 
@@ -86,7 +87,7 @@ def test_images_of_several_sizes_are_drawn_one_by_one_and_filled_up_for_loggers(
 @pytest.fixture
 def titles(monkeypatch):
     found = []
-    monkeypatch.setattr(examples, "draw_panels", lambda *arguments, colours: found.extend(arguments[-1]))
+    monkeypatch.setattr(examples, "draw_panels", lambda *arguments: found.extend(arguments[-1]))
     return found
 
 

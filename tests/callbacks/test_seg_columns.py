@@ -1,5 +1,7 @@
 """Of data with a class that only parts objects, SEG and the other object scores are of the objects' class alone."""
 
+from types import MappingProxyType
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from segbench.data.cells import CellsData
 from segbench.data.glas128 import Glas128Data
 from segbench.data.phantom import PhantomData
 from segbench.data.segmentation import SegmentationData
+from segbench.masks import MaskKey
 from segbench.models import UNet
 from segbench.runs.scores_file import read_scores
 from segbench.runs.split_scores import derive
@@ -97,7 +100,7 @@ class Data:
     """As much of a data module as scores ask."""
 
     class_names, foreground, object_classes = ("background", "cell", "boundary"), ("cell", "boundary"), ("cell",)
-    ignore_index = 255
+    ignore_index, unit, scores, mask_key = 255, "px", MappingProxyType({}), MaskKey(class_names)
     class_instances = SegmentationData.class_instances
 
 
@@ -116,7 +119,7 @@ def test_which_classes_are_scored(tmp_path):
 def terms(mask, prediction, drawn):
     """The columns of the class cell, as the callback fills them."""
     scorer = ColumnScorer(Data(), [ObjectScores(Data.object_classes), SegScores(Data.object_classes)])
-    found = scorer.columns(mask, prediction, (1.0, 1.0), drawn)
+    found = scorer.columns("frame0", mask, prediction, (1.0, 1.0), drawn)
     assert tuple(found) == COLUMNS
     assert all(np.isnan(values[0, [0, 2]]).all() for values in found.values())
     return {name: values[0, 1] for name, values in found.items()}

@@ -81,6 +81,40 @@ def test_volumes_stand_beside_slices_in_the_scores(acdc, compose, run, tmp_path,
     assert stored["scores"].keys() == summary["scores"].keys() == {"val", "test", "val_volumes", "test_volumes"}
 
 
+def test_regions_are_scored_by_volumes_too(acdc, compose, run, tmp_path, monkeypatch):
+    """Their counts by hand, their surfaces in mm by MONAI."""
+    predicted, predict = {}, VolumeScores._predict
+    members = {"outer": (1, 2), "inner": (2,)}
+
+    def both(network, image):
+        level = (image - image.amin()) / (image.amax() - image.amin())
+        return real(network, image) if network.training else 50 * torch.cat([level - 0.25, level - 0.75], 1)
+
+    def watch(self, task, trainer, split, volume):
+        return predicted.setdefault(volume.id, predict(self, task, trainer, split, volume))
+
+    monkeypatch.setattr(VolumeScores, "_predict", watch)
+    monkeypatch.setattr(CardiacUNet, "forward", both)
+    regions = "data.regions={outer: [right ventricle, myocardium], inner: [myocardium]}"
+    summary = run(configured(compose, acdc, tmp_path, regions, "loss=bce_dice", "scores=assd"), tmp_path / "run")
+    assert summary["scores"].keys() == {"val", "test", "val_volumes", "test_volumes"}
+    table = pd.read_parquet(tmp_path / "run" / "scores.parquet").set_index(["split", "id", "class_name"])
+    monai = SurfaceDistanceMetric(include_background=True, symmetric=True)
+    for frame, phase in ((1, "ED"), (2, "ES")):
+        name = f"patient011/{phase}"
+        path = acdc / "testing" / "patient011" / f"patient011_frame{frame:02d}_gt.nii.gz"
+        drawn = np.asarray(nibabel.load(path).dataobj).T
+        for bit, label in enumerate(members):
+            row = table.loc[("test_volumes", name, label)]
+            truth, found = np.isin(drawn, members[label]), (predicted[name] >> bit & 1).astype(bool)
+            cells = [(found & truth), (found & ~truth), (~found & truth), (~found & ~truth)]
+            assert row[["tp", "fp", "fn", "tn"]].tolist() == [cell.sum() for cell in cells]
+            pair = (torch.from_numpy(part)[None, None].float() for part in (found, truth))
+            expected = monai(*pair, spacing=[8.0, 1.0, 2.0]).item()
+            assert row["assd_sum"] / row["assd_points"] == pytest.approx(expected, rel=1e-5)
+            assert 2 * row["tp"] / (2 * row["tp"] + row["fp"] + row["fn"]) > 0.9
+
+
 @pytest.mark.slow
 def test_surfaces_of_volumes_are_as_far_apart_as_voxels_are_large(acdc, compose, run, tmp_path, monkeypatch):
     """In mm, slices 8 mm apart, against MONAI on the predicted volumes."""

@@ -48,7 +48,7 @@ def test_every_part_is_asked(compose, tmp_path):
         data.own_scores = list
         data.augmentation = part("augmentation")
         names = SegmentationTask.metric_names
-        task = part("task", count_outputs=lambda *_: 3, metric_names=names, scores=lambda _: {})
+        task = part("task", count_joint_outputs=lambda *_: 3, metric_names=names, scores=lambda _: {})
         check_parts(compose(f"paths.outputs={tmp_path}"), data, task, part("loss"))
 
     asked(None)

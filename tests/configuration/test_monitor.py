@@ -28,6 +28,7 @@ def test_nothing_can_be_monitored_where_nothing_is_validated():
 
 def test_a_loss_is_better_when_it_is_lower_and_a_class_with_such_a_name_is_not():
     assert monitor_mode("val/loss") == "min"
+    assert monitor_mode("val/dice_a/loss") == "max"
     names = SegmentationTask.metric_names(("background", "bone loss")) + ClassificationTask.metric_names(
         ("loss", "gain")
     )

@@ -9,7 +9,10 @@ from segbench.configuration.schema import validate
 from segbench.configuration.scores import check_scores, how_to_add
 from segbench.errors import ConfigError
 from segbench.runs.identity import run_id
+from segbench.scores.columns import ColumnScore, Ratio
+from segbench.scores.objects import ObjectScores
 from segbench.tasks import SegmentationTask
+from segbench.tasks.evaluation import CountsTable
 
 SURFACE = ["hd95", "assd", "nsd", "boundary_f1"]
 
@@ -81,6 +84,44 @@ def test_what_a_score_and_the_data_refuse(tiny, compose, tmp_path):
     # Cells bring their own.
     with pytest.raises(ConfigError, match="scores.mine: there is a score object_dice already"):
         built(compose("data=cells", objects))
+
+
+class Counting(ObjectScores):
+    """A score of one column by two names, which a configuration sets."""
+
+    def __init__(self, name, column):
+        super().__init__()
+        self.name, self.column = name, column
+
+    def declare(self, unit):
+        return [ColumnScore(self.name, "counting", (Ratio({self.column: 1}, {f"{self.name}_all": 1}),))]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *CountsTable(2).frame("val", ("background", "cell"), {}).columns,
+        "predicted_12",
+        "found",
+        "object_tp",
+        "hd95_sum",
+    ],
+)
+def test_columns_that_are_there_already_are_refused(compose, column):
+    mine = f"+scores.{{}}={{{{_target_: {__name__}.Counting, name: {{}}, column: {column}}}}}"
+    two = ("data=cells", "scores=hd95", mine.format("one", "one"), mine.format("two", "two"))
+    said = {
+        "found": r"^scores.two: the column found is filled by scores.one already; call it otherwise$",
+        "object_tp": "^scores.one: the column object_tp is filled by cells already",
+        "hd95_sum": "^scores.one: the column hd95_sum is filled by scores.hd95 already",
+    }
+    with pytest.raises(ConfigError, match=said.get(column, f"^scores.one: the scores file has a column {column} alr")):
+        built(compose(*two))
+
+
+def test_what_is_no_score_is_refused_in_one_line(tiny, tmp_path):
+    with pytest.raises(ConfigError, match="^scores.mine: Fraction is no score: it has no dimensions$"):
+        built(tiny(tmp_path, "+scores.mine={_target_: fractions.Fraction}"))
 
 
 def test_which_metrics_there_are(compose):

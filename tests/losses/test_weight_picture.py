@@ -9,6 +9,7 @@ import torch
 
 from segbench.losses import BoundaryCrossEntropy, CrossEntropy, weight_picture
 from segbench.losses.weight_picture import WeightPicture
+from segbench.masks import MaskKey
 
 
 def data_of(*borders):
@@ -21,7 +22,12 @@ def data_of(*borders):
         weight[40:60, 60:62] += border
         items.append({"image": torch.zeros(1, 120, 140), "mask": mask, "weight": weight, "id": f"image{number}"})
     splits = {"val": items, "train": items}
-    options = {"scored": splits.__getitem__, "mean": np.array([0.5]), "std": np.array([0.5])}
+    options = {
+        "scored": splits.__getitem__,
+        "mean": np.array([0.5]),
+        "std": np.array([0.5]),
+        "mask_key": MaskKey(("background", "cell")),
+    }
     return SimpleNamespace(datasets=splits, **options)
 
 
@@ -47,7 +53,7 @@ def drawn(monkeypatch):
 
 def test_the_image_with_the_heaviest_border_is_drawn_with_the_settings(finish, drawn):
     path = finish(data_of(1, 10, 2))
-    ((image, _, weight, words),) = drawn
+    ((image, _, weight, _, words),) = drawn
     assert words == "part of image1; w0 10; sigma 5.5"
     assert weight.max() == 11
     assert (image == 0.5).all()

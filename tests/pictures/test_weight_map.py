@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from matplotlib.colors import LogNorm
 
+from segbench.masks import MaskKey
 from segbench.pictures.weight_map import GAP, SIDE, border_part, border_weight, draw_weight_map
 
 GAP_PLACE = (140, 61)
+KEY = MaskKey(("background", "cell", "boundary"))
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def test_the_part_is_around_the_border_and_inside_the_image(place):
 
 
 def test_the_line_between_two_near_cells_is_the_brightest_of_what_is_shown(near):
-    figure = draw_weight_map(*near, words="part of t_60; w0 10")
+    figure = draw_weight_map(*near, KEY, words="part of t_60; w0 10")
     pictures = [axes.images[0] for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in figure.axes[:4]] == [
         "image",
@@ -65,6 +67,6 @@ def test_the_line_between_two_near_cells_is_the_brightest_of_what_is_shown(near)
 def test_without_two_near_objects_there_is_nothing_to_show(near):
     image, mask, _ = near
     with pytest.raises(ValueError, match="no border"):
-        draw_weight_map(image, mask, np.where(mask == 1, 5.0, 1.0))
+        draw_weight_map(image, mask, np.where(mask == 1, 5.0, 1.0), KEY)
     with pytest.raises(ValueError, match="differ in size"):
-        draw_weight_map(image[:10], mask, np.ones(mask.shape))
+        draw_weight_map(image[:10], mask, np.ones(mask.shape), KEY)

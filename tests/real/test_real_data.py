@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.data.acdc import GROUPS, ACDCData
+from segbench.data.acdc import ACDCData
+from segbench.data.acdc_patients import GROUPS
 from segbench.data.carvana import CarvanaData
 from segbench.data.cells import CellsData
 from segbench.data.cmr import CMRData

@@ -12,7 +12,7 @@ from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.estimate import estimate
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.statistics.intervals import ROUNDING
-from segbench.runs.split_counts import SEGMENTATION, SplitCounts
+from segbench.runs.split_counts import RECORD, SplitCounts
 from segbench.runs.split_scores import derive
 from segbench.scores import Convention
 
@@ -63,7 +63,7 @@ def comparison(rows: dict[str, dict[int, SplitCounts]], split: str = "test", **m
         )
     return Comparison(
         Path("nowhere"), "fake", "", ("model",), metric, split, split, convention, ("car",), tuple(found),
-        (), (), (), tuple(more.get("unfinished", ())), SEGMENTATION,
+        (), (), (), tuple(more.get("unfinished", ())), RECORD,
     )  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def test_tables_say_what_was_declared(compared):
     found = compared()
     assert score_names(found) == ["hd95", "hd95_disc", "hd95_ring", "dice", "iou", "pixel_accuracy"]
     said = " ".join(notes(found))
-    assert "Hd95 is a distance in millimetres: lower is better." in said
+    assert "HD95 in millimetres: lower is better." in said
     assert f"HD95: {HD95.empty}; test split" in said
     assert f"HD95: {HD95.empty}" in csv_text(found)
     assert "| hd95 disc |" in markdown_body(found)
@@ -166,3 +166,18 @@ def test_a_class_called_bone_loss_is_scored_like_any_other(make_run):
     assert found.title_of("dice_bone loss") == "Dice bone loss"
     assert evidence(found).answer.startswith("good scores above bad by ")
     assert score_table(found, evidence(found)).lines[0].cells[0].text == "good"
+
+
+def test_a_run_that_lacks_the_deciding_score_is_left_out_and_says_how_to_add_it(compared, make_run):
+    compared()
+    make_run("near", 7)
+    found = compare(collect([make_run.root]))
+    assert [len(row.done) for row in found.rows] == [3, 3]
+    ((lacking, reason),) = found.unfinished
+    assert (lacking.seed, lacking.state) == (7, "excluded")
+    assert "has no score 'hd95', which 6 runs have; start it again with their scores=..." in reason
+
+
+def test_the_unit_of_a_score_beside_the_deciding_one_is_said_too(compared, make_run):
+    make_run.comparison["metric"] = "dice"
+    assert "HD95 in millimetres: lower is better." in notes(compared())

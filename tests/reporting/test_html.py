@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from scored import rewrite
 
+from segbench.masks import MaskKey
 from segbench.pictures.panels import draw_panels
 from segbench.reporting import collect
 from segbench.reporting.comparison.build import compare
@@ -74,7 +75,7 @@ def drawn_panels(tmp_path_factory):
         masks = [np.pad(np.full((8, 8), 1), ((8, 8), (11, 11))) for _ in range(3)]
         titles = [f"{rank}   test{seed}   Dice 0.9" for rank in ("best", "median", "worst")]
         paths.append(tmp_path_factory.mktemp("panels") / "predictions.png")
-        draw_panels(images, masks, masks, ("background", "disc"), paths[-1], titles)
+        draw_panels(images, masks, masks, MaskKey(("background", "disc")), paths[-1], titles)
     return paths
 
 
@@ -223,7 +224,12 @@ def test_white_parts_of_an_image_do_not_cut_it(tmp_path):
     image[:20] = image[52:56] = 255
     mask = np.zeros((96, 96), int)
     draw_panels(
-        [image] * 2, [mask] * 2, [mask] * 2, ("background", "disc"), tmp_path / "p.png", ["first_1", "second_2"]
+        [image] * 2,
+        [mask] * 2,
+        [mask] * 2,
+        MaskKey(("background", "disc")),
+        tmp_path / "p.png",
+        ["first_1", "second_2"],
     )
     images, _ = split_panels(tmp_path / "p.png")
     assert len(images) == 2

@@ -116,7 +116,7 @@ def test_tables_set_the_lowest_first_and_in_bold(lower):
 
 def test_notes_say_how_to_read_it(lower, higher):
     said = " ".join(notes(lower))
-    assert "Object hausdorff is a distance in pixels: lower is better." in said
+    assert "Object Hausdorff distance in pixels: lower is better." in said
     assert "how often the row is the lowest" in said
     assert "lower is better" not in " ".join(notes(higher))
 
@@ -412,7 +412,8 @@ def test_runs_of_which_seg_was_not_measured_are_read(by_seg):
         without_seg(cells(by_seg, 3, model=model, experiment="old"))
     old = [run for run in collect([by_seg.root]) if "old" in str(run.directory)]
     with pytest.raises(
-        ConfigError, match="comparison.metric: no score 'seg' .*; start the run again with scores=<name>"
+        ConfigError,
+        match="comparison.metric: no score 'seg' .*; start the run again with scores=<name> to add one, without training$",
     ):
         compare(old)
 

@@ -1,7 +1,7 @@
-"""A task of another kind is one file: its record and how its rows are read; nothing else knows of it."""
+"""A task of another kind is one file: its record and how its rows are read; nothing else knows of it.
 
-from dataclasses import dataclass
-from typing import ClassVar
+Multi-label segmentation is read so: classes whose masks overlap, none of them a background.
+"""
 
 import numpy as np
 import pandas as pd
@@ -19,39 +19,14 @@ from segbench.reporting.figures import draw_all
 from segbench.reporting.single import print_run
 from segbench.reporting.text.tables import one_vs_rest_cells
 from segbench.runs.scores_file import TASKS, read_scores
-from segbench.runs.split_counts import SplitCounts, choose_convention, read_as
-from segbench.runs.split_scores import About, TaskRecord
-from segbench.scores.derive import MICRO, OVERALL_SCORES, SCORES
-
-# -- what such a file holds -------------------------------------------------------------------------
-
-MULTILABEL = TaskRecord(
-    name="multilabel",
-    read=lambda table, about: read_as(SplitOverlaps, table, about),
-    convention=choose_convention,
-    scores={**SCORES, **{name: score for name, score in OVERALL_SCORES.items() if name.startswith(MICRO)}},
-    metrics=("iou", "dice"),
-    class_score="iou",
-    masks=False,
-    exclusive=False,
-    bars={"iou": "IoU"},
-)
-
-
-@dataclass(frozen=True)
-class SplitOverlaps(SplitCounts):
-    """Counts of classes whose masks overlap: none is a background, and none is taken for another."""
-
-    record: ClassVar[TaskRecord] = MULTILABEL
-
-
-# ---------------------------------------------------------------------------------------------------
+from segbench.runs.split_overlaps import RECORD
+from segbench.runs.split_scores import About
+from segbench.scores.derive import SCORES
 
 
 @pytest.fixture
-def organs(architectures, monkeypatch):
+def organs(architectures):
     """Two networks of two seeds; every class is scored by itself."""
-    monkeypatch.setitem(TASKS, "multilabel", MULTILABEL)
     architectures.comparison |= {"metric": None, "published": []}
     for model, tp in (("unet", 60), ("attunet", 90)):
         for seed in range(2):
@@ -63,15 +38,15 @@ def organs(architectures, monkeypatch):
 @pytest.mark.slow
 def test_it_is_read_compared_and_reported(organs, tmp_path):
     found = compare(collect([organs.root]))
-    assert (found.task, found.metric) == (MULTILABEL, "iou")
-    assert score_names(found) == ["iou", "iou_background", "iou_disc", "iou_ring", "dice"]
+    assert (found.task, found.metric) == (RECORD, "dice")
+    assert score_names(found) == ["dice", "dice_background", "dice_disc", "dice_ring", "iou"]
     part = found.rows[0].done[0].counts["test"]
     assert part.confusion is None
-    ious = SCORES["iou"](part.counts)
-    assert found.rows[0].scores["iou"].mean == pytest.approx(
-        np.mean([SCORES["iou"](run.counts["test"].counts).mean() for run in found.rows[0].done])
+    dices = SCORES["dice"](part.counts)
+    assert found.rows[0].scores["dice"].mean == pytest.approx(
+        np.mean([SCORES["dice"](run.counts["test"].counts).mean() for run in found.rows[0].done])
     )
-    assert part.image_scores(found.score, found.convention) == pytest.approx(ious.mean(axis=1))
+    assert part.image_scores(found.score, found.convention) == pytest.approx(dices.mean(axis=1))
     assert evidence(found).answer.startswith("attunet scores above unet by ")
     assert report.main([str(found.directory)]) == 0
     drawn = {file for _, file in draw_all(found, evidence(found), tmp_path)}

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scored import store
 
+from segbench.masks import MaskKey
 from segbench.pictures.palette import rgb
 from segbench.pictures.panels import class_colour, overlay
 from segbench.reporting.collection.runs import collect
@@ -97,12 +98,14 @@ def test_a_comparison_can_be_decided_by_micro_scores_and_miou(street, metric):
 def test_pictures_take_the_data_s_colours(street, tmp_path):
     found = compare(collect([street.root]))
     assert found.done[0].class_colours == tuple(COLOURS)
-    assert class_colour(0, COLOURS) == rgb("#804080")
-    picture = overlay(np.zeros((6, 6, 3)), np.zeros((6, 6), int), COLOURS)
+    key = found.done[0].mask_key
+    assert (key.background, key.colours, list(key.shown)) == (False, tuple(COLOURS), [0, 1, 2])
+    assert class_colour(0, key) == rgb("#804080")
+    picture = overlay(np.zeros((6, 6, 3)), np.zeros((6, 6), int), key)
     np.testing.assert_allclose(picture, np.broadcast_to(np.array(rgb("#804080")) / 2, (6, 6, 3)))
-    assert (overlay(np.zeros((6, 6, 3)), np.zeros((6, 6), int)) == 0).all()
+    assert (overlay(np.zeros((6, 6, 3)), np.zeros((6, 6), int), MaskKey(key.names)) == 0).all()
     (data,) = training_sets(found)
-    assert data.colours == tuple(COLOURS)
+    assert data.key == key
     draw_frequencies(found, tmp_path / "frequencies.png")
     from matplotlib.image import imread
 

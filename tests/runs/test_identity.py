@@ -1,6 +1,7 @@
 import pytest
 from omegaconf import OmegaConf
 
+from segbench.callbacks import PredictionPanels
 from segbench.runs.identity import run_id, unchanging
 
 BASE = {
@@ -65,6 +66,19 @@ def test_a_callback_says_itself_whether_it_can_change_the_result():
     assert identity(callbacks={"mine": foreign, "kept": ours}) == one
     assert identity(callbacks={"kept": ours}) == identity(callbacks={})
     assert unchanging(OmegaConf.create({"callbacks": {"mine": foreign, "kept": ours}})) == ["callbacks.kept"]
+
+
+class Recolouring(PredictionPanels):
+    """Does more than what it inherits from, and does not say whether that changes the result."""
+
+
+class Renaming(PredictionPanels):
+    changes_result = False
+
+
+def test_what_a_callback_inherits_says_nothing_of_it():
+    assert identity(callbacks={"mine": {"_target_": f"{__name__}.Recolouring"}}) != identity(callbacks={})
+    assert identity(callbacks={"mine": {"_target_": f"{__name__}.Renaming"}}) == identity(callbacks={})
 
 
 @pytest.mark.parametrize("component", [{"images": 4}, {"_target_": "nowhere.Callback"}])

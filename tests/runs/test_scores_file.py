@@ -106,6 +106,16 @@ def test_a_split_without_values_has_no_such_score_and_others_have(tmp_path):
     assert "depth" not in splits["test_volumes"].scores
 
 
+@pytest.mark.parametrize("depth", [-1.0, np.inf, [np.nan, np.nan, np.nan, 1.0]])
+def test_values_that_would_not_be_read_are_not_written_and_the_earlier_file_stays(tmp_path, depth):
+    path, about = tmp_path / "scores.parquet", About("segmentation", scores=(DEPTH,))
+    write_scores(path, [rows(depth_sum=1.0, depth_number=1.0)], about)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="test: depth_sum must be finite numbers, 0 or more"):
+        write_scores(path, [rows(depth_sum=depth, depth_number=1.0)], about)
+    assert path.read_bytes() == before
+
+
 def test_class_0_of_data_without_a_background_is_in_the_mean_of_every_score(tmp_path):
     frame = rows(depth_sum=[0.0, 3.0, 0.0, 3.0], depth_number=1.0)
     for background, expected in ((False, 1.5), (True, 3.0)):
@@ -124,6 +134,10 @@ def test_class_0_of_data_without_a_background_is_in_the_mean_of_every_score(tmp_
         (About("segmentation", scores=(replace(DEPTH, name="dice"),)), "it declares dice, which is there already"),
         (About("segmentation", scores=(replace(DEPTH, name="miou"),)), "it declares miou, which is there already"),
         (About("segmentation", scores=(DEPTH, DEPTH)), "it declares depth, which is there already"),
+        (
+            About("segmentation", scores=(replace(DEPTH, ratios=(Ratio({"tp": 1}, {"depth_number": 1}),)),)),
+            "it declares depth of the column tp, which is of no further score",
+        ),
     ],
 )
 def test_what_would_not_be_read_is_not_written(tmp_path, about, said):
@@ -204,7 +218,7 @@ def test_whatever_a_file_says_damage_is_one_line_that_names_it(tmp_path, kind):
 def test_labels_have_no_further_columns(tmp_path):
     frame = pd.DataFrame({"split": "test", "id": ["a"], "group": ["a"], "probability": [0.5], "truth": ["x"]})
     frame = frame.assign(prediction=frame["truth"], depth_sum=1.0, depth_number=1.0)
-    write_scores(tmp_path / "scores.parquet", [frame], About("classification", scores=(DEPTH,)))
+    stored(tmp_path / "scores.parquet", frame, json.dumps(asdict(About("classification", scores=(DEPTH,)))).encode())
     with pytest.raises(ValueError, match="it declares depth, which no classification has"):
         read_scores(tmp_path / "scores.parquet")
 
@@ -220,6 +234,6 @@ def test_a_file_that_says_nothing_is_refused(tmp_path):
 @pytest.mark.parametrize("value", [-1.0, np.inf, np.nan])
 def test_values_that_no_declared_score_has_are_refused(tmp_path, value):
     frame = rows(depth_sum=[1.0, 2.0, value, 3.0], depth_number=1.0)
-    write_scores(tmp_path / "scores.parquet", [frame], About("segmentation", scores=(DEPTH,)))
+    stored(tmp_path / "scores.parquet", frame, json.dumps(asdict(About("segmentation", scores=(DEPTH,)))).encode())
     with pytest.raises(ValueError, match="test: depth_sum must be finite numbers, 0 or more"):
         read_scores(tmp_path / "scores.parquet")

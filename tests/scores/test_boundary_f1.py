@@ -19,6 +19,12 @@ def test_by_hand(region, score_of):
     assert score_of(BoundaryF1(1), region(truth, predicted)) == pytest.approx(2 * (4 / 6) * (5 / 8) / (4 / 6 + 5 / 8))
 
 
+@pytest.mark.parametrize(("empty", "worth"), [("penalty", "counts as 0"), ("skip", "is left out")])
+def test_its_declaration_tells_what_an_empty_side_is_worth(empty, worth):
+    (score,) = BoundaryF1(empty=empty).declare("px")
+    assert score.empty == f"a class that only truth or only prediction has {worth}"
+
+
 def test_nothing_right_and_nothing_found_is_0(region, score_of):
     truth, predicted = np.zeros((9, 12), bool), np.zeros((9, 12), bool)
     truth[1, 1], predicted[7, 9] = True, True

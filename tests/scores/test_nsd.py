@@ -9,8 +9,7 @@ def test_its_declaration_tells_the_tolerance_in_the_datas_unit():
     (score,) = NSD(2).declare("mm")
     assert (score.name, score.title, score.unit, score.lower_is_better) == ("nsd", "NSD at 2 mm", "", False)
     assert score.largest == 1
-    # That a share is then 0 goes without saying.
-    assert score.empty == ""
+    assert score.empty == "a class that only truth or only prediction has counts as 0"
 
 
 def test_two_tolerances_have_columns_of_their_own(region):

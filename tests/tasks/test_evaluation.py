@@ -1,4 +1,6 @@
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -54,6 +56,10 @@ def test_a_confusion_that_does_not_add_up_is_refused(tmp_path):
     written(table, tmp_path / "scores.parquet")
     frame = pd.read_parquet(tmp_path / "scores.parquet")
     frame.loc[0, ["predicted_0", "predicted_1"]] = frame.loc[0, ["predicted_1", "predicted_0"]].tolist()
-    write_scores(tmp_path / "scores.parquet", [frame], About("segmentation"))
+    with pytest.raises(ValueError, match="test: the confusion of classes does not add up"):
+        write_scores(tmp_path / "scores.parquet", [frame], About("segmentation"))
+    file = pq.read_table(tmp_path / "scores.parquet")
+    damaged = pa.Table.from_pandas(frame).replace_schema_metadata(file.schema.metadata)
+    pq.write_table(damaged, tmp_path / "scores.parquet")
     with pytest.raises(ValueError, match="test: the confusion of classes does not add up"):
         read_scores(tmp_path / "scores.parquet")

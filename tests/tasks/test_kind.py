@@ -5,37 +5,42 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
+from segbench.data.mnist import MNISTData
+from segbench.data.overlapping import OverlappingData
+from segbench.data.phantom import PhantomData
 from segbench.errors import ConfigError
 from segbench.models import UNet
 from segbench.models.mnist import MnistFF
 from segbench.models.mnist_ff_numpy import MnistFFNumpy
-from segbench.tasks import ByHandTask, ClassificationTask, SegmentationTask, task_class
+from segbench.scores.seg import SEG
+from segbench.tasks import ByHandTask, ClassificationTask, MultilabelTask, SegmentationTask
 from segbench.tasks.windows import Windows
 
 
 @pytest.mark.parametrize(
-    ("name", "network", "task"),
+    ("data", "network", "task"),
     [
-        ("segmentation", UNet, SegmentationTask),
-        ("classification", MnistFF, ClassificationTask),
-        ("classification", MnistFFNumpy, ByHandTask),
+        (PhantomData, UNet, SegmentationTask),
+        (OverlappingData, UNet, MultilabelTask),
+        (MNISTData, MnistFF, ClassificationTask),
+        (MNISTData, MnistFFNumpy, ByHandTask),
         # Which network fits is said later; this one is trained by its own gradients where labels are learnt.
-        ("segmentation", MnistFFNumpy, SegmentationTask),
+        (PhantomData, MnistFFNumpy, SegmentationTask),
     ],
 )
-def test_the_name_and_the_network_decide(name, network, task):
-    assert task_class(name, network) is task
+def test_the_data_and_the_network_decide(tmp_path, data, network, task):
+    assert data(cache_dir=tmp_path).task_for(network) is task
 
 
-def test_a_task_that_there_is_not_is_refused_with_those_that_there_are():
-    with pytest.raises(ConfigError, match="^data: no task is called segmentaton; did you mean segmentation"):
-        task_class("segmentaton", UNet)
+def test_regions_are_another_task(tmp_path):
+    regions = {"muscle": ["myocardium"]}
+    assert PhantomData(cache_dir=tmp_path, regions=regions).task_for(UNet) is MultilabelTask
 
 
 class Overlapping(SegmentationTask):
     """A task of one's own, with the networks of segmentation and a logit for each class but the background."""
 
-    name = "overlapping"
+    name = losses = "overlapping"
 
     @classmethod
     def count_outputs(cls, activation, data):
@@ -68,6 +73,6 @@ def test_a_further_task_takes_the_networks_that_it_names_and_the_losses_that_nam
 )
 def test_windows_that_are_asked_for_go_before_those_of_the_run(window, tiles, asked, expected):
     cfg = OmegaConf.create({"predict": {"window": window, "overlap": 0.25}})
-    data = SimpleNamespace(tiles=tiles, declared_scores=lambda: ("declared",))
-    assert SegmentationTask.options(cfg, data, asked) == {"windows": expected, "declared": ("declared",)}
+    data = SimpleNamespace(tiles=tiles, declared_scores=lambda: (SEG,))
+    assert SegmentationTask.options(cfg, data, asked) == {"windows": expected, "declared": (SEG,)}
     assert ClassificationTask.options(cfg, data, asked) == {}

@@ -92,5 +92,5 @@ class PredictionPanels(RunCallback):
             if kept is None:
                 raise ValueError("what was written cannot be read")
             with atomic_open(context.run.figures / "epochs.png") as stream:
-                figure = epochs_figure(kept, data.class_names, colours=data.class_colours)
+                figure = epochs_figure(kept, data.mask_key)
                 figure.savefig(stream, format="png")

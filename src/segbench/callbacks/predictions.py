@@ -13,7 +13,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from numpy.typing import NDArray
 
 from segbench.pictures.panels import input_picture
@@ -66,7 +65,7 @@ class StoredPredictions(RunCallback):
         splits = list(task.evaluation)
         kept = task.has_masks and splits[dataloader_idx] == self._kept(splits)
         if kept and self.megabytes and not self._writer.full:
-            masks = task.index_masks(outputs).to(torch.uint8).cpu().numpy()
+            masks = task.stored_masks(outputs).cpu().numpy()
             for name, mask in zip(batch["id"], masks, strict=True):
                 self._writer.add(name, mask)
 
@@ -107,7 +106,7 @@ class StoredPredictions(RunCallback):
                 image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA)).reshape(size[1], size[0], -1)
             writer.add(
                 item["id"],
-                task.index_masks(item["mask"][None])[0].numpy() if task.has_masks else None,
+                task.stored_masks(item["mask"][None])[0].numpy() if task.has_masks else None,
                 image,
                 exact=max(image.shape[:2]) <= SMALL,  # small images are kept as they are
                 objects=data.instances(records[item["id"]]) if item["id"] in records else None,

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from segbench.callbacks.column_scores import ColumnScorer
-from segbench.scores.counts import confusion_matrices
-from segbench.tasks.inference import predict_probabilities
+from segbench.tasks.inference import masks_of, predict_on_grid
 
 
 class VolumeScores(pl.Callback):
@@ -20,8 +19,9 @@ class VolumeScores(pl.Callback):
 
     Frames that were made smaller are volumes of one slice; their split is ``<split>_full``.
 
-    The probabilities of a volume's slices are brought back to its own grid (spacing, size), the likeliest class is
-    taken there, and compared with the labels as they were drawn; a volume counts once, whatever its number of slices.
+    The probabilities of a volume's slices are brought back to its own grid (spacing, size), the task's prediction is
+    made of them there, and compared with the labels as they were drawn; a volume counts once, whatever its number of
+    slices.
 
     Args:
         data: The data module (:class:`segbench.data.segmentation.SegmentationData`), set up before the evaluation.
@@ -35,7 +35,7 @@ class VolumeScores(pl.Callback):
         """Score the volumes of every split that was scored by slices."""
         task: Any = pl_module
         for split in list(task.evaluation):
-            volumes = self.data.volume_slices(split)
+            volumes, scored = self.data.volume_slices(split), self.data.scored(split)
             if not volumes:
                 continue
             if _untouched(volumes, task.evaluation[split].ids):
@@ -43,23 +43,29 @@ class VolumeScores(pl.Callback):
                 task.evaluation[split + self.data.whole_suffix] = task.evaluation[split]
                 continue
             table = task.evaluation[split + self.data.whole_suffix] = task.new_table()
+            objects = not self._draws_objects(split)
             for volume in volumes:
-                truth, prediction = volume.truth().astype(np.int64), self._predict(task, trainer, split, volume)
+                truth, prediction = self.data.learned_mask(volume.truth()), self._predict(task, trainer, split, volume)
                 # One image a volume: slices below each other.
-                found, wanted = (torch.from_numpy(part.reshape(1, -1, part.shape[-1])) for part in (prediction, truth))
-                confusion = confusion_matrices(found, wanted, self.data.num_classes, task.ignore_index)
-                table.update([volume.id], confusion, volume.plane.source)
+                labels = [
+                    scored.batch_target(torch.from_numpy(masks).flatten(0, 1)[None]) for masks in (prediction, truth)
+                ]
+                table.update([volume.id], task.count(*labels), volume.plane.source)
                 if len(volume.spacing) == 2:
                     truth, prediction = truth[0], prediction[0]
-                if columns := self.scorer.columns(truth, prediction, volume.spacing):
+                if columns := self.scorer.columns(volume.id, truth, prediction, volume.spacing, objects=objects):
                     table.add_columns(columns)
 
-    def _predict(self, task: Any, trainer: pl.Trainer, split: str, volume: Any) -> NDArray[np.int64]:
-        """Return the likeliest class of every voxel of a volume on its own grid, int64 (Z,H,W)."""
+    def _draws_objects(self, split: str) -> bool:
+        """Say whether annotators drew the objects: they are known on the grid of the scored images only."""
+        return any(self.data.instances(self.data.records[index]) is not None for index in self.data.splits[split][:1])
+
+    def _predict(self, task: Any, trainer: pl.Trainer, split: str, volume: Any) -> NDArray[np.uint8]:
+        """Return the predicted mask of a volume on its own grid, uint8 (Z,H,W)."""
         scored = self.data.scored(split)
         images = torch.stack([scored[position]["image"] for position in volume.positions])
-        found = predict_probabilities(task, images, trainer.precision, self.data.images_per_batch(scored))
-        return np.stack([volume.plane.restore(part).argmax(axis=0) for part in found.numpy()])
+        together = self.data.images_per_batch(scored)
+        return masks_of(task, predict_on_grid(task, images, volume.plane, trainer.precision, together))
 
 
 def _untouched(volumes: Sequence[Any], ids: Sequence[str]) -> bool:

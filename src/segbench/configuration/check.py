@@ -36,7 +36,7 @@ def check_parts(cfg: DictConfig, data: Any, task: Any, loss: Any) -> None:
     if cfg.comparison is not None:
         check_comparison(cfg.comparison, data.name, task.scores(data))
     try:
-        loss.check(task.count_outputs(cfg.activation, data))
+        loss.check(task.count_joint_outputs(cfg.activation, data))
     except ValueError as error:
         raise ConfigError(str(error)) from error
     validated = task.metric_names(data.class_names, data.background)

@@ -11,11 +11,13 @@ from segbench.suggest import nearest
 
 # The monitor that no score decides: the last epoch is the best.
 LAST_EPOCH = "last"
+# The only monitor that is better when lower; all others that a task offers are better when higher.
+VALIDATION_LOSS = "val/loss"
 
 
 def monitor_mode(monitor: str) -> str:
-    """Return ``min`` for a loss (``val/loss``) and ``max`` for any score, whatever its class is called."""
-    return "min" if monitor.rpartition("/")[2] == "loss" else "max"
+    """Return ``min`` for the validation loss and ``max`` for any score, whatever its class is called."""
+    return "min" if monitor == VALIDATION_LOSS else "max"
 
 
 def check_monitor(cfg: DictConfig, scores: Collection[str], validates: bool) -> None:

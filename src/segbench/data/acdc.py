@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import configparser
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data import nifti
+from segbench.data.acdc_patients import GROUPS, PHASES, Patient, find_frame, read_patient
 from segbench.data.cache import Pair
-from segbench.data.file_names import distinct, entries, find_named, is_decodable, nfc, not_decodable
+from segbench.data.file_names import entries, is_decodable, not_decodable
 from segbench.data.formats.volume_file import Volume, open_volume
 from segbench.data.intensity import check_percentiles
 from segbench.data.plane import Plane, resample_labels
@@ -26,33 +24,8 @@ from segbench.data.splits import check_disjoint, check_fraction, split_groups
 from segbench.data.volumes import VolumeSlices
 from segbench.errors import ConfigError, DataError
 from segbench.rng import derive_seed
-from segbench.words import first_line
 
 log = logging.getLogger("segbench")
-PHASES = ("ED", "ES")
-GROUPS = ("DCM", "HCM", "MINF", "NOR", "RV")
-
-
-@dataclass(frozen=True)
-class Patient:
-    """A patient, from ``Info.cfg``.
-
-    Attributes:
-        folder: The patient's folder.
-        part: ``training`` or ``testing``.
-        group: Diagnosis, one of :data:`GROUPS`.
-        frames: Frame number of each phase.
-    """
-
-    folder: Path
-    part: str
-    group: str
-    frames: dict[str, int]
-
-    @property
-    def name(self) -> str:
-        """The folder's name, in Unicode's composed form."""
-        return nfc(self.folder.name)
 
 
 class ACDCData(SegmentationData):
@@ -148,7 +121,7 @@ class ACDCData(SegmentationData):
 
     def _slices(self, patient: Patient, phase: str) -> list[Record]:
         stem = f"{patient.name}_frame{patient.frames[phase]:02d}"
-        image, label = _file(patient.folder, stem, phase), _file(patient.folder, f"{stem}_gt", phase)
+        image, label = find_frame(patient.folder, stem, phase), find_frame(patient.folder, f"{stem}_gt", phase)
         volumes = open_volume(image), open_volume(label)
         nifti.check_same_grid(*volumes)
         volume = f"{patient.name}/{phase}"
@@ -274,40 +247,3 @@ class ACDCData(SegmentationData):
     @lru_cache(maxsize=1)  # noqa: B019 - one volume, read once for all its slices
     def _voxels(self, volume: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         return nifti.normalised(self.volumes[volume][0], self.percentiles), self._mask(volume)
-
-
-def read_patient(folder: Path, part: str) -> Patient:
-    """Read a patient's ``Info.cfg``.
-
-    Args:
-        folder: The patient's folder.
-        part: ``training`` or ``testing``.
-
-    Raises:
-        DataError: If it is missing, unreadable, or lacks a key.
-    """
-    path = folder / "Info.cfg"
-    if not path.is_file():
-        raise DataError(f"{path}: missing; it says which frames are ED and ES")
-    parser = configparser.ConfigParser()
-    try:
-        parser.read_string("[info]\n" + path.read_text(encoding="utf-8"))
-        info = parser["info"]
-        frames = {phase: int(info[phase]) for phase in PHASES}
-        group = info["Group"].strip()
-    except (KeyError, ValueError, configparser.Error) as error:
-        line = first_line(error)
-        raise DataError(f"{path}: expected the lines ED, ES (frame numbers) and Group ({line})") from None
-    if group not in GROUPS:
-        raise DataError(f"{path}: Group is {group}; expected one of {', '.join(GROUPS)}")
-    return Patient(folder, part, group, frames)
-
-
-def _file(folder: Path, stem: str, phase: str) -> Path:
-    found = find_named(folder, stem, (".nii.gz", ".nii"))
-    if len(found) > 1:
-        raise DataError(f"{folder}: {distinct(path.name for path in found)} are both {stem}; keep one")
-    if found:
-        return found[0]
-    kind = "label" if stem.endswith("_gt") else "image"
-    raise DataError(f"{folder / stem}.nii.gz: missing; the {kind} of the {phase} frame that Info.cfg names")

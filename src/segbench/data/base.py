@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair, fingerprint, first_key, load_arrays
 from segbench.data.dataset import ImageDataset
+from segbench.data.learned import LearnedData
 from segbench.data.loader import BatchSize
 from segbench.data.loaders import SCORED_TRAIN, Loaders
 from segbench.data.measure import measure, training_stacks
@@ -29,7 +30,7 @@ from segbench.labels import IGNORE_INDEX
 from segbench.scores.columns import ScoreColumns
 
 
-class ImageData(ScoredData, Loaders):
+class ImageData(LearnedData, ScoredData, Loaders):
     """A data set and its splits, for any task.
 
     Data sets derive from :class:`SegmentationData` or :class:`segbench.data.classification.ClassificationData`.
@@ -55,8 +56,6 @@ class ImageData(ScoredData, Loaders):
         scores: Further scores of the final evaluation, by what the configuration calls them.
 
     Attributes:
-        task: ``segmentation`` or ``classification``.
-        class_names: All classes; for a segmentation, background first if there is one.
         background: Whether class 0 of a segmentation is background, which scores leave out by default.
         class_colours: Colour of every class in pictures, ``#RRGGBB``; None for the project's own palette.
         in_channels: Channels of the images.
@@ -68,8 +67,6 @@ class ImageData(ScoredData, Loaders):
     """
 
     name: str
-    task: ClassVar[str]
-    class_names: ClassVar[tuple[str, ...]]
     background: ClassVar[bool] = True
     class_colours: ClassVar[tuple[str, ...] | None] = None
     in_channels: ClassVar[int]
@@ -120,11 +117,6 @@ class ImageData(ScoredData, Loaders):
         self.datasets: dict[str, ImageDataset] = {}
         self.fingerprint = self._key = ""
         self._pixel_weights: PixelWeights | None = None
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes, for a segmentation including background."""
-        return len(self.class_names)
 
     @property
     def validates(self) -> bool:
@@ -207,7 +199,7 @@ class ImageData(ScoredData, Loaders):
             raise DataError(f"data.root={self.root}: image ids are not unique")
         with os_errors_as_faults(self.root):
             self._key = fingerprint(records, self.settings())
-        self.fingerprint = first_key(self._key, self.cache_dir)
+        self.fingerprint = self._fingerprint()
         self.records = records
         return self.fingerprint
 
@@ -239,9 +231,13 @@ class ImageData(ScoredData, Loaders):
         report_duplicates(arrays.images, self.splits, records, self.root, self.on_duplicates)
         weights = self.weigh(arrays)
         self._measure(arrays)
+        arrays = self.learned(arrays)
         for split, indices in self.splits.items():
             plain = partial(
-                self.dataset_class, arrays, indices, records, self.mean, self.std, self.scale, weights=weights
+                self.dataset_class,
+                *(arrays, indices, records, self.mean, self.std, self.scale),
+                weights=weights,
+                num_classes=self.num_classes,
             )
             if split != "train" or self.score_train:
                 self.datasets[SCORED_TRAIN if split == "train" else split] = plain()
@@ -257,7 +253,7 @@ class ImageData(ScoredData, Loaders):
     def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
         """Return the records' arrays, through the cache, and a one-line fault for each unusable file."""
         found = load_arrays(records, self._key, self.cache_dir, self.read)
-        self.fingerprint = first_key(self._key, self.cache_dir)
+        self.fingerprint = self._fingerprint()
         return found
 
     def summary(self) -> dict[str, Any]:
@@ -275,23 +271,15 @@ class ImageData(ScoredData, Loaders):
 
     # -- helpers -----------------------------------------------------------------------------------
 
-    def _check_classes(self, counted: NDArray[np.int64]) -> None:
-        """Check that the training labels have something to learn.
-
-        Args:
-            counted: How often each class occurs in the training set, int64 (C,).
-
-        Raises:
-            DataError: If they do not.
-        """
-        if np.count_nonzero(counted) < 2:
-            raise DataError(f"data.root={self.root}: all training labels are of one class; there is nothing to learn")
+    def _fingerprint(self) -> str:
+        """Return the digest of the files and of the arrays' settings; if files were only touched since, the first."""
+        return first_key(self._key, self.cache_dir)
 
     def _measure(self, arrays: Arrays) -> None:
         """Compute the training set's mean and standard deviation per channel (in [0,1]) and its class frequencies."""
         stacks = training_stacks(arrays, self.splits["train"], self.augmentation, self.dataset_class, self.tiles)
         self.mean, self.std, histogram = measure(stacks, self.in_channels, self.scale)
-        self.class_pixels: NDArray[np.int64] = histogram[: self.num_classes]
-        self._check_classes(self.class_pixels)
-        self.class_frequencies: NDArray[np.float64] = self.class_pixels / self.class_pixels.sum()
+        self.class_pixels: NDArray[np.int64] = self._count_classes(histogram)
+        labelled = histogram.sum() - histogram[IGNORE_INDEX]
+        self.class_frequencies: NDArray[np.float64] = self.class_pixels / labelled
         report_absent(self.class_names, self.class_pixels, self.labelled, self.root)

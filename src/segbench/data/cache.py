@@ -47,15 +47,43 @@ class Arrays:
     images: Any
     targets: Any
     folder: Path | None = None
+    table: NDArray[np.uint8] | None = None
+
+    def translated(self, table: NDArray[np.uint8]) -> Arrays:
+        """Return the same arrays with targets looked up in a table, uint8 (256,), when they are accessed.
+
+        One cache thus serves every choice of what is learned from the stored targets.
+        """
+        return Arrays(self.images, Translated(self.targets, table), self.folder, table)
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker opens the maps itself; pickling the arrays would copy the whole data set.
-        return {"folder": self.folder} if self.folder else self.__dict__
+        return {"folder": self.folder, "table": self.table} if self.folder else self.__dict__
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if self.folder:
             self.images, self.targets = _open_maps(self.folder)
+            self.targets = self.targets if self.table is None else Translated(self.targets, self.table)
+
+
+@dataclass(frozen=True)
+class Translated:
+    """Targets looked up in a table when they are accessed.
+
+    Attributes:
+        targets: The stored targets: an array, or a list of arrays, of uint8.
+        table: uint8 (256,).
+    """
+
+    targets: Any
+    table: NDArray[np.uint8]
+
+    def __getitem__(self, place: Any) -> NDArray[np.uint8]:
+        return self.table[np.asarray(self.targets[place])]
+
+    def __len__(self) -> int:
+        return len(self.targets)
 
 
 def fingerprint(records: Sequence[Record], settings: dict[str, Any]) -> str:
@@ -71,7 +99,7 @@ def fingerprint(records: Sequence[Record], settings: dict[str, Any]) -> str:
     digest = hashlib.blake2b(json.dumps([_VERSION, settings], sort_keys=True).encode(), digest_size=16)
     for record in records:
         digest.update(f"\n{record.id}\t{record.group}".encode())
-        for path in (record.image, record.mask):
+        for path in (record.image, record.mask, *record.files):
             if path is not None:
                 stat = path.stat()
                 digest.update(f"\t{path.name}\t{stat.st_size}\t{stat.st_mtime_ns}".encode())

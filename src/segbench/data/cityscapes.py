@@ -95,6 +95,8 @@ class CityscapesData(SegmentationData):
         used = _SIZES[input] if size is None else (int(size[0]), int(size[1]))
         if frame is not None and input == "resize":
             raise ConfigError(f"data.frame={list(frame)}: only for crops; with data.input=resize set data.size")
+        # On this object, not on the class.
+        self.class_names, self.label_map, self.class_colours = choose_labels(labels)  # type: ignore[misc]
         super().__init__(size=used if input == "resize" else frame, **options)
         if self.split_by != "group":
             raise ConfigError("data.split_by=image: cityscapes has only its official splits; use data.split_by=group")
@@ -104,9 +106,6 @@ class CityscapesData(SegmentationData):
             raise ConfigError("data.tiles: crops are cut from whole frames; remove it, or use data.input=resize")
         self.crop = used if input == "crop" else None
         self.resident = False if input == "crop" else self.resident
-        # On this object, not on the class.
-        self.class_names, label_map, self.class_colours = choose_labels(labels)  # type: ignore[misc]
-        self.label_map = self.with_ignored(label_map)  # type: ignore[misc]
         self.labels, self.normalise, self.full_resolution_scores = labels, normalise, full_resolution_scores
 
     # -- records and splits ------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from segbench.data.base import ImageData
 from segbench.data.dataset import ClassificationDataset
 from segbench.errors import ConfigError
+from segbench.tasks import ByHandTask, ClassificationTask, Task
 
 
 class ClassificationData(ImageData):
@@ -19,7 +20,7 @@ class ClassificationData(ImageData):
         ConfigError: If an option is invalid.
     """
 
-    task = "classification"
+    tasks: ClassVar[tuple[type[Task[Any]], ...]] = (ByHandTask, ClassificationTask)
     dataset_class = ClassificationDataset
 
     def __init__(self, **options: Any) -> None:

@@ -90,6 +90,8 @@ class CTCData(FrameData):
         checksum: str | None = None,
         **options: Any,
     ) -> None:
+        if boundary == 0:
+            self.class_names = self.class_names[:2]  # type: ignore[misc]  # of this object, not of the class
         super().__init__(**options)
         if self.split_by != "group":
             raise ConfigError("data.split_by=image: ctc is split by sequence, whose frames are near-duplicates")
@@ -102,8 +104,6 @@ class CTCData(FrameData):
         self.name, self.data_set = name or "ctc", name
         self.boundary, self.val_fraction, self.test_sequence = boundary, val_fraction, test_sequence
         self.url, self.checksum = url.rstrip("/"), checksum or ARCHIVES.get(name or "")
-        if boundary == 0:
-            self.class_names = self.class_names[:2]  # type: ignore[misc]  # on this object, not on the class
 
     # -- records and splits ------------------------------------------------------------------------
 

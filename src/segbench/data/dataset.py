@@ -16,7 +16,9 @@ from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair
 from segbench.data.loader import Draw
 from segbench.data.records import Record
+from segbench.masks import BITS, INDICES, MaskForm
 from segbench.rng import derive_seed, generator
+from segbench.scores.overlaps import unpack_bits
 
 Transform = Callable[[NDArray[Any], NDArray[np.uint8]], Pair]
 
@@ -62,12 +64,15 @@ class ImageDataset(Dataset[dict[str, Any]]):
         tiles: Rows and columns that images are cut into.
         crop: Height and width of the random crop that a drawn item is, drawn by (seed, "crop", epoch, item) before the
             augmentation; None for whole images.
+        num_classes: Number of classes.
 
     Attributes:
         target: Key of the target in an item and a batch: ``mask`` or ``label``.
+        form: How the values of a stored target encode classes.
     """
 
     target: ClassVar[str]
+    form: ClassVar[MaskForm] = INDICES
 
     def __init__(
         self,
@@ -82,6 +87,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
         weights: Any = None,
         tiles: tuple[int, int] = (1, 1),
         crop: tuple[int, int] | None = None,
+        num_classes: int = 1,
     ) -> None:
         self.arrays, self.indices, self.weights, self.tiles = arrays, list(indices), weights, tiles
         self.copies = augmentation.copies if augmentation is not None else ()
@@ -92,12 +98,14 @@ class ImageDataset(Dataset[dict[str, Any]]):
         self.ids = ids + [f"{name} {copy.name}" for copy in self.copies for name in ids]
         self.normalise = Normalise(mean, std, scale)
         self.augmentation, self.seed, self.crop = augmentation, seed, crop
+        self.num_classes = num_classes
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, key: int | Draw) -> dict[str, Any]:
-        """Return ``image`` float32 (C,H,W), ``mask`` int64 (H,W) or ``label`` int64 (), and ``id``.
+        """Return ``image`` float32 (C,H,W), ``mask`` int64 (H,W), or (K,H,W) where classes overlap, or ``label``
+        int64 (), and ``id``.
 
         With pixel weights, also ``weight`` float32 (H,W).
         """
@@ -114,10 +122,14 @@ class ImageDataset(Dataset[dict[str, Any]]):
         item = {
             "image": self.normalise(image),
             # Not ascontiguousarray, which makes a vector of a label.
-            self.target: torch.from_numpy(np.array(target, order="C")).long(),
+            self.target: self.batch_target(torch.from_numpy(np.array(target, order="C"))),
             "id": self.ids[index],
         }
         return item | {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in maps.items()}
+
+    def batch_target(self, stored: torch.Tensor) -> torch.Tensor:
+        """Return stored targets, uint8 (...), as a batch has them: int64, here unchanged."""
+        return stored.long()
 
     def _stored(
         self, position: int, draw: Draw | None
@@ -191,6 +203,16 @@ class SegmentationDataset(ImageDataset):
     def transformed(transform: Transform, image: NDArray[Any], target: NDArray[np.uint8]) -> Pair:
         """Return image and mask, transformed alike."""
         return transform(image, target)
+
+
+class MultilabelDataset(SegmentationDataset):
+    """Images with overlapping classes: masks are bit sets when stored and augmented, one mask per class in a batch."""
+
+    form = BITS
+
+    def batch_target(self, stored: torch.Tensor) -> torch.Tensor:
+        """Return int64 (...,K,H,W) for bit sets (...,H,W): 1 inside the class, 0 outside, 255 for ignored pixels."""
+        return unpack_bits(stored, self.num_classes)
 
 
 class ClassificationDataset(ImageDataset):

@@ -29,7 +29,7 @@ def instances_of(data: Any, record: Record, mask: NDArray[np.uint8]) -> NDArray[
     if annotated is not None:
         return annotated
     found = np.zeros(mask.shape, np.int32)
-    for name in data.object_classes or data.class_names[1:]:
+    for name in data.object_classes or data.foreground:
         labels = components(mask == data.class_names.index(name))
         found = np.where(labels > 0, labels + found.max(), found)
     return found

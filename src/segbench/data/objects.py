@@ -12,5 +12,7 @@ class ObjectData(SegmentationData):
     """The base of data modules whose ``object_classes`` consist of objects: the final evaluation scores these too."""
 
     def own_scores(self) -> list[ScoreColumns]:
-        """Return the columns of object scores."""
+        """Return the columns of object scores; none for regions, which are no objects."""
+        if self.regions is not None:
+            return []
         return [ObjectScores(self.object_classes), SegScores(self.object_classes)]

@@ -58,12 +58,15 @@ class Plane:
         """Return the mask (h,w) of a slice's labels (H,W); padding has the label ``outside``."""
         return _fit(resample_labels(labels, self.resampled), self.size, outside)
 
-    def restore(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    def restore(self, probabilities: NDArray[np.float32], outside: float = 1.0) -> NDArray[np.float32]:
         """Return class probabilities (K,h,w) of the image on the slice's own grid, (K,H,W).
 
-        Outside the image, the first class has probability 1.
+        Args:
+            probabilities: Of the image, (K,h,w).
+            outside: Probability of the first class outside the image; the others have 0.
         """
-        fitted = [_fit(channel, self.resampled, float(index == 0)) for index, channel in enumerate(probabilities)]
+        values = [outside, *[0.0] * (len(probabilities) - 1)]
+        fitted = [_fit(channel, self.resampled, value) for channel, value in zip(probabilities, values, strict=True)]
         return resample(np.stack(fitted, axis=2), self.source).transpose(2, 0, 1)
 
 

@@ -24,12 +24,14 @@ class Record:
         group: Name of the unit that must not be split between training and test: car, patient, sequence.
         image: The image file; None for generated data.
         mask: The label file; None for generated data.
+        files: Further files that it is read from, such as masks of single classes; the cache depends on them too.
     """
 
     id: str
     group: str
     image: Path | None = None
     mask: Path | None = None
+    files: tuple[Path, ...] = ()
 
 
 def require_root(root: Path | None, hint: str = "") -> Path:

@@ -28,15 +28,15 @@ class ResidentTensors:
 
     Attributes:
         image: float32 (N,C,H,W).
-        target: int64 (N,) or (N,H,W).
+        target: As it is stored, uint8 (N,) or (N,H,W).
         ids: The N ids, as objects.
-        key: The target's name in a batch: ``label`` or ``mask``.
+        dataset: The split; it tells what a batch has of targets, and what they are called there.
     """
 
     image: Tensor
     target: Tensor
     ids: NDArray[np.object_]
-    key: str
+    dataset: ImageDataset
 
     @classmethod
     def of(cls, dataset: ImageDataset, device: torch.device) -> Self:
@@ -50,8 +50,8 @@ class ResidentTensors:
                 images, targets = dataset.transformed_stack(dataset.copies[number - 1], images, targets)
             first = number * len(dataset.indices) + start
             image[first : first + len(rows)] = dataset.normalise(images)
-            target.append(torch.from_numpy(targets).long())
-        return cls(image, torch.cat(target).to(device), np.array(dataset.ids, dtype=object), dataset.target)
+            target.append(torch.from_numpy(targets))
+        return cls(image, torch.cat(target).to(device), np.array(dataset.ids, dtype=object), dataset)
 
     @property
     def device(self) -> torch.device:
@@ -65,7 +65,8 @@ class ResidentTensors:
             indices: Indices in the split, (B,).
         """
         where = indices if isinstance(indices, slice) else torch.from_numpy(indices).to(self.device)
-        return {"image": self.image[where], self.key: self.target[where], "id": self.ids[indices].tolist()}
+        target = self.dataset.batch_target(self.target[where])
+        return {"image": self.image[where], self.dataset.target: target, "id": self.ids[indices].tolist()}
 
 
 class ResidentLoader:

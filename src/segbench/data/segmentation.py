@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 from segbench.callbacks import ColumnScorer, ColumnScores, VolumeScores
 from segbench.data.base import ImageData
 from segbench.data.cache import Arrays, Pair
-from segbench.data.dataset import SegmentationDataset
+from segbench.data.dataset import ImageDataset, MultilabelDataset, SegmentationDataset
 from segbench.data.instances import instances_of
 from segbench.data.plane import Plane
 from segbench.data.reading import check_same_grid, read_image, read_mask, resize
 from segbench.data.records import Record
+from segbench.data.regions import Regions
 from segbench.data.volumes import VolumeSlices
 from segbench.data.weights import load_weights
 from segbench.errors import ConfigError, DataError
+from segbench.masks import MaskKey
+from segbench.tasks import MultilabelTask, SegmentationTask, Task
 
 
 class SegmentationData(ImageData):
@@ -30,6 +33,9 @@ class SegmentationData(ImageData):
     Args:
         ignore: Stored value, or values, whose pixels count nowhere: in no loss, score or class frequency. It may be a
             value that is a class otherwise.
+        regions: Unions of classes to learn instead of the classes (:mod:`segbench.data.regions`), by name. They may
+            overlap, so the task is then :class:`segbench.tasks.MultilabelTask`. A data set that sets ``class_names`` in
+            its constructor does so before calling this one.
         **options: See :class:`segbench.data.base.ImageData`.
 
     Attributes:
@@ -39,19 +45,36 @@ class SegmentationData(ImageData):
         percentiles: Percentiles of a volume's intensities that become 0 and the largest value.
     """
 
-    task = "segmentation"
+    tasks: ClassVar[tuple[type[Task[Any]], ...]] = (SegmentationTask,)
     labelled = "pixel"
-    dataset_class = SegmentationDataset
+    dataset_class: ClassVar[type[ImageDataset]] = SegmentationDataset
     label_map: ClassVar[Mapping[int, int]] = {}
     object_classes: ClassVar[tuple[str, ...] | None] = None
     whole_suffix: ClassVar[str] = "_volumes"
     percentiles: tuple[float, float] = (1.0, 99.0)
 
-    def __init__(self, *, ignore: int | Sequence[int] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        ignore: int | Sequence[int] | None = None,
+        regions: Mapping[str, Sequence[str]] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self.ignore = (ignore,) if isinstance(ignore, int) else tuple(ignore or ())
         if self.ignore:
             self.label_map = self.with_ignored(self.label_map)  # type: ignore[misc]  # on this object, not on the class
+        self.regions: Regions | None = None
+        if regions is not None:
+            self._learn(Regions(regions, self.mask_key))
+
+    def _learn(self, regions: Regions) -> None:
+        """Replace the classes by regions, on this object, not on the class."""
+        self._stored_key, self.regions = self.mask_key, regions
+        self.tasks = (MultilabelTask,)  # type: ignore[misc]
+        self.dataset_class = MultilabelDataset  # type: ignore[misc]
+        self.class_names, self.class_colours = regions.names, None  # type: ignore[misc]
+        self.background = False  # type: ignore[misc]
 
     def with_ignored(self, label_map: Mapping[int, int]) -> dict[int, int]:
         """Return a label map in which the values of ``ignore`` are ignored.
@@ -62,6 +85,18 @@ class SegmentationData(ImageData):
         if self.ignore and any(isinstance(label, tuple) for label in label_map):
             raise ConfigError(f"data.ignore={list(self.ignore)}: {self.name} has colours as labels; use null")
         return {**label_map, **dict.fromkeys(self.ignore, self.ignore_index)}
+
+    @property
+    def mask_key(self) -> MaskKey:
+        """How to read the masks that are learned and predicted."""
+        return MaskKey(self.class_names, self.dataset_class.form, self.background, self.class_colours)
+
+    @property
+    def stored_key(self) -> MaskKey:
+        """How to read the stored masks, of which regions are made."""
+        return self.mask_key if self.regions is None else self._stored_key
+
+    # -- masks -------------------------------------------------------------------------------------
 
     def read(self, record: Record) -> Pair:
         """Return a record as stored: image (H,W,C) and mask uint8 (H,W).
@@ -79,6 +114,22 @@ class SegmentationData(ImageData):
     def settings(self) -> dict[str, Any]:
         """Return the settings that the stored arrays depend on."""
         return super().settings() | {"labels": {str(key): value for key, value in self.label_map.items()}}
+
+    def learned(self, arrays: Arrays) -> Arrays:
+        """Return the arrays with the regions, if there are any, instead of the stored classes.
+
+        Raises:
+            ConfigError: If the data set has set its class names too late.
+        """
+        if self.regions is None:
+            return arrays
+        if self.class_names != self.regions.names:
+            raise ConfigError(f"data.regions: {type(self).__name__} sets class_names after super().__init__()")
+        return arrays.translated(self.regions.table)
+
+    def learned_mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the mask that is learned for a stored one, uint8 (...): itself, or its regions as bit sets."""
+        return mask if self.regions is None else self.regions.table[mask]
 
     def weigh(self, arrays: Arrays) -> Any:
         """Return the pixel weights of all records, float32 (N,H,W), or None if the loss uses none."""
@@ -126,14 +177,14 @@ class SegmentationData(ImageData):
 
         Args:
             drawn: Annotated object numbers (H,W), of all classes.
-            mask: Class indices (H,W).
+            mask: The mask (H,W), as the data's key reads it.
             index: The class.
 
         Returns:
             (H,W).
         """
         alone = len(self.object_classes or self.foreground) == 1
-        return np.where(mask != self.ignore_index if alone else mask == index, drawn, 0)
+        return np.where(mask != self.ignore_index if alone else self.mask_key.inside(mask, index), drawn, 0)
 
     def callbacks(self) -> list[pl.Callback]:
         """Return the callbacks that fill the columns of further scores and that score whole volumes."""
@@ -178,8 +229,20 @@ class SegmentationData(ImageData):
 
     # -- helpers -----------------------------------------------------------------------------------
 
+    def _fingerprint(self) -> str:
+        # The truth that is kept beside runs under this name is that of the regions.
+        found = super()._fingerprint()
+        return found if self.regions is None else self.regions.digest(found)
+
+    def _count_classes(self, histogram: NDArray[np.int64]) -> NDArray[np.int64]:
+        self._check_classes(self.stored_key.count(histogram))
+        counted = self.mask_key.count(self.regions.histogram(histogram) if self.regions else histogram)
+        if not counted.any():
+            raise DataError(f"data.root={self.root}: no training pixel is in a region; there is nothing to learn")
+        return counted
+
     def _check_classes(self, counted: NDArray[np.int64]) -> None:
-        if not self.background:
+        if not self.stored_key.partial:
             super()._check_classes(counted)
-        elif counted[1:].sum() == 0:
+        elif counted[self.stored_key.shown.start :].sum() == 0:
             raise DataError(f"data.root={self.root}: all training masks are background only; there is nothing to learn")

@@ -20,8 +20,12 @@ class SegmentationLoss(nn.Module):
     Label 255 is ignored: such pixels add nothing to the value and get no gradient. K = 1 means one foreground class
     with a sigmoid (labels 0 and 1), K > 1 a softmax over all classes. Computed in float32, also under autocast.
 
+    For overlapping classes, labels are int64 (B,K,H,W), 0 or 1 for each class. Each class of each image is then treated
+    as an image of its own with K = 1, B K images in all, so a mean over pixels is also one over classes.
+
     Attributes:
-        tasks: The tasks it can be used for; a loss for ``classification`` also takes logits (B,K) and labels (B,).
+        tasks: The tasks it can be used for; a loss for ``classification`` also takes logits (B,K) and labels (B,), a
+            loss for ``multilabel`` takes a single logit (K = 1).
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("segmentation",)
@@ -30,7 +34,7 @@ class SegmentationLoss(nn.Module):
         """Check that the loss can be used with a network.
 
         Args:
-            out_channels: K, the channels of the logits.
+            out_channels: K, the channels of the logits; 1 for overlapping classes, as each has a sigmoid of its own.
 
         Raises:
             ValueError: If it cannot; the message gives the fix.
@@ -69,9 +73,12 @@ class SegmentationLoss(nn.Module):
 
         Args:
             logits: (B,K,H,W), any floating type.
-            target: int64 (B,H,W), class indices or 255.
+            target: int64 (B,H,W), class indices or 255; for overlapping classes (B,K,H,W), 0, 1 or 255.
             weight: Pixel weights, float32 (B,H,W), or None.
         """
+        if target.ndim == logits.ndim:
+            weight = None if weight is None else weight.repeat_interleave(logits.shape[1], dim=0)
+            logits, target = logits.flatten(0, 1).unsqueeze(1), target.flatten(0, 1)
         with torch.autocast(logits.device.type, enabled=False):
             # Before any function of the logits: non-finite ones masked after a softmax would still give NaN gradients.
             logits = torch.where((target != IGNORE_INDEX).unsqueeze(1), logits.float(), 0.0)

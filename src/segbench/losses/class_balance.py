@@ -75,16 +75,18 @@ class FocalLoss(SegmentationLoss):
 
     Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017 (arXiv 1708.02002), equation 5. p_t is the softmax of
     all K logits (not K sigmoids), for K = 1 the sigmoid; the mean is over pixels, not over classes, so gamma = 0 and
-    alpha = 1 give cross entropy. In nats, 0 or more.
+    alpha = 1 give cross entropy. For overlapping classes p_t is the class's sigmoid inside it and 1 minus that outside,
+    and the mean is over pixels and classes. In nats, 0 or more.
 
     Args:
         gamma: Focusing parameter: how strongly confident pixels are down-weighted; 0 or more.
-        alpha: One factor for all classes, or one for each.
+        alpha: One factor for all classes, or one for each; for a sigmoid two, outside and inside its class.
 
     Raises:
         ValueError: If ``gamma`` or ``alpha`` is negative or not finite.
     """
 
+    tasks = ("segmentation", "multilabel")
     alpha: Tensor
 
     def __init__(self, gamma: float = 2.0, alpha: float | Sequence[float] = 1.0) -> None:

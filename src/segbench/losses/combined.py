@@ -40,7 +40,7 @@ class _WithDice(SegmentationLoss):
 
 
 class BCEDice(_WithDice):
-    """bce_weight * :class:`BinaryCrossEntropy` + dice_weight * :class:`DiceLoss`, for one logit.
+    """bce_weight * :class:`BinaryCrossEntropy` + dice_weight * :class:`DiceLoss`, for one logit, or one per class.
 
     Args:
         bce_weight: Factor of the cross entropy.
@@ -50,6 +50,8 @@ class BCEDice(_WithDice):
     Raises:
         ValueError: If a factor is negative or not finite, or both are 0.
     """
+
+    tasks = ("segmentation", "multilabel")
 
     def __init__(self, bce_weight: float = 1.0, dice_weight: float = 1.0, smooth: float = 1.0) -> None:
         super().__init__(BinaryCrossEntropy(), bce_weight, dice_weight, smooth, include_background=False)
@@ -113,6 +115,8 @@ class DiceFocal(_WithDice):
     Raises:
         ValueError: If a factor is negative or not finite, or both weights are 0.
     """
+
+    tasks = ("segmentation", "multilabel")
 
     def __init__(
         self,

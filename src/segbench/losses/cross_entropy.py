@@ -12,8 +12,10 @@ from segbench.losses.base import SegmentationLoss, weighted_mean
 class BinaryCrossEntropy(SegmentationLoss):
     """Binary cross entropy of a sigmoid, -t log p - (1 - t) log(1 - p), averaged over the pixels not ignored.
 
-    In nats, 0 or more; ln 2 for p = 1/2 everywhere.
+    In nats, 0 or more; ln 2 for p = 1/2 everywhere. For overlapping classes, averaged over classes too.
     """
+
+    tasks = ("segmentation", "multilabel")
 
     def check(self, out_channels: int) -> None:
         """Reject more than one logit.

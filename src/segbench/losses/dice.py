@@ -25,7 +25,7 @@ class DiceLoss(SegmentationLoss):
 
     A class that is absent from an image's truth stays in the mean: its loss is sum(p) / (sum(p) + smooth), and 0 if
     none of it is predicted. Its gradient removes false positives, but fades as 1 / sum(p)^2. An image whose pixels are
-    all ignored contributes 0.
+    all ignored contributes 0. For overlapping classes p is each class's sigmoid, and there is no background.
 
     Args:
         smooth: Added to numerator and denominator, in pixels; must be positive and finite.
@@ -34,6 +34,8 @@ class DiceLoss(SegmentationLoss):
     Raises:
         ValueError: If ``smooth`` is not positive and finite.
     """
+
+    tasks = ("segmentation", "multilabel")
 
     def __init__(self, smooth: float = 1.0, include_background: bool = True) -> None:
         super().__init__()

@@ -53,7 +53,8 @@ class WeightPicture(RunCallback):
         item = items[int(np.argmax(sums))]
         image = input_picture(item["image"], data.mean, data.std)
         words = "".join(f"; {key} {value}" for key, value in _flat(self.settings))
-        figure = draw_weight_map(image, item["mask"].numpy(), item["weight"].numpy(), f"part of {item['id']}{words}")
+        mask, weight = item["mask"].numpy(), item["weight"].numpy()
+        figure = draw_weight_map(image, mask, weight, data.mask_key, f"part of {item['id']}{words}")
         with atomic_open(path) as stream:
             figure.savefig(stream, format="png")
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from segbench.labels import IGNORE_INDEX
+from segbench.masks import MaskKey
 from segbench.pictures.overlays import draw_line, shortened
 from segbench.pictures.panels import class_legend
 from segbench.runs.kept_epochs import KeptEpochs
@@ -23,19 +24,17 @@ ACROSS, LEAST_SHARE = 8.0, 0.35
 
 def epochs_figure(
     kept: KeptEpochs,
-    class_names: Sequence[str],
+    key: MaskKey,
     scores: dict[int, float] | None = None,
     best: int | None = None,
-    colours: tuple[str, ...] | None = None,
 ) -> Figure:
     """Return a figure with a row per image: image, truth, predictions after each epoch and of the best checkpoint.
 
     Args:
         kept: The images and predictions.
-        class_names: Names of the classes, background first if there is one.
+        key: How to read their masks.
         scores: Scores by epoch, for the column titles; None for no scores.
         best: The epoch of the best checkpoint, if known.
-        colours: ``#RRGGBB`` of every class, for data that has its own and no background; None for the project's.
     """
     columns = [(_after(epoch, scores or {}), archive) for epoch, archive in kept.epochs]
     if kept.best is not None:
@@ -44,8 +43,8 @@ def epochs_figure(
     cell = max(LEAST_WIDTH / across, CELL)
     ids = kept.images.ids
     truths = [kept.images.mask(name) for name in ids]
-    # Without a background there are no objects in front of it: images are shown whole.
-    parts = parts_shown(truths if colours is None else [np.zeros_like(truth) for truth in truths])
+    # If every pixel has a class there are no objects in front of a background: images are shown whole.
+    parts = parts_shown(truths if key.partial else [np.zeros_like(truth) for truth in truths])
     tall, wide = (part.stop - part.start for part in parts[0])
     title_lines = max(title.count("\n") for title, _ in columns) + 1
     height = len(ids) * (cell * tall / wide + 0.2) + 0.14 * title_lines + 0.55
@@ -55,11 +54,11 @@ def epochs_figure(
     grid = figure.subplots(len(ids), across, squeeze=False)
     for row, name, truth, part in zip(grid, ids, truths, parts, strict=True):
         predictions = [np.where(truth == IGNORE_INDEX, truth, archive.mask(name)) for _, archive in columns]
-        draw_line(list(row), kept.images.image(name)[part], [mask[part] for mask in (truth, *predictions)], colours)
+        draw_line(list(row), kept.images.image(name)[part], [mask[part] for mask in (truth, *predictions)], key)
         row[0].set_xlabel(shortened(name, int(cell * 14)), fontsize=SIZE - 1)
     for axes, title in zip(grid[0], ["image", "truth", *(title for title, _ in columns)], strict=True):
         axes.set_title(title, fontsize=SIZE)
-    class_legend(figure, class_names, any((truth == IGNORE_INDEX).any() for truth in truths), colours)
+    class_legend(figure, key, any((truth == IGNORE_INDEX).any() for truth in truths))
     return figure
 
 
@@ -70,7 +69,7 @@ def parts_shown(truths: Sequence[NDArray[np.uint8]]) -> list[tuple[slice, slice]
     is most foreground.
 
     Args:
-        truths: The images' classes (H,W), 0 for background.
+        truths: The images' masks (H,W), 0 where no class is.
     """
     foregrounds = [(truth > 0) & (truth != IGNORE_INDEX) for truth in truths]
     areas = [np.bincount(components(foreground).ravel())[1:] for foreground in foregrounds]

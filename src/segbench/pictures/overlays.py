@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from segbench.masks import MaskKey
 from segbench.pictures.panels import overlay
 
 # Longest side of a picture in pixels: what is visible at the width of a page.
@@ -19,15 +20,15 @@ def draw_line(
     axes: Sequence[Axes],
     image: NDArray[np.uint8],
     masks: Sequence[NDArray[np.uint8]],
-    colours: tuple[str, ...] | None = None,
+    key: MaskKey,
 ) -> None:
     """Draw an image and, for each mask, the image overlaid with it.
 
     Args:
         axes: One more than there are masks.
         image: uint8 (h,w) or (h,w,3).
-        masks: Class indices, uint8 (H,W).
-        colours: ``#RRGGBB`` of every class, for data that has its own; None for the project's.
+        masks: uint8 (H,W).
+        key: How to read the masks.
     """
     picture = shrunk(image) / 255.0
     picture = np.repeat(picture.reshape(*picture.shape[:2], -1), 3, axis=2)[..., :3] if picture.ndim == 2 else picture
@@ -37,7 +38,7 @@ def draw_line(
     axes[0].imshow(picture, interpolation="none")
     for part, mask in zip(axes[1:], masks, strict=True):
         small = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-        part.imshow(overlay(picture, small, colours), interpolation="none")
+        part.imshow(overlay(picture, small, key), interpolation="none")
     for part in axes:
         part.set_xticks([])
         part.set_yticks([])

@@ -14,11 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from segbench.labels import IGNORE_INDEX
+from segbench.masks import MaskKey
 from segbench.pictures.palette import CLASS_COLOURS, rgb
 from segbench.runs.files import atomic_open
 
 GREY = (0.55, 0.55, 0.55)
 OPACITY = 0.5
+# Of edges that lie on each other: pixels of one colour before the next.
+DASH = 3
 CELL_INCHES = 2.3
 TITLES = ("image", "truth", "prediction")
 # PNG metadata key of the row titles, a JSON list, for pages that show rows separately.
@@ -29,21 +32,19 @@ def draw_panels(
     images: Sequence[np.ndarray],
     truths: Sequence[np.ndarray],
     predictions: Sequence[np.ndarray],
-    class_names: Sequence[str],
+    key: MaskKey,
     path: Path,
     titles: Sequence[str],
-    colours: Sequence[str] | None = None,
 ) -> None:
     """Draw a grid of image | truth | prediction and write it as PNG.
 
     Args:
         images: N arrays (H, W, C) or (H, W), C = 1, 2 or 3; float in [0, 1] or uint8. Sizes may differ.
-        truths: N integer masks (H, W) with class indices; label 255 (ignored) is hatched grey.
-        predictions: N integer masks (H, W) with class indices.
-        class_names: Names of the classes, background (index 0, left transparent) first.
+        truths: N integer masks (H, W); label 255 (ignored) is hatched grey.
+        predictions: N integer masks (H, W).
+        key: How to read the masks.
         path: The PNG to write.
         titles: N row titles, for example ``"car_01  Dice 0.987"``.
-        colours: ``#RRGGBB`` of every class including class 0, for data that has its own; None for the project's.
 
     Raises:
         ValueError: If the sequences differ in length or are empty, or a mask's size differs from its image's.
@@ -59,51 +60,67 @@ def draw_panels(
     figure, canvas = _figure(pictures)
     grid = figure.subplots(len(pictures), 3, squeeze=False)
     for axes, picture, truth, prediction, title in zip(grid, pictures, truths, predictions, titles, strict=True):
-        _draw_row(axes, picture, np.asarray(truth), np.asarray(prediction), title, colours)
+        _draw_row(axes, picture, np.asarray(truth), np.asarray(prediction), title, key)
     for axes, title in zip(grid[0], TITLES, strict=True):
         axes.annotate(
             title, (0.5, 1), (0, 16), xycoords="axes fraction", textcoords="offset points", ha="center", weight="bold"
         )
     ignored = any((np.asarray(truth) == IGNORE_INDEX).any() for truth in truths)
-    class_legend(figure, class_names, ignored, colours)
+    class_legend(figure, key, ignored)
     with atomic_open(path) as stream:
         canvas.print_png(stream, metadata={TITLES_KEY: json.dumps([str(title) for title in titles])})
 
 
-def overlay(picture: np.ndarray, mask: np.ndarray, colours: Sequence[str] | None = None) -> np.ndarray:
+def overlay(picture: np.ndarray, mask: np.ndarray, key: MaskKey) -> np.ndarray:
     """Overlay class colours on a picture.
 
     Args:
         picture: float (H, W, 3) in [0, 1].
-        mask: Integer (H, W); 0 is transparent, 255 is grey, other classes get their colour with an opaque edge.
-        colours: As for :func:`class_colour`; with them class 0 is coloured too.
+        mask: Integer (H, W). Pixels without a shown class are transparent, 255 is grey, others get the colour of their
+            class, or the mean colour of several; each class has an opaque edge, and where edges coincide their colours
+            alternate.
+        key: How to read the mask.
 
     Returns:
         float (H, W, 3) in [0, 1].
     """
     result = picture.copy()
-    for label in np.unique(mask):
-        if label == 0 and colours is None:
-            continue
-        colour = np.array(GREY if label == IGNORE_INDEX else class_colour(int(label), colours))
-        inside = mask == label
-        result[inside] = (1 - OPACITY) * picture[inside] + OPACITY * colour
-        if label != IGNORE_INDEX:
-            result[inside & edges(inside)] = colour
+    ignored = mask == IGNORE_INDEX
+    result[ignored] = (1 - OPACITY) * picture[ignored] + OPACITY * np.array(GREY)
+    parts = [(key.inside(mask, index), np.array(class_colour(index, key))) for index in key.shown]
+    number, colours = np.zeros(mask.shape, int), np.zeros((*mask.shape, 3))
+    for inside, colour in parts:
+        number[inside] += 1
+        colours[inside] += colour
+    filled = number > 0
+    result[filled] = (1 - OPACITY) * picture[filled] + OPACITY * (colours[filled] / number[filled][:, None])
+    _outline(result, parts)
     return result
 
 
-def class_colour(label: int, colours: Sequence[str] | None = None) -> tuple[float, float, float]:
+def _outline(result: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Draw the edges of regions, each with its colour; where several coincide, they take turns."""
+    rims = [(inside & edges(inside), colour) for inside, colour in parts]
+    together = np.sum([rim for rim, _ in rims], axis=0, dtype=int)
+    rows, columns = (np.arange(length) // DASH for length in result.shape[:2])
+    turn = (rows[:, None] + columns) % np.maximum(together, 1)
+    before = np.zeros(result.shape[:2], int)
+    for rim, colour in rims:
+        result[rim & (before == turn)] = colour
+        before += rim
+
+
+def class_colour(index: int, key: MaskKey) -> tuple[float, float, float]:
     """Return the colour of a class, red, green and blue in [0, 1]; after its last colour the palette repeats, darker.
 
     Args:
-        label: The class index; from 1 with the project's palette.
-        colours: ``#RRGGBB`` of every class, from 0 on, for data that has its own; None for the project's palette.
+        index: The class index, one of those shown.
+        key: Has the data's own colours, if any, and the first class shown.
     """
-    if colours is not None:
-        return rgb(colours[label])
-    turn, index = divmod(label - 1, len(CLASS_COLOURS))
-    red, green, blue = (channel * 0.6**turn for channel in rgb(CLASS_COLOURS[index]))
+    if key.colours is not None:
+        return rgb(key.colours[index])
+    turn, place = divmod(index - key.shown.start, len(CLASS_COLOURS))
+    red, green, blue = (channel * 0.6**turn for channel in rgb(CLASS_COLOURS[place]))
     return red, green, blue
 
 
@@ -160,12 +177,12 @@ def _draw_row(
     truth: np.ndarray,
     prediction: np.ndarray,
     title: str,
-    colours: Sequence[str] | None,
+    key: MaskKey,
 ) -> None:
     axes[0].imshow(picture, interpolation="nearest")
-    axes[1].imshow(overlay(picture, truth, colours), interpolation="nearest")
+    axes[1].imshow(overlay(picture, truth, key), interpolation="nearest")
     shown = np.where(truth == IGNORE_INDEX, IGNORE_INDEX, prediction)
-    axes[2].imshow(overlay(picture, shown, colours), interpolation="nearest")
+    axes[2].imshow(overlay(picture, shown, key), interpolation="nearest")
     if (truth == IGNORE_INDEX).any():
         for part in axes[1:]:
             part.contourf(truth == IGNORE_INDEX, levels=[0.5, 1.5], colors="none", hatches=["////"])
@@ -178,19 +195,15 @@ def _draw_row(
         part.set_axis_off()
 
 
-def class_legend(
-    figure: Figure, class_names: Sequence[str], ignored: bool, colours: Sequence[str] | None = None
-) -> None:
+def class_legend(figure: Figure, key: MaskKey, ignored: bool) -> None:
     """Add a legend of the classes below a figure.
 
     Args:
         figure: A figure with constrained layout.
-        class_names: Names of the classes; the first is left out unless the data has its own colours.
+        key: The classes; those that pictures show get an entry.
         ignored: Whether ignored pixels get an entry.
-        colours: ``#RRGGBB`` of every class, for data that has its own; None for the project's.
     """
-    named = list(enumerate(class_names))[0 if colours else 1 :]
-    handles = [Patch(facecolor=class_colour(index, colours), label=name) for index, name in named]
+    handles = [Patch(facecolor=class_colour(index, key), label=key.names[index]) for index in key.shown]
     if ignored:
         handles.append(Patch(facecolor=GREY, hatch="////", label="not counted"))
     if handles:

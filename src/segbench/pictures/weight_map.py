@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from segbench.labels import IGNORE_INDEX
+from segbench.masks import MaskKey
 from segbench.pictures.panels import as_rgb, overlay
 
 # Side of the part that is shown, in pixels: a few cells of a microscope image.
@@ -58,7 +59,11 @@ def border_part(border: NDArray[np.float64], side: int = SIDE) -> tuple[slice, s
 
 
 def draw_weight_map(
-    image: NDArray[Any], mask: NDArray[np.integer[Any]], weight: NDArray[np.floating[Any]], words: str = ""
+    image: NDArray[Any],
+    mask: NDArray[np.integer[Any]],
+    weight: NDArray[np.floating[Any]],
+    key: MaskKey,
+    words: str = "",
 ) -> Figure:
     """Draw image, truth, weight map and border term, in a part around two objects that are near each other.
 
@@ -66,6 +71,7 @@ def draw_weight_map(
         image: (H,W), (H,W,1) or (H,W,3); uint8 or float in [0, 1].
         mask: Class of each pixel (H,W), 255 for ignored ones.
         weight: Weight of each pixel (H,W), 0 or more.
+        key: How to read the mask.
         words: Heading: the image's id and the settings of the weights.
 
     Raises:
@@ -84,7 +90,7 @@ def draw_weight_map(
     figure = Figure(figsize=(4 * CELL + 1.2, CELL * ratio + 0.5), dpi=150, layout="constrained")
     axes = figure.subplots(1, 4)
     _show(axes[0], shown, "image")
-    _show(axes[1], overlay(shown, mask[part]), "truth")
+    _show(axes[1], overlay(shown, mask[part], key), "truth")
     inside = weight[part][weight[part] > 0]
     norm = LogNorm(float(inside.min()), float(inside.max())) if np.ptp(inside) else Normalize()
     _show(axes[2], np.maximum(weight[part], inside.min()), "pixel weight", norm)

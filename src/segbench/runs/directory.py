@@ -126,7 +126,8 @@ class RunDirectory:
         Args:
             sources: ``data_fingerprint``, the digest of the data files' names, sizes and times and of the settings
                 that shape them, the first one of files with the same contents; with ``init_from`` also
-                ``init_from_sha256``, that of the checkpoint; likewise ``pretrained_sha256``.
+                ``init_from_sha256``, that of the checkpoint; likewise ``pretrained_sha256``;
+                and ``task``, what is learnt of the data.
 
         Raises:
             DataError: If the run was begun on other files and would now go on with these.

@@ -42,7 +42,8 @@ HASH_LENGTH = 10
 def unchanging(cfg: DictConfig) -> list[str]:
     """Return the callbacks that cannot change the result, as dotted keys; imports their classes, and with them torch.
 
-    A class says so by ``changes_result = False``. One that does not, of another library say, may change it.
+    A class says so by ``changes_result = False``, itself: what it inherits says nothing of what it adds. One that does
+    not, of another library say, may change it.
     """
     found = cfg.get("callbacks") or {}
     keys = {f"callbacks.{name}": component for name, component in found.items()}
@@ -55,7 +56,12 @@ def _changes_result(key: str, component: Any) -> bool:
     except Exception:
         # What has no class, or one that cannot be imported, is refused with its reason before anything is trained.
         return True
-    return bool(getattr(cls, "changes_result", True))
+    return changes_result(cls)
+
+
+def changes_result(cls: type) -> bool:
+    """Say whether a callback of a class can change the result; only what the class says itself counts."""
+    return bool(vars(cls).get("changes_result", True))
 
 
 def relevant(cfg: DictConfig) -> dict[str, Any]:

@@ -63,6 +63,7 @@ def identity_file(path: Path) -> dict[str, Any]:
             "choices": {str(key): str(choice) for key, choice in value["choices"].items() if choice is not None},
             "overrides": tuple(str(item) for item in value.get("overrides") or ()),
             "unchanging": tuple(str(item) for item in value.get("unchanging") or ()),
+            "planned_task": str(value.get("task") or ""),
             "config_dir": None if value.get("config_dir") is None else str(value["config_dir"]),
         }
 

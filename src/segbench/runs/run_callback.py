@@ -46,7 +46,8 @@ class RunCallback(pl.Callback):
 
     Attributes:
         changes_result: Whether the weights or the scores of a run can depend on it. If not, runs with and without it,
-            or with other settings of it, are the same run. A class that does not say it may change them.
+            or with other settings of it, are the same run. A class that does not say it itself, whatever it inherits,
+            may change them.
     """
 
     changes_result: ClassVar[bool] = True

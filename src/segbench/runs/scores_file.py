@@ -10,26 +10,36 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from segbench import runs
 from segbench.runs.files import atomic_open
-from segbench.runs.split_counts import SEGMENTATION
-from segbench.runs.split_labels import CLASSIFICATION
 from segbench.runs.split_scores import About, SplitScores, TaskRecord
-from segbench.scores.columns import ColumnScore, Ratio
+from segbench.scores.columns import ColumnScore, Ratio, reserved
 from segbench.scores.derive import OVERALL_SCORES, SCORES
 
 KEY = b"segbench"
 # Far more than any description takes.
 LARGEST = 2**18
 MOST_SCORES = 200
-# By name; another task adds its record. The first is that of runs which left nothing to tell.
-TASKS: dict[str, TaskRecord] = {record.name: record for record in (SEGMENTATION, CLASSIFICATION)}
+
+
+def _found() -> dict[str, TaskRecord]:
+    """Return the record of every file beside this one that offers one, by the task's name."""
+    here = sorted(module.name for module in iter_modules(runs.__path__) if module.name.startswith("split_"))
+    records = (getattr(import_module(f"{runs.__name__}.{name}"), "RECORD", None) for name in here)
+    return {record.name: record for record in records if record is not None}
+
+
+# The first is that of runs which left nothing to tell.
+TASKS = _found()
 
 
 class _Strict(BaseModel):
@@ -72,12 +82,11 @@ def write_scores(path: Path, frames: Sequence[pd.DataFrame], about: About) -> No
 
     Raises:
         OSError: If the file cannot be written.
-        ValueError: For what :func:`read_scores` would refuse: an unknown task, a declared score whose columns are not
-            there.
+        ValueError: For what :func:`read_scores` would refuse; an earlier file then stays.
     """
     table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True))
     text = json.dumps(asdict(about), allow_nan=False).encode()
-    _check(parse_about(text), set(table.column_names))
+    _read(table, parse_about(text))
     with atomic_open(path) as stream:
         pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: text}), stream)
 
@@ -98,8 +107,12 @@ def read_scores(path: Path) -> Mapping[str, SplitScores]:
             raise ValueError("it does not say what its columns mean; train the run again")
         about = parse_about(text)
         _check(about, set(file.schema_arrow.names))
-        table = file.read().to_pandas()
-    return TASKS[about.task].read(table, about)
+        return _read(file.read(), about)
+
+
+def _read(table: pa.Table, about: About) -> Mapping[str, SplitScores]:
+    _check(about, set(table.column_names))
+    return TASKS[about.task].read(table.to_pandas(), about)
 
 
 def parse_about(text: bytes) -> About:
@@ -126,12 +139,14 @@ def parse_about(text: bytes) -> About:
 
 
 def _check(about: About, columns: set[str]) -> None:
-    """Refuse an unknown task, and scores that share a name or lack a column."""
+    """Refuse an unknown task, scores that share a name or lack a column, and columns that every file has."""
     if about.task not in TASKS:
         raise ValueError(f"its task is {about.task[:80]!r}, not {' or '.join(TASKS)}")
     names = [score.name for score in about.scores]
     for score in about.scores:
         if names.count(score.name) > 1 or score.name in SCORES or score.name in OVERALL_SCORES:
             raise ValueError(f"it declares {score.name}, which is there already")
+        if kept := reserved(score.columns):
+            raise ValueError(f"it declares {score.name} of the column {kept[0]}, which is of no further score")
         if missing := [column for column in score.columns if column not in columns]:
             raise ValueError(f"it declares {score.name}, and has no column {missing[0]}")

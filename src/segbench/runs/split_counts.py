@@ -62,7 +62,7 @@ def choose_convention(wanted: Convention | None, splits: Sequence[Any]) -> Conve
     return (wanted or Convention()).of(not splits or any(split.background for split in splits))
 
 
-SEGMENTATION = TaskRecord(
+RECORD = TaskRecord(
     name="segmentation",
     read=read_counts,
     convention=choose_convention,
@@ -90,7 +90,7 @@ class SplitCounts:
         declared: The scores of the further columns.
     """
 
-    record: ClassVar[TaskRecord] = SEGMENTATION
+    record: ClassVar[TaskRecord] = RECORD
     ids: tuple[str, ...]
     groups: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]

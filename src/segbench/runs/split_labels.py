@@ -72,7 +72,7 @@ def only_convention(wanted: Convention | None, splits: Sequence[Any]) -> Convent
     return LABEL_CONVENTION
 
 
-CLASSIFICATION = TaskRecord(
+RECORD = TaskRecord(
     name="classification",
     read=read_labels,
     convention=only_convention,
@@ -80,7 +80,7 @@ CLASSIFICATION = TaskRecord(
     metrics=(ACCURACY.name, "f1"),
     class_score="f1",
     counted="images",
-    masks=False,
+    masks=None,
     many_classes=True,
     shortfalls={
         "sensitivity": "missed (share of the class's images)",
@@ -103,9 +103,10 @@ class SplitLabels:
         probability: float32 (N,), of the prediction.
     """
 
-    record: ClassVar[TaskRecord] = CLASSIFICATION
+    record: ClassVar[TaskRecord] = RECORD
     sizes: ClassVar[tuple[tuple[int, int], ...]] = ()
-    scores: ClassVar[Mapping[str, Score]] = CLASSIFICATION.scores
+    scores: ClassVar[Mapping[str, Score]] = RECORD.scores
+    background: ClassVar[bool] = False
     ids: tuple[str, ...]
     groups: tuple[str, ...]
     class_names: tuple[str, ...]

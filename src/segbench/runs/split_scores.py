@@ -1,13 +1,14 @@
 """What a run made of the images of one split: the one interface from which reports derive every score.
 
-A task is one file beside this one: a class that offers :class:`SplitScores`, with a :class:`TaskRecord`, which
-:data:`segbench.runs.scores_file.TASKS` lists. Nothing that reads runs asks which task it is.
+A task is one file ``split_*.py`` beside this one: a class that offers :class:`SplitScores`, with a
+:class:`TaskRecord` as ``RECORD``, by which it is found. Nothing that reads runs asks which task it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -15,11 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segbench.errors import ConfigError
+from segbench.masks import INDICES, MaskForm
 from segbench.scores.additive import Additive
 from segbench.scores.arithmetic import Floats
 from segbench.scores.columns import ColumnScore
 from segbench.scores.convention import Convention
-from segbench.scores.score import Metric, Score, resolve
+from segbench.scores.score import Metric, Score, resolve, spellings
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class TaskRecord:
         metrics: Names of those that are shown whatever decides; the first decides where nothing else is asked for.
         class_score: The score that is shown of each class where the deciding one is of all classes together.
         counted: What is counted: ``labelled pixels`` or ``images``.
-        masks: Whether a prediction is one class for each pixel, which pictures can show.
+        masks: How kept truths and predictions say which classes a pixel has; None where they are no masks, which
+            pictures could show.
         exclusive: Whether all that is counted has one class and is given one; micro scores then coincide.
         many_classes: Whether there may be more classes than columns of a table that is printed.
         bars: Scores of each class that are drawn as bars up to 1, with their titles.
@@ -66,7 +69,7 @@ class TaskRecord:
     metrics: tuple[str, ...]
     class_score: str
     counted: str = "labelled pixels"
-    masks: bool = True
+    masks: MaskForm | None = INDICES
     exclusive: bool = True
     many_classes: bool = False
     bars: Mapping[str, str] = field(default_factory=dict)
@@ -117,6 +120,10 @@ class SplitScores(Protocol):
     @property
     def class_names(self) -> tuple[str, ...]:
         """The C class names."""
+
+    @property
+    def background(self) -> bool:
+        """Whether class 0 is a background, which is left out by default."""
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
@@ -176,10 +183,14 @@ def metric_of(split: SplitScores, name: str) -> Metric:
     """
     found = resolve(name, split.scores.values(), split.scored_classes)
     if found is None:
+        known = [form for score in split.scores.values() for label in split.scored_classes(score)
+                 for form in spellings(score.name, label)]  # fmt: skip
+        close = get_close_matches(name, [*split.scores, *known], n=1, cutoff=0.75)
         further = "; start the run again with scores=<name> to add one, without training" if split.record.masks else ""
+        hint = f"; did you mean {close[0]}?" if close else further
         raise ConfigError(
-            f"comparison.metric: no score {name!r} of a {split.record.name}; there are {', '.join(split.scores)},"
-            f" <score>_<class>{further}"
+            f"comparison.metric: no score {name!r} of a {split.record.name}; there are"
+            f" {', '.join(split.scores)}, <score>_<class>{hint}"
         )
     return found
 

@@ -55,7 +55,7 @@ class BoundaryF1(SurfaceScore):
                 f"boundary F1 at {within}",
                 tuple(ratios),
                 mean="harmonic",
-                empty=self.rule(),
+                empty=self.rule("0"),
                 left_out=self.left_out,
             )
         ]

@@ -24,6 +24,8 @@ from segbench.scores.convention import Convention, fill_empty
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 LONGEST_TITLE, LONGEST_UNIT, LONGEST_RULE = 80, 16, 300
 MOST_RATIOS, MOST_COLUMNS = 8, 32
+# Beside ``predicted_<class>``; further columns of these names would overwrite what is there.
+RESERVED = frozenset(("split", "id", "group", "height", "width", "class_index", "class_name", "tp", "fp", "fn", "tn"))
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,9 @@ class ScoreColumns(Protocol):
 
     Attributes:
         dimensions: Of what it can score: 2 for images, 3 for volumes.
+
+    One with an attribute ``of_objects = True`` is left out where objects were drawn, but not on the grid that is
+    scored.
     """
 
     dimensions: ClassVar[tuple[int, ...]]
@@ -198,6 +203,11 @@ class ScoreColumns(Protocol):
 
         All are 0 where neither truth nor prediction has the class.
         """
+
+
+def reserved(columns: Iterable[str]) -> list[str]:
+    """Return those of the names that columns of every scores file have: counts, places, confusions."""
+    return [name for name in columns if name in RESERVED or re.fullmatch(r"predicted_\d+", name)]
 
 
 def with_columns(scores: Iterable[ColumnScore], columns: Container[str]) -> tuple[ColumnScore, ...]:

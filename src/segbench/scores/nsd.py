@@ -43,7 +43,7 @@ class NSD(SurfaceScore):
                 self.name,
                 f"NSD at {self.tolerance:g} {unit}",
                 (Ratio({f"{self.name}_within": 1}, {f"{self.name}_points": 1}),),
-                empty=self.rule(),
+                empty=self.rule("0"),
                 left_out=self.left_out,
             )
         ]

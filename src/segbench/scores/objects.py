@@ -83,6 +83,7 @@ class ObjectColumns(ABC):
     """
 
     dimensions: ClassVar[tuple[int, ...]] = (2,)
+    of_objects: ClassVar[bool] = True
 
     def __init__(self, classes: Sequence[str] | None = None) -> None:
         self.classes = classes

@@ -142,12 +142,11 @@ class SurfaceScore(ABC):
         """Name of the column that counts the images whose class is skipped; empty where none is."""
         return f"{self.name}_left_out" if self.empty == "skip" else ""
 
-    def rule(self, penalty: str = "") -> str:
+    def rule(self, penalty: str) -> str:
         """Return what ``empty`` means for the score, as a note to the convention.
 
         Args:
-            penalty: What a class that only one side has is worth where it is not left out; empty for 0, which goes
-                without saying for a share.
+            penalty: What a class that only one side has is worth where it is not left out.
         """
-        worth = "is left out" if self.empty == "skip" else penalty and f"counts as {penalty}"
-        return f"a class that only truth or only prediction has {worth}" if worth else ""
+        worth = "is left out" if self.empty == "skip" else f"counts as {penalty}"
+        return f"a class that only truth or only prediction has {worth}"

@@ -8,10 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segbench.errors import DivergedError
@@ -30,8 +28,8 @@ _NEWEST = 0.05
 class Task(TaskKind, pl.LightningModule, Generic[TableT]):
     """Trains a network by a loss and evaluates it into tables, from which every score derives.
 
-    Which task trains a configuration is found by :func:`segbench.tasks.task_class`; what it says of itself before it is
-    built, as a class, stands in :class:`segbench.tasks.kind.TaskKind`.
+    The data module names its task (:attr:`segbench.data.base.ImageData.tasks`); what a task says of itself as a class,
+    before it is built, stands in :class:`segbench.tasks.kind.TaskKind`.
 
     Args:
         network: The network.
@@ -101,7 +99,7 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
 
     @abstractmethod
     def evaluate(self, batch: dict[str, Any], table: TableT) -> Tensor:
-        """Add a batch to a table and return the predicted class indices."""
+        """Add a batch to a table and return what is predicted, as the batch's labels are."""
 
     @abstractmethod
     def validation_scores(self, table: TableT) -> dict[str, float]:
@@ -127,20 +125,9 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         """Return what is predicted, as :meth:`evaluate` does, from probabilities (B,K,...)."""
         return probabilities.argmax(dim=1)
 
-    def index_masks(self, labels: Tensor) -> Tensor:
-        """Return true or predicted labels of images as pictures show them: one class a pixel, integers (B,H,W)."""
-        return labels
-
-    def mask_files(self, probabilities: NDArray[np.float32]) -> dict[str, NDArray[np.uint8]]:
-        """Return the masks that are written for an image or a volume.
-
-        Args:
-            probabilities: On the file's own grid, (Z,K,H,W), background first.
-
-        Returns:
-            What follows the file's name in that of the mask, to the class of each pixel (Z,H,W).
-        """
-        return {"": probabilities.argmax(axis=1).astype(np.uint8)}
+    def stored_masks(self, labels: Tensor) -> Tensor:
+        """Return true or predicted labels of images as data stores them: masks uint8 (B,H,W) that its key reads."""
+        return labels.to(torch.uint8)
 
     @abstractmethod
     def draw_examples(self, context: RunContext, split: str, path: Path, images: int) -> None:
@@ -244,7 +231,7 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         """Add the batch's counts to the split of its loader (``evaluation`` names the splits in order).
 
         Returns:
-            The predicted class indices, (B,H,W) or (B,), for callbacks.
+            What is predicted, as the batch's labels are, for callbacks.
         """
         return self.evaluate(batch, list(self.evaluation.values())[dataloader_idx])
 

@@ -108,7 +108,7 @@ class ClassificationTask(Task[LabelsTable]):
     Args: see :class:`segbench.tasks.base.Task`.
     """
 
-    name = networks = "classification"
+    name = networks = losses = "classification"
     example = "mnist_cnn"
     headline = "val/accuracy"
     has_masks = False

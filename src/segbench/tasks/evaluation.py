@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from segbench.scores import Convention, class_scores, mean_score
+from segbench.scores import SCORES, Convention, class_scores, mean_score
 from segbench.scores.columns import ColumnScore, with_columns
 from segbench.scores.counts import counts
 from segbench.scores.derive import OVERALL_SCORES
@@ -134,19 +134,21 @@ class EvaluationTable(Metric):
 class CountsTable(EvaluationTable):
     """Counts of true/false positives/negatives per image and class, with the loss.
 
-    Which class was taken for which is kept too, for up to :data:`MOST_CONFUSED` classes.
+    Which class was taken for which is kept too, for up to :data:`MOST_CONFUSED` classes that exclude each other.
 
     Args:
         num_classes: C.
+        exclusive: Whether a pixel has one class, and what is added are confusion matrices; else it is counts.
     """
 
     image_sizes: list[Tensor]
     image_counts: list[Tensor]
     image_columns: list[Tensor]
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, exclusive: bool = True) -> None:
         super().__init__(num_classes)
-        self._confused = num_classes <= MOST_CONFUSED
+        self._exclusive = exclusive
+        self._confused = exclusive and num_classes <= MOST_CONFUSED
         self._declare("image_sizes", torch.int64)
         self._declare("image_counts", torch.int64)  # or confusion matrices, from which they follow
         self._declare("image_columns", torch.float64)
@@ -154,18 +156,20 @@ class CountsTable(EvaluationTable):
         self._columns: dict[str, list[NDArray[np.float64]]] = {}
         self._column_names: list[str] = []
 
-    def update(self, ids: Sequence[str], confusion: Tensor, size: tuple[int, ...], loss: Tensor | None = None) -> None:
+    def update(self, ids: Sequence[str], counted: Tensor, size: tuple[int, ...], loss: Tensor | None = None) -> None:
         """Add a batch.
 
         Args:
             ids: The images' ids, B of them.
-            confusion: int64 (B,C,C): rows are the truth, columns the prediction.
+            counted: int64 (B,C,C): rows are the truth, columns the prediction; or, of classes that do not exclude each
+                other, (B,C,4): true positives, false positives, false negatives, true negatives.
             size: Height and width in pixels at which the counts were taken.
             loss: Mean loss of the batch, if there is one.
         """
         self._note(ids, loss)
         self._sizes += [size] * len(ids)
-        self.image_counts.append((confusion if self._confused else counts(confusion)).flatten())
+        kept = counts(counted) if self._exclusive and not self._confused else counted
+        self.image_counts.append(kept.flatten())
 
     def add_columns(self, columns: Mapping[str, NDArray[np.float64]]) -> None:
         """Add further columns of the batch that was added last (:mod:`segbench.scores.columns`).
@@ -267,7 +271,11 @@ class CountsTable(EvaluationTable):
 
 
 def final_scores(
-    table: CountsTable, class_names: Sequence[str], background: bool = True, declared: Sequence[ColumnScore] = ()
+    table: CountsTable,
+    class_names: Sequence[str],
+    background: bool = True,
+    declared: Sequence[ColumnScore] = (),
+    overall: Collection[str] = tuple(OVERALL_SCORES),
 ) -> dict[str, float]:
     """Return the mean over classes of every score, those of further columns too, and each class's Dice and IoU.
 
@@ -276,9 +284,11 @@ def final_scores(
         class_names: All classes, background first if there is one.
         background: Whether there is; without, the scores of all classes together are among them.
         declared: The scores that follow from further columns; those whose columns the split lacks are left out.
+        overall: The scores of all classes together that there are.
     """
     convention = Convention().of(background)
-    names = FINAL_SCORES if background else dict.fromkeys((*FINAL_SCORES, *OVERALL_SCORES))
+    usual = [name for name in FINAL_SCORES if name in SCORES or name in overall]
+    names = usual if background else list(dict.fromkeys((*usual, *overall)))
     scores = {name: float(mean_score(table.counts, name, convention)) for name in names}
     columns = table.columns
     for score in with_columns(declared, columns):

@@ -24,8 +24,8 @@ def predict_examples(context: RunContext, split: str, chosen: Sequence[int]) -> 
         chosen: N positions in it.
 
     Returns:
-        N of each: ``id``, ``image`` float (H,W,C) in [0, 1], ``truth`` and ``prediction`` (H,W), the class of each
-        pixel.
+        N of each: ``id``, ``image`` float (H,W,C) in [0, 1], ``truth`` and ``prediction`` uint8 (H,W), masks as the
+        data's key reads them.
     """
     task, data, precision = context.task, context.data, context.trainer.precision
     dataset = data.scored(split)
@@ -39,8 +39,8 @@ def predict_examples(context: RunContext, split: str, chosen: Sequence[int]) -> 
             labels = task.predict_labels(predict_probabilities(task, item["image"][None], precision))
             panel["id"].append(item["id"])
             panel["image"].append(input_picture(item["image"], data.mean, data.std))
-            panel["truth"].append(task.index_masks(item["mask"][None])[0].numpy())
-            panel["prediction"].append(task.index_masks(labels)[0].numpy())
+            panel["truth"].append(task.stored_masks(item["mask"][None])[0].numpy())
+            panel["prediction"].append(task.stored_masks(labels)[0].numpy())
     task.train(was_training)
     return panel
 
@@ -69,7 +69,7 @@ def draw_ranked(
         raise ValueError(f"the counts are of {', '.join(scored)}, the images {', '.join(panel['id'])}")
     titles = [_title(rank, ids[index], float(scores[index])) for index, rank in chosen]
     pictures = (panel["image"], panel["truth"], panel["prediction"])
-    draw_panels(*pictures, data.class_names, path, titles, colours=data.class_colours)
+    draw_panels(*pictures, data.mask_key, path, titles)
     log_examples(context, panel)
 
 
@@ -85,7 +85,7 @@ def log_examples(context: RunContext, panel: dict[str, list[Any]]) -> None:
         return np.stack([np.pad(image, gap) for image, gap in zip(images, gaps, strict=True)])
 
     stacked = panel | {name: stack(panel[name]) for name in ("image", "truth", "prediction")}
-    log_panels(context.trainer.loggers, stacked, context.data.class_names, context.trainer.global_step)
+    log_panels(context.trainer.loggers, stacked, context.data.mask_key, context.trainer.global_step)
 
 
 def ranked(scores: np.ndarray, images: int) -> list[tuple[int, str]]:

@@ -43,23 +43,28 @@ class TaskKind:
     """A task's own record; another task is a class with its answers.
 
     Attributes:
-        name: What the ``task`` of a data module and the ``tasks`` of a loss call it.
+        name: What scores files and their reader (:class:`segbench.runs.split_scores.TaskRecord`) call it.
         networks: The ``task`` of the networks that it trains; a network without that attribute is for segmentation.
-        example: Such a network among the choices of ``model``, for refusals.
+        losses: What the losses that fit it name among their ``tasks``.
+        example, example_loss: Such a network and such a loss among the choices of ``model`` and ``loss``, for refusals.
         headline: The score that is shown while training, of :meth:`metric_names`.
         has_masks: Whether labels and predictions are masks, to be shown and written as such; else they stand with the
             scores alone.
+        outside: Probability of the first class outside an image: 1 for a background.
     """
 
     name: ClassVar[str]
     networks: ClassVar[str]
+    losses: ClassVar[str]
     example: ClassVar[str]
+    example_loss: ClassVar[str] = "ce"
     headline: ClassVar[str]
     has_masks: ClassVar[bool] = True
+    outside: ClassVar[float] = 1.0
 
     @classmethod
     def trains(cls, network: type) -> bool:
-        """Say whether this class, among the tasks of its name, is the one that trains a network of a class."""
+        """Say whether this class, among the tasks of a data module, is the one that trains a network of a class."""
         return True
 
     @classmethod
@@ -79,8 +84,10 @@ class TaskKind:
             raise ConfigError(
                 f"model: {network.__name__} is for {kind}, data={data.name} for {cls.networks}; use model={cls.example}"
             )
-        if cls.name not in getattr(loss, "tasks", ()):
-            raise ConfigError(f"loss: {loss.__name__} is not for {cls.name} (data={data.name}); use loss=ce")
+        if cls.losses not in getattr(loss, "tasks", ()):
+            raise ConfigError(
+                f"loss: {loss.__name__} is not for {cls.losses} (data={data.name}); use loss={cls.example_loss}"
+            )
 
     @classmethod
     @abstractmethod
@@ -96,6 +103,11 @@ class TaskKind:
         """
 
     @classmethod
+    def count_joint_outputs(cls, activation: str, data: TaskData) -> int:
+        """Return how many of the K logits share one decision, which is what a loss is asked to fit: all of them."""
+        return cls.count_outputs(activation, data)
+
+    @classmethod
     def options(cls, cfg: DictConfig, data: TaskData, windows: Windows | None = None) -> dict[str, Any]:
         """Return the constructor's arguments that are this task's own.
 
@@ -109,7 +121,7 @@ class TaskKind:
     @classmethod
     @abstractmethod
     def metric_names(cls, class_names: Sequence[str], background: bool = True) -> list[str]:
-        """Return what every validation gives and can be monitored.
+        """Return what every validation gives and can be monitored: ``val/loss``, and scores better when higher.
 
         Args:
             class_names: Names of all classes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -43,9 +43,11 @@ class SegmentationTask(Task[CountsTable]):
         **options: Those of :class:`segbench.tasks.base.Task`.
     """
 
-    name = networks = "segmentation"
+    name = networks = losses = "segmentation"
     example = "unet"
     headline = "val/dice"
+    # Its scores of all classes together.
+    overall: ClassVar[tuple[str, ...]] = tuple(OVERALL_SCORES)
 
     def __init__(
         self, *arguments: Any, windows: Windows | None = None, declared: Sequence[ColumnScore] = (), **options: Any
@@ -78,20 +80,35 @@ class SegmentationTask(Task[CountsTable]):
     @classmethod
     def metric_names(cls, class_names: Sequence[str], background: bool = True) -> list[str]:
         """Return what every validation gives: the loss, means over classes, and Dice and IoU of each class."""
-        names = [f"val/{name}" for name in ("loss", *_validated(background))]
+        names = [f"val/{name}" for name in ("loss", *cls._validated(background))]
         classes = class_names[Convention().of(background).first :]
         return names + [f"val/{score}_{name}" for score in PER_CLASS_SCORES for name in classes]
 
     @classmethod
     def scores(cls, data: TaskData) -> dict[str, Sequence[str]]:
         """Return the scores of each class, those of all classes together, and those of the data's further columns."""
-        return dict.fromkeys(SCORES, data.class_names) | dict.fromkeys(OVERALL_SCORES, ()) | dict(data.column_scores())
+        return dict.fromkeys(SCORES, data.class_names) | dict.fromkeys(cls.overall, ()) | dict(data.column_scores())
 
-    # -- tables --------------------------------------------------------------------------------------
+    @classmethod
+    def _validated(cls, background: bool) -> tuple[str, ...]:
+        # What benchmarks of data without background go by.
+        names = VALIDATION_SCORES if background else (*VALIDATION_SCORES, "miou")
+        return tuple(name for name in names if name in SCORES or name in cls.overall)
+
+    # -- counts --------------------------------------------------------------------------------------
 
     def new_table(self) -> CountsTable:
         """Return an empty table of counts."""
         return CountsTable(len(self.class_names))
+
+    def count(self, prediction: Tensor, truth: Tensor) -> Tensor:
+        """Return what a table takes: which class was taken for which, int64 (B,C,C).
+
+        Args:
+            prediction: Class indices (B,H,W).
+            truth: Class indices or the label to ignore (B,H,W).
+        """
+        return confusion_matrices(prediction, truth, len(self.class_names), self.ignore_index)
 
     # -- forward -----------------------------------------------------------------------------------
 
@@ -148,15 +165,16 @@ class SegmentationTask(Task[CountsTable]):
         """Add the batch's counts and loss; returns class indices (B,H,W)."""
         logits = self(batch["image"])
         mask, prediction = batch["mask"], self.predict_classes(logits)
-        confusion = confusion_matrices(prediction, mask, len(self.class_names), self.ignore_index)
-        table.update(batch["id"], confusion, tuple(mask.shape[-2:]), self.loss(logits, mask, batch.get("weight")))
+        loss = self.loss(logits, mask, batch.get("weight"))
+        table.update(batch["id"], self.count(prediction, mask), tuple(mask.shape[-2:]), loss)
         return prediction
 
     def validation_scores(self, table: CountsTable) -> dict[str, float]:
         """Return loss and scores from counts, so that they do not depend on the batch size."""
         convention = self.convention
         scores = {"val/loss": table.mean_loss}
-        scores |= {f"val/{name}": mean_score(table.counts, name, convention) for name in _validated(self.background)}
+        names = self._validated(self.background)
+        scores |= {f"val/{name}": mean_score(table.counts, name, convention) for name in names}
         for score in PER_CLASS_SCORES:
             values = class_scores(table.counts, score, convention)
             named = list(enumerate(self.class_names))[convention.first :]
@@ -170,7 +188,7 @@ class SegmentationTask(Task[CountsTable]):
 
     def final_scores(self, table: CountsTable) -> dict[str, float]:
         """Return every score's mean over classes, and every class's own Dice and IoU."""
-        return final_scores(table, self.class_names, self.background, self.declared)
+        return final_scores(table, self.class_names, self.background, self.declared, self.overall)
 
     def draw_examples(self, context: RunContext, split: str, path: Path, images: int) -> None:
         """Draw images by their rank in Dice, the mean over classes, from the best to the worst.
@@ -179,8 +197,3 @@ class SegmentationTask(Task[CountsTable]):
         """
         table = self.evaluation[split]
         draw_ranked(context, split, path, table.ids, image_scores(table.counts, "dice", self.convention), images)
-
-
-def _validated(background: bool) -> tuple[str, ...]:
-    # What benchmarks of data without background go by.
-    return VALIDATION_SCORES if background else (*VALIDATION_SCORES, "miou")

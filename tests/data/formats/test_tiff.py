@@ -146,6 +146,13 @@ def test_a_reduced_copy_beside_the_image_is_left_alone(path):
     np.testing.assert_array_equal(read_stored(path).samples, samples)
 
 
+def test_the_orientation_is_that_of_the_image_and_not_of_its_thumbnail(path):
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(np.zeros((2, 3), np.uint8), subfiletype=1)
+        writer.write(np.zeros((4, 6), np.uint8), extratags=[(274, "H", 1, 6)])
+    assert read_stored(path).orientation == read_orientation(path) == 6
+
+
 REFUSED = {
     "pages": (tiff(np.zeros((4, 5, 1), int), 8, 1, pages=3), "3 pages (5x4, 5x4, 5x4); expected a single image"),
     "many pages": (tiff(np.zeros((1, 1, 1), int), 8, 1, pages=100), "100 pages (1x1, 1x1, 1x1, ...); expected a single"),

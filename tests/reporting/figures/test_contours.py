@@ -3,6 +3,7 @@ import re
 import numpy as np
 import pytest
 
+from segbench.masks import MaskKey
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
@@ -18,9 +19,9 @@ def outlined(monkeypatch):
     drawn = []
     real = contours._outline
 
-    def spy(axes, mask, dashed, colours, alone=False):
+    def spy(axes, mask, key, dashed):
         drawn.append((dashed, mask.mean()))
-        real(axes, mask, dashed, colours, alone)
+        real(axes, mask, key, dashed)
 
     monkeypatch.setattr(contours, "_outline", spy)
     return drawn
@@ -51,7 +52,7 @@ def test_an_outline_follows_the_edge_of_its_class():
     mask = np.zeros((10, 12), np.uint8)
     mask[2:6, 3:9] = 1
     mask[0, 0] = 255
-    contours._outline(axes, mask, dashed=False)
+    contours._outline(axes, mask, MaskKey(("background", "a")), dashed=False)
     (drawn,) = axes.collections
     corners = np.concatenate([path.vertices for path in drawn.get_paths()])
     np.testing.assert_allclose([corners.min(axis=0), corners.max(axis=0)], [[3, 2], [9, 6]], atol=0.01)

@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
+from segbench.masks import MaskKey
 from segbench.pictures.palette import CLASS_COLOURS, COLOURS, ink, rgb
 from segbench.pictures.panels import GREY, as_picture, class_colour, draw_panels, overlay
 from segbench.reporting.collection.runs import collect
@@ -15,6 +16,7 @@ from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures import curves
 from segbench.reporting.figures.curves import draw_curves, series
 
+KEY = MaskKey(("background", "a", "b"))
 pytestmark = pytest.mark.slow
 
 
@@ -24,22 +26,25 @@ def test_background_stays_as_it_is_and_classes_get_their_colour():
     mask[2:7, 2:7] = 2
     mask[8, 8] = 255
     before = picture.copy()
-    result = overlay(picture, mask)
+    result = overlay(picture, mask, KEY)
     np.testing.assert_array_equal(picture, before)
     np.testing.assert_array_equal(result[mask == 0], 0.2 * np.ones((55, 3)))
-    np.testing.assert_allclose(result[4, 4], 0.1 + 0.5 * np.array(class_colour(2)))
-    np.testing.assert_allclose(result[2, 4], class_colour(2))
+    np.testing.assert_allclose(result[4, 4], 0.1 + 0.5 * np.array(class_colour(2, KEY)))
+    np.testing.assert_allclose(result[2, 4], class_colour(2, KEY))
     np.testing.assert_allclose(result[8, 8], 0.1 + 0.5 * np.array(GREY))
 
 
 def test_an_object_at_the_rim_has_no_edge_there():
     mask = np.ones((5, 5), np.uint8)
-    np.testing.assert_allclose(overlay(np.zeros((5, 5, 3)), mask), 0.5 * np.broadcast_to(class_colour(1), (5, 5, 3)))
+    np.testing.assert_allclose(
+        overlay(np.zeros((5, 5, 3)), mask, KEY), 0.5 * np.broadcast_to(class_colour(1, KEY), (5, 5, 3))
+    )
 
 
 def test_colours_are_what_they_are_written_as_and_differ():
     assert all(rgb(colour) == pytest.approx(to_rgb(colour)) for colour in COLOURS)
-    assert len({class_colour(label) for label in range(1, 3 * len(CLASS_COLOURS))}) == 3 * len(CLASS_COLOURS) - 1
+    many = MaskKey(tuple(map(str, range(3 * len(CLASS_COLOURS)))))
+    assert len({class_colour(label, many) for label in many.shown}) == 3 * len(CLASS_COLOURS) - 1
 
 
 def test_ink_is_readable_on_every_colour():
@@ -65,9 +70,9 @@ def test_panels_show_every_class_of_truth_and_prediction(tmp_path, kind):
     truth[4:20, 4:20] = 1
     prediction[4:20, 24:40] = 2
     path = tmp_path / "panels.png"
-    draw_panels([image], [truth], [prediction], ["background", "a", "b"], path, ["car_01  Dice 0.000"])
+    draw_panels([image], [truth], [prediction], KEY, path, ["car_01  Dice 0.000"])
     for label in (1, 2):
-        assert close(path, 0.1 + 0.5 * np.array(class_colour(label))) > 500
+        assert close(path, 0.1 + 0.5 * np.array(class_colour(label, KEY))) > 500
     assert close(path, np.full(3, 0.2)) > 5000
     assert [file.name for file in tmp_path.iterdir()] == ["panels.png"]
 
@@ -77,8 +82,8 @@ def test_a_long_title_does_not_push_the_pictures_apart(tmp_path):
     areas = []
     for title in ("best", "median   val/" + "long_" * 12 + "   Dice 0.987"):
         path = tmp_path / "panels.png"
-        draw_panels([image, image], [mask] * 2, [mask] * 2, ["background", "a"], path, [title] * 2)
-        areas.append(close(path, 0.5 * np.array(class_colour(1))))
+        draw_panels([image, image], [mask] * 2, [mask] * 2, KEY, path, [title] * 2)
+        areas.append(close(path, 0.5 * np.array(class_colour(1, KEY))))
     assert areas[0] == areas[1] > 50_000
 
 
@@ -89,7 +94,7 @@ def test_ignored_pixels_are_grey_in_truth_and_prediction(tmp_path):
     for ignored in (False, True):
         truth[:16] = 255 if ignored else 0
         path = tmp_path / f"{ignored}.png"
-        draw_panels([image, image], [truth] * 2, [np.ones_like(truth)] * 2, ["background", "a"], path, ["x", "y"])
+        draw_panels([image, image], [truth] * 2, [np.ones_like(truth)] * 2, KEY, path, ["x", "y"])
         areas.append(close(path, colour))
     # Half of two panels in each of two rows, about 250 pixels wide; the hatching covers some of it.
     assert areas[1] - areas[0] > 0.6 * 4 * 125 * 250
@@ -99,7 +104,7 @@ def test_ignored_pixels_are_grey_in_truth_and_prediction(tmp_path):
 def test_panels_that_do_not_fit_are_refused(tmp_path, count, size):
     images, masks = [np.zeros((8, 8, 3))] * count, [np.zeros((size, size), np.uint8)]
     with pytest.raises(ValueError, match=r"same length|size"):
-        draw_panels(images, masks, masks, ["background", "a"], tmp_path / "p.png", ["x"])
+        draw_panels(images, masks, masks, KEY, tmp_path / "p.png", ["x"])
 
 
 def test_curves_have_a_colour_for_each_configuration(architectures, tmp_path):
@@ -232,5 +237,5 @@ def test_two_stains_are_shown_as_red_and_green(tmp_path):
     for channels in (1, 3):
         assert as_picture(np.ones((6, 8, channels))).shape == (6, 8, channels)
     mask = np.zeros((6, 8), int)
-    draw_panels([stains], [mask], [mask], ["background", "gland"], tmp_path / "panels.png", ["one"])
+    draw_panels([stains], [mask], [mask], KEY, tmp_path / "panels.png", ["one"])
     assert (tmp_path / "panels.png").stat().st_size

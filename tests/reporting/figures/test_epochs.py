@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segbench.masks import MaskKey
 from segbench.pictures import epochs
 from segbench.pictures.epochs import epochs_figure, parts_shown
 from segbench.reporting.collection.runs import collect
@@ -60,8 +61,8 @@ def lines(monkeypatch):
     monkeypatch.setattr(
         epochs,
         "draw_line",
-        lambda axes, image, masks, colours: (
-            drawn.append([int(mask[0, -1]) for mask in masks]) or real(axes, image, masks, colours)
+        lambda axes, image, masks, key: (
+            drawn.append([int(mask[0, -1]) for mask in masks]) or real(axes, image, masks, key)
         ),
     )
     return drawn
@@ -70,11 +71,11 @@ def lines(monkeypatch):
 def test_a_line_for_each_image_and_a_column_for_each_epoch(tmp_path, lines):
     keep_epoch(tmp_path, 15, panel(0), NAMES)
     keep_epoch(tmp_path, 3, panel(2), NAMES)
-    figure = epochs_figure(open_epochs(tmp_path), NAMES)
+    figure = epochs_figure(open_epochs(tmp_path), MaskKey(NAMES))
     assert lines == [[1, 2, 0]] * 2
     assert [axes.get_title() for axes in figure.axes[:4]] == ["image", "truth", "after epoch 3", "after epoch 15"]
     keep_epoch(tmp_path, None, panel(1), NAMES)
-    assert len(epochs_figure(open_epochs(tmp_path), NAMES).axes) == 10
+    assert len(epochs_figure(open_epochs(tmp_path), MaskKey(NAMES)).axes) == 10
     assert lines[-1] == [1, 2, 0, 1]
 
 
@@ -109,8 +110,9 @@ def test_without_a_background_class_0_is_drawn_in_its_colour_on_whole_images(tmp
     for truth in street["truth"]:
         truth[:] = 0
         truth[2:4, 2:4] = 1  # small, and no object
-    keep_epoch(tmp_path, 3, street, ("road", "car"))
-    figure = epochs_figure(open_epochs(tmp_path), ("road", "car"), colours=("#FF0000", "#0000FF"))
+    key = MaskKey(("road", "car"), background=False, colours=("#FF0000", "#0000FF"))
+    keep_epoch(tmp_path, 3, street, key.names)
+    figure = epochs_figure(open_epochs(tmp_path), key)
     image, truth, prediction = (axes.images[0].get_array() for axes in figure.axes[:3])
     assert image.shape[:2] == (20, 50)
     for shown in (truth, prediction):

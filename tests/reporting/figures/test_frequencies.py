@@ -3,6 +3,7 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
+from segbench.masks import MaskKey
 from segbench.pictures.canvas import NothingToDrawError
 from segbench.pictures.panels import class_colour
 from segbench.reporting.collection.runs import collect
@@ -44,7 +45,9 @@ def test_a_rare_foreground_is_drawn_again_enlarged_with_its_percentages(architec
     assert drawn["text"] == ["82.00 %", "17.00 %", "1.00 %", "17.00 %", "1.00 %"]
     pixels = np.asarray(Image.open(tmp_path / "frequencies.png").convert("RGB")) / 255.0
     for label in (1, 2):
-        assert (np.abs(pixels - class_colour(label)).max(axis=2) < 0.01).sum() > 500
+        assert (
+            np.abs(pixels - class_colour(label, MaskKey(("background", "disc", "ring")))).max(axis=2) < 0.01
+        ).sum() > 500
     assert pixels[[0, -1]].min() == pixels[:, [0, -1]].min() == 1
 
 

@@ -63,13 +63,13 @@ def read(path: Path, stream: IO[bytes]) -> StoredImage:
 
 
 def orientation(path: Path, stream: IO[bytes]) -> int:
-    """Return the orientation of a TIFF's first page, 1 to 8; 1 if there is none.
+    """Return the orientation of a TIFF's image, 1 to 8; 1 if there is none.
 
     Raises:
-        DataError: If the file is damaged.
+        DataError: If the file is damaged or has several pages.
     """
     with _opened(path, stream) as file:
-        return _orientation_of(file.pages.first)
+        return _orientation_of(_single_page(path, file))
 
 
 @contextmanager

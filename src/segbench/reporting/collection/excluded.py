@@ -109,6 +109,21 @@ def exclude_other_classes(runs: Sequence[Run], metric: str, factors: Iterable[st
     ]
 
 
+def exclude_runs_without(runs: Sequence[Run], metric: str) -> list[Run]:
+    """Exclude runs without the deciding score where others have it: further scores are added to a run when asked for.
+
+    Returns:
+        All runs in their order; as they are where none has the score.
+    """
+    done = [run for run in runs if run.state == "done"]
+    having = [run for run in done if _has_metric(run, metric)]
+    reason = f"has no score {metric!r}, which {len(having)} runs have; start it again with their scores=..., to add it"
+    return [
+        _excluded(run, reason) if having and run.state == "done" and not _has_metric(run, metric) else run
+        for run in runs
+    ]
+
+
 def _classes(run: Run) -> tuple[str, ...]:
     """Return the class names of a finished run, which are those of all its splits."""
     return next(iter(run.counts.values())).class_names

@@ -18,6 +18,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
+from segbench.masks import INDICES, MaskKey
 from segbench.runs.readers import (
     DAMAGE,
     DamagedError,
@@ -53,6 +54,7 @@ class Run:
         choices: Group name to choice, for example ``{"model": "unet"}``.
         overrides: The Hydra overrides that started it, ``key=value``.
         unchanging: The callbacks that cannot change its result, as dotted keys of the configuration.
+        planned_task: What it was to do, also where it did not finish; empty where it did not come that far.
         config_dir: Folder of the user's own choices that it was started with, as typed; None without one.
         config: The resolved configuration; empty where it could not be read.
         counts: Split name to what the run made of its images; empty unless the run is done.
@@ -70,6 +72,7 @@ class Run:
     choices: dict[str, str] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     unchanging: tuple[str, ...] = ()
+    planned_task: str = ""
     config_dir: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
     counts: Mapping[str, SplitScores] = field(default_factory=dict)
@@ -95,6 +98,12 @@ class Run:
         if not isinstance(colours, list) or {len(colours)} != classes:
             return None
         return tuple(colours) if all(re.fullmatch("#[0-9A-Fa-f]{6}", str(colour)) for colour in colours) else None
+
+    @property
+    def mask_key(self) -> MaskKey:
+        """How to read the masks that it kept; of a run that is done."""
+        part = next(iter(self.counts.values()))
+        return MaskKey(part.class_names, part.record.masks or INDICES, part.background, self.class_colours)
 
     @cached_property
     def settings(self) -> dict[str, Hashable]:

@@ -15,6 +15,7 @@ from segbench.reporting.collection.excluded import (
     exclude_other_data,
     exclude_other_splits,
     exclude_other_tasks,
+    exclude_runs_without,
 )
 from segbench.reporting.collection.factors import (
     UNKNOWN,
@@ -71,6 +72,7 @@ def compare(
     task = task_of(everything)
     metric = str(declared.get("metric") or task.metrics[0])
     everything = exclude_other_classes(everything, metric, declared.get("factors") or ())
+    everything = exclude_runs_without(everything, metric)
     runs = [run for run in everything if run.state != "excluded"]
     done = [run for run in runs if run.state == "done"]
     known = done or [run for run in runs if run.config]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import Run
@@ -12,26 +11,13 @@ from segbench.runs.scores_file import TASKS
 from segbench.runs.split_scores import SplitScores, TaskRecord, has_metric, metric_of
 from segbench.scores.convention import Convention
 from segbench.scores.score import Metric, Share, resolve
-from segbench.targets import find_object
 
 
 def task_of(runs: Sequence[Run]) -> TaskRecord:
     """Return the task of the finished runs; without any, what was to be done."""
     done = (run.task for run in runs if run.state == "done" and run.task)
-    planned = (TASKS.get(_task_of_data(run)) for run in runs)
+    planned = (TASKS.get(run.planned_task) for run in runs)
     return next(done, None) or next((record for record in planned if record), None) or next(iter(TASKS.values()))
-
-
-def _task_of_data(run: Run) -> str:
-    data = run.config.get("data")
-    target = str(data.get("_target_")) if isinstance(data, dict) else ""
-    if not target.startswith("segbench."):
-        return ""  # whoever wrote the run's files does not choose what is imported here
-    try:
-        found: Any = find_object("data", target)
-    except ConfigError:
-        return ""
-    return str(getattr(found, "task", ""))
 
 
 def convention_of(

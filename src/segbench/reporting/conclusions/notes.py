@@ -141,12 +141,14 @@ def variance_line(shares: Mapping[str, float], unit: str) -> str:
 
 
 def _distance(comparison: Comparison) -> list[str]:
-    """Say how to read a metric of which less is better."""
-    if comparison.direction > 0:
-        return []
-    unit = comparison.score.score.unit
-    distance = f" is a distance in {_UNITS.get(unit, unit)}" if unit else ""
-    return [f"{comparison.metric.replace('_', ' ').capitalize()}{distance}: lower is better."]
+    """Say in which unit the shown scores are of which less is better, the deciding one first."""
+    names = dict.fromkeys([comparison.metric, *(name for row in comparison.rows for name in row.scores)])
+    scores = {(score := comparison.metric_named(name).score).name: score for name in names}
+    found = []
+    for score in (score for score in scores.values() if score.lower_is_better):
+        unit = f" in {_UNITS.get(score.unit, score.unit)}" if score.unit else ""
+        found.append(f"{score.title[:1].upper()}{score.title[1:]}{unit}: lower is better.")
+    return found
 
 
 def _tests(comparison: Comparison, found: Evidence) -> list[str]:

@@ -18,7 +18,7 @@ from segbench.pictures.styles import colour, wrapped
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.figures.bars import MOST_ROWS
 from segbench.reporting.figures.ranks import SHADES
-from segbench.reporting.figures.spec import FigureSpec, without_evidence
+from segbench.reporting.figures.spec import FigureSpec, exclusive, without_evidence
 
 WIDTH = 7.2
 ACROSS = 4
@@ -161,4 +161,4 @@ def show_share(share: float) -> str:
     return f"{100 * share:.1f}" if share < 0.0995 or 0.9895 <= share < 1 else f"{100 * share:.0f}"
 
 
-FIGURE = FigureSpec("Confusion of classes", "confusion.png", without_evidence(draw_confusion))
+FIGURE = FigureSpec("Confusion of classes", "confusion.png", without_evidence(draw_confusion), needs=exclusive)

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
-from segbench.labels import IGNORE_INDEX as IGNORE
+from segbench.masks import MaskKey
 from segbench.pictures.canvas import save
 from segbench.pictures.panels import as_rgb, class_colour, class_legend
 from segbench.pictures.styles import wrapped
@@ -23,7 +23,7 @@ from segbench.reporting.figures.spec import FigureSpec, masks
 
 WIDTH = 7.2
 # Thin enough for glands that nearly touch, with a rim that shows on any stain.
-LINE, RIM = 1.1, 2.0
+LINE, RIM = 1.1, 0.9
 # On and off, in line widths: gaps wide enough to see what is predicted through them.
 TRUTH = (0, (2.5, 3.0))
 
@@ -48,51 +48,54 @@ def draw_contours(comparison: Comparison, evidence: Evidence, path: Path) -> Non
     best = best_shown(comparison, evidence)
     images = kept_images(comparison, [(best.run, best.archive.ids)])
     chosen = choose(comparison, [best.row], images, [best])
-    first, colours = images.image(chosen[0][1]), best.run.class_colours
-    class_names, cell = best.run.counts[comparison.split].class_names, WIDTH / len(chosen)
-    alone = colours is None and len(class_names) == 2
+    first, key, cell = images.image(chosen[0][1]), best.run.mask_key, WIDTH / len(chosen)
     figure = Figure(figsize=(WIDTH, cell * first.shape[0] / first.shape[1] + 1.0), dpi=200, layout="constrained")
     for axes, (rank, name) in zip(figure.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):
         truth, prediction = masks_of(images.mask(name), [best], name)
         axes.imshow(as_rgb(images.image(name)), interpolation="none", extent=(0, truth.shape[1], truth.shape[0], 0))
-        _outline(axes, truth, dashed=True, colours=colours, alone=alone)
-        _outline(axes, prediction, dashed=False, colours=colours, alone=alone)
+        _outline(axes, truth, key, dashed=True)
+        _outline(axes, prediction, key, dashed=False)
         value = score_of(comparison, best, name)
         axes.set_title(f"{rank}: {value:.3f}" if np.isfinite(value) else rank, fontsize=8.5)
         axes.set_xlabel(wrapped(name, int(cell * 14), 2), fontsize=7)
         axes.set_xticks([])
         axes.set_yticks([])
-    _explain(figure, class_names, colours, alone)
+    _explain(figure, key)
     seed = "" if best.run.seed is None else f", seed {best.run.seed}"
     words = f"{best.row.label}: {comparison.score.title_with_unit} of each image; {comparison.split} split{seed}"
     figure.suptitle(wrapped(words, 100, 2), fontsize=8, color="0.3")
     save(figure, path)
 
 
-def _outline(
-    axes: Axes, mask: NDArray[np.uint8], dashed: bool, colours: tuple[str, ...] | None = None, alone: bool = False
-) -> None:
-    """Draw the edge of every class, where the mask's pixels end; ``alone`` if there is one class and no other."""
+def _outline(axes: Axes, mask: NDArray[np.uint8], key: MaskKey, dashed: bool) -> None:
+    """Draw the edge of every class, where the mask's pixels end.
+
+    Of classes that overlap an earlier one has the wider line, so that it shows on both sides of a later one's upon it.
+    """
     height, width = mask.shape
     places = np.arange(width) + 0.5, np.arange(height) + 0.5
-    for label in np.unique(mask):
-        if label == IGNORE or (label == 0 and colours is None):
+    alone = len(key.shown) == 1
+    above = alone and dashed
+    for index in key.shown:
+        inside = key.inside(mask, index)
+        if not inside.any() or inside.all():
             continue
-        above = alone and dashed
-        colour = "white" if above else class_colour(int(label), colours)
-        style: Any = {"colors": [colour], "linestyles": [TRUTH] if dashed else "-", "linewidths": LINE}
-        drawn = axes.contour(*places, (mask == label).astype(float), levels=[0.5], zorder=4 if above else 2, **style)
+        colour = "white" if above else class_colour(index, key)
+        wide = LINE * (1 + key.form.overlapping * (key.shown.stop - 1 - index))
+        style: Any = {"colors": [colour], "linestyles": [TRUTH] if dashed else "-", "linewidths": wide}
+        drawn = axes.contour(*places, inside.astype(float), levels=[0.5], zorder=4 if above else 2, **style)
         if alone or not dashed:
-            drawn.set_path_effects(_rim(alone))
+            drawn.set_path_effects(_rim(alone, wide))
 
 
-def _rim(alone: bool) -> list[Any]:
-    return [Stroke(linewidth=RIM, foreground="black" if alone else "white"), Normal()]
+def _rim(alone: bool, wide: float = LINE) -> list[Any]:
+    return [Stroke(linewidth=wide + RIM, foreground="black" if alone else "white"), Normal()]
 
 
-def _explain(figure: Figure, class_names: tuple[str, ...], colours: tuple[str, ...] | None, alone: bool) -> None:
-    class_legend(figure, class_names, ignored=False, colours=colours)
-    predicted = Line2D([], [], color=class_colour(1) if alone else "0.2", linewidth=LINE)
+def _explain(figure: Figure, key: MaskKey) -> None:
+    class_legend(figure, key, ignored=False)
+    alone = len(key.shown) == 1
+    predicted = Line2D([], [], color=class_colour(key.shown.start, key) if alone else "0.2", linewidth=LINE)
     true = Line2D([], [], color="white" if alone else "0.2", linestyle=TRUTH, linewidth=LINE)
     lines = [predicted, true]
     for line in lines if alone else ():

@@ -45,8 +45,7 @@ def draw_epochs(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     scores = _scores(run, comparison.metric)
     if scores:
         words += f"; below the epoch the validation {comparison.score.title} after it, of all validation images"
-    names = run.counts[comparison.split].class_names
-    figure = epochs_figure(kept, names, scores, _best_epoch(run), run.class_colours)
+    figure = epochs_figure(kept, run.mask_key, scores, _best_epoch(run))
     figure.suptitle(wrapped(words, 100, 3), fontsize=SIZE, color="0.3")
     save(figure, path)
 

@@ -65,11 +65,11 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
     grid = figure.subplots(len(chosen), across, squeeze=False)
     size = 7.5 if len(shown) <= 5 else 6.5
     titles = ["image", "truth", *(wrapped(part.row.label, int(cell * 12), 4) for part in shown)]
-    ignored, colours = False, shown[0].run.class_colours
+    ignored, key = False, shown[0].run.mask_key
     for number, (line, (rank, name)) in enumerate(zip(grid, chosen, strict=True)):
         truth, values = images.mask(name), [score_of(comparison, part, name) for part in shown]
         ignored |= bool((truth == IGNORE).any())
-        draw_line(line, images.image(name), masks_of(truth, shown, name), colours)
+        draw_line(line, images.image(name), masks_of(truth, shown, name), key)
         line[0].set_ylabel(rank, fontsize=size + 1, fontweight="bold")
         line[0].set_xlabel(shortened(name, int(cell * 14)), fontsize=size - 0.5)
         for axes, value in zip(line[2:], values, strict=True):
@@ -79,8 +79,7 @@ def draw_examples(comparison: Comparison, path: Path) -> None:
                 axes.set_title(title, fontsize=size, fontweight="bold" if title in ("image", "truth") else None)
         for axes, part in zip(line[2:], shown, strict=True):
             axes.spines[:].set(color=colour(part.index), linewidth=1.5)
-    names = shown[0].run.counts[comparison.split].class_names
-    class_legend(figure, names, ignored, colours)
+    class_legend(figure, key, ignored)
     seeds = sorted({part.run.seed for part in shown if part.run.seed is not None})
     which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     words = f"{comparison.score.title_with_unit} below the predictions; {comparison.split} split, {which}"

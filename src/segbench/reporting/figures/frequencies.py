@@ -10,6 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure, SubFigure
 
+from segbench.masks import MaskKey
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.palette import COLOURS, rgb
 from segbench.pictures.panels import class_colour
@@ -32,14 +33,14 @@ class TrainingSet:
         images: Number of training images; None where the runs do not say.
         frequencies: Share of the labelled pixels of each class, background first.
         users: The runs that trained on it: row and seed.
-        colours: Of every class, where the data has its own; class 0 is then no background.
+        key: Tells the colours of the classes, and whether the first is a background.
     """
 
     name: str
     images: int | None
     frequencies: dict[str, float]
     users: tuple[tuple[str, int | None], ...]
-    colours: tuple[str, ...] | None = None
+    key: MaskKey
 
 
 def draw_frequencies(comparison: Comparison, path: Path) -> None:
@@ -65,7 +66,7 @@ def draw_frequencies(comparison: Comparison, path: Path) -> None:
     parts = figure.subfigures(len(shown), 1, height_ratios=heights, squeeze=False).ravel()
     for part, data in zip(parts, shown, strict=True):
         part.suptitle(_title(data, comparison, len(sets) > 1), fontsize=9)
-        _draw(part, data.frequencies, comparison.task, data.colours)
+        _draw(part, data.frequencies, comparison.task, data.key)
     if len(sets) > len(shown):
         parts[-1].supxlabel(f"{len(sets) - len(shown)} more training sets are not shown", fontsize=8)
     save(figure, path)
@@ -84,11 +85,11 @@ def training_sets(comparison: Comparison) -> list[TrainingSet]:
             if frequencies:
                 images = data.get("images")
                 count = images.get("train") if isinstance(images, dict) else None
-                key = (str(data.get("name") or "data"), count, tuple(frequencies.items()), run.class_colours)
+                key = (str(data.get("name") or "data"), count, tuple(frequencies.items()), run.mask_key)
                 users.setdefault(key, []).append((row.label, run.seed))
     return [
-        TrainingSet(name, count, dict(items), tuple(found), colours)
-        for (name, count, items, colours), found in users.items()
+        TrainingSet(name, count, dict(items), tuple(found), mask_key)
+        for (name, count, items, mask_key), found in users.items()
     ]
 
 
@@ -126,20 +127,19 @@ def _title(data: TrainingSet, comparison: Comparison, several: bool) -> str:
     return f"{title}\n{textwrap.shorten('; '.join(names), 110, placeholder=' …')}"
 
 
-def _draw(part: SubFigure, frequencies: dict[str, float], task: TaskRecord, own: tuple[str, ...] | None) -> None:
+def _draw(part: SubFigure, frequencies: dict[str, float], task: TaskRecord, key: MaskKey) -> None:
     """Draw all classes and, beside them in the same lines, the foreground on a scale of its own where that helps.
 
-    Where classes are not painted into masks all are alike, and so are those with colours of their own: none is the
-    background.
+    Where classes are not painted into masks all are alike.
     """
-    labels = not task.masks
+    labels, grey = task.masks is None, range(key.shown.start)
     shares = [100 * share for share in frequencies.values()]
-    enlarged = not labels and own is None and len(shares) > 2 and max(shares[1:]) < ENLARGE_BELOW * max(shares)
+    enlarged = not labels and len(grey) and len(shares) > 2 and max(shares[1:]) < ENLARGE_BELOW * max(shares)
     grid = part.subplots(1, 2 if enlarged else 1, squeeze=False, sharey=True).ravel()
     for axes, first in zip(grid, (0, 1), strict=False):
         longest = max(shares[first:]) or 1.0
-        colours = [class_colour(index) if index else BACKGROUND for index in range(first, len(shares))]
-        colours = [rgb(COLOURS[0])] * len(shares) if labels else [rgb(text) for text in own] if own else colours
+        colours = [BACKGROUND if index in grey else class_colour(index, key) for index in range(first, len(shares))]
+        colours = [rgb(COLOURS[0])] * len(shares) if labels else colours
         axes.barh(range(first, len(shares)), shares[first:], 0.72, color=colours)
         for place, share in enumerate(shares[first:], first):
             axes.text(share + 0.015 * longest, place, percent(share / 100), va="center", fontsize=8)

@@ -73,12 +73,12 @@ def object_classes(counts: SplitScores) -> list[int]:
 def match_image(images: Archive, shown: Shown, name: str, classes: list[int]) -> Matched:
     """Match the objects of one image's truth and prediction; those of several classes stand beside each other."""
     truth, prediction = masks_of(images.mask(name), [shown], name)
-    drawn = images.objects(name)
+    drawn, key = images.objects(name), shown.run.mask_key
     sides = []
     for mask, known in ((truth, drawn), (prediction, None)):
         labels = np.zeros(mask.shape, np.int32)
         for index in classes:
-            inside = mask == index
+            inside = key.inside(mask, index)
             # As they are scored: of a single class whole, also where the mask has another class in their place.
             drawn_in = mask != IGNORE if len(classes) == 1 else inside
             own = components(inside) if known is None else np.where(drawn_in, known, 0)

@@ -16,8 +16,13 @@ def anything(comparison: Comparison) -> bool:
 
 
 def masks(comparison: Comparison) -> bool:
-    """Need predictions of one class for each pixel."""
-    return comparison.task.masks
+    """Need predictions that are masks."""
+    return comparison.task.masks is not None
+
+
+def exclusive(comparison: Comparison) -> bool:
+    """Need classes of which each pixel or image has one, so that one can be taken for another."""
+    return comparison.task.exclusive
 
 
 def graded(comparison: Comparison) -> bool:
