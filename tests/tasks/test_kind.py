@@ -49,6 +49,7 @@ class Overlapping(SegmentationTask):
     """A task of one's own, with the networks of segmentation and a logit for each class but the background."""
 
     name = losses = "overlapping"
+    example_loss = "bce"
 
     @classmethod
     def count_outputs(cls, activation, data):
