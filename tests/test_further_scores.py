@@ -53,7 +53,7 @@ def test_a_distance_decides_a_comparison_and_the_lower_one_is_better(compared):
 @pytest.mark.slow
 def test_the_page_says_which_way_is_better_and_what_an_empty_side_is_worth(compared):
     said = " ".join(notes(compared))
-    assert "is a distance in pixels: lower is better" in said
+    assert "in pixels: lower is better." in said
     assert "HD95: a class that only truth or only prediction has counts as the diagonal" in said
     page = markdown_body(compared)
     for name in ("hd95 left ventricle", "hd95", "assd", "nsd", "boundary f1"):
