@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import signal
+import threading
 import time
 from pathlib import Path
 from types import FrameType
@@ -17,13 +17,14 @@ from pytorch_lightning.trainer.states import TrainerFn
 from segbench.configuration.monitor import LAST_EPOCH
 from segbench.errors import CheckpointError, DivergedError, InterruptedRun
 from segbench.runs.checkpoint_io import BEST, LAST, load_checkpoint
+from segbench.runs.signals import impatient, leave_lost_terminal, take
 
 
 class RunCheckpoints(Checkpoint):
     """Saves the last state after every epoch, and the best weights whenever a score improves.
 
-    On SIGTERM or SIGINT the step in progress is finished, the state saved and the run ended with 128 plus the
-    signal's number, to be started again where it stopped; the same signal again ends it at once.
+    On a stop signal (:mod:`segbench.runs.signals`) the step in progress is finished, the state saved and the run ended
+    with 128 plus the signal's number, to be started again where it stopped; a second Ctrl-C ends it at once.
 
     Args:
         folder: Where the checkpoints go.
@@ -89,8 +90,8 @@ class RunCheckpoints(Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take over the stop signals from Lightning, which would exit with 0 and save nothing."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        if threading.current_thread() is threading.main_thread():
+            take(self._on_signal)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -145,10 +146,11 @@ class RunCheckpoints(Checkpoint):
             raise InterruptedRun(self.stop_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        # Ctrl-C in a sweep sends SIGINT to every process, and the sweep then SIGTERM: only a repetition is impatience.
-        if self.stop_signal == number:
+        leave_lost_terminal()
+        if self.stop_signal is None:
+            self.stop_signal = number
+        elif impatient(self.stop_signal, number):
             raise InterruptedRun(number)
-        self.stop_signal = number
 
 
 def _refuse_non_finite(module: pl.LightningModule) -> None:
