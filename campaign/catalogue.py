@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from campaign.registries import entries
+
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 # In the order of the printed table.
 CLASSES = {
@@ -73,8 +75,9 @@ def load(path: Path = CATALOGUE) -> list[Case]:
 
 def _section(section: dict[str, Any]) -> Iterator[Case]:
     """Yield the cases of a section: each once, or once for each entry of ``over`` with that entry's variables."""
-    shared = {key: value for key, value in section.items() if key not in ("section", "cases", "over")}
-    for name, entry in section["cases"].items():
+    shared = {key: value for key, value in section.items() if key not in ("section", "cases", "over", "registry")}
+    listed = entries(**section["registry"]) if "registry" in section else {}
+    for name, entry in (listed | section.get("cases", {})).items():
         for variant, variables in section.get("over", {None: {}}).items():
             if variant in entry.get("but", ()):
                 continue

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markdown_it import MarkdownIt
 
 from campaign import program
 from campaign.program import Done
@@ -84,6 +85,24 @@ def holds_not(after: After, pattern: str, expression: str) -> str:
     for path in after.here.glob(pattern):
         if path.is_file() and (found := re.search(expression, path.read_text(encoding="utf-8", errors="replace"))):
             return f"{path.name} has {found.group()!r}"
+    return ""
+
+
+@check
+def plain_markdown(after: After, pattern: str, heading: str) -> str:
+    """A page, as CommonMark reads it, has no HTML, no link that runs something, and no heading of this text."""
+    parser = MarkdownIt("commonmark").enable("table")
+    for path in after.here.glob(pattern):
+        tokens = parser.parse(path.read_text(encoding="utf-8"))
+        every = [inner for token in tokens for inner in (token, *(token.children or ()))]
+        for number, token in enumerate(every):
+            address = str(token.attrGet("href") or token.attrGet("src") or "")
+            if token.type in ("html_block", "html_inline"):
+                return f"{path.name} has {token.content[:60]!r}"
+            if ":" in address and not address.startswith(("http:", "https:")):
+                return f"{path.name} has a link to {address[:60]!r}"
+            if token.type == "heading_open" and every[number + 1].content.strip() == heading:
+                return f"{path.name} has the heading {heading!r}"
     return ""
 
 
