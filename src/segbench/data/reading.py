@@ -94,13 +94,21 @@ def read_mask(path: Path, label_map: Mapping[Any, int]) -> NDArray[np.uint8]:
         DataError: If :func:`segbench.data.formats.mask_file.read_mask_file` rejects it, it has colours instead of
             numbers or the reverse, or it has values that are not labels.
     """
-    mask = read_mask_file(path)
+    return class_indices(read_mask_file(path), label_map)
+
+
+def class_indices(mask: MaskFile, label_map: Mapping[Any, int]) -> NDArray[np.uint8]:
+    """Return the class index of every pixel of a mask that is read: :func:`read_mask` says how.
+
+    Raises:
+        DataError: If it has colours instead of numbers or the reverse, or values that are not labels.
+    """
     if any(isinstance(key, tuple) for key in label_map):
-        return map_colours(mask.colours(), label_map, path)
+        return map_colours(mask.colours(), label_map, mask.path)
     labels = mask.labels()
     if mask.palette is not None and _is_black_and_white(label_map):
         labels = _black_and_white(mask, label_map)
-    return map_labels(labels, label_map, path)
+    return map_labels(labels, label_map, mask.path)
 
 
 def read_instances(path: Path, ignore: Sequence[int] = ()) -> NDArray[np.uint16]:
@@ -117,11 +125,22 @@ def read_instances(path: Path, ignore: Sequence[int] = ()) -> NDArray[np.uint16]
         DataError: If :func:`segbench.data.formats.mask_file.read_mask_file` rejects it, or it is in colour or has
             labels outside 0 to 65535.
     """
-    labels = read_mask_file(path).labels("one label per object")
+    return object_numbers(read_mask_file(path), ignore)
+
+
+def object_numbers(mask: MaskFile, ignore: Sequence[int] = ()) -> NDArray[np.uint16]:
+    """Return the object number of every pixel of a mask that is read: :func:`read_instances` says how.
+
+    Raises:
+        DataError: If it is in colour or has labels outside 0 to 65535.
+    """
+    labels = mask.labels("one label per object")
     if ignore:
         labels = np.where(np.isin(labels, ignore), 0, labels)
     if not 0 <= labels.min() <= labels.max() <= _MAX_LABEL:
-        raise DataError(f"{path}: labels from {labels.min()} to {labels.max()}; number objects from 1 to {_MAX_LABEL}")
+        raise DataError(
+            f"{mask.path}: labels from {labels.min()} to {labels.max()}; number objects from 1 to {_MAX_LABEL}"
+        )
     return labels.astype(np.uint16)
 
 
