@@ -14,8 +14,10 @@ from segbench.data.folder.forms import ClassMasks, Form, InstanceMasks, Overlapp
 from segbench.data.folder.groups import groups_by_pattern
 from segbench.data.folder.inspection import MOST_VALUES, ReadMasks, Seen, inspect
 from segbench.data.folder.intensity import MICROSCOPE, VOLUME, Intensity
+from segbench.data.folder.outlined import find_outlined, outline_files
 from segbench.data.folder.pages import read_mask_pages
-from segbench.data.folder.samples import Sample, Samples, find_samples, with_parts_of_names
+from segbench.data.folder.polygons import IGNORED, Annotations
+from segbench.data.folder.samples import Sample, Samples, find_samples, images_place, with_parts_of_names
 from segbench.data.folder.sizes import Fit, Size, proposed_fit, proposed_spacing
 from segbench.data.folder.table import listed_samples, looked_up
 from segbench.data.formats.mask_file import MaskFile
@@ -83,10 +85,11 @@ def discover(options: Options, cache_dir: Path) -> Found:
         DataError: If files are missing, ambiguous or unusable.
         ConfigError: If an option does not fit them.
     """
-    samples, grouped = _files(options)
-    read_masks = _read_masks
-    seen = inspect(samples.found, read_masks, cache_dir, options.root)
-    form = _form(options, seen)
+    samples, grouped, outlines = _files(options)
+    read_masks = _read_masks if outlines is None else outlines.read
+    variant = "" if outlines is None else f"{outlines.names}{outlines.numbered}"
+    seen = inspect(samples.found, read_masks, cache_dir, options.root, variant)
+    form = _form(options, seen, outlines)
     channels, told = _channels(options, seen)
     intensity = _intensity(options, seen, samples.found)
     fit, why = _fit(options, seen)
@@ -94,16 +97,17 @@ def discover(options: Options, cache_dir: Path) -> Found:
     return Found(samples.found, seen, Facts(form, channels, intensity, fit), said, grouped, read_masks)
 
 
-def _read_masks(mask: Path, image: Path) -> list[MaskFile]:
+def _read_masks(mask: Path, image: Path, size: Size) -> list[MaskFile]:
     return read_mask_pages(mask)
 
 
-def _files(options: Options) -> tuple[Samples, bool]:
-    """Return the samples with their groups and parts, and whether something says what belongs together."""
+def _files(options: Options) -> tuple[Samples, bool, Annotations | None]:
+    """Return the samples with their groups and parts, whether something says what belongs together, and outlines."""
+    outlines = None
     table = None if options.table is None else _table(options)
     samples = None if table is None else listed_samples(table, options.root)
     if samples is None:
-        samples = find_samples(options.root, options.images, options.masks, options.pair, options.unpaired)
+        samples, outlines = _found(options)
         if not any(sample.part for sample in samples.found) and options.split == "auto":
             samples.found = with_parts_of_names(samples.found)
         if table is not None:
@@ -115,7 +119,16 @@ def _files(options: Options) -> tuple[Samples, bool]:
         samples.found = [replace(sample, group=group) for sample, group in zip(samples.found, groups, strict=True)]
     if options.order == "number":
         samples.found.sort(key=lambda sample: _natural(sample.id))
-    return samples, any(sample.group for sample in samples.found)
+    return samples, any(sample.group for sample in samples.found), outlines
+
+
+def _found(options: Options) -> tuple[Samples, Annotations | None]:
+    """Return the samples of folders, and the outlines, if those are their masks."""
+    root, pair, unpaired = options.root, options.pair, options.unpaired
+    if files := outline_files(root, options.masks):
+        images, masks = images_place(root, options.images), str(options.masks)
+        return find_outlined(root, images, masks, files, pair, unpaired, options.instances)
+    return find_samples(root, options.images, options.masks, pair, unpaired), None
 
 
 def _table(options: Options) -> Path:
@@ -134,8 +147,14 @@ def _natural(name: str) -> list[tuple[int, str]]:
 # -- classes ---------------------------------------------------------------------------------------
 
 
-def _form(options: Options, seen: Sequence[Seen]) -> Form:
+def _form(options: Options, seen: Sequence[Seen], outlines: Annotations | None) -> Form:
     given = given_classes(options.classes, options.colours, options.root)
+    ignore = options.ignore
+    if outlines is not None:
+        # Crowds.
+        ignore = (*ignore, IGNORED)
+        named = {"background": [0]} | {name: [value] for value, name in enumerate(outlines.names, start=1)}
+        given = given if given is not None or options.instances else named
     if isinstance(options.masks, Mapping):
         if options.instances or given is not None:
             raise ConfigError(
@@ -146,12 +165,12 @@ def _form(options: Options, seen: Sequence[Seen]) -> Form:
         names = [name for name in given or () if name != "background"]
         if len(names) > 1:
             raise ConfigError(f"data.classes: {listed(names)}; with data.instances=true name one class of objects")
-        return InstanceMasks.of(names[0] if names else "object", options.boundary, options.ignore)
+        return InstanceMasks.of(names[0] if names else "object", options.boundary, ignore)
     labels = _labels(seen, any(isinstance(label, tuple) for stored in (given or {}).values() for label in stored))
     if given is None:
-        classes = found_classes(labels, [item.palette for item in seen], options.ignore)
+        classes = found_classes(labels, [item.palette for item in seen], ignore)
     else:
-        classes = named_classes(given, labels, options.ignore)
+        classes = named_classes(given, labels, ignore)
     foreground = classes.names[1:] if classes.background else classes.names
     if options.objects is False:
         return ClassMasks(classes)

@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from segbench.data.folder.pages import Pages, pages_as_channels, read_pages
+from segbench.data import nifti
+from segbench.data.folder.pages import Pages, is_volume, pages_as_channels, read_pages
 from segbench.data.folder.samples import Sample
+from segbench.data.folder.sources import POLYGONS
 from segbench.data.formats.mask_file import MaskFile
+from segbench.data.formats.volume_file import open_volume
+from segbench.data.grids import check_same_size, check_same_turn
 from segbench.data.records import raise_faults, unreadable
 from segbench.errors import DataError
 from segbench.runs.files import read_json, write_json
@@ -29,7 +33,8 @@ _VERSION = 1
 MOST_VALUES = 300
 _BLACK_AND_WHITE = {(0, 0, 0), (255, 255, 255)}
 _THREADS = 2
-ReadMasks = Callable[[Path, Path], list[MaskFile]]
+# From a mask file, its image and that one's height and width.
+ReadMasks = Callable[[Path, Path, tuple[int, int]], list[MaskFile]]
 
 
 @dataclass(frozen=True)
@@ -64,14 +69,17 @@ class Seen:
     hashes: list[str]
 
 
-def inspect(samples: Sequence[Sample], read_masks: ReadMasks, cache_dir: Path, root: Path) -> list[Seen]:
+def inspect(
+    samples: Sequence[Sample], read_masks: ReadMasks, cache_dir: Path, root: Path, variant: str = ""
+) -> list[Seen]:
     """Read every file once, with a progress bar; a second time, what was seen is taken from the cache.
 
     Args:
         samples: The image files with their masks.
-        read_masks: Reads the masks of a mask file, given also the image's path.
+        read_masks: Reads the masks of a mask file, given also its image's path, height and width.
         cache_dir: Folder of all caches.
         root: Folder of the data, for messages.
+        variant: What reading masks depends on besides the files.
 
     Returns:
         In the order of the samples.
@@ -79,7 +87,7 @@ def inspect(samples: Sequence[Sample], read_masks: ReadMasks, cache_dir: Path, r
     Raises:
         DataError: Listing every unusable file.
     """
-    path = cache_dir / f"{_digest(samples)}.seen.json"
+    path = cache_dir / f"{_digest(samples, variant)}.seen.json"
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
@@ -102,8 +110,8 @@ def _load(path: Path, count: int) -> list[Seen] | None:
     return found if len(found) == count else None
 
 
-def _digest(samples: Sequence[Sample]) -> str:
-    digest = hashlib.blake2b(f"{_VERSION}".encode(), digest_size=16)
+def _digest(samples: Sequence[Sample], variant: str) -> str:
+    digest = hashlib.blake2b(f"{_VERSION}{variant}".encode(), digest_size=16)
     for sample in samples:
         digest.update(f"\n{sample.id}".encode())
         for path in (sample.image, *sample.masks):
@@ -142,11 +150,13 @@ def _look(samples: Sequence[Sample], read_masks: ReadMasks, root: Path) -> list[
 
 def _seen(sample: Sample, read_masks: ReadMasks) -> Seen:
     pages = read_pages(sample.image)
-    masks = [read_masks(path, sample.image) for path in sample.masks]
+    own = (pages.pixels.shape[1], pages.pixels.shape[2])
+    masks = [read_masks(path, sample.image, own) for path in sample.masks]
     pages = fitting(pages, len(masks[0]))
     for path, parts in zip(sample.masks, masks, strict=True):
         if len(parts) != len(pages.pixels):
             raise DataError(f"{path}: {len(parts)} masks for {len(pages.pixels)} images in {sample.image.name}")
+    _check_grid(sample, own, [part for parts in masks for part in parts])
     values = [[distinct(parts[page]) for parts in masks] for page in range(len(pages.pixels))]
     height, width, channels = pages.pixels.shape[1:]
     return Seen(
@@ -161,6 +171,22 @@ def _seen(sample: Sample, read_masks: ReadMasks) -> Seen:
         *_palette([mask for parts in masks for mask in parts]),
         [difference_hash(part) for part in pages.pixels],
     )
+
+
+def _check_grid(sample: Sample, size: tuple[int, int], masks: Sequence[MaskFile]) -> None:
+    """Check that masks are on their image's grid.
+
+    Raises:
+        DataError: If they are not.
+    """
+    if is_volume(sample.image):
+        for path in sample.masks:
+            nifti.check_same_grid(open_volume(sample.image), open_volume(path))
+        return
+    for mask in masks:
+        check_same_size(size, mask.values.shape[:2], mask.path)
+        if not mask.path.name.lower().endswith(POLYGONS):
+            check_same_turn(size, sample.image, mask.path)
 
 
 def fitting(pages: Pages, masks: int) -> Pages:

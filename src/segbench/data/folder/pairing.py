@@ -129,12 +129,10 @@ def _rules(images: Sequence[Entry], masks: Sequence[Entry], together: bool, patt
     for image in images[::step]:
         near = [mask for mask in masks if mask.folders == image.folders] or masks
         counted.update({rule for mask in near if mask.path != image.path for rule in _shared(image.name, mask.name)})
-    rules = [
-        rule for rule, _ in counted.most_common() if not together or (rule.image != rule.mask and rule.leaning > 0)
-    ]
+    rules = [rule for rule, _ in counted.most_common() if not together or rule.image != rule.mask]
     if given is not None:
         return [rule for rule in rules if rule.mask == given.mask]
-    return rules[:_RULES]
+    return [rule for rule in rules if not together or rule.leaning > 0][:_RULES]
 
 
 def _given(pattern: object) -> Rule | None:

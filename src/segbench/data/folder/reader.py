@@ -23,7 +23,7 @@ class SampleReader:
 
     Args:
         facts: What is known of all of them.
-        read_masks: Reads the masks of a mask file, given also the image's path.
+        read_masks: Reads the masks of a mask file.
     """
 
     def __init__(self, facts: Facts, read_masks: ReadMasks) -> None:
@@ -39,19 +39,19 @@ class SampleReader:
         """
         plane = self.plane(seen)
         image = self._image_pages(sample.image, seen.pages)[page]
-        return plane.image(image), self._facts.form.target(self._masks(sample, page), plane)
+        return plane.image(image), self._facts.form.target(self._masks(sample, seen, page), plane)
 
     def instances(self, sample: Sample, seen: Seen, page: int) -> NDArray[np.uint16] | None:
         """Return the object number of every pixel (h,w), 0 for none; None if masks do not number objects."""
         if not self._facts.form.numbered:
             return None
-        return self._facts.form.instances(self._masks(sample, page), self.plane(seen))
+        return self._facts.form.instances(self._masks(sample, seen, page), self.plane(seen))
 
     def truth(self, sample: Sample, seen: Seen) -> NDArray[np.uint8]:
         """Return the targets of all pages of a file at its own size, uint8 (Z,H,W)."""
         own = (seen.size[0], seen.size[1])
         plane = Plane(own, own, own)
-        return np.stack([self._facts.form.target(self._masks(sample, page), plane) for page in range(seen.pages)])
+        return np.stack([self._facts.form.target(self._masks(sample, seen, page), plane) for page in range(seen.pages)])
 
     def plane(self, seen: Seen) -> Plane:
         """Return how images of a file come to the common size."""
@@ -61,8 +61,9 @@ class SampleReader:
     def _read_images(self, path: Path, pages: int) -> NDArray[Any]:
         return read_images(path, self._facts, pages)
 
-    def _masks(self, sample: Sample, page: int) -> list[MaskFile]:
-        return [self._mask_pages(path, sample.image)[page] for path in sample.masks]
+    def _masks(self, sample: Sample, seen: Seen, page: int) -> list[MaskFile]:
+        size = (seen.size[0], seen.size[1])
+        return [self._mask_pages(path, sample.image, size)[page] for path in sample.masks]
 
 
 def read_images(path: Path, facts: Facts, pages: int = 1) -> NDArray[Any]:

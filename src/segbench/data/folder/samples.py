@@ -70,7 +70,7 @@ def find_samples(
     Raises:
         DataError: If nothing is found or cannot be paired.
     """
-    images = images or _usual(root, IMAGE_WORDS, "images") or "."
+    images = images_place(root, images)
     if isinstance(masks, Mapping):
         return _overlapping(root, images, masks, pair, unpaired)
     masks = masks or (_usual(root, MASK_WORDS, "masks") if images != "." else None) or images
@@ -86,7 +86,12 @@ def find_samples(
     first = pairs.found[0]
     line = f"{plural(len(samples), 'image')} with masks, paired by {pairs.rule.describe()}"
     example = f" ({first[1].shown}, {first[2].shown})"
-    return _told(Samples(samples, [line + example]), [pairs], unpaired)
+    return told(Samples(samples, [line + example]), [pairs], unpaired)
+
+
+def images_place(root: Path, images: str | None) -> str:
+    """Return ``data.images``, or the folder of the usual name, or ``root`` itself."""
+    return images or _usual(root, IMAGE_WORDS, "images") or "."
 
 
 def _overlapping(root: Path, images: str, masks: Mapping[str, str], pair: object, unpaired: str) -> Samples:
@@ -109,11 +114,17 @@ def _overlapping(root: Path, images: str, masks: Mapping[str, str], pair: object
         samples.append(Sample(key, image, tuple(pairs[image][1] for pairs in by_image.values()), part=part_of(key)))
     samples.sort(key=lambda sample: sample.id)
     line = f"{plural(len(samples), 'image')}, each with a mask of {listed(list(masks))}"
-    return _told(Samples(samples, [line], faults), list(each.values()), unpaired)
+    return told(Samples(samples, [line], faults), list(each.values()), unpaired)
 
 
-def _told(samples: Samples, pairs: Sequence[Pairs], unpaired: str) -> Samples:
-    """Add what has no partner."""
+def told(samples: Samples, pairs: Sequence[Pairs], unpaired: str) -> Samples:
+    """Add what has no partner to samples, as faults or as lines, and return them.
+
+    Args:
+        samples: The samples.
+        pairs: Of which they were made.
+        unpaired: ``data.unpaired``.
+    """
     faults = list(dict.fromkeys(fault for found in pairs for fault in found.faults))
     if unpaired == "skip" and faults:
         samples.said.append(f"{plural(len(faults), 'file')} without partner left out (data.unpaired=skip)")

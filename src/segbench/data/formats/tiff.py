@@ -91,13 +91,15 @@ def _stored(path: Path, page: Any, channels: bool = False) -> StoredImage:
 
 
 def orientation(path: Path, stream: IO[bytes]) -> int:
-    """Return the orientation of a TIFF's image, 1 to 8; 1 if there is none.
+    """Return the orientation of a TIFF's image, of several the first one's, 1 to 8; 1 if there is none.
 
     Raises:
-        DataError: If the file is damaged or has several pages.
+        DataError: If the file is damaged.
     """
     with _opened(path, stream) as file:
-        return _orientation_of(_single_page(path, file))
+        if not file.pages:
+            raise DataError(f"{path}: damaged (no image in it)")
+        return _orientation_of(next((page for page in file.pages if not page.is_reduced), file.pages[0]))
 
 
 @contextmanager
