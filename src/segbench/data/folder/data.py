@@ -16,18 +16,19 @@ from segbench.data.folder import split as splitting
 from segbench.data.folder.discovery import Found, Options, discover
 from segbench.data.folder.facts import Facts
 from segbench.data.folder.groups import advice
-from segbench.data.folder.help import check_named
+from segbench.data.folder.help import check_named, suggestion
 from segbench.data.folder.inspection import Seen
 from segbench.data.folder.intensity import chosen_intensity
 from segbench.data.folder.reader import SampleReader, read_images
 from segbench.data.folder.samples import Sample
+from segbench.data.folder.sources import NotThere
 from segbench.data.objects import ObjectData
 from segbench.data.plane import Plane
 from segbench.data.records import Record, os_errors_as_faults, require_root
 from segbench.data.regions import Regions
 from segbench.data.splits import check_disjoint, check_fraction
 from segbench.data.volumes import VolumeSlices
-from segbench.errors import ConfigError
+from segbench.errors import ConfigError, DataError
 from segbench.scores.columns import ScoreColumns
 
 log = logging.getLogger("segbench")
@@ -139,9 +140,12 @@ class FolderData(ObjectData):
     def _discovered(self) -> Found:
         if self._found is None:
             check_named(self._asked)
-            require_root(self.root)
-            with os_errors_as_faults(self.root):
-                self._found = discover(self._asked, self.cache_dir)
+            root = require_root(self.root)
+            with os_errors_as_faults(root):
+                try:
+                    self._found = discover(self._asked, self.cache_dir)
+                except NotThere as error:
+                    raise DataError(f"{str(error).rstrip('?')}; {suggestion(root)}") from None
             if self.facts is None:
                 self._adopt(self._found.facts)
         return self._found

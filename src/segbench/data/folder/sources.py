@@ -16,6 +16,10 @@ POLYGONS = (".geojson", ".json")
 _WILD = "*?["
 
 
+class NotThere(DataError):
+    """Nothing of what was asked for is there: the message can go on with what is."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A file and where it lies.
@@ -47,7 +51,7 @@ def find_entries(root: Path, place: str, option: str, suffixes: Sequence[str] = 
         suffixes: Lower-case suffixes of the wanted files.
 
     Raises:
-        DataError: If there is no such folder, or no such file in it.
+        NotThere: If there is no such folder, or no such file in it.
     """
     folder = root / Path(place).expanduser()
     if folder.is_dir():
@@ -56,10 +60,10 @@ def find_entries(root: Path, place: str, option: str, suffixes: Sequence[str] = 
         matches = _matches(root, place)
         if not matches:
             near = nearest(Path(place).name, folders_in(root))
-            raise DataError(f"data.{option}={place}: no such folder in {root.resolve()}{near}")
+            raise NotThere(f"data.{option}={place}: no such folder in {root.resolve()}{near}")
         found = [entry for match in matches for entry in _below(match, root, suffixes)]
     if not found:
-        raise DataError(f"data.{option}={place}: no images there{_other_kinds(folder)}")
+        raise NotThere(f"data.{option}={place}: no images there{_other_kinds(folder)}")
     return sorted(dict.fromkeys(found), key=lambda entry: (entry.folders, entry.path.name))
 
 
