@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -19,11 +20,17 @@ from segbench.reporting.figures import FIGURES, FigureSpec, draw_all, figures_of
 from segbench.reporting.html import html_page
 from segbench.reporting.html.pictures import PANELS
 from segbench.reporting.text.latex import latex_table
-from segbench.reporting.text.markdown import markdown_code, markdown_link, markdown_text
-from segbench.reporting.text.tables import csv_text, markdown_body, print_comparison
-from segbench.runs.files import write_text
+from segbench.reporting.text.markdown import markdown_code, markdown_line, markdown_link, markdown_text
+from segbench.reporting.text.sections import edges, find_parts
+from segbench.reporting.text.spreadsheet import csv_text
+from segbench.reporting.text.tables import markdown_body, print_comparison
+from segbench.runs.bounded import LISTS, read_bytes, read_text
+from segbench.runs.files import atomic_open, write_text
 from segbench.scores.convention import Convention
+from segbench.terminal import say as show
+from segbench.words import first_line
 
+log = logging.getLogger("segbench")
 # The same table for reading, for further work and for a paper.
 TABLES = ("table.md", "table.csv", "table.tex")
 PAGE = "index.html"
@@ -63,7 +70,7 @@ def report_experiment(
     comparison = compare(runs)
     print_comparison(comparison, console)
     written = write_report(comparison)
-    console.print(f"Written: {', '.join(str(path) for path in written)}", markup=False, highlight=False, soft_wrap=True)
+    show(console, f"Written: {', '.join(map(str, written))}", soft_wrap=True)
     return comparison, written
 
 
@@ -119,15 +126,18 @@ def update_page(
     Raises:
         ConfigError: If the page cannot be read or written.
     """
-    begin, end = (f"<!-- {edge} {comparison.title} -->" for edge in ("begin", "end"))
+    begin, end = edges(markdown_line(comparison.title))
     try:
         body = _section(comparison, _copy_figures(comparison, page, pictures, figures), command)
         section = f"{begin}\n## {markdown_text(comparison.title)}\n\n{body}{end}\n"
-        text = page.read_text(encoding="utf-8") if page.exists() else f"# Results: {markdown_text(page.stem)}\n"
-        former = re.compile(rf"^{re.escape(begin)}$.*?^{re.escape(end)}\n?", re.DOTALL | re.MULTILINE)
-        appended = f"{text.rstrip()}\n\n{section}"
-        write_text(page, former.sub(lambda _: section, text, count=1) if former.search(text) else appended)
-    except (OSError, UnicodeDecodeError) as error:
+        try:
+            text = read_text(page, largest=LISTS)
+        except FileNotFoundError:
+            text = f"# Results: {markdown_text(page.stem)}\n"
+        former = next((part for part in find_parts(text) if text.startswith(f"{begin}\n", part.start)), None)
+        before, after = (text[: former.start], text[former.end :]) if former else (f"{text.rstrip()}\n\n", "")
+        write_text(page, f"{before}{section}{after}")
+    except (OSError, ValueError) as error:
         raise ConfigError(f"--page {page}: cannot be updated: {error}") from error
 
 
@@ -173,7 +183,14 @@ def write_all(
             say(str(error))
             worst = max(worst, error.exit_code)
             continue
-        console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
+        except Exception as error:
+            # Files that are no run's and that no check has refused must not cost the other experiments.
+            log.debug("unexpected error", exc_info=error)
+            where = members[0].directory.parent
+            say(f"{where}: cannot be reported: unexpected {type(error).__name__}: {first_line(error)}")
+            worst = max(worst, SegbenchError.exit_code)
+            continue
+        show(console, f"Written: {', '.join(map(str, written))}", soft_wrap=True)
     return worst
 
 
@@ -198,22 +215,26 @@ def _copy_figures(
     folder.mkdir(parents=True, exist_ok=True)
     stem = comparison.title.removeprefix(f"{page.stem}/").replace("/", "-")
     sources = [
-        (spec.title, comparison.directory / spec.file, f"{stem}-{spec.file}")
+        (spec.title, comparison.directory, Path(spec.file), f"{stem}-{spec.file}")
         for spec in figures_of(comparison, figures)
         if pictures or not spec.shows_data
     ]
     for row in [row for row in comparison.rows if row.done and pictures][:MOST_PANELS]:
         name = _plain(row.label)
         title = f"predictions, {row.label}, seed {row.done[0].seed}"
-        sources.append((title, row.done[0].directory / PANELS, f"{stem}-{name}.png"))
+        sources.append((title, row.done[0].directory, PANELS, f"{stem}-{name}.png"))
     # Of an earlier page, that had pictures perhaps: what is shown no more must not lie there to be committed.
     names = [spec.file for spec in figures] + [f"{_plain(row.label)}.png" for row in comparison.rows]
     for name in names:
         (folder / f"{stem}-{name}").unlink(missing_ok=True)
-    found = [(title, source, name) for title, source, name in sources if source.exists()]
-    for _, source, name in found:
-        shutil.copyfile(source, folder / name)
-    return [(title, f"{folder.name}/{name}") for title, _, name in found]
+    found = []
+    for title, root, file, name in sources:
+        with suppress(FileNotFoundError, ValueError):
+            content = read_bytes(root / file, root)
+            with atomic_open(folder / name) as stream:
+                stream.write(content)
+            found.append((title, f"{folder.name}/{name}"))
+    return found
 
 
 def _plain(label: str) -> str:

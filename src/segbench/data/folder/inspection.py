@@ -102,7 +102,7 @@ def inspect(
 
 
 def _load(path: Path, count: int) -> list[Seen] | None:
-    stored = read_json(path)
+    stored = read_json(path) or {}
     try:
         found = [Seen(**{**item, "size": tuple(item["size"])}) for item in stored["seen"]]
     except (TypeError, KeyError):
