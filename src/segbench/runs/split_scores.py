@@ -79,7 +79,7 @@ class TaskRecord:
 
 @dataclass(frozen=True)
 class ConfidentError:
-    """An image that was classified wrongly: its place in the split, both classes, and the prediction's probability."""
+    """A misclassified image: its place in the split, both classes, and the prediction's probability."""
 
     index: int
     truth: str

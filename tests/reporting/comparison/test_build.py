@@ -227,7 +227,7 @@ def test_csv_is_unrounded(architectures):
     assert (line["model"], line["dice_n"], line["seeds"], line["finished"]) == ("unet", "2", "0 1", "2")
     assert (line["letters"], line["p_best"]) == ("", "")
     assert 0 <= float(line["low"]) < float(line["dice_mean"]) < float(line["high"]) <= 1
-    assert (line["weights"], line["device"]) == ("34527041.0", "Fake CPU, 32-true")
+    assert (line["parameters"], line["device"]) == ("34527041.0", "Fake CPU, 32-true")
 
 
 def test_costs_are_shown_in_the_units_of_people(architectures):

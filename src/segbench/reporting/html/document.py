@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -46,24 +47,14 @@ def html_page(
     environment = _environment()
     style, script = (_text(name) for name in ("style.css", "script.js"))
     runs = run_views(comparison)
-    pairs, more_pairs = pair_table(comparison, evidence)
     return environment.get_template("index.html.j2").render(
         comparison=comparison,
         metric=comparison.metric.replace("_", " "),
-        answer=evidence.answer,
-        caveats=evidence.caveats,
-        letters=any(evidence.letters),
-        variance=variance_line(evidence.variance, comparison.single_unit),
         facts=_facts(comparison, evidence),
-        table=score_table(comparison, evidence),
         convention=convention_line(comparison),
         dot_plot_width=WIDTH,
-        pairs=pairs,
-        more_pairs=more_pairs,
-        mcnemar=mcnemar_table(comparison),
-        averaged=averaged_table(comparison),
-        averaged_title=ONE_VS_REST_TITLE,
-        claims=claim_views(evidence.claims),
+        **_conclusions(comparison, evidence),
+        **_tables(comparison, evidence),
         gallery=gallery(comparison, figures, budget),
         published=published_lines(comparison),
         runs=runs,
@@ -75,6 +66,30 @@ def html_page(
         script=Markup(script),  # noqa: S704
         policy=_policy(style, script),
     )
+
+
+def _conclusions(comparison: Comparison, evidence: Evidence) -> dict[str, Any]:
+    """Return what the runs show, in words."""
+    return {
+        "answer": evidence.answer,
+        "caveats": evidence.caveats,
+        "letters": any(evidence.letters),
+        "variance": variance_line(evidence.variance, comparison.single_unit),
+        "claims": claim_views(evidence.claims),
+    }
+
+
+def _tables(comparison: Comparison, evidence: Evidence) -> dict[str, Any]:
+    """Return the tables by the names that the template has for them."""
+    pairs, more_pairs = pair_table(comparison, evidence)
+    return {
+        "table": score_table(comparison, evidence),
+        "pairs": pairs,
+        "more_pairs": more_pairs,
+        "mcnemar": mcnemar_table(comparison),
+        "averaged": averaged_table(comparison),
+        "averaged_title": ONE_VS_REST_TITLE,
+    }
 
 
 def _facts(comparison: Comparison, evidence: Evidence) -> list[tuple[str, str]]:
