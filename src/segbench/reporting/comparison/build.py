@@ -52,15 +52,13 @@ def compare(
 
     Args:
         runs: Runs of one experiment directory.
-        convention: How counts become scores; by default the mean over images, without background. A classification has
-            one convention only.
+        convention: How counts become scores; None for the task's own, the only one that a classification has.
         mix: Allow differences besides factors and seed; they become factors too.
         asked: ``metric`` and ``split`` in place of the declared ones; claims and published figures that name no metric
             keep the declared one.
 
     Raises:
-        ConfigError: If the runs are not comparable, the comparison names an unknown metric, or a convention is given to
-            a classification.
+        ConfigError: If the runs are not comparable, or metric or convention do not fit their task.
     """
     title, own = declaration([run for run in runs if run.state == "done" or run.config] or runs)
     declared = ask(own, asked or {})
