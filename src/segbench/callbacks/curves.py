@@ -44,7 +44,7 @@ class Curves(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the rows."""
         self.rows, self._seconds = list(state_dict["rows"]), state_dict["seconds"]
-        self._rate = state_dict.get("rate", 0.0)
+        self._rate = state_dict["rate"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the file into the state of the checkpoint."""

@@ -13,6 +13,7 @@ from yaml import YAMLError
 
 from segbench.runs.directory import SCHEMA, other_schema
 from segbench.runs.settings import load_settings
+from segbench.words import first_line
 
 DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError,
@@ -31,8 +32,7 @@ def named(path: Path, read: Any) -> Any:
     except FileNotFoundError:
         raise DamagedError(f"{path.name} is missing") from None
     except DAMAGE as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise DamagedError(f"{path.name}: {lines[0]}") from error
+        raise DamagedError(f"{path.name}: {first_line(error)}") from error
 
 
 def json_file(path: Path) -> dict[str, Any]:

@@ -93,6 +93,11 @@ class Metric:
         return self.score.largest
 
 
+def empty_rules(scores: Iterable[Score]) -> list[str]:
+    """Return ``<title>: <what a class on one side only scores>`` of the scores that state it, each once."""
+    return list(dict.fromkeys(f"{score.title}: {score.empty}" for score in scores if score.empty))
+
+
 def resolve(name: str, scores: Iterable[Score], classes: Callable[[Score], Iterable[str]]) -> Metric | None:
     """Return what a metric's name means; None where it is neither a score nor one of a class.
 

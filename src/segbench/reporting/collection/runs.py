@@ -30,7 +30,7 @@ from segbench.runs.readers import (
     summary_file,
 )
 from segbench.runs.scores_file import read_scores
-from segbench.runs.settings import flatten, without_places
+from segbench.runs.settings import flatten, is_under, without_places
 from segbench.runs.split_scores import SplitScores, TaskRecord
 
 State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "excluded"]
@@ -108,8 +108,7 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, Hashable]:
         """The configuration as dotted keys to values, without callbacks that cannot change the result."""
-        skipped = tuple(f"{name}." for name in self.unchanging)
-        return {key: value for key, value in flatten(self.config).items() if not key.startswith(skipped)}
+        return {key: value for key, value in flatten(self.config).items() if not is_under(key, self.unchanging)}
 
     @cached_property
     def comparable(self) -> dict[str, Hashable]:

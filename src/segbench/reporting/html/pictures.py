@@ -188,7 +188,7 @@ def _panels(path: Path, row: str, seed: str, whole: bool) -> RunPanels | None:
             return RunPanels(row, seed, (Picture("", data_uri(path.read_bytes(), "png")),))
         images, legend = split_panels(path)
         titles = _titles(path)
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, TypeError, SyntaxError):
         # Pillow raises any of these for a damaged file; a picture is not worth the page.
         return None
     if len(titles) != len(images):
@@ -198,14 +198,11 @@ def _panels(path: Path, row: str, seed: str, whole: bool) -> RunPanels | None:
 
 
 def _titles(path: Path) -> list[str]:
-    """Return the images' titles that the picture carries in its text; none in pictures of older runs."""
+    """Return the images' titles that the picture carries in its text; none if another program has saved it."""
     with Image.open(path) as opened:
         opened.load()
-        try:
-            titles = json.loads(opened.info.get(TITLES_KEY, "[]"))
-        except ValueError:
-            return []
-    return [" ".join(str(title).split()) for title in titles] if isinstance(titles, list) else []
+        titles = json.loads(opened.info.get(TITLES_KEY, "[]"))
+    return [" ".join(str(title).split()) for title in titles]
 
 
 def _png(image: Image.Image) -> str:
