@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +21,7 @@ from segbench.reporting.figures import FIGURES, FigureSpec, draw_all, figures_of
 from segbench.reporting.html import html_page
 from segbench.reporting.html.pictures import PANELS
 from segbench.reporting.text.latex import latex_table
-from segbench.reporting.text.markdown import markdown_code, markdown_link, markdown_text
+from segbench.reporting.text.markdown import markdown_code, markdown_link, markdown_text, pictures_in
 from segbench.reporting.text.tables import csv_text, markdown_body, print_comparison
 from segbench.runs.files import write_text
 from segbench.scores.convention import Convention
@@ -49,7 +51,7 @@ def report_experiment(
         console: Where the tables are printed.
 
     Returns:
-        The comparison and the files written.
+        The comparison and the files written; none where no run is finished and there is a report of some that are.
 
     Raises:
         ConfigError: If there are no runs, they are not comparable, or the directory cannot be written.
@@ -62,6 +64,10 @@ def report_experiment(
         raise ConfigError(f"{directory}: no runs here")
     comparison = compare(runs)
     print_comparison(comparison, console)
+    if not comparison.done and _has_scores(directory):
+        kept = f"No run of this sweep is finished, so the report of earlier ones stays: {directory / PAGE}"
+        console.print(kept, markup=False, highlight=False, soft_wrap=True)
+        return comparison, []
     written = write_report(comparison)
     console.print(f"Written: {', '.join(str(path) for path in written)}", markup=False, highlight=False, soft_wrap=True)
     return comparison, written
@@ -86,6 +92,7 @@ def write_report(
     folder = comparison.directory
     try:
         found = evidence(comparison)
+        _remove_pictures(folder, _text(folder / TABLES[0], errors="replace"))
         drawn = draw_all(comparison, found, folder, figures=figures)
         write_text(
             folder / "table.md", f"# {markdown_text(comparison.title)}\n\n{_section(comparison, drawn, command)}"
@@ -121,12 +128,15 @@ def update_page(
     """
     begin, end = (f"<!-- {edge} {comparison.title} -->" for edge in ("begin", "end"))
     try:
+        text = _text(page) or f"# Results: {markdown_text(page.stem)}\n"
+        former = re.compile(rf"^{re.escape(begin)}$.*?^{re.escape(end)}\n?", re.DOTALL | re.MULTILINE)
+        found = former.search(text)
+        # What is shown no more must not lie there to be committed.
+        _remove_pictures(page.parent, found[0] if found else "", page.stem)
         body = _section(comparison, _copy_figures(comparison, page, pictures, figures), command)
         section = f"{begin}\n## {markdown_text(comparison.title)}\n\n{body}{end}\n"
-        text = page.read_text(encoding="utf-8") if page.exists() else f"# Results: {markdown_text(page.stem)}\n"
-        former = re.compile(rf"^{re.escape(begin)}$.*?^{re.escape(end)}\n?", re.DOTALL | re.MULTILINE)
         appended = f"{text.rstrip()}\n\n{section}"
-        write_text(page, former.sub(lambda _: section, text, count=1) if former.search(text) else appended)
+        write_text(page, text.replace(found[0], section, 1) if found else appended)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--page {page}: cannot be updated: {error}") from error
 
@@ -206,14 +216,35 @@ def _copy_figures(
         name = _plain(row.label)
         title = f"predictions, {row.label}, seed {row.done[0].seed}"
         sources.append((title, row.done[0].directory / PANELS, f"{stem}-{name}.png"))
-    # Of an earlier page, that had pictures perhaps: what is shown no more must not lie there to be committed.
-    names = [spec.file for spec in figures] + [f"{_plain(row.label)}.png" for row in comparison.rows]
-    for name in names:
-        (folder / f"{stem}-{name}").unlink(missing_ok=True)
     found = [(title, source, name) for title, source, name in sources if source.exists()]
     for _, source, name in found:
         shutil.copyfile(source, folder / name)
     return [(title, f"{folder.name}/{name}") for title, _, name in found]
+
+
+def _text(path: Path, errors: str = "strict") -> str:
+    """Return a file's text; empty where there is none."""
+    return path.read_text(encoding="utf-8", errors=errors) if path.exists() else ""
+
+
+def _remove_pictures(folder: Path, text: str, inside: str = "") -> None:
+    """Remove the pictures that an earlier report's text shows, as the new one may have others.
+
+    Args:
+        folder: Where the text lies.
+        text: Its Markdown.
+        inside: The folder in it that the pictures were written into; whatever lies elsewhere stays.
+    """
+    for path in map(Path, pictures_in(text)):
+        if path.parent == Path(inside) and path.suffix == ".png":
+            for kind in (".png", ".svg"):
+                (folder / path).with_suffix(kind).unlink(missing_ok=True)
+
+
+def _has_scores(folder: Path) -> bool:
+    """Say whether the report in a folder is of any finished run."""
+    rows = csv.DictReader(io.StringIO(_text(folder / TABLES[1], errors="replace")))
+    return any(row.get("finished") not in (None, "", "0") for row in rows)
 
 
 def _plain(label: str) -> str:

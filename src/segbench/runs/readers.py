@@ -64,7 +64,8 @@ def identity_file(path: Path) -> dict[str, Any]:
             "overrides": tuple(str(item) for item in value.get("overrides") or ()),
             "unchanging": tuple(str(item) for item in value.get("unchanging") or ()),
             "planned_task": str(value.get("task") or ""),
-            "config_dir": None if value.get("config_dir") is None else str(value["config_dir"]),
+            "config_dir": str(value.get("config_dir") or ""),
+            "python_path": str(value.get("python_path") or ""),
         }
 
     return named(path, check)

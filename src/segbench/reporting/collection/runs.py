@@ -55,7 +55,8 @@ class Run:
         overrides: The Hydra overrides that started it, ``key=value``.
         unchanging: The callbacks that cannot change its result, as dotted keys of the configuration.
         planned_task: What it was to do, also where it did not finish; empty where it did not come that far.
-        config_dir: Folder of the user's own choices that it was started with, as typed; None without one.
+        config_dir: Folder of the user's own choices that it was started with, as typed; empty without one.
+        python_path: ``PYTHONPATH`` that it was started with; empty without one.
         config: The resolved configuration; empty where it could not be read.
         counts: Split name to what the run made of its images; empty unless the run is done.
         curves: ``metrics.csv``, one row an epoch; None where there is none.
@@ -73,7 +74,8 @@ class Run:
     overrides: tuple[str, ...] = ()
     unchanging: tuple[str, ...] = ()
     planned_task: str = ""
-    config_dir: str | None = None
+    config_dir: str = ""
+    python_path: str = ""
     config: dict[str, Any] = field(default_factory=dict)
     counts: Mapping[str, SplitScores] = field(default_factory=dict)
     curves: pd.DataFrame | None = None

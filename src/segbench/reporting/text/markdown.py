@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 # Signs that would begin or end something there. An interval's brackets, a < before a number and an underscore inside a
 # word are text as they stand, and stay readable in the source.
@@ -21,6 +21,7 @@ _ACTIVE = re.compile(
 )
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 _FENCE = re.compile(r"`+")
+_PICTURE = re.compile(r"^!\[.*\]\((\S+)\)$", re.MULTILINE)
 
 
 def markdown_text(text: str) -> str:
@@ -42,6 +43,11 @@ def markdown_code(text: str) -> str:
 def markdown_link(text: str, path: str, anchor: str = "") -> str:
     """Return a link to a file, whose path may hold spaces and brackets, or to a heading of it."""
     return f"[{markdown_text(text)}]({quote(path)}{'#' * bool(anchor)}{anchor})"
+
+
+def pictures_in(text: str) -> list[str]:
+    """Return the paths of the pictures that a Markdown text shows, each on a line of its own."""
+    return [unquote(path) for path in _PICTURE.findall(text)]
 
 
 def markdown_list(lines: Sequence[str]) -> str:
