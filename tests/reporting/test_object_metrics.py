@@ -267,7 +267,7 @@ def test_nothing_to_find_has_no_distance_where_it_is_worth_nothing(drawn):
 
 def test_runs_without_objects_are_refused_in_one_line(drawn):
     plain = replace(drawn, columns={}, declared=())
-    with pytest.raises(ConfigError, match="comparison.metric: no score 'object_dice' of a segmentation; there are"):
+    with pytest.raises(ConfigError, match="^no score 'object_dice' of a segmentation; there are"):
         derive(plain, "object_dice", Convention())
     assert np.isnan(image_values(plain, "object_dice", Convention())).all()
     assert derive(plain, "dice", Convention()) == derive(drawn, "dice", Convention())
@@ -418,6 +418,8 @@ def test_runs_of_which_seg_was_not_measured_are_read(by_seg):
         match="comparison.metric: no score 'seg' .*; start the run again with scores=<name> to add one, without training$",
     ):
         compare(old)
+    with pytest.raises(ConfigError, match=r"old: --metric: no score 'dcie' .*; did you mean dice\?$"):
+        compare(old, asked={"metric": "dcie"})
 
 
 @pytest.mark.slow

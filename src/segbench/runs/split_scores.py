@@ -189,8 +189,7 @@ def metric_of(split: SplitScores, name: str) -> Metric:
         further = "; start the run again with scores=<name> to add one, without training" if split.record.masks else ""
         hint = f"; did you mean {close[0]}?" if close else further
         raise ConfigError(
-            f"comparison.metric: no score {name!r} of a {split.record.name}; there are"
-            f" {', '.join(split.scores)}, <score>_<class>{hint}"
+            f"no score {name!r} of a {split.record.name}; there are {', '.join(split.scores)}, <score>_<class>{hint}"
         )
     return found
 

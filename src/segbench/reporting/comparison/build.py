@@ -71,7 +71,8 @@ def compare(
     counts = [run.counts[split] for run in done]
     convention = convention_of(task, convention, runs[0].directory.parent, counts)
     rows, strangers = _rows(runs, known, factors)
-    rows = _score_all(rows, metric, task, split, convention)
+    key = "--metric" if "metric" in (asked or {}) else "comparison.metric"
+    rows = _score_all(rows, metric, task, split, convention, key)
     rows, published = _with_published(rows, declared.get("published") or (), metric, split, convention)
     unfinished = [(run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"]
     return Comparison(
@@ -134,11 +135,21 @@ def _order(value: Hashable) -> tuple[int, float, str]:
     return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
 
 
-def _score_all(rows: Sequence[Row], metric: str, task: TaskRecord, split: str, convention: Convention) -> list[Row]:
-    """Return the rows with their scores, the deciding one first, those of each class last, and their costs."""
+def _score_all(
+    rows: Sequence[Row], metric: str, task: TaskRecord, split: str, convention: Convention, key: str
+) -> list[Row]:
+    """Return the rows with their scores, the deciding one first, those of each class last, and their costs.
+
+    Raises:
+        ConfigError: If the runs have no such metric; names the directory and where the metric was given.
+    """
     counts = [run.counts[split] for row in rows for run in row.done]
     shown = shown_scores(metric, task, counts)
-    of_classes = class_metrics(shared_metric(metric, task, counts), task, shown_classes(counts), counts)
+    try:
+        deciding = shared_metric(metric, task, counts)
+    except ConfigError as error:
+        raise ConfigError(f"{rows[0].runs[0].directory.parent}: {key}: {error}") from None
+    of_classes = class_metrics(deciding, task, shown_classes(counts), counts)
     return [_score(row, shown, of_classes, split, convention) for row in rows]
 
 
