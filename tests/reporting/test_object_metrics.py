@@ -1,5 +1,6 @@
 """Scores of objects decide comparisons as scores of pixels do; of a distance the lower one is better."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -95,11 +96,15 @@ def test_everything_but_the_sign_is_that_of_the_mirrored_score(lower, higher):
 def test_the_answer_names_the_lowest_as_the_best(lower, higher):
     assert evidence(higher).answer.startswith("m1 scores above all others, the next of them m0 by 0.0")
     answer = evidence(lower).answer
-    assert answer.startswith("m1 scores below all others, the next of them m0 by ")
+    assert answer.startswith("m1 scores better (lower) than all others, the next of them m0 by ")
+    assert "] px in object hausdorff (p = " in answer
     by = float(answer.partition(" by ")[2].split()[0])
     assert by == pytest.approx(evidence(lower).means[0].mean - evidence(lower).means[1].mean, abs=1e-4)
     alike = compared("object_hausdorff", means=(30.0, 30.2, 30.1))
-    assert "scores lowest (the best) (object hausdorff " in evidence(alike).answer
+    assert re.search(
+        r"scores lowest \(the best\) \(object hausdorff .*\] px\), .*\] px better \(lower\) than m",
+        evidence(alike).answer,
+    )
 
 
 def test_an_interval_of_a_distance_is_not_cut_at_1(lower):

@@ -78,6 +78,11 @@ class Metric:
         return f"{self.title} in {self.score.unit}" if self.score.unit else self.title
 
     @property
+    def unit(self) -> str:
+        """Its unit; empty for a share."""
+        return self.score.unit
+
+    @property
     def lower_is_better(self) -> bool:
         """Whether of two values the lower one is better."""
         return self.score.lower_is_better

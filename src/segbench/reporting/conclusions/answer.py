@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.statistics.pairs import Pair
+from segbench.scores.score import Metric
 from segbench.words import listed, plural
 
 
@@ -38,6 +39,11 @@ class _Standing:
         return self.comparison.score.name.replace("_", " ")
 
     @property
+    def unit(self) -> str:
+        """What stands behind a value of the metric: its unit, if it has one."""
+        return f" {self.comparison.score.unit}".rstrip()
+
+    @property
     def top(self) -> str:
         """How the leader scores."""
         return "highest" if self.comparison.direction > 0 else "lowest (the best)"
@@ -45,7 +51,7 @@ class _Standing:
     @property
     def above(self) -> str:
         """How the better of two rows scores."""
-        return "above" if self.comparison.direction > 0 else "below"
+        return "above" if self.comparison.direction > 0 else "better (lower) than"
 
     @cached_property
     def against(self) -> dict[int, Pair]:
@@ -89,7 +95,7 @@ class _Standing:
         low, high = sorted((sign * found.low, sign * found.high))
         p = "p < 0.001" if pair.p_holm < 0.001 else f"p = {pair.p_holm:.3f}"
         corrected = f" after Holm's correction for {len(self.tested)} pairs" if len(self.tested) > 1 else ""
-        figures = f"{sign * found.mean:.4f} [{low:.4f}, {high:.4f}]"
+        figures = f"{sign * found.mean:.4f} [{low:.4f}, {high:.4f}]{self.unit}"
         amount = f"{figures} {lead} {other}" if lead else f"{other} by {figures} in {self.metric}"
         return f"{amount} ({p}{corrected})"
 
@@ -122,14 +128,15 @@ def answer(
     if not order:
         return "No finished run has a score: there is no answer yet."
     leader = order[0]
+    value = f"{table.metric} {intervals[leader]}{table.unit}"
     if len(order) == 1:
-        return f"Only one configuration has a score: {table.labels[leader]}, {table.metric} {intervals[leader]}."
+        return f"Only one configuration has a score: {table.labels[leader]}, {value}."
     if len(order) == 2 and (images := identical.get((min(order), max(order)))):
         return (
             f"{table.labels[leader]} and {table.labels[order[1]]} are not distinguishable: identical predictions on all"
-            f" {images} images ({table.metric} {intervals[leader]})."
+            f" {images} images ({value})."
         )
-    highest = f"{table.labels[leader]} scores {table.top} ({table.metric} {intervals[leader]})"
+    highest = f"{table.labels[leader]} scores {table.top} ({value})"
     if not table.tested:
         return _untested(comparison, highest, pairs, refused)
     if table.overtaken_by:
@@ -144,9 +151,9 @@ def answer(
     return _none_told_apart(table, highest, detectable)
 
 
-def show_detectable(difference: float, most: float) -> str:
+def show_detectable(difference: float, score: Metric) -> str:
     """Return the smallest difference that would have been found; none is as large as the score itself at most."""
-    return f"{difference:.4f}" if difference < most else "none that is possible"
+    return f"{difference:.4f} {score.unit}".rstrip() if difference < score.largest else "none that is possible"
 
 
 def _untested(
@@ -190,7 +197,7 @@ def _none_told_apart(table: _Standing, highest: str, detectable: float) -> str:
         return f"No difference can be told from chance: {highest}{found}."
     alone = "between two of them, uncorrected, " if len(table.tested) > 1 else ""
     possible = detectable < table.comparison.score.largest
-    least = f"a difference of {detectable:.4f}" if possible else "no possible difference"
+    least = f"a difference of {detectable:.4f}{table.unit}" if possible else "no possible difference"
     power = f"{least} {alone}would be found in 80 % of such experiments"
     return f"No difference can be told from chance: {highest}{found}; {power}."
 

@@ -175,7 +175,7 @@ def _tests(comparison: Comparison, found: Evidence) -> list[str]:
     if np.isfinite(found.detectable):
         said.append(
             f"Smallest true difference that a pair of these runs finds with 80 % power at 5 %, uncorrected:"
-            f" {show_detectable(found.detectable, comparison.score.largest)}."
+            f" {show_detectable(found.detectable, comparison.score)}."
         )
     return [" ".join(said)] if said else []
 

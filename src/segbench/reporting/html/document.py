@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.answer import show_detectable
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.notes import ONE_VS_REST_TITLE, convention_line, notes, variance_line
 from segbench.reporting.conclusions.provenance import provenance
@@ -107,7 +108,7 @@ def _facts(comparison: Comparison, evidence: Evidence) -> list[tuple[str, str]]:
         if comparison.unit != comparison.images:
             facts.append((comparison.unit, str(max(len(set(part.groups)) for part in counts))))
     if math.isfinite(evidence.detectable):
-        facts.append(("smallest detectable difference", f"{evidence.detectable:.4f}"))
+        facts.append(("smallest detectable difference", show_detectable(evidence.detectable, comparison.score)))
     return facts
 
 
