@@ -22,7 +22,7 @@ from segbench.configuration.choices import CONF, choices, own_folder, where_else
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.suggest import nearest
 from segbench.torchvision_operators import declare_missing
-from segbench.words import first_line
+from segbench.words import first_line, visible
 
 log = logging.getLogger("segbench")
 NO_COMPARISON = (
@@ -69,7 +69,7 @@ def run_entry_point(job: Callable[[], None]) -> int:
 
 def print_error(error: SegbenchError) -> int:
     """Print an error (on stderr, and to ``train.log`` if it is open) and return its exit code."""
-    message = f"error: {error}"
+    message = visible(f"error: {error}")
     if logging.getLogger().hasHandlers():
         log.error(message)
     else:

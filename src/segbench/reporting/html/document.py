@@ -24,6 +24,7 @@ from segbench.reporting.html.pictures import BUDGET, gallery
 from segbench.reporting.html.runs import run_views
 from segbench.reporting.html.scores import averaged_table, claim_views, mcnemar_table, pair_table, score_table
 from segbench.reporting.text.tables import published_lines
+from segbench.words import visible
 
 
 def html_page(
@@ -125,11 +126,17 @@ def _text(name: str) -> str:
     return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
+def _shown(value: Any) -> Any:
+    """Return what a page shows of a value: a text without anything hidden; markup is made of such texts."""
+    return visible(value, lines=True) if type(value) is str else value
+
+
 @cache
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader(str(__package__), "templates"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -12,6 +12,7 @@ from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.comparison.words import NOTHING
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.notes import convention_line
+from segbench.words import HIDDEN, visible
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "±": r"$\pm$",
@@ -20,8 +21,12 @@ _SPECIAL = {
 
 
 def escape(text: str) -> str:
-    """Return text that LaTeX sets as it stands; line breaks become spaces."""
-    return "".join(_SPECIAL.get(sign, sign) for sign in " ".join(text.split()))
+    """Return text that LaTeX sets as it stands; line breaks become spaces, and what would be hidden a question mark."""
+    return "".join(_SPECIAL.get(sign, sign) for sign in _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(visible(text).split()).replace(HIDDEN, "?")
 
 
 def latex_table(comparison: Comparison, evidence: Evidence) -> str:
@@ -49,7 +54,7 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
     words = len(comparison.factors) or 1
     return "\n".join(
         [
-            f"% {' '.join(comparison.title.split())}: needs \\usepackage{{booktabs}}",
+            f"% {_one_line(comparison.title)}: needs \\usepackage{{booktabs}}",
             r"\begin{table}",
             r"  \centering",
             rf"  \caption{{{_caption(comparison, evidence)}}}",
