@@ -6,7 +6,6 @@ leaves the others running. Finished jobs are not started again; the rest resume.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -106,7 +105,7 @@ class ProcessesLauncher(Launcher):
         check_gpus(os.environ, self.gpus)
         jobs = [self._compose(initial_job_idx + i, list(overrides)) for i, overrides in enumerate(job_overrides)]
         record = Path(str(self.config.hydra.sweep.dir)) / "sweep.json"
-        earlier = json.loads(record.read_text())["jobs"] if initial_job_idx and record.exists() else []
+        earlier = _earlier(record) if initial_job_idx else []
         log.info("sweep of %d jobs, %d at a time, in %s", len(jobs), self.jobs, record.parent)
         former = take(_raise_stopped)
         try:
@@ -231,6 +230,14 @@ def _log_outcome(jobs: list[_Job]) -> None:
     log.info("sweep: %d done (%d skipped), %d failed", len(jobs) - len(failed), skipped, len(failed))
     for job in failed:
         log.error("failed: #%d %s: %s", job.number, job.directory.name, job.outcome["reason"])
+
+
+def _earlier(record: Path) -> list[dict[str, Any]]:
+    """Return the jobs of a sweep's earlier batches; none where their list is damaged."""
+    from segbench.runs.files import read_json
+
+    jobs = (read_json(record) or {}).get("jobs")
+    return jobs if isinstance(jobs, list) else []
 
 
 def _write_record(path: Path, jobs: list[dict[str, Any]]) -> None:
