@@ -62,7 +62,12 @@ def parse(arguments: Sequence[str]) -> Options:
     known = list(Options.__dataclass_fields__)
     given = dict[str, Any]()
     for argument in arguments:
-        key, equals, given[key] = argument.partition("=")
+        key, equals, value = argument.partition("=")
+        if key in given:
+            raise ConfigError(f"{argument}: {key}={given[key]} is given too; give one {key} a command")
+        if not equals and Path(argument).exists():
+            raise ConfigError(f"{argument}: write run=<run directory> or images=<folder>, one of each a command")
+        given[key] = value
         if not equals or key not in known:
             raise ConfigError(f"{argument}: no such option{nearest(key, known)}; --help lists them")
     window = given.get("window")

@@ -25,6 +25,10 @@ from segbench.torchvision_operators import declare_missing
 from segbench.words import first_line, visible
 
 log = logging.getLogger("segbench")
+NO_COMPARISON = (
+    "only an experiment has a comparison; add experiment=<name>, or compare finished runs by another score with"
+    " python src/report.py <folder> --metric <score>"
+)
 
 
 def run_entry_point(job: Callable[[], None]) -> int:
@@ -108,6 +112,8 @@ def _explain_override(error: ConfigCompositionException) -> str:
         return f"{several.group(1)}: several values; add -m to sweep over them"
     if unknown := re.search(r"override '([^']*)'", text):
         key = unknown.group(1)
+        if key.startswith("comparison."):
+            return f"{key}: {NO_COMPARISON}"
         return f"{key}: {_owner(key)}no such key{_nearest_key(key)}"
     for argument in sys.argv[1:]:
         key = argument.lstrip("+~").partition("=")[0]

@@ -185,7 +185,7 @@ def test_the_highest_row_comes_first_with_what_it_cannot_be_told_from(architectu
     assert table.groups == ["classes", "other scores", "cost"]
     shown = dict(zip((column.title for column in table.columns), table.lines[0].cells, strict=True))
     assert (shown["P(best)"].text, shown["letters"].text) == ("0.50", "a")
-    assert (shown["dice disc"].text, shown["weights"].text) == ("0.9000", "34,527,041")
+    assert (shown["dice disc"].text, shown["parameters"].text) == ("0.9000", "34,527,041")
 
 
 def test_a_pair_is_turned_so_that_its_difference_is_positive(comparison):

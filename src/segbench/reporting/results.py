@@ -31,7 +31,7 @@ class Section:
         page: The page.
         title: The experiment.
         question: What it asks, Markdown.
-        answer: What its runs say, in one sentence of Markdown; empty on a page from before answers were given.
+        answer: What its runs say, in one sentence of Markdown; empty if the section was edited by hand.
         claims: The report's words, the verdict and what was measured, for each claim, Markdown.
         arguments: Of the command that made the section; empty where it does not say.
     """

@@ -29,7 +29,7 @@ from segbench.words import first_line
 log = logging.getLogger("segbench")
 STATES = ("running", "done", "failed")
 # The layout of a run directory and its files, in run.json: a run of another one is refused, not guessed at.
-SCHEMA = 1
+SCHEMA = 2
 
 _SOURCES: tuple[tuple[str, str, type[SegbenchError]], ...] = (
     ("data_fingerprint", "the data files", DataError),

@@ -13,6 +13,7 @@ from yaml import YAMLError
 from segbench.runs.bounded import LISTS, TEXT, read_json, read_yaml
 from segbench.runs.directory import SCHEMA, STATES, other_schema
 from segbench.runs.unfolding import read_csv
+from segbench.words import first_line
 
 DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError,
@@ -31,8 +32,7 @@ def named(path: Path, read: Any) -> Any:
     except FileNotFoundError:
         raise DamagedError(f"{path.name} is missing") from None
     except DAMAGE as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise DamagedError(f"{path.name}: {lines[0]}") from error
+        raise DamagedError(f"{path.name}: {first_line(error)}") from error
 
 
 def json_file(path: Path) -> dict[str, Any]:
@@ -64,7 +64,8 @@ def identity_file(path: Path) -> dict[str, Any]:
             "overrides": tuple(str(item) for item in value.get("overrides") or ()),
             "unchanging": tuple(str(item) for item in value.get("unchanging") or ()),
             "planned_task": str(value.get("task") or ""),
-            "config_dir": None if value.get("config_dir") is None else str(value["config_dir"]),
+            "config_dir": str(value.get("config_dir") or ""),
+            "python_path": str(value.get("python_path") or ""),
         }
 
     return named(path, check)

@@ -55,9 +55,7 @@ def stated_differences(declared: Mapping[str, Any], runs: Sequence[Run]) -> tupl
         declared: ``comparison``.
         runs: The runs that are compared; without any, everything that the experiment says is returned.
     """
-    entries = declared.get("differences") or {}
-    # Sweeps from before differences had names hold a list of texts.
-    stated = list(entries.values() if isinstance(entries, Mapping) else entries)
+    stated = (declared.get("differences") or {}).values()
     conditions = [
         (entry["text"], entry.get("where") or {}) if isinstance(entry, Mapping) else (entry, {}) for entry in stated
     ]

@@ -31,7 +31,7 @@ from segbench.runs.readers import (
     summary_file,
 )
 from segbench.runs.scores_file import read_scores
-from segbench.runs.settings import flatten, without_places
+from segbench.runs.settings import flatten, is_under, without_places
 from segbench.runs.split_scores import SplitScores, TaskRecord
 from segbench.words import visible
 
@@ -63,7 +63,8 @@ class Run:
         overrides: The Hydra overrides that started it, ``key=value``.
         unchanging: The callbacks that cannot change its result, as dotted keys of the configuration.
         planned_task: What it was to do, also where it did not finish; empty where it did not come that far.
-        config_dir: Folder of the user's own choices that it was started with, as typed; None without one.
+        config_dir: Folder of the user's own choices that it was started with, as typed; empty without one.
+        python_path: ``PYTHONPATH`` that it was started with; empty without one.
         config: The resolved configuration; empty where it could not be read.
         counts: Split name to what the run made of its images; empty unless the run is done.
         curves: ``metrics.csv``, one row an epoch; None where there is none.
@@ -81,7 +82,8 @@ class Run:
     overrides: tuple[str, ...] = ()
     unchanging: tuple[str, ...] = ()
     planned_task: str = ""
-    config_dir: str | None = None
+    config_dir: str = ""
+    python_path: str = ""
     config: dict[str, Any] = field(default_factory=dict)
     counts: Mapping[str, SplitScores] = field(default_factory=dict)
     curves: pd.DataFrame | None = None
@@ -116,8 +118,7 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, Hashable]:
         """The configuration as dotted keys to values, without callbacks that cannot change the result."""
-        skipped = tuple(f"{name}." for name in self.unchanging)
-        return {key: value for key, value in flatten(self.config).items() if not key.startswith(skipped)}
+        return {key: value for key, value in flatten(self.config).items() if not is_under(key, self.unchanging)}
 
     @cached_property
     def comparable(self) -> dict[str, Hashable]:

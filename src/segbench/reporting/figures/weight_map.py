@@ -34,4 +34,4 @@ def copy_weight_map(comparison: Comparison, path: Path) -> None:
         stream.write(content)
 
 
-FIGURE = FigureSpec("Weights of pixels", "weights.png", without_evidence(copy_weight_map), shows_data=True, needs=masks)
+FIGURE = FigureSpec("Pixel weights", "weights.png", without_evidence(copy_weight_map), shows_data=True, needs=masks)

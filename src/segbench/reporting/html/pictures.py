@@ -203,7 +203,7 @@ def _panels(content: bytes, row: str, seed: str, whole: bool) -> RunPanels | Non
     try:
         images, legend = split_panels(content)
         titles = _titles(content)
-    except ValueError:
+    except (TypeError, ValueError):
         # A picture is not worth the page.
         return None
     if len(titles) != len(images):
@@ -213,14 +213,11 @@ def _panels(content: bytes, row: str, seed: str, whole: bool) -> RunPanels | Non
 
 
 def _titles(content: bytes) -> list[str]:
-    """Return the images' titles that the picture carries in its text; none in pictures of older runs."""
+    """Return the images' titles that the picture carries in its text; none if another program has saved it."""
     with open_picture(content) as opened:
         opened.load()
-        try:
-            titles = parse_json(opened.info.get(TITLES_KEY, "[]"))
-        except ValueError:
-            return []
-    return [" ".join(str(title).split()) for title in titles] if isinstance(titles, list) else []
+        titles = parse_json(opened.info.get(TITLES_KEY, "[]"))
+    return [" ".join(str(title).split()) for title in titles]
 
 
 def _png(image: Image.Image) -> str:

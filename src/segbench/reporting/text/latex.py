@@ -33,7 +33,7 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
     """Return a comparison as a floating table (packages: booktabs).
 
     One line for each row: the factors' values, the deciding score as mean ± standard deviation over seeds, with its
-    interval and letters, then classes and further scores, weights and the published figure.
+    interval and letters, then classes and further scores, parameters and the published figure.
 
     Args:
         comparison: What to set.
@@ -44,24 +44,13 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
         # Ten classes and more do not fit a line; they stand in the other tables.
         names = [name for name in names if name == comparison.metric or comparison.metric_named(name).label is None]
     published = any(row.published for row in comparison.rows)
-    titles = [*(comparison.factors or ("configuration",)), *_score_titles(names), "weights"]
+    titles = [*(comparison.factors or ("configuration",)), *_score_titles(names), "parameters"]
     titles += ["published"] if published else []
-    best = _best(comparison)
-    lines = [_line([rf"\textbf{{{escape(title)}}}" for title in titles])]
-    lines.append(r"\midrule")
-    for index, row in enumerate(comparison.rows):
-        cells = [escape(show_value(value)) for value in row.values] or ["all runs"]
-        # After a line's end LaTeX would take a bracket or a star for its own.
-        cells[0] = f"{{}}{cells[0]}" if cells[0].startswith(("[", "*")) else cells[0]
-        for name in names:
-            cells.append(_estimate(row.scores[name], bold=name == comparison.metric and index == best))
-            if name == comparison.metric:
-                cells += [_interval(evidence, index), escape(evidence.letters[index]) or "--"]
-        weights = row.costs["weights"]
-        cells.append(f"{weights.mean:,.0f}" if weights.n else "--")
-        if published:
-            cells.append(_published(row))
-        lines.append(_line(cells))
+    lines = [_line([rf"\textbf{{{escape(title)}}}" for title in titles]), r"\midrule"]
+    lines += [
+        _line(_cells(comparison, evidence, index, names) + ([_published(row)] if published else []))
+        for index, row in enumerate(comparison.rows)
+    ]
     words = len(comparison.factors) or 1
     return "\n".join(
         [
@@ -79,6 +68,20 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
             "",
         ]
     )
+
+
+def _cells(comparison: Comparison, evidence: Evidence, index: int, names: list[str]) -> list[str]:
+    """Return a row's cells: factors, scores with interval and letters behind the deciding one, parameters."""
+    row, best = comparison.rows[index], _best(comparison)
+    cells = [escape(show_value(value)) for value in row.values] or ["all runs"]
+    # After a line's end LaTeX would take a bracket or a star for its own.
+    cells[0] = f"{{}}{cells[0]}" if cells[0].startswith(("[", "*")) else cells[0]
+    for name in names:
+        cells.append(_estimate(row.scores[name], bold=name == comparison.metric and index == best))
+        if name == comparison.metric:
+            cells += [_interval(evidence, index), escape(evidence.letters[index]) or "--"]
+    parameters = row.costs["parameters"]
+    return [*cells, f"{parameters.mean:,.0f}" if parameters.n else "--"]
 
 
 def _score_titles(names: list[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from segbench.words import visible
 
@@ -23,6 +23,8 @@ _ACTIVE = re.compile(
 )
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 _FENCE = re.compile(r"`+")
+# A path has no brackets of its own, which quote() writes as %28 and %29: a line is searched in one pass.
+_PICTURE = re.compile(r"^!\[[^\n]*\]\(([^\s()]+)\)$", re.MULTILINE)
 
 
 def markdown_line(text: str) -> str:
@@ -50,6 +52,11 @@ def markdown_code(text: str) -> str:
 def markdown_link(text: str, path: str, anchor: str = "") -> str:
     """Return a link to a file, whose path may hold spaces and brackets, or to a heading of it."""
     return f"[{markdown_text(text)}]({quote(path, errors='replace')}{'#' * bool(anchor)}{anchor})"
+
+
+def pictures_in(text: str) -> list[str]:
+    """Return the paths of the pictures that a Markdown text shows, each on a line of its own."""
+    return [unquote(path) for path in _PICTURE.findall(text)]
 
 
 def markdown_list(lines: Sequence[str]) -> str:

@@ -104,7 +104,7 @@ def mcnemar_cells(comparison: Comparison) -> Cells:
     """
     found = evidence(comparison)
     metric = comparison.metric.replace("_", " ")
-    header = ["A", "B", f"A − B in {metric}", "p (Holm)", "seeds", "A alone right", "B alone right"]
+    header = ["A", "B", f"A − B in {metric}", "p (Holm)", "seeds", "only A correct", "only B correct"]
     pairs = list(found.pairs)
     if len(pairs) > MOST_PAIRS:
         worth = [comparison.direction * mean.mean for mean in found.means]
@@ -131,7 +131,15 @@ def mcnemar_cells(comparison: Comparison) -> Cells:
 
 def cost_cells(comparison: Comparison) -> Cells:
     """Return header and rows of the cost table (means over the runs)."""
-    titles = ["weights", "GFLOPs per image", "train images/s", "predict images/s", "peak memory", "wall time", "device"]
+    titles = [
+        "parameters",
+        "GFLOPs per image",
+        "train images/s",
+        "predict images/s",
+        "peak memory",
+        "wall time",
+        "device",
+    ]
     shown: list[Callable[[float], str]] = [
         lambda value: f"{value:,.0f}",
         lambda value: show_short(value / 1e9),
