@@ -7,7 +7,6 @@ leaves the others running. Finished jobs are not started again; the rest resume.
 from __future__ import annotations
 
 import ctypes
-import json
 import logging
 import os
 import signal
@@ -20,15 +19,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
+from hydra.core.utils import JobReturn, configure_log, filter_overrides, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from segbench.configuration.choices import config_flags
 from segbench.errors import ConfigError, SegbenchError, StorageError
+from segbench.runs.files import read_json
 from segbench.sweep import finished
+from segbench.sweep.difference import difference
+from segbench.sweep.objective import check_objective, job_return
 from segbench.sweep.resources import check_gpus, job_environment
+from segbench.words import plural
 
 log = logging.getLogger("segbench")
 _POLL_SECONDS = 0.2
@@ -103,10 +106,13 @@ class ProcessesLauncher(Launcher):
         assert self.config is not None
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         check_gpus(os.environ, self.gpus)
-        jobs = [self._compose(initial_job_idx + i, list(overrides)) for i, overrides in enumerate(job_overrides)]
+        if not job_overrides:
+            raise ConfigError("--multirun: there is no job, as a setting is swept over no value")
+        asked = [self._compose(initial_job_idx + i, list(overrides)) for i, overrides in enumerate(job_overrides)]
+        jobs = _each_once(asked)
         record = Path(str(self.config.hydra.sweep.dir)) / "sweep.json"
-        earlier = json.loads(record.read_text())["jobs"] if initial_job_idx and record.exists() else []
-        log.info("sweep of %d jobs, %d at a time, in %s", len(jobs), self.jobs, record.parent)
+        earlier = _earlier_jobs(record, jobs) if initial_job_idx else []
+        log.info("sweep of %s, %d at a time, in %s", plural(len(jobs), "job"), self.jobs, record.parent)
         previous = signal.signal(signal.SIGTERM, _raise_terminated)
         try:
             self._run_all(jobs)
@@ -115,7 +121,8 @@ class ProcessesLauncher(Launcher):
             signal.signal(signal.SIGTERM, previous)
             _write_record(record, earlier + [job.outcome for job in jobs if job.outcome])
         _log_outcome(jobs)
-        return [_job_return(job) for job in jobs]
+        outcomes = {job.directory: job.outcome for job in jobs}
+        return [job_return(job.config, job.overrides, job.directory, outcomes[job.directory]) for job in asked]
 
     def _compose(self, number: int, overrides: list[str]) -> _Job:
         from segbench.configuration.schema import validate
@@ -127,6 +134,7 @@ class ProcessesLauncher(Launcher):
             config.hydra.job.id = str(number)
             config.hydra.job.num = number
         validate(config)
+        check_objective(config)
         directory = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
         return _Job(number, overrides, config, directory)
 
@@ -184,6 +192,32 @@ class ProcessesLauncher(Launcher):
             )
 
 
+def _each_once(jobs: list[_Job]) -> list[_Job]:
+    """Return the jobs without those that another spells differently (0.1 and 1e-1), and say which are left out.
+
+    Raises:
+        ConfigError: If jobs differ by what makes no other run, so that they would write into one directory.
+    """
+    kept = dict[Path, _Job]()
+    for job in jobs:
+        first = kept.setdefault(job.directory, job)
+        if first is job:
+            continue
+        if key := difference(first.config, job.config):
+            values = [OmegaConf.select(config, key) for config in (first.config, job.config)]
+            raise ConfigError(
+                f"{key}={values[0]} and {key}={values[1]} are one run, as {key} changes no result; sweep something else"
+            )
+        log.info("#%d is the same run as #%d", job.number, first.number)
+    return list(kept.values())
+
+
+def _earlier_jobs(record: Path, jobs: list[_Job]) -> list[dict[str, Any]]:
+    """Return what the sweep's earlier batches recorded, without the runs that are tried again."""
+    again = {job.directory.name for job in jobs}
+    return [job for job in (read_json(record) or {}).get("jobs", []) if job["directory"] not in again]
+
+
 def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None) -> None:
     """Record and log a job's outcome, with the given reason or the one that the job recorded."""
     seconds = round(time.monotonic() - job.started, 1) if job.started else 0.0
@@ -206,7 +240,6 @@ def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None) -> N
 def _reason(job: _Job, code: int) -> str:
     """Return why a job failed; for a killed job, which could not record it, record it here."""
     from segbench.runs.directory import RunDirectory
-    from segbench.runs.files import read_json
 
     if code < 0:
         reason = f"killed by {signal.Signals(-code).name}"
@@ -235,13 +268,6 @@ def _write_record(path: Path, jobs: list[dict[str, Any]]) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"jobs": jobs})
-
-
-def _job_return(job: _Job) -> JobReturn:
-    """Return the job as completed, even if it failed: an exception in the sweeper would hide the other jobs."""
-    result = JobReturn(overrides=job.overrides, cfg=job.config, status=JobStatus.COMPLETED)
-    result.return_value = job.outcome["exit_code"]
-    return result
 
 
 def _stop(jobs: list[_Job]) -> None:
