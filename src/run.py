@@ -47,6 +47,7 @@ def job(cfg: DictConfig) -> float | None:
         "overrides": list(hydra_cfg.overrides.task),
         "seed": cfg.seed,
         "config_dir": own_folder(sys.argv[1:]),
+        "python_path": os.environ.get("PYTHONPATH"),
     }
     try:
         train(cfg, RunDirectory(directory), identity)

@@ -2,7 +2,7 @@
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segbench.configuration.arguments import arranged
@@ -12,6 +12,7 @@ OPTIONS = (["--multirun"], ["--config-dir", "own"], ["--config-name", "other"], 
 OVERRIDES = ("data=cmr", "seed=0", "+model.depth=3", "~callbacks.panels", "data.size=[16,16]")
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.permutations([*OPTIONS, *([override] for override in OVERRIDES)]))
 def test_options_may_stand_anywhere_among_the_overrides(parts):
     typed = [argument for part in parts for argument in part]
@@ -41,6 +42,7 @@ def test_options_are_handed_on_by_their_long_names(typed, given):
 PATHS = st.text("abc/=.-_ ()%+@:~*?!&;^|<>#", min_size=1).filter(lambda path: path.strip() == path)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PATHS.filter(lambda path: not path.startswith(("abc(",))))
 def test_a_path_arrives_as_it_was_typed(path):
     try:

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from torch import nn
@@ -33,6 +34,7 @@ def images_of(number, batch_size, size=8):
     )
 
 
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     number=st.integers(1, 20),
     batch_size=st.integers(1, 20) | st.just("all"),

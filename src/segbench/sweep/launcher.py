@@ -29,7 +29,7 @@ from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.runs.files import read_json
 from segbench.runs.signals import end_with_parent, give_back, leave_lost_terminal, take
 from segbench.sweep import finished
-from segbench.sweep.difference import difference
+from segbench.sweep.difference import each_once
 from segbench.sweep.objective import check_objective, job_return
 from segbench.sweep.resources import check_gpus, job_environment
 from segbench.words import plural
@@ -110,7 +110,8 @@ class ProcessesLauncher(Launcher):
         if not job_overrides:
             raise ConfigError("--multirun: there is no job, as a setting is swept over no value")
         asked = [self._compose(initial_job_idx + i, list(overrides)) for i, overrides in enumerate(job_overrides)]
-        jobs = _each_once(asked)
+        jobs = each_once(asked)
+        _check_metrics(jobs)
         record = Path(str(self.config.hydra.sweep.dir)) / "sweep.json"
         earlier = _earlier_jobs(record, jobs) if initial_job_idx else []
         log.info("sweep of %s, %d at a time, in %s", plural(len(jobs), "job"), self.jobs, record.parent)
@@ -195,30 +196,32 @@ class ProcessesLauncher(Launcher):
             )
 
 
-def _each_once(jobs: list[_Job]) -> list[_Job]:
-    """Return the jobs without those that another spells differently (0.1 and 1e-1), and say which are left out.
-
-    Raises:
-        ConfigError: If jobs differ by what makes no other run, so that they would write into one directory.
-    """
-    kept = dict[Path, _Job]()
-    for job in jobs:
-        first = kept.setdefault(job.directory, job)
-        if first is job:
-            continue
-        if key := difference(first.config, job.config):
-            values = [OmegaConf.select(config, key) for config in (first.config, job.config)]
-            raise ConfigError(
-                f"{key}={values[0]} and {key}={values[1]} are one run, as {key} changes no result; sweep something else"
-            )
-        log.info("#%d is the same run as #%d", job.number, first.number)
-    return list(kept.values())
-
-
 def _earlier_jobs(record: Path, jobs: list[_Job]) -> list[dict[str, Any]]:
     """Return what the sweep's earlier batches recorded, without the runs that are tried again."""
     again = {job.directory.name for job in jobs}
     return [job for job in (read_json(record) or {}).get("jobs", []) if job["directory"] not in again]
+
+
+def _check_metrics(jobs: list[_Job]) -> None:
+    """Refuse a sweep that no job could compare by the score that is to decide; else each would say so by itself.
+
+    Raises:
+        ConfigError: Of the first job.
+    """
+    if all(job.config.comparison is None for job in jobs):
+        return
+    # Imported here: it imports torch, which a sweep without a comparison does not need.
+    from segbench.assembly import check_metrics
+
+    refused = []
+    for job in jobs:
+        try:
+            check_metrics(job.config)
+            return
+        except SegbenchError as error:
+            refused.append(error)
+    if all(isinstance(error, ConfigError) for error in refused):
+        raise refused[0]
 
 
 def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None) -> None:
