@@ -121,17 +121,27 @@ def difference(first: Path, second: Path) -> str:
 
     for name in ("last.ckpt", "best.ckpt"):
         states = [load_checkpoint(run / "checkpoints" / name) for run in (first, second)]
-        for key in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
-            if not same(*(state.get(key) for state in states)):
+        for key in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "epoch", "global_step"):
+            if not same(*(_untimed(state.get(key)) for state in states)):
                 return f"{key} of {name} differs"
     for name in ("scores.parquet", "predictions.zip"):
         contents = [(run / name).read_bytes() if (run / name).exists() else b"" for run in (first, second)]
         if contents[0] != contents[1]:
             return f"{name} differs"
+    summaries = [json.loads((run / "summary.json").read_text()) for run in (first, second)]
+    if not same(*(_untimed(summary) for summary in summaries)):
+        return "summary.json differs"
     curves = [[line.split(",") for line in (run / "metrics.csv").read_text().splitlines()] for run in (first, second)]
     timed = {index for index, title in enumerate(curves[0][0]) if "second" in title}
     rows = [[[cell for index, cell in enumerate(row) if index not in timed] for row in table] for table in curves]
     return "" if rows[0] == rows[1] else "metrics.csv differs"
+
+
+def _untimed(value: Any) -> Any:
+    """Return a value without what depends on the clock, or on how often the run was started."""
+    if isinstance(value, dict):
+        return {key: _untimed(item) for key, item in value.items() if key not in ("seconds", "cost", "CostMeter")}
+    return [_untimed(item) for item in value] if isinstance(value, list) else value
 
 
 def same(first: Any, second: Any) -> bool:
