@@ -32,7 +32,7 @@ def build_data(cfg: DictConfig) -> ImageData:
 
 
 def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows: Windows | None = None) -> Task[Any]:
-    """Build network, loss and task for a data module, before any file of it is read.
+    """Build network, loss and task for a data module, before any file of it is read, except to tell its classes.
 
     Args:
         cfg: The whole configuration.
@@ -43,6 +43,7 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows
     Raises:
         ConfigError: If the parts do not fit each other.
     """
+    data.inspect()
     kind = data.task_for(find_class("model", cfg.model["_target_"]))
     torch.manual_seed(derive_seed(cfg.seed, "loss"))
     loss = build("loss", cfg)
