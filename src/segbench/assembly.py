@@ -32,7 +32,7 @@ def build_data(cfg: DictConfig) -> ImageData:
 
 
 def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows: Windows | None = None) -> Task[Any]:
-    """Build network, loss and task for a data module, before any of its files is read.
+    """Build network, loss and task for a data module, before any of its files is read, except to learn its classes.
 
     Args:
         cfg: The whole configuration.
@@ -43,6 +43,7 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows
     Raises:
         ConfigError: If the parts do not fit together.
     """
+    data.inspect()
     kind = data.task_for(find_class("model", cfg.model["_target_"]))
     torch.manual_seed(derive_seed(cfg.seed, "loss"))
     loss = build("loss", cfg)
@@ -68,8 +69,10 @@ def check_metrics(cfg: DictConfig) -> None:
 
     Raises:
         ConfigError: Names the score and one like it; also if the data module or its task cannot be found.
+        DataError: If the data must be read to learn its classes, and cannot be.
     """
     data = build_data(cfg)
+    data.inspect()
     kind = data.task_for(find_class("model", cfg.model["_target_"]))
     check_comparison(cfg.comparison, data.name, kind.scores(data))
 
