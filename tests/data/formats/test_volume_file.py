@@ -7,9 +7,10 @@ import sys
 import nibabel
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.data.formats.writers import nifti
+from tests.examples import examples
 
 from segbench.data.formats import volume_file
 from segbench.data.formats.volume_file import open_volume
@@ -37,7 +38,7 @@ def drawn(generator, dtype, shape):
     return generator.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     st.sampled_from(TYPES), st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 4)), st.sampled_from("<>"),
     st.sampled_from([1, 2]), st.sampled_from(["image.nii", "image.nii.gz", "pair.hdr"]), st.integers(0, 3),
@@ -57,7 +58,7 @@ def test_voxels_of_every_type_order_and_kind_of_file(folder, dtype, shape, order
     assert (volume.shape, volume.spacing, volume.scaled) == (shape, (1.5, 1.5, 8.0), False)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.sampled_from([METRE, MM, MICRON]), st.sampled_from([0, 8, 16, 24, 56]),
     st.tuples(*[st.floats(0.25, 12).map(lambda size: round(size, 3))] * 3), st.sampled_from([1, 2]),
@@ -91,7 +92,7 @@ def test_an_unknown_unit_is_mm_and_said_once(folder, caplog):
     assert caplog.messages == ["volumes without a unit of length in their header are read as mm"]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sampled_from(["u1", "i2", "u2", "f4"]), st.floats(0.01, 100), st.floats(-100, 100), st.integers(0, 2**32 - 1))
 def test_scaling_is_applied_as_nibabel_does(folder, dtype, slope, inter, seed):
     voxels = drawn(np.random.default_rng(seed), dtype, (3, 4, 2))
