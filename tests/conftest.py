@@ -187,17 +187,21 @@ TINY = (
 
 
 @pytest.fixture(scope="session")
-def tiny(compose):
-    """Compose a configuration that trains within seconds, its files below a folder.
+def tiny(compose, tmp_path_factory):
+    """Compose a configuration that trains within seconds, its files below a folder, its images drawn once for all.
 
     Pictures, which take longer than such a training, are drawn where an override is about ``callbacks.panels``.
     """
+
+    cache = tmp_path_factory.mktemp("cache")
 
     def composed(folder: Path, *overrides: str):
         pictures = any("callbacks.panels" in override for override in overrides)
         cfg = compose(*TINY, *(() if pictures else ("~callbacks.panels",)), *overrides)
         # Not among the overrides, for these are the same in many tests.
         cfg.paths.outputs = str(folder)
+        if not any(override.startswith("paths.cache=") for override in overrides):
+            cfg.paths.cache = str(cache)
         return cfg
 
     return composed

@@ -146,11 +146,12 @@ COPIES = ("augmentation=quarter_turns", "augmentation.transforms=[{_target_: alb
 REGIONS = "data.regions={heart: [right ventricle, myocardium, left ventricle], muscle: [myocardium]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
-        pytest.param((*COPIES, "data.batch_size=5"), id="copies", marks=pytest.mark.slow),
-        pytest.param((*COPIES, "data.batch_size=all"), id="copies at once", marks=pytest.mark.slow),
+        pytest.param((*COPIES, "data.batch_size=5"), id="copies"),
+        pytest.param((*COPIES, "data.batch_size=all"), id="copies at once"),
         pytest.param((REGIONS, "loss=bce_dice"), id="regions"),
     ],
 )

@@ -395,11 +395,11 @@ def test_parts_that_do_not_fit_are_refused_before_data_is_read(run, tiny, tmp_pa
     if override == "trainer.accelerator=gpu" and torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(ConfigError) as refusal:
-        run(tiny(tmp_path, override), tmp_path / "run")
+        run(tiny(tmp_path, override, f"paths.cache={tmp_path}/cache"), tmp_path / "run")
     assert BAD_COMBINATIONS[override] in str(refusal.value)
     assert "\n" not in str(refusal.value)
     if override != "trainer.accelerator=gpu":
-        assert not (tmp_path / ".cache").exists()
+        assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("overrides", every_day(BAD_CLASSIFICATIONS))

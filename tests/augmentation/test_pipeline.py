@@ -193,6 +193,7 @@ def epoch_of(augmentation, epoch, workers, seed=0):
     return [image.numpy().tobytes() for batch in loader for image in batch]
 
 
+@pytest.mark.slow
 def test_an_epoch_s_augmentations_all_differ_and_repeat_with_any_number_of_workers(repository):
     augmentation = instantiate(OmegaConf.load(repository / "conf" / "augmentation" / "light.yaml"))
     expected = {epoch: epoch_of(augmentation, epoch, 0) for epoch in range(2)}

@@ -193,6 +193,7 @@ def test_every_flipped_bit_of_packed_voxels_is_noticed(tmp_path):
             open_volume(tmp_path / "a.nii.gz").voxels()
 
 
+@pytest.mark.slow
 def test_a_lying_packed_file_takes_no_memory(tmp_path):
     """400 bytes that claim 1 GB, and 1 GB of zeros packed into 1 MB behind a header that claims 48 bytes."""
     (tmp_path / "claims.nii.gz").write_bytes(gzip.compress(nifti(VOXELS, dim=(700, 700, 1000))))
