@@ -24,7 +24,7 @@ from segbench.masks import BITS, MaskKey, bit_sets
 def inspect(path):
     """Read an offline W&B run with W&B's own tool."""
     command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(path)]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout.splitlines()
     return [json.loads(line) for line in lines if line.strip()]
 
 

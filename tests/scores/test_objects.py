@@ -217,9 +217,9 @@ def test_an_image_of_glands_takes_little_time():
     noisy = components(ndimage.gaussian_filter((truth > 0) + chance.normal(size=truth.shape), 2) > 0.5)
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         object_terms(truth, noisy)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.02
 
 

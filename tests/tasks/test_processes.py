@@ -97,7 +97,7 @@ def together(tmp_path):
         for process in processes:
             process.start()
         for process in processes:
-            process.join(100)
+            process.join(240)
         assert [process.exitcode for process in processes] == [0, 0]
         return [pickle.loads(result.read_bytes()) for result in results]
 

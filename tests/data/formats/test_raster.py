@@ -225,10 +225,10 @@ def test_a_claim_that_no_run_length_could_fill_is_refused_at_once(path):
     content = bytearray(bmp(np.zeros((4, 5), int), 8, np.zeros((256, 3), int), rle=True))
     content[18:26] = struct.pack("<ii", 9_000, 9_000)
     path.write_bytes(content)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(DataError, match=r"image: damaged \(truncated\)"):
         read_stored(path)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_huge_claim_is_refused(path):

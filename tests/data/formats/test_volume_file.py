@@ -213,7 +213,7 @@ def test_a_lying_packed_file_takes_no_memory(tmp_path):
         "        print(type(error).__name__, str(error).split(': ')[1])\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=240)
     first, second, grown = done.stdout.splitlines()
     assert first == "DataError damaged (truncated"
     assert second == "DataError has more than the 400 bytes that its header says; correct dim or datatype"

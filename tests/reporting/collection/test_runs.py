@@ -43,7 +43,7 @@ def test_a_run_of_another_schema_is_unreadable_and_says_so(make_run):
 def _hold(path, held, release):
     with FileLock(path):
         held.set()
-        release.wait(20)
+        release.wait(120)
 
 
 def test_a_run_whose_lock_is_held_is_running(make_run):
@@ -52,7 +52,7 @@ def test_a_run_whose_lock_is_held_is_running(make_run):
     held, release = context.Event(), context.Event()
     holder = context.Process(target=_hold, args=(folder / ".lock", held, release))
     holder.start()
-    assert held.wait(20)
+    assert held.wait(120)
     during = collect([folder])[0].state
     release.set()
     holder.join()
