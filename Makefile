@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench clean
+.PHONY: help demo test test-all campaign lint bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ test: $(VENV)/.installed-test  ## run tests that touch every promise of the READ
 test-all: $(VENV)/.installed-test  ## run all tests, slow ones too, but those that need a GPU
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not gpu' $(ARGS)
 
+campaign: $(VENV)/.installed-test  ## try faults and attacks, for about 45 minutes; goes on where it was interrupted
+	OMP_NUM_THREADS=1 $(BIN)/python -m campaign $(ARGS)
+
 lint: $(VENV)/.installed-dev  ## ruff check, ruff format --check, mypy, lint-imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,7 +34,7 @@ bench: $(VENV)/.installed  ## measure our overhead, reduced precision and the ca
 
 clean:  ## remove the environment and tool caches (outputs/ and data caches stay)
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find src tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+	find src tests benchmarks campaign -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # A stamp for each set of packages: pip runs again only when the requirements changed.
 $(VENV)/.installed: $(REQUIREMENTS)

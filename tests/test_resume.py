@@ -227,15 +227,52 @@ def test_a_seed_gives_the_same_bits_with_any_number_of_workers(tiny, tmp_path, f
     assert not same(states[0], final_state(tmp_path / "other"))
 
 
-def test_sigterm_saves_and_a_restart_goes_on(reference, tmp_path, start_and_save, finish):
-    cfg, expected, _ = reference
-    directory = tmp_path / "terminated"
+def stop(start_and_save, cfg, directory, send) -> str:
+    """Start a run, send a signal once it has saved something, and return how it ended."""
     process = start_and_save(cfg, directory)
-    process.terminate()
+    send(process.pid)
     process.join()
-    assert process.exitcode == 1  # multiprocessing's code for an exception: the exit code is checked below
+    assert process.exitcode == 1  # multiprocessing's code for an exception: the exit code is in the file
     status = read_json(directory / "status.json")
-    assert (status["state"], status["exit_code"]) == ("failed", 143)
-    assert "SIGTERM" in status["reason"]
-    finish(cfg, directory)
-    assert same(final_state(directory), expected)
+    assert status["state"] == "failed"
+    return f"{status['exit_code']} {status['reason']}"
+
+
+STOPPING = [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(number, marks=() if number == signal.SIGTERM else pytest.mark.slow) for number in STOPPING],
+)
+def test_a_stop_signal_saves_and_a_restart_goes_on(reference, tmp_path, start_and_save, finish, number):
+    cfg, expected, _ = reference
+    said = stop(start_and_save, cfg, tmp_path / "run", lambda process: os.kill(process, number))
+    assert said == f"{128 + number} stopped by {number.name}; run the same command again to resume"
+    # Nothing of what was done is lost: the state is that of the last step.
+    rows = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["loops"]["fit_loop"]
+    assert rows["epoch_loop.batch_progress"]["total"]["ready"] > 0
+    finish(cfg, tmp_path / "run")
+    assert same(final_state(tmp_path / "run"), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_workers_outlast_a_signal_to_the_whole_group(tiny, tmp_path, start_and_save, finish, number):
+    """Schedulers and terminals signal every process: the run needs its workers to finish the step."""
+    settings = ("augmentation=light", "data.num_workers=2", "trainer.max_epochs=4")
+    cfg = tiny(tmp_path, *OVERRIDES, *settings)
+    finish(cfg, tmp_path / "whole")
+    said = stop(start_and_save, cfg, tmp_path / "run", lambda process: os.killpg(process, number))
+    assert said.startswith(f"{128 + number} ")
+    finish(cfg, tmp_path / "run")
+    assert same(final_state(tmp_path / "run"), final_state(tmp_path / "whole"))
+
+
+@pytest.mark.slow
+def test_workers_of_a_killed_run_do_not_keep_it_busy(tiny, tmp_path, start_and_save, finish):
+    cfg = tiny(tmp_path, *OVERRIDES, "augmentation=light", "data.num_workers=2", "trainer.max_epochs=9")
+    process = start_and_save(cfg, tmp_path / "run")
+    process.kill()
+    process.join()
+    finish(cfg, tmp_path / "run")

@@ -18,6 +18,7 @@ from segbench.assembly import build_callbacks, build_data, build_task
 from segbench.configuration.monitor import monitor_mode
 from segbench.configuration.schema import validate
 from segbench.data.base import ImageData
+from segbench.data.loader import progress_of
 from segbench.errors import CheckpointError, InterruptedRun
 from segbench.runs import run_callback
 from segbench.runs.checkpoint_io import newest_good
@@ -215,7 +216,7 @@ def _fit(context: RunContext, checkpoints: callbacks.RunCheckpoints) -> None:
     if checkpoints.stop_signal:
         # It came after the last checkpoint, where nothing in the training was left to look at it.
         raise InterruptedRun(checkpoints.stop_signal)
-    log.info("trained %d epochs in %.0f s", trainer.current_epoch, time.monotonic() - started)
+    log.info("trained %d epochs in %.0f s", progress_of(trainer)[0], time.monotonic() - started)
 
 
 def _resume_point(run: RunDirectory) -> Path | None:
@@ -266,7 +267,8 @@ def _summarise(context: RunContext, checkpoints: callbacks.RunCheckpoints, cost:
     trainer, task = context.trainer, context.task
     return {
         "best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1},
-        "epochs": trainer.current_epoch,
+        # Not current_epoch: Lightning's is one less where a training is taken up that had stopped early.
+        "epochs": progress_of(trainer)[0],
         "cost": cost.report(trainer, task),
         "data": context.data.summary(),
         "versions": environment.versions(),

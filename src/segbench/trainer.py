@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
+from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.profilers import PassThroughProfiler
 
 from segbench import callbacks
@@ -36,7 +37,7 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
     every = list(extra)
     if settings.early_stopping:
         mode = monitor_mode(settings.monitor)
-        every.insert(0, callbacks.ResumableEarlyStopping(settings.monitor, patience=settings.early_stopping, mode=mode))
+        every.insert(0, EarlyStopping(settings.monitor, patience=settings.early_stopping, mode=mode))
     bar = settings.progress == "bar" or (settings.progress == "auto" and sys.stderr.isatty())
     if bar:
         every.append(callbacks.TerminalBar())
@@ -110,6 +111,7 @@ def quiet_lightning() -> None:
         ".*Checkpoint directory.*",
         ".*no `val_dataloader`.*",
         ".*mps.*",
+        ".*is using 'interval': 'epoch'.*",
         ".*Total length of `list` across ranks is zero.*",
         # Of torchmetrics: a split without images is an empty table.
         ".*was called before the ``update`` method.*",

@@ -1,8 +1,14 @@
 """A run that is asked to stop ends as interrupted, whatever it is doing."""
 
 import json
+import os
+import pty
 import runpy
+import select
 import signal
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +19,7 @@ from segbench.data.phantom import PhantomData
 from segbench.errors import InterruptedRun
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal
-from segbench.runs.signals import StopRequested, stop_signals
+from segbench.runs.signals import StopRequested, leave_lost_terminal, stop_signals
 from segbench.tasks import SegmentationTask
 from segbench.train import train
 
@@ -23,6 +29,15 @@ PLACES = {
     "a step of the test": (SegmentationTask, "test_step"),
     "writing scores": (segbench.train, "write_scores"),
     "closing the loggers": (segbench.train.tracking, "finish"),
+}
+# As the README says, and every shell.
+CODES = {
+    signal.SIGHUP: 129,
+    signal.SIGINT: 130,
+    signal.SIGUSR1: 138,
+    signal.SIGUSR2: 140,
+    signal.SIGTERM: 143,
+    signal.SIGXCPU: 152,
 }
 EVERY_DAY = ("reading data", "a step of the test")
 
@@ -34,7 +49,7 @@ def handlers():
     def escaped(number, frame):
         raise AssertionError("nobody handled the signal")
 
-    previous = {number: signal.signal(number, escaped) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, escaped) for number in CODES}
     yield
     for number, handler in previous.items():
         assert signal.getsignal(number) is escaped, "a handler was left behind"
@@ -72,7 +87,66 @@ def test_a_signal_anywhere_is_an_interruption_and_a_restart_goes_on(tiny, tmp_pa
         assert RunDirectory(tmp_path / "run").state() == "done"
 
 
-def test_only_the_same_signal_again_disturbs_the_ending():
+@pytest.mark.parametrize("number", CODES)
+def test_every_stop_signal_is_an_interruption(tmp_path, number):
+    with stop_signals(), pytest.raises(StopRequested) as stopped:
+        signal.raise_signal(number)
+    assert as_refusal(stopped.value, tmp_path).exit_code == CODES[number]
+
+
+@pytest.mark.parametrize("number", sorted({*CODES} - {signal.SIGTERM, signal.SIGINT}))
+def test_what_was_ignored_before_is_ignored_still(number):
+    before = signal.signal(number, signal.SIG_IGN)
+    with stop_signals():
+        signal.raise_signal(number)
+    assert signal.signal(number, before) == signal.SIG_IGN
+
+
+def test_what_fails_after_a_stop_signal_is_its_consequence(tmp_path):
+    with pytest.raises(RuntimeError) as failed:
+        try:
+            raise StopRequested(signal.SIGTERM)
+        finally:
+            raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
+    assert as_refusal(failed.value, tmp_path).exit_code == 143
+
+
+def test_a_closed_terminal_is_left():
+    ours, theirs = os.openpty()
+    kept = os.dup(1)
+    try:
+        os.dup2(theirs, 1)
+        os.close(theirs)
+        os.close(ours)
+        with pytest.raises(OSError, match="Input/output"):
+            os.write(1, b"lost")
+        leave_lost_terminal()
+        os.write(1, b"nowhere")
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def test_a_terminal_or_a_file_that_is_there_is_kept(tmp_path):
+    kept = os.dup(1)
+    try:
+        with (tmp_path / "out").open("wb") as file:
+            os.dup2(file.fileno(), 1)
+        leave_lost_terminal()
+        os.write(1, b"said")
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+    assert (tmp_path / "out").read_bytes() == b"said"
+
+
+def test_only_an_impatient_signal_disturbs_the_ending():
+    """A second Ctrl-C is one. A scheduler and a sweep may both send SIGTERM."""
+    with stop_signals():
+        with pytest.raises(StopRequested):
+            signal.raise_signal(signal.SIGTERM)
+        for number in CODES:
+            signal.raise_signal(number)
     with stop_signals() as stop:
         with pytest.raises(StopRequested):
             signal.raise_signal(signal.SIGINT)
@@ -111,3 +185,46 @@ def test_a_stopped_job_ends_a_sweep_of_hydras_own_launchers(repository, tmp_path
     with pytest.raises(SystemExit) as left:
         job.__wrapped__(compose())
     assert left.value.code == 143
+
+
+@pytest.fixture
+def command(repository, tmp_path):
+    settings = ("data.subjects=8", "data.slices=2", "data.size=[32,32]", "model.width=2", "trainer.max_epochs=400")
+    return [sys.executable, str(repository / "src" / "run.py"), f"paths.outputs={tmp_path}", *settings]
+
+
+def wait_for_a_checkpoint(folder, meanwhile):
+    deadline = time.monotonic() + 120
+    while not list((folder / "runs").glob("*/checkpoints/last.ckpt")):
+        assert time.monotonic() < deadline
+        meanwhile()
+
+
+@pytest.mark.slow
+def test_a_run_whose_terminal_is_closed_saves_and_ends(command, tmp_path):
+    """With a bar on it, each line of which would be an error from then on."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execvpe(command[0], [*command, "trainer.progress=bar"], {**os.environ, "OMP_NUM_THREADS": "1"})
+
+    def read():
+        if select.select([terminal], [], [], 0.1)[0]:
+            os.read(terminal, 65536)
+
+    wait_for_a_checkpoint(tmp_path, read)
+    os.close(terminal)  # The kernel sends SIGHUP.
+    _, ended = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(ended) == 129
+    (status,) = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*/status.json")]
+    assert status["reason"].startswith("stopped by SIGHUP")
+
+
+@pytest.mark.slow
+def test_under_nohup_a_closed_terminal_is_nothing(command, tmp_path):
+    with subprocess.Popen(["nohup", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_for_a_checkpoint(tmp_path, lambda: time.sleep(0.1))
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
+        process.send_signal(signal.SIGUSR1)
+        assert process.wait(30) == 138

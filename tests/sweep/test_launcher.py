@@ -65,7 +65,9 @@ def begun(repository, tmp_path):
     def begin(*arguments):
         command = [sys.executable, str(repository / "src" / "run.py"), *arguments_of(tmp_path, *arguments)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        return subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+        )
 
     return begin
 
@@ -171,18 +173,41 @@ def test_a_sweep_with_one_bad_value_starts_nothing(forked_sweep, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_stopped_sweep_stops_its_jobs(begun, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "group"),
+    [(signal.SIGUSR1, False), (signal.SIGHUP, True), (signal.SIGTERM, True)],
+    ids=["USR1", "HUP to all", "TERM to all"],
+)
+def test_a_stopped_sweep_stops_its_jobs(begun, tmp_path, number, group):
     process = begun("seed=0,1", "trainer.max_epochs=500")
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and len(list((tmp_path / "runs").glob("*/checkpoints/last.ckpt"))) < 2:
         time.sleep(0.1)
-    process.terminate()
+    (os.killpg if group else os.kill)(process.pid, number)
     process.communicate(timeout=300)
-    assert process.returncode == 143
-    for status in statuses(tmp_path).values():
-        assert (status["state"], status["exit_code"]) == ("failed", 143)
+    assert process.returncode == 128 + number
+    # The sweep tells its jobs by SIGTERM; with a terminal or a scheduler that tells them too, the first word counts.
+    codes = {128 + number, 143} if group else {143}
+    for name, status in statuses(tmp_path).items():
+        assert status["state"] == "failed"
+        assert status["exit_code"] in codes
         with pytest.raises(ProcessLookupError):
             os.kill(status["pid"], 0)
+        # What was done since the last epoch is saved too.
+        assert "stopped by" in (tmp_path / "runs" / name / "train.log").read_text()
+
+
+@pytest.mark.slow
+def test_jobs_of_a_killed_sweep_save_and_end_by_themselves(begun, tmp_path):
+    process = begun("seed=0,1", "trainer.max_epochs=500")
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and len(list((tmp_path / "runs").glob("*/checkpoints/last.ckpt"))) < 2:
+        time.sleep(0.1)
+    process.kill()
+    process.communicate(timeout=300)
+    while time.monotonic() < deadline and {status["state"] for status in statuses(tmp_path).values()} != {"failed"}:
+        time.sleep(0.1)
+    assert [status["exit_code"] for status in statuses(tmp_path).values()] == [143, 143]
 
 
 def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_trained_again(sweep, copied):

@@ -7,7 +7,6 @@ from segbench.callbacks.curves import Curves
 from segbench.callbacks.panels import PredictionPanels
 from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
-from segbench.callbacks.stopping import ResumableEarlyStopping
 from segbench.callbacks.volumes import VolumeScores
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "CostMeter",
     "Curves",
     "PredictionPanels",
-    "ResumableEarlyStopping",
     "RunCheckpoints",
     "StoredPredictions",
     "TerminalBar",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import signal
+import threading
 import time
 from pathlib import Path
 from types import FrameType
@@ -17,13 +17,14 @@ from pytorch_lightning.trainer.states import TrainerFn
 from segbench.configuration.monitor import LAST_EPOCH
 from segbench.errors import CheckpointError, DivergedError, InterruptedRun
 from segbench.runs.checkpoint_io import BEST, LAST, load_checkpoint
+from segbench.runs.signals import impatient, leave_lost_terminal, take
 
 
 class RunCheckpoints(Checkpoint):
     """Saves the last state after every epoch, and the best weights whenever a score improves.
 
-    On SIGTERM or SIGINT the step in progress is finished, the state saved and the run ended with 128 plus the
-    signal's number, to be started again where it stopped; the same signal again ends it at once.
+    On a stop signal (:mod:`segbench.runs.signals`) the step in progress is finished, the state saved and the run ended
+    with 128 plus the signal's number, to be started again where it stopped; a second Ctrl-C ends it at once.
 
     Args:
         folder: Where the checkpoints go.
@@ -46,15 +47,17 @@ class RunCheckpoints(Checkpoint):
         self.minutes, self.every_n_steps = minutes, every_n_steps
         self.best: dict[str, Any] = {"epoch": None, "value": None, "monitor": monitor}
         self.stop_signal: int | None = None
+        self._ended = False
         self._saved_at = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best epoch so far."""
-        return dict(self.best)
+        """Return the best epoch so far, and whether training ended with the saved one, before its last."""
+        return {**self.best, "ended": self._ended}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the best epoch so far."""
+        """Restore what :meth:`state_dict` returned."""
         self.best = dict(state_dict)
+        self._ended = self.best.pop("ended", False)
 
     def load_best(self) -> dict[str, Any]:
         """Return the best weights of a training that has ended; ``best`` is then what their file says of itself.
@@ -77,10 +80,18 @@ class RunCheckpoints(Checkpoint):
             f"{path}: gone, though epoch {self.best['epoch'] + 1} was saved there; start again with rerun=true"
         )
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Be the last callback, also after those that a network brings, so that what is saved is what all have done."""
+        trainer.callbacks = [*(callback for callback in trainer.callbacks if callback is not self), self]  # type: ignore[attr-defined]
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Train no further where the restored state says that a callback had ended the training."""
+        trainer.should_stop = trainer.should_stop or self._ended
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take over the stop signals from Lightning, which would exit with 0 and save nothing."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        if threading.current_thread() is threading.main_thread():
+            take(self._on_signal)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -89,7 +100,8 @@ class RunCheckpoints(Checkpoint):
 
         The last batch leaves it to the epoch's end.
         """
-        if batch_idx + 1 >= trainer.num_training_batches or (batch_idx + 1) % trainer.accumulate_grad_batches:
+        last = batch_idx + 1 >= trainer.num_training_batches or trainer.should_stop
+        if last or (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         due_steps = self.every_n_steps and trainer.global_step % self.every_n_steps == 0
         due_time = self.minutes and time.monotonic() - self._saved_at > self.minutes * 60
@@ -108,6 +120,7 @@ class RunCheckpoints(Checkpoint):
         """Save the last state, also as the best where no score decides."""
         if self.monitor == LAST_EPOCH:
             self._save_best(trainer, pl_module, None)
+        self._ended = trainer.should_stop
         self._save_last(trainer, pl_module)
 
     def _save_best(self, trainer: pl.Trainer, pl_module: pl.LightningModule, value: float | None) -> None:
@@ -133,10 +146,11 @@ class RunCheckpoints(Checkpoint):
             raise InterruptedRun(self.stop_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        # Ctrl-C in a sweep sends SIGINT to every process, and the sweep then SIGTERM: only a repetition is impatience.
-        if self.stop_signal == number:
+        leave_lost_terminal()
+        if self.stop_signal is None:
+            self.stop_signal = number
+        elif impatient(self.stop_signal, number):
             raise InterruptedRun(number)
-        self.stop_signal = number
 
 
 def _refuse_non_finite(module: pl.LightningModule) -> None:

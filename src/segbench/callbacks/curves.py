@@ -35,20 +35,20 @@ class Curves(pl.Callback):
         self._seconds = 0.0
         self._since = 0.0
         self._rate = 0.0
+        self._step, self._step_loss = 0, 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows so far, and of the epoch in progress the seconds spent and the learning rate."""
+        """Return the rows so far, and the seconds spent in the epoch in progress."""
         seconds = self._seconds + (time.monotonic() - self._since if self._since else 0.0)
-        return {"rows": self.rows, "seconds": seconds, "rate": self._rate}
+        return {"rows": self.rows, "seconds": seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the rows."""
         self.rows, self._seconds = list(state_dict["rows"]), state_dict["seconds"]
-        self._rate = state_dict.get("rate", 0.0)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the file into the state of the checkpoint."""
-        self._since = time.monotonic()
+        self._since, self._step = time.monotonic(), trainer.global_step
         self._write()
 
     def on_train_batch_start(
@@ -61,9 +61,14 @@ class Curves(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Send the training loss to the loggers, every few steps."""
+        # Of a step over several batches each has its share, and the shares add up to the step's loss.
+        self._step_loss += outputs["loss"].item()
+        if trainer.global_step == self._step:
+            return
         if trainer.global_step % self.log_every_n_steps == 0:
             for logger in trainer.loggers:
-                logger.log_metrics({"train/loss_step": outputs["loss"].item()}, step=trainer.global_step)
+                logger.log_metrics({"train/loss_step": self._step_loss}, step=trainer.global_step)
+        self._step, self._step_loss = trainer.global_step, 0.0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the epoch's row, send its training loss to the loggers and say one line."""

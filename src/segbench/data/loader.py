@@ -89,13 +89,17 @@ class EpochOrder:
     def __len__(self) -> int:
         return self._steps
 
+    def images_in(self, batch: int) -> int:
+        """Return how many samples a batch has."""
+        return min((batch + 1) * self._batch_size, self._samples) - batch * self._batch_size
+
     def batches(self, epoch: int, start: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Yield each batch's sample indices and the pass each belongs to, int64 (B,), from batch ``start`` on."""
         passes = -(-self._samples // self._length)
         purposes = [("order", epoch), *(("order", epoch, number) for number in range(1, passes))]
         order = np.concatenate([generator(self._seed, *purpose).permutation(self._length) for purpose in purposes])
         for batch in range(start, self._steps):
-            positions = np.arange(batch * self._batch_size, min((batch + 1) * self._batch_size, self._samples))
+            positions = batch * self._batch_size + np.arange(self.images_in(batch))
             yield order[positions], positions // self._length
 
 
@@ -103,14 +107,14 @@ class _Batches:
     """Batch sampler of one epoch, starting at any batch."""
 
     def __init__(self, order: EpochOrder) -> None:
-        self._order = order
+        self.order = order
         self.epoch, self.start, self.stage = 0, 0, 0
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self.order)
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        for indices, passes in self._order.batches(self.epoch, self.start):
+        for indices, passes in self.order.batches(self.epoch, self.start):
             yield [
                 Draw(self.epoch, int(index), int(repeat), self.stage)
                 for index, repeat in zip(indices, passes, strict=True)
@@ -158,6 +162,10 @@ class ReplayLoader:
 
     def __len__(self) -> int:
         return len(self._batches)
+
+    def images_in(self, batch: int) -> int:
+        """Return how many images a batch of an epoch has."""
+        return self._batches.order.images_in(batch)
 
     def __iter__(self) -> Iterator[Any]:
         # A generator: the position is read at the first batch, after the trainer has restored its counters.

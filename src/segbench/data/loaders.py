@@ -15,6 +15,7 @@ from segbench.data.dataset import ImageDataset
 from segbench.data.loader import BatchSize, Draw, ReplayLoader, images_per_batch, progress_of, steps_of
 from segbench.data.resident import ResidentLoader, ResidentTensors
 from segbench.errors import ConfigError
+from segbench.runs.signals import leave_stopping_to_parent
 
 # Key of the training images for scoring: not augmented, not cut into tiles.
 SCORED_TRAIN = "train, unaugmented"
@@ -59,7 +60,7 @@ class Loaders(pl.LightningDataModule):
             steps=steps_of(trainer),
             stage=lambda: augmentation.stage,
             num_workers=self.num_workers,
-            worker_init=limit_worker_threads,
+            worker_init=begin_worker,
             pin_memory=trainer.strategy.root_device.type == "cuda",
         )
 
@@ -118,7 +119,7 @@ class Loaders(pl.LightningDataModule):
             self.datasets[split],
             batch_size=self.images_per_batch(self.datasets[split]),
             num_workers=self.num_workers,
-            worker_init_fn=limit_worker_threads if self.num_workers else None,
+            worker_init_fn=begin_worker if self.num_workers else None,
         )
 
     def _resident(self) -> bool:
@@ -141,7 +142,8 @@ class Loaders(pl.LightningDataModule):
         return self._tensors[split]
 
 
-def limit_worker_threads(worker: int) -> None:
-    """Limit a worker process to one thread, so that workers do not compete for cores."""
+def begin_worker(worker: int) -> None:
+    """Limit a worker process to one thread, so that workers do not compete for cores; leave its end to the run."""
+    leave_stopping_to_parent()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

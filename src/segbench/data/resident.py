@@ -97,6 +97,11 @@ class ResidentLoader:
     def __len__(self) -> int:
         return -(-len(self._tensors.ids) // self._batch_size) if self._order is None else len(self._order)
 
+    def images_in(self, batch: int) -> int:
+        """Return how many images a batch of a shuffled epoch has."""
+        assert self._order is not None
+        return self._order.images_in(batch)
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
         # A generator: the position is read at the first batch, after the trainer has restored its counters.
         if self._order is None:

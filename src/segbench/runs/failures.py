@@ -51,8 +51,12 @@ def as_refusal(error: BaseException, directory: Path) -> BaseException:
 
 def _stop_signal(error: BaseException) -> int | None:
     """Return the signal that an exception stands for, or None."""
-    if isinstance(error, StopRequested):
-        return error.number
+    asked: BaseException | None = error
+    while asked is not None:
+        # Also where something failed on the way out, as a worker that got the signal too.
+        if isinstance(asked, StopRequested):
+            return asked.number
+        asked = asked.__context__
     if isinstance(error, SIGTERMException):
         return signal.SIGTERM
     # Lightning turns a KeyboardInterrupt into exit code 1.

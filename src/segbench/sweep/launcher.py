@@ -6,7 +6,6 @@ leaves the others running. Finished jobs are not started again; the rest resume.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import os
@@ -17,6 +16,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from segbench.configuration.choices import config_flags
 from segbench.errors import ConfigError, SegbenchError, StorageError
+from segbench.runs.signals import end_with_parent, give_back, leave_lost_terminal, take
 from segbench.sweep import finished
 from segbench.sweep.resources import check_gpus, job_environment
 
@@ -107,12 +108,12 @@ class ProcessesLauncher(Launcher):
         record = Path(str(self.config.hydra.sweep.dir)) / "sweep.json"
         earlier = json.loads(record.read_text())["jobs"] if initial_job_idx and record.exists() else []
         log.info("sweep of %d jobs, %d at a time, in %s", len(jobs), self.jobs, record.parent)
-        previous = signal.signal(signal.SIGTERM, _raise_terminated)
+        former = take(_raise_stopped)
         try:
             self._run_all(jobs)
         finally:
             _stop([job for job in jobs if job.process is not None and not job.outcome])
-            signal.signal(signal.SIGTERM, previous)
+            give_back(former)
             _write_record(record, earlier + [job.outcome for job in jobs if job.outcome])
         _log_outcome(jobs)
         return [_job_return(job) for job in jobs]
@@ -173,14 +174,16 @@ class ProcessesLauncher(Launcher):
         ]
         log.info("#%d %s: started", job.number, job.directory.name)
         job.started = time.monotonic()
+        # So that no job outlives a sweep that is killed.
+        tied = partial(end_with_parent, signal.SIGTERM, os.getpid())
         if self.jobs == 1:
-            job.process = subprocess.Popen(command, env=environment, preexec_fn=_die_with_parent)
+            job.process = subprocess.Popen(command, env=environment, preexec_fn=tied)
             return
         # Several progress bars on one terminal are unreadable: each job writes to its own file.
         job.directory.mkdir(parents=True, exist_ok=True)
         with (job.directory / "console.log").open("ab") as console:
             job.process = subprocess.Popen(
-                command, env=environment, stdout=console, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent
+                command, env=environment, stdout=console, stderr=subprocess.STDOUT, preexec_fn=tied
             )
 
 
@@ -254,11 +257,6 @@ def _stop(jobs: list[_Job]) -> None:
         job.process.wait()
 
 
-def _raise_terminated(number: int, frame: Any) -> None:
+def _raise_stopped(number: int, frame: Any) -> None:
+    leave_lost_terminal()
     raise SystemExit(128 + number)
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to send SIGTERM when the sweep itself is killed (Linux), so that no job is orphaned."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)

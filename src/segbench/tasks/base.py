@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from segbench.errors import DivergedError
+from segbench.errors import ConfigError, DivergedError
 from segbench.losses import SegmentationLoss
 from segbench.rng import derive_seed
 from segbench.runs.directory import SCHEMA
@@ -156,7 +156,7 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
             torch.get_device_module(self.device).manual_seed(seed)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Return the batch's loss.
+        """Return the batch's loss, weighted by its share of the images that its step takes (:meth:`_step_weight`).
 
         Raises:
             DivergedError: If the loss is not finite; names the step, the learning rate and the images.
@@ -175,7 +175,24 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         self.running_loss = (
             value if self.running_loss is None else self.running_loss + _NEWEST * (value - self.running_loss)
         )
-        return loss
+        return loss if self.trainer.accumulate_grad_batches == 1 else loss * self._step_weight(batch_idx, images)
+
+    def _step_weight(self, batch_idx: int, images: int) -> float:
+        """Return what makes a step over several batches that over all their images at once.
+
+        Lightning divides the loss of each by ``accumulate_grad_batches``, also where the epoch ends before there are so
+        many, and where the last has fewer images. With this weight the step is the mean over the images that it takes;
+        of full batches it is 1.
+
+        Args:
+            batch_idx: The batch's index in its epoch.
+            images: The images in it.
+        """
+        together = self.trainer.accumulate_grad_batches
+        first = batch_idx - batch_idx % together
+        batches = range(first, min(first + together, int(self.trainer.num_training_batches)))
+        loader: Any = self.trainer.train_dataloader
+        return together * images / sum(loader.images_in(batch) for batch in batches)
 
     @property
     def train_loss(self) -> float:
@@ -204,6 +221,25 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
             return optimizer
         schedule = self._make_scheduler(optimizer)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": self.monitor}}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
+        """Step a schedule, but not one that follows a score: :meth:`on_train_epoch_end` has done it."""
+        if metric is None:
+            super().lr_scheduler_step(scheduler, metric)
+
+    def on_train_epoch_end(self) -> None:
+        """Tell schedules that follow a score of it: before the checkpoint is written, where Lightning does it after.
+
+        Raises:
+            ConfigError: If the validation did not give the score.
+        """
+        for schedule in self.trainer.lr_scheduler_configs:
+            if not schedule.reduce_on_plateau:
+                continue
+            value = self.trainer.callback_metrics.get(str(schedule.monitor))
+            if value is None:
+                raise ConfigError(f"scheduler: follows {schedule.monitor}, which validation does not give")
+            super().lr_scheduler_step(schedule.scheduler, value)
 
     # -- validation and test -----------------------------------------------------------------------
 

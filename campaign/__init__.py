@@ -1,0 +1,1 @@
+"""Faults and attacks, tried on the real commands: ``make campaign``."""

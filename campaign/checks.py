@@ -1,0 +1,145 @@
+"""What a case can ask for after its command: each check is a function that the catalogue names.
+
+A check returns what is wrong, or nothing. Wrong values after an exit code of 0 are the worst that can happen: silence.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from campaign.program import Done
+
+
+@dataclass(frozen=True)
+class After:
+    """What checks look at.
+
+    Attributes:
+        here: The case's folder.
+        done: What its last command left.
+        variables: What ``$name`` means.
+    """
+
+    here: Path
+    done: Done
+    variables: dict[str, str]
+
+
+Check = Callable[..., str]
+CHECKS: dict[str, Check] = {}
+
+
+def check(function: Check) -> Check:
+    """Let the catalogue name a function; its first argument is an :class:`After`."""
+    CHECKS[function.__name__] = function
+    return function
+
+
+@check
+def absent(after: After, pattern: str) -> str:
+    """No such file."""
+    found = sorted(after.here.glob(pattern))
+    return f"{found[0].relative_to(after.here)} was written" if found else ""
+
+
+@check
+def exists(after: After, pattern: str, number: int | None = None) -> str:
+    """There are such files, that many if a number is given."""
+    found = len(list(after.here.glob(pattern)))
+    return "" if found and number in (None, found) else f"{found} files {pattern}"
+
+
+@check
+def lines(after: After, number: int) -> str:
+    """The error has so many lines."""
+    found = len(after.done.err.strip().splitlines())
+    return "" if found == number else f"{found} lines on standard error"
+
+
+@check
+def says_not(after: After, words: str) -> str:
+    """Neither output has these words."""
+    return f"{words!r} was printed" if words in after.done.err + after.done.out else ""
+
+
+@check
+def holds(after: After, pattern: str, words: str) -> str:
+    """Files of this name have these words."""
+    found = [path.read_text(encoding="utf-8", errors="replace") for path in after.here.glob(pattern)]
+    return "" if found and all(words in content for content in found) else f"no {words!r} in {pattern}"
+
+
+@check
+def holds_not(after: After, pattern: str, expression: str) -> str:
+    """No file of this name has a match of an expression."""
+    for path in after.here.glob(pattern):
+        if path.is_file() and (found := re.search(expression, path.read_text(encoding="utf-8", errors="replace"))):
+            return f"{path.name} has {found.group()!r}"
+    return ""
+
+
+@check
+def json_value(after: After, pattern: str, key: str, value: Any) -> str:
+    """A dotted key of a JSON file has this value."""
+    (path,) = after.here.glob(pattern)
+    found: Any = json.loads(path.read_text())
+    for part in key.split("."):
+        found = found[int(part)] if isinstance(found, list) else found[part]
+    same = np.isclose(found, value) if isinstance(value, float) else found == value
+    return "" if same else f"{key} is {found}, not {value}"
+
+
+@check
+def pixels(after: After, label: str, split: str, number: int, pattern: str = "outputs/runs/*/scores.parquet") -> str:
+    """A class has so many pixels in the truth of a split: what was read is what lies in the files."""
+    import pandas as pd
+
+    (path,) = after.here.glob(pattern)
+    table = pd.read_parquet(path)
+    rows = table[(table["split"] == split) & (table["class"] == label)]
+    found = int((rows["tp"] + rows["fn"]).sum())
+    return "" if found == number else f"{found} pixels of {label}, not {number}"
+
+
+@check
+def equal(after: After, one: str = "outputs", other: str = "whole") -> str:
+    """Two finished runs hold the same bits: weights, optimiser, schedule, curves, scores and predictions."""
+    first, second = (next((after.here / name).glob("runs/*/run.json")).parent for name in (one, other))
+    return difference(first, second)
+
+
+def difference(first: Path, second: Path) -> str:
+    """Return what differs between two finished runs."""
+    from segbench.runs.checkpoint_io import load_checkpoint
+
+    for name in ("last.ckpt", "best.ckpt"):
+        states = [load_checkpoint(run / "checkpoints" / name) for run in (first, second)]
+        for key in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
+            if not same(*(state.get(key) for state in states)):
+                return f"{key} of {name} differs"
+    for name in ("scores.parquet", "predictions.zip"):
+        contents = [(run / name).read_bytes() if (run / name).exists() else b"" for run in (first, second)]
+        if contents[0] != contents[1]:
+            return f"{name} differs"
+    curves = [[line.split(",") for line in (run / "metrics.csv").read_text().splitlines()] for run in (first, second)]
+    timed = {index for index, title in enumerate(curves[0][0]) if "second" in title}
+    rows = [[[cell for index, cell in enumerate(row) if index not in timed] for row in table] for table in curves]
+    return "" if rows[0] == rows[1] else "metrics.csv differs"
+
+
+def same(first: Any, second: Any) -> bool:
+    """Return whether two values of a checkpoint are equal to the bit."""
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(same(*pair) for pair in zip(first, second, strict=True))
+    if hasattr(first, "numpy"):
+        return first.dtype == second.dtype and first.numpy().tobytes() == second.numpy().tobytes()
+    return bool(first == second)
