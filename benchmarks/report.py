@@ -68,7 +68,7 @@ def _write_run(folder: Path, name: str, network: int, seed: int, scores: pd.Data
         "paths": {"outputs": "/outputs", "cache": "/cache"},
         "comparison": comparison,
     }
-    cost = {"weights": 335364, "flops_per_image": 605454336, "wall_seconds": 138.6, "peak_memory_bytes": 682700800}
+    cost = {"parameters": 335364, "flops_per_image": 605454336, "wall_seconds": 138.6, "peak_memory_bytes": 682700800}
     summary = {"cost": cost | {"device": "CPU"}, "git": {"commit": "0" * 40}, "data": {"name": "cmr"}, "seed": seed}
     status = {
         "state": "failed" if scores is None else "done",

@@ -19,7 +19,7 @@ from yaml import YAMLError
 from segbench.entry import run_entry_point
 from segbench.errors import ConfigError
 from segbench.suggest import nearest
-from segbench.words import first_line
+from segbench.words import first_line, visible
 
 USAGE = """usage: python src/predict.py run=<run directory or checkpoint> images=<folder, image or NIfTI volume>
 
@@ -62,7 +62,12 @@ def parse(arguments: Sequence[str]) -> Options:
     known = list(Options.__dataclass_fields__)
     given = dict[str, Any]()
     for argument in arguments:
-        key, equals, given[key] = argument.partition("=")
+        key, equals, value = argument.partition("=")
+        if key in given:
+            raise ConfigError(f"{argument}: {key}={given[key]} is given too; give one {key} a command")
+        if not equals and Path(argument).exists():
+            raise ConfigError(f"{argument}: write run=<run directory> or images=<folder>, one of each a command")
+        given[key] = value
         if not equals or key not in known:
             raise ConfigError(f"{argument}: no such option{nearest(key, known)}; --help lists them")
     window = given.get("window")
@@ -115,11 +120,11 @@ def main(arguments: Sequence[str]) -> None:
     predictor = Predictor.load(run, choose_device(options.accelerator), options.batch_size, windows)
     outcome = predict_files(predictor, images, out, options.overlays)
     for line in outcome.skipped:
-        print(f"skipped: {line}", file=sys.stderr)
+        print(visible(f"skipped: {line}"), file=sys.stderr)
     parts = [f"{outcome.predicted} predicted", f"{len(outcome.skipped)} skipped"]
     if outcome.ignored:
         parts.append(f"{outcome.ignored} other files ignored")
-    print(f"{', '.join(parts)}: {out}")
+    print(visible(f"{', '.join(parts)}: {out}"))
 
 
 if __name__ == "__main__":

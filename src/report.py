@@ -6,7 +6,9 @@ import argparse
 import shlex
 import sys
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, NoReturn
 
 from rich.console import Console
 
@@ -18,6 +20,7 @@ from segbench.reporting.plan import add_plan_options, print_plan
 from segbench.reporting.results import has_pages, rebuild
 from segbench.scores.convention import Convention
 from segbench.terminal import terminal
+from segbench.words import visible
 
 EXAMPLES = """examples:
   python src/report.py outputs/carvana/architectures
@@ -27,9 +30,19 @@ EXAMPLES = """examples:
   python src/report.py --plan outputs/carvana/architectures --seeds 3,5,10 --images 50,100"""
 
 
-def parser() -> argparse.ArgumentParser:
+class _PageParser(argparse.ArgumentParser):
+    """Parses what stands on a page: whole names of options only, no help, and a fault is no end of the program."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, add_help=False, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"its command is none of report.py: {message}")
+
+
+def parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Return the command line's parser."""
-    result = argparse.ArgumentParser(
+    result = kind(
         prog="python src/report.py",
         description="Compare finished runs: prints tables and writes a page (index.html), tables (table.md, table.csv,"
         " table.tex) and figures into the experiment's directory. Nothing is retrained: every score is derived from"
@@ -56,65 +69,83 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def main(arguments: Sequence[str] | None = None, trusted: Collection[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Report on the directories of the command line; return the exit code.
 
     A directory that cannot be compared or has no runs is named (exit code 2), and the others are still reported.
 
     Args:
         arguments: Command-line arguments; None for this process's.
-        trusted: Modules that ``--figure`` may name; None for any, as in a command that the user typed.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
     if not options.directories and not options.plan:
         parser().error("give an experiment's directory, outputs/<experiment>")
     try:
-        modules = _checked(options.figure, trusted)
-        convention = Convention(options.reduction, options.background, options.empty)
-        asked = {key: value for key in ("metric", "split") if (value := getattr(options, key)) is not None}
         if options.plan:
-            print_plan(options, convention, terminal(), asked)
+            print_plan(options, _convention(options), terminal(), _asked(options))
             return 0
         if len(options.directories) == 1 and has_pages(options.directories[0]):
-            return rebuild(options.directories[0], lambda again: main(again, modules), print_error)
-        figures = with_own(modules)
-        runs = collect(options.directories, Console(stderr=True))
-        empty = [path for path in options.directories if not any(is_inside(run, path) for run in runs)]
-        for directory in empty:
-            print_error(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>")
-        if not runs:
-            return ConfigError.exit_code
-        command = shlex.join(["python", "src/report.py", *given])
-        worst = write_all(
-            runs,
-            convention,
-            options.mix,
-            options.page,
-            command,
-            terminal(),
-            options.pictures,
-            print_error,
-            asked,
-            figures,
-        )
+            again = partial(_parse_page, trusted=options.figure)
+            return rebuild(options.directories[0], again, report, print_error)
+        return report(options, given)
     except SegbenchError as error:
         print_error(str(error))
         return error.exit_code
+
+
+def report(options: argparse.Namespace, given: Sequence[str]) -> int:
+    """Report on directories; return the exit code.
+
+    Args:
+        options: Of the command line.
+        given: What was given as options.
+
+    Raises:
+        SegbenchError: If an option cannot be met.
+    """
+    figures = with_own(options.figure)
+    runs = collect(options.directories, Console(stderr=True))
+    empty = [path for path in options.directories if not any(is_inside(run, path) for run in runs)]
+    for directory in empty:
+        print_error(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>")
+    if not runs:
+        return ConfigError.exit_code
+    worst = write_all(
+        runs,
+        _convention(options),
+        options.mix,
+        options.page,
+        shlex.join(["python", "src/report.py", *given]),
+        terminal(),
+        options.pictures,
+        print_error,
+        _asked(options),
+        figures,
+    )
     return max(worst, ConfigError.exit_code if empty else 0)
 
 
-def _checked(modules: Sequence[str], trusted: Collection[str] | None) -> Sequence[str]:
-    """Refuse to import what a page names and the user does not: anybody may have written the page."""
-    for name in modules:
-        if trusted is not None and name not in trusted:
+def _convention(options: argparse.Namespace) -> Convention:
+    return Convention(options.reduction, options.background, options.empty)
+
+
+def _asked(options: argparse.Namespace) -> dict[str, str]:
+    return {key: value for key in ("metric", "split") if (value := getattr(options, key)) is not None}
+
+
+def _parse_page(arguments: Sequence[str], trusted: Collection[str]) -> argparse.Namespace:
+    """Return a page's options; refuse to import what a page names and the user does not."""
+    options = parser(_PageParser).parse_args(arguments)
+    for name in options.figure:
+        if name not in trusted:
             raise ConfigError(f"--figure {name}: a page asks for it; to draw it, give --figure {name} here as well")
-    return modules
+    return options
 
 
 def print_error(line: str) -> None:
     """Print one line on stderr."""
-    print(line, file=sys.stderr)
+    print(visible(line), file=sys.stderr)
 
 
 def is_inside(run: Run, directory: Path) -> bool:

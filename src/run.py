@@ -45,6 +45,7 @@ def job(cfg: DictConfig) -> None:
         "overrides": list(hydra_cfg.overrides.task),
         "seed": cfg.seed,
         "config_dir": own_folder(sys.argv[1:]),
+        "python_path": os.environ.get("PYTHONPATH"),
     }
     try:
         train(cfg, RunDirectory(directory), identity)

@@ -19,6 +19,7 @@ REFUSED = {
     "model=unet,attunet": "model=unet,attunet: several values; add -m to sweep over them",
     "lrr=3": "lrr: no such key; did you mean optimizer.lr?",
     "data=glas stain=hed": "stain: no such key; did you mean data.stain?",
+    "comparison.metric=dice": "comparison.metric: only an experiment has a comparison; add experiment=<name>, or",
     "optimizer.lrr=3": "optimizer.lrr: no such key; did you mean optimizer.lr?",
     "+model.witdh=3": "model.witdh: UNet has no such option; did you mean width?",
     "optimizer.lr=abc": "optimizer.lr=abc: should be a valid number",

@@ -109,7 +109,7 @@ def test_a_comparison_is_tables_and_every_figure_that_applies(swept, tmp_path):
     shown = {"classes.png", "distributions.png", "differences.png", "panels.png", "contours.png", "epochs.png"}
     assert shown | {"frequencies.png", "curves.png"} <= drawn
     # No class is taken for another.
-    assert not {"Confusion of classes", "Most confident mistakes"} & {title for title, _ in [*drawn_titles, *skipped]}
+    assert not {"Confusion of classes", "Most confident errors"} & {title for title, _ in [*drawn_titles, *skipped]}
     assert report.main([str(swept)]) == 0
     page = (swept / "index.html").read_text()
     assert "whole heart" in page

@@ -236,7 +236,8 @@ def test_a_report_needs_no_own_code_and_says_what_was_trained(program, own, trai
     text = (own / "outputs" / "runs" / "table.md").read_text()
     digest = hashlib.sha256((own / "code" / "mine.py").read_bytes()).hexdigest()[:12]
     assert f", own module mine {digest};" in text
-    assert "`python src/run.py --config-dir conf data=drawn model=tiny loss=half" in text
+    command = "python src/run.py --config-dir conf data=drawn model=tiny loss=half"
+    assert f"`PYTHONPATH={own / 'code'} {command}" in text
 
 
 @pytest.mark.slow

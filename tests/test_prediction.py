@@ -261,6 +261,8 @@ def test_the_command_predicts_and_tells_what_became_of_the_files(either_program,
     [
         (["run=x"], 2, "images: missing"),
         (["image=x", "run=x"], 2, "image=x: no such option; did you mean images?"),
+        (["run=x", "run=y", "images=x"], 2, "run=y: run=x is given too; give one run a command"),
+        (["run=x", "images=x", "."], 2, ".: write run=<run directory> or images=<folder>, one of each a command"),
         (["run=x", "images=x", "batch_size=none"], 2, "batch_size: "),
         (["run=x", "images=x", "batch_size=0"], 2, "batch_size=0: must be at least 1"),
         (["run=/nowhere", "images=x"], 5, "run=/nowhere: no run with a trained network there"),

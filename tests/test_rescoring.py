@@ -68,8 +68,10 @@ def test_further_columns_come_beside_the_same_counts(tiny, run, trained, at_once
     assert list(after.columns.difference(before.columns)) == ["hd95_images", "hd95_sum", "nsd_points", "nsd_within"]
     changed = ("scores.parquet", "summary.json", "config.yaml")
     assert contents(finished, *changed) == {k: v for k, v in files.items() if k.name not in changed}
-    # Only the scores of the summary, and who computed them, are new.
-    assert {key for key in again if again[key] != summary.get(key)} == {"scores", "scored_again"}
+    # Only the scores of the summary, their rules, and who computed them, are new.
+    assert {key for key in again if again[key] != summary.get(key)} == {"scores", "convention", "scored_again"}
+    assert again["convention"].startswith(f"{summary['convention']}; ")
+    assert "HD95: a class that only truth or only prediction has counts as" in again["convention"]
     for split, scores in summary["scores"].items():
         assert scores.items() <= again["scores"][split].items()
     # The file, with what it says of itself, is that of a run that had been trained with them.

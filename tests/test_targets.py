@@ -75,7 +75,7 @@ def test_what_a_module_lacks_is_said_with_its_file(own):
 
 def test_what_is_no_class_is_refused_where_a_class_is_needed(own):
     own("own_networks", NETWORK)
-    assert refusal("own_networks.build") == "is no class"
+    assert refusal("own_networks.build") == "is a function; name a class, <module>.<class>"
     for target in ("Network", "own_networks.", ".Network", ""):
         assert refusal(target, find_object) == "write <module>.<class>"
 

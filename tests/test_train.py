@@ -145,7 +145,7 @@ def test_validation_scores_do_not_depend_on_the_batch_size(finished, tiny, tmp_p
 
 def test_costs(finished):
     cost = finished[2]["cost"]
-    assert cost["weights"] == cost["trainable_weights"] > 30_000
+    assert cost["parameters"] == cost["trainable_parameters"] > 30_000
     assert cost["flops_per_image"] > 1_000_000
     assert cost["train_images_per_second"] > 0
     assert cost["predict_images_per_second"] > 0
@@ -491,7 +491,7 @@ def test_a_frozen_encoder_keeps_weights_and_statistics(run, finished, tiny, tmp_
     changed = {name for name in start if not torch.equal(start[name], end[name])}
     assert changed
     assert not {name for name in changed if name.startswith("network.encoder.")}
-    assert tuned["cost"]["trainable_weights"] < tuned["cost"]["weights"]
+    assert tuned["cost"]["trainable_parameters"] < tuned["cost"]["parameters"]
 
 
 # -- options of the trainer --------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from segbench.configuration.build import build
-from segbench.configuration.check import check_parts
+from segbench.configuration.check import check_comparison, check_parts
 from segbench.data.base import ImageData
 from segbench.rng import derive_seed
 from segbench.targets import find_class
@@ -32,7 +32,7 @@ def build_data(cfg: DictConfig) -> ImageData:
 
 
 def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows: Windows | None = None) -> Task[Any]:
-    """Build network, loss and task for a data module, before any file of it is read.
+    """Build network, loss and task for a data module, before any file of it is read, except to tell its classes.
 
     Args:
         cfg: The whole configuration.
@@ -43,6 +43,7 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows
     Raises:
         ConfigError: If the parts do not fit each other.
     """
+    data.inspect()
     kind = data.task_for(find_class("model", cfg.model["_target_"]))
     torch.manual_seed(derive_seed(cfg.seed, "loss"))
     loss = build("loss", cfg)
@@ -61,6 +62,17 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows
         frozen=cfg.freeze,
         **kind.options(cfg, data, windows),
     )
+
+
+def check_metrics(cfg: DictConfig) -> None:
+    """Refuse a comparison by a score that the data does not have, before anything else is built.
+
+    Raises:
+        ConfigError: Names the score and one like it; also if the data module or its task cannot be found.
+    """
+    data = build_data(cfg)
+    kind = data.task_for(find_class("model", cfg.model["_target_"]))
+    check_comparison(cfg.comparison, data.name, kind.scores(data))
 
 
 def build_callbacks(cfg: DictConfig, data: ImageData, task: Task[Any]) -> list[pl.Callback]:

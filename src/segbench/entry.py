@@ -22,9 +22,13 @@ from segbench.configuration.choices import CONF, choices, own_folder, where_else
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.suggest import nearest
 from segbench.torchvision_operators import declare_missing
-from segbench.words import first_line
+from segbench.words import first_line, visible
 
 log = logging.getLogger("segbench")
+NO_COMPARISON = (
+    "only an experiment has a comparison; add experiment=<name>, or compare finished runs by another score with"
+    " python src/report.py <folder> --metric <score>"
+)
 
 
 def run_entry_point(job: Callable[[], None]) -> int:
@@ -65,7 +69,7 @@ def run_entry_point(job: Callable[[], None]) -> int:
 
 def print_error(error: SegbenchError) -> int:
     """Print an error (on stderr, and to ``train.log`` if it is open) and return its exit code."""
-    message = f"error: {error}"
+    message = visible(f"error: {error}")
     if logging.getLogger().hasHandlers():
         log.error(message)
     else:
@@ -98,6 +102,8 @@ def _explain_override(error: ConfigCompositionException) -> str:
         return f"{several.group(1)}: several values; add -m to sweep over them"
     if unknown := re.search(r"override '([^']*)'", text):
         key = unknown.group(1)
+        if key.startswith("comparison."):
+            return f"{key}: {NO_COMPARISON}"
         return f"{key}: {_owner(key)}no such key{_nearest_key(key)}"
     for argument in sys.argv[1:]:
         key = argument.lstrip("+~").partition("=")[0]

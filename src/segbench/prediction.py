@@ -78,15 +78,15 @@ class Predictor:
             raise CheckpointError(f"run={run}: {other_schema(known, path.name)}; train the run again with rerun=true")
         cfg = _as_trained(known["config"])
         data: Any = build_data(cfg)
+        # What the data module has learned of its training images; Lightning keeps it under the class's name.
+        if learned := stored.get(type(data).__qualname__):
+            data.load_state_dict(learned)
         task = build_task(cfg, data, restored=True, windows=windows)
         if not task.has_masks:
             raise ConfigError(f"run={run}: trained for {task.name}; masks are predicted by segmentation networks only")
         if windows is not None:
             data.keep_sizes()
         task.load_state_dict(stored["state_dict"])
-        # What the data module has learned of its training images; Lightning keeps it under the class's name.
-        if learned := stored.get(type(data).__qualname__):
-            data.load_state_dict(learned)
         mean, std = (np.asarray(known[name], np.float64) for name in ("mean", "std"))
         normalise = Normalise(mean, std, data.scale)
         return cls(task.eval().to(device), data, normalise, str(cfg.trainer.precision), batch_size)

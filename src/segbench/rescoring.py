@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
 from segbench import environment
@@ -22,7 +21,7 @@ from segbench.runs.checkpoint_io import BEST
 from segbench.runs.directory import RunDirectory
 from segbench.runs.files import write_json, write_text
 from segbench.runs.readers import DamagedError, config_file, named, summary_file
-from segbench.runs.scores_file import KEY, TASKS, parse_about, read_scores
+from segbench.runs.scores_file import TASKS, read_columns, read_scores
 from segbench.runs.split_scores import About, SplitScores
 
 
@@ -65,10 +64,10 @@ def stored_scores(run: RunDirectory) -> Scored:
         CheckpointError: If its scores file is missing or damaged.
     """
     splits = _read(run, run.scores, read_scores)
-    schema = pq.read_schema(run.scores)
+    about, columns = _read(run, run.scores, read_columns)
     # A score may be declared otherwise now, or be left from an evaluation that was killed: its columns may go.
-    declared = {column for score in parse_about(schema.metadata[KEY]).scores for column in score.columns}
-    return Scored(splits, tuple(column for column in schema.names if column not in declared))
+    declared = {column for score in about.scores for column in score.columns}
+    return Scored(splits, tuple(column for column in columns if column not in declared))
 
 
 def require_best(run: RunDirectory, lacking: list[str]) -> None:

@@ -25,11 +25,11 @@ def find_class(key: str, target: str) -> type[Any]:
         target: Its ``_target_``, ``<module>.<class>``.
 
     Raises:
-        ConfigError: As :func:`find_object`, or if it is no class.
+        ConfigError: As :func:`find_object`, or if it is not a class.
     """
     found = find_object(key, target)
     if not isinstance(found, type):
-        raise ConfigError(f"{key}._target_={target}: is no class")
+        raise ConfigError(f"{key}._target_={target}: is a {type(found).__name__}; name a class, <module>.<class>")
     return found
 
 

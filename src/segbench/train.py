@@ -31,6 +31,7 @@ from segbench.runs.scores_file import write_scores
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
 from segbench.runs.split_scores import About
 from segbench.scores.columns import with_columns
+from segbench.scores.score import empty_rules
 from segbench.tasks.base import Task
 from segbench.trainer import build_trainer, check_precision, quiet_lightning
 
@@ -97,7 +98,7 @@ def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str]) -> None
     rescoring.require_same(run, before, table, about, lacking)
     write_scores(run.scores, [table], about)
     run_callback.finish(extra, context)
-    rescoring.record_scores(run, cfg, _final_scores(context, code))
+    rescoring.record_scores(run, cfg, _final_scores(context, about, code))
 
 
 def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any], stop: StopSignals) -> None:
@@ -186,7 +187,7 @@ def _fit_and_evaluate(
     context = _evaluate(context, checkpoints)
     table, about = _scores_table(context)
     write_scores(run.scores, [table], about)
-    summary = _final_scores(context, code) | _summarise(context, checkpoints, cost) | {"seed": cfg.seed}
+    summary = _final_scores(context, about, code) | _summarise(context, checkpoints, cost) | {"seed": cfg.seed}
     write_json(run.summary, summary)
     run_callback.finish(extra, context)
     return summary
@@ -253,14 +254,13 @@ def _scores_table(context: RunContext) -> tuple[pd.DataFrame, About]:
     return table, About(task.name, data.background, with_columns(data.declared_scores(), table))
 
 
-def _final_scores(context: RunContext, code: dict[str, dict[str, str]]) -> dict[str, Any]:
+def _final_scores(context: RunContext, about: About, code: dict[str, dict[str, str]]) -> dict[str, Any]:
     """Return the scores of every split for the summary, how they came about and by which code of one's own."""
     task = context.task
     scores = {split: task.final_scores(table) for split, table in task.evaluation.items()}
-    return {
-        "scores": scores,
-        "convention": task.convention.describe({name for found in scores.values() for name in found}),
-    } | ({"scored_by": code} if code else {})
+    convention = task.convention.describe({name for found in scores.values() for name in found})
+    found = {"scores": scores, "convention": "; ".join([convention, *empty_rules(about.scores)])}
+    return found | ({"scored_by": code} if code else {})
 
 
 def _summarise(context: RunContext, checkpoints: callbacks.RunCheckpoints, cost: callbacks.CostMeter) -> dict[str, Any]:

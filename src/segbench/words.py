@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 MOST_NAMED = 3
+# What is between lines, and what is not to be seen: control characters, marks that turn the direction of writing,
+# joints without width, halves of characters, tags.
+_BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+HIDDEN = "\N{REPLACEMENT CHARACTER}"
+
+
+def visible(text: str, lines: bool = False) -> str:
+    """Return a text in which nothing is hidden: a terminal, a page and an editor show what it says.
+
+    Control characters, marks that turn the direction of writing and halves of characters become a replacement
+    character.
+
+    Args:
+        text: Written by anybody.
+        lines: Keep line feeds and tabs; otherwise every break between lines becomes a space.
+    """
+    return _HIDDEN.sub(HIDDEN, text if lines else _BREAKS.sub(" ", text))
 
 
 def first_line(error: BaseException) -> str:
     """Return the first non-empty line of an exception's message, or else the exception's name."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    lines = (visible(line).strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)
 
 
 def listed(names: Sequence[str], most: int = MOST_NAMED) -> str:

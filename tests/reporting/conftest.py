@@ -86,7 +86,7 @@ class Maker:
         pd.DataFrame(curve | {"val/dice": np.linspace(0.5, tp / 100, 5)}).to_csv(folder / "metrics.csv", index=False)
         if state == "done":
             self._scores(folder / "scores.parquet", tp, more.get("images", 4))
-            cost = {"weights": 34527041, "flops_per_image": 83_000_000_000, "train_images_per_second": 1.25}
+            cost = {"parameters": 34527041, "flops_per_image": 83_000_000_000, "train_images_per_second": 1.25}
             cost |= {"predict_images_per_second": 4.0, "peak_memory_bytes": 2**31, "wall_seconds": 252.0}
             cost |= {"device": "Fake CPU", "threads": 1, "precision": "32-true"} | more.get("cost", {})
             git = {"commit": "abcdef0123456789", "dirty": False} | more.get("git", {})

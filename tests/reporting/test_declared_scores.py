@@ -19,7 +19,8 @@ from segbench.reporting.figures import draw_all
 from segbench.reporting.html.scores import score_table
 from segbench.reporting.single import print_run
 from segbench.reporting.text.latex import latex_table
-from segbench.reporting.text.tables import csv_text, markdown_body
+from segbench.reporting.text.spreadsheet import csv_text
+from segbench.reporting.text.tables import markdown_body
 from segbench.runs.split_scores import About
 from segbench.scores.columns import ColumnScore, Ratio
 

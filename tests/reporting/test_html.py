@@ -185,7 +185,7 @@ def test_the_highest_row_comes_first_with_what_it_cannot_be_told_from(architectu
     assert table.groups == ["classes", "other scores", "cost"]
     shown = dict(zip((column.title for column in table.columns), table.lines[0].cells, strict=True))
     assert (shown["P(best)"].text, shown["letters"].text) == ("0.50", "a")
-    assert (shown["dice disc"].text, shown["weights"].text) == ("0.9000", "34,527,041")
+    assert (shown["dice disc"].text, shown["parameters"].text) == ("0.9000", "34,527,041")
 
 
 def test_a_pair_is_turned_so_that_its_difference_is_positive(comparison):
@@ -217,7 +217,7 @@ def test_the_dot_plot_spans_all_scores_and_leaves_out_what_is_missing(comparison
 
 def test_panels_are_cut_into_their_images_with_their_titles(comparison):
     path = comparison.done[0].directory / "figures" / "predictions.png"
-    images, legend = split_panels(path)
+    images, legend = split_panels(path.read_bytes())
     assert len(images) == 3
     assert len({image.size for image in images}) == 1
     assert legend is not None
@@ -241,7 +241,7 @@ def test_white_parts_of_an_image_do_not_cut_it(tmp_path):
         tmp_path / "p.png",
         ["first_1", "second_2"],
     )
-    images, _ = split_panels(tmp_path / "p.png")
+    images, _ = split_panels((tmp_path / "p.png").read_bytes())
     assert len(images) == 2
     # Each starts with its caption: ink in the first rows, at the left only.
     for part in images:
@@ -254,7 +254,7 @@ def test_white_parts_of_an_image_do_not_cut_it(tmp_path):
 def test_a_picture_that_cannot_be_cut_is_shown_as_it_is(own_comparison):
     path = own_comparison.done[0].directory / "figures" / "predictions.png"
     Image.fromarray(np.full((30, 40), 255, np.uint8)).save(path)
-    assert [image.size for image in split_panels(path)[0]] == [(40, 30)]
+    assert [image.size for image in split_panels(path.read_bytes())[0]] == [(40, 30)]
     path.write_bytes(b"damaged")
     assert len(gallery(own_comparison, ()).panels) == 3
 

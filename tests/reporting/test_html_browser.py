@@ -74,7 +74,7 @@ def address(shared_architectures):
     for index, (model, tp) in enumerate(models):
         for seed in (0, 1):
             folder = architectures(
-                model, seed, tp + seed, name=f"<b>run{index}\"'-seed{seed}", cost={"weights": 10**index}
+                model, seed, tp + seed, name=f"<b>run{index}\"'-seed{seed}", cost={"parameters": 10**index}
             )
             panels(folder / "figures" / "predictions.png", 3 - seed)
             (folder / "train.log").write_text(f"</pre>{EVIL}\n" + "w" * 300 + "\n")
@@ -132,7 +132,7 @@ def test_names_are_text_and_nothing_else(visit):
 
 def test_a_click_sorts_and_says_so(visit):
     page = visit()
-    head = page.locator("#scores-table thead th", has_text="weights")
+    head = page.locator("#scores-table thead th", has_text="parameters")
     index = page.locator("#scores-table thead th").all_inner_texts().index(head.inner_text()) + 1
     assert page.locator("#scores-table [aria-sort=descending]").inner_text().startswith("dice")
     head.locator("button").click()
@@ -174,7 +174,7 @@ def test_filters_keep_what_contains_every_word(visit):
 
 def test_groups_of_columns_are_hidden_and_shown(visit):
     page = visit()
-    head = page.locator("#scores-table thead th", has_text="weights")
+    head = page.locator("#scores-table thead th", has_text="parameters")
     assert head.is_visible()
     page.get_by_label("cost").uncheck()
     assert not head.is_visible()

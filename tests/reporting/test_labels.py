@@ -129,7 +129,7 @@ def test_the_end_of_a_run_shows_classes_and_accuracy(make_run, tmp_path: Path) -
     console = Console(width=150, record=True, file=(tmp_path / "out").open("w"))
     print_run(folder, console)
     text = console.export_text()
-    assert f"accuracy {np.mean(truth == prediction):.4f} ({np.sum(truth == prediction)} of 50 images right)" in text
+    assert f"accuracy {np.mean(truth == prediction):.4f} ({np.sum(truth == prediction)} of 50 images correct)" in text
     assert f"{f1_score(truth, prediction, average='macro'):.4f}" in text
     assert "background" not in text
     assert "83 GFLOPs an image" in text

@@ -1,5 +1,6 @@
 """Scores of objects decide comparisons as scores of pixels do; of a distance the lower one is better."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -95,11 +96,15 @@ def test_everything_but_the_sign_is_that_of_the_mirrored_score(lower, higher):
 def test_the_answer_names_the_lowest_as_the_best(lower, higher):
     assert evidence(higher).answer.startswith("m1 scores above all others, the next of them m0 by 0.0")
     answer = evidence(lower).answer
-    assert answer.startswith("m1 scores below all others, the next of them m0 by ")
+    assert answer.startswith("m1 scores better (lower) than all others, the next of them m0 by ")
+    assert "] px in object hausdorff (p = " in answer
     by = float(answer.partition(" by ")[2].split()[0])
     assert by == pytest.approx(evidence(lower).means[0].mean - evidence(lower).means[1].mean, abs=1e-4)
     alike = compared("object_hausdorff", means=(30.0, 30.2, 30.1))
-    assert "scores lowest (the best) (object hausdorff " in evidence(alike).answer
+    assert re.search(
+        r"scores lowest \(the best\) \(object hausdorff .*\] px\), .*\] px better \(lower\) than m",
+        evidence(alike).answer,
+    )
 
 
 def test_an_interval_of_a_distance_is_not_cut_at_1(lower):
@@ -267,7 +272,7 @@ def test_nothing_to_find_has_no_distance_where_it_is_worth_nothing(drawn):
 
 def test_runs_without_objects_are_refused_in_one_line(drawn):
     plain = replace(drawn, columns={}, declared=())
-    with pytest.raises(ConfigError, match="comparison.metric: no score 'object_dice' of a segmentation; there are"):
+    with pytest.raises(ConfigError, match="^no score 'object_dice' of a segmentation; there are"):
         derive(plain, "object_dice", Convention())
     assert np.isnan(image_values(plain, "object_dice", Convention())).all()
     assert derive(plain, "dice", Convention()) == derive(drawn, "dice", Convention())
@@ -418,6 +423,8 @@ def test_runs_of_which_seg_was_not_measured_are_read(by_seg):
         match="comparison.metric: no score 'seg' .*; start the run again with scores=<name> to add one, without training$",
     ):
         compare(old)
+    with pytest.raises(ConfigError, match=r"old: --metric: no score 'dcie' .*; did you mean dice\?$"):
+        compare(old, asked={"metric": "dcie"})
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from segbench.reporting import collect, report_experiment
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.conclusions.provenance import provenance, sweep_commands
+from segbench.reporting.figures import FigureSpec
 from segbench.reporting.page import update_page, write_report
 
 pytestmark = pytest.mark.usefixtures("no_power")
@@ -200,6 +201,53 @@ def test_a_command_names_the_folder_of_ones_own_choices(make_run):
         "python src/run.py --config-dir 'my conf' experiment=carvana/architectures model=unet seed=1",
         "python src/run.py experiment=carvana/architectures model=unet seed=2",
     ]
+
+
+def test_a_command_says_where_ones_own_classes_are_found(make_run):
+    path = make_run("unet", 0) / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"python_path": "my code:src"}))
+    command = "python src/run.py experiment=carvana/architectures model=unet seed=0"
+    assert sweep_commands(collect([make_run.root]), "carvana/architectures") == [command]
+    summary = json.loads((path.parent / "summary.json").read_text())
+    (path.parent / "summary.json").write_text(json.dumps(summary | {"git": {"own": {"my_networks": "0123"}}}))
+    assert sweep_commands(collect([make_run.root]), "carvana/architectures") == [f"PYTHONPATH='my code:src' {command}"]
+
+
+def test_figures_of_an_earlier_report_do_not_stay(architectures, tmp_path, few_figures):
+    def draw(comparison, evidence, path):
+        for kind in (".png", ".svg"):
+            path.with_suffix(kind).write_bytes(b"drawn")
+
+    folder = architectures("unet", 0).parent
+    page = tmp_path / "pages" / "carvana.md"
+    page.parent.mkdir()
+    for figures in ((FigureSpec("My own", "own.png", draw),), ()):
+        comparison = compare(collect([folder]))
+        (folder / "mine.png").write_bytes(b"not of a report")
+        write_report(comparison, figures=figures)
+        update_page(page, comparison, "python src/report.py", figures=figures)
+        there = {path.name for path in (*folder.iterdir(), *(page.parent / "carvana").iterdir())}
+        assert {"own.png", "own.svg", "architectures-own.png"} & there == (
+            {"own.png", "own.svg", "architectures-own.png"} if figures else set()
+        )
+        assert "mine.png" in there
+
+
+def test_a_sweep_that_finishes_nothing_leaves_the_report_of_earlier_ones(architectures, no_figures):
+    folder, stream = architectures("unet", 0).parent, io.StringIO()
+    report_experiment(folder, None, Console(file=stream))
+    before = {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
+    assert {"index.html", "table.md", "table.csv", "table.tex"} <= {path.name for path in before}
+    failed = architectures("unet", 1, state="failed", reason="data.root=x: no such folder")
+    _, written = report_experiment(folder, [failed], Console(file=stream, width=200))
+    assert written == []
+    assert {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()} == before
+    assert "failed: data.root=x: no such folder" in stream.getvalue()
+    assert f"No run of this sweep is finished, so the report of earlier ones stays: {folder}" in stream.getvalue()
+    # Where there is nothing to keep, a report says what failed.
+    (folder / "table.csv").unlink()
+    _, written = report_experiment(folder, [failed], Console(file=stream))
+    assert folder / "index.html" in written
 
 
 def test_code_of_ones_own_stands_beside_the_commit_and_two_versions_of_it_are_said(make_run):

@@ -18,7 +18,8 @@ from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.html import html_page
 from segbench.reporting.text.latex import latex_table
-from segbench.reporting.text.tables import csv_text, markdown_body, print_comparison
+from segbench.reporting.text.spreadsheet import csv_text
+from segbench.reporting.text.tables import markdown_body, print_comparison
 from segbench.scores import Convention
 
 pytestmark = pytest.mark.usefixtures("no_power")

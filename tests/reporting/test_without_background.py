@@ -16,7 +16,8 @@ from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.figures.frequencies import draw_frequencies, training_sets
 from segbench.reporting.html.document import html_page
-from segbench.reporting.text.tables import csv_text, markdown_body, one_vs_rest_cells, other_score_cells
+from segbench.reporting.text.spreadsheet import csv_text
+from segbench.reporting.text.tables import markdown_body, one_vs_rest_cells, other_score_cells
 from segbench.runs.scores_file import read_scores
 from segbench.runs.split_scores import About, derive
 from segbench.scores import Convention

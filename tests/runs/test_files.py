@@ -19,10 +19,10 @@ def test_an_exception_leaves_the_old_file_and_no_temporary(tmp_path):
 
 def test_a_killed_writer_leaves_the_old_file_whole(tmp_path):
     path = tmp_path / "value.json"
-    write_json(path, 0)
+    write_json(path, {"n": [0] * 5000})
     code = (
         "import sys, pathlib\nfrom segbench.runs.files import write_json\n"
-        "n = 0\nprint('ready', flush=True)\nwhile True:\n    n += 1\n    write_json(pathlib.Path(sys.argv[1]), [n] * 5000)\n"
+        "n = 0\nprint('ready', flush=True)\nwhile True:\n    n += 1\n    write_json(pathlib.Path(sys.argv[1]), {'n': [n] * 5000})\n"
     )
     for _ in range(5):
         process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
@@ -30,9 +30,9 @@ def test_a_killed_writer_leaves_the_old_file_whole(tmp_path):
         time.sleep(0.05)
         process.kill()
         process.wait()
-        value = read_json(path)
-        assert len(value) == 5000
-        assert len(set(value)) == 1
+        numbers = read_json(path)["n"]
+        assert len(numbers) == 5000
+        assert len(set(numbers)) == 1
     sweep_temporaries(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["value.json"]
 

@@ -172,6 +172,14 @@ def test_a_sweep_with_one_bad_value_starts_nothing(forked_sweep, tmp_path):
     assert not list((tmp_path / "runs").glob("*/status.json"))
 
 
+def test_a_sweep_by_a_score_that_there_is_not_starts_nothing(sweep, tmp_path):
+    settings = "{question: Which?, factors: [seed], metric: dcie, split: test}"
+    result = sweep(tmp_path, "seed=0,1", f"comparison={settings}")
+    assert result.returncode == 2
+    assert result.stderr.count("comparison.metric=dcie: no such score of phantom; did you mean dice?") == 1
+    assert not list((tmp_path / "runs").glob("*/status.json"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "group"),

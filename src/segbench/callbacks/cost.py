@@ -1,4 +1,4 @@
-"""What a run costs: weights, operations, speed, memory and time."""
+"""What a run costs: parameters, operations, speed, memory and time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WARM_UP_STEPS = 3
 
 
 class CostMeter(RunCallback):
-    """Measures training and prediction while they happen, and counts weights and operations once.
+    """Measures training and prediction while they happen, and counts parameters and operations once.
 
     The speed in training is that of the steps (forward, backward, optimiser), without waiting for data and
     without validation; in prediction that of network, loss and counts. The clocks and the peak of the memory are
@@ -34,7 +34,7 @@ class CostMeter(RunCallback):
     def __init__(self) -> None:
         self.seconds = {"fit": 0.0, "train": 0.0, "predict": 0.0}
         self.images = {"train": 0, "predict": 0}
-        self.weights, self.trainable_weights, self.flops = 0, 0, 0
+        self.parameters, self.trainable_parameters, self.flops = 0, 0, 0
         self._fit_started = self._batch_started = 0.0
         self._steps = 0
         self._device = torch.device("cpu")
@@ -49,10 +49,10 @@ class CostMeter(RunCallback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the clocks and the peak."""
         self.seconds, self.images = dict(state_dict["seconds"]), dict(state_dict["images"])
-        self._earlier_peak = state_dict.get("peak_memory_bytes", 0)  # checkpoints of before have none
+        self._earlier_peak = state_dict["peak_memory_bytes"]
 
     def bind(self, context: RunContext) -> None:
-        """Count weights and operations of the network as it is trained: of a larger image, for the crop."""
+        """Count parameters and operations of the network as it is trained: of a larger image, for the crop."""
         data = context.data
         self.measure_network(context.task, torch.zeros(1, data.in_channels, *data.trained_size()))
 
@@ -108,7 +108,7 @@ class CostMeter(RunCallback):
             self._count("predict", batch)
 
     def measure_network(self, task: pl.LightningModule, image: torch.Tensor) -> None:
-        """Count weights, and the operations of one image's forward pass (a multiply-add is 2).
+        """Count parameters, and the operations of one image's forward pass (a multiply-add is 2).
 
         Args:
             task: The task, before training.
@@ -116,9 +116,9 @@ class CostMeter(RunCallback):
 
         A network that computes outside torch counts itself, by a method ``count_flops()``.
         """
-        weights = list(task.parameters())
-        self.weights = sum(weight.numel() for weight in weights)
-        self.trainable_weights = sum(weight.numel() for weight in weights if weight.requires_grad)
+        parameters = list(task.parameters())
+        self.parameters = sum(parameter.numel() for parameter in parameters)
+        self.trainable_parameters = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
         task.eval()
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             task(image)
@@ -129,8 +129,8 @@ class CostMeter(RunCallback):
     def report(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """Return the costs as they stand in ``summary.json``."""
         return {
-            "weights": self.weights,
-            "trainable_weights": self.trainable_weights,
+            "parameters": self.parameters,
+            "trainable_parameters": self.trainable_parameters,
             "flops_per_image": self.flops,
             "train_images_per_second": self._rate("train"),
             "predict_images_per_second": self._rate("predict"),

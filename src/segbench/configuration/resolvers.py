@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from omegaconf import OmegaConf
 
 from segbench.configuration.monitor import monitor_mode
@@ -13,9 +15,16 @@ def share(count: float, part: float) -> float:
     return count * part
 
 
+def folder_name(*places: str | None) -> str:
+    """Return the last name in the first of some paths that has one: ``cells`` for ``data/cells``; else ``folder``."""
+    names = [PurePath(str(place)).name for place in places if place is not None]
+    return next((name for name in names if name), "folder")
+
+
 def register() -> None:
-    """Make ``${run_name:}``, ``${experiment_name:}``, ``${monitor_mode:...}`` and ``${share:...}`` usable."""
+    """Make the resolvers run_name, experiment_name, monitor_mode, share and folder_name usable."""
     OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_), replace=True)
     OmegaConf.register_new_resolver("experiment_name", lambda *, _root_: experiment_name(_root_), replace=True)
     OmegaConf.register_new_resolver("monitor_mode", monitor_mode, replace=True)
     OmegaConf.register_new_resolver("share", share, replace=True)
+    OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)

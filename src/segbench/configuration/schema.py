@@ -50,7 +50,7 @@ class DataConfig(_Component):
     """``data.*``."""
 
     root: str | None = None
-    size: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None = None
+    size: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | Literal["auto"] | None = None
     batch_size: BatchSize = 1
     num_workers: NonNegativeInt = 0
     split_seed: NonNegativeInt = 0

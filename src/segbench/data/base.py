@@ -141,6 +141,9 @@ class ImageData(LearnedData, ScoredData, Loaders):
 
     # -- for a data set to define or override ------------------------------------------------------
 
+    def inspect(self) -> None:
+        """Learn what must be known before a network is built, channels and classes; most data sets know."""
+
     @abstractmethod
     def find_records(self) -> tuple[list[Record], list[str]]:
         """Find the records.

@@ -15,8 +15,9 @@ from PIL import Image
 from segbench.data.cache import Arrays, Pair
 from segbench.data.cityscapes_labels import LABELS, choose_labels
 from segbench.data.file_names import entries
+from segbench.data.grids import check_same_grid
 from segbench.data.plane import Plane
-from segbench.data.reading import check_same_grid, map_labels, read_mask
+from segbench.data.reading import map_labels, read_mask
 from segbench.data.records import Record, by_key, require_root
 from segbench.data.segmentation import SegmentationData
 from segbench.data.splits import split_by_part

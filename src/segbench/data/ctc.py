@@ -16,8 +16,9 @@ from segbench.data.cache import Pair
 from segbench.data.checksums import check_digest
 from segbench.data.download import RemoteFile, download
 from segbench.data.frames import FrameData
+from segbench.data.grids import check_same_grid
 from segbench.data.plane import resample, resample_labels
-from segbench.data.reading import check_same_grid, read_ignored, read_instances
+from segbench.data.reading import read_ignored, read_instances
 from segbench.data.records import Record, find_files, pair, require_root
 from segbench.data.splits import check_fraction, split_last_block, split_official
 from segbench.data.unpack import unpack

@@ -54,7 +54,7 @@ class Plane:
         """Return the image (h,w,C) of a slice's intensities (H,W,C); padding has the value ``outside``."""
         return _fit(resample(pixels, self.resampled), self.size, outside)
 
-    def mask(self, labels: NDArray[np.uint8], outside: int) -> NDArray[np.uint8]:
+    def mask(self, labels: NDArray[_Label], outside: int) -> NDArray[_Label]:
         """Return the mask (h,w) of a slice's labels (H,W); padding has the label ``outside``."""
         return _fit(resample_labels(labels, self.resampled), self.size, outside)
 

@@ -13,9 +13,7 @@ from PIL import Image
 
 from segbench.data.formats.image_file import read_image_file
 from segbench.data.formats.mask_file import MaskFile, read_mask_file
-from segbench.data.formats.reader import read_orientation
 from segbench.data.plane import resample, resample_labels
-from segbench.data.records import Record
 from segbench.errors import DataError
 from segbench.labels import IGNORE_INDEX
 
@@ -94,13 +92,21 @@ def read_mask(path: Path, label_map: Mapping[Any, int]) -> NDArray[np.uint8]:
         DataError: If :func:`segbench.data.formats.mask_file.read_mask_file` rejects it, it has colours instead of
             numbers or the reverse, or it has values that are not labels.
     """
-    mask = read_mask_file(path)
+    return class_indices(read_mask_file(path), label_map)
+
+
+def class_indices(mask: MaskFile, label_map: Mapping[Any, int]) -> NDArray[np.uint8]:
+    """Return the class index of every pixel of a mask that is read: :func:`read_mask` says how.
+
+    Raises:
+        DataError: If it has colours instead of numbers or the reverse, or values that are not labels.
+    """
     if any(isinstance(key, tuple) for key in label_map):
-        return map_colours(mask.colours(), label_map, path)
+        return map_colours(mask.colours(), label_map, mask.path)
     labels = mask.labels()
     if mask.palette is not None and _is_black_and_white(label_map):
         labels = _black_and_white(mask, label_map)
-    return map_labels(labels, label_map, path)
+    return map_labels(labels, label_map, mask.path)
 
 
 def read_instances(path: Path, ignore: Sequence[int] = ()) -> NDArray[np.uint16]:
@@ -117,11 +123,22 @@ def read_instances(path: Path, ignore: Sequence[int] = ()) -> NDArray[np.uint16]
         DataError: If :func:`segbench.data.formats.mask_file.read_mask_file` rejects it, or it is in colour or has
             labels outside 0 to 65535.
     """
-    labels = read_mask_file(path).labels("one label per object")
+    return object_numbers(read_mask_file(path), ignore)
+
+
+def object_numbers(mask: MaskFile, ignore: Sequence[int] = ()) -> NDArray[np.uint16]:
+    """Return the object number of every pixel of a mask that is read: :func:`read_instances` says how.
+
+    Raises:
+        DataError: If it is in colour or has labels outside 0 to 65535.
+    """
+    labels = mask.labels("one label per object")
     if ignore:
         labels = np.where(np.isin(labels, ignore), 0, labels)
     if not 0 <= labels.min() <= labels.max() <= _MAX_LABEL:
-        raise DataError(f"{path}: labels from {labels.min()} to {labels.max()}; number objects from 1 to {_MAX_LABEL}")
+        raise DataError(
+            f"{mask.path}: labels from {labels.min()} to {labels.max()}; number objects from 1 to {_MAX_LABEL}"
+        )
     return labels.astype(np.uint16)
 
 
@@ -234,33 +251,6 @@ def _reject_unknown(found: Sequence[Any], numbers: NDArray[Any], label_map: Mapp
         labels = ", ".join(str(label) for label in sorted(label_map))
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise DataError(f"{path}: labels outside the classes: {', '.join(unknown[:5])}{more}; expected {labels}")
-
-
-def check_same_grid(image: NDArray[Any], mask: NDArray[Any], record: Record) -> None:
-    """Check that a mask is on its image's grid; masks are never resized to fit.
-
-    Args:
-        image: The record's image as read, (H,W,...).
-        mask: The record's mask as read, (H,W).
-        record: Names the two files.
-
-    Raises:
-        DataError: If the sizes differ; gives both, and a hint if they are only swapped. If the files have different
-            EXIF orientations and the sizes fit either way, so that nothing tells on which grid the mask was drawn.
-    """
-    assert record.image is not None
-    assert record.mask is not None
-    (height, width), (mask_height, mask_width) = image.shape[:2], mask.shape[:2]
-    if (height, width) != (mask_height, mask_width):
-        hint = " (width and height swapped: rotated by EXIF?)" if (height, width) == (mask_width, mask_height) else ""
-        raise DataError(f"{record.mask}: mask is {mask_width}x{mask_height}, its image {width}x{height}{hint}")
-    turns = read_orientation(record.image), read_orientation(record.mask)
-    # Orientations from 5 on swap width and height: unless the image is square, only one grid then fits.
-    if turns[0] != turns[1] and (height == width or (turns[0] >= 5) == (turns[1] >= 5)):
-        raise DataError(
-            f"{record.mask}: has EXIF orientation {turns[1]}, but its image {record.image.name} has {turns[0]}, so the"
-            " mask's grid is ambiguous; save both upright, without an orientation"
-        )
 
 
 def resize(

@@ -15,9 +15,10 @@ from segbench.callbacks import ColumnScorer, ColumnScores, VolumeScores
 from segbench.data.base import ImageData
 from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import ImageDataset, MultilabelDataset, SegmentationDataset
+from segbench.data.grids import check_same_grid
 from segbench.data.instances import instances_of
 from segbench.data.plane import Plane
-from segbench.data.reading import check_same_grid, read_image, read_mask, resize
+from segbench.data.reading import read_image, read_mask, resize
 from segbench.data.records import Record
 from segbench.data.regions import Regions
 from segbench.data.volumes import VolumeSlices

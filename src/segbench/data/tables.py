@@ -24,24 +24,15 @@ def read_table(path: Path, key: str, value: str) -> tuple[dict[str, str], list[s
     Raises:
         DataError: If the file is missing, is not text, or lacks one of the columns.
     """
-    try:
-        # Python handles all three line endings, including a lone carriage return.
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except FileNotFoundError:
-        raise DataError(f"{path}: missing") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a CSV file ({first_line(error)})") from None
-    header = [name.strip() for name in rows[0]] if rows else []
+    header, rows = read_rows(path)
     lacking = [name for name in (key, value) if name not in header]
     if lacking:
         raise DataError(f"{path}: no column {' and no column '.join(lacking)}; it has {', '.join(header) or 'none'}")
     columns = header.index(key), header.index(value)
     found: dict[str, str] = {}
     faults = []
-    for number, row in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in row):
-            continue
-        name, cell = (nfc(row[column].strip()) if column < len(row) else "" for column in columns)
+    for number, row in rows:
+        name, cell = (row[column] for column in columns)
         if not name or not cell:
             faults.append(f"{path}: line {number} has no {value if name else key}")
         elif name in found:
@@ -49,3 +40,30 @@ def read_table(path: Path, key: str, value: str) -> tuple[dict[str, str], list[s
         else:
             found[name] = cell
     return found, faults
+
+
+def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Read a CSV file with a header, commas, semicolons or tabs between its cells, and any line endings.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The header, and for each row that is not empty the number of its line and its cells, as many as the header has;
+        all stripped and in Unicode's composed form.
+
+    Raises:
+        DataError: If the file is missing or is not text.
+    """
+    try:
+        # Python handles all three line endings, including a lone carriage return.
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        first = lines[0] if lines else ""
+        rows = list(csv.reader(lines, delimiter=max(",;\t", key=first.count)))
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a CSV file ({first_line(error)})") from None
+    header = [nfc(name.strip()) for name in rows[0]] if rows else []
+    padded = [[nfc(cell.strip()) for cell in row[: len(header)]] + [""] * (len(header) - len(row)) for row in rows]
+    return header, [(number, row) for number, row in enumerate(padded[1:], start=2) if any(row)]

@@ -55,22 +55,30 @@ def load_pretrained(
         if name.endswith("num_batches_tracked"):
             stored[name] = expected[name]
     _check_names(network, source, expected, stored)
-    if stored[first].dim() == 4 and stored[first].shape[1] != expected[first].shape[1]:
-        channels = expected[first].shape[1]
-        published = stored[first]
-        stored[first] = published.mean(dim=1, keepdim=True).expand(-1, channels, -1, -1) * (
-            published.shape[1] / channels
-        )
-    for name, value in expected.items():
-        if stored[name].dim() == 2 and stored[name].shape == value.flatten(1).shape:
-            stored[name] = stored[name].reshape(value.shape)
-        if stored[name].shape != value.shape:
-            raise CheckpointError(
-                f"model.pretrained={source}: {name} is {tuple(stored[name].shape)} there and {tuple(value.shape)} here;"
-                " published weights need model.width=64"
-            )
-    network.load_state_dict(own | {names[name]: stored[name] for name in expected})
+    stored[first] = _for_channels(stored[first], expected[first])
+    fitted = {names[name]: _reshaped(source, name, stored[name], value) for name, value in expected.items()}
+    network.load_state_dict(own | fitted)
     log.info("model.pretrained: loaded %s into %s", source, type(network).__name__)
+
+
+def _for_channels(published: Tensor, own: Tensor) -> Tensor:
+    """Return a first convolution's weight (out,C,h,w) for other input channels than its own."""
+    if published.dim() != 4 or published.shape[1] == own.shape[1]:
+        return published
+    mean = published.mean(dim=1, keepdim=True) * (published.shape[1] / own.shape[1])
+    return mean.expand(-1, own.shape[1], -1, -1)
+
+
+def _reshaped(source: str, name: str, published: Tensor, own: Tensor) -> Tensor:
+    """Return a published weight in the network's shape, or refuse it."""
+    if published.dim() == 2 and published.shape == own.flatten(1).shape:
+        return published.reshape(own.shape)
+    if published.shape != own.shape:
+        raise CheckpointError(
+            f"model.pretrained={source}: {name} is {tuple(published.shape)} there and {tuple(own.shape)} here;"
+            " published weights need model.width=64"
+        )
+    return published
 
 
 def _check_names(network: nn.Module, source: str, expected: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> None:

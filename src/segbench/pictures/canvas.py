@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from segbench.runs.files import atomic_open
+from segbench.words import visible
 
 # Text stays text, so that it can be searched, selected and set in the page's font. Element ids are hashes with this
 # salt, which is otherwise random.
@@ -34,5 +36,15 @@ def save(figure: Figure, path: Path) -> None:
     """
     with mpl.rc_context(SVG):
         for kind, metadata in (("png", None), ("svg", {"Date": None})):
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format=kind, metadata=metadata)
+            content = drawn.getvalue()
+            if kind == "svg":
+                content = svg_text(content.decode("utf-8", "surrogatepass")).encode()
             with atomic_open(path.with_suffix(f".{kind}")) as stream:
-                figure.savefig(stream, format=kind, metadata=metadata)
+                stream.write(content)
+
+
+def svg_text(source: str) -> str:
+    """Return an SVG in whose names nothing is hidden; control characters would not even be XML."""
+    return visible(source, lines=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import logging
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -19,11 +22,17 @@ from segbench.reporting.figures import FIGURES, FigureSpec, draw_all, figures_of
 from segbench.reporting.html import html_page
 from segbench.reporting.html.pictures import PANELS
 from segbench.reporting.text.latex import latex_table
-from segbench.reporting.text.markdown import markdown_code, markdown_link, markdown_text
-from segbench.reporting.text.tables import csv_text, markdown_body, print_comparison
-from segbench.runs.files import write_text
+from segbench.reporting.text.markdown import markdown_code, markdown_line, markdown_link, markdown_text, pictures_in
+from segbench.reporting.text.sections import edges, find_parts
+from segbench.reporting.text.spreadsheet import csv_text
+from segbench.reporting.text.tables import markdown_body, print_comparison
+from segbench.runs.bounded import LISTS, read_bytes, read_text
+from segbench.runs.files import atomic_open, write_text
 from segbench.scores.convention import Convention
+from segbench.terminal import say as show
+from segbench.words import first_line
 
+log = logging.getLogger("segbench")
 # The same table for reading, for further work and for a paper.
 TABLES = ("table.md", "table.csv", "table.tex")
 PAGE = "index.html"
@@ -49,7 +58,7 @@ def report_experiment(
         console: Where the tables are printed.
 
     Returns:
-        The comparison and the files written.
+        The comparison and the files written; none where no run is finished and there is a report of some that are.
 
     Raises:
         ConfigError: If there are no runs, they are not comparable, or the directory cannot be written.
@@ -62,8 +71,12 @@ def report_experiment(
         raise ConfigError(f"{directory}: no runs here")
     comparison = compare(runs)
     print_comparison(comparison, console)
+    if not comparison.done and _has_scores(directory):
+        kept = f"No run of this sweep is finished, so the report of earlier ones stays: {directory / PAGE}"
+        show(console, kept, soft_wrap=True)
+        return comparison, []
     written = write_report(comparison)
-    console.print(f"Written: {', '.join(str(path) for path in written)}", markup=False, highlight=False, soft_wrap=True)
+    show(console, f"Written: {', '.join(map(str, written))}", soft_wrap=True)
     return comparison, written
 
 
@@ -86,6 +99,7 @@ def write_report(
     folder = comparison.directory
     try:
         found = evidence(comparison)
+        _remove_pictures(folder, _former(folder / TABLES[0]))
         drawn = draw_all(comparison, found, folder, figures=figures)
         write_text(
             folder / "table.md", f"# {markdown_text(comparison.title)}\n\n{_section(comparison, drawn, command)}"
@@ -119,15 +133,20 @@ def update_page(
     Raises:
         ConfigError: If the page cannot be read or written.
     """
-    begin, end = (f"<!-- {edge} {comparison.title} -->" for edge in ("begin", "end"))
+    begin, end = edges(markdown_line(comparison.title))
     try:
+        try:
+            text = read_text(page, largest=LISTS)
+        except FileNotFoundError:
+            text = f"# Results: {markdown_text(page.stem)}\n"
+        former = next((part for part in find_parts(text) if text.startswith(f"{begin}\n", part.start)), None)
+        # What is shown no more must not lie there to be committed.
+        _remove_pictures(page.parent, former.body if former else "", page.stem)
         body = _section(comparison, _copy_figures(comparison, page, pictures, figures), command)
         section = f"{begin}\n## {markdown_text(comparison.title)}\n\n{body}{end}\n"
-        text = page.read_text(encoding="utf-8") if page.exists() else f"# Results: {markdown_text(page.stem)}\n"
-        former = re.compile(rf"^{re.escape(begin)}$.*?^{re.escape(end)}\n?", re.DOTALL | re.MULTILINE)
-        appended = f"{text.rstrip()}\n\n{section}"
-        write_text(page, former.sub(lambda _: section, text, count=1) if former.search(text) else appended)
-    except (OSError, UnicodeDecodeError) as error:
+        before, after = (text[: former.start], text[former.end :]) if former else (f"{text.rstrip()}\n\n", "")
+        write_text(page, f"{before}{section}{after}")
+    except (OSError, ValueError) as error:
         raise ConfigError(f"--page {page}: cannot be updated: {error}") from error
 
 
@@ -173,7 +192,14 @@ def write_all(
             say(str(error))
             worst = max(worst, error.exit_code)
             continue
-        console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
+        except Exception as error:
+            # Files that are no run's and that no check has refused must not cost the other experiments.
+            log.debug("unexpected error", exc_info=error)
+            where = members[0].directory.parent
+            say(f"{where}: cannot be reported: unexpected {type(error).__name__}: {first_line(error)}")
+            worst = max(worst, SegbenchError.exit_code)
+            continue
+        show(console, f"Written: {', '.join(map(str, written))}", soft_wrap=True)
     return worst
 
 
@@ -198,22 +224,51 @@ def _copy_figures(
     folder.mkdir(parents=True, exist_ok=True)
     stem = comparison.title.removeprefix(f"{page.stem}/").replace("/", "-")
     sources = [
-        (spec.title, comparison.directory / spec.file, f"{stem}-{spec.file}")
+        (spec.title, comparison.directory, Path(spec.file), f"{stem}-{spec.file}")
         for spec in figures_of(comparison, figures)
         if pictures or not spec.shows_data
     ]
     for row in [row for row in comparison.rows if row.done and pictures][:MOST_PANELS]:
         name = _plain(row.label)
         title = f"predictions, {row.label}, seed {row.done[0].seed}"
-        sources.append((title, row.done[0].directory / PANELS, f"{stem}-{name}.png"))
-    # Of an earlier page, that had pictures perhaps: what is shown no more must not lie there to be committed.
-    names = [spec.file for spec in figures] + [f"{_plain(row.label)}.png" for row in comparison.rows]
-    for name in names:
-        (folder / f"{stem}-{name}").unlink(missing_ok=True)
-    found = [(title, source, name) for title, source, name in sources if source.exists()]
-    for _, source, name in found:
-        shutil.copyfile(source, folder / name)
-    return [(title, f"{folder.name}/{name}") for title, _, name in found]
+        sources.append((title, row.done[0].directory, PANELS, f"{stem}-{name}.png"))
+    found = []
+    for title, root, file, name in sources:
+        with suppress(FileNotFoundError, ValueError):
+            content = read_bytes(root / file, root)
+            with atomic_open(folder / name) as stream:
+                stream.write(content)
+            found.append((title, f"{folder.name}/{name}"))
+    return found
+
+
+def _former(path: Path) -> str:
+    """Return a file of an earlier report; empty where there is none that can be read."""
+    with suppress(OSError, ValueError):
+        return read_text(path, largest=LISTS)
+    return ""
+
+
+def _remove_pictures(folder: Path, text: str, inside: str = "") -> None:
+    """Remove the pictures that an earlier report's text shows, as the new one may have others.
+
+    Args:
+        folder: Where the text lies.
+        text: Its Markdown.
+        inside: The folder in it that the pictures were written into; whatever lies elsewhere stays.
+    """
+    for path in map(Path, pictures_in(text)):
+        if path.parent == Path(inside) and path.suffix == ".png":
+            for kind in (".png", ".svg"):
+                (folder / path).with_suffix(kind).unlink(missing_ok=True)
+
+
+def _has_scores(folder: Path) -> bool:
+    """Say whether the report in a folder is of any finished run."""
+    with suppress(csv.Error):
+        rows = csv.DictReader(io.StringIO(_former(folder / TABLES[1])))
+        return any(row.get("finished") not in (None, "", "0") for row in rows)
+    return False
 
 
 def _plain(label: str) -> str:

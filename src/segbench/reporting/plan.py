@@ -18,6 +18,7 @@ from segbench.reporting.statistics.power import detectable
 from segbench.reporting.statistics.variance_components import Components
 from segbench.reporting.text.markdown import markdown_table
 from segbench.scores.convention import Convention
+from segbench.terminal import say
 from segbench.words import plural
 
 SEEDS = (1, 2, 3, 5, 10)
@@ -59,7 +60,7 @@ def print_plan(
     else:
         variances, origin = _given(options.sd), "--sd"
     for line in plan(variances, origin, options.seeds, options.images):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line, soft_wrap=True)
 
 
 def plan(variances: Components, origin: str, seeds: Sequence[int], images: Sequence[int]) -> list[str]:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 import shlex
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.errors import ConfigError
+from segbench.errors import ConfigError, SegbenchError
+from segbench.reporting.collection.runs import place
 from segbench.reporting.text.markdown import inside_cell, markdown_code, markdown_link
+from segbench.reporting.text.sections import Part, find_parts
+from segbench.runs.bounded import LISTS, read_text
 from segbench.runs.files import write_text
 
 OVERVIEW = "README.md"
-# Options of a report that are followed by a value.
-WITH_VALUE = ("--page", "--metric", "--split", "--reduction", "--empty", "--figure")
-_SECTION = re.compile(
-    r"^<!-- begin (?P<title>.+?) -->$\n(?P<body>.*?)^<!-- end (?P=title) -->$", re.DOTALL | re.MULTILINE
-)
-_COMMAND = re.compile(
-    r"^- Reported by: (?P<fence>`+) ?python src/report\.py (?P<arguments>.+?) ?(?P=fence)$", re.MULTILINE
-)
+_REPORTED = "- Reported by: "
+LONGEST_COMMAND = 2**14
+_COMMAND = re.compile(r"(?P<fence>`+) ?python src/report\.py (?P<arguments>.+?) ?(?P=fence)")
 _CLAIMS = re.compile(r"^\| claim \| verdict \|.*?\n\|[-| :]+\|\n(?P<rows>(?:\|.*\n?)+)", re.MULTILINE)
 
 
@@ -32,7 +31,7 @@ class Section:
         page: The page.
         title: The experiment.
         question: What it asks, Markdown.
-        answer: What its runs say, in one sentence of Markdown; empty on a page from before answers were given.
+        answer: What its runs say, in one sentence of Markdown; empty if the section was edited by hand.
         claims: The report's words, the verdict and what was measured, for each claim, Markdown.
         arguments: Of the command that made the section; empty where it does not say.
     """
@@ -57,20 +56,27 @@ def sections(page: Path) -> list[Section]:
         ConfigError: If it cannot be read.
     """
     try:
-        text = page.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(page, largest=LISTS)
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{page}: cannot be read: {error}") from error
-    return [_section(page, match) for match in _SECTION.finditer(text)]
+    return [_section(page, part) for part in find_parts(text)]
 
 
-def rebuild(folder: Path, report: Callable[[Sequence[str]], int], say: Callable[[str], None]) -> int:
+def rebuild(
+    folder: Path,
+    parse: Callable[[Sequence[str]], Namespace],
+    report: Callable[[Namespace, Sequence[str]], int],
+    say: Callable[[str], None],
+) -> int:
     """Make every section of a folder's pages again and write the overview.
 
-    A section whose runs are not here stays as it is, and that is said; so does a page that cannot be read.
+    A section whose runs are not here stays as it is, and that is said; so does a page that cannot be read. Anybody may
+    have written a page, so its commands make nothing but the page itself again.
 
     Args:
         folder: The folder of the pages.
-        report: Runs ``report.py`` with arguments and returns its exit code.
+        parse: From the arguments of ``report.py`` to its options; raises ``ConfigError`` for those it does not know.
+        report: Reports by options, and by the arguments that they were; returns the exit code.
         say: Takes one line of news.
 
     Returns:
@@ -81,15 +87,37 @@ def rebuild(folder: Path, report: Callable[[Sequence[str]], int], say: Callable[
         say(str(error))
     worst = max((error.exit_code for error in unread.values()), default=0)
     for arguments, page in dict.fromkeys((section.arguments, section.page) for section in found):
-        missing = [path for path in _directories(arguments) if not path.is_dir()]
-        if not arguments or missing:
-            lacking = f"{missing[0]} is not here" if missing else "it does not say how it was made"
-            say(f"{page}: a section stays as it is: {lacking}")
-            continue
-        worst = max(worst, report(arguments))
+        try:
+            if not arguments:
+                raise _StaysError("it does not say how it was made")
+            worst = max(worst, report(_allowed(parse(arguments), page), arguments))
+        except _StaysError as reason:
+            say(f"{page}: a section stays as it is: {reason}")
+        except SegbenchError as error:
+            say(f"{page}: a section stays as it is: {error}")
+            worst = max(worst, error.exit_code)
     write_text(folder / OVERVIEW, overview(folder))
     say(f"Written: {folder / OVERVIEW}")
     return worst
+
+
+class _StaysError(Exception):
+    """Why a section is not made again."""
+
+
+def _allowed(options: Namespace, page: Path) -> Namespace:
+    """Return a command's options if it makes its own page again, of runs that are here.
+
+    Raises:
+        ConfigError: If it would do anything else.
+    """
+    if options.plan or options.page is None or place(options.page) != place(page):
+        raise ConfigError("its command would write something else than this page; give that command yourself")
+    if pages := [path for path in options.directories if has_pages(path)]:
+        raise ConfigError(f"{pages[0]} is a folder of results pages, not of runs")
+    if missing := [path for path in options.directories if not path.is_dir()]:
+        raise _StaysError(f"{missing[0]} is not here")
+    return options
 
 
 def overview(folder: Path) -> str:
@@ -126,8 +154,8 @@ def _pages(folder: Path) -> list[Path]:
     return sorted(page for page in folder.glob("*.md") if page.name != OVERVIEW)
 
 
-def _section(page: Path, match: re.Match[str]) -> Section:
-    title, body = match.group("title"), match.group("body")
+def _section(page: Path, part: Part) -> Section:
+    title, body = part.title, part.body
     paragraphs = [part.strip() for part in body.split("\n\n")]
     # A heading, the question, the answer in bold, the table.
     words = [part for part in paragraphs if part and not part.startswith(("#", "|", "-", "!"))]
@@ -135,25 +163,24 @@ def _section(page: Path, match: re.Match[str]) -> Section:
     questions = [part for part in words if not part.startswith("**")]
     claims = _CLAIMS.search(body)
     rows = claims.group("rows").splitlines() if claims else []
-    command = _COMMAND.search(body)
     return Section(
         page,
         title,
         questions[0] if questions and questions[0].endswith("?") else "",
         answers[0] if answers else "",
         tuple(tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip())[1:-1]) for row in rows),
-        tuple(shlex.split(command.group("arguments"))) if command else (),
+        _arguments(body),
     )
 
 
-def _directories(arguments: Sequence[str]) -> list[Path]:
-    """Return the directories among the arguments of a report: those before and between its options."""
-    found, skip = [], False
-    for argument in arguments:
-        if not skip and not argument.startswith("-"):
-            found.append(Path(argument))
-        skip = argument in WITH_VALUE
-    return found
+def _arguments(body: str) -> tuple[str, ...]:
+    """Return the arguments of the command that made a section; empty where it does not say."""
+    lines = [line.removeprefix(_REPORTED) for line in body.splitlines() if line.startswith(_REPORTED)]
+    command = _COMMAND.fullmatch(lines[0]) if lines and len(lines[0]) <= LONGEST_COMMAND else None
+    try:
+        return tuple(shlex.split(command["arguments"])) if command else ()
+    except ValueError:
+        return ()
 
 
 def _link(section: Section) -> str:

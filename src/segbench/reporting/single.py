@@ -33,7 +33,7 @@ def print_run(directory: Path, console: Console) -> None:
         console.print(f"weights of epoch {best['epoch']} of {summary['epochs']}, {chosen}", soft_wrap=True)
     if cost := summary.get("cost"):
         console.print(
-            f"{cost['weights']:,} weights, {cost['flops_per_image'] / 1e9:,.4g} GFLOPs an image, "
+            f"{cost['parameters']:,} parameters, {cost['flops_per_image'] / 1e9:,.4g} GFLOPs an image, "
             f"{decimal(cost['train_images_per_second'], 1)} images/s in training, "
             f"{decimal(cost['predict_images_per_second'], 1)} in prediction, "
             f"{cost['peak_memory_bytes'] / 2**30:.2f} GiB, {cost['wall_seconds']:.0f} s on {cost['device']}",

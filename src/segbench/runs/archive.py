@@ -19,7 +19,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.runs.bounded import LISTS, parse_json
 from segbench.runs.files import atomic_open
+from segbench.runs.unfolding import open_picture, open_zip, read_member
 
 PREDICTIONS = "predictions.zip"
 ABOUT = "about.json"
@@ -116,22 +118,29 @@ class Archive:
         split: The split of the pictures.
         ids: Ids of the images, in the order of the pictures.
         kind: How the names of the images end.
+        root: The folder out of which no link is followed.
     """
 
     path: Path
     split: str
     ids: tuple[str, ...]
     kind: str = ".jpg"
+    root: Path | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Archive | None:
-        """Return the archive; None where there is none or it is damaged."""
+    def open(cls, path: Path, root: Path | None = None) -> Archive | None:
+        """Return the archive; None where there is none or it is damaged.
+
+        Args:
+            path: The file.
+            root: As in :func:`segbench.runs.bounded.open_file`.
+        """
         try:
-            with zipfile.ZipFile(path) as stream:
-                about, names = json.loads(stream.read(ABOUT)), stream.namelist()
-            ids = tuple(map(str, about["ids"]))
-            return cls(path, str(about["split"]), ids, EXACT if f"0{EXACT}" in names else ".jpg")
-        except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile):
+            with open_zip(path, root) as stream:
+                about, names = parse_json(read_member(stream, ABOUT, LISTS)), stream.namelist()
+                ids = tuple(map(str, about["ids"]))
+                return cls(path, str(about["split"]), ids, EXACT if f"0{EXACT}" in names else ".jpg", root)
+        except (OSError, ValueError):
             return None
 
     def mask(self, name: str) -> NDArray[np.uint8]:
@@ -163,18 +172,19 @@ class Archive:
 
     def _names(self) -> list[str]:
         try:
-            with zipfile.ZipFile(self.path) as stream:
+            with open_zip(self.path, self.root) as stream:
                 return stream.namelist()
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError) as error:
             raise ValueError(f"{self.path.name}: it is damaged") from error
 
     def _read(self, name: str, kind: str) -> NDArray[Any]:
         try:
-            with zipfile.ZipFile(self.path) as stream:
-                data = np.frombuffer(stream.read(f"{self.ids.index(name)}{kind}"), np.uint8)
-        except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
+            with open_zip(self.path, self.root) as stream:
+                data = read_member(stream, f"{self.ids.index(name)}{kind}")
+            with open_picture(data):
+                picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        except (OSError, ValueError) as error:
             raise ValueError(f"{self.path.name}: no picture of {name}") from error
-        picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
         if picture is None:
             raise ValueError(f"{self.path.name}: the picture of {name} is damaged")
         return np.asarray(picture)

@@ -24,7 +24,7 @@ from segbench.errors import BusyError, CheckpointError, DataError, SegbenchError
 from segbench.runs.files import read_json, sweep_temporaries, write_json
 
 # The layout of a run directory and its files, in run.json: a run of another one is refused, not guessed at.
-SCHEMA = 1
+SCHEMA = 2
 
 _SOURCES: tuple[tuple[str, str, type[SegbenchError]], ...] = (
     ("data_fingerprint", "the data files", DataError),

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from segbench.runs import bounded
+
 TEMPORARY_SUFFIX = ".partial"
 # Bytes of a file name.
 MAX_NAME = 255
@@ -32,7 +34,9 @@ def atomic_open(path: Path) -> Iterator[IO[bytes]]:
     ending = f".{os.getpid()}{TEMPORARY_SUFFIX}"
     temporary = path.with_name(f".{shortened(path.name, len(ending) + 1)}{ending}")
     try:
-        with temporary.open("wb") as stream:
+        # Not what may lie there: a link would lead elsewhere.
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -83,12 +87,13 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; a missing or damaged one is ``None``."""
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return a JSON object; None if the file is missing, damaged or holds anything else."""
     try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        value = bounded.read_json(path, bounded.TABLE)
+    except (OSError, ValueError):
         return None
+    return value if isinstance(value, dict) else None
 
 
 def sweep_temporaries(folder: Path) -> None:

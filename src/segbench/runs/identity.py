@@ -77,6 +77,9 @@ def relevant(cfg: DictConfig) -> dict[str, Any]:
     with open_dict(cfg):
         if "paths" in cfg:
             cfg.paths = {key: f"<{key}>" for key in cfg.paths}
+        if isinstance(cfg.get("data"), DictConfig):
+            # The name may be made of data.root, which goes below.
+            OmegaConf.resolve(cfg.data)
         for dotted in (*IRRELEVANT, *unchanging(cfg)):
             parent, _, leaf = dotted.rpartition(".")
             node = OmegaConf.select(cfg, parent) if parent else cfg

@@ -62,12 +62,12 @@ _KEYS = ("id", "image", "truth", "prediction")
 
 def open_epochs(run: Path) -> KeptEpochs | None:
     """Return what :func:`keep_epoch` wrote; None where there is nothing, or no images to it."""
-    images = Archive.open(run / FOLDER / IMAGES)
+    images = Archive.open(run / FOLDER / IMAGES, run)
     if images is None:
         return None
     names = sorted((int(path.stem), path) for path in (run / FOLDER).glob("*.zip") if path.stem.isdecimal())
-    found = [(epoch, Archive.open(path)) for epoch, path in names]
-    best = Archive.open(run / FOLDER / BEST)
+    found = [(epoch, Archive.open(path, run)) for epoch, path in names]
+    best = Archive.open(run / FOLDER / BEST, run)
     # Of other images, of a run from before a setting was changed, they cannot stand beside these.
     fitting = tuple((epoch, part) for epoch, part in found if part is not None and part.ids == images.ids)
     return KeptEpochs(images, fitting, best if best is not None and best.ids == images.ids else None)

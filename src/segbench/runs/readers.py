@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,10 @@ from omegaconf.errors import OmegaConfBaseException
 from pyarrow import ArrowException
 from yaml import YAMLError
 
+from segbench.runs.bounded import LISTS, TEXT, read_json, read_yaml
 from segbench.runs.directory import SCHEMA, other_schema
-from segbench.runs.settings import load_settings
+from segbench.runs.unfolding import read_csv
+from segbench.words import first_line
 
 DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError,
@@ -31,15 +32,14 @@ def named(path: Path, read: Any) -> Any:
     except FileNotFoundError:
         raise DamagedError(f"{path.name} is missing") from None
     except DAMAGE as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise DamagedError(f"{path.name}: {lines[0]}") from error
+        raise DamagedError(f"{path.name}: {first_line(error)}") from error
 
 
 def json_file(path: Path) -> dict[str, Any]:
     """Return a JSON object; of ``status.json`` its state is one that there is."""
 
     def read(path: Path) -> dict[str, Any]:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path, LISTS if path.name == "sweep.json" else TEXT)
         if not isinstance(value, dict):
             raise ValueError("not a JSON object")
         if path.name == "status.json" and value.get("state") not in ("running", "done", "failed"):
@@ -64,7 +64,8 @@ def identity_file(path: Path) -> dict[str, Any]:
             "overrides": tuple(str(item) for item in value.get("overrides") or ()),
             "unchanging": tuple(str(item) for item in value.get("unchanging") or ()),
             "planned_task": str(value.get("task") or ""),
-            "config_dir": None if value.get("config_dir") is None else str(value["config_dir"]),
+            "config_dir": str(value.get("config_dir") or ""),
+            "python_path": str(value.get("python_path") or ""),
         }
 
     return named(path, check)
@@ -74,17 +75,54 @@ def config_file(path: Path) -> dict[str, Any]:
     """Return the resolved configuration."""
 
     def read(path: Path) -> dict[str, Any]:
-        value = load_settings(path)
+        value = read_yaml(path)
         if not isinstance(value, dict):
             raise ValueError("not a mapping")
         lacking = [key for key in ("seed", "comparison") if key not in value]
         if lacking:
             raise ValueError(f"no key {', '.join(lacking)}")
-        if not isinstance(value["comparison"] or {}, dict):
-            raise ValueError("comparison is not a mapping")
+        _check_comparison(value["comparison"])
         return {str(key): item for key, item in value.items()}
 
     return named(path, read)
+
+
+def sweep_file(path: Path) -> dict[str, Any]:
+    """Return the configuration that a sweep was started with (``multirun.yaml``)."""
+
+    def read(path: Path) -> dict[str, Any]:
+        value = read_yaml(path)
+        if not isinstance(value, dict):
+            raise ValueError("not a mapping")
+        _check_comparison(value.get("comparison"))
+        return value
+
+    return named(path, read)
+
+
+def _check_comparison(value: Any) -> None:
+    """Refuse a ``comparison`` of a shape that no experiment has."""
+    found = {} if value is None else value
+    if not isinstance(found, dict):
+        raise ValueError("comparison is not a mapping")
+    for key in ("question", "metric", "split"):
+        if not isinstance(found.get(key) or "", str):
+            raise ValueError(f"comparison.{key} is not a text")
+    if not isinstance(factors := found.get("factors") or [], list) or not all(isinstance(key, str) for key in factors):
+        raise ValueError("comparison.factors is not a list of keys")
+    for key in ("published", "claims"):
+        entries = found.get(key) or []
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise ValueError(f"comparison.{key} is not a list of mappings")
+    differences = found.get("differences") or {}
+    if not isinstance(differences, dict | list):
+        raise ValueError("comparison.differences is not a mapping")
+    for entry in differences.values() if isinstance(differences, dict) else differences:
+        if isinstance(entry, dict) and not isinstance(entry.get("where") or {}, dict):
+            raise ValueError("comparison.differences: where is not a mapping")
+    for entry in found.get("published") or []:
+        if not isinstance(entry.get("value"), int | float) or not isinstance(entry.get("where") or {}, dict):
+            raise ValueError("comparison.published: an entry needs a number as value, and where is a mapping")
 
 
 def summary_file(path: Path) -> dict[str, Any]:
@@ -92,7 +130,7 @@ def summary_file(path: Path) -> dict[str, Any]:
     value = json_file(path)
 
     def check(_: Path) -> dict[str, Any]:
-        for part in ("cost", "git", "data"):
+        for part in ("cost", "git", "data", "versions"):
             if not isinstance(value.get(part, {}), dict):
                 raise ValueError(f"{part} is not a JSON object")
         own = value.get("git", {}).get("own", {})
@@ -110,7 +148,7 @@ def curves_file(path: Path, strict: bool) -> pd.DataFrame | None:
     """Read the curves; a run that was stopped may have left half a line, which only costs its curves."""
 
     def read(path: Path) -> pd.DataFrame:
-        table = pd.read_csv(path)
+        table = read_csv(path)
         if "epoch" not in table:
             raise ValueError("no column 'epoch'")
         return table.apply(pd.to_numeric)

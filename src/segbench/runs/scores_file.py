@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from segbench import runs
 from segbench.runs.files import atomic_open
 from segbench.runs.split_scores import About, SplitScores, TaskRecord
+from segbench.runs.unfolding import open_parquet, read_parquet
 from segbench.scores.columns import ColumnScore, Ratio, reserved
 from segbench.scores.derive import OVERALL_SCORES, SCORES
 
@@ -86,7 +87,7 @@ def write_scores(path: Path, frames: Sequence[pd.DataFrame], about: About) -> No
     """
     table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True))
     text = json.dumps(asdict(about), allow_nan=False).encode()
-    _read(table, parse_about(text))
+    _read(table.to_pandas(), parse_about(text))
     with atomic_open(path) as stream:
         pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: text}), stream)
 
@@ -101,18 +102,28 @@ def read_scores(path: Path) -> Mapping[str, SplitScores]:
         OSError: If it cannot be read.
         ValueError: If it does not say what its columns mean, or they do not mean that; in one line.
     """
-    with pq.ParquetFile(path) as file:
-        text = (file.schema_arrow.metadata or {}).get(KEY)
-        if text is None:
-            raise ValueError("it does not say what its columns mean; train the run again")
-        about = parse_about(text)
+    with open_parquet(path) as file:
+        about = _about(file)
         _check(about, set(file.schema_arrow.names))
-        return _read(file.read(), about)
+        return _read(read_parquet(file), about)
 
 
-def _read(table: pa.Table, about: About) -> Mapping[str, SplitScores]:
-    _check(about, set(table.column_names))
-    return TASKS[about.task].read(table.to_pandas(), about)
+def read_columns(path: Path) -> tuple[About, tuple[str, ...]]:
+    """Return what a scores file says of itself, and the names of its columns; raises as :func:`read_scores` does."""
+    with open_parquet(path) as file:
+        return _about(file), tuple(file.schema_arrow.names)
+
+
+def _about(file: pq.ParquetFile) -> About:
+    text = (file.schema_arrow.metadata or {}).get(KEY)
+    if text is None:
+        raise ValueError("it does not say what its columns mean; train the run again")
+    return parse_about(text)
+
+
+def _read(table: pd.DataFrame, about: About) -> Mapping[str, SplitScores]:
+    _check(about, set(map(str, table.columns)))
+    return TASKS[about.task].read(table, about)
 
 
 def parse_about(text: bytes) -> About:

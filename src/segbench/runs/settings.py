@@ -6,39 +6,7 @@ import json
 import math
 import re
 from collections.abc import Hashable, Iterable
-from pathlib import Path
-from typing import Any, ClassVar
-
-import yaml
-
-# YAML 1.1 takes 1e-3 for a word; OmegaConf, which writes the files, takes it for a number.
-_FLOAT = re.compile(r"^[-+]?\d[\d_]*(?:\.[\d_]*)?[eE][-+]?\d+$")
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the fast one where it is built
-    """Reads what OmegaConf writes: its numbers, and dates as the words they are."""
-
-    yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
-
-
-def load_settings(path: Path) -> Any:
-    """Read a configuration as OmegaConf would without resolving it, ten times as fast.
-
-    Args:
-        path: A YAML file.
-
-    Raises:
-        OSError: If it cannot be read.
-        ValueError: If it is not UTF-8.
-        yaml.YAMLError: If it is not YAML.
-    """
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+from typing import Any
 
 
 def flatten(config: dict[Any, Any]) -> dict[str, Hashable]:

@@ -17,7 +17,7 @@ from segbench.scores.arithmetic import Floats, mean_present
 from segbench.scores.columns import ColumnScore
 from segbench.scores.convention import Convention
 from segbench.scores.derive import OVERALL_SCORES, SCORES, TermScore, class_scores, mean_score, overall_score, pools
-from segbench.scores.score import Metric, Score
+from segbench.scores.score import Metric, Score, empty_rules
 from segbench.words import decimal
 
 COUNTS = ["tp", "fp", "fn", "tn"]
@@ -189,8 +189,7 @@ class SplitCounts:
         sizes = sorted(f"{width}x{height}" for height, width in self.sizes)
         size = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} for one,"
         lines = [", ".join(further)] if further else []
-        rules = [f"{score.title}: {score.empty}" for score in self.declared if score.empty]
-        lines.append("; ".join([*named, convention.describe(), *rules, f"at {size} pixels"]))
+        lines.append("; ".join([*named, convention.describe(), *empty_rules(self.declared), f"at {size} pixels"]))
         means = tuple(decimal(mean_score(self.counts, name, convention)) for name in PRINTED)
         return Overview(PRINTED, tuple(classes), means, tuple(lines))
 

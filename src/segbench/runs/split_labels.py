@@ -151,7 +151,7 @@ class SplitLabels:
         return pooled(chosen, CLASS_SCORES[metric.score.name])
 
     def image_scores(self, metric: Metric, convention: Convention) -> Floats:
-        """Return whether each image is right, 1 or 0, whatever the metric."""
+        """Return whether each image is classified correctly, 1 or 0, whatever the metric."""
         return self.right.astype(np.float64)
 
     def same_images(self, other: Any) -> bool:
@@ -171,7 +171,7 @@ class SplitLabels:
         )
 
     def confident_errors(self, most: int) -> list[ConfidentError]:
-        """Return the images that are classified wrongly, the most confident first, at most so many."""
+        """Return the misclassified images, the most confident first, at most ``most``."""
         chosen = confident_mistakes(self.truth, self.prediction, self.probability, most).tolist()
         names = self.class_names
         return [
@@ -181,7 +181,7 @@ class SplitLabels:
 
     def overview(self) -> Overview:
         """Return the scores of the classes, the accuracy, and which class is never predicted."""
-        there, named = self.confusion.sum(axis=1), self.confusion.sum(axis=0)
+        there, predicted = self.confusion.sum(axis=1), self.confusion.sum(axis=0)
 
         def cells(suffix: str) -> tuple[str, ...]:
             return tuple(decimal(derive(self, f"{name}{suffix}", LABEL_CONVENTION)) for name in CLASS_SCORES)
@@ -189,9 +189,9 @@ class SplitLabels:
         classes = [(label, (str(there[index]), *cells(f"_{label}"))) for index, label in enumerate(self.class_names)]
         right, images = int(self.right.sum()), len(self.ids)
         lines = [
-            f"accuracy {decimal(right / images)} ({right} of {images} images right); {LABEL_CONVENTION.describe()}"
+            f"accuracy {decimal(right / images)} ({right} of {images} images correct); {LABEL_CONVENTION.describe()}"
         ]
-        if never := [label for label, count in zip(self.class_names, named, strict=True) if not count]:
+        if never := [label for label, count in zip(self.class_names, predicted, strict=True) if not count]:
             lines.append(f"no image was taken for {', '.join(never)}: other seeds may do better")
         titles = tuple(score.title for score in CLASS_SCORES.values())
         return Overview(("images", *titles), tuple(classes), ("", *cells("")), tuple(lines))

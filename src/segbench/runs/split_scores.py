@@ -79,7 +79,7 @@ class TaskRecord:
 
 @dataclass(frozen=True)
 class ConfidentError:
-    """An image that was classified wrongly: its place in the split, both classes, and the prediction's probability."""
+    """A misclassified image: its place in the split, both classes, and the prediction's probability."""
 
     index: int
     truth: str
@@ -189,8 +189,7 @@ def metric_of(split: SplitScores, name: str) -> Metric:
         further = "; start the run again with scores=<name> to add one, without training" if split.record.masks else ""
         hint = f"; did you mean {close[0]}?" if close else further
         raise ConfigError(
-            f"comparison.metric: no score {name!r} of a {split.record.name}; there are"
-            f" {', '.join(split.scores)}, <score>_<class>{hint}"
+            f"no score {name!r} of a {split.record.name}; there are {', '.join(split.scores)}, <score>_<class>{hint}"
         )
     return found
 

@@ -78,6 +78,11 @@ class Metric:
         return f"{self.title} in {self.score.unit}" if self.score.unit else self.title
 
     @property
+    def unit(self) -> str:
+        """Its unit; empty for a share."""
+        return self.score.unit
+
+    @property
     def lower_is_better(self) -> bool:
         """Whether of two values the lower one is better."""
         return self.score.lower_is_better
@@ -91,6 +96,11 @@ class Metric:
     def largest(self) -> float:
         """The most that it can be."""
         return self.score.largest
+
+
+def empty_rules(scores: Iterable[Score]) -> list[str]:
+    """Return ``<title>: <what a class on one side only scores>`` of the scores that state it, each once."""
+    return list(dict.fromkeys(f"{score.title}: {score.empty}" for score in scores if score.empty))
 
 
 def resolve(name: str, scores: Iterable[Score], classes: Callable[[Score], Iterable[str]]) -> Metric | None:

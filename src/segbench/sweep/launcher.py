@@ -105,6 +105,7 @@ class ProcessesLauncher(Launcher):
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         check_gpus(os.environ, self.gpus)
         jobs = [self._compose(initial_job_idx + i, list(overrides)) for i, overrides in enumerate(job_overrides)]
+        _check_metrics(jobs)
         record = Path(str(self.config.hydra.sweep.dir)) / "sweep.json"
         earlier = json.loads(record.read_text())["jobs"] if initial_job_idx and record.exists() else []
         log.info("sweep of %d jobs, %d at a time, in %s", len(jobs), self.jobs, record.parent)
@@ -185,6 +186,28 @@ class ProcessesLauncher(Launcher):
             job.process = subprocess.Popen(
                 command, env=environment, stdout=console, stderr=subprocess.STDOUT, preexec_fn=tied
             )
+
+
+def _check_metrics(jobs: list[_Job]) -> None:
+    """Refuse a sweep that no job could compare by the score that is to decide; else each would say so by itself.
+
+    Raises:
+        ConfigError: Of the first job.
+    """
+    if all(job.config.comparison is None for job in jobs):
+        return
+    # Imported here: it imports torch, which a sweep without a comparison does not need.
+    from segbench.assembly import check_metrics
+
+    refused = []
+    for job in jobs:
+        try:
+            check_metrics(job.config)
+            return
+        except SegbenchError as error:
+            refused.append(error)
+    if all(isinstance(error, ConfigError) for error in refused):
+        raise refused[0]
 
 
 def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None) -> None:

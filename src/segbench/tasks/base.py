@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from segbench.errors import ConfigError, DivergedError
+from segbench.labels import IGNORE_INDEX
 from segbench.losses import SegmentationLoss
 from segbench.rng import derive_seed
 from segbench.runs.directory import SCHEMA
@@ -57,7 +58,7 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         scheduler: Callable[..., Any] | None,
         class_names: Sequence[str],
         seed: int = 0,
-        ignore_index: int = 255,
+        ignore_index: int = IGNORE_INDEX,
         channels_last: bool = False,
         monitor: str = "val/loss",
         background: bool = True,

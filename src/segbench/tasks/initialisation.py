@@ -47,7 +47,7 @@ def load_weights(network: nn.Module, init_from: str) -> None:
         raise ConfigError(
             f"init_from={init_from}: {name} is {tuple(weights[name].shape)} there and "
             f"{tuple(expected[name].shape)} here "
-            f"({len(outside)} weights differ); set model.width and the data's channels as in that run"
+            f"({len(outside)} tensors differ); set model.width and the data's channels as in that run"
         )
     counts = {name: (weights[name].shape[0], expected[name].shape[0]) for name in different}
     for name in different:
@@ -91,7 +91,7 @@ def freeze(network: nn.Module, part: str) -> None:
     modules[part].requires_grad_(False)
     modules[part].eval()
     frozen = sum(weight.numel() for weight in modules[part].parameters())
-    log.info("freeze: %s keeps its %s weights", part, f"{frozen:,}")
+    log.info("freeze: %s keeps its %s parameters", part, f"{frozen:,}")
 
 
 def _find(init_from: str) -> Path:

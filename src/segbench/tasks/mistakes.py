@@ -17,7 +17,7 @@ log = logging.getLogger("segbench")
 
 
 def draw_confident_mistakes(context: RunContext, split: str, path: Path, table: Any, rows: int) -> None:
-    """Draw the most confident mistakes of a split and send them to the loggers; without a mistake there is no picture.
+    """Draw the most confident errors of a split and send them to the loggers; without an error there is no picture.
 
     Args:
         context: The run, evaluated.

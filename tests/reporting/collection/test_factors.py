@@ -8,7 +8,7 @@ from segbench.errors import ConfigError
 from segbench.reporting.collection.factors import factor_value, flatten, other_differences, show_value
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
-from segbench.runs.settings import load_settings
+from segbench.runs.bounded import read_yaml
 
 
 def test_differing_keys_are_refused_by_name(architectures):
@@ -176,7 +176,7 @@ i: 1_000
 """
     path = tmp_path / "config.yaml"
     path.write_text(text)
-    ours, theirs = load_settings(path), OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    ours, theirs = read_yaml(path), OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     assert math.isnan(ours.pop("e"))
     theirs.pop("e")
     assert json.dumps(ours) == json.dumps(theirs)

@@ -6,6 +6,7 @@ import statistics
 import pandas as pd
 import pytest
 from rich.console import Console
+from scored import rewrite
 
 from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import collect
@@ -173,9 +174,22 @@ def test_no_share_is_shown_as_certain_and_one_seed_is_counted(share, cases, seed
     assert show_higher(share, cases, seeds) == shown
 
 
-def test_one_seed_has_an_interval_over_images_and_no_letters(architectures):
+def test_where_all_images_score_the_same_there_is_no_interval(architectures):
+    """One without width would claim to know what other images score."""
     for model in ("attunet", "unet"):
         architectures(model, 0)
+    header, _ = score_cells(compared(architectures))
+    assert "95 % interval" not in header
+    assert "attunet and unet: all images score the same, so there is no interval" in " ".join(
+        notes(compared(architectures))
+    )
+
+
+def test_one_seed_has_an_interval_over_images_and_no_letters(architectures):
+    for model in ("attunet", "unet"):
+        path = architectures(model, 0) / "scores.parquet"
+        frame = pd.read_parquet(path)
+        rewrite(path, frame.assign(tp=frame["tp"] - (frame["id"] == frame["id"].min())))
     header, _ = score_cells(compared(architectures))
     assert header[2:5] == ["dice", "95 % interval", "published"]
     assert "dice disc" in other_score_cells(compared(architectures))[0]
@@ -227,7 +241,7 @@ def test_csv_is_unrounded(architectures):
     assert (line["model"], line["dice_n"], line["seeds"], line["finished"]) == ("unet", "2", "0 1", "2")
     assert (line["letters"], line["p_best"]) == ("", "")
     assert 0 <= float(line["low"]) < float(line["dice_mean"]) < float(line["high"]) <= 1
-    assert (line["weights"], line["device"]) == ("34527041.0", "Fake CPU, 32-true")
+    assert (line["parameters"], line["device"]) == ("34527041.0", "Fake CPU, 32-true")
 
 
 def test_costs_are_shown_in_the_units_of_people(architectures):

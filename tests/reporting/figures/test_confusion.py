@@ -51,7 +51,7 @@ def test_shares_of_the_true_class_are_drawn_for_each_configuration(architectures
     assert all(f">{words}<" in text for words in ("98", "1.2", "5.0", "30", "disc", "zoo"))
 
 
-@pytest.mark.parametrize(("state", "reason"), [("done", "before the confusion"), ("failed", "no run is finished")])
+@pytest.mark.parametrize(("state", "reason"), [("done", "stored no confusion"), ("failed", "no run is finished")])
 def test_without_matrices_the_reason_is_told(architectures, tmp_path, state, reason):
     architectures("unet", state=state)
     with pytest.raises(NothingToDrawError, match=reason):

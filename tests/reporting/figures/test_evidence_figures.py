@@ -54,7 +54,7 @@ def spy(monkeypatch):
 
 @pytest.mark.parametrize("draw", DRAW)
 def test_eight_configurations_with_long_names_stay_in_the_picture(compared, evidence, tmp_path, draw):
-    more = {name: {"cost": {"weights": 10**number}} for number, name in enumerate(EIGHT)}
+    more = {name: {"cost": {"parameters": 10**number}} for number, name in enumerate(EIGHT)}
     comparison = compared(EIGHT, **more)
     draw(comparison, evidence(comparison), tmp_path / "figure.png")
     pixels = np.asarray(Image.open(tmp_path / "figure.png").convert("L"))
@@ -64,9 +64,9 @@ def test_eight_configurations_with_long_names_stay_in_the_picture(compared, evid
 
 @pytest.mark.parametrize("draw", DRAW)
 def test_an_unfinished_configuration_is_left_out(compared, architectures, evidence, tmp_path, draw):
-    architectures("broken", 0, name="broken", state="failed", cost={"weights": 5})
+    architectures("broken", 0, name="broken", state="failed", cost={"parameters": 5})
     comparison = compared(
-        {"unet": (90, 88), "zoo": (80, 79)}, unet={"cost": {"weights": 100}}, zoo={"cost": {"weights": 10}}
+        {"unet": (90, 88), "zoo": (80, 79)}, unet={"cost": {"parameters": 100}}, zoo={"cost": {"parameters": 10}}
     )
     draw(comparison, evidence(comparison), tmp_path / "figure.png")
     assert "broken" not in " ".join(words(tmp_path / "figure.png"))
@@ -216,11 +216,11 @@ def test_pareto_front():
 
 def test_costs_have_a_panel_for_what_differs(compared, evidence, tmp_path):
     comparison = compared(
-        {"a": (90, 89), "b": (80, 81)}, a={"cost": {"weights": 2_000_000}}, b={"cost": {"weights": 31_000_000}}
+        {"a": (90, 89), "b": (80, 81)}, a={"cost": {"parameters": 2_000_000}}, b={"cost": {"parameters": 31_000_000}}
     )
     draw_costs(comparison, evidence(comparison), tmp_path / "costs.png")
     text = words(tmp_path / "costs.png")
-    assert "weights" in text
+    assert "parameters" in text
     assert not [part for part in text if "FLOPs" in part or "minutes" in part or "ms per image" in part]
     assert "10M" in text
 
@@ -234,8 +234,8 @@ def test_one_network_with_other_losses_costs_the_same(compared, evidence, tmp_pa
 
 def test_times_of_different_devices_are_not_compared(compared, evidence, tmp_path):
     costs = {
-        "a": {"cost": {"weights": 10, "wall_seconds": 50, "device": "GPU"}},
-        "b": {"cost": {"weights": 100, "wall_seconds": 500}},
+        "a": {"cost": {"parameters": 10, "wall_seconds": 50, "device": "GPU"}},
+        "b": {"cost": {"parameters": 100, "wall_seconds": 500}},
     }
     comparison = compared({"a": (90,), "b": (80,)}, **costs)
     draw_costs(comparison, evidence(comparison), tmp_path / "costs.png")
@@ -243,7 +243,7 @@ def test_times_of_different_devices_are_not_compared(compared, evidence, tmp_pat
 
 
 def test_no_interval_is_no_bar(compared, evidence, tmp_path, spy):
-    comparison = compared({"a": (90,), "b": (80,)}, a={"cost": {"weights": 10}}, b={"cost": {"weights": 99}})
+    comparison = compared({"a": (90,), "b": (80,)}, a={"cost": {"parameters": 10}}, b={"cost": {"parameters": 99}})
     bars = spy("errorbar")
     means = tuple(Mean(row.scores["dice"].mean, nan, nan) for row in comparison.rows)
     draw_costs(comparison, replace(evidence(comparison), means=means), tmp_path / "costs.png")

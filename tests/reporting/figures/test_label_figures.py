@@ -86,7 +86,7 @@ def test_the_shade_of_a_confusion_is_that_of_mistakes_alone(classifiers, tmp_pat
     assert f"{total[0, 2] / 2:g}" in words(tmp_path / "confusion.svg").split()
 
 
-def test_the_surest_mistakes_of_the_best_are_shown_in_order(classifiers, tmp_path, monkeypatch):
+def test_the_most_confident_errors_of_the_best_are_shown_in_order(classifiers, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(mistakes, "MOST_SHOWN", 3)
     real = mistakes.draw_mistakes
@@ -97,7 +97,7 @@ def test_the_surest_mistakes_of_the_best_are_shown_in_order(classifiers, tmp_pat
     ((found, heading),) = shown
     labels = classifiers.rows[0].done[0].counts["test"]
     wrong = sorted(np.flatnonzero(~labels.right), key=lambda index: -labels.probability[index])
-    assert heading.startswith(f"cnn, seed 0: named wrongly, the 3 it is surest of, of {len(wrong)} among 200 images")
+    assert heading.startswith(f"cnn, seed 0: misclassified, the 3 most confident of {len(wrong)} among 200 images")
     for part, index in zip(found, wrong, strict=False):
         assert (part.image == index).all()
         assert part.truth == labels.class_names[labels.truth[index]]

@@ -125,7 +125,7 @@ def test_the_report_shows_mcnemar_beside_ours(make_run, tmp_path: Path) -> None:
     found = compare(collect([tmp_path]))
     tests = mcnemar(found.rows[0].done, found.rows[1].done, "test")
     header, (row,) = mcnemar_cells(found)
-    assert dict(zip(header, row, strict=True))["A alone right"] == ", ".join(str(test.first_alone) for test in tests)
+    assert dict(zip(header, row, strict=True))["only A correct"] == ", ".join(str(test.first_alone) for test in tests)
     text = markdown_body(found)
     assert "McNemar's test" in text
     assert "knows nothing of seeds" in text

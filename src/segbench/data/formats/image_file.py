@@ -20,7 +20,8 @@ class ImageFile:
     """An image, turned for viewing.
 
     Attributes:
-        pixels: (H,W,1) grey or (H,W,3) RGB, in the file's number type: signed, unsigned or float.
+        pixels: (H,W,1) grey, (H,W,3) RGB or, from :func:`as_image` only, (H,W,C) with any channels; in the file's
+            number type: signed, unsigned or float.
         white: The value of white; None for float and signed numbers, which have no fixed white.
         bits: Bits per sample in the file.
         kind: What the file stores; ``pixels`` are RGB for a palette and for CMYK.
@@ -46,7 +47,16 @@ def read_image_file(path: Path) -> ImageFile:
         DataError: If :func:`segbench.data.formats.reader.read_stored` rejects it, or it has transparent pixels, values
             that are not finite, or colours that are not read.
     """
-    stored = read_stored(path)
+    return as_image(read_stored(path))
+
+
+def as_image(stored: StoredImage) -> ImageFile:
+    """Return the content of a file as an image.
+
+    Raises:
+        DataError: If it has transparent pixels, values that are not finite, or colours that are not read.
+    """
+    path = stored.path
     if stored.see_through is not None and (count := int(stored.see_through.sum())):
         raise DataError(f"{path}: {count} transparent pixels, whose colour is undefined; save it without transparency")
     pixels, white = _colours(stored)

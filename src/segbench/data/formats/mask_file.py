@@ -66,11 +66,20 @@ def read_mask_file(path: Path) -> MaskFile:
         DataError: If :func:`segbench.data.formats.reader.read_stored` rejects it, or it is lossy, CMYK or partly
             transparent, or has values that are not integers.
     """
-    stored = read_stored(path)
+    return as_mask(read_stored(path))
+
+
+def as_mask(stored: StoredImage) -> MaskFile:
+    """Return the content of a file as a mask.
+
+    Raises:
+        DataError: If it is lossy, CMYK or partly transparent, or has values that are not integers.
+    """
+    path = stored.path
     if stored.lossy:
         raise DataError(f"{path}: lossy mask (compression changes labels); save masks as PNG")
-    if stored.kind == "CMYK":
-        raise DataError(f"{path}: CMYK mask; expected one class index per pixel (grey or palette)")
+    if stored.kind in ("CMYK", "channels"):
+        raise DataError(f"{path}: {stored.describe()} mask; expected one class index per pixel (grey or palette)")
     if stored.kind != "palette" and stored.see_through is not None and stored.see_through.any():
         raise DataError(f"{path}: transparent mask; save it without transparency, with one class index per pixel")
     values = _integers(stored)

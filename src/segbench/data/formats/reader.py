@@ -18,6 +18,7 @@ class _Format(NamedTuple):
     signatures: tuple[bytes, ...]
     read: Callable[[Path, IO[bytes]], StoredImage]
     orientation: Callable[[Path, IO[bytes]], int]
+    read_pages: Callable[[Path, IO[bytes]], list[StoredImage]] | None = None
 
 
 _FORMATS = (
@@ -26,7 +27,7 @@ _FORMATS = (
     _Format((b"GIF87a", b"GIF89a"), raster.read_gif, raster.orientation),
     _Format((b"BM",), raster.read_bmp, raster.orientation),
     _Format((b"RIFF",), raster.read_webp, raster.orientation),
-    _Format((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), tiff.read, tiff.orientation),
+    _Format((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), tiff.read, tiff.orientation, tiff.read_pages),
 )
 READABLE = "PNG, JPEG, GIF, BMP, TIFF and WebP can be read"
 # The beginnings, in lower case, of files that are mistaken for images.
@@ -50,6 +51,16 @@ def read_stored(path: Path) -> StoredImage:
     """
     with _opened(path) as (kind, stream):
         return kind.read(path, stream)
+
+
+def read_stored_pages(path: Path) -> list[StoredImage]:
+    """Read a file with one image or, in a TIFF, several of one size; those may have any number of channels.
+
+    Raises:
+        DataError: As :func:`read_stored`, but for the number of images.
+    """
+    with _opened(path) as (kind, stream):
+        return [kind.read(path, stream)] if kind.read_pages is None else kind.read_pages(path, stream)
 
 
 def read_orientation(path: Path) -> int:

@@ -15,7 +15,7 @@ from segbench.errors import DataError
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 8 * MAX_PIXELS
 
-Kind = Literal["grey", "palette", "RGB", "CMYK"]
+Kind = Literal["grey", "palette", "RGB", "CMYK", "channels"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class StoredImage:
 
     Attributes:
         path: The file.
-        kind: What a pixel's samples are; for a palette image, the index of a colour.
-        samples: (H,W,S) in the file's own order of rows and columns; S is 1 (grey, palette), 3 (RGB) or 4 (CMYK).
+        kind: What a pixel's samples are; for a palette image, the index of a colour; ``channels`` for any others.
+        samples: (H,W,S) in the file's own order of rows and columns; S is 1 (grey, palette), 3 (RGB), 4 (CMYK) or more.
         bits: Bits per sample in the file, 1 to 64.
         orientation: EXIF orientation, 1 to 8: how rows and columns are to be turned for viewing.
         palette: Colour of every index, uint8 or uint16 (N,3); None for other kinds.
@@ -51,7 +51,8 @@ class StoredImage:
         number = {"f": " float", "i": " signed"}.get(self.samples.dtype.kind, "")
         # 8 bits are the default for colours.
         plain = self.kind == "palette" or (self.kind != "grey" and self.bits == 8 and not number)
-        return self.kind if plain else f"{self.bits}-bit{number} {self.kind}"
+        kind = f"{self.samples.shape[2]}-channel" if self.kind == "channels" else self.kind
+        return kind if plain else f"{self.bits}-bit{number} {kind}"
 
     def upright(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return an array (H,W,...) in the file's order of rows and columns, turned for viewing."""

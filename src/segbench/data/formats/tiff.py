@@ -44,32 +44,62 @@ def read(path: Path, stream: IO[bytes]) -> StoredImage:
             that are not read.
     """
     with _opened(path, stream) as file:
-        page = _single_page(path, file)
-        kind = _kind_of(path, page)
-        _check_layout(path, page)
-        values = page.asarray(squeeze=False, maxworkers=1)
+        return _stored(path, _single_page(path, file))
+
+
+def read_pages(path: Path, stream: IO[bytes]) -> list[StoredImage]:
+    """Read all images of a TIFF, in their order; thumbnails are skipped. They may have any number of channels.
+
+    Raises:
+        DataError: As :func:`read`, but for the number of pages; if the pages differ in size.
+    """
+    with _opened(path, stream) as file:
+        if len(file.pages) < 2:
+            return [_stored(path, _single_page(path, file), channels=True)]
+        for page in file.pages:
+            _check_tags(path, page)
+        pages = [page for page in file.pages if not page.is_reduced]
+        if len(sizes := sorted({(page.imagewidth, page.imagelength) for page in pages})) > 1:
+            shown = " and ".join(f"{width}x{height}" for width, height in sizes[:2])
+            raise DataError(f"{path}: {len(pages)} pages of several sizes ({shown}); save each as a file")
+        if (total := sum(page.nbytes for page in pages)) > MAX_BYTES:
+            raise DataError(f"{path}: {total:,} bytes of samples; at most {MAX_BYTES:,} are read")
+        return [_stored(path, page, channels=True) for page in pages]
+
+
+def _stored(path: Path, page: Any, channels: bool = False) -> StoredImage:
+    """Return a decoded page; with ``channels``, one of any number of channels too."""
+    kind = _kind_of(path, page)
+    _check_layout(path, page)
+    values = page.asarray(squeeze=False, maxworkers=1)
+    if channels and kind in ("grey", "RGB") and page.extrasamples and not any(page.extrasamples):
+        # Further samples that are said to be no opacity.
+        kind, (samples, see_through) = "channels", _channels(path, page, values, page.samplesperpixel)
+    else:
         samples, see_through = _channels(path, page, values, _SAMPLES[kind])
-        return StoredImage(
-            path,
-            kind,
-            samples,
-            page.bitspersample,
-            _orientation_of(page),
-            _palette_of(path, page) if kind == "palette" else None,
-            see_through,
-            inverted=page.photometric == _WHITE_IS_ZERO,
-            lossy=page.compression in _LOSSY,
-        )
+    return StoredImage(
+        path,
+        kind,
+        samples,
+        page.bitspersample,
+        _orientation_of(page),
+        _palette_of(path, page) if kind == "palette" else None,
+        see_through,
+        inverted=page.photometric == _WHITE_IS_ZERO,
+        lossy=page.compression in _LOSSY,
+    )
 
 
 def orientation(path: Path, stream: IO[bytes]) -> int:
-    """Return the orientation of a TIFF's image, 1 to 8; 1 if there is none.
+    """Return the orientation of a TIFF's image, of several the first one's, 1 to 8; 1 if there is none.
 
     Raises:
-        DataError: If the file is damaged or has several pages.
+        DataError: If the file is damaged.
     """
     with _opened(path, stream) as file:
-        return _orientation_of(_single_page(path, file))
+        if not file.pages:
+            raise DataError(f"{path}: damaged (no image in it)")
+        return _orientation_of(next((page for page in file.pages if not page.is_reduced), file.pages[0]))
 
 
 @contextmanager

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
 from segbench.reporting.collection.factors import fits, matters
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.variants import VARIANT
+from segbench.runs.readers import DamagedError, sweep_file
 
 
 def declaration(runs: Sequence[Run]) -> tuple[str, dict[str, Any]]:
@@ -58,9 +55,7 @@ def stated_differences(declared: Mapping[str, Any], runs: Sequence[Run]) -> tupl
         declared: ``comparison``.
         runs: The runs that are compared; without any, everything that the experiment says is returned.
     """
-    entries = declared.get("differences") or {}
-    # Sweeps from before differences had names hold a list of texts.
-    stated = list(entries.values() if isinstance(entries, Mapping) else entries)
+    stated = (declared.get("differences") or {}).values()
     conditions = [
         (entry["text"], entry.get("where") or {}) if isinstance(entry, Mapping) else (entry, {}) for entry in stated
     ]
@@ -74,7 +69,7 @@ def _given(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
     """Return the overrides that are neither the experiment's own sweep nor without effect on a result."""
     swept = {VARIANT, *factors}
     if runs and (sweep := _sweep(runs)) is not None:
-        swept |= set(OmegaConf.select(sweep, "hydra.sweeper.params") or ())
+        swept |= set(_part(sweep, "hydra", "sweeper", "params") or ())
     # A run that is a link was asked for by another experiment.
     asked = [
         text for run in runs if run.experiment != "runs" and not run.directory.is_symlink() for text in run.overrides
@@ -89,19 +84,19 @@ def _given(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
 def _multirun(runs: Sequence[Run]) -> tuple[str, dict[str, Any]] | None:
     if (sweep := _sweep(runs)) is None:
         return None
+    name, comparison = _part(sweep, "hydra", "runtime", "choices", "experiment"), sweep.get("comparison")
+    return str(name or "runs"), comparison or {}
+
+
+def _sweep(runs: Sequence[Run]) -> dict[str, Any] | None:
+    """Return the configuration of the latest sweep in the runs' directory, unresolved; None without a usable one."""
     try:
-        name = OmegaConf.select(sweep, "hydra.runtime.choices.experiment") or "runs"
-        comparison = OmegaConf.select(sweep, "comparison")
-        plain: Any = OmegaConf.to_container(comparison) if comparison is not None else {}
-        return str(name), plain
-    except OmegaConfBaseException:
+        return sweep_file(runs[0].directory.parent / "multirun.yaml")
+    except DamagedError:
         return None
 
 
-def _sweep(runs: Sequence[Run]) -> DictConfig | None:
-    """Return the configuration of the latest sweep in the runs' directory."""
-    try:
-        found = OmegaConf.load(runs[0].directory.parent / "multirun.yaml")
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException):
-        return None
-    return found if isinstance(found, DictConfig) else None
+def _part(config: Any, *keys: str) -> Any:
+    for key in keys:
+        config = config.get(key) if isinstance(config, Mapping) else None
+    return config

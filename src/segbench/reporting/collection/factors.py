@@ -6,11 +6,10 @@ import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.variants import VARIANT
+from segbench.runs.bounded import parse_yaml
 from segbench.runs.identity import IRRELEVANT
 from segbench.runs.settings import flatten, is_under
 from segbench.words import listed
@@ -44,8 +43,10 @@ def factor_value(run: Run, factor: str) -> Hashable:
         inside = {key: value for key, value in flat.items() if key.startswith(f"{factor}.")}
         return json.dumps(inside, default=str) if inside else ABSENT
     values = [text.partition("=")[2] for text in run.overrides if text.partition("=")[0].lstrip("+") == factor]
-    parsed = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={values[-1]}"])) if values else None
-    return flatten(parsed)["value"] if isinstance(parsed, dict) and "value" in flatten(parsed) else UNKNOWN
+    try:
+        return flatten({"value": parse_yaml(values[-1])}).get("value", UNKNOWN) if values else UNKNOWN
+    except ValueError:
+        return UNKNOWN
 
 
 def fits(run: Run, where: Mapping[str, Any]) -> bool:

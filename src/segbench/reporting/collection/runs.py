@@ -18,6 +18,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
+from segbench.errors import ConfigError
 from segbench.masks import INDICES, MaskKey
 from segbench.runs.readers import (
     DAMAGE,
@@ -30,12 +31,19 @@ from segbench.runs.readers import (
     summary_file,
 )
 from segbench.runs.scores_file import read_scores
-from segbench.runs.settings import flatten, without_places
+from segbench.runs.settings import flatten, is_under, without_places
 from segbench.runs.split_scores import SplitScores, TaskRecord
+from segbench.words import visible
 
 State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "excluded"]
 # What a run makes before it says who it is, or what is left of one that was half deleted.
 _MARKS = frozenset((".lock", "config.yaml", "checkpoints", "scores.parquet", "summary.json"))
+_SELF = frozenset(("run.json", "status.json"))
+SWEEP = "sweep.json"
+# Folders below the one that is given.
+DEEPEST = 32
+MOST_FOLDERS = 100_000
+LONGEST_REASON = 500
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,8 @@ class Run:
         overrides: The Hydra overrides that started it, ``key=value``.
         unchanging: The callbacks that cannot change its result, as dotted keys of the configuration.
         planned_task: What it was to do, also where it did not finish; empty where it did not come that far.
-        config_dir: Folder of the user's own choices that it was started with, as typed; None without one.
+        config_dir: Folder of the user's own choices that it was started with, as typed; empty without one.
+        python_path: ``PYTHONPATH`` that it was started with; empty without one.
         config: The resolved configuration; empty where it could not be read.
         counts: Split name to what the run made of its images; empty unless the run is done.
         curves: ``metrics.csv``, one row an epoch; None where there is none.
@@ -73,7 +82,8 @@ class Run:
     overrides: tuple[str, ...] = ()
     unchanging: tuple[str, ...] = ()
     planned_task: str = ""
-    config_dir: str | None = None
+    config_dir: str = ""
+    python_path: str = ""
     config: dict[str, Any] = field(default_factory=dict)
     counts: Mapping[str, SplitScores] = field(default_factory=dict)
     curves: pd.DataFrame | None = None
@@ -108,8 +118,7 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, Hashable]:
         """The configuration as dotted keys to values, without callbacks that cannot change the result."""
-        skipped = tuple(f"{name}." for name in self.unchanging)
-        return {key: value for key, value in flatten(self.config).items() if not key.startswith(skipped)}
+        return {key: value for key, value in flatten(self.config).items() if not is_under(key, self.unchanging)}
 
     @cached_property
     def comparable(self) -> dict[str, Hashable]:
@@ -126,6 +135,9 @@ def collect(paths: Iterable[Path], console: Console | None = None) -> list[Run]:
 
     Returns:
         The runs sorted by directory, each once. Empty when there is none; nothing is raised for damage.
+
+    Raises:
+        ConfigError: If there are more than :data:`MOST_FOLDERS` folders.
     """
     roots = [Path(path) for path in paths]
     folders = list({place(folder): folder for root in roots for folder in _run_directories(root)}.values())
@@ -149,7 +161,7 @@ def read_run(directory: Path) -> Run:
     try:
         known |= identity_file(directory / "run.json")
         status = known["status"] = json_file(directory / "status.json")
-        if (directory / "config.yaml").exists() or status["state"] == "done":
+        if os.path.lexists(directory / "config.yaml") or status["state"] == "done":
             known["config"] = config_file(directory / "config.yaml")
         if status["state"] == "done":
             known["summary"] = summary_file(directory / "summary.json")
@@ -161,7 +173,7 @@ def read_run(directory: Path) -> Run:
                 raise DamagedError("scores.parquet: no rows")
             state, reason = "unscored", "done; all labelled images were trained on, so there is nothing to score"
     except DamagedError as damage:
-        state, reason = "unreadable", str(damage)
+        state, reason = "unreadable", _short(damage)
     return Run(directory=directory, state=state, reason=reason, **known)
 
 
@@ -169,10 +181,15 @@ def _state(directory: Path, status: dict[str, Any]) -> tuple[State, str | None]:
     if status["state"] == "done":
         return "done", None
     if status["state"] == "failed":
-        return "failed", str(status.get("reason") or f"exit code {status.get('exit_code')}")
+        return "failed", _short(status.get("reason") or f"exit code {status.get('exit_code')}")
     if lock_is_held(directory / ".lock"):
         return "running", "still running"
-    return "killed", str(status.get("reason") or "killed: it says running, but no process holds it")
+    return "killed", _short(status.get("reason") or "killed: it says running, but no process holds it")
+
+
+def _short(reason: object) -> str:
+    text = visible(str(reason))
+    return text if len(text) <= LONGEST_REASON else f"{text[: LONGEST_REASON - 1]}…"
 
 
 def lock_is_held(path: Path) -> bool:
@@ -180,7 +197,7 @@ def lock_is_held(path: Path) -> bool:
     try:
         import fcntl
 
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (ImportError, OSError):
         return False
     try:
@@ -194,26 +211,54 @@ def lock_is_held(path: Path) -> bool:
 
 def _run_directories(root: Path) -> Iterator[Path]:
     """Yield run directories, also those beside them that were made but never got so far as to say who they are."""
-    beside: list[Path] = []
+    beside: list[tuple[Path, set[str]]] = []
     parents: set[Path] = set()
-    for folder, children, files in os.walk(root, followlinks=True):
-        if "run.json" in files or "status.json" in files:
-            children.clear()
-            parents.add(Path(folder).parent)
-            yield Path(folder)
-        elif not files or _MARKS & {*files, *children}:
-            beside.append(Path(folder))
-        children.sort()
-    for path in beside:
+    for folder, names in _walk(root):
+        if _SELF & names:
+            parents.add(folder.parent)
+            yield folder
+        else:
+            beside.append((folder, names))
+    for folder, names in beside:
         # Something was begun here: not a folder of other folders, nor one of hidden files.
-        begun = _MARKS & {entry.name for entry in path.iterdir()} or not any(path.iterdir())
-        if path.parent in parents and begun and not path.name.startswith("."):
-            yield path
+        if folder.parent in parents and (_MARKS & names or not names) and not folder.name.startswith("."):
+            yield folder
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, set[str]]]:
+    """Yield folders at or below ``root`` with the names in them, in their order; nothing below a run is visited.
+
+    A link is followed to a run and nowhere else: others lead out of what was given, or in circles.
+    """
+    waiting, seen = [(root, 0)], 0
+    while waiting:
+        folder, depth = waiting.pop()
+        seen += 1
+        if seen > MOST_FOLDERS:
+            raise ConfigError(f"{root}: more than {MOST_FOLDERS:,} folders; give an experiment's directory")
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name, reverse=True)
+        except OSError:
+            continue
+        names = {entry.name for entry in entries}
+        linked = depth > 0 and folder.is_symlink()
+        if linked and not _SELF & names:
+            continue
+        yield folder, names
+        if not _SELF & names and depth < DEEPEST:
+            waiting += [(folder / entry.name, depth + 1) for entry in entries if _is_folder(entry)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _sweep_files(root: Path) -> list[Path]:
     """Sweep lists at or below ``root``; for a path that is a run directory there is none to heed."""
-    return sorted(root.rglob("sweep.json")) if root.is_dir() else []
+    return sorted(folder / SWEEP for folder, names in _walk(root) if SWEEP in names)
 
 
 def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
@@ -224,7 +269,7 @@ def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
             if not job.get("exit_code"):
                 continue
             directory = file.parent / str(job["directory"])
-            reason = str(job.get("reason") or f"exit code {job['exit_code']}")
+            reason = _short(job.get("reason") or f"exit code {job['exit_code']}")
             known = runs.get(place(directory))
             if known is None:
                 overrides = tuple(str(item) for item in job.get("overrides") or ())

@@ -6,13 +6,13 @@ for. Such a link carries the name under which it was trained, if any; what it is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from segbench.reporting.collection.runs import Run
 from segbench.runs.identity import IRRELEVANT
+from segbench.runs.readers import DamagedError, json_file
 from segbench.runs.settings import is_under
 
 VARIANT = "variant"
@@ -43,9 +43,9 @@ def name_variants(runs: Sequence[Run]) -> list[Run]:
 def _asked(folder: Path) -> dict[str, str]:
     """Return run directory's name to variant, for each job of a folder's latest sweep that names one."""
     try:
-        jobs = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))["jobs"]
+        jobs = json_file(folder / "sweep.json")["jobs"]
         pairs = [(str(job["directory"]), str(text).partition("=")) for job in jobs for text in job["overrides"]]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (DamagedError, LookupError, TypeError):
         return {}
     return {name: value for name, (key, _, value) in pairs if key.lstrip("+") == VARIANT}
 

@@ -38,7 +38,7 @@ from segbench.reporting.comparison.metrics import (
     task_of,
 )
 from segbench.reporting.comparison.model import COSTS, Comparison, Published, Row
-from segbench.runs.split_scores import derive, has_metric
+from segbench.runs.split_scores import TaskRecord, derive, has_metric
 from segbench.scores.convention import Convention
 
 
@@ -52,45 +52,29 @@ def compare(
 
     Args:
         runs: Runs of one experiment directory.
-        convention: How counts become scores; by default the mean over images, without background. A classification has
-            one convention only.
+        convention: How counts become scores; None for the task's own, the only one that a classification has.
         mix: Allow differences besides factors and seed; they become factors too.
         asked: ``metric`` and ``split`` in place of the declared ones; claims and published figures that name no metric
             keep the declared one.
 
     Raises:
-        ConfigError: If the runs are not comparable, the comparison names an unknown metric, or a convention is given to
-            a classification.
+        ConfigError: If the runs are not comparable, or metric or convention do not fit their task.
     """
-    everything = exclude_other_tasks(exclude_copies(name_variants(runs)))
-    title, declared = declaration([run for run in runs if run.state == "done" or run.config] or runs)
-    compared = bool(declared)
-    declared = ask(declared, asked or {})
-    if compared and not mix:
-        everything = exclude_other_data(everything, declared.get("factors") or ())
-    everything = exclude_other_splits(everything, possible_splits(declared.get("split")))
-    task = task_of(everything)
-    metric = str(declared.get("metric") or task.metrics[0])
-    everything = exclude_other_classes(everything, metric, declared.get("factors") or ())
-    everything = exclude_runs_without(everything, metric)
+    title, own = declaration([run for run in runs if run.state == "done" or run.config] or runs)
+    declared = ask(own, asked or {})
+    everything, task, metric = _select(runs, declared, same_data=bool(own) and not mix)
     runs = [run for run in everything if run.state != "excluded"]
     done = [run for run in runs if run.state == "done"]
     known = done or [run for run in runs if run.config]
-    factors = list(declared.get("factors") or ()) if compared else other_differences(known, ())
-    if compared and known:
-        factors = require_comparable(known, factors, mix)
+    factors = _factors(known, declared, mix) if own else other_differences(known, ())
     split = shared_split(done, declared.get("split"))
     counts = [run.counts[split] for run in done]
     convention = convention_of(task, convention, runs[0].directory.parent, counts)
-    classes = shown_classes(counts)
     rows, strangers = _rows(runs, known, factors)
-    shown = shown_scores(metric, task, counts)
-    of_classes = class_metrics(shared_metric(metric, task, counts), task, classes, counts)
-    rows = [_score(row, shown, of_classes, split, convention) for row in rows]
-    published = [_published(entry, rows, metric, split, convention) for entry in declared.get("published") or ()]
-    for index, row in enumerate(rows):
-        fitting = [entry for entry in published if entry.row == index and entry.metric == metric]
-        rows[index] = replace(row, published=fitting[0] if fitting else None)
+    key = "--metric" if "metric" in (asked or {}) else "comparison.metric"
+    rows = _score_all(rows, metric, task, split, convention, key)
+    rows, published = _with_published(rows, declared.get("published") or (), metric, split, convention)
+    unfinished = [(run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"]
     return Comparison(
         directory=runs[0].directory.parent,
         title=title,
@@ -100,16 +84,32 @@ def compare(
         split=split,
         wanted_split=str(declared.get("split") or split),
         convention=convention,
-        classes=classes,
+        classes=shown_classes(counts),
         rows=tuple(rows),
         published=tuple(published),
         claims=tuple(declared.get("claims") or ()),
         differences=stated_differences(declared, known),
-        unfinished=tuple(
-            (run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"
-        ),
+        unfinished=tuple(unfinished),
         task=task,
     )
+
+
+def _select(runs: Sequence[Run], declared: Mapping[str, Any], same_data: bool) -> tuple[list[Run], TaskRecord, str]:
+    """Return all runs, those excluded that cannot be compared with the others, and the shared task and metric."""
+    factors = declared.get("factors") or ()
+    found = exclude_other_tasks(exclude_copies(name_variants(runs)))
+    if same_data:
+        found = exclude_other_data(found, factors)
+    found = exclude_other_splits(found, possible_splits(declared.get("split")))
+    task = task_of(found)
+    metric = str(declared.get("metric") or task.metrics[0])
+    return exclude_runs_without(exclude_other_classes(found, metric, factors), metric), task, metric
+
+
+def _factors(known: Sequence[Run], declared: Mapping[str, Any], mix: bool) -> list[str]:
+    """Return what varies between the rows: the declared factors, with ``mix`` all that differs besides."""
+    factors = list(declared.get("factors") or ())
+    return require_comparable(known, factors, mix) if known else factors
 
 
 def _rows(runs: Sequence[Run], known: Sequence[Run], factors: Sequence[str]) -> tuple[list[Row], dict[str, str]]:
@@ -135,6 +135,24 @@ def _order(value: Hashable) -> tuple[int, float, str]:
     return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
 
 
+def _score_all(
+    rows: Sequence[Row], metric: str, task: TaskRecord, split: str, convention: Convention, key: str
+) -> list[Row]:
+    """Return the rows with their scores, the deciding one first, those of each class last, and their costs.
+
+    Raises:
+        ConfigError: If the runs have no such metric; names the directory and where the metric was given.
+    """
+    counts = [run.counts[split] for row in rows for run in row.done]
+    shown = shown_scores(metric, task, counts)
+    try:
+        deciding = shared_metric(metric, task, counts)
+    except ConfigError as error:
+        raise ConfigError(f"{rows[0].runs[0].directory.parent}: {key}: {error}") from None
+    of_classes = class_metrics(deciding, task, shown_classes(counts), counts)
+    return [_score(row, shown, of_classes, split, convention) for row in rows]
+
+
 def _score(row: Row, shown: Sequence[str], of_classes: Sequence[str], split: str, convention: Convention) -> Row:
     scores = {name: estimate([derive(run.counts[split], name, convention) for run in row.done]) for name in shown}
     for name in of_classes:
@@ -157,3 +175,12 @@ def _published(
         with suppress(ConfigError):
             ours = estimate([derive(run.counts[split], name, convention) for run in rows[row].done])
     return Published(name, where, float(entry["value"]), str(entry.get("source") or ""), row, ours)
+
+
+def _with_published(
+    rows: Sequence[Row], entries: Sequence[dict[str, Any]], metric: str, split: str, convention: Convention
+) -> tuple[list[Row], list[Published]]:
+    """Return the rows, each with its first published figure of the deciding metric, and all published figures."""
+    published = [_published(entry, rows, metric, split, convention) for entry in entries]
+    first = {entry.row: entry for entry in reversed(published) if entry.metric == metric}
+    return [replace(row, published=first.get(index)) for index, row in enumerate(rows)], published

@@ -8,6 +8,7 @@ from segbench.errors import ConfigError
 from segbench.reporting.comparison.metrics import ONE_VS_REST
 from segbench.reporting.comparison.model import Comparison
 from segbench.scores.derive import MICRO
+from segbench.scores.score import empty_rules
 
 
 def convention_words(comparison: Comparison) -> str:
@@ -15,14 +16,12 @@ def convention_words(comparison: Comparison) -> str:
     names = [comparison.metric, *(name for row in comparison.rows for name in row.scores)]
     names += [str(claim["metric"]) for claim in comparison.claims if isinstance(claim, dict) and claim.get("metric")]
     names += [entry.metric for entry in comparison.published]
-    rules = {}
+    scores = []
     for name in dict.fromkeys(names):
         # A published loss, say, has no rule.
         with suppress(ConfigError):
-            score = comparison.metric_named(name).score
-            rules[score.title] = score.empty
-    told = [f"{title}: {rule}" for title, rule in rules.items() if rule]
-    return "; ".join([comparison.convention.describe(names), *told])
+            scores.append(comparison.metric_named(name).score)
+    return "; ".join([comparison.convention.describe(names), *empty_rules(scores)])
 
 
 def score_names(comparison: Comparison) -> list[str]:

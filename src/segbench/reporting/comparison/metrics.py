@@ -75,8 +75,7 @@ def shared_metric(name: str, task: TaskRecord, parts: Sequence[SplitScores]) -> 
     having = [metric_of(part, name) for part in parts if has_metric(part, name)] or [metric_of(parts[0], name)]
     if any(metric.score != having[0].score for metric in having):
         raise ConfigError(
-            f"comparison.metric: the runs' scores files declare {having[0].score.name} differently; compare those that"
-            " measured it alike"
+            f"the runs' scores files declare {having[0].score.name} differently; compare those that measured it alike"
         )
     return having[0]
 

@@ -18,7 +18,7 @@ from segbench.scores.convention import Convention
 from segbench.scores.score import Metric
 
 COSTS = (
-    "weights",
+    "parameters",
     "flops_per_image",
     "train_images_per_second",
     "predict_images_per_second",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite, isnan
 from types import MappingProxyType
 
@@ -10,6 +12,96 @@ from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.statistics.pairs import Pair
 from segbench.scores.score import Metric
 from segbench.words import listed, plural
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """The rows in the order of their scores, and what the tests say of the first of them, the leader.
+
+    Attributes:
+        comparison: What was asked.
+        order: Indices of the rows that have a score, the best first.
+        tested: The pairs of rows with a test.
+    """
+
+    comparison: Comparison
+    order: Sequence[int]
+    tested: Sequence[Pair]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Each row in words."""
+        return [row.label for row in self.comparison.rows]
+
+    @property
+    def metric(self) -> str:
+        """The deciding metric in words."""
+        return self.comparison.score.name.replace("_", " ")
+
+    @property
+    def unit(self) -> str:
+        """What stands behind a value of the metric: its unit, if it has one."""
+        return f" {self.comparison.score.unit}".rstrip()
+
+    @property
+    def top(self) -> str:
+        """How the leader scores."""
+        return "highest" if self.comparison.direction > 0 else "lowest (the best)"
+
+    @property
+    def above(self) -> str:
+        """How the better of two rows scores."""
+        return "above" if self.comparison.direction > 0 else "better (lower) than"
+
+    @cached_property
+    def against(self) -> dict[int, Pair]:
+        """The leader's tests, by the other row."""
+        leader = self.order[0]
+        return {_other(pair, leader): pair for pair in self.tested if leader in (pair.first, pair.second)}
+
+    @cached_property
+    def overtaken_by(self) -> list[int]:
+        """Rows that are better than the leader in the test."""
+        leader, direction = self.order[0], self.comparison.direction
+        return [row for row in self._apart if direction * _sign(self.against[row], leader) < 0]
+
+    @property
+    def beaten(self) -> list[int]:
+        """Rows that are worse than the leader in the test."""
+        return [row for row in self._apart if row not in self.overtaken_by]
+
+    @property
+    def untold(self) -> str:
+        """Which rows are not known to differ from the leader, as a clause; empty if all do."""
+        leader, others = self.labels[self.order[0]], [row for row in self.order[1:] if row not in self._apart]
+        tied = [self.labels[row] for row in others if row in self.against]
+        unpaired = [self.labels[row] for row in others if row not in self.against]
+        clauses = [f"{listed(tied)} cannot be told from {leader}"] if tied else []
+        clauses += [f"{listed(unpaired)} could not be compared with {leader}"] if unpaired else []
+        return "; ".join(clauses)
+
+    def over(self, pair: Pair, better: int, lead: str = "") -> str:
+        """Return ``B by 0.0120 [0.0040, 0.0200] in dice (p = 0.004 after Holm's correction for 21 pairs)``.
+
+        The figures say by how much the better one is better, so they are positive also where lower is better.
+
+        Args:
+            pair: The two rows.
+            better: The one that is better.
+            lead: A word to put between the figures and the other row, ``0.0120 [0.0040, 0.0200] above B``.
+        """
+        found, other = pair.difference, self.labels[_other(pair, better)]
+        sign = self.comparison.direction * (1 if pair.first == better else -1)
+        low, high = sorted((sign * found.low, sign * found.high))
+        p = "p < 0.001" if pair.p_holm < 0.001 else f"p = {pair.p_holm:.3f}"
+        corrected = f" after Holm's correction for {len(self.tested)} pairs" if len(self.tested) > 1 else ""
+        figures = f"{sign * found.mean:.4f} [{low:.4f}, {high:.4f}]{self.unit}"
+        amount = f"{figures} {lead} {other}" if lead else f"{other} by {figures} in {self.metric}"
+        return f"{amount} ({p}{corrected})"
+
+    @cached_property
+    def _apart(self) -> list[int]:
+        return [row for row in self.order[1:] if row in self.against and self.against[row].apart]
 
 
 def answer(
@@ -32,66 +124,36 @@ def answer(
         detectable: The smallest difference that would have been found with 80 % power; NaN if unknown.
         identical: Pairs of rows that predict the same on all images, and their number.
     """
-    score, labels = comparison.score, [row.label for row in comparison.rows]
-    metric = score.name.replace("_", " ")
+    table = _Standing(comparison, order, [pair for pair in pairs if isfinite(pair.p)])
     if not order:
         return "No finished run has a score: there is no answer yet."
-    leader, direction = order[0], comparison.direction
-    top, above = ("highest", "above") if direction > 0 else ("lowest (the best)", "below")
+    leader = order[0]
+    value = f"{table.metric} {intervals[leader]}{table.unit}"
     if len(order) == 1:
-        return f"Only one configuration has a score: {labels[leader]}, {metric} {intervals[leader]}."
+        return f"Only one configuration has a score: {table.labels[leader]}, {value}."
     if len(order) == 2 and (images := identical.get((min(order), max(order)))):
         return (
-            f"{labels[order[0]]} and {labels[order[1]]} are not distinguishable: identical predictions on all {images}"
-            f" images ({metric} {intervals[leader]})."
+            f"{table.labels[leader]} and {table.labels[order[1]]} are not distinguishable: identical predictions on all"
+            f" {images} images ({value})."
         )
-    tested = [pair for pair in pairs if isfinite(pair.p)]
-    highest = f"{labels[leader]} scores {top} ({metric} {intervals[leader]})"
-    if not tested:
+    highest = f"{table.labels[leader]} scores {table.top} ({value})"
+    if not table.tested:
         return _untested(comparison, highest, pairs, refused)
-    against = {_other(pair, leader): pair for pair in tested if leader in (pair.first, pair.second)}
-    apart_from = [row for row in order[1:] if row in against and against[row].apart]
-    better = [row for row in apart_from if direction * _sign(against[row], leader) < 0]
-    if better:
+    if table.overtaken_by:
+        rival = table.overtaken_by[0]
         # The leader's mean is over other seeds than the test's, which sees those alone that both have.
-        over = _over(against[better[0]], better[0], labels[leader], score, len(tested))
-        return f"{highest}, but on the seeds that both have {labels[better[0]]} scores {above} {over}."
-    beaten = [row for row in order if row in against and against[row].apart]
-    tied = [row for row in order[1:] if row in against and row not in beaten]
-    unpaired = [row for row in order[1:] if row not in against]
-    untold = f"{listed([labels[row] for row in tied])} cannot be told from {labels[leader]}" if tied else ""
-    if unpaired:
-        not_compared = f"{listed([labels[row] for row in unpaired])} could not be compared with {labels[leader]}"
-        untold = f"{untold}; {not_compared}" if untold else not_compared
-    if beaten:
-        over = _over(against[beaten[0]], leader, labels[beaten[0]], score, len(tested))
-        if not untold:
-            everyone = "all others, the next of them" if len(beaten) > 1 else ""
-            return f"{labels[leader]} scores {above} {everyone}{' ' * bool(everyone)}{over}."
-        others = f", and {above} {plural(len(beaten) - 1, 'other')}" if len(beaten) > 1 else ""
-        return f"{labels[leader]} scores {above} {over}{others}; {untold}."
-    apart = [pair for pair in tested if pair.apart]
-    if apart:
-        clearest = min(apart, key=lambda pair: pair.p)
-        winner = clearest.first if direction * clearest.difference.mean > 0 else clearest.second
-        over = _over(clearest, winner, labels[_other(clearest, winner)], score, len(tested))
-        clearly = f"{plural(len(apart), 'pair')} told apart, most clearly {labels[winner]} {above} {over}"
-        return f"{highest}{', but ' * bool(untold)}{untold}; {clearly}."
-    found = (
-        f", {_over(against[order[1]], leader, labels[order[1]], score, len(tested), f'{above} ')}"
-        if order[1] in against
-        else ""
-    )
-    alone = "between two of them, uncorrected, " if len(tested) > 1 else ""
-    least = f"a difference of {detectable:.4f}" if detectable < score.largest else "no possible difference"
-    power = f"; {least} {alone}would be found in 80 % of such experiments"
-    power = "" if isnan(detectable) else power
-    return f"No difference can be told from chance: {highest}{found}{power}."
+        over = table.over(table.against[rival], rival)
+        return f"{highest}, but on the seeds that both have {table.labels[rival]} scores {table.above} {over}."
+    if table.beaten:
+        return _leader_told_apart(table)
+    if any(pair.apart for pair in table.tested):
+        return _others_told_apart(table, highest)
+    return _none_told_apart(table, highest, detectable)
 
 
-def show_detectable(difference: float, most: float) -> str:
+def show_detectable(difference: float, score: Metric) -> str:
     """Return the smallest difference that would have been found; none is as large as the score itself at most."""
-    return f"{difference:.4f}" if difference < most else "none that is possible"
+    return f"{difference:.4f} {score.unit}".rstrip() if difference < score.largest else "none that is possible"
 
 
 def _untested(
@@ -106,19 +168,38 @@ def _untested(
     return f"Nothing could be tested: {highest}, but {'; '.join(sorted(set(refused.values())))}."
 
 
-def _over(pair: Pair, better: int, other: str, metric: Metric, family: int, lead: str = "") -> str:
-    """Return ``B by 0.0120 [0.0040, 0.0200] in dice (p = 0.004 after Holm's correction for 21 pairs)``.
+def _leader_told_apart(table: _Standing) -> str:
+    """Return the answer where the leader is better than at least one row."""
+    leader, beaten, untold = table.order[0], table.beaten, table.untold
+    over = table.over(table.against[beaten[0]], leader)
+    if not untold:
+        everyone = "all others, the next of them " if len(beaten) > 1 else ""
+        return f"{table.labels[leader]} scores {table.above} {everyone}{over}."
+    others = f", and {table.above} {plural(len(beaten) - 1, 'other')}" if len(beaten) > 1 else ""
+    return f"{table.labels[leader]} scores {table.above} {over}{others}; {untold}."
 
-    The figures say by how much the better one is better, so they are positive also where lower is better.
-    """
-    sign, found = (1 if pair.first == better else -1), pair.difference
-    sign *= metric.direction
-    low, high = sorted((sign * found.low, sign * found.high))
-    p = "p < 0.001" if pair.p_holm < 0.001 else f"p = {pair.p_holm:.3f}"
-    corrected = f" after Holm's correction for {family} pairs" if family > 1 else ""
-    figures = f"{sign * found.mean:.4f} [{low:.4f}, {high:.4f}]"
-    amount = f"{figures} {lead}{other}" if lead else f"{other} by {figures} in {metric.name.replace('_', ' ')}"
-    return f"{amount} ({p}{corrected})"
+
+def _others_told_apart(table: _Standing, highest: str) -> str:
+    """Return the answer where the leader differs from no row, but others differ from each other."""
+    apart = [pair for pair in table.tested if pair.apart]
+    clearest = min(apart, key=lambda pair: pair.p)
+    winner = clearest.first if table.comparison.direction * clearest.difference.mean > 0 else clearest.second
+    clearly = f"most clearly {table.labels[winner]} {table.above} {table.over(clearest, winner)}"
+    untold = f", but {table.untold}" if table.untold else ""
+    return f"{highest}{untold}; {plural(len(apart), 'pair')} told apart, {clearly}."
+
+
+def _none_told_apart(table: _Standing, highest: str, detectable: float) -> str:
+    """Return the answer where no two rows differ, with what would have been found."""
+    leader, runner_up = table.order[:2]
+    found = f", {table.over(table.against[runner_up], leader, table.above)}" if runner_up in table.against else ""
+    if isnan(detectable):
+        return f"No difference can be told from chance: {highest}{found}."
+    alone = "between two of them, uncorrected, " if len(table.tested) > 1 else ""
+    possible = detectable < table.comparison.score.largest
+    least = f"a difference of {detectable:.4f}{table.unit}" if possible else "no possible difference"
+    power = f"{least} {alone}would be found in 80 % of such experiments"
+    return f"No difference can be told from chance: {highest}{found}; {power}."
 
 
 def _sign(pair: Pair, row: int) -> int:

@@ -79,6 +79,12 @@ def _amount(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str]
             f"{groups} {comparison.unit}, fewer than {FEW_GROUPS}: rare failures may not be among them, and then no"
             " interval knows of them."
         )
+    constant = [label for label, row in zip(labels, alone, strict=True) if row and len(row.groups) > 1 and row.constant]
+    if constant:
+        found.append(
+            f"{listed(constant)}: all {comparison.images} score the same, so there is no interval, as nothing shows how"
+            " the score varies."
+        )
     if groups > 1 and any(not row.known for row in rows):
         found.append(f"One {comparison.single_unit} alone has something to score for a class, so there is no interval.")
     return found

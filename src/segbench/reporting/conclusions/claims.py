@@ -126,7 +126,7 @@ def _judge(comparison: Comparison, entry: Any) -> JudgedClaim:
             reasons.append(f"{winner.label} and {rival.label}: {error}")
         except ConfigError as error:
             # The deciding metric all runs have; another score may be younger than some of them.
-            reasons.append(f"{winner.label} and {rival.label}: {str(error).removeprefix('comparison.metric: ')}")
+            reasons.append(f"{winner.label} and {rival.label}: {error}")
     if reasons:
         verdict: Verdict = "cannot be judged"
     else:

@@ -150,12 +150,16 @@ def _alone(side: dict[int, list[Parts]]) -> Layout | None:
 
 
 def _mean(found: Layout | None, most: float = 1.0) -> Mean:
-    """Return the mean over the seeds with its interval, cut off at 0 and at the most that the score can be."""
+    """Return the mean over the seeds with its interval, cut off at 0 and at the most that the score can be.
+
+    Where all images score the same there is none: one without width would claim to know all others.
+    """
     nan = float("nan")
     if found is None:
         return Mean(nan, nan, nan)
     mean = float(found.scores[0].mean())
-    half = float(half_width(found.table[0])) if found.known and len(found.groups) > 1 else nan
+    known = found.known and len(found.groups) > 1 and not found.constant
+    half = float(half_width(found.table[0])) if known else nan
     return Mean(mean, float(np.maximum(mean - half, 0)), float(np.minimum(mean + half, most)))
 
 

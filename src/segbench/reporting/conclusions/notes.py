@@ -175,7 +175,7 @@ def _tests(comparison: Comparison, found: Evidence) -> list[str]:
     if np.isfinite(found.detectable):
         said.append(
             f"Smallest true difference that a pair of these runs finds with 80 % power at 5 %, uncorrected:"
-            f" {show_detectable(found.detectable, comparison.score.largest)}."
+            f" {show_detectable(found.detectable, comparison.score)}."
         )
     return [" ".join(said)] if said else []
 
@@ -210,10 +210,11 @@ def _mcnemar(comparison: Comparison) -> list[str]:
     if comparison.graded or sum(bool(row.done) for row in comparison.rows) < 2:
         return []
     text = (
-        "McNemar's test (A alone right, B alone right: images that one of the two names right and the other wrong, for"
-        " each seed): whether these two trained networks differ on other images. It knows nothing of seeds: each p is"
-        " of one training of each, and another training could turn it; p (Holm) is of our test, which takes other seeds"
-        " into account. Exact p is conservative, mid-p less so; neither is corrected for the number of pairs and seeds."
+        "McNemar's test (only A correct, only B correct: images that one of the two classifies correctly and the other"
+        " does not, for each seed): whether these two trained networks differ on other images. It knows nothing of"
+        " seeds: each p is of one training of each, and another training could turn it; p (Holm) is of our test, which"
+        " takes other seeds into account. Exact p is conservative, mid-p less so; neither is corrected for the number"
+        " of pairs and seeds."
     )
     if comparison.unit != comparison.images:
         text += " It takes images for independent, also those of one group."

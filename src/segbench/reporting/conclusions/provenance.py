@@ -70,7 +70,7 @@ def sweep_commands(runs: Sequence[Run], experiment: str) -> list[str]:
     A run that another experiment trained lacks overrides of this one; they are read from its configuration.
     """
     start = [] if experiment == "runs" else [f"experiment={experiment}"]
-    programs = [["python", "src/run.py", *_own_folder(run)] for run in runs]
+    programs = [_program(run) for run in runs]
     jobs = [_assignments(run, bool(start)) for run in runs]
     keys = sorted(dict.fromkeys(key for job in jobs for key in job), key=lambda key: key == "seed")
     full = [{key: job.get(key) or _setting(run, key) for key in keys} for run, job in zip(runs, jobs, strict=True)]
@@ -80,16 +80,19 @@ def sweep_commands(runs: Sequence[Run], experiment: str) -> list[str]:
     combinations = {tuple(job.get(key) for key in keys) for job in jobs}
     if len(jobs) > 1 and combinations == set(product(*choices)) and all(program == programs[0] for program in programs):
         swept = [f"{key}={','.join(values)}" for key, values in zip(keys, choices, strict=True)]
-        return [shlex.join([*programs[0], "-m", *start, *swept])]
+        return [f"{programs[0]} {shlex.join(['-m', *start, *swept])}"]
     lines = [
-        shlex.join([*program, *start, *(f"{key}={value}" for key, value in job.items())])
+        " ".join([program, *map(shlex.quote, [*start, *(f"{key}={value}" for key, value in job.items())])])
         for program, job in zip(programs, jobs, strict=True)
     ]
     return list(dict.fromkeys(lines))
 
 
-def _own_folder(run: Run) -> list[str]:
-    return [] if run.config_dir is None else ["--config-dir", run.config_dir]
+def _program(run: Run) -> str:
+    """Return the beginning of a run's command, with where its own classes and choices are found."""
+    own = run.python_path if (run.summary.get("git") or {}).get("own") else ""
+    variable = f"PYTHONPATH={shlex.quote(own)} " if own else ""
+    return variable + shlex.join(["python", "src/run.py", *(["--config-dir", run.config_dir] * bool(run.config_dir))])
 
 
 def _assignments(run: Run, named: bool) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,16 +26,16 @@ ACROSS = 4
 MOST_WRITTEN = 8
 # The shade of a share: small confusions, which matter, would else look like none.
 BEND = 0.5
-# Of labels: cells with a number each, and what is named right.
+# Of labels: cells with a number each, and the shade of the diagonal.
 MOST_COUNTED = 12
-RIGHT = "0.93"
-IMAGES = "images, mean over seeds; shade: mistakes, by share of the class; grey: right"
+CORRECT = "0.93"
+IMAGES = "images, mean over seeds; shade: errors, by share of the class; grey: correct"
 
 
 def draw_confusion(comparison: Comparison, path: Path) -> None:
     """Draw the share of each true class's pixels that was taken for each class, all images and seeds together.
 
-    Of labels the numbers of images are written, the mean over seeds, and the shade is that of mistakes alone, as nearly
+    Of labels the numbers of images are written, the mean over seeds, and the shade is that of errors alone, as nearly
     all images of a good classifier lie on the diagonal.
 
     Args:
@@ -44,33 +45,19 @@ def draw_confusion(comparison: Comparison, path: Path) -> None:
     Raises:
         NothingToDrawError: Where no finished run stored its confusion of classes.
     """
-    rows = [(index, row, confusion(comparison, row)) for index, row in enumerate(comparison.rows)]
-    found = [(index, row, matrix) for index, row, matrix in rows if matrix is not None]
-    if len(found) > MOST_ROWS:
-        raise NothingToDrawError(f"{len(found)} configurations are more than matrices can show ({MOST_ROWS})")
-    if not found:
-        done = bool(comparison.done)
-        raise NothingToDrawError(
-            "the runs were made before the confusion of classes was stored" if done else "no run is finished"
-        )
-    names = max((part[1].done[0].counts[comparison.split].class_names for part in found), key=len)
-    images = not comparison.graded
-    top = max(float(np.nanmax(_shares(_errors(matrix), matrix))) for _, _, matrix in found)
-    across = min(len(found), ACROSS if len(names) <= 5 else 2)
-    down = -(-len(found) // across)
-    side = WIDTH / max(across, 2)
+    found = _matrices(comparison)
+    names = max((comparison.rows[index].done[0].counts[comparison.split].class_names for index in found), key=len)
     labels = [textwrap.shorten(name, 20, placeholder="…") for name in names]
-    titles = [wrapped(row.label, int(side * 11), 4) for _, row, _ in found]
-    below = 0.5 + 0.07 * max(map(len, labels)) * (len(names) > 2)
-    above = 0.1 + 0.15 * max(title.count("\n") + 1 for title in titles)
-    # What is left beside the labels is the side of a matrix.
-    matrix_inches = (WIDTH - 0.5 - 0.07 * max(map(len, labels))) / max(across, 2)
-    height = (matrix_inches + above + 0.15 * images) * down + below + 0.15 * images
-    figure = Figure(figsize=(side * across + 0.5, height), dpi=200, layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    images = not comparison.graded
+    across = min(len(found), ACROSS if len(names) <= 5 else 2)
+    side = WIDTH / max(across, 2)
+    titles = [wrapped(comparison.rows[index].label, int(side * 11), 4) for index in found]
+    figure = Figure(figsize=_size(len(found), across, labels, titles, images), dpi=200, layout="constrained")
+    grid = figure.subplots(-(-len(found) // across), across, squeeze=False, sharex=True, sharey=True)
     for axes in grid.ravel()[len(found) :]:
         axes.set_axis_off()
-    for axes, (index, _, matrix), title in zip(grid.ravel(), found, titles, strict=False):
+    top = max(float(np.nanmax(_shares(_errors(matrix), matrix))) for matrix in found.values())
+    for axes, (index, matrix), title in zip(grid.ravel(), found.items(), titles, strict=False):
         if images:
             _draw_images(axes, matrix, len(comparison.rows[index].done), top)
         else:
@@ -78,17 +65,49 @@ def draw_confusion(comparison: Comparison, path: Path) -> None:
         axes.set_title(title, fontsize=8.5)
         axes.spines[:].set_color(colour(index))
         axes.spines[:].set_linewidth(2)
-    ticks = np.arange(len(names)) + 0.5
-    narrow = len(names) == 2 or max(map(len, labels)) <= 2
+    _name_classes(grid, labels)
+    what = IMAGES if images else "% of the true class's pixels, all seeds"
+    words = f"predicted class ({comparison.split} split; {what})"
+    figure.supxlabel(textwrap.fill(words, int(figure.get_figwidth() * 14)), fontsize=9)
+    save(figure, path)
+
+
+def _matrices(comparison: Comparison) -> dict[int, NDArray[np.int64]]:
+    """Return the confusion matrix of each row that has one, by the row's index.
+
+    Raises:
+        NothingToDrawError: Where there is none, or more than can be shown.
+    """
+    rows = {index: confusion(comparison, row) for index, row in enumerate(comparison.rows)}
+    found = {index: matrix for index, matrix in rows.items() if matrix is not None}
+    if len(found) > MOST_ROWS:
+        raise NothingToDrawError(f"{len(found)} configurations are more than matrices can show ({MOST_ROWS})")
+    if not found:
+        done = bool(comparison.done)
+        raise NothingToDrawError("the runs stored no confusion of classes" if done else "no run is finished")
+    return found
+
+
+def _size(count: int, across: int, labels: list[str], titles: list[str], images: bool) -> tuple[float, float]:
+    """Return width and height of the figure in inches."""
+    names = 0.07 * max(map(len, labels))
+    below = 0.5 + names * (len(labels) > 2)
+    above = 0.1 + 0.15 * max(title.count("\n") + 1 for title in titles)
+    # What is left beside the labels is the side of a matrix.
+    matrix = (WIDTH - 0.5 - names) / max(across, 2)
+    height = (matrix + above + 0.15 * images) * -(-count // across) + below + 0.15 * images
+    return WIDTH / max(across, 2) * across + 0.5, height
+
+
+def _name_classes(grid: Any, labels: list[str]) -> None:
+    """Write the classes at the left and the lower edge of the grid."""
+    ticks = np.arange(len(labels)) + 0.5
+    narrow = len(labels) == 2 or max(map(len, labels)) <= 2
     for axes in grid[:, 0]:
         axes.set_yticks(ticks, labels, fontsize=8)
         axes.set_ylabel("true class", fontsize=8.5)
     for axes in grid[-1]:
         axes.set_xticks(ticks, labels, fontsize=8, rotation=0 if narrow else 90)
-    what = IMAGES if images else "% of the true class's pixels, all seeds"
-    words = f"predicted class ({comparison.split} split; {what})"
-    figure.supxlabel(textwrap.fill(words, int(figure.get_figwidth() * 14)), fontsize=9)
-    save(figure, path)
 
 
 def confusion(comparison: Comparison, row: Row) -> NDArray[np.int64] | None:
@@ -112,7 +131,7 @@ def _draw(axes: Axes, matrix: NDArray[np.int64], written: bool, size: float) -> 
 
 
 def _draw_images(axes: Axes, matrix: NDArray[np.int64], runs: int, top: float) -> None:
-    """Draw the images of each class taken for another; the most frequent mistake of all rows has the darkest shade.
+    """Draw the images of each class taken for another; the most frequent error of all rows has the darkest shade.
 
     Args:
         axes: Where.
@@ -123,7 +142,7 @@ def _draw_images(axes: Axes, matrix: NDArray[np.int64], runs: int, top: float) -
     shares = _shares(_errors(matrix), matrix) / (top or 1.0)
     _cells(axes, shares**BEND)
     for index in range(len(matrix)):
-        axes.add_patch(Rectangle((index, index), 1, 1, facecolor=RIGHT, linewidth=0))
+        axes.add_patch(Rectangle((index, index), 1, 1, facecolor=CORRECT, linewidth=0))
     for (line, column), count in np.ndenumerate(matrix / runs):
         if count and len(matrix) <= MOST_COUNTED:
             share = 0.0 if line == column else float(shares[line, column] ** BEND)

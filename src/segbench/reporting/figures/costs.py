@@ -1,4 +1,4 @@
-"""What a score costs: score against weights, operations and time, with the configurations that nothing dominates."""
+"""What a score costs: score against parameters, operations and time, with the configurations that nothing dominates."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Cost:
         return estimate([self.convert(value) for value in values if value is not None and value > 0])
 
 
-WEIGHTS = Cost("weights", "weights")
+PARAMETERS = Cost("parameters", "parameters")
 OPERATIONS = Cost("operations per image (FLOPs)", "flops_per_image")
 PREDICTION = Cost("prediction (ms per image)", "predict_images_per_second", lambda rate: 1000 / rate, measured=True)
 TRAINING = Cost("training (minutes)", "wall_seconds", lambda seconds: seconds / 60, measured=True)
@@ -112,7 +112,7 @@ def _costs(rows: Sequence[Row]) -> list[Cost]:
     Times only where all runs were made on one device, and that of a prediction only where the networks differ: one
     network is as fast as itself, whatever was measured.
     """
-    found = [cost for cost in (WEIGHTS, OPERATIONS) if _differs(rows, cost)]
+    found = [cost for cost in (PARAMETERS, OPERATIONS) if _differs(rows, cost)]
     if len({device for row in rows for device in row.devices}) == 1:
         found += [cost for cost in ((PREDICTION, TRAINING) if found else (TRAINING,)) if _differs(rows, cost)]
     return found

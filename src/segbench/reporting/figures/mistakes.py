@@ -1,4 +1,4 @@
-"""The mistakes of the best classifier: of what it is surest and wrong, so that a reader can see if they are hard."""
+"""The most confident errors of the best classifier, so that a reader can see whether these images are hard."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MOST_SHOWN = 40
 
 
 def draw_best_mistakes(comparison: Comparison, path: Path) -> None:
-    """Draw the images that the highest configuration named wrongly with the most confidence, of its first seed.
+    """Draw the images that the best configuration misclassified with the most confidence, of its first seed.
 
     Args:
         comparison: The experiment.
         path: The PNG to write; the SVG lies beside it.
 
     Raises:
-        NothingToDrawError: Where no run is finished, the images were not kept, or none is named wrongly.
+        NothingToDrawError: Where no run is finished, the images were not kept, or all are classified correctly.
     """
     rows = [row for row in comparison.rows if row.done and np.isfinite(row.scores[comparison.metric].mean)]
     if not rows:
@@ -33,23 +33,23 @@ def draw_best_mistakes(comparison: Comparison, path: Path) -> None:
     labels = run.counts[comparison.split]
     chosen = labels.confident_errors(MOST_SHOWN)
     if labels.right is None or not chosen:
-        raise NothingToDrawError(f"{best.label} names every image right")
+        raise NothingToDrawError(f"{best.label} classifies every image correctly")
     images = kept_images(comparison, [(run, labels.ids)])
     mistakes = [
         Mistake(images.image(labels.ids[error.index]), error.truth, error.predicted, error.probability)
         for error in chosen
     ]
     wrong = int(np.count_nonzero(~labels.right))
-    which = f"the {len(chosen)} it is surest of, of {wrong}" if wrong > len(chosen) else f"all {wrong}"
+    which = f"the {len(chosen)} most confident of {wrong}" if wrong > len(chosen) else f"all {wrong}"
     heading = (
-        f"{best.label}, seed {run.seed}: named wrongly, {which} among {len(labels.ids)} images"
+        f"{best.label}, seed {run.seed}: misclassified, {which} among {len(labels.ids)} images"
         f" ({comparison.split} split); true class → predicted class, probability"
     )
     save(draw_mistakes(mistakes, heading), path)
 
 
 FIGURE = FigureSpec(
-    "Most confident mistakes",
+    "Most confident errors",
     "mistakes.png",
     without_evidence(draw_best_mistakes),
     shows_data=True,

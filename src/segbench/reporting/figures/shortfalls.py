@@ -23,7 +23,7 @@ def draw_shortfalls(comparison: Comparison, path: Path) -> None:
 
 
 FIGURE = FigureSpec(
-    "Mistakes of each class",
+    "Errors of each class",
     "mistakes_by_class.png",
     without_evidence(draw_shortfalls),
     needs=lambda comparison: bool(comparison.task.shortfalls),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from segbench.pictures.canvas import NothingToDrawError
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.figures.spec import FigureSpec, masks, without_evidence
+from segbench.runs.bounded import read_bytes
 from segbench.runs.files import atomic_open
 
 WEIGHTS = Path("figures") / "weights.png"
@@ -22,12 +24,14 @@ def copy_weight_map(comparison: Comparison, path: Path) -> None:
     Raises:
         NothingToDrawError: Where no finished run has one.
     """
-    found = [run.directory / WEIGHTS for row in comparison.rows for run in row.done]
-    source = next((file for file in found if file.is_file()), None)
-    if source is None:
+    for run in (run for row in comparison.rows for run in row.done):
+        with suppress(OSError, ValueError):
+            content = read_bytes(run.directory / WEIGHTS, run.directory)
+            break
+    else:
         raise NothingToDrawError("no finished run weighed the pixels between objects")
     with atomic_open(path) as stream:
-        stream.write(source.read_bytes())
+        stream.write(content)
 
 
-FIGURE = FigureSpec("Weights of pixels", "weights.png", without_evidence(copy_weight_map), shows_data=True, needs=masks)
+FIGURE = FigureSpec("Pixel weights", "weights.png", without_evidence(copy_weight_map), shows_data=True, needs=masks)

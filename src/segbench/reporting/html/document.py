@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.answer import show_detectable
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.notes import ONE_VS_REST_TITLE, convention_line, notes, variance_line
 from segbench.reporting.conclusions.provenance import provenance
@@ -22,6 +24,7 @@ from segbench.reporting.html.pictures import BUDGET, gallery
 from segbench.reporting.html.runs import run_views
 from segbench.reporting.html.scores import averaged_table, claim_views, mcnemar_table, pair_table, score_table
 from segbench.reporting.text.tables import published_lines
+from segbench.words import visible
 
 
 def html_page(
@@ -46,24 +49,14 @@ def html_page(
     environment = _environment()
     style, script = (_text(name) for name in ("style.css", "script.js"))
     runs = run_views(comparison)
-    pairs, more_pairs = pair_table(comparison, evidence)
     return environment.get_template("index.html.j2").render(
         comparison=comparison,
         metric=comparison.metric.replace("_", " "),
-        answer=evidence.answer,
-        caveats=evidence.caveats,
-        letters=any(evidence.letters),
-        variance=variance_line(evidence.variance, comparison.single_unit),
         facts=_facts(comparison, evidence),
-        table=score_table(comparison, evidence),
         convention=convention_line(comparison),
         dot_plot_width=WIDTH,
-        pairs=pairs,
-        more_pairs=more_pairs,
-        mcnemar=mcnemar_table(comparison),
-        averaged=averaged_table(comparison),
-        averaged_title=ONE_VS_REST_TITLE,
-        claims=claim_views(evidence.claims),
+        **_conclusions(comparison, evidence),
+        **_tables(comparison, evidence),
         gallery=gallery(comparison, figures, budget),
         published=published_lines(comparison),
         runs=runs,
@@ -75,6 +68,30 @@ def html_page(
         script=Markup(script),  # noqa: S704
         policy=_policy(style, script),
     )
+
+
+def _conclusions(comparison: Comparison, evidence: Evidence) -> dict[str, Any]:
+    """Return what the runs show, in words."""
+    return {
+        "answer": evidence.answer,
+        "caveats": evidence.caveats,
+        "letters": any(evidence.letters),
+        "variance": variance_line(evidence.variance, comparison.single_unit),
+        "claims": claim_views(evidence.claims),
+    }
+
+
+def _tables(comparison: Comparison, evidence: Evidence) -> dict[str, Any]:
+    """Return the tables by the names that the template has for them."""
+    pairs, more_pairs = pair_table(comparison, evidence)
+    return {
+        "table": score_table(comparison, evidence),
+        "pairs": pairs,
+        "more_pairs": more_pairs,
+        "mcnemar": mcnemar_table(comparison),
+        "averaged": averaged_table(comparison),
+        "averaged_title": ONE_VS_REST_TITLE,
+    }
 
 
 def _facts(comparison: Comparison, evidence: Evidence) -> list[tuple[str, str]]:
@@ -92,7 +109,7 @@ def _facts(comparison: Comparison, evidence: Evidence) -> list[tuple[str, str]]:
         if comparison.unit != comparison.images:
             facts.append((comparison.unit, str(max(len(set(part.groups)) for part in counts))))
     if math.isfinite(evidence.detectable):
-        facts.append(("smallest detectable difference", f"{evidence.detectable:.4f}"))
+        facts.append(("smallest detectable difference", show_detectable(evidence.detectable, comparison.score)))
     return facts
 
 
@@ -109,11 +126,17 @@ def _text(name: str) -> str:
     return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
+def _shown(value: Any) -> Any:
+    """Return what a page shows of a value: a text without anything hidden; markup is made of such texts."""
+    return visible(value, lines=True) if type(value) is str else value
+
+
 @cache
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader(str(__package__), "templates"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

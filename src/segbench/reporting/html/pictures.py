@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,8 @@ from PIL import Image
 from segbench.pictures.panels import TITLES_KEY
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.figures import FIGURES
+from segbench.runs.bounded import parse_json, read_bytes
+from segbench.runs.unfolding import open_picture
 
 # A page that is opened from a mail or on a phone: all its pictures together, in characters of text.
 BUDGET = 12_000_000
@@ -104,11 +105,12 @@ def gallery(comparison: Comparison, figures: Sequence[tuple[str, str]], budget: 
     missing = 0
     for row, run in order:
         path = run.directory / PANELS
+        content = _content(path, run.directory)
         # Cut pictures take about the space of the whole; what will hardly fit is not worth the time of cutting it.
-        if path.exists() and (len(found.panels) == MOST_RUNS or path.stat().st_size > room.left):
+        if content and (len(found.panels) == MOST_RUNS or len(content) > room.left):
             missing += 1
             continue
-        panels = _panels(path, row.label, str(run.seed), whole=found.whole)
+        panels = _panels(content, row.label, str(run.seed), whole=found.whole)
         if panels is None:
             continue
         if room.take([panels.legend, *(picture.uri for picture in panels.pictures)]):
@@ -133,15 +135,21 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def split_panels(path: Path) -> tuple[list[Image.Image], Image.Image | None]:
+def split_panels(content: bytes) -> tuple[list[Image.Image], Image.Image | None]:
     """Cut a picture of :func:`segbench.pictures.panels.draw_panels` into its images, each with the caption above it.
 
     The cuts are where whole rows of pixels are white. A picture that cannot be cut so is returned as one.
 
+    Args:
+        content: The PNG.
+
     Returns:
         The images from top to bottom, and the legend below them if there is one.
+
+    Raises:
+        ValueError: If it is no picture, or too large.
     """
-    with Image.open(path) as opened:
+    with open_picture(content) as opened:
         whole = opened.convert("RGB")
     inked = (np.asarray(whole) < 255).any(axis=(1, 2))
     edges = np.flatnonzero(np.diff(np.concatenate([[False], inked, [False]]).astype(np.int8)))
@@ -173,23 +181,30 @@ def split_panels(path: Path) -> tuple[list[Image.Image], Image.Image | None]:
 def _figure(path: Path) -> str:
     """Return a figure as a data URI, drawn (SVG) rather than in pixels; empty where there is none."""
     for file, kind in ((path.with_suffix(".svg"), "svg+xml"), (path.with_suffix(".png"), "png")):
-        try:
-            content = file.read_bytes()
-        except OSError:
-            continue
-        if kind == "png" or len(content) <= LARGEST_DRAWING or not path.with_suffix(".png").exists():
+        content = _content(file, path.parent)
+        if content and (kind == "png" or len(content) <= LARGEST_DRAWING or not path.with_suffix(".png").exists()):
             return data_uri(content, kind)
     return ""
 
 
-def _panels(path: Path, row: str, seed: str, whole: bool) -> RunPanels | None:
+def _content(path: Path, root: Path) -> bytes:
+    """Return a picture's file; empty where there is none that may be read."""
     try:
-        if whole:
-            return RunPanels(row, seed, (Picture("", data_uri(path.read_bytes(), "png")),))
-        images, legend = split_panels(path)
-        titles = _titles(path)
-    except (OSError, ValueError, SyntaxError):
-        # Pillow raises any of these for a damaged file; a picture is not worth the page.
+        return read_bytes(path, root)
+    except (OSError, ValueError):
+        return b""
+
+
+def _panels(content: bytes, row: str, seed: str, whole: bool) -> RunPanels | None:
+    if not content:
+        return None
+    if whole:
+        return RunPanels(row, seed, (Picture("", data_uri(content, "png")),))
+    try:
+        images, legend = split_panels(content)
+        titles = _titles(content)
+    except (TypeError, ValueError):
+        # A picture is not worth the page.
         return None
     if len(titles) != len(images):
         titles = [""] * len(images)
@@ -197,15 +212,12 @@ def _panels(path: Path, row: str, seed: str, whole: bool) -> RunPanels | None:
     return RunPanels(row, seed, pictures, _png(legend) if legend is not None else "")
 
 
-def _titles(path: Path) -> list[str]:
-    """Return the images' titles that the picture carries in its text; none in pictures of older runs."""
-    with Image.open(path) as opened:
+def _titles(content: bytes) -> list[str]:
+    """Return the images' titles that the picture carries in its text; none if another program has saved it."""
+    with open_picture(content) as opened:
         opened.load()
-        try:
-            titles = json.loads(opened.info.get(TITLES_KEY, "[]"))
-        except ValueError:
-            return []
-    return [" ".join(str(title).split()) for title in titles] if isinstance(titles, list) else []
+        titles = parse_json(opened.info.get(TITLES_KEY, "[]"))
+    return [" ".join(str(title).split()) for title in titles]
 
 
 def _png(image: Image.Image) -> str:

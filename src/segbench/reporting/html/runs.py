@@ -13,6 +13,7 @@ from segbench.reporting.collection.factors import ABSENT, NAMES, show_value
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.comparison.words import NOTHING, show_duration
+from segbench.runs.bounded import open_file
 from segbench.runs.identity import IRRELEVANT
 from segbench.runs.settings import is_under
 from segbench.runs.split_scores import derive
@@ -24,6 +25,7 @@ LOG_WIDTH = 240
 MANY_RUNS = 200
 FEW_LINES = 3
 _TAIL_BYTES = 16_384
+LARGEST_LOG = 2**40
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -128,11 +130,11 @@ def differing_settings(runs: Sequence[Run]) -> list[tuple[Setting, ...]]:
 def log_tail(path: Path, count: int = LOG_LINES) -> str:
     """Return the last lines of a log, without control characters and cut to a readable width; empty if unreadable."""
     try:
-        with path.open("rb") as stream:
+        with open_file(path, largest=LARGEST_LOG) as stream:
             start = max(0, stream.seek(0, 2) - _TAIL_BYTES)
             stream.seek(start)
             text = stream.read().decode("utf-8", "replace")
-    except OSError:
+    except (OSError, ValueError):
         return ""
     lines = [_CONTROL.sub("", line.rpartition("\r")[2]).rstrip() for line in re.split(r"\r?\n", text)]
     # The first line after a jump into the middle of the file is rarely whole.

@@ -90,7 +90,7 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
     position = len(columns)
     hint = "mean and standard deviation over seeds"
     lower = {name: comparison.metric_named(name).lower_is_better for name in names}
-    columns += [Column(name.replace("_", " "), down=not lower[name], hint=hint) for name in names[:1]]
+    columns += [Column(_heading(name, comparison), down=not lower[name], hint=hint) for name in names[:1]]
     columns += [Column("seeds and interval", "dot-plot")] if drawn else []
     columns += [
         Column("95 % interval", down=True, hint=f"of the mean, for other seeds and other {comparison.unit}"),
@@ -98,7 +98,7 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
         Column("P(best)", down=True, hint="probability of being the best of these configurations"),
     ]
     columns += [
-        Column(name.replace("_", " "), down=not lower[name], group=_group(name, comparison)) for name in names[1:]
+        Column(_heading(name, comparison), down=not lower[name], group=_group(name, comparison)) for name in names[1:]
     ]
     columns += [Column("published", down=True, group="published"), Column("ours − published", down=True,
                 group="published")] if published else []  # fmt: skip
@@ -124,8 +124,10 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
 def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTable, int]:
     """Return the table of pairs, the one that scores higher first, and how many pairs were left out of it."""
     halves = f" ({comparison.task.tie})" if comparison.task.tie else ""
+    ends = ("higher", "lower") if comparison.direction > 0 else ("higher (worse)", "lower (better)")
+    unit = f" ({comparison.score.unit})" if comparison.score.unit else ""
     columns = (
-        Column("higher", "text"), Column("lower", "text"), Column("difference", down=True),
+        *(Column(title, "text") for title in ends), Column(f"difference{unit}", down=True),
         Column("95 % interval", down=True, hint="of the difference; not corrected for the number of pairs"),
         Column("p"), Column("p (Holm)", hint="corrected for all pairs of this comparison"),
         Column(HIGHER, down=True,
@@ -176,6 +178,12 @@ def _factor_columns(comparison: Comparison) -> list[Column]:
         numbers = all(isinstance(row.values[index], int | float) for row in comparison.rows)
         columns.append(Column(factor, "number" if numbers else "text"))
     return columns or [Column("configuration", "text")]
+
+
+def _heading(name: str, comparison: Comparison) -> str:
+    """Return a metric's name with its unit."""
+    unit = comparison.metric_named(name).unit
+    return name.replace("_", " ") + (f" ({unit})" if unit else "")
 
 
 def _group(name: str, comparison: Comparison) -> str:

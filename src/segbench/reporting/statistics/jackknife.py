@@ -56,6 +56,8 @@ class Parts:
         return self.score + (np.count_nonzero(keep) - 1) * self.loss[keep]
 
 
+# Contributions that differ by less, relative to the largest, differ by rounding.
+SAME = 1e-9
 # Seed to the runs of one configuration with that seed, each with a score.
 Side = Mapping[int, Sequence[Parts]]
 
@@ -81,6 +83,12 @@ class Layout:
     images: int
     known: bool
     crossed: bool
+
+    @property
+    def constant(self) -> bool:
+        """Whether all contributions are equal but for rounding, so that nothing shows how the score varies."""
+        least, most = np.nanmin(self.table), np.nanmax(self.table)
+        return bool(most - least <= SAME * max(1.0, abs(most)))
 
 
 def parts(counts: SplitScores, metric: str, convention: Convention) -> Parts:

@@ -1,8 +1,8 @@
 """McNemar's test of two trained classifiers on the same images, beside the test that knows of seeds.
 
-Of the images that exactly one of the two names right, each is right about half if both are equally good (Q. McNemar,
-Psychometrika 12 (1947) 153). The number that the first alone has right is then binomial, whatever the two agree on. The
-exact test is conservative; the mid-p value, which counts the outcome found half, keeps its level about right also with
+Of the images that exactly one of the two classifies correctly, each has about half if both are equally good (Q.
+McNemar, Psychometrika 12 (1947) 153). The number of the first is then binomial, whatever the two agree on. The exact
+test is conservative; the mid-p value, which counts the outcome found half, keeps its level about right also with
 few such images (M. W. Fagerland, S. Lydersen and P. Laake, BMC Med. Res. Methodol. 13 (2013) 91).
 
 It takes the two networks as given: the p-value is for other images, not for another training. Each seed has its own.
@@ -28,9 +28,9 @@ class McNemar:
     Attributes:
         seed: The seed.
         images: Number of images.
-        first_alone: How many of them the first alone names right.
+        first_alone: How many of them only the first classifies correctly.
         second_alone: How many the second alone.
-        identical: Whether both name every image alike, right or wrong.
+        identical: Whether both classify every image alike, correctly or not.
     """
 
     seed: int

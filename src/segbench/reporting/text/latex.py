@@ -12,6 +12,7 @@ from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.comparison.words import NOTHING
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.notes import convention_line
+from segbench.words import HIDDEN, visible
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "±": r"$\pm$",
@@ -20,15 +21,19 @@ _SPECIAL = {
 
 
 def escape(text: str) -> str:
-    """Return text that LaTeX sets as it stands; line breaks become spaces."""
-    return "".join(_SPECIAL.get(sign, sign) for sign in " ".join(text.split()))
+    """Return text that LaTeX sets as it stands; line breaks become spaces, and what would be hidden a question mark."""
+    return "".join(_SPECIAL.get(sign, sign) for sign in _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(visible(text).split()).replace(HIDDEN, "?")
 
 
 def latex_table(comparison: Comparison, evidence: Evidence) -> str:
     """Return a comparison as a floating table (packages: booktabs).
 
     One line for each row: the factors' values, the deciding score as mean ± standard deviation over seeds, with its
-    interval and letters, then classes and further scores, weights and the published figure.
+    interval and letters, then classes and further scores, parameters and the published figure.
 
     Args:
         comparison: What to set.
@@ -39,28 +44,17 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
         # Ten classes and more do not fit a line; they stand in the other tables.
         names = [name for name in names if name == comparison.metric or comparison.metric_named(name).label is None]
     published = any(row.published for row in comparison.rows)
-    titles = [*(comparison.factors or ("configuration",)), *_score_titles(names), "weights"]
+    titles = [*(comparison.factors or ("configuration",)), *_score_titles(names), "parameters"]
     titles += ["published"] if published else []
-    best = _best(comparison)
-    lines = [_line([rf"\textbf{{{escape(title)}}}" for title in titles])]
-    lines.append(r"\midrule")
-    for index, row in enumerate(comparison.rows):
-        cells = [escape(show_value(value)) for value in row.values] or ["all runs"]
-        # After a line's end LaTeX would take a bracket or a star for its own.
-        cells[0] = f"{{}}{cells[0]}" if cells[0].startswith(("[", "*")) else cells[0]
-        for name in names:
-            cells.append(_estimate(row.scores[name], bold=name == comparison.metric and index == best))
-            if name == comparison.metric:
-                cells += [_interval(evidence, index), escape(evidence.letters[index]) or "--"]
-        weights = row.costs["weights"]
-        cells.append(f"{weights.mean:,.0f}" if weights.n else "--")
-        if published:
-            cells.append(_published(row))
-        lines.append(_line(cells))
+    lines = [_line([rf"\textbf{{{escape(title)}}}" for title in titles]), r"\midrule"]
+    lines += [
+        _line(_cells(comparison, evidence, index, names) + ([_published(row)] if published else []))
+        for index, row in enumerate(comparison.rows)
+    ]
     words = len(comparison.factors) or 1
     return "\n".join(
         [
-            f"% {' '.join(comparison.title.split())}: needs \\usepackage{{booktabs}}",
+            f"% {_one_line(comparison.title)}: needs \\usepackage{{booktabs}}",
             r"\begin{table}",
             r"  \centering",
             rf"  \caption{{{_caption(comparison, evidence)}}}",
@@ -74,6 +68,20 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
             "",
         ]
     )
+
+
+def _cells(comparison: Comparison, evidence: Evidence, index: int, names: list[str]) -> list[str]:
+    """Return a row's cells: factors, scores with interval and letters behind the deciding one, parameters."""
+    row, best = comparison.rows[index], _best(comparison)
+    cells = [escape(show_value(value)) for value in row.values] or ["all runs"]
+    # After a line's end LaTeX would take a bracket or a star for its own.
+    cells[0] = f"{{}}{cells[0]}" if cells[0].startswith(("[", "*")) else cells[0]
+    for name in names:
+        cells.append(_estimate(row.scores[name], bold=name == comparison.metric and index == best))
+        if name == comparison.metric:
+            cells += [_interval(evidence, index), escape(evidence.letters[index]) or "--"]
+    parameters = row.costs["parameters"]
+    return [*cells, f"{parameters.mean:,.0f}" if parameters.n else "--"]
 
 
 def _score_titles(names: list[str]) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import quote
+from urllib.parse import quote, unquote
+
+from segbench.words import visible
 
 # Signs that would begin or end something there. An interval's brackets, a < before a number and an underscore inside a
 # word are text as they stand, and stay readable in the source.
@@ -21,6 +23,13 @@ _ACTIVE = re.compile(
 )
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 _FENCE = re.compile(r"`+")
+# A path has no brackets of its own, which quote() writes as %28 and %29: a line is searched in one pass.
+_PICTURE = re.compile(r"^!\[[^\n]*\]\(([^\s()]+)\)$", re.MULTILINE)
+
+
+def markdown_line(text: str) -> str:
+    """Return a text on one line, not yet Markdown: line breaks become spaces, and nothing is hidden."""
+    return " ".join(visible(text).split())
 
 
 def markdown_text(text: str) -> str:
@@ -28,12 +37,13 @@ def markdown_text(text: str) -> str:
 
     It fits everywhere: into a paragraph, a list, a heading, a table's cell and the words of a link.
     """
-    escaped = _ACTIVE.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
+    escaped = _ACTIVE.sub(lambda found: f"\\{found[0]}", markdown_line(text))
     return _NUMBERED.sub(r"\1\\\2", escaped)
 
 
 def markdown_code(text: str) -> str:
     """Return a text as code, between more backticks than it holds in a row."""
+    text = visible(text)
     fence = "`" * (max(map(len, _FENCE.findall(text)), default=0) + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{space}{text}{space}{fence}"
@@ -41,7 +51,12 @@ def markdown_code(text: str) -> str:
 
 def markdown_link(text: str, path: str, anchor: str = "") -> str:
     """Return a link to a file, whose path may hold spaces and brackets, or to a heading of it."""
-    return f"[{markdown_text(text)}]({quote(path)}{'#' * bool(anchor)}{anchor})"
+    return f"[{markdown_text(text)}]({quote(path, errors='replace')}{'#' * bool(anchor)}{anchor})"
+
+
+def pictures_in(text: str) -> list[str]:
+    """Return the paths of the pictures that a Markdown text shows, each on a line of its own."""
+    return [unquote(path) for path in _PICTURE.findall(text)]
 
 
 def markdown_list(lines: Sequence[str]) -> str:

@@ -1,19 +1,16 @@
-"""A comparison as text: tables for the terminal, Markdown and CSV, all from the same cells."""
+"""A comparison as text: tables for the terminal, Markdown, all from the same cells."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from segbench.reporting.collection.factors import show_value
-from segbench.reporting.comparison.columns import averages, convention_words, score_names
+from segbench.reporting.comparison.columns import averages, score_names
 from segbench.reporting.comparison.estimate import estimate
 from segbench.reporting.comparison.model import COSTS, Comparison, Row
 from segbench.reporting.comparison.words import (
@@ -31,6 +28,7 @@ from segbench.reporting.statistics.mcnemar import identical_images, mcnemar
 from segbench.reporting.text.markdown import markdown_list, markdown_table, markdown_text
 from segbench.runs.split_scores import derive
 from segbench.scores.derive import MICRO
+from segbench.terminal import say, shown
 
 Cells = tuple[list[str], list[list[str]]]
 # More pairs than a reader goes through.
@@ -106,7 +104,7 @@ def mcnemar_cells(comparison: Comparison) -> Cells:
     """
     found = evidence(comparison)
     metric = comparison.metric.replace("_", " ")
-    header = ["A", "B", f"A − B in {metric}", "p (Holm)", "seeds", "A alone right", "B alone right"]
+    header = ["A", "B", f"A − B in {metric}", "p (Holm)", "seeds", "only A correct", "only B correct"]
     pairs = list(found.pairs)
     if len(pairs) > MOST_PAIRS:
         worth = [comparison.direction * mean.mean for mean in found.means]
@@ -133,7 +131,15 @@ def mcnemar_cells(comparison: Comparison) -> Cells:
 
 def cost_cells(comparison: Comparison) -> Cells:
     """Return header and rows of the cost table (means over the runs)."""
-    titles = ["weights", "GFLOPs per image", "train images/s", "predict images/s", "peak memory", "wall time", "device"]
+    titles = [
+        "parameters",
+        "GFLOPs per image",
+        "train images/s",
+        "predict images/s",
+        "peak memory",
+        "wall time",
+        "device",
+    ]
     shown: list[Callable[[float], str]] = [
         lambda value: f"{value:,.0f}",
         lambda value: show_short(value / 1e9),
@@ -195,49 +201,24 @@ def unfinished_lines(comparison: Comparison) -> list[str]:
     return [f"{run.name}: {_state(run.state, reason)}" for run, reason in comparison.unfinished]
 
 
-def csv_text(comparison: Comparison) -> str:
-    """Return the comparison as CSV, unrounded: for each score mean, standard deviation and n; empty = none.
-
-    ``low``, ``high``, ``letters`` and ``p_best`` are of the deciding metric (``docs/statistics.md``).
-    """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    scores = list(comparison.rows[0].scores) if comparison.rows else []
-    spread = [f"{name}_{part}" for name in scores for part in ("mean", "std", "n")]
-    header = [*comparison.factors, "finished", "started", "seeds", "split", "convention", *spread]
-    writer.writerow([*header, *COSTS, "device", "published", "difference", "low", "high", "letters", "p_best"])
-    found, convention = evidence(comparison), convention_words(comparison)
-    for row, mean, letters, best in zip(comparison.rows, found.means, found.letters, found.best, strict=True):
-        line: list[object] = [*(show_value(value) for value in row.values), len(row.done), len(row.runs)]
-        line += [" ".join(str(run.seed) for run in row.done), comparison.split, convention]
-        for name in scores:
-            line += [_plain(row.scores[name].mean), _plain(row.scores[name].spread), row.scores[name].n]
-        line += [_plain(row.costs[key].mean) for key in COSTS]
-        entry = row.published
-        line += ["; ".join(row.devices), entry.value if entry else "", _plain(entry.difference if entry else None)]
-        line += [_plain(mean.low), _plain(mean.high), letters, _plain(float(best))]
-        writer.writerow(line)
-    return stream.getvalue()
-
-
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print the tables and everything that has to be said with them."""
     console.print()
-    console.print(f"[bold]{escape(comparison.title)}[/bold]  {escape(comparison.question)}")
-    console.print(evidence(comparison).answer, style="bold", markup=False, highlight=False)
+    console.print(shown(comparison.title, "bold") + shown(f"  {comparison.question}"))
+    say(console, evidence(comparison).answer, "bold")
     words = len(comparison.factors) or 1
     _print_table(console, score_cells(comparison), words + 1)
     _print_table(console, other_score_cells(comparison), words)
     if (averaged := one_vs_rest_cells(comparison))[1]:
-        console.print(f"{ONE_VS_REST_TITLE}:", style="bold")
+        say(console, f"{ONE_VS_REST_TITLE}:", "bold")
         _print_table(console, averaged, words + 1)
     if comparison.claims:
         _print_table(console, claim_cells(comparison), 3)
     if (paired := mcnemar_cells(comparison))[1]:
-        console.print(f"{MCNEMAR}:", style="bold")
+        say(console, f"{MCNEMAR}:", "bold")
         _print_table(console, paired, 2)
     for line in notes(comparison):
-        console.print(line, style="dim", markup=False, highlight=False)
+        say(console, line, "dim")
     if comparison.done:
         _print_table(console, cost_cells(comparison), words)
     for title, lines in (
@@ -246,9 +227,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         ("Not finished or excluded, and in no mean", unfinished_lines(comparison)),
     ):
         if lines:
-            console.print(f"{title}:", style="bold")
+            say(console, f"{title}:", "bold")
             for line in lines:
-                console.print(f"  {line}", markup=False, highlight=False)
+                say(console, f"  {line}")
 
 
 def _print_table(console: Console, cells: Cells, words: int) -> None:
@@ -257,10 +238,10 @@ def _print_table(console: Console, cells: Cells, words: int) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, title in enumerate(header):
         table.add_column(
-            escape(title.replace(".", ".\n")), justify="left" if index < words else "right", overflow="fold"
+            shown(title.replace(".", ".\n")), justify="left" if index < words else "right", overflow="fold"
         )
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*map(shown, row))
     console.print(table, width=None if console.is_terminal else 240)
 
 
@@ -281,7 +262,3 @@ def _published_cells(row: Row) -> list[str]:
 
 def _state(state: str, reason: str) -> str:
     return reason if reason.startswith((state, "still")) else f"{state}: {reason}"
-
-
-def _plain(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else repr(value)

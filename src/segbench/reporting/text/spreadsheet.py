@@ -1,0 +1,59 @@
+"""A comparison as CSV, which spreadsheets open: texts stay texts, numbers stay numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+
+from segbench.reporting.collection.factors import show_value
+from segbench.reporting.comparison.columns import convention_words
+from segbench.reporting.comparison.model import COSTS, Comparison
+from segbench.reporting.conclusions.evidence import evidence
+from segbench.words import visible
+
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\Z", re.ASCII)
+# Where a formula would begin: at the start of a cell, or behind what parts cells in other countries' files. Some
+# spreadsheets take the wide forms of these signs too.
+_FORMULA = re.compile("(^|[;|])(\\s*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
+
+
+def csv_cell(text: str) -> str:
+    """Return a text as the content of a cell that no spreadsheet takes for a formula.
+
+    An apostrophe stands before what would begin one; a number, signed or not, is left as it is. Nothing is hidden, and
+    line breaks and tabs become spaces.
+    """
+    shown = visible(text)
+    return shown if _NUMBER.match(shown) else _FORMULA.sub(r"\1'\2", shown)
+
+
+def csv_text(comparison: Comparison) -> str:
+    """Return the comparison as CSV, unrounded: for each score mean, standard deviation and n; empty = none.
+
+    ``low``, ``high``, ``letters`` and ``p_best`` are of the deciding metric (``docs/statistics.md``).
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    scores = list(comparison.rows[0].scores) if comparison.rows else []
+    spread = [f"{name}_{part}" for name in scores for part in ("mean", "std", "n")]
+    header = [*comparison.factors, "finished", "started", "seeds", "split", "convention", *spread]
+    header += [*COSTS, "device", "published", "difference", "low", "high", "letters", "p_best"]
+    writer.writerow([csv_cell(title) for title in header])
+    found, convention = evidence(comparison), convention_words(comparison)
+    for row, mean, letters, best in zip(comparison.rows, found.means, found.letters, found.best, strict=True):
+        line = [*(show_value(value) for value in row.values), str(len(row.done)), str(len(row.runs))]
+        line += [" ".join(str(run.seed) for run in row.done), comparison.split, convention]
+        for name in scores:
+            line += [_plain(row.scores[name].mean), _plain(row.scores[name].spread), str(row.scores[name].n)]
+        line += [_plain(row.costs[key].mean) for key in COSTS]
+        entry = row.published
+        line += ["; ".join(row.devices), str(entry.value) if entry else "", _plain(entry.difference if entry else None)]
+        line += [_plain(mean.low), _plain(mean.high), letters, _plain(float(best))]
+        writer.writerow([csv_cell(cell) for cell in line])
+    return stream.getvalue()
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else repr(value)
