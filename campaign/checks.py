@@ -160,13 +160,16 @@ def difference(first: Path, second: Path) -> str:
         if not all(path.is_file() for path in paths):
             return f"{name} is missing"
         states = [torch.load(path, weights_only=True) for path in paths]
-        for key in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
-            if not same(*(state.get(key) for state in states)):
+        for key in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "epoch", "global_step"):
+            if not same(*(_untimed(state.get(key)) for state in states)):
                 return f"{key} of {name} differs"
     for name in ("scores.parquet", "predictions.zip"):
         contents = [(run / name).read_bytes() if (run / name).is_file() else b"" for run in (first, second)]
         if contents[0] != contents[1]:
             return f"{name} differs"
+    paths = [run / "summary.json" for run in (first, second)]
+    if not same(*(_untimed(json.loads(path.read_text())) if path.is_file() else {} for path in paths)):
+        return "summary.json differs"
     return "" if _curves(first) == _curves(second) else "metrics.csv differs"
 
 
@@ -176,6 +179,13 @@ def _curves(run: Path) -> list[list[str]]:
     rows = [line.split(",") for line in path.read_text().splitlines()] if path.is_file() else []
     timed = {index for index, title in enumerate(rows[0]) if "second" in title} if rows else set()
     return [[cell for index, cell in enumerate(row) if index not in timed] for row in rows]
+
+
+def _untimed(value: Any) -> Any:
+    """Return a value without what depends on the clock, or on how often the run was started."""
+    if isinstance(value, dict):
+        return {key: _untimed(item) for key, item in value.items() if key not in ("seconds", "cost", "CostMeter")}
+    return [_untimed(item) for item in value] if isinstance(value, list) else value
 
 
 def same(first: Any, second: Any) -> bool:
