@@ -120,7 +120,7 @@ def test_a_lossless_webp_gives_its_colours(path, height, width, seed):
     assert (found.kind, found.lossy, found.greyless) == ("RGB", False, True)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(sides, sides, seeds, st.booleans())
 def test_a_lossless_webp_with_opacity_gives_both(path, height, width, seed, opaque):
     samples = np.random.default_rng(seed).integers(1, 256, (height, width, 4), np.uint8)
@@ -172,7 +172,7 @@ def test_a_jpeg_is_decoded_as_opencv_does(path, count, height, width, seed):
     assert np.abs(found.samples.astype(int) - expected).max() <= 3
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.tuples(*[st.integers(0, 255)] * 4), st.integers(1, 40), st.integers(1, 40))
 def test_the_inks_of_a_jpeg_are_read(path, inks, height, width):
     """CMYK as Adobe stores it, inverted; an even colour survives the compression up to rounding."""
@@ -182,7 +182,7 @@ def test_the_inks_of_a_jpeg_are_read(path, inks, height, width):
     assert np.abs(found.samples.astype(int) - inks).max() <= 2
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(1, 8), st.integers(8, 40), st.integers(8, 40), st.integers(1, 3), seeds)
 def test_of_several_pictures_in_a_jpeg_the_first_is_read_and_its_orientation_told(
     path, turn, height, width, others, seed

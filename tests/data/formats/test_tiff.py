@@ -99,7 +99,7 @@ def test_what_libtiff_compresses_without_loss_is_read(path, compression, shape):
             assert not found.lossy
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     st.sampled_from([None, "lzw", "zlib", "packbits", "lzma", "zstd"]), st.sampled_from(NUMBERS),
     st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]), st.booleans(), st.booleans(), st.booleans(),

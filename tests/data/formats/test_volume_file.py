@@ -112,7 +112,7 @@ def test_where_it_lies_is_as_nibabel_says(folder):
         np.testing.assert_array_equal(open_volume(path).affine, nibabel.load(path).affine)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.permutations([0, 1, 2]), st.tuples(*[st.sampled_from([1, -1])] * 3), st.tuples(*[st.floats(0.3, 9)] * 3),
     st.tuples(*[st.floats(-200, 200)] * 3), st.floats(-0.2, 0.2), st.sampled_from([1, 2]), st.sampled_from("<>"),
@@ -130,7 +130,7 @@ def test_volumes_lie_where_their_sform_says(folder, axes, signs, sizes, offset, 
     np.testing.assert_allclose(volume.spacing, spacing, rtol=1e-5)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.tuples(*[st.floats(-0.57, 0.57)] * 3), st.tuples(*[st.floats(0.3, 9)] * 3), st.tuples(*[st.floats(-200, 200)] * 3),
     st.sampled_from([1.0, -1.0]), st.sampled_from([1, 2]), st.sampled_from("<>"),
