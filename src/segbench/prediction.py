@@ -28,7 +28,7 @@ from segbench.masks import MaskKey
 from segbench.pictures.panels import as_picture, class_colour, overlay
 from segbench.runs.checkpoint_io import BEST, load_checkpoint
 from segbench.runs.directory import SCHEMA, other_schema
-from segbench.runs.files import atomic_open, write_json
+from segbench.runs.files import atomic_open, sweep_abandoned, write_json
 from segbench.tasks.base import Task
 from segbench.tasks.inference import masks_of, predict_on_grid
 from segbench.tasks.windows import Windows
@@ -137,6 +137,8 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
     files, outcome = _find(images)
     names, faults = mask_names(files)
     outcome.skipped += faults
+    for folder in (out, out / "masks", out / "overlays"):
+        sweep_abandoned(folder)
     console = Console(stderr=True)
     for path in track([*names], "predicting", console=console, transient=True, disable=not console.is_terminal):
         name = names[path]

@@ -21,7 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from segbench.errors import BusyError, CheckpointError, DataError, SegbenchError, StorageError
-from segbench.runs.files import read_json, sweep_temporaries, write_json
+from segbench.runs.files import read_json, sweep_abandoned, sweep_temporaries, write_json
 
 # The layout of a run directory and its files, in run.json: a run of another one is refused, not guessed at.
 SCHEMA = 2
@@ -99,6 +99,8 @@ class RunDirectory:
             raise StorageError(f"paths.outputs: cannot write {self.path}: {error.strerror or error}") from error
         try:
             sweep_temporaries(self.path)
+            # Images that runs share, and reports, are written beside the runs.
+            sweep_abandoned(self.path.parent)
             yield
         finally:
             lock.release()
