@@ -60,11 +60,21 @@ def run_entry_point(job: Callable[[], None]) -> int:
         return print_error(StorageError(f"paths.outputs: cannot write {error.filename}: {error.strerror}"))
     except KeyboardInterrupt:
         return 130
+    except ValueError as error:
+        # Python's logging raises it where train.log cannot be opened.
+        cause = error.__cause__
+        if debug or not isinstance(cause, OSError) or cause.filename is None:
+            return _unexpected(error)
+        return print_error(StorageError(f"paths.outputs: cannot write {cause.filename}: {cause.strerror}"))
     except Exception as error:
-        log.debug("unexpected error", exc_info=error)
-        traceback.print_exc()
-        return print_error(SegbenchError(f"unexpected {type(error).__name__}: {first_line(error)}"))
+        return _unexpected(error)
     return 0
+
+
+def _unexpected(error: Exception) -> int:
+    log.debug("unexpected error", exc_info=error)
+    traceback.print_exc()
+    return print_error(SegbenchError(f"unexpected {type(error).__name__}: {first_line(error)}"))
 
 
 def print_error(error: SegbenchError) -> int:

@@ -17,6 +17,8 @@ from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+# A file where a folder belongs, or the reverse.
+_SHAPE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
 def as_refusal(error: BaseException, directory: Path) -> BaseException:
@@ -42,6 +44,9 @@ def as_refusal(error: BaseException, directory: Path) -> BaseException:
             f"paths.outputs: cannot write {place}: {error.strerror}; "
             "free space or choose another folder, then start again"
         )
+    if isinstance(error, OSError) and error.errno in _SHAPE and error.filename:
+        place = error.filename2 or error.filename
+        return StorageError(f"paths.outputs: {place}: {error.strerror}; delete what lies there, then start again")
     if isinstance(error, OSError) and error.errno is None and str(error).startswith("cannot write"):
         return StorageError(f"paths.outputs: {error}; free space or choose another folder, then start again")
     if (scarce := _scarce(error)) is not None:

@@ -199,7 +199,9 @@ class ProcessesLauncher(Launcher):
 def _earlier_jobs(record: Path, jobs: list[_Job]) -> list[dict[str, Any]]:
     """Return what the sweep's earlier batches recorded, without the runs that are tried again."""
     again = {job.directory.name for job in jobs}
-    return [job for job in (read_json(record) or {}).get("jobs", []) if job["directory"] not in again]
+    earlier = (read_json(record) or {}).get("jobs")
+    known = [job for job in earlier if isinstance(job, dict)] if isinstance(earlier, list) else []
+    return [job for job in known if job.get("directory") not in again]
 
 
 def _check_metrics(jobs: list[_Job]) -> None:

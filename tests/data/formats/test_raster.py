@@ -52,7 +52,7 @@ def test_a_gif_of_several_frames_or_of_a_part_of_its_screen_is_refused(path):
     with pytest.raises(DataError, match="image: 3 frames; expected a single image"):
         read_stored(path)
     path.write_bytes(gif(index, palette, size=(8, 9), corner=(1, 2)))
-    with pytest.raises(DataError, match="image: its frame does not cover the GIF's screen of 9x8 pixels"):
+    with pytest.raises(DataError, match="image: its frame does not cover the GIF's canvas of 9x8 pixels"):
         read_stored(path)
 
 
