@@ -357,7 +357,7 @@ BAD_COMBINATIONS = {
     "trainer.monitor=val/dcie": "trainer.monitor=val/dcie: no such score; did you mean val/dice?",
     "freeze=encodr": "freeze=encodr: UNet has no such part; did you mean encoder?",
     "trainer.accelerator=gpu": "trainer.accelerator=gpu",
-    "trainer.precision=16-mixed": "trainer.precision=16-mixed: needs a GPU; use trainer.precision=bf16-mixed",
+    "trainer.precision=16-mixed": "trainer.precision=16-mixed: needs a GPU; use trainer.precision=auto on a CPU",
     "loss.smooth=0": "loss.smooth=0: must be positive",
 }
 # Without a file there: what does not fit is refused before any data is looked for.
