@@ -164,7 +164,7 @@ def _groups(evidence: Evidence) -> Iterable[Finding]:
             "groups in several parts",
             f"{plural(len(shared), 'group')} in several parts of the split",
             "Images of one group (a patient, a car) resemble each other, so scores on them are too good.",
-            "Split by group: data.split_by=group.",
+            "Keep groups together: data.split_by=group, or this data set's own option for that.",
             tuple(f"{group} ({listed(parts)})" for group, parts in shared.items()),
         )
 

@@ -99,7 +99,7 @@ def mask_contours(mask: NDArray[np.uint8], key: MaskKey) -> Contours:
     ignored = np.asarray(mask == IGNORE_INDEX, np.uint8)
     if ignored.any():
         near = cv2.dilate(
-            cv2.resize(ignored, (width, height), interpolation=cv2.INTER_NEAREST), np.ones((5, 5), np.uint8)
+            cv2.resize(ignored, (width, height), interpolation=cv2.INTER_NEAREST), np.ones((9, 9), np.uint8)
         )
         tensors[:, near > 0] = 0
     return Contours(tensors, float(tensors[0].sum() + tensors[2].sum()))

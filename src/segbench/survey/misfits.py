@@ -7,9 +7,9 @@ follow edges at all, and if the change that mends it brings it to where most oth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,17 @@ from numpy.typing import NDArray
 from segbench.survey import fit
 from segbench.survey.images import ImageFacts, Pictures
 
-# Robust standard deviations below the median from which a mask is looked at, and up to which a mended one is as others.
-_LOW, _NORMAL = 2.5, 1.5
+# A mask is looked at if its score is so many robust standard deviations below the median, or nearer to chance than to
+# the median; and mended if it is not so far below, and has this part of the median.
+_LOW, _NEAR_CHANCE, _MENDED = 2.5, 0.5, 0.6
 # The spread of scores is taken to be at least this, so that not every mask of an easy set is odd.
 _LEAST_SPREAD = 0.03
 _LEAST_GAIN = 0.1
 # Shorter contours say nothing: they fit by chance somewhere.
 _LEAST_CONTOUR = 40.0
-# A shift must fit better than any other by this much of its score.
-_LEAST_MARGIN = 0.2
+# What mends a mask must fit better than the next best of its kind (another shift, turn or mask) by this part of its
+# score: by chance, the best of many is hardly better than the next.
+_LEAST_MARGIN = 0.4
 # Images that are looked at closely: those that fit least, and a sample that tells what is usual.
 _MOST_SUSPECTS, _SAMPLE = 60, 40
 # Shifts of one pixel of the small image are inaccuracy, of drawing or of ours.
@@ -99,7 +101,8 @@ def find_misfits(pictures: Pictures, facts: Sequence[ImageFacts]) -> MaskFits:
     if usual.in_place < _TELLING_SHARE:
         share = f"{usual.in_place:.0%}"
         return MaskFits(False, f"only {share} of a sample of masks fit best where they are", **common)  # type: ignore[arg-type]
-    low = [usable[place] for place in order[:_MOST_SUSPECTS] if scores[place] < median - _LOW * spread]
+    fence = max(median - _LOW * spread, _NEAR_CHANCE * median)
+    low = [usable[place] for place in order[:_MOST_SUSPECTS] if scores[place] < fence]
     found = _explained(pictures, low, usual)
     return MaskFits(True, "", misfits=tuple(found), **common)  # type: ignore[arg-type]
 
@@ -119,7 +122,8 @@ class _Usual:
         shifts = [_Suspect(pictures, item).shift for item in chosen]
         gains = [shift.score - item.fit for shift, item in zip(shifts, chosen, strict=True)]
         near = [max(abs(shift.rows), abs(shift.columns)) <= _LEAST_SHIFT for shift in shifts]
-        return cls(median - _NORMAL * spread, float(np.quantile(gains, 0.9)), float(np.mean(near)))
+        enough = max(median - _LOW * spread, _MENDED * median)
+        return cls(enough, float(np.quantile(gains, 0.9)), float(np.mean(near)))
 
     def mends(self, before: float, after: float) -> bool:
         """Return whether a change brings a mask to where most are, and more than it would any."""
@@ -151,23 +155,28 @@ class _Suspect:
     def shifted(self) -> Misfit | None:
         """Return the best shift, if it is one."""
         shift, (height, width) = self.shift, self.edges.shape[1:]
-        if max(abs(shift.rows), abs(shift.columns)) < _LEAST_SHIFT or shift.margin < _LEAST_MARGIN * shift.score:
+        if max(abs(shift.rows), abs(shift.columns)) < _LEAST_SHIFT or not _stands_out(shift.score, shift.margin):
             return None
         scale = (self.facts.size[0] / height, self.facts.size[1] / width)
         pixels = (round(shift.rows * scale[0]), round(shift.columns * scale[1]))
         return Misfit("shifted", self.facts.index, self.facts.fit, shift.score, shift=pixels)
 
-    def turned(self) -> Misfit:
-        """Return the best way to turn the mask, near its place."""
-        best = Misfit("turned", self.facts.index, self.facts.fit, -1.0)
-        for turn in fit.TURNS:
-            mask = fit.turned(self.mask, turn)
-            if mask.shape != self.mask.shape:
-                continue
-            found = fit.best_shift(self.edges, fit.mask_contours(mask, self._pictures.key), reach=0.03)
-            if found.score > best.better:
-                best = Misfit("turned", self.facts.index, self.facts.fit, found.score, turn=turn)
-        return best
+    def turned(self) -> Misfit | None:
+        """Return the best way to turn the mask, near its place, if one is best."""
+        masks = {turn: fit.turned(self.mask, turn) for turn in fit.TURNS}
+        scores = {
+            turn: fit.best_shift(self.edges, fit.mask_contours(mask, self._pictures.key), reach=0.03).score
+            for turn, mask in masks.items()
+            if mask.shape == self.mask.shape
+        }
+        turn, *others = sorted(scores, key=scores.__getitem__, reverse=True)
+        if not _stands_out(scores[turn], scores[turn] - scores[others[0]]):
+            return None
+        return Misfit("turned", self.facts.index, self.facts.fit, scores[turn], turn=turn)
+
+
+def _stands_out(score: float, margin: float) -> bool:
+    return score > 0 and margin >= _LEAST_MARGIN * score
 
 
 def _explained(pictures: Pictures, low: Sequence[ImageFacts], usual: _Usual) -> list[Misfit]:
@@ -176,36 +185,43 @@ def _explained(pictures: Pictures, low: Sequence[ImageFacts], usual: _Usual) -> 
     across = np.array([[_score(image, mask) for mask in suspects] for image in suspects]).reshape(len(low), len(low))
     found = []
     for place, suspect in enumerate(suspects):
-        options: list[Misfit] = [*filter(None, [suspect.shifted()]), suspect.turned()]
-        options += _of_others(place, suspects, across)
-        mending = [option for option in options if usual.mends(option.score, option.better)]
+        options = [suspect.shifted(), suspect.turned(), _of_others(place, suspects, across)]
+        mending = [option for option in options if option and usual.mends(option.score, option.better)]
         if mending:
             found.append(max(mending, key=lambda option: option.better))
-    return _pairs(found)
+    return _pairs(found, {item.index: place for place, item in enumerate(low)}, across, usual)
 
 
-def _of_others(place: int, suspects: Sequence[_Suspect], across: NDArray[np.float64]) -> list[Misfit]:
-    """Return the suspect whose mask fits this image best, as an explanation."""
-    others = np.where(np.arange(len(suspects)) == place, -1, np.nan_to_num(across[place], nan=-1))
-    best = int(others.argmax())
-    if others[best] <= 0:
-        return []
+def _of_others(place: int, suspects: Sequence[_Suspect], across: NDArray[np.float64]) -> Misfit | None:
+    """Return the suspect whose mask fits this image best, if one does."""
+    others = np.where(np.arange(len(suspects)) == place, 0, np.nan_to_num(across[place]))
+    if len(others) < 2:
+        return None
+    order = np.argsort(-others)
+    best = int(order[0])
+    if not _stands_out(others[best], others[best] - others[order[1]]):
+        return None
     facts, other = suspects[place].facts, suspects[best].facts
-    return [Misfit("other's", facts.index, facts.fit, float(others[best]), other=other.index)]
+    return Misfit("other's", facts.index, facts.fit, float(others[best]), other=other.index)
 
 
 def _score(image: _Suspect, mask: _Suspect) -> float:
     return fit.score(image.edges, mask.contours) if image.edges.shape == mask.contours.tensors.shape else float("nan")
 
 
-def _pairs(found: Sequence[Misfit]) -> list[Misfit]:
-    """Join two images whose masks fit each other's image to one pair."""
-    wants = {item.image: item.other for item in found if item.kind == "other's"}
-    joined = list[Misfit]()
-    for item in found:
-        if item.kind != "other's" or wants.get(item.other) != item.image:
-            joined.append(item)
-        elif item.image < item.other:
-            values: Any = vars(item)
-            joined.append(Misfit(**{**values, "kind": "swapped"}))
-    return joined
+def _pairs(found: Sequence[Misfit], places: dict[int, int], across: NDArray[np.float64], usual: _Usual) -> list[Misfit]:
+    """Join two images whose masks fit each other's image to one pair.
+
+    Where a mask stands out for one of the images, it is enough that the other way round it fits as well as others do.
+    """
+    joined, done = list[Misfit](), set[int]()
+    for item in sorted(found, key=lambda item: item.kind != "other's"):
+        if item.image in done:
+            continue
+        if item.kind == "other's":
+            back = float(across[places[item.other], places[item.image]])
+            if usual.mends(float(across[places[item.other], places[item.other]]), back):
+                done |= {item.image, item.other}
+                item = replace(item, kind="swapped")
+        joined.append(item)
+    return sorted(joined, key=lambda item: item.score)
