@@ -1,10 +1,19 @@
+import os
 import subprocess
 import sys
 import time
 
 import pytest
 
-from segbench.runs.files import atomic_open, read_json, shortened, sweep_temporaries, write_json, write_text
+from segbench.runs.files import (
+    atomic_open,
+    read_json,
+    shortened,
+    sweep_abandoned,
+    sweep_temporaries,
+    write_json,
+    write_text,
+)
 
 
 def test_an_exception_leaves_the_old_file_and_no_temporary(tmp_path):
@@ -77,3 +86,19 @@ def test_names_are_shortened_to_what_fits_and_stay_different():
     short = [shortened("é" * 127 + end, 10) for end in "ab"]
     assert short[0] != short[1]
     assert all(len(name.encode()) <= 245 for name in short)
+
+
+def test_temporaries_beside_runs_go_when_their_writer_is_dead_for_an_hour(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    kept = {"mine": os.getpid(), "fresh": ended.pid, "theirs": "x"}
+    for name, writer in {**kept, "left": ended.pid, "ours": os.getpid()}.items():
+        path = tmp_path / f".images-{name}.zip.{writer}.partial"
+        path.touch()
+        if name in ("left", "theirs", "ours"):
+            os.utime(path, (1, 1))
+    (tmp_path / "run").mkdir()
+    sweep_abandoned(tmp_path)
+    assert sorted(path.name.split(".")[1] for path in tmp_path.glob(".images*")) == [
+        "images-fresh", "images-mine", "images-ours", "images-theirs",
+    ]  # fmt: skip

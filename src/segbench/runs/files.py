@@ -9,14 +9,17 @@ import hashlib
 import json
 import math
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from segbench.runs import bounded
 
 TEMPORARY_SUFFIX = ".partial"
+# Seconds without a write, after which a writer on another machine is taken for dead too.
+ABANDONED = 3600
 # Bytes of a file name.
 MAX_NAME = 255
 
@@ -94,6 +97,27 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def sweep_abandoned(folder: Path) -> None:
+    """Remove the temporaries beside runs, which many processes write, whose writer is gone for an hour or more."""
+    for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        writer = leftover.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
+        with suppress(OSError):
+            old = time.time() - leftover.lstat().st_mtime > ABANDONED
+            # A number may have been given to another process since, and is then left for later.
+            if old and writer.isdecimal() and not _is_running(int(writer)):
+                leftover.unlink()
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def sweep_temporaries(folder: Path) -> None:
