@@ -14,7 +14,8 @@ from segbench.assembly import build_data, build_task
 from segbench.data.phantom import PhantomData
 from segbench.errors import ConfigError
 from segbench.masks import BITS, MaskKey
-from segbench.prediction import Predictor, predict_files
+from segbench.prediction import predict_files
+from segbench.predictor import Predictor
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
@@ -146,6 +147,16 @@ def test_a_folder_is_predicted_to_a_mask_a_class(trained, stored, tmp_path):
     assert (volume.shape, volume.get_data_dtype()) == ((32, 32, 3), np.uint8)
 
 
+def test_names_of_255_bytes_have_room_for_those_of_the_classes(trained, tmp_path):
+    names = ["x" * 251 + ".png", "é" * 125 + ".png"]
+    (tmp_path / "long").mkdir()
+    for name in names:
+        Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / "long" / name)
+    outcome = predict_files(Predictor.load(trained, CPU), tmp_path / "long", tmp_path / "out", overlays=False)
+    assert len({path.name for path in outcome.masks}) == 4
+    assert all(path.name.endswith(("_whole_heart.png", "_epicardium.png")) for path in outcome.masks)
+
+
 def test_large_images_are_predicted_by_windows(trained, tmp_path):
     Image.fromarray(np.full((50, 41), 90, np.uint8)).save(tmp_path / "large.png")
     from segbench.tasks.windows import Windows
@@ -159,10 +170,10 @@ def test_large_images_are_predicted_by_windows(trained, tmp_path):
     ("overrides", "message"),
     [
         (["loss=ce"], "loss: CrossEntropy is not for multilabel (data=phantom); use loss=bce_dice"),
-        (["loss=weighted_ce"], "loss: WeightedCrossEntropy is not for multilabel"),
-        (["loss=ce_dice"], "loss: CEDice is not for multilabel"),
-        (["loss=weighted_ce_dice"], "loss: WeightedCEDice is not for multilabel"),
-        (["loss=boundary_ce"], "loss: BoundaryCrossEntropy is not for multilabel"),
+        pytest.param(["loss=weighted_ce"], "loss: WeightedCrossEntropy is not for multilabel", marks=pytest.mark.slow),
+        pytest.param(["loss=ce_dice"], "loss: CEDice is not for multilabel", marks=pytest.mark.slow),
+        pytest.param(["loss=weighted_ce_dice"], "loss: WeightedCEDice is not for multilabel", marks=pytest.mark.slow),
+        pytest.param(["loss=boundary_ce"], "loss: BoundaryCrossEntropy is not for multilabel", marks=pytest.mark.slow),
         (["loss=focal", "loss.alpha=[1,2,3]"], "loss.alpha: 3 factors for 2 classes"),
         (["activation=softmax"], "activation=softmax: classes of phantom overlap; use activation=auto"),
         (
@@ -185,7 +196,10 @@ def test_what_does_not_fit_is_refused_in_one_line(tiny, tmp_path, overrides, mes
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("loss", ["dice", "bce", "bce_dice", "focal", "dice_focal"])
+@pytest.mark.parametrize(
+    "loss",
+    ["bce_dice", "focal", *(pytest.param(loss, marks=pytest.mark.slow) for loss in ("dice", "bce", "dice_focal"))],
+)
 def test_losses_with_one_logit_fit(tiny, tmp_path, loss):
     for data in (REGIONS, "data=overlapping"):
         cfg = tiny(tmp_path, REGIONS, f"loss={loss}") if data == REGIONS else tiny_overlapping(tiny, tmp_path, loss)

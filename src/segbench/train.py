@@ -21,12 +21,13 @@ from segbench.configuration.schema import validate
 from segbench.data.base import ImageData
 from segbench.data.loader import progress_of
 from segbench.errors import CheckpointError, InterruptedRun
+from segbench.prediction_record import describe_prediction
 from segbench.runs import run_callback
 from segbench.runs.checkpoint_io import newest_good
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import write_json, write_text
-from segbench.runs.identity import changes_result, unchanging
+from segbench.runs.identity import changes_result, run_id, settled, unchanging
 from segbench.runs.run_callback import RunContext
 from segbench.runs.scores_file import write_scores
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
@@ -82,6 +83,7 @@ def _take_finished(cfg: DictConfig, run: RunDirectory) -> None:
 
 def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str]) -> None:
     """Evaluate the best weights of a finished run by further scores; a refusal leaves it as it was."""
+    cfg = settled(cfg)
     rescoring.require_best(run, lacking)
     before, code = rescoring.stored_scores(run), run_inputs.score_code(cfg)
     _prepare_torch(cfg)
@@ -122,13 +124,15 @@ def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, An
 
 def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     known = {} if cfg.rerun else run.identity()
+    identity |= {"precision": _settle_precision(cfg, run)}
+    cfg = settled(cfg)
     identity = {"wandb_id": tracking.new_wandb_id()} | known | identity
     identity |= {"git": run_inputs.find_code(run, cfg, known.get("git")), "unchanging": unchanging(cfg)}
     if not cfg.rerun:
         _begin(cfg, run, identity)
     _prepare_torch(cfg)
     data = build_data(cfg)
-    restored = not cfg.rerun and newest_good(run.checkpoints)[0] is not None
+    restored = not cfg.rerun and newest_good(run.checkpoints, identity["id"])[0] is not None
     task = build_task(cfg, data, restored)
     _read(data, task)
     if cfg.rerun:
@@ -136,12 +140,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
         run.clear()
         _begin(cfg, run, identity)
     run.begin_sources(run_inputs.find_sources(run, data, cfg) | {"task": task.name})
-    task.remember(
-        config=recorded_text(cfg),
-        in_channels=data.in_channels,
-        mean=[float(value) for value in data.mean],
-        std=[float(value) for value in data.std],
-    )
+    task.remember(run=identity["id"], task=task.name, prediction=describe_prediction(cfg, data, task))
 
     loggers, summary = list[Logger](), None
     try:
@@ -149,6 +148,25 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
         summary = _fit_and_evaluate(cfg, run, data, task, loggers)
     finally:
         tracking.finish(loggers, summary)
+
+
+def _settle_precision(cfg: DictConfig, run: RunDirectory) -> dict[str, Any]:
+    """Say in which precision this run computes if the machine decides on it; return what ``run.json`` keeps of that.
+
+    A run is never gone on with in another precision, as that is another run. If there is one, it is named.
+    """
+    asked = cfg.trainer.precision
+    if asked != "auto":
+        return {"asked": asked, "used": asked}
+    used, reason = environment.native_precision(cfg.trainer.accelerator)
+    log.info("trainer.precision=auto: %s, as %s", used, reason)
+    for other in {32, "bf16-mixed"} - {used}:
+        with_other = cfg.copy()
+        with_other.trainer.precision = other
+        there = RunDirectory(run.path.with_name(run.path.name.replace(run_id(cfg), run_id(with_other))))
+        if there.path != run.path and there.state() is not None:
+            log.warning("%s: begun with trainer.precision=%s elsewhere; type that to go on with it", there.path, other)
+    return {"asked": asked, "used": used, "reason": reason}
 
 
 def _prepare_torch(cfg: DictConfig) -> None:
@@ -203,6 +221,7 @@ def _build_checkpoints(cfg: DictConfig, run: RunDirectory) -> callbacks.RunCheck
         monitor_mode(cfg.trainer.monitor),
         minutes=cfg.trainer.checkpoint_minutes,
         every_n_steps=cfg.trainer.checkpoint_every_n_steps,
+        run=run.identity().get("id"),
     )
 
 
@@ -224,7 +243,7 @@ def _fit(context: RunContext, checkpoints: callbacks.RunCheckpoints) -> None:
 
 
 def _resume_point(run: RunDirectory) -> Path | None:
-    path, refused = newest_good(run.checkpoints)
+    path, refused = newest_good(run.checkpoints, run.identity().get("id"))
     for line in refused:
         log.warning(line)
     if path is not None:

@@ -1,4 +1,6 @@
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -81,24 +83,26 @@ def test_a_temporary_name_that_was_cut_is_swept(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_killed_writer_left_is_swept_and_what_others_write_is_not(tmp_path):
+    process = multiprocessing.get_context("fork").Process(target=_killed_as_it_writes, args=(tmp_path / "killed.txt",))
+    process.start()
+    process.join()
+    elsewhere = tmp_path / ".far.txt.0123abcd-1.partial"
+    elsewhere.touch()
+    with atomic_open(tmp_path / "mine.txt") as stream:
+        assert len(list(tmp_path.iterdir())) == 3
+        sweep_abandoned(tmp_path)
+        stream.write(b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [elsewhere.name, "mine.txt"]
+
+
+def _killed_as_it_writes(path):
+    with atomic_open(path):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_names_are_shortened_to_what_fits_and_stay_different():
     assert shortened("a" * 255, reserve=0) == "a" * 255
     short = [shortened("é" * 127 + end, 10) for end in "ab"]
     assert short[0] != short[1]
     assert all(len(name.encode()) <= 245 for name in short)
-
-
-def test_temporaries_beside_runs_go_when_their_writer_is_dead_for_an_hour(tmp_path):
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    kept = {"mine": os.getpid(), "fresh": ended.pid, "theirs": "x"}
-    for name, writer in {**kept, "left": ended.pid, "ours": os.getpid()}.items():
-        path = tmp_path / f".images-{name}.zip.{writer}.partial"
-        path.touch()
-        if name in ("left", "theirs", "ours"):
-            os.utime(path, (1, 1))
-    (tmp_path / "run").mkdir()
-    sweep_abandoned(tmp_path)
-    assert sorted(path.name.split(".")[1] for path in tmp_path.glob(".images*")) == [
-        "images-fresh", "images-mine", "images-ours", "images-theirs",
-    ]  # fmt: skip

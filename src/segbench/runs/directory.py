@@ -125,6 +125,7 @@ class RunDirectory:
             raise StorageError(f"paths.outputs: cannot write {place}: {error.strerror or error}") from error
         try:
             sweep_temporaries(self.path)
+            # Images that runs share, and reports, are written beside the runs.
             sweep_abandoned(self.path.parent)
             yield
         finally:
@@ -229,7 +230,7 @@ def _identity(value: Any) -> dict[str, Any]:
 
 def other_schema(known: dict[str, Any], file: str = "run.json") -> str:
     """Say in which layout a file of a run was written, where that is not :data:`SCHEMA`."""
-    return f"{file} has schema {known.get('schema')!r}, this version of segbench reads {SCHEMA}"
+    return f"{file} has schema {known.get('schema')!a:.40}, this version of segbench reads {SCHEMA}"
 
 
 def _now() -> str:
