@@ -78,7 +78,7 @@ def _try_all(cases: Sequence[Case], options: argparse.Namespace, add: Callable[[
     prepared = scratch / "given"
     try:
         given.prepare(sorted({name for case in cases for name in case.given}), prepared)
-        kills.prepare([case for case in cases if case.kind == "kills"], prepared)
+        kills.prepare([case for case in cases if case.kind in ("kills", "accepted")], prepared)
         print(f"{time.monotonic() - begin:.0f} s to load and to make what cases begin with")
         for number, outcome in enumerate(pool.tried(cases, prepared, scratch, options.jobs, options.keep), start=1):
             add(outcome)

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from campaign.registries import entries
+
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 # In the order of the printed table.
 CLASSES = {
@@ -34,8 +36,8 @@ class Case:
         given: Names of what is prepared, of :mod:`campaign.given`.
         steps: What is done to that, of :mod:`campaign.steps`: a name and its arguments each.
         run: Command lines, one after the other; all but the last must end well.
-        code: Exit code of the last.
-        says: What its error, or with exit code 0 its output, must contain.
+        codes: Exit codes that the last may have: ``code`` in the catalogue, one or a list.
+        says: What its error must contain; or, if 0 is its only exit code, what its output must.
         then: What must hold afterwards, of :mod:`campaign.checks`: a name and its arguments each.
         values: Settings of the class, as its module documents them.
         fresh: Whether the case is tried a second time in processes that begin with nothing loaded, with equal outcome.
@@ -49,7 +51,7 @@ class Case:
     given: Sequence[str] = ()
     steps: Sequence[tuple[str, Any]] = ()
     run: Sequence[str] = ()
-    code: int = 0
+    codes: Sequence[int] = (0,)
     says: Sequence[str] = ()
     then: Sequence[tuple[str, Any]] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -73,8 +75,9 @@ def load(path: Path = CATALOGUE) -> list[Case]:
 
 def _section(section: dict[str, Any]) -> Iterator[Case]:
     """Yield the cases of a section: each once, or once for each entry of ``over`` with that entry's variables."""
-    shared = {key: value for key, value in section.items() if key not in ("section", "cases", "over")}
-    for name, entry in section["cases"].items():
+    shared = {key: value for key, value in section.items() if key not in ("section", "cases", "over", "registry")}
+    listed = entries(**section["registry"]) if "registry" in section else {}
+    for name, entry in (listed | section.get("cases", {})).items():
         for variant, variables in section.get("over", {None: {}}).items():
             if variant in entry.get("but", ()):
                 continue
@@ -84,6 +87,9 @@ def _section(section: dict[str, Any]) -> Iterator[Case]:
 
 
 def _case(name: str, entry: dict[str, Any]) -> Case:
+    if "code" in entry:
+        code = entry.pop("code")
+        entry["codes"] = code if isinstance(code, list) else [code]
     unknown = entry.keys() - Case.__dataclass_fields__.keys()
     if unknown or entry.get("kind") not in CLASSES:
         raise ValueError(f"{name}: unknown {', '.join(unknown) or 'kind'}")

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markdown_it import MarkdownIt
 
+from campaign import program
 from campaign.program import Done
 
 
@@ -86,6 +89,24 @@ def holds_not(after: After, pattern: str, expression: str) -> str:
 
 
 @check
+def plain_markdown(after: After, pattern: str, heading: str) -> str:
+    """A page, as CommonMark reads it, has no HTML, no link that runs something, and no heading of this text."""
+    parser = MarkdownIt("commonmark").enable("table")
+    for path in after.here.glob(pattern):
+        tokens = parser.parse(path.read_text(encoding="utf-8"))
+        every = [inner for token in tokens for inner in (token, *(token.children or ()))]
+        for number, token in enumerate(every):
+            address = str(token.attrGet("href") or token.attrGet("src") or "")
+            if token.type in ("html_block", "html_inline"):
+                return f"{path.name} has {token.content[:60]!r}"
+            if ":" in address and not address.startswith(("http:", "https:")):
+                return f"{path.name} has a link to {address[:60]!r}"
+            if token.type == "heading_open" and every[number + 1].content.strip() == heading:
+                return f"{path.name} has the heading {heading!r}"
+    return ""
+
+
+@check
 def json_value(after: After, pattern: str, key: str, value: Any) -> str:
     """A dotted key of a JSON file has this value."""
     (path,) = after.here.glob(pattern)
@@ -111,27 +132,60 @@ def pixels(after: After, label: str, split: str, number: int, pattern: str = "ou
 @check
 def equal(after: After, one: str = "outputs", other: str = "whole") -> str:
     """Two finished runs hold the same bits: weights, optimiser, schedule, curves, scores and predictions."""
-    first, second = (next((after.here / name).glob("runs/*/run.json")).parent for name in (one, other))
-    return difference(first, second)
+    runs = [sorted(after.here.glob(f"{name}/runs/*/checkpoints")) for name in (one, other)]
+    if [len(found) for found in runs] != [1, 1]:
+        return f"{len(runs[0])} runs in {one}, {len(runs[1])} in {other}"
+    return difference(*(found[0].parent for found in runs))
+
+
+@check
+def mended(after: After, line: str, one: str = "outputs", other: str = "whole") -> str:
+    """The run has the bits of another, or, if it was refused, has them after the command with ``rerun=true``."""
+    if after.done.code:
+        from campaign import given
+
+        command = ["run.py", f"paths.outputs={after.here}/outputs", *shlex.split(line), "rerun=true"]
+        done = program.run(command, given.place(after.here, seconds=120))
+        if done.code:
+            return f"with rerun=true it ends with {done.code}: {done.err.strip().splitlines()[-1][:200]}"
+    return equal(after, one, other)
 
 
 def difference(first: Path, second: Path) -> str:
     """Return what differs between two finished runs."""
-    from segbench.runs.checkpoint_io import load_checkpoint
+    import torch
 
     for name in ("last.ckpt", "best.ckpt"):
-        states = [load_checkpoint(run / "checkpoints" / name) for run in (first, second)]
-        for key in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
-            if not same(*(state.get(key) for state in states)):
+        paths = [run / "checkpoints" / name for run in (first, second)]
+        if not all(path.is_file() for path in paths):
+            return f"{name} is missing"
+        states = [torch.load(path, weights_only=True) for path in paths]
+        for key in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "epoch", "global_step"):
+            if not same(*(_untimed(state.get(key)) for state in states)):
                 return f"{key} of {name} differs"
     for name in ("scores.parquet", "predictions.zip"):
-        contents = [(run / name).read_bytes() if (run / name).exists() else b"" for run in (first, second)]
+        contents = [(run / name).read_bytes() if (run / name).is_file() else b"" for run in (first, second)]
         if contents[0] != contents[1]:
             return f"{name} differs"
-    curves = [[line.split(",") for line in (run / "metrics.csv").read_text().splitlines()] for run in (first, second)]
-    timed = {index for index, title in enumerate(curves[0][0]) if "second" in title}
-    rows = [[[cell for index, cell in enumerate(row) if index not in timed] for row in table] for table in curves]
-    return "" if rows[0] == rows[1] else "metrics.csv differs"
+    paths = [run / "summary.json" for run in (first, second)]
+    if not same(*(_untimed(json.loads(path.read_text())) if path.is_file() else {} for path in paths)):
+        return "summary.json differs"
+    return "" if _curves(first) == _curves(second) else "metrics.csv differs"
+
+
+def _curves(run: Path) -> list[list[str]]:
+    """Return the rows of a run's curves without the times."""
+    path = run / "metrics.csv"
+    rows = [line.split(",") for line in path.read_text().splitlines()] if path.is_file() else []
+    timed = {index for index, title in enumerate(rows[0]) if "second" in title} if rows else set()
+    return [[cell for index, cell in enumerate(row) if index not in timed] for row in rows]
+
+
+def _untimed(value: Any) -> Any:
+    """Return a value without what depends on the clock, or on how often the run was started."""
+    if isinstance(value, dict):
+        return {key: _untimed(item) for key, item in value.items() if key not in ("seconds", "cost", "CostMeter")}
+    return [_untimed(item) for item in value] if isinstance(value, list) else value
 
 
 def same(first: Any, second: Any) -> bool:

@@ -93,22 +93,35 @@ LONG = (*PHANTOM, "trainer.max_epochs=6", "trainer.checkpoint_every_n_steps=1")
 
 
 def stopped(here: Path, *overrides: str) -> None:
-    """A run that was killed in its training, with two checkpoints to go on from."""
+    """A run that was killed after an epoch, with two checkpoints to go on from."""
     line = ["run.py", f"paths.outputs={here}/outputs", *LONG, *overrides]
-    process = program.start(line, place(here))
-    while process.is_alive() and not any(here.glob("outputs/runs/*/checkpoints/previous.ckpt")):
-        time.sleep(0.005)
-    assert process.pid is not None
-    program.end(process.pid)
-    process.join()
+    # Killed between two renames it may have but one checkpoint: then it goes on until it has both again.
+    while not _has_all(here):
+        process = program.start(line, place(here))
+        while process.is_alive() and not _has_all(here):
+            time.sleep(0.005)
+        assert process.pid is not None
+        program.end(process.pid)
+        process.join()
     if any(here.glob("outputs/runs/*/summary.json")):
         raise RuntimeError("a run that should have been killed has finished")
+
+
+def _has_all(here: Path) -> bool:
+    wanted = ("checkpoints/last.ckpt", "checkpoints/previous.ckpt", "metrics.csv")
+    return all(any(here.glob(f"outputs/runs/*/{name}")) for name in wanted)
 
 
 def whole(here: Path) -> None:
     """What ``stopped`` should become; in ``whole/``."""
     _finished(here, *LONG)
     shutil.move(here / "outputs", here / "whole")
+
+
+def done(here: Path) -> None:
+    """A finished run, in ``outputs/``, and the same in ``whole/``."""
+    _finished(here, *LONG)
+    shutil.copytree(here / "outputs", here / "whole", symlinks=True)
 
 
 def stopped_other(here: Path) -> None:
@@ -124,7 +137,8 @@ def stopped_wide(here: Path) -> None:
 
 
 RUNS: Mapping[str, Callable[[Path], None]] = {
-    made.__name__: made for made in (run, colour_run, volume_run, pair, stopped, whole, stopped_other, stopped_wide)
+    made.__name__: made
+    for made in (run, colour_run, volume_run, pair, stopped, whole, done, stopped_other, stopped_wide)
 }
 
 

@@ -15,6 +15,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,12 @@ def reference(case: Case, prepared: Path) -> Path:
 
 
 def prepare(cases: Iterable[Case], prepared: Path) -> None:
-    """Let the commands that cases kill end once each, and note how long they take and what they do."""
+    """Let the commands of cases end once each, unharmed, and note how long they take and what they do."""
     for case in cases:
         here = reference(case, prepared)
         if here.exists():
             continue
-        words = begin(case, prepared, here)
+        words = begin(replace(case, steps=()), prepared, here)
         begun = time.monotonic()
         place = given.place(here, seconds=240, moment=(here / "outputs", None, 0))
         done = program.run(command(case.run[-1], words), place)
@@ -72,10 +73,12 @@ def tried(case: Case, prepared: Path, here: Path) -> Outcome:
     done = program.run(line, given.place(here, seconds=case.seconds))
     if wrong := judged_words(done):
         return Outcome(case.id, *wrong, said=done.err[-1500:])
-    return _compared(case, here / "outputs", reference(case, prepared) / "outputs")
+    return compared(case, prepared, here)
 
 
-def _compared(case: Case, found: Path, expected: Path) -> Outcome:
+def compared(case: Case, prepared: Path, here: Path) -> Outcome:
+    """Compare what a command has left with what its reference did."""
+    found, expected = here / "outputs", reference(case, prepared) / "outputs"
     differs = _differing(found, expected, case.values.get("compare", ())) or _leftover(found)
     if case.values.get("control"):
         return Outcome(case.id, "promised" if differs else "silent", "" if differs else "no difference was noticed")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -205,6 +206,35 @@ def nifti_volume(
     for path in sorted(here.glob(pattern)):
         content = nifti((labels if label else voxels).astype(number), **header)
         path.write_bytes(gzip.compress(content, mtime=0) if packed else content)
+
+
+@step
+def volumes_as(
+    here: Path, pattern: str, units: int = 2, scale: float = 1.0, packed: bool = True, further: int = 0, **header: Any
+) -> None:
+    """Write volumes again with their voxels and places, in another unit, version or order of bytes.
+
+    Args:
+        here: The case's folder.
+        pattern: The volumes.
+        units: ``xyzt_units``.
+        scale: How many of the unit make 1 mm.
+        packed: Whether they are packed; if not, ``.gz`` leaves their names.
+        further: How many dimensions of length 1 they get.
+        header: Arguments of :func:`tests.data.formats.writers.nifti`; ``number`` the type of the voxels.
+    """
+    number = header.pop("number", None)
+    for path in sorted(here.glob(pattern)):
+        found = np.asarray(nibabel.Nifti1Image.from_filename(path).dataobj)
+        stored = found.astype(number or found.dtype).reshape(*found.shape, *[1] * further)
+        rows = np.diag([-1.5 * scale, -1.5 * scale, 8 * scale, 1])[:3]
+        spacing = [size * scale for size in (1.5, 1.5, 8.0)]
+        content = nifti(stored, units=units, spacing=spacing, sform=rows, **header)
+        if packed:
+            path.write_bytes(gzip.compress(content, mtime=0))
+        else:
+            path.unlink()
+            path.with_suffix("").write_bytes(content)
 
 
 @step

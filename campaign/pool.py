@@ -14,6 +14,8 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
+# Imported before the first case, so that none is tried by code that was changed meanwhile.
+from campaign import accepted, disk, kills  # noqa: F401
 from campaign.catalogue import Case
 from campaign.program import FORK, end
 from campaign.trial import Outcome, attempt

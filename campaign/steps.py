@@ -6,11 +6,12 @@ import json
 import os
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-Step = Callable[..., None]
+# A step may return what further ``$name`` mean.
+Step = Callable[..., Mapping[str, str] | None]
 STEPS: dict[str, Step] = {}
 
 
@@ -29,6 +30,12 @@ def _found(here: Path, pattern: str) -> list[Path]:
     if not found:
         raise FileNotFoundError(f"{pattern}: the case has no such file")
     return found
+
+
+def found_one(here: Path, pattern: str) -> Path:
+    """Return the only path that a name or pattern means."""
+    (path,) = _found(here, pattern)
+    return path
 
 
 def _paths(here: Path, pattern: str) -> Iterator[Path]:
@@ -116,7 +123,7 @@ def replace(here: Path, pattern: str, old: str, new: str) -> None:
 @step
 def copy(here: Path, source: str, target: str) -> None:
     """Copy a file or folder, over what is there."""
-    (path,) = _found(here, source)
+    path = found_one(here, source)
     if path.is_dir():
         shutil.copytree(path, here / target, dirs_exist_ok=True)
     else:
@@ -127,7 +134,7 @@ def copy(here: Path, source: str, target: str) -> None:
 @step
 def move(here: Path, source: str, target: str) -> None:
     """Rename a file or folder."""
-    (path,) = _found(here, source)
+    path = found_one(here, source)
     (here / target).parent.mkdir(parents=True, exist_ok=True)
     path.rename(here / target)
 
@@ -150,7 +157,7 @@ def normalise(here: Path, name: str, form: Literal["NFC", "NFD"], new: str) -> N
 @step
 def rename_bytes(here: Path, name: str, new: str) -> None:
     """Rename a file to bytes, given in hexadecimal, that may be no text."""
-    (path,) = _found(here, name)
+    path = found_one(here, name)
     os.rename(os.fsencode(path), os.fsencode(path.parent) + b"/" + bytes.fromhex(new))  # noqa: PTH104 - bytes
 
 

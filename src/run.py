@@ -17,6 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from segbench.configuration.arguments import arranged
 from segbench.configuration.choices import own_folder
 from segbench.configuration.resolvers import register
 from segbench.entry import print_error, run_entry_point
@@ -27,10 +28,11 @@ register()
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
-def job(cfg: DictConfig) -> None:
-    """Train one configuration in the directory that Hydra created for it."""
+def job(cfg: DictConfig) -> float | None:
+    """Train one configuration in the directory that Hydra created for it; return its best score, for sweepers."""
     from segbench.reporting.single import print_run
     from segbench.runs.directory import RunDirectory
+    from segbench.sweep.objective import monitored_score
     from segbench.terminal import terminal
     from segbench.train import train
 
@@ -50,6 +52,7 @@ def job(cfg: DictConfig) -> None:
     try:
         train(cfg, RunDirectory(directory), identity)
         print_run(directory, terminal())
+        return monitored_score(directory)
     except SegbenchError as error:
         # With Hydra's own launchers, a sweep continues after an exception in a job, but not after an exit: stopping a
         # job by a signal stops the sweep.
@@ -58,5 +61,15 @@ def job(cfg: DictConfig) -> None:
         sys.exit(print_error(error))
 
 
+def main() -> None:
+    """Run or sweep what the command line says.
+
+    Raises:
+        ConfigError: If it cannot be read.
+    """
+    sys.argv[1:] = arranged(sys.argv[1:])
+    job()
+
+
 if __name__ == "__main__":
-    sys.exit(run_entry_point(job))
+    sys.exit(run_entry_point(main))

@@ -2,12 +2,13 @@
 
 import json
 import sys
+from collections import Counter
 
 import pytest
 import yaml
 from campaign import kills, program, results, table, trial
 from campaign.__main__ import main
-from campaign.catalogue import Case, load
+from campaign.catalogue import GOALS, Case, load
 from campaign.checks import CHECKS
 from campaign.given import RUNS, SCENES, prepare
 from campaign.program import Done
@@ -18,8 +19,11 @@ from campaign.trial import Outcome
 SOURCE = Source("abc", "123", "a machine")
 
 
-def test_the_catalogue_names_only_what_there_is():
-    for case in load():
+def test_the_catalogue_has_as_many_cases_as_it_should_and_names_only_what_there_is():
+    cases = load()
+    counts = Counter(case.kind for case in cases)
+    assert {kind: counts[kind] for kind, goal in GOALS.items() if counts[kind] < goal} == {}
+    for case in cases:
         assert set(case.given) <= SCENES.keys() | RUNS.keys(), case.id
         assert {name for name, _ in case.steps} <= STEPS.keys(), case.id
         assert {name for name, _ in case.then} <= CHECKS.keys(), case.id
@@ -87,7 +91,7 @@ def test_whatever_a_command_should_not_do_is_noticed(tmp_path, monkeypatch, name
     begin = f"import os, sys, time; os.environ['CANARY'] = {str(tmp_path / 'here' / 'canary')!r}\n"
     (tmp_path / "src" / "run.py").write_text(begin + code)
     monkeypatch.setattr(program, "ROOT", tmp_path)
-    case = Case("a/b", "inputs", "", steps=[("text", ["a.png", ""])], run=["run.py"], code=1, says=["a.png: empty file"], seconds=1 if name == "endless" else 30)  # fmt: skip
+    case = Case("a/b", "inputs", "", steps=[("text", ["a.png", ""])], run=["run.py"], codes=[1], says=["a.png: empty file"], seconds=1 if name == "endless" else 30)  # fmt: skip
     outcome = trial.attempt(case, tmp_path, tmp_path / "here")
     assert (outcome.verdict, detail in outcome.detail) == (verdict, True), outcome
 

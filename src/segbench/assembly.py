@@ -24,7 +24,7 @@ log = logging.getLogger("segbench")
 
 
 def build_data(cfg: DictConfig) -> ImageData:
-    """Build the data module of a configuration, with augmentation and further scores; no file of it is read."""
+    """Build a configuration's data module, with augmentation and further scores, without reading any file."""
     scores = {name: build(f"scores.{name}", cfg) for name in cfg.scores}
     augmentation = build("augmentation", cfg)
     cache = Path(cfg.paths.cache)
@@ -32,16 +32,16 @@ def build_data(cfg: DictConfig) -> ImageData:
 
 
 def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows: Windows | None = None) -> Task[Any]:
-    """Build network, loss and task for a data module, before any file of it is read, except to tell its classes.
+    """Build network, loss and task for a data module, before any of its files is read, except to learn its classes.
 
     Args:
         cfg: The whole configuration.
-        data: The data module; it tells channels and classes.
-        restored: Whether a checkpoint's weights will replace the first ones, so that no pretrained ones are needed.
-        windows: Windows to predict by instead of those of the configuration.
+        data: The data module, which determines channels and classes.
+        restored: Whether a checkpoint's weights will replace the initial ones; pretrained weights are then not loaded.
+        windows: Windows for prediction, in place of the configuration's.
 
     Raises:
-        ConfigError: If the parts do not fit each other.
+        ConfigError: If the parts do not fit together.
     """
     data.inspect()
     kind = data.task_for(find_class("model", cfg.model["_target_"]))
@@ -69,20 +69,22 @@ def check_metrics(cfg: DictConfig) -> None:
 
     Raises:
         ConfigError: Names the score and one like it; also if the data module or its task cannot be found.
+        DataError: If the data must be read to learn its classes, and cannot be.
     """
     data = build_data(cfg)
+    data.inspect()
     kind = data.task_for(find_class("model", cfg.model["_target_"]))
     check_comparison(cfg.comparison, data.name, kind.scores(data))
 
 
 def build_callbacks(cfg: DictConfig, data: ImageData, task: Task[Any]) -> list[pl.Callback]:
-    """Build the configured callbacks, and ask data and loss for those that they need."""
+    """Build the configured callbacks and those that data and loss need."""
     configured = [build(f"callbacks.{name}", cfg) for name in cfg.callbacks]
     return [*configured, *data.callbacks(), *task.loss.callbacks()]
 
 
 def _build_network(cfg: DictConfig, in_channels: int, out_channels: int, restored: bool) -> nn.Module:
-    """Build the network with its first weights: drawn by the seed, pretrained, or another run's."""
+    """Build the network with its initial weights: random by the seed, pretrained, or another run's."""
     torch.manual_seed(derive_seed(cfg.seed, "weights"))
     start = {key: None for key in ("pretrained", "encoder_weights") if restored and key in cfg.model}
     network: nn.Module = build("model", cfg, in_channels=in_channels, out_channels=out_channels, **start)
@@ -92,6 +94,6 @@ def _build_network(cfg: DictConfig, in_channels: int, out_channels: int, restore
         load_weights(network, cfg.init_from)
     if cfg.freeze is not None:
         if cfg.init_from is None and not (cfg.model.get("pretrained") or cfg.model.get("encoder_weights")):
-            log.warning("freeze=%s without init_from: its weights are random and stay so", cfg.freeze)
+            log.warning("freeze=%s without init_from: its weights are random and will stay random", cfg.freeze)
         freeze(network, cfg.freeze)
     return network

@@ -60,11 +60,21 @@ def run_entry_point(job: Callable[[], None]) -> int:
         return print_error(StorageError(f"paths.outputs: cannot write {error.filename}: {error.strerror}"))
     except KeyboardInterrupt:
         return 130
+    except ValueError as error:
+        # Python's logging raises it where train.log cannot be opened.
+        cause = error.__cause__
+        if debug or not isinstance(cause, OSError) or cause.filename is None:
+            return _unexpected(error)
+        return print_error(StorageError(f"paths.outputs: cannot write {cause.filename}: {cause.strerror}"))
     except Exception as error:
-        log.debug("unexpected error", exc_info=error)
-        traceback.print_exc()
-        return print_error(SegbenchError(f"unexpected {type(error).__name__}: {first_line(error)}"))
+        return _unexpected(error)
     return 0
+
+
+def _unexpected(error: Exception) -> int:
+    log.debug("unexpected error", exc_info=error)
+    traceback.print_exc()
+    return print_error(SegbenchError(f"unexpected {type(error).__name__}: {first_line(error)}"))
 
 
 def print_error(error: SegbenchError) -> int:
@@ -93,13 +103,21 @@ def explain(error: Exception) -> SegbenchError:
         return explain_instantiation(error)
     if isinstance(error, ConfigCompositionException):
         return ConfigError(_explain_override(error))
+    if {"--cfg", "--resolve"} <= set(sys.argv) and "Interpolation key" in str(error):
+        return ConfigError("--cfg hydra --resolve: refers to other sections; use --cfg all --resolve")
     return ConfigError(first_line(error))
 
 
 def _explain_override(error: ConfigCompositionException) -> str:
     text = f"{error} {error.__cause__ or ''}"
-    if several := re.search(r"Ambiguous value for argument '([^']*)'", text):
+    if several := re.search(r"Ambiguous value for argument '(.*)'", text):
         return f"{several.group(1)}: several values; add -m to sweep over them"
+    if several := re.search(r"Sweep parameters '(.*)' requires", text):
+        return f"{several.group(1)}: several values; add -m to sweep over them"
+    if other := re.search(r"Could not delete from config\. The value of '(\S+)' is (.*) and not (.*)\.", text):
+        return f"~{other.group(1)}={other.group(3)}: the value is {other.group(2)}; write ~{other.group(1)}"
+    if twice := re.search(r"Multiple values for (\S+)\. To override a value", text):
+        return f"+{twice.group(1)}: a choice of {twice.group(1)} is set already; leave out the +"
     if unknown := re.search(r"override '([^']*)'", text):
         key = unknown.group(1)
         if key.startswith("comparison."):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import resource
 import subprocess
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 _PACKAGES = ("segbench", "torch", "pytorch-lightning", "hydra-core", "albumentations", "numpy")
 _CPUINFO = Path("/proc/cpuinfo")
+_CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 
 def versions() -> dict[str, str]:
@@ -24,6 +28,22 @@ def processor_name() -> str:
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def processors() -> int:
+    """Return the number of the machine's logical processors."""
+    return os.cpu_count() or 1
+
+
+def memory_bytes() -> int:
+    """Return the memory that this process may use: the least of the machine's, the container's and the shell's."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        limits.append(soft)
+    with suppress(OSError, ValueError):  # no container, or "max"
+        limits.append(int(_CONTAINER_MEMORY.read_text()))
+    return min(limits)
 
 
 def git_state(folder: Path | None = None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Scores that a finished run lacks: it is evaluated again from its best weights, and not trained again.
+"""Adds scores to a finished run: its best weights are evaluated again, without training.
 
 Scores are not part of a run's identity, as they cannot change its training. So a run that was finished without them is
-the run that is asked for; only columns of ``scores.parquet`` and figures of ``summary.json`` are missing.
+still the requested run; it only lacks columns of ``scores.parquet`` and values of ``summary.json``.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from segbench.runs.split_scores import About, SplitScores
 
 
 def lacking_scores(run: RunDirectory, cfg: DictConfig) -> list[str]:
-    """Return the names in ``scores`` by which a finished run is not scored, or with other options or other code.
+    """Return the requested scores that a finished run lacks, or has with other options or other code.
 
     Raises:
-        CheckpointError: If the run's files do not tell what it is scored by.
-        ConfigError: If the class of a score cannot be found.
+        CheckpointError: If the run's files do not say which scores it has.
+        ConfigError: If a score's class cannot be found.
     """
     stored, code = _settings(_stored(run)), score_code(cfg)
     known = _read(run, run.summary, summary_file).get("scored_by") or {} if code else {}
@@ -42,62 +42,62 @@ def lacking_scores(run: RunDirectory, cfg: DictConfig) -> list[str]:
 
 
 def scoring_configuration(run: RunDirectory, cfg: DictConfig) -> DictConfig:
-    """Return a configuration with the scores that a finished run has beside those that it is asked for.
+    """Return a configuration with both the scores that a finished run has and the requested ones.
 
-    What only the first weights come from is taken out: the task is given the best ones.
+    The sources of the initial weights are removed, as the task gets the best weights.
     """
     return _with(cfg, scores=_settings(_stored(run)) | _settings(cfg), init_from=None, freeze=None)
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What a finished run is scored by: its splits, and the columns of its file that are of no declared score."""
+    """The scores of a finished run: its splits, and the columns of its file that belong to no declared score."""
 
     splits: Mapping[str, SplitScores]
     columns: tuple[str, ...]
 
 
 def stored_scores(run: RunDirectory) -> Scored:
-    """Return what a finished run is scored by.
+    """Return the scores of a finished run.
 
     Raises:
         CheckpointError: If its scores file is missing or damaged.
     """
     splits = _read(run, run.scores, read_scores)
     about, columns = _read(run, run.scores, read_columns)
-    # A score may be declared otherwise now, or be left from an evaluation that was killed: its columns may go.
+    # Columns of declared scores may be replaced: the declaration may have changed, or an evaluation was killed.
     declared = {column for score in about.scores for column in score.columns}
     return Scored(splits, tuple(column for column in columns if column not in declared))
 
 
 def require_best(run: RunDirectory, lacking: list[str]) -> None:
-    """Refuse to evaluate a run whose best weights are gone.
+    """Check that a run still has its best weights.
 
     Raises:
-        CheckpointError: With what to do.
+        CheckpointError: If not; says what to do.
     """
     if not (path := run.checkpoints / BEST).is_file():
         raise CheckpointError(f"{path}: gone, so {_asked(lacking)} cannot be added; rerun=true trains the run again")
 
 
 def require_same(run: RunDirectory, before: Scored, table: pd.DataFrame, about: About, lacking: list[str]) -> None:
-    """Refuse scores of predictions that are not those which the run was scored by: they would not belong together.
+    """Check that a new evaluation has the same predictions as the stored one, so that their scores belong together.
 
     Args:
         run: The finished run.
-        before: What it was scored by.
+        before: Its stored scores.
         table: The rows of the new evaluation.
-        about: What they mean.
-        lacking: The scores that are asked for.
+        about: The meaning of their columns.
+        lacking: The requested scores.
 
     Raises:
-        CheckpointError: If anything of an image has changed, or a column would be lost.
+        CheckpointError: If any image's result has changed, or a column would be lost.
     """
     now = TASKS[about.task].read(table, about)
     pairs = [(scores, now[name]) for name, scores in before.splits.items() if name in now]
     if before.splits.keys() != now.keys() or not all(_same(one, two) for one, two in pairs):
         raise CheckpointError(
-            f"{run.path}: its best weights do not predict what it was scored by (another machine, or other versions?),"
+            f"{run.path}: its best weights no longer give the stored predictions (another machine or other versions?),"
             f" so {_asked(lacking)} cannot be added and it stays as it was; rerun=true trains it again"
         )
     if lost := [column for column in before.columns if column not in table]:
@@ -112,14 +112,14 @@ def _same(one: SplitScores, two: SplitScores) -> bool:
 
 
 def record_scores(run: RunDirectory, cfg: DictConfig, found: dict[str, Any]) -> None:
-    """Write the scores of a run whose scores file has been written into its summary and its configuration.
+    """Update a run's summary and configuration after its scores file has been written.
 
-    The configuration comes last: a run that is killed before is evaluated again.
+    The configuration comes last, so that a run that is killed before is evaluated again.
 
     Args:
         run: The finished run.
-        cfg: What it was evaluated by.
-        found: What the summary says of them: ``scores``, ``convention``, ``scored_by``.
+        cfg: The configuration of the evaluation.
+        found: The summary's entries: ``scores``, ``convention``, ``scored_by``.
     """
     again = {"git": environment.git_state(), "versions": environment.versions()}
     write_json(run.summary, _read(run, run.summary, summary_file) | found | {"scored_again": again})
@@ -140,10 +140,10 @@ def _with_scores(path: Path) -> dict[str, Any]:
 
 
 def _read(run: RunDirectory, path: Path, read: Callable[[Path], Any]) -> Any:
-    """Return what a file of a finished run says.
+    """Return the content of a finished run's file.
 
     Raises:
-        CheckpointError: If it is missing or damaged, with what to do.
+        CheckpointError: If it is missing or damaged; says what to do.
     """
     try:
         return named(path, read)

@@ -36,7 +36,7 @@ def find_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> dict[st
     """Return the digests of a run's data and initial weights, as :meth:`RunDirectory.begin_sources` stores them.
 
     Args:
-        run: The run; if it is resumed and its data files differ only in their times, it keeps its digest.
+        run: The run. If it is resumed and only the times of its data files have changed, its digest is kept.
         data: The data module; no data is decoded.
         cfg: The configuration, for ``init_from`` and ``model.pretrained``.
 
@@ -47,9 +47,9 @@ def find_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> dict[st
 
 
 def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
-    """Check that a finished run was trained on the data and initial weights that are there now.
+    """Check that data and initial weights are still those that a finished run was trained on.
 
-    Inputs that are no longer there cannot be compared: that is only a warning.
+    Inputs that are gone cannot be compared, which is only a warning.
 
     Args:
         run: The finished run.
@@ -85,13 +85,13 @@ def _with_known_data(run: RunDirectory, data: ImageData, now: dict[str, str]) ->
 
 
 def find_code(run: RunDirectory, cfg: DictConfig, before: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the commit that a run is trained with, at its start: hours later another may be checked out.
+    """Return the commit at the start of a run, as another may be checked out while it trains.
 
     Args:
         run: The run directory.
         cfg: The configuration, whose classes may lie outside the checkout (:func:`own_code`).
-        before: What this returned when the run was started, if it is resumed. If the commit has changed, the first is
-            kept but marked dirty, since the run then belongs to neither.
+        before: What this function returned when the run was started, if it is resumed. If the commit has changed since,
+            the first one is kept but marked dirty, as the run then belongs to neither.
     """
     own = own_code(cfg)
     now = environment.git_state() | ({"own": own} if own else {})
@@ -101,15 +101,15 @@ def find_code(run: RunDirectory, cfg: DictConfig, before: dict[str, Any] | None)
 
 
 def own_code(cfg: DictConfig) -> dict[str, str]:
-    """Return where the classes come from that are neither segbench's nor an installed package's.
+    """Return the modules of the user's own classes: neither segbench's nor an installed package's.
 
-    Classes that cannot change the result are left out, and so is what a module imports from other files.
+    Classes that cannot change the result are left out, and so are files that a module imports.
 
     Args:
         cfg: The configuration.
 
     Returns:
-        Name of the module, to the first digits of its file's SHA-256.
+        Module name to the first digits of its file's SHA-256.
 
     Raises:
         ConfigError: If a class cannot be found.
@@ -118,13 +118,13 @@ def own_code(cfg: DictConfig) -> dict[str, str]:
 
 
 def score_code(cfg: DictConfig) -> dict[str, dict[str, str]]:
-    """Return where the classes of ``scores`` come from, as :func:`own_code` does for all others.
+    """Return the modules of the user's own scores, as :func:`own_code` does for all other classes.
 
     Args:
         cfg: The configuration.
 
     Returns:
-        Name of the score to its modules; without the scores of segbench and of installed packages.
+        Score name to its modules; without scores of segbench and of installed packages.
 
     Raises:
         ConfigError: If a class cannot be found.

@@ -1,6 +1,6 @@
-"""What a ``_target_`` names: imported and found, or refused in one line that says what to do about it.
+"""Imports what a ``_target_`` names, or says in one line why it cannot and what to do.
 
-Hydra finds classes too, but says on several lines, and in a log of its own, why it cannot.
+Hydra does this too, but reports failures on several lines and in a log of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from segbench.words import first_line
 
 
 def find_class(key: str, target: str) -> type[Any]:
-    """Return the class that a section of the configuration names.
+    """Return the class named by a section of the configuration.
 
     Args:
         key: Dotted key of the section, for the message.
@@ -34,14 +34,14 @@ def find_class(key: str, target: str) -> type[Any]:
 
 
 def find_object(key: str, target: str) -> Any:
-    """Return what a ``_target_`` names, a class or a function.
+    """Return the class or function that a ``_target_`` names.
 
     Args:
         key: Dotted key of the section, for the message.
         target: Its ``_target_``, ``<module>.<name>``.
 
     Raises:
-        ConfigError: If there is no such module or nothing of that name in it, or the module cannot be imported.
+        ConfigError: If there is no such module, it has nothing of that name, or it cannot be imported.
     """
     place = f"{key}._target_={target}"
     first, *names = str(target).split(".")
@@ -58,7 +58,7 @@ def find_object(key: str, target: str) -> Any:
 
 
 def targets_in(node: Any, key: str) -> Iterator[tuple[str, str]]:
-    """Yield every ``_target_`` at or below a node of the configuration, with the dotted key of what it names.
+    """Yield every ``_target_`` at or below a node of the configuration, with its dotted key.
 
     Args:
         node: Plain values.
@@ -72,10 +72,10 @@ def targets_in(node: Any, key: str) -> Iterator[tuple[str, str]]:
 
 
 def find_module(place: str, name: str) -> ModuleType:
-    """Import a module that the user names.
+    """Import a module named by the user.
 
     Args:
-        place: Where it is named, for the message.
+        place: Where it is named, for error messages.
         name: Its dotted name.
 
     Raises:
@@ -96,13 +96,13 @@ def find_module(place: str, name: str) -> ModuleType:
 
 
 def _described(found: Any) -> str:
-    # With its file: a module of the same name, of Python's own say, may have been found in place of the one meant.
+    # With its file: another module of the same name (one of Python's own, say) may have been imported instead.
     where = f" ({found.__file__})" if getattr(found, "__file__", None) else ""
     return f"{getattr(found, '__name__', found)}{where}"
 
 
 def _classes(module: Any) -> list[str]:
-    """Return the names of the classes that a module or the modules below it define, not of those that it imports."""
+    """Return the names of the classes defined in a module or below it, without imported ones."""
     own = getattr(module, "__name__", "")
     types = {name: value.__module__ for name, value in vars(module).items() if isinstance(value, type)}
     return [name for name, home in types.items() if f"{home}.".startswith(f"{own}.")]

@@ -48,6 +48,8 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
             else:
                 loggers.append(_build_wandb(cfg, directory, identity))
         for logger in loggers:
+            # Begins to write; what fails in log_hyperparams loses its reason.
+            getattr(logger, "experiment", None)
             logger.log_hyperparams(plain)  # type: ignore[arg-type]  # the configuration's keys are text
     except BaseException:
         finish(loggers, None)

@@ -33,6 +33,7 @@ from segbench.runs.split_scores import About
 from segbench.scores.columns import with_columns
 from segbench.scores.score import empty_rules
 from segbench.tasks.base import Task
+from segbench.tasks.batches import check_batches
 from segbench.trainer import build_trainer, check_precision, quiet_lightning
 
 log = logging.getLogger("segbench")
@@ -177,6 +178,7 @@ def _fit_and_evaluate(
     cost, curves = callbacks.CostMeter(), callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps)
     checkpoints = _build_checkpoints(cfg, run)
     extra = build_callbacks(cfg, data, task)
+    check_batches(cfg, task.train().network, data)
     trainer = build_trainer(cfg, loggers, [cost, curves, *extra, checkpoints])
     context = RunContext(run, data, task, trainer)
     run_callback.bind([cost, *extra], context)

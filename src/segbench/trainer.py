@@ -11,6 +11,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.profilers import PassThroughProfiler
@@ -46,6 +48,8 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         # Deterministic mode would also fill uninitialised memory, which takes time and changes no result.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
+    # Of a task of Slurm or the like, Lightning would take another rank for one that must not write.
+    rank_zero_only.rank = 0  # type: ignore[attr-defined]  # that is where Lightning keeps it
     try:
         return pl.Trainer(
             max_epochs=settings.max_epochs,
@@ -56,7 +60,10 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
             deterministic="warn" if cuda else False,
             logger=loggers,
             callbacks=every,
-            plugins=[VerifiedCheckpointIO()],
+            # The environment is named, and Lightning given no folder: in a Slurm job it would else count tasks that are
+            # not its own, requeue the job itself, and go on from any hpc_ckpt_1.ckpt in the folder.
+            plugins=[VerifiedCheckpointIO(), LightningEnvironment()],
+            default_root_dir=os.devnull,
             profiler=_NoProfiler(),
             accumulate_grad_batches=settings.accumulate_grad_batches,
             gradient_clip_val=settings.gradient_clip_val,

@@ -15,7 +15,12 @@ LAUNCHERS = {
 def test_a_launcher_that_writes_no_record_leaves_none_of_an_earlier_sweep(tmp_path, target):
     record = tmp_path / "sweep.json"
     record.write_text('{"jobs": [{"directory": "gone", "exit_code": 4}]}')
-    cfg = OmegaConf.create({"hydra": {"launcher": {"_target_": target}, "sweep": {"dir": str(tmp_path)}}})
+    hydra = {
+        "launcher": {"_target_": target},
+        "sweep": {"dir": str(tmp_path)},
+        "sweeper": {"_target_": "x.BasicSweeper"},
+    }
+    cfg = OmegaConf.create({"hydra": hydra})
     RunnerCallback().on_multirun_start(cfg, config_name="config")
     assert record.exists() == LAUNCHERS[target]
     if not LAUNCHERS[target]:

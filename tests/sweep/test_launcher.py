@@ -24,7 +24,7 @@ TINY = [
 
 
 def arguments_of(folder, *arguments):
-    return ["-m", f"paths.outputs={folder}", *TINY, "hydra.launcher.jobs=2", *arguments]
+    return [f"paths.outputs={folder}", *TINY, "-m", "hydra.launcher.jobs=2", *arguments]
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,9 @@ def begun(repository, tmp_path):
 
 @pytest.fixture(scope="module")
 def swept(sweep, tmp_path_factory):
-    """A sweep of one job: its folder and how it ended."""
+    """A sweep of one run, typed twice: its folder and how it ended."""
     folder = tmp_path_factory.mktemp("swept")
-    return folder, sweep(folder, "seed=0")
+    return folder, sweep(folder, "optimizer.lr=0.001,1e-3")
 
 
 @pytest.fixture
@@ -76,6 +76,7 @@ def test_its_jobs_are_trained_and_compared(swept):
     assert result.returncode == 0, result.stderr
     (job,) = jobs_of(folder)
     assert (job["exit_code"], job["skipped"]) == (0, False)
+    assert "#1 is the same run as #0" in result.stderr
     assert "sweep: 1 done (0 skipped), 0 failed" in result.stderr
     assert "1 of 1" in result.stdout
     assert (folder / "runs" / job["directory"] / "console.log").exists()

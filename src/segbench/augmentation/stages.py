@@ -61,8 +61,8 @@ class CurriculumStages(pl.Callback):
         """Restore the stage."""
         self.stage = state_dict["stage"]
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the stage for the curves and loggers."""
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the stage for the curves and loggers: not as an epoch starts, which it does not if resumed."""
         pl_module.log(STAGE, float(self.stage), logger=False)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -102,7 +102,9 @@ class Curves(pl.Callback):
             self.path.unlink(missing_ok=True)
             return
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(self.rows[-1]), restval="")
+        # Whatever is logged need not be logged in every epoch.
+        columns = dict.fromkeys(name for row in self.rows for name in row)
+        writer = csv.DictWriter(text, fieldnames=list(columns), restval="")
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())

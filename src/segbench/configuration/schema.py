@@ -13,6 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from segbench.configuration.machine import check_machine
+from segbench.configuration.places import check_places
 from segbench.configuration.signature import check_signature
 from segbench.errors import ConfigError
 from segbench.words import first_line
@@ -96,12 +98,24 @@ class PredictConfig(_Closed):
     overlap: Annotated[float, Field(ge=0, lt=1)]
 
 
+def _folder(value: str) -> str:
+    """Refuse what would be another folder than the one that was meant."""
+    if not value.strip():
+        raise PydanticCustomError("folder", "should name a folder; . is the one you are in")
+    if value.startswith("~"):
+        raise PydanticCustomError("folder", "should be written without ~, which only shells replace; use $HOME")
+    return value
+
+
+Folder = Annotated[str, AfterValidator(_folder)]
+
+
 class PathsConfig(_Closed):
     """``paths.*``."""
 
-    data: str
-    outputs: str
-    cache: str
+    data: Folder
+    outputs: Folder
+    cache: Folder
 
 
 class Published(_Closed):
@@ -214,6 +228,9 @@ def validate(cfg: DictConfig) -> None:
         RootConfig.model_validate(plain)
     except ValidationError as error:
         raise ConfigError("; ".join(dict.fromkeys(_describe(fault) for fault in error.errors()))) from None
+    check_machine(cfg)
+    if "hydra" in cfg:
+        check_places(cfg)
     for section in ("data", "model", "loss", "augmentation", "optimizer", "scheduler"):
         if plain[section] is not None:
             check_signature(section, plain[section])

@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from segbench.augmentation import Augmentation
+from segbench.configuration.machine import check_memory
 from segbench.data.cache import Arrays, Pair, fingerprint, first_key, load_arrays
 from segbench.data.dataset import ImageDataset
 from segbench.data.learned import LearnedData
@@ -220,6 +221,10 @@ class ImageData(LearnedData, ScoredData, Loaders):
         self.find()
         records = self.records
         self.splits = self.split(records)
+        if self.size is not None:
+            whole = self.tiles == (1, 1) and self.crop is None
+            batch = (len(records) if self.batch_size == "all" else min(self.batch_size, len(records))) if whole else 1
+            check_memory(self.size, batch, self.in_channels, self.num_classes)
         if self.fit_on == "train+val":
             self.splits["train"] = sorted([*self.splits["train"], *self.splits.pop("val")])
         arrays, faults = self.load(records)

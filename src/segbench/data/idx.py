@@ -18,6 +18,8 @@ from segbench.errors import DataError
 # Two zero bytes, then 8 for unsigned bytes, then the number of dimensions.
 _UNSIGNED_BYTES = b"\0\0\x08"
 _MOST_DIMENSIONS = 4
+# Sixteen times MNIST's 60,000 images.
+_MOST_VALUES = 1_000_000_000
 
 
 def read_idx_shape(path: Path) -> tuple[int, ...]:
@@ -38,8 +40,16 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     """
     with _decompressed(path) as stream:
         shape = _shape(path, stream)
-        values = stream.read()
-    if len(values) != math.prod(shape):
+        expected = math.prod(shape)
+        if expected > _MOST_VALUES:
+            raise DataError(f"{path}: its header says {shape}; at most {_MOST_VALUES:,} values are read")
+        # One more than there should be: what a small file unpacks to may not fit into memory.
+        values = stream.read(expected + 1)
+        if len(values) > expected:
+            raise DataError(f"{path}: more values than its header's {shape}; download it again")
+        # Only who reads to the end compares the checksum.
+        stream.read(1)
+    if len(values) != expected:
         raise DataError(f"{path}: {len(values)} values, but its header says {shape}; download it again")
     return np.frombuffer(values, np.uint8).reshape(shape)
 
@@ -56,6 +66,9 @@ def _shape(path: Path, stream: gzip.GzipFile) -> tuple[int, ...]:
 
 @contextmanager
 def _decompressed(path: Path) -> Iterator[gzip.GzipFile]:
+    # A pipe would be waited for.
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: not a file")
     try:
         with gzip.open(path) as stream:
             yield stream

@@ -120,8 +120,9 @@ class MNISTData(ClassificationData):
                     found.append(read_idx(path))
                 except DataError as error:
                     faults.append(str(error))
-        if not faults and (largest := max(int(array.max()) for array in labels)) >= self.num_classes:
-            faults.append(f"data.root={self.root}: found label {largest}; digits are 0 to 9")
+        for part, values in zip(_PARTS.values(), labels, strict=False):
+            if (largest := int(values.max(initial=0))) >= self.num_classes:
+                faults.append(f"{self._files(part)[1]}: found label {largest}; digits are 0 to 9")
         if faults:
             return Arrays([], []), faults
         return Arrays(np.concatenate(images)[..., None], np.concatenate(labels)), []

@@ -6,7 +6,7 @@ import logging
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
@@ -17,6 +17,11 @@ from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 
+
+# Archives of images halve them at best, and those of labels are a small part: what unpacks to far more is made to fill
+# a disk.
+_MOST_TIMES, _ANYHOW = 100, 100_000_000
+_MOST_FILES = 1_000_000
 
 Target = Callable[[PurePosixPath], str | None]
 
@@ -36,7 +41,8 @@ def unpack(archive: Path, folder: Path, target: Target, last: str, checksum: str
         checksum: MD5, SHA-1 or SHA-256 of the archive; None to skip that check.
 
     Raises:
-        DataError: If the archive is unreadable or damaged, does not match the checksum, or lacks ``last``.
+        DataError: If the archive is unreadable or damaged, does not match the checksum, lacks ``last``, or unpacks to
+            more than the disk has room for or than a data set could.
     """
     partial = folder / ".unpacking"
     try:
@@ -71,13 +77,32 @@ def _check(archive: Path, checksum: str | None) -> None:
         raise DataError(f"{archive}: its checksum is {found}, not data.checksum={checksum}; download it again")
 
 
+def _check_room(archive: Path, folder: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Compare what an archive says it holds, of which no more is ever unpacked, with the disk and with its own size.
+
+    Raises:
+        DataError: If it is too much.
+    """
+    size, packed = sum(entry.file_size for entry in entries), archive.stat().st_size
+    free = shutil.disk_usage(folder).free
+    if len(entries) > _MOST_FILES or size > max(_MOST_TIMES * packed, _ANYHOW):
+        raise DataError(
+            f"{archive}: {packed:,} bytes that unpack to {size:,} in {len(entries):,} files, which no data set does;"
+            " download it again"
+        )
+    if size > free:
+        raise DataError(f"{archive}: unpacks to {size:,} bytes, but {folder.parent} has room for {free:,}; free space")
+
+
 def _extract(archive: Path, folder: Path, target: Target) -> int:
     """Unpack the wanted files and return their number."""
     names: set[str] = set()
     member = ""
     try:
         with zipfile.ZipFile(archive) as opened:
-            for entry in opened.infolist():
+            entries = opened.infolist()
+            _check_room(archive, folder, entries)
+            for entry in entries:
                 member, name = entry.filename, None if entry.is_dir() else target(PurePosixPath(entry.filename))
                 if name is None:
                     continue

@@ -8,6 +8,7 @@ holds ``.lock`` belongs to a killed run.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -21,8 +22,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from segbench.errors import BusyError, CheckpointError, DataError, SegbenchError, StorageError
+from segbench.runs import bounded
 from segbench.runs.files import read_json, sweep_temporaries, write_json
+from segbench.words import first_line
 
+log = logging.getLogger("segbench")
+STATES = ("running", "done", "failed")
 # The layout of a run directory and its files, in run.json: a run of another one is refused, not guessed at.
 SCHEMA = 2
 
@@ -69,12 +74,29 @@ class RunDirectory:
         return self.path / "metrics.csv"
 
     def identity(self) -> dict[str, Any]:
-        """Return ``run.json``, or an empty dict before it is written."""
-        return read_json(self.path / "run.json") or {}
+        """Return ``run.json``, or an empty dict before it is written.
+
+        Raises:
+            CheckpointError: If it is damaged, or lost while there are checkpoints: nobody knows what they are of.
+        """
+        path = self.path / "run.json"
+        try:
+            return _identity(bounded.read_json(path))
+        except FileNotFoundError:
+            if not any(self.checkpoints.glob("*.ckpt")):
+                return {}
+            reason = "lost, so it is not known what the run was trained on"
+        except (OSError, ValueError) as error:
+            reason = first_line(error)
+        raise CheckpointError(f"{path}: {reason}; start again with rerun=true")
 
     def state(self) -> str | None:
-        """Return ``running``, ``done`` or ``failed``, or None for a new directory."""
-        return (read_json(self.path / "status.json") or {}).get("state")
+        """Return ``running``, ``done`` or ``failed``; None for a new directory and where ``status.json`` is damaged."""
+        state = self._status().get("state")
+        return state if state in STATES else None
+
+    def _status(self) -> dict[str, Any]:
+        return read_json(self.path / "status.json") or {}
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -85,18 +107,22 @@ class RunDirectory:
             StorageError: If the directory cannot be made or written.
         """
         lock = FileLock(self.path / ".lock", timeout=0)
+        if (self.path / ".lock").is_symlink():
+            # It would be emptied.
+            raise StorageError(f"{self.path / '.lock'}: it is a link; delete it, then start again")
         try:
             for folder in (self.path, self.checkpoints, self.figures):
                 folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
-            status = read_json(self.path / "status.json") or {}
+            status = self._status()
             holder = f"process {status.get('pid', '?')} on {status.get('host', '?')}"
             raise BusyError(
                 f"{self.path}: this run is already in progress ({holder}); wait for it or stop it"
             ) from None
         except OSError as error:
-            raise StorageError(f"paths.outputs: cannot write {self.path}: {error.strerror or error}") from error
+            place = error.filename or self.path
+            raise StorageError(f"paths.outputs: cannot write {place}: {error.strerror or error}") from error
         try:
             sweep_temporaries(self.path)
             yield
@@ -110,14 +136,17 @@ class RunDirectory:
             CheckpointError: If it was begun by a version of segbench whose files are laid out differently.
         """
         write_json(self.path / "run.json", self._own_identity() | identity | {"schema": SCHEMA})
-        previous = read_json(self.path / "status.json") or {}
+        path, previous = self.path / "status.json", self._status()
+        if os.path.lexists(path) and self.state() is None:
+            log.warning("%s: damaged, so it is written anew; nothing else of the run depends on it", path)
+        attempts = previous.get("attempts")
         self._write_status(
             state="running",
             reason=None,
             exit_code=None,
             started=_now(),
             finished=None,
-            attempts=previous.get("attempts", 0) + 1,
+            attempts=(attempts if type(attempts) is int else 0) + 1,
         )
 
     def begin_sources(self, sources: dict[str, str]) -> None:
@@ -175,9 +204,26 @@ class RunDirectory:
         return known
 
     def _write_status(self, **changes: Any) -> None:
-        status = read_json(self.path / "status.json") or {}
+        status = self._status()
         status.update(changes, host=socket.gethostname(), pid=os.getpid())
         write_json(self.path / "status.json", status)
+
+
+def _identity(value: Any) -> dict[str, Any]:
+    """Return a ``run.json`` whose parts are what the run's continuation relies on.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    git = value.get("git") or {}
+    if not isinstance(git, dict) or not isinstance(git.get("own", {}), dict):
+        raise ValueError("git is not what a run records of its code")
+    for name in ("wandb_id", *(source for source, _, _ in _SOURCES)):
+        if not isinstance(value.get(name, ""), str):
+            raise ValueError(f"{name} is not a text")
+    return value
 
 
 def other_schema(known: dict[str, Any], file: str = "run.json") -> str:

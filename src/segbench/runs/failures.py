@@ -17,6 +17,8 @@ from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+# A file where a folder belongs, or the reverse.
+_SHAPE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
 def as_refusal(error: BaseException, directory: Path) -> BaseException:
@@ -33,20 +35,50 @@ def as_refusal(error: BaseException, directory: Path) -> BaseException:
         return error
     if (number := _stop_signal(error)) is not None:
         return InterruptedRun(number)
+    if (lost := _lost_worker(error)) is not None:
+        line = first_line(lost)
+        return DataError(f"data.num_workers: {line} (out of memory or of /dev/shm?); try data.num_workers=0")
     if isinstance(error, OSError) and error.errno in _DISK:
         place = error.filename or directory
         return StorageError(
             f"paths.outputs: cannot write {place}: {error.strerror}; "
             "free space or choose another folder, then start again"
         )
+    if isinstance(error, OSError) and error.errno in _SHAPE and error.filename:
+        place = error.filename2 or error.filename
+        return StorageError(f"paths.outputs: {place}: {error.strerror}; delete what lies there, then start again")
     if isinstance(error, OSError) and error.errno is None and str(error).startswith("cannot write"):
         return StorageError(f"paths.outputs: {error}; free space or choose another folder, then start again")
+    if (scarce := _scarce(error)) is not None:
+        return scarce
     if out_of_memory(error):
         return ConfigError("out of memory; lower data.batch_size, data.size or model.width")
-    if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
-        line = first_line(error)
-        return DataError(f"data.num_workers: {line} (out of memory or of /dev/shm?); try data.num_workers=0")
     return error
+
+
+def _lost_worker(error: BaseException) -> BaseException | None:
+    """Return what torch said of a loader's process that died.
+
+    It says so wherever the main process is just then, even where a file is written, which may have made it another
+    exception.
+    """
+    for said in (error, error.__cause__):
+        if isinstance(said, RuntimeError) and "DataLoader worker" in str(said):
+            return said
+    return None
+
+
+def _scarce(error: BaseException) -> ConfigError | None:
+    """Return the refusal for what the system has too few of: open files, processes."""
+    number = error.errno if isinstance(error, OSError) else None
+    # torch says it in words where a worker's tensors come as files.
+    if number in (errno.EMFILE, errno.ENFILE) or (
+        isinstance(error, RuntimeError) and "Too many open files" in str(error)
+    ):
+        return ConfigError("too many open files; raise the limit by ulimit -n, or lower data.num_workers")
+    if number == errno.EAGAIN:
+        return ConfigError("no further process can be started; raise the limit by ulimit -u, or lower data.num_workers")
+    return None
 
 
 def _stop_signal(error: BaseException) -> int | None:
@@ -68,7 +100,8 @@ def out_of_memory(error: BaseException) -> bool:
     """Say whether an exception means that the processor's or the graphics card's memory is used up."""
     # torch has a class of its own for the graphics card only.
     on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
-    return on_cpu or isinstance(error, torch.OutOfMemoryError | MemoryError)
+    resizing = type(error).__module__ == "cv2" and "Insufficient memory" in str(error)
+    return on_cpu or resizing or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
 def record_failure(run: RunDirectory, error: BaseException) -> None:

@@ -11,7 +11,7 @@ from pyarrow import ArrowException
 from yaml import YAMLError
 
 from segbench.runs.bounded import LISTS, TEXT, read_json, read_yaml
-from segbench.runs.directory import SCHEMA, other_schema
+from segbench.runs.directory import SCHEMA, STATES, other_schema
 from segbench.runs.unfolding import read_csv
 from segbench.words import first_line
 
@@ -42,7 +42,7 @@ def json_file(path: Path) -> dict[str, Any]:
         value = read_json(path, LISTS if path.name == "sweep.json" else TEXT)
         if not isinstance(value, dict):
             raise ValueError("not a JSON object")
-        if path.name == "status.json" and value.get("state") not in ("running", "done", "failed"):
+        if path.name == "status.json" and value.get("state") not in STATES:
             raise ValueError(f"state is {value.get('state')!r}, not running, done or failed")
         return value
 

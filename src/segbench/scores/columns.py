@@ -182,8 +182,8 @@ class ScoreColumns(Protocol):
     Attributes:
         dimensions: Of what it can score: 2 for images, 3 for volumes.
 
-    One with an attribute ``of_objects = True`` is left out where objects were drawn, but not on the grid that is
-    scored.
+    A score of single objects has an attribute ``of_objects = True``: where annotators drew the objects, it is left out
+    on every other grid than theirs.
     """
 
     dimensions: ClassVar[tuple[int, ...]]

@@ -10,10 +10,12 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from segbench.configuration.places import check_sweep_folder
 from segbench.configuration.schema import validate
 from segbench.entry import print_error
 from segbench.errors import SegbenchError, StorageError
 from segbench.runs.files import read_json
+from segbench.sweep.objective import check_objective
 from segbench.words import first_line
 
 log = logging.getLogger("segbench")
@@ -35,18 +37,22 @@ class RunnerCallback(Callback):
             raise SystemExit(print_error(error)) from None
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Remove an earlier sweep's record if one of Hydra's own launchers is used, which writes none.
+        """Refuse a sweep without a folder, and remove an earlier one's record where nothing else would.
 
-        Our launcher replaces the record once all jobs are valid, so a rejected sweep leaves it untouched.
+        That is with Hydra's own launchers, which write none and check no objective. Ours checks that of every job, and
+        replaces the record once all jobs are valid, so a rejected sweep leaves it untouched.
         """
-        if not str(config.hydra.launcher.get("_target_")).endswith(".ProcessesLauncher"):
-            record = Path(str(config.hydra.sweep.dir)) / "sweep.json"
-            try:
+        record = Path(str(config.hydra.sweep.dir)) / "sweep.json"
+        try:
+            check_sweep_folder(config)
+            if not str(config.hydra.launcher.get("_target_")).endswith(".ProcessesLauncher"):
+                check_objective(config)
                 record.unlink(missing_ok=True)
-            except OSError as error:
-                raise SystemExit(
-                    print_error(StorageError(f"paths.outputs: cannot remove {record}: {error.strerror}"))
-                ) from None
+        except SegbenchError as error:
+            raise SystemExit(print_error(error)) from None
+        except OSError as error:
+            refusal = StorageError(f"paths.outputs: cannot remove {record}: {error.strerror}")
+            raise SystemExit(print_error(refusal)) from None
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the comparison of the sweep's runs; exit with 1 if a job failed."""

@@ -52,7 +52,7 @@ def test_a_gif_of_several_frames_or_of_a_part_of_its_screen_is_refused(path):
     with pytest.raises(DataError, match="image: 3 frames; expected a single image"):
         read_stored(path)
     path.write_bytes(gif(index, palette, size=(8, 9), corner=(1, 2)))
-    with pytest.raises(DataError, match="image: its frame does not cover the GIF's screen of 9x8 pixels"):
+    with pytest.raises(DataError, match="image: its frame does not cover the GIF's canvas of 9x8 pixels"):
         read_stored(path)
 
 
@@ -62,7 +62,7 @@ def test_a_bmp_with_a_palette_gives_its_indices(path, bits, height, width, seed,
     generator = np.random.default_rng(seed)
     index = generator.integers(0, 2**bits, (height, width))
     palette = generator.integers(0, 256, (2**bits, 3))
-    rle = packed and bits == 8 and not top_down
+    rle = packed and bits > 1 and not top_down
     path.write_bytes(bmp(index, bits, palette, top_down, rle=rle))
     found = read_stored(path)
     np.testing.assert_array_equal(found.samples[..., 0], index)
@@ -119,6 +119,22 @@ def test_a_lossless_webp_gives_its_colours(path, height, width, seed):
     assert (found.kind, found.lossy, found.greyless) == ("RGB", False, True)
 
 
+@settings(max_examples=60, deadline=None)
+@given(sides, sides, seeds, st.booleans())
+def test_a_lossless_webp_with_opacity_gives_both(path, height, width, seed, opaque):
+    samples = np.random.default_rng(seed).integers(1, 256, (height, width, 4), np.uint8)
+    samples[..., 3] = 255 if opaque else samples[..., 3]
+    bgra = samples[..., [2, 1, 0, 3]]
+    path.write_bytes(cv2.imencode(".webp", bgra, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes())
+    found = read_stored(path)
+    np.testing.assert_array_equal(found.samples, samples[..., :3])
+    see_through = samples[..., 3] < 255
+    if found.see_through is None:
+        assert not see_through.any()
+    else:
+        np.testing.assert_array_equal(found.see_through, see_through)
+
+
 def test_a_lossy_webp_is_known_with_and_without_metadata(path):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8))
     for options in ({}, {"exif": b"Exif\0\0" + exif(6)}, {"icc_profile": b"\0" * 129}):
@@ -153,6 +169,32 @@ def test_a_jpeg_is_decoded_as_opencv_does(path, count, height, width, seed):
     # Two builds of one library: their transforms round by a level.
     expected = cv2.imdecode(content, cv2.IMREAD_UNCHANGED).reshape(height, width, count)[..., ::-1]
     assert np.abs(found.samples.astype(int) - expected).max() <= 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(*[st.integers(0, 255)] * 4), st.integers(1, 40), st.integers(1, 40))
+def test_the_inks_of_a_jpeg_are_read(path, inks, height, width):
+    """CMYK as Adobe stores it, inverted; an even colour survives the compression up to rounding."""
+    Image.new("CMYK", (width, height), inks).save(path, "JPEG", quality=100)
+    found = read_stored(path)
+    assert (found.kind, found.lossy, found.samples.shape) == ("CMYK", True, (height, width, 4))
+    assert np.abs(found.samples.astype(int) - inks).max() <= 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 8), st.integers(8, 40), st.integers(8, 40), st.integers(1, 3), seeds)
+def test_of_several_pictures_in_a_jpeg_the_first_is_read_and_its_orientation_told(
+    path, turn, height, width, others, seed
+):
+    generator = np.random.default_rng(seed)
+    pictures = [Image.fromarray(generator.integers(0, 256, (height, width, 3), np.uint8)) for _ in range(others + 1)]
+    block = b"Exif\0\0" + exif(turn)
+    pictures[0].save(path, "JPEG", quality=95, exif=block)
+    alone = read_stored(path)
+    pictures[0].save(path, "MPO", save_all=True, append_images=pictures[1:], quality=95, exif=block)
+    found = read_stored(path)
+    np.testing.assert_array_equal(found.samples, alone.samples)
+    assert found.orientation == read_orientation(path) == turn
 
 
 def test_the_first_picture_of_an_mpo_is_read(path):

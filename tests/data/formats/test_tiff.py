@@ -98,6 +98,32 @@ def test_what_libtiff_compresses_without_loss_is_read(path, compression, shape):
             assert not found.lossy
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([None, "lzw", "zlib", "packbits", "lzma", "zstd"]), st.sampled_from(NUMBERS),
+    st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]), st.booleans(), st.booleans(), st.booleans(),
+    st.sampled_from("<>"), st.sampled_from([{}, {"rowsperstrip": 7}, {"tile": (16, 32)}]), st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_what_tifffile_compresses_is_read(
+    path, compression, number, height, width, colours, differences, planar, big, order, layout, seed
+):
+    """Every lossless compression with every type of number, with and without a predictor, in both kinds of file."""
+    kind, bits = number
+    # tifffile writes no predictor with whole numbers of 64 bits.
+    predictors = differences and compression in ("lzw", "zlib", "lzma", "zstd") and (kind == "f" or bits < 64)
+    samples = drawn(np.random.default_rng(seed), kind, bits, (height, width, colours))
+    stored = samples[..., 0] if colours == 1 else np.moveaxis(samples, 2, 0) if planar else samples
+    tifffile.imwrite(
+        path, stored, photometric="rgb" if colours == 3 else "minisblack", compression=compression,
+        predictor=predictors, planarconfig=("separate" if planar else "contig") if colours == 3 else None,
+        bigtiff=big, byteorder=order, **layout,
+    )  # fmt: skip
+    found = read_stored(path)
+    np.testing.assert_array_equal(found.samples, samples)
+    assert found.samples.dtype.newbyteorder("=") == samples.dtype
+    assert not found.lossy
+
+
 def test_a_predictor_where_there_is_none_is_refused(path):
     """libtiff writes the tag with PackBits and does not apply it; tifffile would undo it."""
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(path, compression="packbits", tiffinfo={317: 2})

@@ -111,6 +111,42 @@ def test_where_it_lies_is_as_nibabel_says(folder):
         np.testing.assert_array_equal(open_volume(path).affine, nibabel.load(path).affine)
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.permutations([0, 1, 2]), st.tuples(*[st.sampled_from([1, -1])] * 3), st.tuples(*[st.floats(0.3, 9)] * 3),
+    st.tuples(*[st.floats(-200, 200)] * 3), st.floats(-0.2, 0.2), st.sampled_from([1, 2]), st.sampled_from("<>"),
+)  # fmt: skip
+def test_volumes_lie_where_their_sform_says(folder, axes, signs, sizes, offset, angle, version, order):
+    """All 48 orientations along the axes, turned a little."""
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    rows = np.column_stack([turn @ (np.eye(3)[axes] * signs * sizes), offset])
+    spacing = np.linalg.norm(rows[:, :3], axis=0)
+    content = nifti(np.zeros((3, 4, 2), np.uint8), spacing=spacing, sform=rows, version=version, order=order)
+    path = save(folder, content)
+    volume = open_volume(path)
+    np.testing.assert_array_equal(volume.affine, nibabel.load(path).affine)
+    np.testing.assert_allclose(volume.affine[:3], rows, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(volume.spacing, spacing, rtol=1e-5)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.tuples(*[st.floats(-0.57, 0.57)] * 3), st.tuples(*[st.floats(0.3, 9)] * 3), st.tuples(*[st.floats(-200, 200)] * 3),
+    st.sampled_from([1.0, -1.0]), st.sampled_from([1, 2]), st.sampled_from("<>"),
+)  # fmt: skip
+def test_volumes_lie_where_their_quaternion_says(folder, quaternion, spacing, offset, hand, version, order):
+    content = nifti(
+        np.zeros((3, 4, 2), np.uint8), spacing=spacing, qform=offset, quaternion=quaternion, qfac=hand, version=version,
+        order=order,
+    )  # fmt: skip
+    path = save(folder, content)
+    volume = open_volume(path)
+    np.testing.assert_array_equal(volume.affine, nibabel.load(path).affine)
+    np.testing.assert_allclose(volume.affine[:3, 3], offset, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(volume.affine[:3, :3], axis=0), spacing, rtol=1e-4)
+    assert np.sign(np.linalg.det(volume.affine[:3, :3])) == hand
+
+
 VOXELS = np.arange(24, dtype=np.int16).reshape(3, 4, 2)
 NAN, INF = float("nan"), float("inf")
 SHIFTED = np.array([[1.5, 0, 0, 5.0], [0, 1.5, 0, 0], [0, 0, 8, 0]])

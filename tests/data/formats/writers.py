@@ -85,7 +85,9 @@ def bmp(samples, bits, palette=None, top_down=False, masks=None, rle=False):
     height, width = samples.shape[:2]
     rows = samples if top_down else samples[::-1]
     if rle:
-        body = b"".join(b"".join(bytes([1, value]) for value in row.tolist()) + b"\0\0" for row in rows) + b"\0\1"
+        # Runs of one pixel: of 4 bits the value is in the first half of a byte.
+        runs = (b"".join(bytes([1, value << 8 - bits]) for value in row.tolist()) for row in rows)
+        body = b"".join(run + b"\0\0" for run in runs) + b"\0\1"
     else:
         lines = []
         for row in rows:
@@ -102,7 +104,7 @@ def bmp(samples, bits, palette=None, top_down=False, masks=None, rle=False):
         body = b"".join(lines)
     table = b"" if palette is None else np.pad(palette[:, ::-1], ((0, 0), (0, 1))).astype(np.uint8).tobytes()
     fields = b"" if masks is None else struct.pack("<III", *masks)
-    compression = 1 if rle else 3 if masks else 0
+    compression = {4: 2, 8: 1}[bits] if rle else 3 if masks else 0
     start = 14 + 40 + len(fields) + len(table)
     tall = -height if top_down else height
     count = 0 if palette is None else len(palette)

@@ -1,4 +1,4 @@
-"""A file as an image: its colours as they are meant to be viewed, at full precision."""
+"""Reads a file as an image: its colours as they are meant to be viewed, at full precision."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from segbench.errors import DataError
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image, turned for viewing.
+    """An image, oriented for viewing.
 
     Attributes:
         pixels: (H,W,1) grey, (H,W,3) RGB or, from :func:`as_image` only, (H,W,C) with any channels; in the file's

@@ -1,4 +1,4 @@
-"""A file as a mask: the numbers it stores, whatever colour they are shown in."""
+"""Reads a file as a mask: the numbers that it stores, whatever colours they are displayed in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from segbench.errors import DataError
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A mask, turned for viewing.
+    """A mask, oriented for viewing.
 
     Attributes:
         path: The file.
@@ -35,10 +35,10 @@ class MaskFile:
         """Return the label of every pixel, (H,W).
 
         Args:
-            expected: What the file should hold, for the message.
+            expected: What the file should contain, for the error message.
 
         Raises:
-            DataError: If it holds colours.
+            DataError: If the mask stores colours.
         """
         if self.values.ndim != 2:
             raise DataError(f"{self.path}: {self.description} mask; expected {expected} (grey or palette)")
@@ -48,7 +48,7 @@ class MaskFile:
         """Return the colour of every pixel, (H,W,3).
 
         Raises:
-            DataError: If the file holds no colours.
+            DataError: If the file has no colours.
         """
         if self.values.ndim == 3:
             return self.values
@@ -60,7 +60,7 @@ class MaskFile:
 def read_mask_file(path: Path) -> MaskFile:
     """Read a mask.
 
-    The EXIF orientation is applied, as for an image. The opacity of palette colours is ignored.
+    The EXIF orientation is applied, as for images. The opacity of palette colours is ignored.
 
     Raises:
         DataError: If :func:`segbench.data.formats.reader.read_stored` rejects it, or it is lossy, CMYK or partly

@@ -34,7 +34,7 @@ class _Header(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether libpng is to decode it: it expands palettes and few bits, where Pillow truncates 16-bit colours."""
+        """Whether libpng decodes it; Pillow truncates 16-bit colours, but libpng expands palettes and low depths."""
         return self.bits == 16 or (self.bits == 8 and self.colour_type != _PALETTE and not self.interlaced)
 
     def content_bytes(self) -> int:
@@ -73,7 +73,7 @@ def _read_plain(path: Path, stream: IO[bytes], header: _Header, orientation: int
         raise DataError(f"{path}: damaged ({first_line(error)})") from None
     values = values.reshape(header.height, header.width, -1)
     samples = _COLOURS[header.colour_type]
-    # Opacity is the last sample, also where the file has a transparent colour instead.
+    # The last sample is the opacity, even if the file names a transparent colour instead.
     see_through = values[..., -1] < np.iinfo(values.dtype).max if values.shape[2] > samples else None
     kind: Kind = "RGB" if samples == 3 else "grey"
     return StoredImage(path, kind, values[..., :samples], header.bits, orientation, None, see_through)
@@ -120,7 +120,7 @@ def _parse_header(path: Path, content: bytes) -> _Header:
 
 
 class _PixelCount:
-    """Decompresses a PNG's pixels, without keeping them, to compare their number with the header's.
+    """Decompresses a PNG's pixels without storing them, to compare their number with the header's.
 
     Args:
         path: The file, for messages.
@@ -134,16 +134,16 @@ class _PixelCount:
         """Decompress a part of the pixels."""
         try:
             while block and self._left >= 0:
-                # One byte more than is expected shows that there is more.
+                # One extra byte shows that there are too many.
                 self._left -= len(self._stream.decompress(block, self._left + 1))
                 block = self._stream.unconsumed_tail
         except zlib.error as error:
             raise DataError(f"{self._path}: damaged ({first_line(error)})") from None
 
     def check(self) -> None:
-        """Check, after the last part, that there were as many as expected."""
+        """Check, after the last part, that there are exactly as many as expected."""
         if self._left or not self._stream.eof:
-            raise DataError(f"{self._path}: damaged (its pixels are not those of its header's size)")
+            raise DataError(f"{self._path}: damaged (more or fewer pixels than its header says)")
 
 
 def _read_exactly(path: Path, stream: IO[bytes], count: int) -> bytes:

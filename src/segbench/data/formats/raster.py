@@ -1,4 +1,4 @@
-"""JPEG, GIF, BMP, WebP, and PNG of up to 8 bits, decoded by Pillow, whose modes hold these exactly."""
+"""JPEG, GIF, BMP, WebP, and PNG of up to 8 bits, decoded by Pillow, whose modes represent these exactly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ORIENTATION = 0x0112
 _KINDS: dict[str, Kind] = {
     "1": "grey", "L": "grey", "LA": "grey", "P": "palette", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"
 }  # fmt: skip
-# Pixels per byte of run-length encoding: a run of 255 in two bytes.
+# Most pixels per byte of run-length encoding: two bytes encode a run of 255.
 _MOST_RLE = 128
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 
@@ -31,11 +31,11 @@ def opened(path: Path, stream: IO[bytes], formats: tuple[str, ...] = FORMATS) ->
     """Open a file with Pillow, as one of these formats only.
 
     Raises:
-        DataError: If it is not such an image, damaged or too large; also for errors while it is open.
+        DataError: If it has another format, or is damaged or too large; also for errors while it is open.
     """
     try:
         with warnings.catch_warnings():
-            # About Pillow's own limit, which is below ours, and about damaged metadata.
+            # Warnings about Pillow's own limit, which is below ours, and about damaged metadata.
             warnings.simplefilter("ignore")
             image = Image.open(stream, formats=formats)
             check_pixels(path, *image.size)
@@ -45,7 +45,7 @@ def opened(path: Path, stream: IO[bytes], formats: tuple[str, ...] = FORMATS) ->
     except Image.DecompressionBombError:
         raise DataError(f"{path}: larger than {MAX_PIXELS:,} pixels") from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error) as error:
-        # Pillow's own errors have no number; one with a number is the operating system's, and the file may be intact.
+        # Pillow's own errors have no errno; one with it is the operating system's, and the file may be intact.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DataError(f"{path}: damaged ({first_line(error)})") from None
@@ -92,7 +92,7 @@ def read_gif(path: Path, stream: IO[bytes]) -> StoredImage:
     with opened(path, stream, ("GIF",)) as image:
         reject_frames(path, image)
         if any(tuple(tile[1]) != (0, 0, *image.size) for tile in image.tile):
-            raise DataError(f"{path}: its frame does not cover the GIF's screen of {image.width}x{image.height} pixels")
+            raise DataError(f"{path}: its frame does not cover the GIF's canvas of {image.width}x{image.height} pixels")
         return stored(path, image)
 
 
@@ -140,7 +140,7 @@ def stored(
         greyless: As in :class:`StoredImage`.
 
     Raises:
-        DataError: If Pillow has no mode that holds it exactly.
+        DataError: If none of Pillow's modes represents it exactly.
     """
     turn = orientation_of(image)
     image.load()

@@ -1,4 +1,4 @@
-"""Opening an image file by its content, whatever its name says."""
+"""Opens an image file by its content, whatever its suffix."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FORMATS = (
     _Format((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), tiff.read, tiff.orientation, tiff.read_pages),
 )
 READABLE = "PNG, JPEG, GIF, BMP, TIFF and WebP can be read"
-# The beginnings, in lower case, of files that are mistaken for images.
+# The first bytes, in lower case, of files that are often mistaken for images.
 _OTHERS = {
     b"<!doctype": "a web page, from a failed download",
     b"<html": "a web page, from a failed download",
@@ -94,7 +94,7 @@ def _opened(path: Path) -> Iterator[tuple[_Format, IO[bytes]]]:
 
 
 def _guess(start: bytes) -> str:
-    """Return what a file with this beginning may be, to complete "not an image"."""
+    """Return what a file that starts like this may be, to complete "not an image"."""
     for beginning, description in _OTHERS.items():
         if start.lstrip().lower().startswith(beginning):
             return f" but {description}"

@@ -17,7 +17,7 @@ from segbench.data.formats.stored import MAX_BYTES, MAX_PIXELS, Kind, StoredImag
 from segbench.errors import DataError
 from segbench.words import first_line
 
-# tifffile logs what our errors already say.
+# Our errors already say what tifffile logs.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
@@ -30,9 +30,9 @@ _JPEG, _LOSSY = 7, (7, 50001)
 _COMPRESSIONS = (1, 2, 3, 4, 5, _JPEG, 8, 32946, 32773, 34925, 50000, 50001)
 _WITH_PREDICTOR = (5, 8, 32946, 34925, 50000)
 _ORIENTATION, _PHOTOMETRIC, _COLOR_MAP = 274, 262, 320
-# The tags that say how samples are stored and where.
+# The tags that say how and where samples are stored.
 _LAYOUT_TAGS = {256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339}
-# Pages that are searched for thumbnails; a file with more is a stack.
+# Most pages of a file with thumbnails; one with more is a stack.
 _MAX_PAGES = 64
 
 
@@ -40,8 +40,8 @@ def read(path: Path, stream: IO[bytes]) -> StoredImage:
     """Read a TIFF with one image; thumbnails (reduced-resolution pages) are skipped.
 
     Raises:
-        DataError: If it is damaged, truncated or too large, has several pages, or has samples, colours or a compression
-            that are not read.
+        DataError: If it is damaged, truncated or too large, has several pages, or has unsupported samples, colours or
+            compression.
     """
     with _opened(path, stream) as file:
         return _stored(path, _single_page(path, file))
@@ -115,7 +115,7 @@ def _opened(path: Path, stream: IO[bytes]) -> Iterator[Any]:
             raise
         raise DataError(f"{path}: damaged ({first_line(error)})") from None
     except Exception as error:  # damaged files raise errors of many types in tifffile
-        raise DataError(f"{path}: damaged, or a kind of TIFF that cannot be read ({first_line(error)})") from None
+        raise DataError(f"{path}: damaged or an unsupported kind of TIFF ({first_line(error)})") from None
 
 
 def _single_page(path: Path, file: Any) -> Any:
@@ -143,7 +143,7 @@ def _single_page(path: Path, file: Any) -> Any:
 
 
 def _check_tags(path: Path, page: Any) -> None:
-    """Check that tifffile could read every tag of the layout; it uses a default for a damaged one."""
+    """Check that tifffile could read every layout tag, as it replaces damaged ones by defaults."""
     stream, form = page.parent.filehandle, page.parent.tiff
     stream.seek(page.offset)
     (count,) = struct.unpack(form.tagnoformat, stream.read(form.tagnosize))
@@ -157,7 +157,9 @@ def _check_tags(path: Path, page: Any) -> None:
 def _kind_of(path: Path, page: Any) -> Kind:
     """Return what a pixel's samples are once decoded."""
     if _PHOTOMETRIC not in page.tags:
-        raise DataError(f"{path}: has no PhotometricInterpretation, so the meaning of its samples is unknown")
+        raise DataError(
+            f"{path}: no PhotometricInterpretation, so its samples' meaning is unknown; save it as grey or RGB"
+        )
     if page.photometric == _YCBCR and page.compression == _JPEG:
         # The JPEG decoder converts it.
         return "RGB"
@@ -169,7 +171,7 @@ def _kind_of(path: Path, page: Any) -> Kind:
 
 
 def _check_layout(path: Path, page: Any) -> None:
-    """Check, before decoding, that a page is not too large, complete, and of a kind that is read."""
+    """Check, before decoding, that a page is complete, not too large, and of a supported kind."""
     check_pixels(path, page.imagewidth, page.imagelength)
     compression = getattr(page.compression, "name", page.compression)
     if page.compression not in _COMPRESSIONS:

@@ -122,7 +122,7 @@ def _header(path: Path, start: bytes) -> Any:
         raise DataError(f"{path}: not a NIfTI volume (no NIfTI-1 or NIfTI-2 header)")
     header = kind(start[: kind.template_dtype.itemsize], check=False)
     if header["pixdim"][0] == 0:
-        # By the standard 0 means 1 here (qfac).
+        # In the standard, 0 means 1 here (qfac).
         header["pixdim"][0] = 1
     return header
 
@@ -132,7 +132,7 @@ def _shape(path: Path, header: Any) -> tuple[int, int, int]:
     shape = tuple(int(length) for length in header["dim"][1 : 1 + dimensions])
     if not 1 <= dimensions <= 7 or min(shape) < 1:
         raise DataError(f"{path}: its header has shape {shape}; every dimension must be at least 1")
-    # A single frame is a volume, however many dimensions of length 1 follow.
+    # A single frame is a volume, whatever the number of trailing dimensions of length 1.
     if len(shape) < 3 or any(length > 1 for length in shape[3:]):
         raise DataError(f"{path}: {len(shape)}-D volume {shape}; expected one frame (x, y, slice)")
     if (count := shape[0] * shape[1] * shape[2]) > MAX_VOXELS:

@@ -1,0 +1,54 @@
+"""Cases that the tests keep in lists of their own: a section with ``registry`` tries each of a list.
+
+A registry is a function that returns, by name, what an entry of the catalogue would say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from campaign.steps import step
+
+Entries = dict[str, dict[str, Any]]
+
+
+def folders() -> Entries:
+    """Run folders that somebody sent (``tests/reporting/hostile.py``), as one of two that a report is about."""
+    from tests.reporting.hostile import CASES
+
+    return {
+        name: {"steps": [{"sent_folder": name}], "says": [reason] if reason else []}
+        for name, (_, reason) in CASES.items()
+    }
+
+
+@step
+def sent_folder(here: Path, name: str) -> None:
+    """Spoil the first run as a case of ``tests/reporting/hostile.py`` does; nothing may quote ``outside.txt``."""
+    from tests.reporting.hostile import CASES, SECRET
+
+    outside = here / "outside.txt"
+    outside.write_text(f"{SECRET}\n")
+    run = min(here.glob("outputs/runs/*/run.json")).parent
+    CASES[name][0](run, outside)
+
+
+REGISTRIES: dict[str, Callable[[], Entries]] = {made.__name__: made for made in (folders,)}
+
+
+def entries(name: str, match: str = "", unless: str = "$^") -> Entries:
+    """Return the entries of a registry whose names match one expression and not another.
+
+    Args:
+        name: Of :data:`REGISTRIES`.
+        match: What names must match.
+        unless: What they must not.
+    """
+    return {
+        key: {"what": key} | entry
+        for key, entry in REGISTRIES[name]().items()
+        if re.search(match, key) and not re.search(unless, key)
+    }
