@@ -29,12 +29,14 @@ USAGE = """usage: python src/predict.py run=<run directory or checkpoint> images
   batch_size=8       slices of a volume per batch
   window=[512,512]   predict large images at their own size, by overlapping windows of this height and width
   overlap=0.5        minimum overlap of neighbouring windows, as a fraction of a window's side
+  trust=true         import the classes of your own that the run names (segbench's need no trust)
   debug=true         show tracebacks
 
 Masks hold class indices: PNG for images of any size, .nii.gz on the same grid for NIfTI volumes. Overlapping classes
 get one mask each, <image>_<class>: 1 inside the class, 0 elsewhere. Images are resized to the size (volumes resampled
 to the spacing) that the network was trained at, and predictions are mapped back. An image file has no spacing, so a
-network trained on volumes predicts it at its own size."""
+network trained on volumes predicts it at its own size. A run that someone sent you is data: nothing in it is executed,
+unless trust=true allows the classes that it names, of which one line tells."""
 WINDOW = "write height and width in pixels, for example window=[512,512]"
 
 
@@ -50,6 +52,7 @@ class Options:
     batch_size: int = 8
     window: list[int] | None = None
     overlap: float = 0.5
+    trust: bool = False
     debug: bool = False
 
 
@@ -107,7 +110,8 @@ def main(arguments: Sequence[str]) -> None:
         return
     options = parse(arguments)
     from segbench.data.file_names import name_without_suffix
-    from segbench.prediction import Predictor, choose_device, predict_files
+    from segbench.prediction import predict_files
+    from segbench.predictor import Predictor, choose_device
     from segbench.tasks.windows import Windows
     from segbench.trainer import quiet_lightning
 
@@ -117,7 +121,7 @@ def main(arguments: Sequence[str]) -> None:
     name = images.resolve().name if images.is_dir() else name_without_suffix(images.resolve())
     out = Path(options.out) if options.out else inside / "predictions" / name
     windows = Windows(size=(options.window[0], options.window[1]), overlap=options.overlap) if options.window else None
-    predictor = Predictor.load(run, choose_device(options.accelerator), options.batch_size, windows)
+    predictor = Predictor.load(run, choose_device(options.accelerator), options.batch_size, windows, options.trust)
     outcome = predict_files(predictor, images, out, options.overlays)
     for line in outcome.skipped:
         print(visible(f"skipped: {line}"), file=sys.stderr)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from segbench.prediction import Predictor
+from segbench.predictor import Predictor
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
@@ -113,4 +113,4 @@ def test_a_network_predicts_without_the_scores_that_it_was_compared_by(run, tiny
     (tmp_path / "withdrawn.py").unlink()
     del sys.modules["withdrawn"]
     predictor = Predictor.load(tmp_path / "run", torch.device("cpu"))
-    assert predictor.data.score_columns() == []
+    assert predictor.key.names == ("background", "right ventricle", "myocardium", "left ventricle")

@@ -14,7 +14,8 @@ from segbench.assembly import build_data, build_task
 from segbench.data.phantom import PhantomData
 from segbench.errors import ConfigError
 from segbench.masks import BITS, MaskKey
-from segbench.prediction import Predictor, predict_files
+from segbench.prediction import predict_files
+from segbench.predictor import Predictor
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
@@ -144,6 +145,16 @@ def test_a_folder_is_predicted_to_a_mask_a_class(trained, stored, tmp_path):
         assert Image.open(tmp_path / "out" / "overlays" / f"{name}.png").size == (32, 32)
     volume = nibabel.load(tmp_path / "out" / "masks" / "volume_whole_heart.nii.gz")
     assert (volume.shape, volume.get_data_dtype()) == ((32, 32, 3), np.uint8)
+
+
+def test_names_of_255_bytes_have_room_for_those_of_the_classes(trained, tmp_path):
+    names = ["x" * 251 + ".png", "é" * 125 + ".png"]
+    (tmp_path / "long").mkdir()
+    for name in names:
+        Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / "long" / name)
+    outcome = predict_files(Predictor.load(trained, CPU), tmp_path / "long", tmp_path / "out", overlays=False)
+    assert len({path.name for path in outcome.masks}) == 4
+    assert all(path.name.endswith(("_whole_heart.png", "_epicardium.png")) for path in outcome.masks)
 
 
 def test_large_images_are_predicted_by_windows(trained, tmp_path):

@@ -1,14 +1,15 @@
 """A trained run and files to masks and overlays."""
 
+import errno
 import json
 import re
+from contextlib import contextmanager
 
 import nibabel
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 
 from segbench import prediction
@@ -16,8 +17,10 @@ from segbench.assembly import build_data, build_task
 from segbench.data.phantom import PhantomData
 from segbench.data.pictures import Picture, open_picture
 from segbench.data.reading import resize
-from segbench.errors import CheckpointError, ConfigError, DataError
-from segbench.prediction import Predictor, choose_device, predict_files
+from segbench.errors import CheckpointError, ConfigError, DataError, StorageError
+from segbench.prediction import predict_files
+from segbench.prediction_record import describe_prediction
+from segbench.predictor import Predictor, choose_device
 from segbench.runs.checkpoint_io import load_checkpoint
 from segbench.runs.directory import SCHEMA
 from segbench.tasks.windows import Windows
@@ -41,7 +44,7 @@ def test_a_picture_of_another_size_gives_the_pixels_that_training_had(trained, t
     source = np.random.default_rng(0).integers(0, 256, (50, 41), np.uint8)
     Image.fromarray(source).save(tmp_path / "a.png")
     predictor, (_, data) = Predictor.load(trained[0], CPU), trained
-    picture = open_picture(tmp_path / "a.png", predictor.data)
+    picture = open_picture(tmp_path / "a.png", predictor.inputs)
     stored, _ = resize(source[:, :, None], np.zeros((50, 41), np.uint8), (32, 32))
     expected = data.datasets["test"].normalise(stored)
     found = predictor.normalise(picture.inputs()[0])
@@ -119,7 +122,7 @@ def test_volumes_come_out_as_volumes_on_their_own_grid(trained, tmp_path):
     scaled = (np.clip((voxels - low) / (high - low), 0, 1) * 255).astype(np.float32)
     for index in (0, 4):
         pixels = scaled[:, :, index].T[None, :, :, None]
-        picture = Picture(folder, pixels, predictor.data.prediction_plane((30, 40), None))
+        picture = Picture(folder, pixels, predictor.inputs.plane((30, 40), None))
         expected = predictor.mask(picture)[0].T
         assert (np.asarray(written.dataobj)[:, :, index] == expected).mean() > 0.999
     assert Image.open(tmp_path / "out" / "overlays" / "heart.png").size == (3 * 42, 2 * 32)
@@ -171,6 +174,56 @@ def test_images_of_every_format_are_predicted_and_others_named(trained, pictures
     ]
     # The three of the systems, and the notes.
     assert outcome.ignored == 4
+
+
+def test_a_file_that_breaks_the_reader_or_the_network_costs_the_others_nothing(
+    trained, pictures, tmp_path, monkeypatch
+):
+    count = len(list(pictures.iterdir()))
+    volume(pictures, "empty.nii", shape=(4, 4, 1))
+    content = bytearray((pictures / "empty.nii").read_bytes())
+    content[44:46] = bytes(2)
+    (pictures / "empty.nii").write_bytes(content)
+    for name in ("a.png", "b.png", "c.png"):
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(pictures / name)
+    errors = {"a.png": IndexError("beyond"), "b.png": MemoryError(), "c.png": OSError(errno.EIO, "Input/output error")}
+    opened = prediction.open_picture
+
+    def breaking(path, inputs):
+        if path.name in errors:
+            raise errors[path.name]
+        return opened(path, inputs)
+
+    monkeypatch.setattr(prediction, "open_picture", breaking)
+    outcome = predict_files(Predictor.load(trained[0], CPU), pictures, tmp_path / "out", overlays=False)
+    assert outcome.predicted == count
+    assert [line.removeprefix(f"{pictures}/") for line in outcome.skipped] == [
+        "a.png: not predicted (IndexError: beyond)",
+        "b.png: too large for the memory; window=[512,512] predicts it in parts",
+        "c.png: cannot be read (Input/output error)",
+        "empty.nii: its header has shape (4, 0, 1); every dimension must be at least 1",
+    ]
+
+
+def test_a_full_disk_is_one_line_and_what_was_predicted_stays(trained, pictures, tmp_path, monkeypatch):
+    count, opened, written = len(list(pictures.iterdir())), prediction.atomic_open, []
+
+    @contextmanager
+    def full(path):
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(path)
+        with opened(path) as stream:
+            yield stream
+
+    monkeypatch.setattr(prediction, "atomic_open", full)
+    out = tmp_path / "out"
+    with pytest.raises(StorageError) as refusal:
+        predict_files(Predictor.load(trained[0], CPU), pictures, out, overlays=False)
+    said = f"out={out}: cannot be written (No space left on device); 2 files predicted before stay there; free space or"
+    assert str(refusal.value) == f"{said} choose another folder"
+    assert refusal.value.exit_code == 74
+    assert (count > 2, len(list((out / "masks").iterdir()))) == (True, 2)
 
 
 def test_masks_that_would_overwrite_each_other_are_skipped_with_both_names(trained, pictures, tmp_path):
@@ -290,7 +343,7 @@ def test_windows_predict_an_image_at_its_own_size(trained, tmp_path):
     Image.fromarray(source).save(tmp_path / "large.png")
     windows = Windows(size=(32, 32), overlap=0.5)
     predictor = Predictor.load(trained[0], CPU, windows=windows)
-    picture = open_picture(tmp_path / "large.png", predictor.data)
+    picture = open_picture(tmp_path / "large.png", predictor.inputs)
     assert [part.shape[:2] for part in picture.inputs()] == [(72, 56)]
     found = predictor.probabilities(picture)
     assert found.shape == (1, 4, 72, 56)
@@ -323,34 +376,26 @@ def test_the_command_line_takes_a_window(trained, pictures, tmp_path, repository
         parse([f"run={trained[0]}", f"images={pictures}", "overlap=0.25"])
 
 
-def with_configuration(source, folder, change):
-    """Copy a run's best checkpoint with another configuration in it."""
-    stored = torch.load(source / "checkpoints" / "best.ckpt", weights_only=True)
-    cfg = OmegaConf.create(stored["segbench"]["config"])
-    change(cfg)
-    stored["segbench"]["config"] = OmegaConf.to_yaml(cfg)
-    torch.save(stored, folder / "best.ckpt")
-    return folder / "best.ckpt"
-
-
 def test_windows_are_of_the_files_own_size_where_no_size_stands_for_one(compose, tmp_path):
     """data.size=null is 256x512 for street scenes."""
     cfg = compose("data=cityscapes", "model.width=2")
     data = build_data(cfg)
-    known = {"schema": SCHEMA, "config": OmegaConf.to_yaml(cfg, resolve=True), "mean": [0.0] * 3, "std": [1.0] * 3}
-    torch.save({"segbench": known, "state_dict": build_task(cfg, data).state_dict()}, tmp_path / "best.ckpt")
+    data.mean, data.std = np.zeros(3), np.ones(3)
+    task = build_task(cfg, data)
+    known = {"schema": SCHEMA, "prediction": describe_prediction(cfg, data, task)}
+    torch.save({"segbench": known, "state_dict": task.state_dict()}, tmp_path / "best.ckpt")
     Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(tmp_path / "street.png")
     for windows, size in ((None, (256, 512)), (Windows(size=(32, 32)), (60, 80))):
         predictor = Predictor.load(tmp_path / "best.ckpt", CPU, windows=windows)
-        assert open_picture(tmp_path / "street.png", predictor.data).inputs()[0].shape[:2] == size
+        assert open_picture(tmp_path / "street.png", predictor.inputs).inputs()[0].shape[:2] == size
 
 
 def test_a_task_without_masks_is_refused_by_its_name(compose, tmp_path):
     cfg = compose("data=mnist", "model=mnist_ff", "loss=ce")
-    torch.save(
-        {"segbench": {"schema": SCHEMA, "config": OmegaConf.to_yaml(cfg, resolve=True)}, "state_dict": {}},
-        tmp_path / "a",
-    )
+    data = build_data(cfg)
+    task = build_task(cfg, data)
+    known = {"schema": SCHEMA, "task": task.name, "prediction": describe_prediction(cfg, data, task)}
+    torch.save({"segbench": known, "state_dict": {}}, tmp_path / "a")
     with pytest.raises(
         ConfigError, match="trained for classification; masks are predicted by segmentation networks only"
     ):

@@ -6,6 +6,7 @@ Hydra does this too, but reports failures on several lines and in a log of its o
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -55,6 +56,28 @@ def find_object(key: str, target: str) -> Any:
             raise ConfigError(f"{place}: {_described(found)} has no {name}{nearest(name, _classes(found))}")
         found = getattr(found, name)
     return found
+
+
+def own_class(package: str, target: str, base: type) -> type[Any] | None:
+    """Return a class that a package's modules define themselves, without importing anything outside the package.
+
+    Args:
+        package: A package of ours.
+        target: ``<package>.<class>`` or ``<package>.<module>.<class>``, by anyone.
+        base: What it must derive from.
+
+    Returns:
+        The class, or None if the target is anything else.
+    """
+    if not re.fullmatch(rf"{re.escape(package)}(\.[a-z]\w*)?\.[A-Za-z]\w*", target, re.ASCII):
+        return None
+    module, _, name = target.rpartition(".")
+    try:
+        found = vars(import_module(module)).get(name)
+    except ImportError:
+        return None
+    ours = isinstance(found, type) and issubclass(found, base) and f"{found.__module__}.".startswith(f"{package}.")
+    return found if ours else None
 
 
 def targets_in(node: Any, key: str) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,7 @@ from segbench.configuration.schema import validate
 from segbench.data.base import ImageData
 from segbench.data.loader import progress_of
 from segbench.errors import CheckpointError, InterruptedRun
+from segbench.prediction_record import describe_prediction
 from segbench.runs import run_callback
 from segbench.runs.checkpoint_io import newest_good
 from segbench.runs.directory import RunDirectory
@@ -127,7 +128,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
         _begin(cfg, run, identity)
     _prepare_torch(cfg)
     data = build_data(cfg)
-    restored = not cfg.rerun and newest_good(run.checkpoints)[0] is not None
+    restored = not cfg.rerun and newest_good(run.checkpoints, identity["id"])[0] is not None
     task = build_task(cfg, data, restored)
     _read(data, task)
     if cfg.rerun:
@@ -135,12 +136,7 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
         run.clear()
         _begin(cfg, run, identity)
     run.begin_sources(run_inputs.find_sources(run, data, cfg) | {"task": task.name})
-    task.remember(
-        config=OmegaConf.to_yaml(cfg, resolve=True),
-        in_channels=data.in_channels,
-        mean=[float(value) for value in data.mean],
-        std=[float(value) for value in data.std],
-    )
+    task.remember(run=identity["id"], task=task.name, prediction=describe_prediction(cfg, data, task))
 
     loggers, summary = list[Logger](), None
     try:
@@ -202,6 +198,7 @@ def _build_checkpoints(cfg: DictConfig, run: RunDirectory) -> callbacks.RunCheck
         monitor_mode(cfg.trainer.monitor),
         minutes=cfg.trainer.checkpoint_minutes,
         every_n_steps=cfg.trainer.checkpoint_every_n_steps,
+        run=run.identity().get("id"),
     )
 
 
@@ -223,7 +220,7 @@ def _fit(context: RunContext, checkpoints: callbacks.RunCheckpoints) -> None:
 
 
 def _resume_point(run: RunDirectory) -> Path | None:
-    path, refused = newest_good(run.checkpoints)
+    path, refused = newest_good(run.checkpoints, run.identity().get("id"))
     for line in refused:
         log.warning(line)
     if path is not None:

@@ -160,11 +160,11 @@ def test_arrays_are_read_anew_for_other_percentiles(folder):
 def test_a_file_to_predict_is_read_like_the_frames(folder, tmp_path):
     data = module(folder)
     data.setup()
-    picture = open_picture(path_of(folder), data)
+    picture = open_picture(path_of(folder), data.input_format())
     assert np.array_equal(picture.pixels[0], data.read(record_of(data, "Train/t_006"))[0])
     # One of 8 bits still becomes the stored scale of a data set of another scale.
     Image.fromarray(np.full((24, 36), 51, np.uint8)).save(tmp_path / "grey.png")
-    grey = open_picture(tmp_path / "grey.png", ACDCData(cache_dir=tmp_path))
+    grey = open_picture(tmp_path / "grey.png", ACDCData(cache_dir=tmp_path).input_format())
     assert grey.pixels == pytest.approx(0.2)
 
 

@@ -284,7 +284,7 @@ def test_options_that_cannot_be(make, options, message):
 def test_a_picture_to_predict_is_prepared_as_training_frames_are(make, root, input):
     module = make(input=input, size=[16, 32])
     module.setup()
-    picture = open_picture(image_of(root, FRAMES[3]), module)
+    picture = open_picture(image_of(root, FRAMES[3]), module.input_format())
     (prepared,) = picture.inputs()
     assert np.array_equal(prepared, module.datasets["val"].arrays.images[3])
     assert prepared.flags.writeable

@@ -381,7 +381,7 @@ def test_a_lossless_webp_is_predicted_from_the_pixels_of_its_png(tmp_path):
     image, _ = scene(7)
     Image.fromarray(image).save(tmp_path / "a.webp", lossless=True)
     data = CarvanaData(cache_dir=tmp_path, size=list(SIZE))
-    np.testing.assert_array_equal(open_picture(tmp_path / "a.webp", data).pixels[0], image)
+    np.testing.assert_array_equal(open_picture(tmp_path / "a.webp", data.input_format()).pixels[0], image)
 
 
 # -- further: labels to ignore, copies, classes that are absent -------------------------------------

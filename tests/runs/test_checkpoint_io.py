@@ -1,16 +1,24 @@
 import errno
+import json
+import os
 import random
+import re
+import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
-from segbench.errors import CheckpointError
-from segbench.runs.checkpoint_io import VerifiedCheckpointIO, load_checkpoint, newest_good
+from segbench.errors import CheckpointError, StorageError
+from segbench.runs.checkpoint_io import VerifiedCheckpointIO, load_checkpoint, network_weights, newest_good
+from segbench.runs.failures import as_refusal
 
 
-def save(folder: Path, step: int, name: str = "last.ckpt") -> Path:
+def save(folder: Path, step: int, name: str = "last.ckpt", run: str = "a") -> Path:
     checkpoint = {"state_dict": {"weight": torch.full((1000,), float(step))}, "global_step": step}
+    # As Lightning does: the best weights come alone.
+    checkpoint |= {"segbench": {"run": run}} | ({} if name == "best.ckpt" else {"optimizer_states": []})
     VerifiedCheckpointIO().save_checkpoint(checkpoint, folder / name)
     return folder / name
 
@@ -90,7 +98,13 @@ def test_a_full_disk_keeps_the_older_checkpoint(tmp_path, monkeypatch):
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["last.ckpt", "manifest.json"]
 
 
-@pytest.mark.parametrize("content", [None, b"{", b"[]", b'{"best.ckpt": 3}', b"\xff"])
+MANIFESTS = (
+    None, b"", b"{", b"[]", b'"x"', b"5", b"null", b"\xff", b'{"best.ckpt": 3}', b'{"last.ckpt": [{}]}',
+    b'{"last.ckpt": [[]]}', b'{"last.ckpt": {}}', b"[" * 100_000, b'{"last.ckpt":' * 100_000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("content", MANIFESTS, ids=range(len(MANIFESTS)))
 def test_a_run_without_a_whole_manifest_cannot_be_verified_and_says_so(tmp_path, content):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
@@ -140,3 +154,128 @@ def test_best_stays_good_however_many_last_ones_follow(tmp_path):
     for step in range(12):
         save(tmp_path, step)
     assert load_checkpoint(tmp_path / "best.ckpt")["global_step"] == 0
+
+
+def test_a_digest_counts_for_its_own_name_only(tmp_path):
+    """Best weights in the place of the last state, and the two exchanged."""
+    for step in (1, 2):
+        save(tmp_path, step)
+    best = save(tmp_path, 0, "best.ckpt").read_bytes()
+    last = (tmp_path / "last.ckpt").read_bytes()
+    (tmp_path / "last.ckpt").write_bytes(best)
+    assert newest_good(tmp_path) == (tmp_path / "previous.ckpt", [f"{tmp_path / 'last.ckpt'}: damaged, not used"])
+    (tmp_path / "best.ckpt").write_bytes(last)
+    with pytest.raises(CheckpointError, match="best.ckpt: damaged .its SHA-256 is not that of its name"):
+        load_checkpoint(tmp_path / "best.ckpt")
+
+
+def test_best_weights_are_no_state_to_go_on_from_even_if_the_manifest_says_so(tmp_path):
+    for step in (1, 2):
+        save(tmp_path, step)
+    save(tmp_path, 0, "best.ckpt")
+    listed = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "last.ckpt").write_bytes((tmp_path / "best.ckpt").read_bytes())
+    (tmp_path / "manifest.json").write_text(
+        json.dumps(listed | {"last.ckpt": listed["last.ckpt"] + listed["best.ckpt"]})
+    )
+    path, refused = newest_good(tmp_path)
+    assert (path.name, refused) == ("previous.ckpt", [f"{tmp_path / 'last.ckpt'}: holds weights alone, not used"])
+
+
+def test_another_run_s_checkpoints_are_refused_by_its_name(tmp_path):
+    for step in (1, 2):
+        save(tmp_path, step, run="b")
+    save(tmp_path, 0, "best.ckpt", run="b")
+    path, refused = newest_good(tmp_path, "a")
+    assert path is None
+    said = "belongs to another run ('b')"
+    assert refused == [f"{tmp_path / name}: {said}, not used" for name in ("last.ckpt", "previous.ckpt")]
+    assert newest_good(tmp_path, "b")[0] == tmp_path / "last.ckpt"
+    with pytest.raises(CheckpointError, match=re.escape(f"best.ckpt: {said}; train this run again with rerun=true")):
+        load_checkpoint(tmp_path / "best.ckpt", run="a")
+    save(tmp_path, 3, run="a")
+    assert newest_good(tmp_path, "a")[0] == tmp_path / "last.ckpt"
+    assert newest_good(tmp_path, "b")[0] == tmp_path / "previous.ckpt"
+
+
+def test_a_folder_or_a_broken_link_in_a_checkpoint_s_place_is_damage(tmp_path):
+    for step in (1, 2):
+        save(tmp_path, step)
+    (tmp_path / "last.ckpt").unlink()
+    (tmp_path / "last.ckpt").mkdir()
+    assert newest_good(tmp_path)[0] == tmp_path / "previous.ckpt"
+    (tmp_path / "last.ckpt").rmdir()
+    (tmp_path / "last.ckpt").symlink_to("nowhere")
+    path, refused = newest_good(tmp_path)
+    assert (path.name, len(refused)) == ("previous.ckpt", 1)
+
+
+def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path):
+    torch.save({"state_dict": {"network.a": torch.zeros(1_000_000)}}, tmp_path / "plain.ckpt")
+    packed = zipfile.ZipFile(tmp_path / "bomb.ckpt", "w", zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(tmp_path / "plain.ckpt") as plain, packed as bomb:
+        for member in plain.infolist():
+            bomb.writestr(member.filename, plain.read(member))
+    assert (tmp_path / "bomb.ckpt").stat().st_size < 100_000
+    with pytest.raises(CheckpointError, match="bomb.ckpt: not a loadable checkpoint .it is compressed"):
+        load_checkpoint(tmp_path / "bomb.ckpt")
+
+
+def test_what_is_no_disk_error_is_not_told_as_one(tmp_path, monkeypatch):
+    """A loader's worker that dies is noticed wherever the program is, for example while a checkpoint is written."""
+    save(tmp_path, 1)
+
+    def dying(self, data):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+
+    monkeypatch.setattr("segbench.runs.checkpoint_io._HashingWriter.write", dying)
+    with pytest.raises(RuntimeError) as told:
+        save(tmp_path, 2)
+    monkeypatch.undo()
+    refusal = as_refusal(told.value, tmp_path)
+    assert not isinstance(refusal, StorageError)
+    assert load_checkpoint(tmp_path / "last.ckpt")["global_step"] == 1
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EFBIG, errno.EIO])
+def test_a_disk_that_is_full_while_torch_writes_is_named(tmp_path, monkeypatch, reason):
+    save(tmp_path, 1)
+
+    class Full:
+        def write(self, data):
+            raise OSError(reason, os.strerror(reason))
+
+        def flush(self):
+            pass
+
+    @contextmanager
+    def opened(path):
+        yield Full()
+
+    monkeypatch.setattr("segbench.runs.checkpoint_io.atomic_open", opened)
+    with pytest.raises(OSError, match=re.escape(os.strerror(reason))) as told:
+        save(tmp_path, 2)
+    monkeypatch.undo()
+    refusal = as_refusal(told.value, tmp_path)
+    assert isinstance(refusal, StorageError)
+    assert str(refusal).startswith(f"paths.outputs: cannot write {tmp_path / 'last.ckpt'}: {os.strerror(reason)}; ")
+
+
+WEIGHTS = {
+    "none": ({}, "holds no weights of a network"),
+    "of another name": ({"net.a": torch.zeros(1)}, "holds no weights of a network"),
+    "a number": ({"network.a": 3.0}, "weight a is no dense array of numbers"),
+    "a list": ({"network.a": [1.0]}, "weight a is no dense array of numbers"),
+    "sparse": ({"network.a": torch.zeros(3, 3).to_sparse()}, "weight a is no dense array of numbers"),
+    "without storage": ({"network.a": torch.zeros(10**12, device="meta")}, "weight a is no dense array of numbers"),
+    "repeated": ({"network.a": torch.zeros(1).expand(10**12)}, "weight a is larger than what is stored of it"),
+    "NaN": ({"network.a": torch.tensor([0.0, float("nan")])}, "weight a is not finite"),
+    "infinite": ({"network.a": torch.tensor(float("inf"))}, "weight a is not finite"),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights_that_are_none_are_refused(name):
+    stored, said = WEIGHTS[name]
+    with pytest.raises(CheckpointError, match=f"^best.ckpt: {said}"):
+        network_weights({"state_dict": stored}, "best.ckpt")

@@ -32,6 +32,7 @@ class RunCheckpoints(Checkpoint):
         mode: ``min`` or ``max``. A score that is not finite is never best; the earlier of two equal ones is kept.
         minutes: Also save the last state when so many minutes have passed within an epoch (None: never).
         every_n_steps: Also save it every so many optimiser steps (None: never).
+        run: The run's identity, which the best weights must have; None for any.
     """
 
     def __init__(
@@ -41,8 +42,9 @@ class RunCheckpoints(Checkpoint):
         mode: str,
         minutes: float | None = None,
         every_n_steps: int | None = None,
+        run: str | None = None,
     ) -> None:
-        self.folder = folder
+        self.folder, self.run = folder, run
         self.monitor, self.mode = monitor, mode
         self.minutes, self.every_n_steps = minutes, every_n_steps
         self.best: dict[str, Any] = {"epoch": None, "value": None, "monitor": monitor}
@@ -67,11 +69,11 @@ class RunCheckpoints(Checkpoint):
 
         Raises:
             DivergedError: If no epoch was best, as the score was never finite.
-            CheckpointError: If the file is gone or damaged.
+            CheckpointError: If the file is gone, damaged or another run's.
         """
         path = self.folder / BEST
         if path.is_file():
-            stored = load_checkpoint(path)
+            stored = load_checkpoint(path, run=self.run)
             self.best = dict(stored["segbench"].get("best", self.best))
             return stored["state_dict"]
         if self.best["epoch"] is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from segbench.data.acdc_patients import GROUPS, PHASES, Patient, find_frame, rea
 from segbench.data.cache import Pair
 from segbench.data.file_names import entries, is_decodable, not_decodable
 from segbench.data.formats.volume_file import Volume, open_volume
+from segbench.data.input_format import InputFormat
 from segbench.data.intensity import check_percentiles
 from segbench.data.plane import Plane, resample_labels
 from segbench.data.reading import map_labels
@@ -208,11 +210,9 @@ class ACDCData(SegmentationData):
         x, y, _ = image.spacing
         return Plane.of((height, width), (y, x), self.spacing, self.size)
 
-    def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
+    def input_format(self) -> InputFormat:
         """Return how a picture becomes an image; without a voxel size it stays as it is."""
-        if spacing is None:
-            return Plane(source, source, source)
-        return Plane.of(source, spacing, self.spacing, self.size)
+        return replace(super().input_format(), fit="crop", spacing=self.spacing)
 
     def volume_slices(self, split: str) -> list[VolumeSlices]:
         """Return the volumes of a split, for scores on their original grid."""

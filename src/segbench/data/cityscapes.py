@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from segbench.data.cache import Arrays, Pair
 from segbench.data.cityscapes_labels import LABELS, choose_labels
 from segbench.data.file_names import entries
 from segbench.data.grids import check_same_grid
-from segbench.data.plane import Plane
+from segbench.data.input_format import InputFormat
 from segbench.data.reading import map_labels, read_mask
 from segbench.data.records import Record, by_key, require_root
 from segbench.data.segmentation import SegmentationData
@@ -34,18 +34,6 @@ _NO_LABELS = {
 }
 _SIZES = {"resize": (256, 512), "crop": (512, 512)}
 _TRAIN_IDS = 255
-
-
-class BilinearPlane(Plane):
-    """A plane that resizes images with Pillow's bilinear filter, which widens to avoid aliasing when shrinking."""
-
-    def image(self, pixels: NDArray[Any], outside: float = 0.0) -> NDArray[Any]:
-        """Return the image uint8 (h,w,3) of a frame uint8 (H,W,3)."""
-        # Copies: Pillow's arrays are read-only, which torch warns about.
-        if pixels.shape[:2] == self.size:
-            return pixels.copy()
-        height, width = self.size
-        return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
 
 
 class CityscapesData(SegmentationData):
@@ -162,7 +150,7 @@ class CityscapesData(SegmentationData):
                 f"{record.image}: {width}x{height}, but {self.records[0].id} is {first_width}x{first_height};"
                 " all frames must be of one size"
             )
-        plane = self.prediction_plane(self.frame_size, None)
+        plane = self.input_format().plane(self.frame_size, None)
         return plane.image(image), plane.mask(mask, self.ignore_index)
 
     def _read_labels(self, path: Path) -> NDArray[np.uint8]:
@@ -171,16 +159,15 @@ class CityscapesData(SegmentationData):
             raise DataError(f"{path}: contains 255, like train ids (labelTrainIds); ids are 0 to {len(LABELS) - 1}")
         return map_labels(ids, self.label_map, path)
 
-    def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
+    def input_format(self) -> InputFormat:
         """Return how a picture becomes an image like the training images; with crops it keeps its size."""
-        size = self.size or source
-        return BilinearPlane(source, size, size)
+        return replace(super().input_format(), fit="bilinear")
 
     def volume_slices(self, split: str) -> list[VolumeSlices]:
         """Return the frames of a split as volumes of one slice, if they are also scored at their own size."""
         if not self.full_resolution_scores:
             return []
-        plane = self.prediction_plane(self.frame_size, None)
+        plane = self.input_format().plane(self.frame_size, None)
         records = [self.records[index] for index in self.splits.get(split, [])]
         return [
             VolumeSlices(record.id, record.group, (position,), plane, (1.0, 1.0), self._truth(record))

@@ -78,7 +78,7 @@ def name_without_suffix(path: Path) -> str:
     return path.name
 
 
-def mask_names(files: Sequence[Path]) -> tuple[dict[Path, str], list[str]]:
+def mask_names(files: Sequence[Path], endings: Sequence[str] = ("",)) -> tuple[dict[Path, str], list[str]]:
     """Choose the name of every file's predicted mask, without the mask's own suffix.
 
     It is the file's name without suffix, or with it if several files share that; names too long for a file system once
@@ -86,6 +86,7 @@ def mask_names(files: Sequence[Path]) -> tuple[dict[Path, str], list[str]]:
 
     Args:
         files: The files.
+        endings: What may follow the name, before the mask's suffix.
 
     Returns:
         The names, and a one-line fault for each group of files whose masks would overwrite each other.
@@ -93,11 +94,12 @@ def mask_names(files: Sequence[Path]) -> tuple[dict[Path, str], list[str]]:
     stems = defaultdict[str, int](int)
     for path in files:
         stems[_key(name_without_suffix(path))] += 1
+    reserve = len(".nii.gz") + max(len(ending.encode()) for ending in endings)
     names, masks = dict[Path, str](), defaultdict[str, list[Path]](list)
     for path in files:
         stem = name_without_suffix(path)
         suffix = ".nii.gz" if path.name.lower().endswith(VOLUMES) else ".png"
-        names[path] = shortened(stem if stems[_key(stem)] == 1 else path.name, len(".nii.gz"))
+        names[path] = shortened(stem if stems[_key(stem)] == 1 else path.name, reserve)
         masks[_key(names[path] + suffix)].append(path)
     faults = []
     for mask, sources in masks.items():

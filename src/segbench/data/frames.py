@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from segbench.data.intensity import check_percentiles, scale_by_percentiles
+from segbench.data.input_format import InputFormat
+from segbench.data.intensity import check_percentiles
 from segbench.data.objects import ObjectData
-from segbench.data.reading import read_grey
 
 
 class FrameData(ObjectData):
@@ -33,7 +30,7 @@ class FrameData(ObjectData):
     in_channels = 1
     scale = 65535.0
     object_classes = ("cell",)
-    depths: ClassVar[tuple[int, ...]]
+    depths: ClassVar[tuple[Literal[8, 16], ...]]
 
     def __init__(self, *, percentiles: Sequence[float] = (1.0, 99.8), **options: Any) -> None:
         super().__init__(**options)
@@ -43,11 +40,6 @@ class FrameData(ObjectData):
         """Return the settings that the stored arrays depend on."""
         return super().settings() | {"percentiles": self.percentiles}
 
-    def read_picture(self, path: Path) -> NDArray[np.uint16]:
-        """Return a frame scaled between its percentiles, uint16 (H,W,1), at the file's own size.
-
-        Raises:
-            DataError: If the file is unusable, of another bit depth, or of constant intensity.
-        """
-        scaled = scale_by_percentiles(read_grey(path, self.depths), self.percentiles, path)
-        return np.round(scaled * self.scale).astype(np.uint16)[..., None]
+    def input_format(self) -> InputFormat:
+        """Return how a file becomes a frame: scaled between its percentiles, uint16 (H,W,1), at the file's own size."""
+        return replace(super().input_format(), reading="grey", depths=self.depths)

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,12 +17,13 @@ from segbench.data.cache import Arrays, fingerprint, load_arrays
 from segbench.data.checksums import check_digest
 from segbench.data.download import RemoteFile, download
 from segbench.data.file_names import entries
+from segbench.data.input_format import InputFormat
 from segbench.data.objects import ObjectData
 from segbench.data.plane import resample_labels
 from segbench.data.reading import read_image, read_mask
 from segbench.data.records import Record, pair
 from segbench.data.splits import check_fraction, split_groups, split_official
-from segbench.data.stains import PERCENTILES, measure_stains, stain_channels
+from segbench.data.stains import PERCENTILES, measure_stains
 from segbench.data.tables import read_table
 from segbench.data.unpack import unpack
 from segbench.errors import ConfigError, DataError
@@ -193,14 +195,13 @@ class GlasData(ObjectData):
             # Even if the arrays come from the cache: a trained network needs the ranges to predict.
             self._ranges()
 
-    def read_picture(self, path: Path) -> NDArray[Any]:
-        """Return an image in RGB, uint8 (H,W,3), or as its two stains, uint8 (H,W,2), at the file's own size.
-
-        Raises:
-            DataError: If the file is unusable.
-        """
-        pixels = read_image(path, 3)
-        return pixels if self.stain == "rgb" else stain_channels(pixels, self._ranges())
+    def input_format(self) -> InputFormat:
+        """Return how a file becomes an image: RGB, or its two stains, uint8 (H,W,2), by the training images' ranges."""
+        plain = super().input_format()
+        if self.stain == "rgb":
+            return plain
+        (low, high), (eosin_low, eosin_high) = self._ranges()
+        return replace(plain, reading="stains", stain_ranges=((low, high), (eosin_low, eosin_high)))
 
     def instances(self, record: Record) -> NDArray[np.uint8]:
         """Return the gland number of every pixel, uint8 (H,W), 0 for none, on the grid of the stored mask.
@@ -225,16 +226,6 @@ class GlasData(ObjectData):
             # A bad file is reported with all the others when the arrays are read.
             with suppress(DataError):
                 yield read_image(path, 3)
-
-    # -- checkpoints -------------------------------------------------------------------------------
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what Lightning saves in checkpoints: the stain ranges, which reading new images needs."""
-        return {} if self.stain_ranges is None else {"stain_ranges": self.stain_ranges}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the stain ranges from a checkpoint."""
-        self.stain_ranges = state_dict["stain_ranges"]
 
 
 def _target(member: PurePosixPath) -> str | None:

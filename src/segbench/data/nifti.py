@@ -43,13 +43,21 @@ def normalised(volume: Volume, percentiles: tuple[float, float]) -> NDArray[np.f
     Raises:
         DataError: If voxels are not finite, or the two percentiles are equal.
     """
+    return scale_by_percentiles(finite(volume), percentiles, volume.path)
+
+
+def finite(volume: Volume) -> NDArray[np.float32]:
+    """Return a volume's intensities, float32 (X,Y,Z).
+
+    Raises:
+        DataError: If voxels are not finite.
+    """
     with np.errstate(over="ignore"):
         # What a float32 cannot hold becomes infinite and is refused below.
         voxels = volume.voxels().astype(np.float32)
-    if not np.isfinite(voxels).all():
-        count = int((~np.isfinite(voxels)).sum())
+    if count := int((~np.isfinite(voxels)).sum()):
         raise DataError(f"{volume.path}: {count} voxels are not finite (NaN or infinity)")
-    return scale_by_percentiles(voxels, percentiles, volume.path)
+    return voxels
 
 
 def labels(volume: Volume) -> NDArray[np.int64]:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.data import nifti
 from segbench.data.file_names import IMAGES, UNREAD, VOLUMES, is_clutter, name_without_suffix
 from segbench.data.formats.volume_file import Volume, open_volume
+from segbench.data.input_format import InputFormat
 from segbench.data.plane import Plane
-from segbench.data.segmentation import SegmentationData
 from segbench.errors import DataError
 
 
@@ -54,26 +53,26 @@ def unread(path: Path) -> str | None:
     return f"{path}: {suffix} files are not read; convert it to PNG, TIFF or NIfTI"
 
 
-def open_picture(path: Path, data: SegmentationData) -> Picture:
+def open_picture(path: Path, inputs: InputFormat) -> Picture:
     """Read an image file like the data set's own, or a volume with its intensities scaled by percentiles.
 
     Args:
         path: An image or a NIfTI volume.
-        data: The data module that the network was trained with; it needs no files.
+        inputs: What the network takes.
 
     Raises:
         DataError: If the file is unreadable, damaged, or not an input of this network.
     """
     if path.name.lower().endswith(VOLUMES):
-        if data.in_channels != 1:
-            raise DataError(f"{path}: a grey volume, but the network was trained on {data.in_channels} channels")
+        if inputs.channels != 1:
+            raise DataError(f"{path}: a grey volume, but the network was trained on {inputs.channels} channels")
         volume = open_volume(path)
         # Slices first; the first axis of a slice is x, the columns of an image.
-        voxels = nifti.normalised(volume, data.percentiles).transpose(2, 1, 0)[..., None]
+        voxels = inputs.volume(volume).transpose(2, 1, 0)[..., None]
         x, y, _ = volume.spacing
-        return Picture(path, voxels * data.scale, data.prediction_plane(voxels.shape[1:3], (y, x)), volume)
-    pixels = data.read_picture(path)
-    if pixels.dtype == np.uint8 and data.scale != 255.0:
+        return Picture(path, voxels * inputs.scale, inputs.plane(voxels.shape[1:3], (y, x)), volume)
+    pixels = inputs.read(path)
+    if pixels.dtype == np.uint8 and inputs.scale != 255.0:
         # The file has 8 bits, but the data set stores another range.
-        pixels = pixels.astype(np.float32) * (data.scale / 255.0)
-    return Picture(path, pixels[None], data.prediction_plane(pixels.shape[:2], None))
+        pixels = pixels.astype(np.float32) * (inputs.scale / 255.0)
+    return Picture(path, pixels[None], inputs.plane(pixels.shape[:2], None))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 _Label = TypeVar("_Label", np.uint8, np.uint16, np.int32)
 
@@ -50,6 +51,13 @@ class Plane:
         resampled = (sides[0], sides[1])
         return cls(source, resampled, resampled if size is None else (size[0], size[1]))
 
+    @classmethod
+    def padded(cls, source: tuple[int, int], size: tuple[int, int]) -> Plane:
+        """Return the plane of an image that is shrunk to fit into ``size``, keeping its proportions, and padded."""
+        scale = min(1.0, *(side / length for side, length in zip(size, source, strict=True)))
+        height, width = (max(1, round(length * scale)) for length in source)
+        return cls(source, (height, width), size)
+
     def image(self, pixels: NDArray[Any], outside: float = 0.0) -> NDArray[Any]:
         """Return the image (h,w,C) of a slice's intensities (H,W,C); padding has the value ``outside``."""
         return _fit(resample(pixels, self.resampled), self.size, outside)
@@ -68,6 +76,18 @@ class Plane:
         values = [outside, *[0.0] * (len(probabilities) - 1)]
         fitted = [_fit(channel, self.resampled, value) for channel, value in zip(probabilities, values, strict=True)]
         return resample(np.stack(fitted, axis=2), self.source).transpose(2, 0, 1)
+
+
+class BilinearPlane(Plane):
+    """A plane that resizes images with Pillow's bilinear filter, which widens to avoid aliasing when shrinking."""
+
+    def image(self, pixels: NDArray[Any], outside: float = 0.0) -> NDArray[Any]:
+        """Return the image uint8 (h,w,3) of a frame uint8 (H,W,3)."""
+        # Copies: Pillow's arrays are read-only, which torch warns about.
+        if pixels.shape[:2] == self.size:
+            return pixels.copy()
+        height, width = self.size
+        return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def resample(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

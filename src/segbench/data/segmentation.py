@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import numpy as np
 import pytorch_lightning as pl
@@ -16,9 +16,9 @@ from segbench.data.base import ImageData
 from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import ImageDataset, MultilabelDataset, SegmentationDataset
 from segbench.data.grids import check_same_grid
+from segbench.data.input_format import InputFormat
 from segbench.data.instances import instances_of
-from segbench.data.plane import Plane
-from segbench.data.reading import read_image, read_mask, resize
+from segbench.data.reading import read_mask, resize
 from segbench.data.records import Record
 from segbench.data.regions import Regions
 from segbench.data.volumes import VolumeSlices
@@ -199,30 +199,28 @@ class SegmentationData(ImageData):
 
     # -- for predictions ---------------------------------------------------------------------------
 
+    def input_format(self) -> InputFormat:
+        """Return how image files become inputs of the network, as plain facts: checkpoints hold them, for new images.
+
+        A data set that reads other images than 8-bit ones, or resamples them otherwise, overrides this.
+        """
+        return InputFormat(self.name, self.in_channels, self.scale, percentiles=self.percentiles, size=self.size)
+
+    @final
     def read_picture(self, path: Path) -> NDArray[Any]:
         """Return an image file's pixels (H,W,C) in this data set's format, at the file's own size.
 
         Raises:
             DataError: If the file is unusable.
         """
-        return read_image(path, self.in_channels)
+        return self.input_format().read(path)
 
-    def keep_sizes(self) -> None:
-        """Keep the own size of pictures from now on, to predict them by windows.
-
-        This is not an argument of the constructor, where ``size=None`` may mean the data set's default size.
-        """
-        self.size = None
-
-    def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
-        """Return how a picture becomes an image like the training images, and how predictions are mapped back.
-
-        Args:
-            source: Height and width in pixels.
-            spacing: Height and width of a pixel in mm, or None if the file has no spacing.
-        """
-        size = self.size or source
-        return Plane(source, size, size)
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse a class whose images src/predict.py would read in another way than training."""
+        super().__init_subclass__(**options)
+        for name in ("read_picture", "prediction_plane"):
+            if name in vars(cls):
+                raise TypeError(f"{cls.__name__} overrides {name}; override input_format, or read")
 
     def volume_slices(self, split: str) -> list[VolumeSlices]:
         """Return the volumes that a split's images are slices of, to score them whole; none for other data."""

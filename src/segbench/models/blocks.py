@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from segbench.models.checkpointing import run_block
 
+# Of a network that halves its images level by level.
+MOST_LEVELS = 16
+
 
 def require_positive(**numbers: int) -> None:
     """Check counts (channels, filters, levels) given by name.
@@ -19,6 +22,17 @@ def require_positive(**numbers: int) -> None:
     for name, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a positive integer, got {value}")
+
+
+def doubled(width: int, depth: int) -> list[int]:
+    """Return the filters of each level, each twice those of the level above.
+
+    Raises:
+        ValueError: If there are more than 16 levels: an image's sides would have to be multiples of 65,536.
+    """
+    if depth > MOST_LEVELS:
+        raise ValueError(f"depth must be at most {MOST_LEVELS}, got {depth}")
+    return [width * 2**level for level in range(depth)]
 
 
 def require_dropout(dropout: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from segbench.errors import ConfigError
+from segbench.errors import CheckpointError, ConfigError
 from segbench.models.blocks import require_positive
 from segbench.models.external import ExternalNetwork, require
 from segbench.suggest import nearest
@@ -16,6 +16,13 @@ from segbench.words import first_line
 
 # Arguments for which MONAI has no defaults: five levels, like our U-Net.
 _DEFAULTS = {"channels": (16, 32, 64, 128, 256), "strides": (2, 2, 2, 2)}
+
+
+# What a checkpoint may name: the library's networks for segmentation, which read no file by any argument.
+ARCHITECTURES = (
+    "AHNet", "AttentionUnet", "BasicUNet", "BasicUNetPlusPlus", "DynUNet", "FlexibleUNet", "HighResNet", "MedNeXt",
+    "SegResNet", "SegResNetDS", "SegResNetDS2", "SwinUNETR", "UNet", "UNETR", "VNet",
+)  # fmt: skip
 
 
 class Monai(ExternalNetwork):
@@ -62,6 +69,18 @@ class Monai(ExternalNetwork):
             raise ConfigError(f"model.arguments: {arch} needs {', '.join(missing)}; +model.arguments.{missing[0]}=...")
         self._kind, self._arguments, self._channels = kind, given, (in_channels, out_channels)
         super().__init__(self._build(out_channels), stride, f"model.arch={arch}")
+
+    @classmethod
+    def stored_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments that a checkpoint of anyone may set: those of a known architecture, without downloads.
+
+        Raises:
+            CheckpointError: If the architecture is not among :data:`ARCHITECTURES`.
+        """
+        if (arch := arguments.get("arch", "UNet")) not in ARCHITECTURES:
+            raise CheckpointError(f"model.arch={arch}: none of {', '.join(ARCHITECTURES)}; trust=true if it is yours")
+        further = {name: value for name, value in (arguments.get("arguments") or {}).items() if name != "pretrained"}
+        return {**arguments, "arguments": further}
 
     def _build(self, out_channels: int) -> nn.Module:
         try:

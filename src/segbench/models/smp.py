@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import Any
 
 from segbench.errors import CheckpointError, ConfigError
@@ -35,6 +37,22 @@ class SMP(ExternalNetwork):
 
     heads = ("network.segmentation_head",)
 
+    @classmethod
+    def stored_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments that a checkpoint of anyone may set: an architecture's own, and an encoder by its name.
+
+        Raises:
+            CheckpointError: If others are set, or the encoder is an address.
+        """
+        kinds = require("segmentation_models_pytorch", "smp").MODEL_ARCHITECTURES_MAPPING
+        arch, encoder = str(arguments.get("arch", "Unet")).lower(), str(arguments.get("encoder", "resnet18"))
+        if not re.fullmatch(r"[\w.-]+", encoder):
+            raise CheckpointError(f"model.encoder={encoder!a:.100}: no name of an encoder; trust=true if it is yours")
+        known = _further(kinds[arch]) if arch in kinds else set()
+        if unknown := sorted(set(arguments.get("arguments") or {}) - known):
+            raise CheckpointError(f"model.arguments.{unknown[0]}: not an argument of {arch}; trust=true if it is yours")
+        return arguments
+
     def __init__(
         self,
         in_channels: int,
@@ -61,6 +79,12 @@ class SMP(ExternalNetwork):
                 " go online, or use model.encoder_weights=null"
             ) from error
         super().__init__(network, int(network.encoder.output_stride), f"model.arch={arch}")
+
+
+def _further(kind: type) -> set[str]:
+    """Return an architecture's arguments besides those of this class; further ones reach timm, which opens files."""
+    named = [item.name for item in inspect.signature(kind).parameters.values() if item.kind is not item.VAR_KEYWORD]
+    return set(named) - {"encoder_name", "encoder_weights", "in_channels", "classes"}
 
 
 def _check_encoder(encoders: dict[str, Any], encoder: str, encoder_weights: str | None) -> None:

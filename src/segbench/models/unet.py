@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from segbench.models.blocks import AttentionGate, ConvBlock, Encoder, UpConv, require_positive
+from segbench.models.blocks import AttentionGate, ConvBlock, Encoder, UpConv, doubled, require_positive
 from segbench.models.checkpointing import run_block
 
 
@@ -41,7 +41,7 @@ class UNet(nn.Module):
         require_positive(in_channels=in_channels, out_channels=out_channels, width=width, depth=depth)
         self.stride = 2 ** (depth - 1)
         self.checkpointing = checkpointing
-        filters = [width * 2**level for level in range(depth)]
+        filters = doubled(width, depth)
         self.encoder = Encoder(in_channels, filters, self.make_block, checkpointing)
         pairs = list(zip(filters[:0:-1], filters[-2::-1], strict=True))
         self.ups = nn.ModuleList(UpConv(below, here) for below, here in pairs)

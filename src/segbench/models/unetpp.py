@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from segbench.models.blocks import ConvBlock, require_positive
+from segbench.models.blocks import ConvBlock, doubled, require_positive
 from segbench.models.outputs import TrainingOutputs
 
 
@@ -45,7 +45,7 @@ class UNetPlusPlus(nn.Module):
             raise ValueError(f"depth must be at least {least}{' for deep supervision' * deep_supervision}, got {depth}")
         self.depth = depth
         self.stride = 2 ** (depth - 1)
-        filters = [width * 2**level for level in range(depth)]
+        filters = doubled(width, depth)
         self.pool = nn.MaxPool2d(kernel_size=2)
         self.blocks = nn.ModuleDict()
         self.ups = nn.ModuleDict()

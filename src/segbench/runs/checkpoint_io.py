@@ -1,8 +1,8 @@
-"""Checkpoints that are whole, verified and safe to load.
+"""Checkpoints that are whole, verified, of their own run and safe to load.
 
 ``torch.load`` notices no flipped bit and Lightning's own writer is atomic only on the file system of ``TMPDIR``.
 Here a checkpoint is written beside its target, synced and renamed, and its SHA-256 is entered in
-``manifest.json`` before the rename: whatever the name, a file is good exactly if its digest is listed.
+``manifest.json`` before the rename: a file is good exactly if its digest is listed for its name.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import zipfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 from lightning_fabric.plugins import CheckpointIO
+from torch import Tensor
 
 from segbench.errors import CheckpointError
 from segbench.runs.files import atomic_open, read_json, write_json
@@ -40,18 +44,21 @@ class VerifiedCheckpointIO(CheckpointIO):
             OSError: If the disk is full or the folder cannot be written; older checkpoints stay as they were.
         """
         path = Path(path)
-        try:
-            with atomic_open(path) as stream:
-                digest = _HashingWriter(stream)
-                torch.save(checkpoint, digest)  # type: ignore[arg-type]  # all that it calls is write and flush
-                stream.flush()
-                os.fsync(stream.fileno())
-                _remember(path.parent, digest.hexdigest(), path.name)
-                if path.name == LAST and path.exists():
-                    path.replace(path.with_name(PREVIOUS))
-        except RuntimeError as error:
-            # torch's zip writer hides the operating system's reason behind an assertion of its own.
-            raise OSError(f"cannot write {path}: {_first_line(error)}") from error
+        with atomic_open(path) as stream:
+            writer = _HashingWriter(stream)
+            try:
+                torch.save(checkpoint, writer)  # type: ignore[arg-type]  # all that it calls is write and flush
+            except (OSError, RuntimeError) as error:
+                # torch's zip writer hides the operating system's reason behind an assertion of its own. Without one
+                # it is another error, such as the death of a loader's worker, which is raised wherever it is noticed.
+                if writer.failure is None:
+                    raise
+                raise OSError(writer.failure.errno, writer.failure.strerror, str(path)) from error
+            stream.flush()
+            os.fsync(stream.fileno())
+            _remember(path.parent, writer.hexdigest(), path.name)
+            if path.name == LAST and path.exists():
+                path.replace(path.with_name(PREVIOUS))
 
     def load_checkpoint(
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
@@ -68,61 +75,125 @@ class VerifiedCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-def load_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
+def load_checkpoint(path: Path, map_location: Any = "cpu", run: str | None = None) -> dict[str, Any]:
     """Load a checkpoint file, verified; one that lies outside a run directory may have no manifest beside it.
+
+    Nothing in it is executed or imported, and it takes no more memory than the file is long.
 
     Args:
         path: The file.
         map_location: As in :func:`torch.load`.
+        run: The identity of the run that it must belong to; None for a checkpoint of any run.
 
     Raises:
-        CheckpointError: If the file is missing, damaged, or not a checkpoint of plain types; or if it cannot be
-            verified because its run's manifest is missing or damaged.
+        CheckpointError: If the file is missing, damaged, of another run, or not a checkpoint of plain types; or if it
+            cannot be verified because its run's manifest is missing or damaged.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
-    known = _known_digests(path.parent)
-    if known is not None and file_digest(path) not in known:
+    listed = _listed(path.parent)
+    if listed is not None and file_digest(path) not in _digests(listed, path.name):
         raise CheckpointError(
-            f"{path}: damaged (its SHA-256 is not in {MANIFEST}); train its run again with rerun=true"
+            f"{path}: damaged (its SHA-256 is not that of its name in {MANIFEST}); train its run again with rerun=true"
         )
-    if known is None:
+    if listed is None:
         if (path.parent / MANIFEST).exists() or (path.parent.parent / "run.json").exists():
             raise CheckpointError(f"{_no_manifest(path.parent)}; train its run again with rerun=true")
         log.warning("%s: not verified, as no %s lies beside it", path, MANIFEST)
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except Exception as error:
-        raise CheckpointError(f"{path}: not a loadable checkpoint ({_first_line(error)})") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise CheckpointError(f"{path}: not a checkpoint (no state_dict)")
+    checkpoint = _read(path, map_location=map_location)
+    if run is not None and (other := run_of(checkpoint)) != run:
+        raise CheckpointError(f"{path}: {_foreign(other)}; train this run again with rerun=true")
     return checkpoint
 
 
-def newest_good(folder: Path) -> tuple[Path | None, list[str]]:
+def run_of(checkpoint: dict[str, Any]) -> str | None:
+    """Return the identity of the run that a checkpoint says it belongs to; None if it does not say."""
+    known = checkpoint.get("segbench")
+    found = known.get("run") if isinstance(known, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def network_weights(checkpoint: dict[str, Any], place: str) -> dict[str, Tensor]:
+    """Return the network's weights from a checkpoint, by their names in the network.
+
+    Args:
+        checkpoint: From :func:`load_checkpoint`.
+        place: The file, or what names it, for the message.
+
+    Raises:
+        CheckpointError: If there are none, or anything is no dense tensor of finite numbers.
+    """
+    prefix, stored = "network.", checkpoint["state_dict"]
+    found = {name[len(prefix) :]: value for name, value in stored.items() if str(name).startswith(prefix)}
+    if not found:
+        raise CheckpointError(f"{place}: holds no weights of a network")
+    for name, value in found.items():
+        if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_meta or value.is_quantized:
+            raise CheckpointError(f"{place}: weight {name:.200} is no dense array of numbers")
+        # Of numbers stored once and repeated there may be more than memory holds.
+        if value.numel() > value.untyped_storage().nbytes():
+            raise CheckpointError(f"{place}: weight {name:.200} is larger than what is stored of it")
+        if not torch.isfinite(value).all():
+            raise CheckpointError(f"{place}: weight {name:.200} is not finite; train its run again with rerun=true")
+    return found
+
+
+def newest_good(folder: Path, run: str | None = None) -> tuple[Path | None, list[str]]:
     """Find the checkpoint to resume from.
 
     Args:
         folder: The run's checkpoint folder.
+        run: The run's identity; None for checkpoints of any run.
 
     Returns:
         The newest of ``last.ckpt`` and ``previous.ckpt`` that verifies (None if there is none), and one line
         for each that was refused.
     """
-    known = _known_digests(folder)
+    listed = _listed(folder)
     refused: list[str] = []
     for path in (folder / LAST, folder / PREVIOUS):
-        if not path.is_file():
+        if not os.path.lexists(path):
             continue
-        if known is None:
+        if listed is None:
             return None, [_no_manifest(folder)]
-        try:
-            if file_digest(path) in known:
-                return path, refused
-            refused.append(f"{path}: damaged, not used")
-        except CheckpointError as error:
-            refused.append(f"{error}, not used")
+        if (fault := _fault(path, _digests(listed, path.name), run)) is None:
+            return path, refused
+        refused.append(f"{fault}, not used")
     return None, refused
+
+
+def _fault(path: Path, digests: Collection[str], run: str | None) -> str | None:
+    """Return why a run cannot go on from a file; None if it can."""
+    try:
+        if not path.is_file() or file_digest(path) not in digests:
+            return f"{path}: damaged"
+        # The weights stay on disk until they are asked for.
+        checkpoint = _read(path, map_location="cpu", mmap=True)
+    except CheckpointError as error:
+        return str(error)
+    if run is not None and (other := run_of(checkpoint)) != run:
+        return f"{path}: {_foreign(other)}"
+    return None if "optimizer_states" in checkpoint else f"{path}: holds weights alone"
+
+
+def _read(path: Path, **options: Any) -> dict[str, Any]:
+    """Load tensors and plain types, never code, from an archive that does not unpack to more than it is."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+        size = path.stat().st_size
+        if any(member.compress_type for member in members) or sum(member.file_size for member in members) > size:
+            raise ValueError("it is compressed")
+        checkpoint = torch.load(path, weights_only=True, **options)
+    except Exception as error:
+        raise CheckpointError(f"{path}: not a loadable checkpoint ({first_line(error):.200})") from error
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise CheckpointError(f"{path}: not a checkpoint (no state_dict)")
+    return checkpoint
+
+
+def _foreign(other: str | None) -> str:
+    return "says of no run that it belongs to it" if other is None else f"belongs to another run ({other!a:.40})"
 
 
 def _remember(folder: Path, digest: str, name: str) -> None:
@@ -132,16 +203,17 @@ def _remember(folder: Path, digest: str, name: str) -> None:
     write_json(folder / MANIFEST, listed)
 
 
-def _known_digests(folder: Path) -> set[str] | None:
-    listed = _listed(folder)
-    return None if listed is None else {digest for digests in listed.values() for digest in digests}
+def _digests(listed: dict[str, list[str]], name: str) -> list[str]:
+    """Return the digests that a file of this name may have; previous.ckpt has been last.ckpt."""
+    return listed.get(LAST if name == PREVIOUS else name, [])
 
 
 def _listed(folder: Path) -> dict[str, list[str]] | None:
     """Return the manifest; None if it is missing, damaged, or JSON of another shape."""
     listed = read_json(folder / MANIFEST)
-    whole = isinstance(listed, dict) and all(isinstance(digests, list) for digests in listed.values())
-    return listed if whole else None
+    if listed is None or not all(isinstance(digests, list) for digests in listed.values()):
+        return None
+    return listed if all(isinstance(digest, str) for digests in listed.values() for digest in digests) else None
 
 
 def _no_manifest(folder: Path) -> str:
@@ -161,23 +233,34 @@ def file_digest(path: Path) -> str:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _first_line(error: Exception) -> str:
-    return first_line(error)
-
-
 class _HashingWriter:
-    """A file object that digests what passes through it; ``torch.save`` writes its zip sequentially."""
+    """A file object that digests what passes through it; ``torch.save`` writes its zip sequentially.
+
+    Attributes:
+        failure: Why the file could not be written, if it could not.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._hash = hashlib.sha256()
+        self.failure: OSError | None = None
 
     def write(self, data: Any) -> int:
         self._hash.update(data)
-        return self._stream.write(data)
+        with self._noting():
+            return self._stream.write(data)
 
     def flush(self) -> None:
-        self._stream.flush()
+        with self._noting():
+            self._stream.flush()
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failure = error
+            raise

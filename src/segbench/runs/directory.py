@@ -228,7 +228,7 @@ def _identity(value: Any) -> dict[str, Any]:
 
 def other_schema(known: dict[str, Any], file: str = "run.json") -> str:
     """Say in which layout a file of a run was written, where that is not :data:`SCHEMA`."""
-    return f"{file} has schema {known.get('schema')!r}, this version of segbench reads {SCHEMA}"
+    return f"{file} has schema {known.get('schema')!a:.40}, this version of segbench reads {SCHEMA}"
 
 
 def _now() -> str:

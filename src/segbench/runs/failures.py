@@ -16,7 +16,7 @@ from segbench.runs.signals import StopRequested
 from segbench.words import first_line
 
 log = logging.getLogger("segbench")
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
 # A file where a folder belongs, or the reverse.
 _SHAPE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
@@ -47,8 +47,6 @@ def as_refusal(error: BaseException, directory: Path) -> BaseException:
     if isinstance(error, OSError) and error.errno in _SHAPE and error.filename:
         place = error.filename2 or error.filename
         return StorageError(f"paths.outputs: {place}: {error.strerror}; delete what lies there, then start again")
-    if isinstance(error, OSError) and error.errno is None and str(error).startswith("cannot write"):
-        return StorageError(f"paths.outputs: {error}; free space or choose another folder, then start again")
     if (scarce := _scarce(error)) is not None:
         return scarce
     if out_of_memory(error):

@@ -35,8 +35,8 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
 
     Args:
         network: The network.
-        loss: Callable ``(logits, target[, weight]) -> scalar``.
-        optimizer: Function from parameters to an optimiser.
+        loss: Callable ``(logits, target[, weight]) -> scalar``; None for a task that only predicts.
+        optimizer: Function from parameters to an optimiser; None for a task that only predicts.
         scheduler: Function from an optimiser to a learning-rate schedule stepped once an epoch, or None.
         class_names: Names of all classes.
         seed: The run's seed; every step seeds torch with (seed, epoch, batch).
@@ -53,10 +53,10 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
     def __init__(
         self,
         network: nn.Module,
-        loss: SegmentationLoss,
-        optimizer: Callable[..., torch.optim.Optimizer],
-        scheduler: Callable[..., Any] | None,
-        class_names: Sequence[str],
+        loss: SegmentationLoss | None = None,
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+        scheduler: Callable[..., Any] | None = None,
+        class_names: Sequence[str] = (),
         seed: int = 0,
         ignore_index: int = IGNORE_INDEX,
         channels_last: bool = False,
@@ -66,7 +66,8 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
     ) -> None:
         super().__init__()
         self.network = network
-        self.loss = loss
+        # None is never called: only training and evaluation use it.
+        self.loss: Any = loss
         self.class_names = tuple(class_names)
         self.background = background
         self.seed = seed
@@ -213,6 +214,7 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
 
     def make_optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimiser of these weights."""
+        assert self._make_optimizer is not None
         return self._make_optimizer(weights)
 
     def configure_optimizers(self) -> Any:

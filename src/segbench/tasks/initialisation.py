@@ -9,11 +9,10 @@ from pathlib import Path
 from torch import nn
 
 from segbench.errors import CheckpointError, ConfigError
-from segbench.runs.checkpoint_io import BEST, file_digest, load_checkpoint
+from segbench.runs.checkpoint_io import BEST, file_digest, load_checkpoint, network_weights
 from segbench.suggest import nearest
 
 log = logging.getLogger("segbench")
-_PREFIX = "network."
 
 
 def load_weights(network: nn.Module, init_from: str) -> None:
@@ -30,8 +29,7 @@ def load_weights(network: nn.Module, init_from: str) -> None:
         ConfigError: If several match, or the weights do not fit the network.
     """
     path = _find(init_from)
-    stored = load_checkpoint(path)["state_dict"]
-    weights = {name.removeprefix(_PREFIX): value for name, value in stored.items() if name.startswith(_PREFIX)}
+    weights = network_weights(load_checkpoint(path), f"init_from={init_from}")
     expected = network.state_dict()
     missing = sorted(expected.keys() - weights.keys()) + sorted(weights.keys() - expected.keys())
     if missing:

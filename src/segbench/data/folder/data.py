@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -19,11 +20,11 @@ from segbench.data.folder.groups import advice
 from segbench.data.folder.help import check_named, suggestion
 from segbench.data.folder.inspection import Seen
 from segbench.data.folder.intensity import chosen_intensity
-from segbench.data.folder.reader import SampleReader, read_images
+from segbench.data.folder.reader import SampleReader
 from segbench.data.folder.samples import Sample
 from segbench.data.folder.sources import NotThere
+from segbench.data.input_format import InputFormat
 from segbench.data.objects import ObjectData
-from segbench.data.plane import Plane
 from segbench.data.records import Record, os_errors_as_faults, require_root
 from segbench.data.regions import Regions
 from segbench.data.splits import check_disjoint, check_fraction
@@ -164,15 +165,6 @@ class FolderData(ObjectData):
         if self._regions is not None:
             self._learn(Regions(self._regions, self.mask_key))
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what Lightning saves in checkpoints: what predicting new images needs."""
-        return {} if self.facts is None else self.facts.state()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore it; files need not be there."""
-        if self.facts is None:
-            self._adopt(Facts.of(state_dict))
-
     # -- records and splits ------------------------------------------------------------------------
 
     def find_records(self) -> tuple[list[Record], list[str]]:
@@ -245,19 +237,16 @@ class FolderData(ObjectData):
 
     # -- predictions and volumes -------------------------------------------------------------------
 
-    def read_picture(self, path: Path) -> NDArray[Any]:
-        """Return an image file's pixels (H,W,C) as they are stored, at the file's own size.
-
-        Raises:
-            DataError: If the file is unusable.
-        """
-        return read_images(path, self._known)[0]
-
-    def prediction_plane(self, source: tuple[int, int], spacing: tuple[float, float] | None) -> Plane:
-        """Return how a picture becomes an image like the training images, and how predictions are mapped back."""
-        if self.size is None and self._known.fit.spacing is None:
-            return Plane(source, source, source)
-        return self._known.fit.plane(source, spacing)
+    def input_format(self) -> InputFormat:
+        """Return how image files become inputs of the network, as found."""
+        fit, intensity = self._known.fit, self._known.intensity
+        return replace(
+            super().input_format(),
+            reading="pages",
+            intensity=(intensity.kind, intensity.low, intensity.high),
+            fit="crop" if fit.spacing is not None else "pad" if fit.how == "pad" else "resize",
+            spacing=fit.spacing,
+        )
 
     def pixel_spacing(self, record: Record) -> tuple[float, float]:
         """Return height and width of a pixel of the stored image in mm, or 1 px."""

@@ -13,14 +13,14 @@ from segbench.data.folder.facts import Facts
 from segbench.data.folder.forms import ClassMasks, Form, InstanceMasks, OverlappingMasks
 from segbench.data.folder.groups import groups_by_pattern
 from segbench.data.folder.inspection import MOST_VALUES, ReadMasks, Seen, inspect
-from segbench.data.folder.intensity import MICROSCOPE, VOLUME, Intensity
 from segbench.data.folder.outlined import find_outlined, outline_files
-from segbench.data.folder.pages import read_mask_pages
 from segbench.data.folder.polygons import IGNORED, Annotations
 from segbench.data.folder.samples import Sample, Samples, find_samples, images_place, with_parts_of_names
 from segbench.data.folder.sizes import Fit, Size, proposed_fit, proposed_spacing
 from segbench.data.folder.table import listed_samples, looked_up
 from segbench.data.formats.mask_file import MaskFile
+from segbench.data.intensity import MICROSCOPE, VOLUME, Intensity
+from segbench.data.pages import read_mask_pages
 from segbench.data.records import raise_faults
 from segbench.errors import ConfigError, DataError
 from segbench.words import listed, plural

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from segbench.data.folder.classes import Classes
-from segbench.data.folder.forms import ClassMasks, Form, InstanceMasks, OverlappingMasks
-from segbench.data.folder.intensity import Intensity
+from segbench.data.folder.forms import Form
 from segbench.data.folder.sizes import Fit
+from segbench.data.intensity import Intensity
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Facts:
     fit: Fit
 
     def state(self) -> dict[str, Any]:
-        """Return the facts as plain values, for checkpoints and for the cache's key."""
+        """Return the facts as plain values, for the cache's key."""
         classes = self.form.classes
         return {
             "names": list(classes.names),
@@ -43,19 +41,3 @@ class Facts:
             "intensity": asdict(self.intensity),
             "fit": asdict(self.fit),
         }
-
-    @classmethod
-    def of(cls, state: Mapping[str, Any]) -> Facts:
-        """Return the facts of :meth:`state`."""
-        labels = {tuple(label) if isinstance(label, list) else label: index for label, index in state["labels"]}
-        colours = None if state["colours"] is None else tuple(state["colours"])
-        classes = Classes(tuple(state["names"]), labels, state["background"], colours)
-        objects = None if state["objects"] is None else tuple(state["objects"])
-        forms: dict[str, Form] = {
-            "classes": ClassMasks(classes, objects),
-            "instances": InstanceMasks(classes, state["boundary"]),
-            "overlapping": OverlappingMasks(classes),
-        }
-        size = state["fit"]["size"]
-        fit = Fit(**{**state["fit"], "size": None if size is None else tuple(size)})
-        return cls(forms[state["form"]], state["channels"], Intensity(**state["intensity"]), fit)

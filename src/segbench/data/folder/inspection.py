@@ -17,12 +17,12 @@ from rich.console import Console
 from rich.progress import track
 
 from segbench.data import nifti
-from segbench.data.folder.pages import Pages, is_volume, pages_as_channels, read_pages
 from segbench.data.folder.samples import Sample
 from segbench.data.folder.sources import POLYGONS
 from segbench.data.formats.mask_file import MaskFile
 from segbench.data.formats.volume_file import open_volume
 from segbench.data.grids import check_same_size, check_same_turn
+from segbench.data.pages import Pages, as_one_image, is_volume, read_pages
 from segbench.data.records import raise_faults, unreadable
 from segbench.errors import DataError
 from segbench.runs.files import read_json, write_json
@@ -191,7 +191,7 @@ def _check_grid(sample: Sample, size: tuple[int, int], masks: Sequence[MaskFile]
 
 def fitting(pages: Pages, masks: int) -> Pages:
     """Return the pages of a stack as images if there is a mask for each, or as channels if there is one for all."""
-    return pages_as_channels(pages) if masks == 1 and len(pages.pixels) > 1 and pages.spacing is None else pages
+    return as_one_image(pages) if masks == 1 else pages
 
 
 def distinct(mask: MaskFile) -> list[Any]:

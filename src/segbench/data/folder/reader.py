@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from segbench.data.cache import Pair
 from segbench.data.folder.facts import Facts
 from segbench.data.folder.inspection import ReadMasks, Seen, fitting
-from segbench.data.folder.pages import read_pages, with_channels
 from segbench.data.folder.samples import Sample
 from segbench.data.formats.mask_file import MaskFile
+from segbench.data.pages import read_pages, with_channels
 from segbench.data.plane import Plane
 
 

@@ -43,11 +43,7 @@ class Fit:
         if self.spacing is not None:
             return Plane.of(source, spacing, self.spacing, self.size) if spacing else Plane(source, source, source)
         size = self.size or source
-        if self.how == "stretch":
-            return Plane(source, size, size)
-        scale = min(1.0, *(side / length for side, length in zip(size, source, strict=True)))
-        height, width = (max(1, round(length * scale)) for length in source)
-        return Plane(source, (height, width), size)
+        return Plane(source, size, size) if self.how == "stretch" else Plane.padded(source, size)
 
 
 def proposed_fit(sizes: Sequence[Size], how: str, crop: Size | None) -> tuple[Fit, str]:

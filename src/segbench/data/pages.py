@@ -67,10 +67,7 @@ def read_pages(path: Path) -> Pages:
 
 def _read_volume(path: Path) -> Pages:
     volume = open_volume(path)
-    with np.errstate(over="ignore"):
-        voxels = volume.voxels().astype(np.float32)
-    if count := int((~np.isfinite(voxels)).sum()):
-        raise DataError(f"{path}: {count} voxels are not finite (NaN or infinity)")
+    voxels = nifti.finite(volume)
     x, y, z = volume.spacing
     # Slices first; the first axis of a slice is x, the columns of an image.
     return Pages(path, voxels.transpose(2, 1, 0)[..., None], None, False, (z, y, x), "volume")
@@ -86,6 +83,11 @@ def read_mask_pages(path: Path) -> list[MaskFile]:
         return [as_mask(stored) for stored in read_stored_pages(path)]
     values = nifti.labels(open_volume(path)).transpose(2, 1, 0)
     return [MaskFile(path, np.ascontiguousarray(part), None, "volume") for part in values]
+
+
+def as_one_image(pages: Pages) -> Pages:
+    """Return a file of which one image is expected: of a stack of several, the pages are its channels."""
+    return pages_as_channels(pages) if len(pages.pixels) > 1 and pages.spacing is None else pages
 
 
 def pages_as_channels(pages: Pages) -> Pages:

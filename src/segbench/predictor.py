@@ -1,0 +1,151 @@
+"""A trained network from a checkpoint of anyone: what the file says is data, and none of it is executed."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from segbench.data.dataset import Normalise
+from segbench.data.input_format import InputFormat
+from segbench.data.pictures import Picture
+from segbench.errors import CheckpointError, ConfigError
+from segbench.masks import MaskKey
+from segbench.models.stored import stored_network
+from segbench.prediction_record import PredictionRecord, read_record
+from segbench.runs.checkpoint_io import BEST, load_checkpoint, network_weights
+from segbench.runs.directory import SCHEMA, other_schema
+from segbench.targets import find_class, own_class
+from segbench.tasks import ClassificationTask, SegmentationTask, Task
+from segbench.tasks.inference import masks_of, predict_on_grid
+from segbench.tasks.windows import Windows
+
+log = logging.getLogger("segbench")
+
+
+@dataclass
+class Predictor:
+    """A trained network with what it knows of its data.
+
+    Attributes:
+        task: The task, in evaluation, on its device.
+        inputs: How files become inputs.
+        key: How to read the masks that are predicted.
+        normalise: From pixels in the data set's stored scale to the network's.
+        precision: As trained: of ``trainer.precision``.
+        batch_size: Slices of a volume at a time.
+    """
+
+    task: Task[Any]
+    inputs: InputFormat
+    key: MaskKey
+    normalise: Normalise
+    precision: Any
+    batch_size: int = 8
+
+    @classmethod
+    def load(
+        cls,
+        run: Path,
+        device: torch.device,
+        batch_size: int = 8,
+        windows: Windows | None = None,
+        trust: bool = False,
+    ) -> Predictor:
+        """Load a run's best weights; what the checkpoint says is data, and none of it is executed.
+
+        Args:
+            run: A run directory, or one of its checkpoints.
+            device: Where to predict.
+            batch_size: Slices of a volume at a time.
+            windows: Windows by which images are predicted at their own size; None predicts them as they were scored.
+            trust: Whether classes that the checkpoint names may be anyone's; their modules are then imported.
+
+        Raises:
+            CheckpointError: If there is no whole checkpoint, or it does not describe a network of segbench.
+            ConfigError: If it needs ``trust``, or its task has no masks.
+        """
+        path = run / "checkpoints" / BEST if run.is_dir() else run
+        if not path.is_file():
+            raise CheckpointError(f"run={run}: no run with a trained network there (looked for {path})")
+        stored = load_checkpoint(path)
+        record = _record(stored, run, path)
+        _say_what_is_trusted(record, run, trust)
+        inputs = record.inputs if windows is None else replace(record.inputs, size=None)
+        try:
+            weights = network_weights(stored, path.name)
+            channels = record.inputs.channels, record.logits
+            network = stored_network(record.network, record.arguments, channels, weights, trust)
+            kind = find_class("task", record.task)
+            task = kind(
+                network,
+                class_names=record.class_names,
+                background=record.background,
+                channels_last=record.channels_last,
+                windows=windows or record.used_windows(),
+            )
+        except CheckpointError as error:
+            raise CheckpointError(f"run={run}: {error}") from error
+        normalise = Normalise(np.asarray(record.mean), np.asarray(record.std), inputs.scale)
+        return cls(task.eval().to(device), inputs, record.mask_key, normalise, record.precision, batch_size)
+
+    def probabilities(self, picture: Picture) -> NDArray[np.float32]:
+        """Return the probabilities of all classes on the file's own grid, (Z,K,H,W), a background first."""
+        images = torch.stack([self.normalise(part) for part in picture.inputs()])
+        return predict_on_grid(self.task, images, picture.plane, self.precision, self.batch_size)
+
+    def mask(self, picture: Picture) -> NDArray[np.uint8]:
+        """Return the mask of every slice on the file's own grid, uint8 (Z,H,W), as the data's key reads it."""
+        return masks_of(self.task, self.probabilities(picture))
+
+
+def _record(stored: dict[str, Any], run: Path, path: Path) -> PredictionRecord:
+    """Return what a checkpoint says of how to predict."""
+    known = stored.get("segbench")
+    if not isinstance(known, dict) or "schema" not in known:
+        raise CheckpointError(f"run={run}: {path} describes no network; it was not written by src/run.py")
+    if type(known["schema"]) is not int or known["schema"] != SCHEMA:
+        raise CheckpointError(f"run={run}: {other_schema(known, path.name)}; train the run again with rerun=true")
+    if known.get("task") == ClassificationTask.name:
+        raise ConfigError(
+            f"run={run}: trained for {ClassificationTask.name}; masks are predicted by segmentation networks only"
+        )
+    try:
+        return read_record(known.get("prediction"))
+    except CheckpointError as error:
+        raise CheckpointError(f"run={run}: {path.name}: {error}") from error
+
+
+def _say_what_is_trusted(record: PredictionRecord, run: Path, trust: bool) -> None:
+    """Refuse classes that are not ours, or say which modules are imported for them."""
+    named = dict.fromkeys(record.named_classes())
+    ours = [own_class("segbench.models", record.network, nn.Module) and record.network]
+    ours += [own_class("segbench.tasks", record.task, SegmentationTask) and record.task]
+    others = [name for name in named if name not in ours]
+    if others and not trust:
+        raise ConfigError(
+            f"run={run}: names {', '.join(others):.200}, which is not segbench's; trust=true imports and executes it"
+        )
+    if others:
+        log.warning("trust=true: importing %s", ", ".join(others))
+
+
+def choose_device(accelerator: str) -> torch.device:
+    """Return the device of ``auto``, ``cpu`` or ``gpu``.
+
+    Raises:
+        ConfigError: If it is not there.
+    """
+    if accelerator == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise ConfigError("accelerator=gpu: there is no GPU here; use accelerator=cpu")
+    if accelerator not in ("cpu", "gpu"):
+        raise ConfigError(f"accelerator={accelerator}: choose auto, cpu or gpu")
+    return torch.device("cuda" if accelerator == "gpu" else "cpu")
