@@ -1,3 +1,5 @@
+import copy
+import functools
 import importlib
 import json
 import logging
@@ -13,6 +15,8 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from hypothesis import settings
+from tests.examples import ALL, EVERY_DAY
 
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")
@@ -20,6 +24,11 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 # Tests compare bits and run beside each other: one thread each.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try properties on few examples where slow tests are left out."""
+    settings.load_profile(EVERY_DAY if "not slow" in config.option.markexpr else ALL)
 
 
 COLLECTED = pytest.StashKey[dict[str, bool]]()
@@ -59,7 +68,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def compose(repository):
-    """Compose the project's configuration with overrides, as the command line does."""
+    """Compose the project's configuration with overrides, as the command line does; the same ones only once."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
@@ -67,9 +76,13 @@ def compose(repository):
 
     register()
 
-    def composed(*overrides: str):
+    @functools.cache
+    def known(overrides: tuple[str, ...]):
         with initialize_config_dir(str(repository / "conf"), version_base="1.3"):
             return hydra_compose("config", list(overrides))
+
+    def composed(*overrides: str):
+        return copy.deepcopy(known(overrides))
 
     return composed
 
@@ -174,15 +187,22 @@ TINY = (
 
 
 @pytest.fixture(scope="session")
-def tiny(compose):
-    """Compose a configuration that trains within seconds, its files below a folder.
+def tiny(compose, tmp_path_factory):
+    """Compose a configuration that trains within seconds, its files below a folder, its images drawn once for all.
 
     Pictures, which take longer than such a training, are drawn where an override is about ``callbacks.panels``.
     """
 
+    cache = tmp_path_factory.mktemp("cache")
+
     def composed(folder: Path, *overrides: str):
         pictures = any("callbacks.panels" in override for override in overrides)
-        return compose(*TINY, *(() if pictures else ("~callbacks.panels",)), f"paths.outputs={folder}", *overrides)
+        cfg = compose(*TINY, *(() if pictures else ("~callbacks.panels",)), *overrides)
+        # Not among the overrides, for these are the same in many tests.
+        cfg.paths.outputs = str(folder)
+        if not any(override.startswith("paths.cache=") for override in overrides):
+            cfg.paths.cache = str(cache)
+        return cfg
 
     return composed
 

@@ -2,9 +2,10 @@ import platform
 import subprocess
 
 import pytest
+import torch
 
 from segbench import environment
-from segbench.environment import git_state, processor_name
+from segbench.environment import git_state, native_precision, processor_has_bfloat16, processor_name
 
 
 @pytest.fixture
@@ -57,3 +58,35 @@ def test_the_processor_is_named_by_the_kernel_or_else_by_its_architecture(tmp_pa
     monkeypatch.setattr(environment, "_CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(platform, "processor", lambda: "")
     assert processor_name() == ("Fast CPU: 9000" if content else platform.machine())
+
+
+@pytest.mark.parametrize(
+    ("content", "has"),
+    [
+        ("flags\t\t: fpu avx512f avx512_bf16 avx512vl\n", True),
+        ("flags\t\t: fpu amx_bf16 amx_tile\n", True),
+        ("Features\t: fp asimd bf16 i8mm\n", True),
+        # Of these torch runs bfloat16 too, by way of float32.
+        ("flags\t\t: fpu avx2 avx512f avx512vl avx512bw avx512dq\n", False),
+        ("Features\t: fp asimd ebf16x\n", False),
+        ("model name\t: avx512_bf16\n", False),
+        (None, False),
+    ],
+)
+def test_a_processor_has_bfloat16_if_it_says_so(tmp_path, monkeypatch, content, has):
+    if content is not None:
+        (tmp_path / "cpuinfo").write_text(content)
+    monkeypatch.setattr(environment, "_CPUINFO", tmp_path / "cpuinfo")
+    assert processor_has_bfloat16() is has
+    assert native_precision("cpu").value == ("bf16-mixed" if has else 32)
+
+
+@pytest.mark.parametrize(("capable", "value", "said"), [(True, "bf16-mixed", "has"), (False, 32, "lacks")])
+def test_a_graphics_card_is_asked_without_what_it_only_imitates(monkeypatch, capable, value, said):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla V100")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: capable or including_emulation)
+    for accelerator in ("auto", "gpu", "cuda"):
+        assert native_precision(accelerator) == (value, f"Tesla V100 {said} bfloat16")
+    monkeypatch.setattr(environment, "processor_has_bfloat16", lambda: not capable)
+    assert native_precision("cpu").value != value

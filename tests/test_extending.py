@@ -1,24 +1,18 @@
 """docs/extending.md, done as it says: its files written, its commands typed, what it shows seen."""
 
-import multiprocessing
 import os
 import re
-import runpy
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
+from tests.forked import fork_jobs
 
 from segbench.reporting.figures import FIGURES, draw_all
-from segbench.sweep import launcher
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "extending.md"
-FORK = multiprocessing.get_context("fork")
 # Sections that go on where another one ended.
 AFTER = {"A figure": "An experiment"}
 
@@ -54,31 +48,6 @@ PREFACE = SECTIONS.pop("")
 EXECUTED = [name for name, section in SECTIONS.items() if section.commands]
 
 
-class ForkedJob:
-    """A job of a sweep that begins as a copy of this process, without the seconds that its imports take."""
-
-    def __init__(self, command, env, **_):
-        self.process = FORK.Process(target=self._become, args=(command[1:], env))
-        self.process.start()
-
-    @staticmethod
-    def _become(arguments, environment):
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        GlobalHydra.instance().clear()
-        os.environ.update(environment)
-        sys.argv = arguments
-        runpy.run_path(arguments[0], run_name="__main__")
-
-    def poll(self):
-        return self.process.exitcode
-
-    def wait(self):
-        self.process.join()
-
-    def terminate(self):
-        self.process.terminate()
-
-
 @pytest.fixture(scope="module")
 def reader(repository, tmp_path_factory):
     """The reader's home, with the checkout where the page takes it to be, and the environment of their shell."""
@@ -87,7 +56,7 @@ def reader(repository, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SEGBENCH_DATA", raising=False)
         patch.delenv("PYTHONPATH", raising=False)
-        patch.setattr(launcher, "subprocess", SimpleNamespace(Popen=ForkedJob, STDOUT=subprocess.STDOUT))
+        fork_jobs(patch)
         patch.setattr("segbench.reporting.page.draw_all", few_figures)
         yield {"HOME": str(home), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 

@@ -104,6 +104,7 @@ def test_the_score_of_the_documentation_is_one_file_and_one_yaml(run, repository
     assert re.search(r"^\|.* area error myocardium \|", markdown_body(found), re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_network_predicts_without_the_scores_that_it_was_compared_by(run, tiny, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "withdrawn.py").write_text("from segbench.scores.hd95 import HD95\n")

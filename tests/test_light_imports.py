@@ -28,7 +28,7 @@ def look(repository, folder, *arguments):
         text=True,
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-        timeout=120,
+        timeout=240,
     )
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)

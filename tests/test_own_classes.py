@@ -243,6 +243,7 @@ def test_a_report_needs_no_own_code_and_says_what_was_trained(program, own, trai
     assert f"`PYTHONPATH={own / 'code'} {command}" in text
 
 
+@pytest.mark.slow
 def test_a_finished_run_says_that_own_code_has_changed_since(command, own, trained):
     path = own / "code" / "mine.py"
     path.write_text(f"{MODULE}\n# changed\n")

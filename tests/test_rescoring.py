@@ -236,6 +236,7 @@ class Marks(pl.Callback):
         (context.run.path / "marks.txt").write_text(" ".join(context.splits))
 
 
+@pytest.mark.slow
 def test_callbacks_that_take_part_in_the_evaluation_take_part_again(tiny, run, tmp_path, monkeypatch):
     marks = f"+callbacks.marks={{_target_: {__name__}.Marks}}"
     run(tiny(tmp_path, marks, "trainer.max_epochs=1"), tmp_path / "run")

@@ -4,8 +4,9 @@ import logging
 import multiprocessing
 import os
 import random
+import resource
+import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -27,12 +28,14 @@ OVERRIDES = (
 )
 
 CHANCE = random.Random(0)
-# When runs are killed, as shares of the time that they take.
-MOMENTS = [CHANCE.uniform(0.15, 0.95) for _ in range(12)]
+# When runs are killed, as shares of the CPU time that they take; before the first third there is nothing to go on from.
+MOMENTS = [CHANCE.uniform(0.4, 0.97) for _ in range(12)]
 
 
-def _child(run, cfg, directory: Path) -> None:
+def _child(run, cfg, directory: Path, cpu_seconds: float) -> None:
     os.setsid()
+    # Its signal ends a process at once, as SIGKILL does; of a time of 0 there is none.
+    signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
@@ -42,10 +45,10 @@ def _child(run, cfg, directory: Path) -> None:
 
 @pytest.fixture(scope="module")
 def start(run):
-    """Start a run in a process of its own."""
+    """Start a run in a process of its own, to be killed when it has computed for so long."""
 
-    def started(cfg, directory: Path):
-        process = FORK.Process(target=_child, args=(run, cfg, directory))
+    def started(cfg, directory: Path, cpu_seconds: float = 0):
+        process = FORK.Process(target=_child, args=(run, cfg, directory, cpu_seconds))
         process.start()
         return process
 
@@ -62,6 +65,29 @@ def finish(start):
         assert process.exitcode == 0, (directory / "status.json").read_text()
 
     return finished
+
+
+def _computed() -> float:
+    """The CPU time of all processes that have ended: unlike a clock's, about the same on a busy machine."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.fixture(scope="module")
+def start_and_save(start):
+    """Start a run and return as soon as there is something to go on from; again if it had ended by then."""
+
+    def started(cfg, directory: Path):
+        while True:
+            process = start(cfg, directory)
+            while process.exitcode is None and newest_good(directory / "checkpoints")[0] is None:
+                process.join(0.02)
+            if process.exitcode is None:
+                return process
+            assert process.exitcode == 0, (directory / "status.json").read_text()
+            shutil.rmtree(directory)
+
+    return started
 
 
 def final_state(directory: Path):
@@ -99,28 +125,25 @@ def dropout():
 
 @pytest.fixture(scope="module")
 def reference(tiny, tmp_path_factory, finish):
-    """A configuration, what it ends with when nothing stops it, and how long that takes."""
+    """A configuration, what it ends with when nothing stops it, and how long that computes."""
     folder = tmp_path_factory.mktemp("reference")
     cfg = tiny(folder, *OVERRIDES)
     finish(cfg, folder / "whole")
     # The first run also imports and builds the cache: the second says how long there is to kill one.
-    begin = time.monotonic()
+    begin = _computed()
     finish(cfg, folder / "again")
-    return cfg, final_state(folder / "whole"), time.monotonic() - begin
+    return cfg, final_state(folder / "whole"), _computed() - begin
 
 
 @pytest.fixture(scope="module")
 def kill_and_resume(start, finish):
-    """Kill a run after a while, go on, and say whether there was something to go on from."""
+    """Kill a run that has computed for a while, go on, and say whether there was something to go on from."""
 
-    def resumed(cfg, directory: Path, delay: float) -> bool:
-        process = start(cfg, directory)
-        process.join(delay)
-        alive = process.exitcode is None
-        if alive:
-            process.kill()
-            process.join()
-        had_something = alive and newest_good(directory / "checkpoints")[0] is not None
+    def resumed(cfg, directory: Path, cpu_seconds: float) -> bool:
+        process = start(cfg, directory, cpu_seconds)
+        process.join()
+        assert process.exitcode in (0, -signal.SIGPROF)
+        had_something = process.exitcode != 0 and newest_good(directory / "checkpoints")[0] is not None
         finish(cfg, directory)
         return had_something
 
@@ -147,22 +170,20 @@ COPIES = ("augmentation=quarter_turns", "augmentation.transforms=[{_target_: alb
 REGIONS = "data.regions={heart: [right ventricle, myocardium, left ventricle], muscle: [myocardium]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
-        pytest.param((*COPIES, "data.batch_size=5"), id="copies", marks=pytest.mark.slow),
-        pytest.param((*COPIES, "data.batch_size=all"), id="copies at once", marks=pytest.mark.slow),
+        pytest.param((*COPIES, "data.batch_size=5"), id="copies"),
+        pytest.param((*COPIES, "data.batch_size=all"), id="copies at once"),
         pytest.param((REGIONS, "loss=bce_dice"), id="regions"),
     ],
 )
-def test_copies_and_regions_come_again_too(tiny, tmp_path, start, finish, overrides):
+def test_copies_and_regions_come_again_too(tiny, tmp_path, start_and_save, finish, overrides):
     cfg = tiny(tmp_path, *OVERRIDES, "trainer.max_epochs=8", *overrides)
     finish(cfg, tmp_path / "whole")
     # The first moment at which there is something to go on from is enough.
-    process = start(cfg, tmp_path / "killed")
-    while process.exitcode is None and newest_good(tmp_path / "killed" / "checkpoints")[0] is None:
-        process.join(0.02)
-    assert process.exitcode is None
+    process = start_and_save(cfg, tmp_path / "killed")
     process.kill()
     process.join()
     finish(cfg, tmp_path / "killed")
@@ -185,7 +206,7 @@ def test_the_comparison_notices_what_a_resume_forgets(reference, tmp_path, monke
     chance = random.Random(1)
     for point in range(6):
         directory = tmp_path / f"broken{point}"
-        if kill_and_resume(cfg, directory, chance.uniform(0.4, 0.8) * seconds) and not same(
+        if kill_and_resume(cfg, directory, chance.uniform(0.5, 0.85) * seconds) and not same(
             final_state(directory), expected
         ):
             return
@@ -206,11 +227,9 @@ def test_a_seed_gives_the_same_bits_with_any_number_of_workers(tiny, tmp_path, f
     assert not same(states[0], final_state(tmp_path / "other"))
 
 
-def stop(start, cfg, directory, send) -> str:
+def stop(start_and_save, cfg, directory, send) -> str:
     """Start a run, send a signal once it has saved something, and return how it ended."""
-    process = start(cfg, directory)
-    while process.exitcode is None and newest_good(directory / "checkpoints")[0] is None:
-        process.join(0.02)
+    process = start_and_save(cfg, directory)
     send(process.pid)
     process.join()
     assert process.exitcode == 1  # multiprocessing's code for an exception: the exit code is in the file
@@ -226,9 +245,9 @@ STOPPING = [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signa
     "number",
     [pytest.param(number, marks=() if number == signal.SIGTERM else pytest.mark.slow) for number in STOPPING],
 )
-def test_a_stop_signal_saves_and_a_restart_goes_on(reference, tmp_path, start, finish, number):
+def test_a_stop_signal_saves_and_a_restart_goes_on(reference, tmp_path, start_and_save, finish, number):
     cfg, expected, _ = reference
-    said = stop(start, cfg, tmp_path / "run", lambda process: os.kill(process, number))
+    said = stop(start_and_save, cfg, tmp_path / "run", lambda process: os.kill(process, number))
     assert said == f"{128 + number} stopped by {number.name}; run the same command again to resume"
     # Nothing of what was done is lost: the state is that of the last step.
     rows = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["loops"]["fit_loop"]
@@ -239,23 +258,21 @@ def test_a_stop_signal_saves_and_a_restart_goes_on(reference, tmp_path, start, f
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
-def test_workers_outlast_a_signal_to_the_whole_group(tiny, tmp_path, start, finish, number):
+def test_workers_outlast_a_signal_to_the_whole_group(tiny, tmp_path, start_and_save, finish, number):
     """Schedulers and terminals signal every process: the run needs its workers to finish the step."""
     settings = ("augmentation=light", "data.num_workers=2", "trainer.max_epochs=4")
     cfg = tiny(tmp_path, *OVERRIDES, *settings)
     finish(cfg, tmp_path / "whole")
-    said = stop(start, cfg, tmp_path / "run", lambda process: os.killpg(process, number))
+    said = stop(start_and_save, cfg, tmp_path / "run", lambda process: os.killpg(process, number))
     assert said.startswith(f"{128 + number} ")
     finish(cfg, tmp_path / "run")
     assert same(final_state(tmp_path / "run"), final_state(tmp_path / "whole"))
 
 
 @pytest.mark.slow
-def test_workers_of_a_killed_run_do_not_keep_it_busy(tiny, tmp_path, start, finish):
+def test_workers_of_a_killed_run_do_not_keep_it_busy(tiny, tmp_path, start_and_save, finish):
     cfg = tiny(tmp_path, *OVERRIDES, "augmentation=light", "data.num_workers=2", "trainer.max_epochs=9")
-    process = start(cfg, tmp_path / "run")
-    while newest_good(tmp_path / "run" / "checkpoints")[0] is None:
-        process.join(0.02)
+    process = start_and_save(cfg, tmp_path / "run")
     process.kill()
     process.join()
     finish(cfg, tmp_path / "run")

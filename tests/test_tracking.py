@@ -24,7 +24,7 @@ from segbench.masks import BITS, MaskKey, bit_sets
 def inspect(path):
     """Read an offline W&B run with W&B's own tool."""
     command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(path)]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout.splitlines()
     return [json.loads(line) for line in lines if line.strip()]
 
 
@@ -87,6 +87,7 @@ def comparison(tmp_path):
     return "exp", "unet scores above attunet", table, [("learning curves", picture)]
 
 
+@pytest.mark.slow
 def test_classes_that_overlap_are_masks_of_their_own():
     inside = np.eye(8, dtype=bool)
     mask = bit_sets([~inside, inside | True], np.arange(64).reshape(8, 8) == 0)[None]
@@ -176,6 +177,7 @@ def test_a_logger_that_cannot_be_closed_hides_no_error_of_the_run(run, tiny, tmp
     assert "TensorBoardLogger: cannot close it: connection lost; the run directory has everything" in caplog.text
 
 
+@pytest.mark.slow
 def test_loggers_are_closed_when_one_of_them_refuses(compose, tmp_path, wandb_calls, monkeypatch):
     cfg = compose("logger=wandb", "~logger.tensorboard", "+logger.other._target_=pytorch_lightning.loggers.CSVLogger")
     monkeypatch.setattr(pytorch_lightning.loggers.CSVLogger, "__init__", lambda *_, **__: 1 / 0)

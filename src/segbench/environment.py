@@ -9,10 +9,12 @@ import subprocess
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _PACKAGES = ("segbench", "torch", "pytorch-lightning", "hydra-core", "albumentations", "numpy")
 _CPUINFO = Path("/proc/cpuinfo")
+# What processors call it that compute in bfloat16: x86's two extensions, ARM's one.
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 _CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -44,6 +46,46 @@ def memory_bytes() -> int:
     with suppress(OSError, ValueError):  # no container, or "max"
         limits.append(int(_CONTAINER_MEMORY.read_text()))
     return min(limits)
+
+
+class Precision(NamedTuple):
+    """A precision to compute in, and why.
+
+    Attributes:
+        value: As ``trainer.precision`` has it.
+        reason: The device, and whether it has bfloat16.
+    """
+
+    value: int | str
+    reason: str
+
+
+def native_precision(accelerator: str) -> Precision:
+    """Return bfloat16 if the device computes in it, else float32: a device that only imitates it is many times slower.
+
+    Args:
+        accelerator: ``trainer.accelerator``; of a machine with several graphics cards the first is asked.
+    """
+    # Not above: it takes seconds, and only a precision that is to be found needs it.
+    import torch
+
+    if accelerator != "cpu" and torch.cuda.is_available():
+        name, has = torch.cuda.get_device_name(0), torch.cuda.is_bf16_supported(including_emulation=False)
+    elif accelerator in ("auto", "mps") and torch.backends.mps.is_available():
+        name, has = "Apple's graphics processor", False
+    else:
+        name, has = processor_name(), processor_has_bfloat16()
+    return Precision("bf16-mixed" if has else 32, f"{name} {'has' if has else 'lacks'} bfloat16")
+
+
+def processor_has_bfloat16() -> bool:
+    """Say whether the processor states that it computes in bfloat16; one that states nothing (macOS) does not."""
+    try:
+        lines = _CPUINFO.read_text().splitlines()
+    except OSError:
+        return False
+    flags = next((line.partition(":")[2] for line in lines if line.startswith(("flags", "Features"))), "")
+    return not _BFLOAT16_FLAGS.isdisjoint(flags.split())
 
 
 def git_state(folder: Path | None = None) -> dict[str, Any]:

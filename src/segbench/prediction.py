@@ -25,7 +25,7 @@ from segbench.masks import MaskKey
 from segbench.pictures.panels import as_picture, class_colour, overlay
 from segbench.predictor import Predictor
 from segbench.runs.failures import out_of_memory
-from segbench.runs.files import MAX_NAME, atomic_open, shortened, write_json
+from segbench.runs.files import MAX_NAME, atomic_open, shortened, sweep_abandoned, write_json
 from segbench.words import first_line, plural
 
 log = logging.getLogger("segbench")
@@ -70,6 +70,8 @@ def predict_files(predictor: Predictor, images: Path, out: Path, overlays: bool)
     files, outcome = _find(images)
     names, faults = mask_names(files, _endings(predictor.key))
     outcome.skipped += faults
+    for folder in (out, out / "masks", out / "overlays"):
+        sweep_abandoned(folder)
     console = Console(stderr=True)
     for path in track([*names], "predicting", console=console, transient=True, disable=not console.is_terminal):
         try:

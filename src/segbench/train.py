@@ -26,7 +26,7 @@ from segbench.runs.checkpoint_io import newest_good
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import write_json, write_text
-from segbench.runs.identity import changes_result, unchanging
+from segbench.runs.identity import changes_result, run_id, settled, unchanging
 from segbench.runs.run_callback import RunContext
 from segbench.runs.scores_file import write_scores
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
@@ -82,6 +82,7 @@ def _take_finished(cfg: DictConfig, run: RunDirectory) -> None:
 
 def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str]) -> None:
     """Evaluate the best weights of a finished run by further scores; a refusal leaves it as it was."""
+    cfg = settled(cfg)
     rescoring.require_best(run, lacking)
     before, code = rescoring.stored_scores(run), run_inputs.score_code(cfg)
     _prepare_torch(cfg)
@@ -122,6 +123,8 @@ def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, An
 
 def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     known = {} if cfg.rerun else run.identity()
+    identity |= {"precision": _settle_precision(cfg, run)}
+    cfg = settled(cfg)
     identity = {"wandb_id": tracking.new_wandb_id()} | known | identity
     identity |= {"git": run_inputs.find_code(run, cfg, known.get("git")), "unchanging": unchanging(cfg)}
     if not cfg.rerun:
@@ -144,6 +147,25 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
         summary = _fit_and_evaluate(cfg, run, data, task, loggers)
     finally:
         tracking.finish(loggers, summary)
+
+
+def _settle_precision(cfg: DictConfig, run: RunDirectory) -> dict[str, Any]:
+    """Say in which precision this run computes if the machine decides on it; return what ``run.json`` keeps of that.
+
+    A run is never gone on with in another precision, as that is another run. If there is one, it is named.
+    """
+    asked = cfg.trainer.precision
+    if asked != "auto":
+        return {"asked": asked, "used": asked}
+    used, reason = environment.native_precision(cfg.trainer.accelerator)
+    log.info("trainer.precision=auto: %s, as %s", used, reason)
+    for other in {32, "bf16-mixed"} - {used}:
+        with_other = cfg.copy()
+        with_other.trainer.precision = other
+        there = RunDirectory(run.path.with_name(run.path.name.replace(run_id(cfg), run_id(with_other))))
+        if there.path != run.path and there.state() is not None:
+            log.warning("%s: begun with trainer.precision=%s elsewhere; type that to go on with it", there.path, other)
+    return {"asked": asked, "used": used, "reason": reason}
 
 
 def _prepare_torch(cfg: DictConfig) -> None:

@@ -19,9 +19,12 @@ from pytorch_lightning.profilers import PassThroughProfiler
 
 from segbench import callbacks
 from segbench.configuration.monitor import monitor_mode
+from segbench.environment import native_precision
 from segbench.errors import ConfigError
 from segbench.runs.checkpoint_io import VerifiedCheckpointIO
 from segbench.words import first_line
+
+log = logging.getLogger("segbench")
 
 
 def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback]) -> pl.Trainer:
@@ -90,7 +93,7 @@ class _NoProfiler(PassThroughProfiler):
 
 
 def check_precision(cfg: DictConfig) -> None:
-    """Reject a precision that Lightning would replace with only a warning.
+    """Reject a precision that Lightning would replace with only a warning, and say which one is slow here.
 
     Args:
         cfg: The whole configuration.
@@ -102,7 +105,9 @@ def check_precision(cfg: DictConfig) -> None:
     device = torch.cuda.is_available() or torch.backends.mps.is_available()
     on_cpu = settings.accelerator == "cpu" or (settings.accelerator == "auto" and not device)
     if on_cpu and settings.precision == "16-mixed":
-        raise ConfigError("trainer.precision=16-mixed: needs a GPU; use trainer.precision=bf16-mixed on a CPU")
+        raise ConfigError("trainer.precision=16-mixed: needs a GPU; use trainer.precision=auto on a CPU")
+    if settings.precision == "bf16-mixed" and (native := native_precision(settings.accelerator)).value == 32:
+        log.warning("trainer.precision=bf16-mixed: %s, 32 would be several times faster", native.reason)
 
 
 def quiet_lightning() -> None:

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
+from tests.examples import examples
 
 from segbench.augmentation import Augmentation, Elastic
 from segbench.augmentation.elastic import smoothed
@@ -18,7 +19,7 @@ def places(transform, shape, seed=0):
     return drawn["from_y"], drawn["from_x"]
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     sigma=st.floats(0.5, 6),

@@ -1,8 +1,9 @@
 import albumentations
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from segbench.augmentation import Augmentation, MirrorTiles
 from segbench.errors import ConfigError
@@ -23,7 +24,7 @@ def by_hand(array, lower, right):
     return np.concatenate([back[:, : columns - odd], tall] if right else [tall, back[:, odd:]], axis=1)
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(
     shape=st.tuples(st.integers(1, 13), st.integers(1, 13)),
     channels=st.sampled_from([1, 3]),

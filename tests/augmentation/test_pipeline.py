@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 from hydra.utils import instantiate
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from tests.examples import examples
 from torch.utils.data import DataLoader, Dataset
 
 from segbench.augmentation import Augmentation
@@ -67,7 +68,7 @@ def moving(compose):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(
     which=st.integers(0, len(NAMES) - 1),
     shape=st.tuples(st.integers(2, 40), st.integers(2, 40)),
@@ -192,6 +193,7 @@ def epoch_of(augmentation, epoch, workers, seed=0):
     return [image.numpy().tobytes() for batch in loader for image in batch]
 
 
+@pytest.mark.slow
 def test_an_epoch_s_augmentations_all_differ_and_repeat_with_any_number_of_workers(repository):
     augmentation = instantiate(OmegaConf.load(repository / "conf" / "augmentation" / "light.yaml"))
     expected = {epoch: epoch_of(augmentation, epoch, 0) for epoch in range(2)}

@@ -2,9 +2,10 @@ import cv2
 import numpy as np
 import pytest
 from hydra.utils import instantiate
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from tests.examples import examples
 
 from segbench.augmentation import Augmentation, ScaleCrop
 from segbench.errors import ConfigError
@@ -20,7 +21,7 @@ def moved(scale, seed, image=IMAGE, mask=MASK):
     return Augmentation([ScaleCrop(scale=scale)])(image, mask, seed)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 10**6), st.floats(0.3, 3), st.sampled_from([1, 2, 3, 5]), st.sampled_from([np.uint8, np.float32]))
 def test_shape_and_type_stay_and_known_pixels_are_the_image_s(seed, factor, channels, kind):
     image = np.random.default_rng(seed).integers(1, 255, (HEIGHT, WIDTH, channels)).astype(kind)

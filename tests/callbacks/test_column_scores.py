@@ -155,6 +155,7 @@ def finished(tiny, run, tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_a_run_without_objects_is_scored_by_surfaces(finished):
     table = pd.read_parquet(finished / "scores.parquet")
     columns = [name for name in table if name.startswith(("hd95", "assd", "nsd", "boundary_f1"))]

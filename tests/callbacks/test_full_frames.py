@@ -109,6 +109,7 @@ def test_class_0_has_surfaces_too_at_both_sizes_in_pixels(street, compose, run, 
         assert (table.loc[(split, "car"), ["hd95_sum", "hd95_images"]] == 0).all(axis=None)
 
 
+@pytest.mark.slow
 def test_objects_are_not_scored_on_a_grid_that_they_were_not_drawn_on(street, compose, run, tmp_path, monkeypatch):
     size = ("data.size=[16,32]", "data.full_resolution_scores=true", "scores=hd95")
     objects = "+scores.objects={_target_: segbench.scores.objects.ObjectScores, classes: [car]}"

@@ -148,6 +148,7 @@ def test_a_stop_signal_is_no_drawing_error(draw, logged, monkeypatch):
         draw(data_of((8, 8)))
 
 
+@pytest.mark.slow
 def test_a_compiled_network_is_not_compiled_again_for_pictures(task, logged, context):
     compiled = []
     data = data_of((8, 8))

@@ -81,6 +81,7 @@ def test_volumes_stand_beside_slices_in_the_scores(acdc, compose, run, tmp_path,
     assert stored["scores"].keys() == summary["scores"].keys() == {"val", "test", "val_volumes", "test_volumes"}
 
 
+@pytest.mark.slow
 def test_regions_are_scored_by_volumes_too(acdc, compose, run, tmp_path, monkeypatch):
     """Their counts by hand, their surfaces in mm by MONAI."""
     predicted, predict = {}, VolumeScores._predict

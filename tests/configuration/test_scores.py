@@ -108,15 +108,16 @@ class Counting(ObjectScores):
     ],
 )
 def test_columns_that_are_there_already_are_refused(compose, column):
-    mine = f"+scores.{{}}={{{{_target_: {__name__}.Counting, name: {{}}, column: {column}}}}}"
-    two = ("data=cells", "scores=hd95", mine.format("one", "one"), mine.format("two", "two"))
+    mine = f"+scores.{{}}={{{{_target_: {__name__}.Counting, name: {{}}, column: any}}}}"
+    cfg = compose("data=cells", "scores=hd95", mine.format("one", "one"), mine.format("two", "two"))
+    cfg.scores.one.column = cfg.scores.two.column = column
     said = {
         "found": r"^scores.two: the column found is filled by scores.one already; call it otherwise$",
         "object_tp": "^scores.one: the column object_tp is filled by cells already",
         "hd95_sum": "^scores.one: the column hd95_sum is filled by scores.hd95 already",
     }
     with pytest.raises(ConfigError, match=said.get(column, f"^scores.one: the scores file has a column {column} alr")):
-        built(compose(*two))
+        built(cfg)
 
 
 def test_what_is_no_score_is_refused_in_one_line(tiny, tmp_path):

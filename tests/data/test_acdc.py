@@ -5,8 +5,9 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from segbench.data.acdc import ACDCData
 from segbench.data.acdc_patients import GROUPS
@@ -87,7 +88,7 @@ def test_slices_have_the_same_spacing_and_size_and_padding_counts_nowhere(tmp_pa
     np.testing.assert_array_equal(mask == 3, image[:, :, 0] > 0.5)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**31 - 1), fraction=st.floats(0.01, 0.99), data_=st.data())
 def test_a_patient_never_stands_on_both_sides(seed, fraction, data_, patients_of_any_group):
     module, records = patients_of_any_group

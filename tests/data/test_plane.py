@@ -1,15 +1,16 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from segbench.data.plane import Plane
 
 SIDE = st.integers(1, 40)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.tuples(SIDE, SIDE), st.tuples(SIDE, SIDE))
 def test_cropping_and_padding_are_undone_but_for_what_was_cropped(source, size):
     plane = Plane(source, source, size)

@@ -3,9 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt
+from tests.examples import examples
 from torch.nn import functional
 
 from segbench.errors import ConfigError
@@ -36,7 +37,7 @@ def test_the_formula_by_hand():
     np.testing.assert_allclose(found[0], expected, rtol=1e-6)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     seed=st.integers(0, 2**32 - 1),
     count=st.integers(0, 20),

@@ -1,8 +1,9 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from monai.losses import FocalLoss as MonaiFocal
+from tests.examples import examples
 from torch.nn import functional
 
 from segbench.losses import CrossEntropy, DiceFocal, DiceLoss, FocalLoss, WeightedCEDice, WeightedCrossEntropy
@@ -64,7 +65,7 @@ def test_beta_0_is_cross_entropy():
 # -- focal ---------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.sampled_from([1, 3, 4]), st.integers(0, 9999), st.sampled_from([0.0, 0.5, 1.0, 2.0, 5.0]))
 def test_focal_is_monai_s_per_pixel_value(k, seed, gamma):
     logits, target = make(k, seed, ignored=False)

@@ -3,8 +3,9 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from segbench.losses import BCEDice, BinaryCrossEntropy, CEDice, CrossEntropy, DiceLoss, SegmentationLoss
 
@@ -41,7 +42,7 @@ def assert_is_sum(combined, parts, logits, *others):
     torch.testing.assert_close(gradient, sum(factor * g for factor, _, g in each), rtol=1e-4, atol=1e-7)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(factors, factors, st.sampled_from([0.5, 4.0]), st.booleans(), st.integers(0, 10_000))
 def test_binary_value_and_gradient_are_the_weighted_sum(first, second, smooth, weighted, seed):
     if first + second == 0:
@@ -52,7 +53,7 @@ def test_binary_value_and_gradient_are_the_weighted_sum(first, second, smooth, w
     assert_is_sum(combined, parts, logits, target, weight if weighted else None)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(factors, factors, st.sampled_from([0.5, 4.0]), st.booleans(), st.booleans(), st.integers(0, 10_000))
 def test_softmax_value_and_gradient_are_the_weighted_sum(first, second, smooth, background, weighted, seed):
     if first + second == 0:

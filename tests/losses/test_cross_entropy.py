@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
+from tests.examples import examples
 from torch.nn import functional
 
 from segbench.losses import BinaryCrossEntropy, CrossEntropy, SegmentationLoss
@@ -46,7 +47,7 @@ def loss_and_k(request):
 # -- the value -------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.sampled_from([1, 2, 4]), st.integers(0, 10_000))
 def test_value_is_scikit_learn_s_on_the_pixels_that_count(k, seed):
     logits, target = example(k, seed)

@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from monai.losses import DiceLoss as MonaiDice
+from tests.examples import examples
 
 from segbench.losses import DiceLoss
 
@@ -53,7 +54,7 @@ def monai(k, smooth, background):
 # -- the value -------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.sampled_from([1, 2, 5]), st.booleans(), st.integers(0, 10_000), st.sampled_from([1e-3, 1.0, 9.0]))
 def test_value_and_gradient_are_monai_s_with_equal_smoothing(k, background, seed, smooth):
     logits, target = example(k, seed, ignored=0)
@@ -66,7 +67,7 @@ def test_value_and_gradient_are_monai_s_with_equal_smoothing(k, background, seed
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-7)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.sampled_from([1, 2, 4]), st.booleans(), st.integers(0, 10_000), st.sampled_from([0.5, 1.0]))
 def test_value_is_the_docstring_s_formula_with_ignored_pixels(k, background, seed, smooth):
     logits, target = example(k, seed)
@@ -111,7 +112,7 @@ def test_any_number_of_logits_is_accepted(k):
 # -- ignored pixels --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.sampled_from([1, 2, 4]), st.booleans(), st.integers(0, 10_000), st.floats(-1e4, 1e4, width=32))
 def test_logits_of_ignored_pixels_change_nothing_and_get_no_gradient(k, background, seed, other):
     loss = DiceLoss(include_background=background)
@@ -171,7 +172,7 @@ def test_an_ignored_image_contributes_zero_to_the_mean():
 # -- absent classes --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.floats(-6, 6, width=32), st.sampled_from([0.1, 1.0, 20.0]), st.booleans())
 def test_an_absent_foreground_costs_its_false_positives_and_is_pushed_down(level, smooth, some_ignored):
     logits = torch.full((2, 1, 4, 5), level, requires_grad=True)
@@ -258,7 +259,7 @@ def test_weights_of_one_are_no_weights(k, background):
     assert weighted == pytest.approx(loss(logits, target).item(), rel=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.sampled_from([1, 2, 4]), st.booleans(), st.integers(0, 10_000))
 def test_an_integer_weight_repeats_the_pixel(k, background, seed):
     generator = torch.Generator().manual_seed(seed)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt
+from tests.examples import examples
 
 from segbench.losses.distances import _codes, two_nearest
 
@@ -51,7 +52,7 @@ def lines(random, shape, count, radius):
 
 
 @pytest.mark.slow
-@settings(max_examples=300)
+@examples(300)
 @given(
     draw=st.sampled_from([discs, points, blocks, lines]),
     seed=st.integers(0, 2**32 - 1),

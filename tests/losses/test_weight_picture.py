@@ -51,6 +51,7 @@ def drawn(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_the_image_with_the_heaviest_border_is_drawn_with_the_settings(finish, drawn):
     path = finish(data_of(1, 10, 2))
     ((image, _, weight, _, words),) = drawn

@@ -16,6 +16,7 @@ def monai_backbone():
     return randomised(network).eval()
 
 
+@pytest.mark.slow
 def test_backbone_equals_another_implementation_with_the_same_weights():
     theirs = monai_backbone()
     stored = {name: value for name, value in theirs.state_dict().items() if not name.startswith("fc.")}

@@ -1,8 +1,9 @@
 import pytest
 import torch
 from equations import Layers, assert_gradient_everywhere, pool, randomised, weights
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from segbench.models import AttentionUNet, R2AttentionUNet, R2UNet, UNet
 from segbench.models.r2unet import RecurrentConv
@@ -116,7 +117,7 @@ def test_gradient_reaches_every_weight(kind):
     assert_gradient_everywhere(network, network(torch.randn(2, 1, 16, 16)))
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(
     st.sampled_from([R2UNet, R2AttentionUNet]),
     st.integers(1, 4),

@@ -67,7 +67,7 @@ def test_weights_are_those_counted_by_hand():
         assert weights(SegNetASPP(3, 19)) - weights(SegNetASPP(3, 1)) == 18 * 257
 
 
-@pytest.mark.parametrize("kind", [SegNet, SegNetASPP])
+@pytest.mark.parametrize("kind", [SegNet, pytest.param(SegNetASPP, marks=pytest.mark.slow)])
 def test_gradient_reaches_every_weight(kind):
     torch.manual_seed(0)
     network = kind(1, 2, width=4)

@@ -1,8 +1,9 @@
 import pytest
 import torch
 from equations import Layers, pool, randomised
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from segbench.models import AttentionUNet, UNet
 
@@ -56,7 +57,7 @@ def test_weight_counts_are_the_published_ones(kind, weights):
     assert sum(weight.numel() for weight in network.parameters()) == weights
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     st.sampled_from([UNet, AttentionUNet]),
     st.integers(1, 5),
@@ -168,7 +169,7 @@ def test_a_closed_gate_shuts_the_skip_connection_out():
         torch.testing.assert_close(network(image), expected)
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4))
 def test_the_encoder_gives_every_level_with_its_filters(channels, width, depth):
     network = UNet(channels, 1, width=width, depth=depth)

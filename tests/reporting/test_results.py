@@ -132,6 +132,7 @@ def test_a_folder_without_pages_is_none(tmp_path, capsys):
     assert "no runs here" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_figures")
 def test_a_figure_of_ones_own_is_drawn_behind_the_others_and_shown_on_the_page(architectures, tmp_path, own_figure):
     for model in ("unet", "attunet"):

@@ -1,10 +1,21 @@
+import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
-from segbench.runs.files import atomic_open, read_json, shortened, sweep_temporaries, write_json, write_text
+from segbench.runs.files import (
+    atomic_open,
+    read_json,
+    shortened,
+    sweep_abandoned,
+    sweep_temporaries,
+    write_json,
+    write_text,
+)
 
 
 def test_an_exception_leaves_the_old_file_and_no_temporary(tmp_path):
@@ -70,6 +81,24 @@ def test_a_temporary_name_that_was_cut_is_swept(tmp_path):
         fail()
     sweep_temporaries(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_writer_left_is_swept_and_what_others_write_is_not(tmp_path):
+    process = multiprocessing.get_context("fork").Process(target=_killed_as_it_writes, args=(tmp_path / "killed.txt",))
+    process.start()
+    process.join()
+    elsewhere = tmp_path / ".far.txt.0123abcd-1.partial"
+    elsewhere.touch()
+    with atomic_open(tmp_path / "mine.txt") as stream:
+        assert len(list(tmp_path.iterdir())) == 3
+        sweep_abandoned(tmp_path)
+        stream.write(b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [elsewhere.name, "mine.txt"]
+
+
+def _killed_as_it_writes(path):
+    with atomic_open(path):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_names_are_shortened_to_what_fits_and_stay_different():

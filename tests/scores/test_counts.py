@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
+from tests.examples import examples
 
 from segbench.scores.counts import confusion_matrices, counts
 
@@ -28,7 +29,6 @@ def batches(draw):
     return classes, torch.from_numpy(prediction), torch.from_numpy(target)
 
 
-@settings(deadline=None)
 @given(batches())
 def test_confusion_matrices_are_scikit_learn_s_image_by_image(batch):
     classes, prediction, target = batch
@@ -44,7 +44,6 @@ def test_confusion_matrices_are_scikit_learn_s_image_by_image(batch):
             assert not matrix.any()
 
 
-@settings(deadline=None)
 @given(batches())
 def test_counts_are_scikit_learn_s_one_class_against_the_rest(batch):
     classes, prediction, target = batch
@@ -61,7 +60,7 @@ def test_counts_are_scikit_learn_s_one_class_against_the_rest(batch):
             assert not row.any()
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(batches(), st.integers(1, 4))
 def test_counts_do_not_depend_on_the_batch_size(batch, size):
     classes, prediction, target = batch
@@ -71,7 +70,7 @@ def test_counts_do_not_depend_on_the_batch_size(batch, size):
     assert torch.equal(torch.cat(pieces), confusion_matrices(prediction, target, classes))
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(batches())
 def test_predictions_at_ignored_pixels_count_nowhere_and_inputs_stay_as_they_are(batch):
     classes, prediction, target = batch

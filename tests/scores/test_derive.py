@@ -4,10 +4,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from monai.metrics import DiceMetric
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score, precision_score, recall_score
+from tests.examples import examples
 
 from segbench.errors import ConfigError
 from segbench.scores import SCORES, Convention, class_scores, image_scores, mean_score, pixel_accuracy
@@ -85,7 +86,7 @@ def test_these_are_the_scores():
     assert list(SCORES) == NAMES
 
 
-@settings(deadline=None, max_examples=12)
+@examples(12)
 @given(masks(ignored=True))
 def test_scores_of_image_and_class_are_scikit_learn_s_or_the_documented_rule(batch):
     table = tabulate(*batch)
@@ -98,7 +99,7 @@ def test_scores_of_image_and_class_are_scikit_learn_s_or_the_documented_rule(bat
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=6)
+@examples(6)
 @given(masks(ignored=True), st.sampled_from(NAMES))
 def test_every_convention_reduces_as_it_says(batch, name):
     prediction, target = batch
@@ -115,7 +116,7 @@ def test_every_convention_reduces_as_it_says(batch, name):
         assert image_scores(table, name, convention).tolist() == same(images)
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(masks(ignored=True))
 def test_pooled_scores_are_scikit_learn_s_on_all_pixels_together(batch):
     prediction, target = batch
@@ -132,7 +133,7 @@ def test_pooled_scores_are_scikit_learn_s_on_all_pixels_together(batch):
     assert mean_score(table, "iou", convention) == same(iou)
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(masks(ignored=True))
 def test_pixel_accuracy_is_scikit_learn_s(batch):
     prediction, target = batch
@@ -163,7 +164,7 @@ def monai(prediction, target, background, ignore_empty, reduction):
     return metric.aggregate().numpy()
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(masks(ignored=False), st.booleans())
 def test_dice_with_empty_one_is_monai_s_that_keeps_empty_classes(batch, background):
     table = tabulate(*batch)
@@ -175,7 +176,7 @@ def test_dice_with_empty_one_is_monai_s_that_keeps_empty_classes(batch, backgrou
     assert image_scores(table, "dice", convention) == pytest.approx(images, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(masks(ignored=False), st.booleans())
 def test_dice_with_empty_left_out_is_monai_s_that_ignores_them_except_for_false_positives(batch, background):
     prediction, target = batch
@@ -192,7 +193,7 @@ def test_dice_with_empty_left_out_is_monai_s_that_ignores_them_except_for_false_
     assert np.isnan(ours[~there & ~said]).all()
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(masks(ignored=False), st.booleans())
 def test_mean_dice_is_monai_s_where_every_image_shows_every_class(batch, background):
     prediction, target = batch
@@ -282,7 +283,7 @@ def test_without_a_convention_the_default_holds():
 # -- sizes -----------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(masks(ignored=True), st.integers(1, 3), st.sampled_from(NAMES), st.sampled_from(CONVENTIONS))
 def test_scores_do_not_depend_on_the_batch_size(batch, size, name, convention):
     prediction, target = batch

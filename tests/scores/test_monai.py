@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from monai.metrics import DiceMetric, MeanIoU
+from tests.examples import examples
 
 from segbench.scores import SCORES, Convention, class_scores, image_scores, mean_score
 from segbench.scores.counts import confusion_matrices, counts
@@ -21,7 +22,7 @@ def counted(prediction, target):
     return counts(confusion).numpy()
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(predictions, arrays.arrays(np.int64, (3, 4, 5), elements=st.integers(0, 3)), st.booleans())
 def test_per_image_scores_are_monai_s(prediction, target, background):
     def one_hot(labels):

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from monai.metrics import HausdorffDistanceMetric, SurfaceDiceMetric, SurfaceDistanceMetric
 from scipy import ndimage
 from scipy.spatial.distance import cdist
+from tests.examples import examples
 
 from segbench.scores.assd import ASSD
 from segbench.scores.boundary_f1 import BoundaryF1
@@ -230,7 +231,7 @@ def with_masks(region, **changes):
     return Region(**{**fields, **changes})
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(pairs(), st.sampled_from([0.0, 0.5, 1.0, 2.5, 9.0]), st.sampled_from(["penalty", "skip"]))
 def test_properties(score_of, found, tolerance, empty):
     hd95, assd, nsd, boundary = scores = every(tolerance, empty)
@@ -257,7 +258,7 @@ def test_properties(score_of, found, tolerance, empty):
         assert 0 <= values[3] <= score_of(BoundaryF1(tolerance + 0.7, empty=empty), found) <= 1
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(pairs(), st.integers(0, 3), st.integers(0, 3))
 def test_where_in_the_image_both_lie_plays_no_role(score_of, found, before, after):
     padded = {

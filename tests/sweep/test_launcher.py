@@ -10,6 +10,7 @@ import time
 
 import pytest
 from omegaconf import OmegaConf
+from tests.forked import fork_jobs
 
 from segbench.sweep import finished, launcher
 
@@ -28,11 +29,33 @@ def arguments_of(folder, *arguments):
 
 
 @pytest.fixture(scope="module")
-def sweep(program):
+def fresh_sweep(program):
     """Sweep into a folder; the jobs are processes that begin from nothing. The comparison is drawn without figures."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("segbench.reporting.page.draw_all", lambda *_, **__: [])
-        yield lambda folder, *arguments: program("run.py", *arguments_of(folder, *arguments))
+
+    def swept(folder, *arguments):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("segbench.reporting.page.draw_all", lambda *_, **__: [])
+            return program("run.py", *arguments_of(folder, *arguments))
+
+    return swept
+
+
+@pytest.fixture(scope="module")
+def forked_sweep(fresh_sweep):
+    """Sweep with jobs that are forks of this process."""
+
+    def swept(folder, *arguments):
+        with pytest.MonkeyPatch.context() as patch:
+            fork_jobs(patch)
+            return fresh_sweep(folder, *arguments)
+
+    return swept
+
+
+@pytest.fixture(scope="module", params=["forked_sweep", pytest.param("fresh_sweep", marks=pytest.mark.slow)])
+def sweep(request):
+    """Sweep in one of the two ways: with forks every day, in CI with fresh processes too."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -83,8 +106,8 @@ def test_its_jobs_are_trained_and_compared(swept):
 
 
 @pytest.mark.slow
-def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(sweep, tmp_path):
-    result = sweep(tmp_path, "optimizer.lr=1e-3,1e30")
+def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(fresh_sweep, tmp_path):
+    result = fresh_sweep(tmp_path, "optimizer.lr=1e-3,1e30")
     assert result.returncode == 1, result.stderr
     jobs = jobs_of(tmp_path)
     assert [job["exit_code"] for job in jobs].count(0) == 1
@@ -99,7 +122,7 @@ def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(sw
     assert environments == {True}
 
     # Started again: what is done is skipped, what failed is tried again.
-    again = sweep(tmp_path, "optimizer.lr=1e-3,1e30")
+    again = fresh_sweep(tmp_path, "optimizer.lr=1e-3,1e30")
     assert again.returncode == 1
     assert [job["skipped"] for job in jobs_of(tmp_path)].count(True) == 1
     attempts = sorted(status["attempts"] for status in statuses(tmp_path).values())
@@ -118,10 +141,10 @@ def test_what_was_trained_on_other_files_than_are_there_now_does_not_count_as_do
 
 
 @pytest.mark.slow
-def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(sweep, begun, tmp_path):
+def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(fresh_sweep, begun, tmp_path):
     arguments = ["seed=0,1", "trainer.max_epochs=30", "hydra.launcher.jobs=1"]
     process = begun(*arguments)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     victim = None
     while victim is None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -130,21 +153,21 @@ def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(sweep, be
                 victim = name
                 os.kill(status["pid"], signal.SIGKILL)
                 break
-    _, log = process.communicate(timeout=200)
+    _, log = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "killed by SIGKILL" in log
     assert sorted(job["exit_code"] for job in jobs_of(tmp_path)) == [0, 137]
     assert statuses(tmp_path)[victim]["state"] == "failed"
 
-    again = sweep(tmp_path, *arguments)
+    again = fresh_sweep(tmp_path, *arguments)
     assert again.returncode == 0, again.stderr
     assert [job["skipped"] for job in jobs_of(tmp_path)].count(True) == 1
     log = (tmp_path / "runs" / victim / "train.log").read_text()
     assert "going on from" in log
 
 
-def test_a_sweep_with_one_bad_value_starts_nothing(sweep, tmp_path):
-    result = sweep(tmp_path, "optimizer.lr=1e-3,-1")
+def test_a_sweep_with_one_bad_value_starts_nothing(forked_sweep, tmp_path):
+    result = forked_sweep(tmp_path, "optimizer.lr=1e-3,-1")
     assert result.returncode == 2
     assert "optimizer.lr=-1" in result.stderr
     assert not list((tmp_path / "runs").glob("*/status.json"))
@@ -166,11 +189,11 @@ def test_a_sweep_by_a_score_that_there_is_not_starts_nothing(sweep, tmp_path):
 )
 def test_a_stopped_sweep_stops_its_jobs(begun, tmp_path, number, group):
     process = begun("seed=0,1", "trainer.max_epochs=500")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline and len(list((tmp_path / "runs").glob("*/checkpoints/last.ckpt"))) < 2:
         time.sleep(0.1)
     (os.killpg if group else os.kill)(process.pid, number)
-    process.communicate(timeout=100)
+    process.communicate(timeout=300)
     assert process.returncode == 128 + number
     # The sweep tells its jobs by SIGTERM; with a terminal or a scheduler that tells them too, the first word counts.
     codes = {128 + number, 143} if group else {143}
@@ -186,11 +209,11 @@ def test_a_stopped_sweep_stops_its_jobs(begun, tmp_path, number, group):
 @pytest.mark.slow
 def test_jobs_of_a_killed_sweep_save_and_end_by_themselves(begun, tmp_path):
     process = begun("seed=0,1", "trainer.max_epochs=500")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline and len(list((tmp_path / "runs").glob("*/checkpoints/last.ckpt"))) < 2:
         time.sleep(0.1)
     process.kill()
-    process.communicate(timeout=100)
+    process.communicate(timeout=300)
     while time.monotonic() < deadline and {status["state"] for status in statuses(tmp_path).values()} != {"failed"}:
         time.sleep(0.1)
     assert [status["exit_code"] for status in statuses(tmp_path).values()] == [143, 143]

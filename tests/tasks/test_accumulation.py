@@ -3,8 +3,9 @@
 import pytest
 import pytorch_lightning as pl
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import Dataset
@@ -115,7 +116,7 @@ def test_a_step_is_the_mean_over_its_images(tmp_path, length, batch_size, togeth
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.integers(1, 14), st.integers(1, 5), st.integers(1, 5), st.one_of(st.none(), st.integers(1, 9)))
 def test_whatever_the_numbers(tmp_path_factory, length, batch_size, together, limit):
     assert_as_by_hand(tmp_path_factory.mktemp("run"), Points(length), batch_size, together, limit, 2)

@@ -98,7 +98,8 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("kill_at", [7, *(pytest.param(step, marks=pytest.mark.slow) for step in (20, 33))])
+@pytest.mark.slow
+@pytest.mark.parametrize("kill_at", [7, 20, 33])
 def test_a_killed_run_goes_on_to_the_same_bits(run, configured, tmp_path, monkeypatch, kill_at):
     cfg = configured(tmp_path, "trainer.checkpoint_every_n_steps=1", "scheduler=cosine")
     run(cfg, tmp_path / "whole")

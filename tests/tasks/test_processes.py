@@ -97,7 +97,7 @@ def together(tmp_path):
         for process in processes:
             process.start()
         for process in processes:
-            process.join(100)
+            process.join(240)
         assert [process.exitcode for process in processes] == [0, 0]
         return [pickle.loads(result.read_bytes()) for result in results]
 
@@ -109,8 +109,16 @@ def sorted_rows(frame):
     return frame.sort_values(keys, ignore_index=True)
 
 
-@pytest.mark.parametrize("share", SHARES)
-@pytest.mark.parametrize("kind", [SegmentationTask, ClassificationTask])
+# Each division and each task once every day, one with the other in CI.
+EVERY_DAY = (("in turn", SegmentationTask), ("one left", SegmentationTask), ("nothing left", ClassificationTask))
+CASES = [
+    pytest.param(kind, share, marks=() if (share, kind) in EVERY_DAY else pytest.mark.slow)
+    for kind in (SegmentationTask, ClassificationTask)
+    for share in SHARES
+]
+
+
+@pytest.mark.parametrize(("kind", "share"), CASES)
 def test_every_process_has_the_table_of_one(together, kind, share):
     frame, validation, final = evaluated(kind, [batch_of(kind, [number]) for number in range(IMAGES)])
     assert frame["id"].nunique() == IMAGES

@@ -5,8 +5,9 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from segbench.tasks.windows import Windows, gaussian, starts
 
@@ -34,7 +35,7 @@ def pointwise(image):
     return torch.cat((image * 2, 1 - image), dim=1)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.integers(1, 24), st.floats(0, 0.8))
 def test_a_network_that_sees_one_pixel_sees_the_same_through_windows(
     height, width, window_height, window_width, overlap

@@ -76,7 +76,7 @@ class TrainerConfig(_Closed):
 
     max_epochs: PositiveInt
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
-    precision: Literal[32, "bf16-mixed", "16-mixed"]
+    precision: Literal["auto", 32, "bf16-mixed", "16-mixed"]
     compile: bool
     channels_last: bool
     threads: PositiveInt | None

@@ -27,7 +27,7 @@ from segbench.reporting.text.sections import edges, find_parts
 from segbench.reporting.text.spreadsheet import csv_text
 from segbench.reporting.text.tables import markdown_body, print_comparison
 from segbench.runs.bounded import LISTS, read_bytes, read_text
-from segbench.runs.files import atomic_open, write_text
+from segbench.runs.files import atomic_open, sweep_abandoned, write_text
 from segbench.scores.convention import Convention
 from segbench.terminal import say as show
 from segbench.words import first_line
@@ -98,6 +98,7 @@ def write_report(
     """
     folder = comparison.directory
     try:
+        sweep_abandoned(folder)
         found = evidence(comparison)
         _remove_pictures(folder, _former(folder / TABLES[0]))
         drawn = draw_all(comparison, found, folder, figures=figures)

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from segbench.errors import BusyError, CheckpointError, DataError, SegbenchError, StorageError
 from segbench.runs import bounded
-from segbench.runs.files import read_json, sweep_temporaries, write_json
+from segbench.runs.files import read_json, sweep_abandoned, sweep_temporaries, write_json
 from segbench.words import first_line
 
 log = logging.getLogger("segbench")
@@ -125,6 +125,8 @@ class RunDirectory:
             raise StorageError(f"paths.outputs: cannot write {place}: {error.strerror or error}") from error
         try:
             sweep_temporaries(self.path)
+            # Images that runs share, and reports, are written beside the runs.
+            sweep_abandoned(self.path.parent)
             yield
         finally:
             lock.release()

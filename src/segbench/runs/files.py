@@ -9,8 +9,10 @@ import hashlib
 import json
 import math
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,7 +33,7 @@ def atomic_open(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: If the folder cannot be written or the disk is full; the temporary file is removed.
     """
-    ending = f".{os.getpid()}{TEMPORARY_SUFFIX}"
+    ending = f".{_machine()}-{os.getpid()}{TEMPORARY_SUFFIX}"
     temporary = path.with_name(f".{shortened(path.name, len(ending) + 1)}{ending}")
     try:
         # Not what may lie there: a link would lead elsewhere.
@@ -97,6 +99,32 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Remove the temporaries that killed writers left in ``folder`` (only names this module makes)."""
+    """Remove the temporaries in a folder that nobody else writes into, and below (only names this module makes)."""
     for leftover in folder.rglob(f".*{TEMPORARY_SUFFIX}"):
         leftover.unlink(missing_ok=True)
+
+
+def sweep_abandoned(folder: Path) -> None:
+    """Remove the temporaries that killed writers of this machine left in a folder that others may be writing into."""
+    for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        machine, _, writer = leftover.stem.rpartition(".")[2].partition("-")
+        if machine == _machine() and writer.isdigit() and not _is_running(int(writer)):
+            leftover.unlink(missing_ok=True)
+
+
+@cache
+def _machine() -> str:
+    """Return what stands for this machine, and on Linux the container, in which process numbers mean something."""
+    space = Path("/proc/self/ns/pid")
+    text = f"{socket.gethostname()} {space.readlink() if space.is_symlink() else ''}"
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from segbench.environment import native_precision
 from segbench.targets import find_class
 
 # Below ``augmentation``, names under these keys are in the order in which things are done.
@@ -64,15 +65,28 @@ def changes_result(cls: type) -> bool:
     return bool(vars(cls).get("changes_result", True))
 
 
+def settled(cfg: DictConfig) -> DictConfig:
+    """Return a copy of the configuration with the precision that ``trainer.precision=auto`` finds on this machine.
+
+    It changes results, so it is part of the identity: where another is found, the same command is another run.
+    """
+    cfg = cfg.copy()
+    if OmegaConf.select(cfg, "trainer.precision") == "auto":
+        OmegaConf.set_readonly(cfg, False)
+        cfg.trainer.precision = native_precision(cfg.trainer.accelerator).value
+    return cfg
+
+
 def relevant(cfg: DictConfig) -> dict[str, Any]:
     """Return the resolved configuration, as plain types, without what cannot change the result.
 
     That is :data:`IRRELEVANT` keys and :func:`unchanging` callbacks.
 
     ``paths`` is set to constants before interpolations are resolved, so a value that is built from it
-    (``init_from``, for example) does not depend on where the files lie.
+    (``init_from``, for example) does not depend on where the files lie. A precision that is found by the machine
+    counts as the one that is found (:func:`settled`).
     """
-    cfg = cfg.copy()
+    cfg = settled(cfg)
     OmegaConf.set_readonly(cfg, False)
     with open_dict(cfg):
         if "paths" in cfg:

@@ -2,10 +2,11 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from tests.data.formats.writers import bmp, chunk, exif, gif, png, tiff
+from tests.examples import examples
 
 from segbench.data.formats.image_file import read_image_file
 from segbench.errors import DataError
@@ -18,7 +19,7 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("images") / "image"
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     st.sampled_from(["png", "tiff"]), st.sampled_from([(1, 1), (2, 1), (4, 1), (8, 1), (16, 1), (8, 3), (16, 3)]),
     st.integers(1, 9), st.integers(1, 9), st.integers(1, 8), st.booleans(), st.integers(0, 2**32 - 1),
@@ -52,7 +53,7 @@ def _turned(pixels, orientation):
     return np.asarray(ImageOps.exif_transpose(image))
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(
     st.sampled_from(["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"]), st.sampled_from([(), (3,)]),
     st.integers(0, 2**32 - 1),

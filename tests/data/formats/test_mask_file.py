@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from tests.data.formats.writers import bmp, chunk, exif, gif, png, tiff
+from tests.examples import examples
 
 from segbench.data.formats.mask_file import read_mask_file
 from segbench.errors import DataError
@@ -43,7 +44,7 @@ BITS = {
 WAYS = [(format, bits) for format, depths in BITS.items() for bits in depths]
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.sampled_from(WAYS), st.integers(1, 9), st.integers(1, 9), st.integers(1, 8), st.integers(0, 2**32 - 1))
 def test_labels_are_the_numbers_that_are_stored(path, way, height, width, turn, seed):
     format, bits = way
@@ -61,7 +62,7 @@ def test_labels_are_the_numbers_that_are_stored(path, way, height, width, turn, 
     np.testing.assert_array_equal(found.labels(), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sampled_from(["i1", "i2", "i4", "i8", "u8", "f2", "f4", "f8"]), st.integers(0, 2**32 - 1))
 def test_whole_numbers_of_every_type_are_labels(path, dtype, seed):
     low = 0 if dtype[0] == "u" else -100

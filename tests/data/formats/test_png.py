@@ -5,10 +5,11 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from tests.data.formats.writers import chunk, exif, png
+from tests.examples import examples
 
 from segbench.data.formats.reader import read_stored
 from segbench.errors import DataError
@@ -24,7 +25,7 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("png") / "image.png"
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     st.sampled_from([(colours, bits) for colours, depths in DEPTHS.items() for bits in depths]),
     st.integers(1, 20), st.integers(1, 20), st.booleans(), st.integers(0, 9), st.integers(0, 2**32 - 1),

@@ -5,10 +5,11 @@ import struct
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from tests.data.formats.writers import tiff
+from tests.examples import examples
 
 from segbench.data.formats.reader import read_orientation, read_stored
 from segbench.errors import DataError
@@ -34,7 +35,7 @@ def drawn(generator, kind, bits, shape):
     return generator.integers(low, high, shape, dtype=f"{kind}{max(bits // 8, 1)}", endpoint=True)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(
     st.sampled_from(sorted(COUNT)), st.sampled_from(NUMBERS), st.integers(1, 40), st.integers(1, 40),
     st.sampled_from("<>"), st.sampled_from(["strip", "strips", "tiles"]), st.booleans(), st.sampled_from([1, 8, 32773]),
@@ -69,7 +70,7 @@ def test_every_layout_gives_its_samples(
         np.testing.assert_array_equal(found.palette, palette)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     st.integers(1, 16), st.integers(1, 30), st.integers(1, 30), st.booleans(), st.integers(0, 2**32 - 1),
 )  # fmt: skip
@@ -98,7 +99,7 @@ def test_what_libtiff_compresses_without_loss_is_read(path, compression, shape):
             assert not found.lossy
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     st.sampled_from([None, "lzw", "zlib", "packbits", "lzma", "zstd"]), st.sampled_from(NUMBERS),
     st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]), st.booleans(), st.booleans(), st.booleans(),

@@ -7,9 +7,10 @@ import sys
 import nibabel
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.data.formats.writers import nifti
+from tests.examples import examples
 
 from segbench.data.formats import volume_file
 from segbench.data.formats.volume_file import open_volume
@@ -37,7 +38,7 @@ def drawn(generator, dtype, shape):
     return generator.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     st.sampled_from(TYPES), st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 4)), st.sampled_from("<>"),
     st.sampled_from([1, 2]), st.sampled_from(["image.nii", "image.nii.gz", "pair.hdr"]), st.integers(0, 3),
@@ -57,7 +58,7 @@ def test_voxels_of_every_type_order_and_kind_of_file(folder, dtype, shape, order
     assert (volume.shape, volume.spacing, volume.scaled) == (shape, (1.5, 1.5, 8.0), False)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.sampled_from([METRE, MM, MICRON]), st.sampled_from([0, 8, 16, 24, 56]),
     st.tuples(*[st.floats(0.25, 12).map(lambda size: round(size, 3))] * 3), st.sampled_from([1, 2]),
@@ -91,7 +92,7 @@ def test_an_unknown_unit_is_mm_and_said_once(folder, caplog):
     assert caplog.messages == ["volumes without a unit of length in their header are read as mm"]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sampled_from(["u1", "i2", "u2", "f4"]), st.floats(0.01, 100), st.floats(-100, 100), st.integers(0, 2**32 - 1))
 def test_scaling_is_applied_as_nibabel_does(folder, dtype, slope, inter, seed):
     voxels = drawn(np.random.default_rng(seed), dtype, (3, 4, 2))
@@ -111,7 +112,7 @@ def test_where_it_lies_is_as_nibabel_says(folder):
         np.testing.assert_array_equal(open_volume(path).affine, nibabel.load(path).affine)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.permutations([0, 1, 2]), st.tuples(*[st.sampled_from([1, -1])] * 3), st.tuples(*[st.floats(0.3, 9)] * 3),
     st.tuples(*[st.floats(-200, 200)] * 3), st.floats(-0.2, 0.2), st.sampled_from([1, 2]), st.sampled_from("<>"),
@@ -129,7 +130,7 @@ def test_volumes_lie_where_their_sform_says(folder, axes, signs, sizes, offset, 
     np.testing.assert_allclose(volume.spacing, spacing, rtol=1e-5)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.tuples(*[st.floats(-0.57, 0.57)] * 3), st.tuples(*[st.floats(0.3, 9)] * 3), st.tuples(*[st.floats(-200, 200)] * 3),
     st.sampled_from([1.0, -1.0]), st.sampled_from([1, 2]), st.sampled_from("<>"),
@@ -228,6 +229,7 @@ def test_every_flipped_bit_of_packed_voxels_is_noticed(tmp_path):
             open_volume(tmp_path / "a.nii.gz").voxels()
 
 
+@pytest.mark.slow
 def test_a_lying_packed_file_takes_no_memory(tmp_path):
     """400 bytes that claim 1 GB, and 1 GB of zeros packed into 1 MB behind a header that claims 48 bytes."""
     (tmp_path / "claims.nii.gz").write_bytes(gzip.compress(nifti(VOXELS, dim=(700, 700, 1000))))
@@ -247,7 +249,7 @@ def test_a_lying_packed_file_takes_no_memory(tmp_path):
         "        print(type(error).__name__, str(error).split(': ')[1])\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=240)
     first, second, grown = done.stdout.splitlines()
     assert first == "DataError damaged (truncated"
     assert second == "DataError has more than the 400 bytes that its header says; correct dim or datatype"

@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from filelock import FileLock
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from rich.console import Console
 from scored import rewrite
+from tests.examples import examples
 
 from segbench.reporting.collection.runs import collect, lock_is_held
 from segbench.runs.directory import SCHEMA
@@ -42,7 +43,7 @@ def test_a_run_of_another_schema_is_unreadable_and_says_so(make_run):
 def _hold(path, held, release):
     with FileLock(path):
         held.set()
-        release.wait(20)
+        release.wait(120)
 
 
 def test_a_run_whose_lock_is_held_is_running(make_run):
@@ -51,7 +52,7 @@ def test_a_run_whose_lock_is_held_is_running(make_run):
     held, release = context.Event(), context.Event()
     holder = context.Process(target=_hold, args=(folder / ".lock", held, release))
     holder.start()
-    assert held.wait(20)
+    assert held.wait(120)
     during = collect([folder])[0].state
     release.set()
     holder.join()
@@ -105,7 +106,7 @@ def test_a_missing_file_is_named(make_run, name):
 
 @pytest.mark.slow
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_flipped_bytes_never_raise(make_run, data):
     folder = make_run.root / "carvana/architectures/fake-unet-dice-seed0"
     path = (folder if folder.exists() else make_run()) / data.draw(st.sampled_from(FILES))

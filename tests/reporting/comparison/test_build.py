@@ -19,8 +19,8 @@ from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.figures.curves import _panels
 from segbench.reporting.html.scores import score_table
 from segbench.reporting.text.latex import latex_table
+from segbench.reporting.text.spreadsheet import csv_text
 from segbench.reporting.text.tables import (
-    csv_text,
     markdown_body,
     other_score_cells,
     print_comparison,
