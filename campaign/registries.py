@@ -6,12 +6,18 @@ A registry is a function that returns, by name, what an entry of the catalogue w
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from campaign.program import ROOT
 from campaign.steps import step
 
+# What tests call {out}.
+OUT = "$here/outputs"
 Entries = dict[str, dict[str, Any]]
 
 
@@ -36,7 +42,21 @@ def sent_folder(here: Path, name: str) -> None:
     CASES[name][0](run, outside)
 
 
-REGISTRIES: dict[str, Callable[[], Entries]] = {made.__name__: made for made in (folders,)}
+def command_lines() -> Entries:
+    """Odd command lines (``tests/odd_command_lines.yaml``), after a tiny training's."""
+    listed = yaml.safe_load((ROOT / "tests" / "odd_command_lines.yaml").read_text(encoding="utf-8"))
+    return {
+        " ".join(entry["arguments"]): {
+            "run": "run.py $phantom trainer.max_epochs=1 "
+            + shlex.join(entry["arguments"]).replace("{out}", "$here/outputs"),
+            "code": entry["code"],
+            "says": entry["says"].replace("{out}", OUT),
+        }
+        for entry in listed
+    }
+
+
+REGISTRIES: dict[str, Callable[[], Entries]] = {made.__name__: made for made in (folders, command_lines)}
 
 
 def entries(name: str, match: str = "", unless: str = "$^") -> Entries:

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from segbench.configuration.machine import check_machine
 from segbench.configuration.places import check_places
+from segbench.configuration.secrets import refuse_secrets
 from segbench.configuration.signature import check_signature
 from segbench.errors import ConfigError
 from segbench.words import first_line
@@ -217,10 +218,10 @@ def validate(cfg: DictConfig) -> None:
     Raises:
         ConfigError: One line with every key at fault and what is expected of it.
     """
+    own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    refuse_secrets(OmegaConf.to_container(own, resolve=False))
     try:
-        plain = OmegaConf.to_container(
-            OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]), resolve=True, throw_on_missing=True
-        )
+        plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{getattr(error, 'full_key', None) or 'configuration'}: {first_line(error)}") from error
     assert isinstance(plain, dict)
