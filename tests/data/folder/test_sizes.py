@@ -50,7 +50,7 @@ def test_images_of_many_sizes_train_without_being_asked(own, folder):
     image, mask = data.read(data.records[0])
     assert image.shape[:2] == mask.shape == data.size
     # Pixels around the image count nowhere, and every pixel of the image does.
-    plane = data.prediction_plane((20, 40), None)
+    plane = data.input_format().plane((20, 40), None)
     assert (mask != 255).sum() == np.prod(plane.resampled)
     assert {tuple(item["image"].shape) for item in data.datasets["train"]} == {(3, *data.size)}
 
