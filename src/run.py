@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from segbench.configuration.arguments import arranged
 from segbench.configuration.choices import own_folder
+from segbench.configuration.recorded import recorded_overrides
 from segbench.configuration.resolvers import register
 from segbench.entry import print_error, run_entry_point
 from segbench.errors import InterruptedRun, SegbenchError
@@ -44,7 +45,7 @@ def job(cfg: DictConfig) -> float | None:
         "name": directory.name,
         "experiment": choices.get("experiment") or "runs",
         "choices": choices,
-        "overrides": list(hydra_cfg.overrides.task),
+        "overrides": recorded_overrides(hydra_cfg.overrides.task),
         "seed": cfg.seed,
         "config_dir": own_folder(sys.argv[1:]),
         "python_path": os.environ.get("PYTHONPATH"),

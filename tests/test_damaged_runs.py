@@ -12,6 +12,7 @@ from segbench.errors import CheckpointError, StorageError
 from segbench.reporting.collection.runs import read_run
 from segbench.reporting.single import print_run
 from segbench.runs.directory import RunDirectory
+from segbench.runs.identity import run_id
 from segbench.train import train
 
 NESTED = "[" * 100_000
@@ -49,7 +50,15 @@ def cases():
 
 def again(cfg, directory):
     """What src/run.py does with a run."""
-    train(cfg, RunDirectory(directory), {"name": "run", "experiment": "runs", "choices": {}, "seed": cfg.seed})
+    identity = {
+        "id": run_id(cfg),
+        "name": "run",
+        "experiment": "runs",
+        "choices": {},
+        "overrides": [],
+        "seed": cfg.seed,
+    }
+    train(cfg, RunDirectory(directory), identity)
     print_run(directory, Console(quiet=True))
 
 

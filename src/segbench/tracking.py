@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import uuid
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from segbench.configuration.build import build
+from segbench.configuration.recorded import recorded, recorded_overrides
 from segbench.errors import ConfigError
 from segbench.labels import IGNORE_INDEX
 from segbench.masks import MaskKey
@@ -40,7 +42,7 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
     threading.excepthook = _thread_failed
     loggers: list[Logger] = []
     kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "logger"])
-    plain = OmegaConf.to_container(kept, resolve=True)
+    plain = recorded(kept)
     try:
         for name in cfg.logger:
             if name != "wandb":
@@ -52,7 +54,7 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
         for logger in loggers:
             # Begins to write; what fails in log_hyperparams loses its reason.
             getattr(logger, "experiment", None)
-            logger.log_hyperparams(plain)  # type: ignore[arg-type]  # the configuration's keys are text
+            logger.log_hyperparams(plain)
     except BaseException:
         finish(loggers, None)
         raise
@@ -112,7 +114,15 @@ def _wandb_options(directory: Path, identity: dict[str, Any], offline: bool) -> 
         "offline": offline,
         # Lightning's offline flag alone comes too late: W&B has read its mode by then.
         "mode": "offline" if offline else "online",
-    }
+    } | _without_arguments()
+
+
+def _without_arguments() -> dict[str, Any]:
+    """Return what keeps W&B from recording the command line, where something on it must not be passed on."""
+    import wandb
+
+    secret = recorded_overrides(sys.argv) != sys.argv
+    return {"settings": wandb.Settings(x_disable_meta=True)} if secret else {}
 
 
 def _wandb_obstacle() -> str | None:

@@ -31,7 +31,8 @@ def atomic_open(path: Path) -> Iterator[IO[bytes]]:
         path: The target. An existing file stays untouched until the new one is complete and on disk.
 
     Raises:
-        OSError: If the folder cannot be written or the disk is full, with its ``filename``; the temporary file is removed.
+        OSError: If the folder cannot be written or the disk is full; it has a ``filename``, and the temporary file is
+            removed.
     """
     ending = f".{_machine()}-{os.getpid()}{TEMPORARY_SUFFIX}"
     temporary = path.with_name(f".{shortened(path.name, len(ending) + 1)}{ending}")
