@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
     Raises:
         SegbenchError: If a logger rejects its configuration; the others are closed then.
     """
+    threading.excepthook = _thread_failed
     loggers: list[Logger] = []
     kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "logger"])
     plain = recorded(kept)
@@ -57,6 +59,15 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
         finish(loggers, None)
         raise
     return loggers
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """Say in one line that a logger's own thread stopped at the disk; a bug of ours keeps its traceback."""
+    error = failure.exc_value
+    if isinstance(error, OSError):
+        log.warning("a logger has stopped writing (%s); the run directory has everything", error.strerror or error)
+    else:
+        threading.__excepthook__(failure)
 
 
 def new_wandb_id() -> str:
