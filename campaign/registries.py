@@ -78,7 +78,10 @@ def command_lines() -> Entries:
     listed = yaml.safe_load((ROOT / "tests" / "odd_command_lines.yaml").read_text(encoding="utf-8"))
     return {
         " ".join(entry["arguments"]): {
-            "run": f"run.py {TINY} " + shlex.join(entry["arguments"]).replace("{out}", "$here/outputs"),
+            "run": "run.py "
+            + shlex.join(TINY)
+            + " "
+            + shlex.join(entry["arguments"]).replace("{out}", "$here/outputs"),
             "code": entry["code"],
             "says": entry["says"].replace("{out}", OUT),
         }
