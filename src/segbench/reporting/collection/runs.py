@@ -20,6 +20,7 @@ from rich.progress import track
 
 from segbench.errors import ConfigError
 from segbench.masks import INDICES, MaskKey
+from segbench.runs.identity import LATER
 from segbench.runs.readers import (
     DAMAGE,
     DamagedError,
@@ -117,8 +118,13 @@ class Run:
 
     @cached_property
     def settings(self) -> dict[str, Hashable]:
-        """The configuration as dotted keys to values, without callbacks that cannot change the result."""
-        return {key: value for key, value in flatten(self.config).items() if not is_under(key, self.unchanging)}
+        """The configuration as dotted keys to values, without what cannot change the result: callbacks, later nulls."""
+        known = flatten(self.config).items()
+        return {
+            key: value
+            for key, value in known
+            if not is_under(key, self.unchanging) and (key not in LATER or value is not None)
+        }
 
     @cached_property
     def comparable(self) -> dict[str, Hashable]:
