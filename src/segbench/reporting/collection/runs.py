@@ -71,6 +71,8 @@ class Run:
         curves: ``metrics.csv``, one row an epoch; None where there is none.
         summary: ``summary.json``; empty unless the run is done.
         status: ``status.json``.
+        folds: The runs of the folds of a cross-validation that it joins, by fold
+            (:mod:`segbench.reporting.collection.folds`); empty for a run of its own.
     """
 
     directory: Path
@@ -90,6 +92,12 @@ class Run:
     curves: pd.DataFrame | None = None
     summary: dict[str, Any] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
+    folds: tuple[Run, ...] = ()
+
+    @property
+    def each(self) -> tuple[Run, ...]:
+        """The runs that were trained: itself, or those of its folds."""
+        return self.folds or (self,)
 
     @property
     def name(self) -> str:
