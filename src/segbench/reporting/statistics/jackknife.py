@@ -98,16 +98,23 @@ class Layout:
         return bool(most - least <= SAME * max(1.0, abs(most)))
 
 
-def parts(run: Run, split: str, metric: str, convention: Convention) -> Parts:
-    """Return a run's score and what each group, or fold, has to do with it.
+def parts(
+    counts: SplitScores,
+    metric: str,
+    convention: Convention,
+    units: tuple[str, ...] | None = None,
+    overlap: float = 0.0,
+) -> Parts:
+    """Return a run's score and what each group has to do with it.
 
     Args:
-        run: A finished run.
-        split: The split.
+        counts: The scores of one split of one run.
         metric: As for :func:`segbench.runs.split_scores.derive`.
         convention: How counts become scores.
+        units: The fold of each image, to take for its group; None for the groups that the images have.
+        overlap: As in :class:`Layout`.
     """
-    counts, units = run.counts[split], units_of(run, split)
+    units = counts.groups if units is None else units
     names, group = np.unique(units, return_inverse=True)
     meant = metric_of(counts, metric)
     additive = counts.additive(meant, convention)
@@ -122,14 +129,15 @@ def parts(run: Run, split: str, metric: str, convention: Convention) -> Parts:
     whole, without = float(score(total)), score(total - sums)
     images = np.bincount(group, minlength=len(names))
     scored = np.isfinite(score(sums))
-    return Parts(counts, meant, whole, whole - without, scored, images, names, units, overlap_of(run))
+    return Parts(counts, meant, whole, whole - without, scored, images, names, units, overlap)
 
 
 def by_seed(runs: Iterable[Run], split: str, metric: str, convention: Convention) -> dict[int, list[Parts]]:
     """Return the parts of a configuration's runs by seed; runs without a seed or anything to score are left out."""
     found: dict[int, list[Parts]] = {}
     for run in runs:
-        if run.seed is not None and np.isfinite((part := parts(run, split, metric, convention)).score):
+        part = parts(run.counts[split], metric, convention, units_of(run, split), overlap_of(run))
+        if run.seed is not None and np.isfinite(part.score):
             found.setdefault(run.seed, []).append(part)
     return found
 
