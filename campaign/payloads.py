@@ -125,7 +125,9 @@ def _add(packed: zipfile.ZipFile, member: str, content: dict[str, Any]) -> None:
         entry.external_attr = (stat.S_IFLNK | 0o777) << 16
         packed.writestr(entry, content["link"])
     elif "zeros" in content:
-        with packed.open(zipfile.ZipInfo(member), "w", force_zip64=True) as stream:
+        entry = zipfile.ZipInfo(member)
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        with packed.open(entry, "w", force_zip64=True) as stream:
             for _ in range(content["zeros"] >> 24):
                 stream.write(bytes(1 << 24))
     else:

@@ -44,7 +44,9 @@ def source() -> Source:
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", "--no-optional-locks", *arguments], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
 
 
 def _machine() -> str:

@@ -1,3 +1,4 @@
+import os
 import platform
 import subprocess
 
@@ -58,6 +59,15 @@ def test_the_processor_is_named_by_the_kernel_or_else_by_its_architecture(tmp_pa
     monkeypatch.setattr(environment, "_CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(platform, "processor", lambda: "")
     assert processor_name() == ("Fast CPU: 9000" if content else platform.machine())
+
+
+def test_asking_for_the_commit_writes_nothing_into_the_checkout(checkout):
+    """A run without room for a file would leave git's lock behind, and block the user's next commit."""
+    # git would note in its index that the file is as it was.
+    os.utime(checkout / "src" / "package" / "module.py", (1, 1))
+    index = (checkout / ".git" / "index").read_bytes()
+    assert state(checkout)["dirty"] is False
+    assert (checkout / ".git" / "index").read_bytes() == index
 
 
 @pytest.mark.parametrize(

@@ -64,4 +64,6 @@ def _forgotten(monkeypatch):
 def test_the_comparison_notices_what_a_resume_forgets(prepared, tmp_path, monkeypatch, name, fault):
     case, folder = prepared(name)
     fault(monkeypatch)
-    assert kills.tried(case, folder, tmp_path / "here").verdict != "promised"
+    outcome = kills.tried(case, folder, tmp_path / "here")
+    assert outcome.verdict == "silent"
+    assert outcome.detail.endswith("differs")

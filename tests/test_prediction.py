@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import re
 from contextlib import contextmanager
 
@@ -144,6 +145,18 @@ def test_bad_files_are_skipped_and_counted(trained, pictures, tmp_path):
     for name in ("torn.png", "no.gif", "cine.nii.gz", "part.nii.gz"):
         assert any(name in line for line in outcome.skipped), name
     assert not list((tmp_path / "out" / "masks").glob("torn*"))
+
+
+def test_what_is_called_an_image_and_is_no_file_is_named(trained, pictures, tmp_path):
+    count = len(list(pictures.iterdir()))
+    os.mkfifo(pictures / "pipe.png")
+    (pictures / "gone.png").symlink_to("nowhere")
+    (pictures / "zero.png").symlink_to("/dev/zero")
+    (pictures / "folder.png").mkdir()
+    outcome = predict_files(Predictor.load(trained[0], CPU), pictures, tmp_path / "out", overlays=False)
+    assert len(outcome.masks) == count
+    fault = "not a file (a broken link, a pipe or a device)"
+    assert outcome.skipped == [f"{pictures / name}: {fault}" for name in ("gone.png", "pipe.png", "zero.png")]
 
 
 def test_files_of_one_name_get_a_mask_each(trained, pictures, tmp_path):

@@ -98,10 +98,12 @@ def git_state(folder: Path | None = None) -> dict[str, Any]:
         folder: A folder of the checkout; None for this package's.
     """
     folder = folder or Path(__file__).resolve().parent
+    # Without locks: what only asks writes nothing, not even git's own notes, which a full disk would cut.
+    begin = ["git", "--no-optional-locks", "-C", str(folder)]
 
     def git(*arguments: str) -> str | None:
         try:
-            result = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
+            result = subprocess.run([*begin, *arguments], capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError):
             return None
         return result.stdout.strip()

@@ -168,9 +168,11 @@ def _find(images: Path) -> tuple[list[Path], Outcome]:
         return [images], Outcome()
     if not images.is_dir():
         raise DataError(f"images={images}: no such file or folder")
-    entries = sorted(path for path in images.iterdir() if path.is_file())
-    files = [path for path in entries if is_picture(path)]
-    skipped = [fault for path in entries if (fault := unread(path))]
+    entries = sorted(path for path in images.iterdir() if not path.is_dir())
+    named = [path for path in entries if is_picture(path)]
+    files = [path for path in named if path.is_file()]
+    skipped = [f"{path}: not a file (a broken link, a pipe or a device)" for path in named if not path.is_file()]
+    skipped += [fault for path in entries if (fault := unread(path))]
     if not files:
         kinds = "PNG, JPEG, GIF, BMP, TIFF, WebP, NIfTI"
         raise DataError("\n".join([f"images={images}: no images there ({kinds})", *skipped]))
