@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markdown_it import MarkdownIt
 
 from campaign import program
@@ -107,29 +106,6 @@ def plain_markdown(after: After, pattern: str, heading: str) -> str:
 
 
 @check
-def json_value(after: After, pattern: str, key: str, value: Any) -> str:
-    """A dotted key of a JSON file has this value."""
-    (path,) = after.here.glob(pattern)
-    found: Any = json.loads(path.read_text())
-    for part in key.split("."):
-        found = found[int(part)] if isinstance(found, list) else found[part]
-    same = np.isclose(found, value) if isinstance(value, float) else found == value
-    return "" if same else f"{key} is {found}, not {value}"
-
-
-@check
-def pixels(after: After, label: str, split: str, number: int, pattern: str = "outputs/runs/*/scores.parquet") -> str:
-    """A class has so many pixels in the truth of a split: what was read is what lies in the files."""
-    import pandas as pd
-
-    (path,) = after.here.glob(pattern)
-    table = pd.read_parquet(path)
-    rows = table[(table["split"] == split) & (table["class"] == label)]
-    found = int((rows["tp"] + rows["fn"]).sum())
-    return "" if found == number else f"{found} pixels of {label}, not {number}"
-
-
-@check
 def equal(after: After, one: str = "outputs", other: str = "whole") -> str:
     """Two finished runs hold the same bits: weights, optimiser, schedule, curves, scores and predictions."""
     runs = [sorted(after.here.glob(f"{name}/runs/*/checkpoints")) for name in (one, other)]
@@ -184,7 +160,9 @@ def _curves(run: Path) -> list[list[str]]:
 def _untimed(value: Any) -> Any:
     """Return a value without what depends on the clock, or on how often the run was started."""
     if isinstance(value, dict):
-        return {key: _untimed(item) for key, item in value.items() if key not in ("seconds", "cost", "CostMeter")}
+        return {
+            key: _untimed(item) for key, item in value.items() if key not in ("seconds", "cost", "CostMeter", "git")
+        }
     return [_untimed(item) for item in value] if isinstance(value, list) else value
 
 

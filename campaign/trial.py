@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from campaign import given, program  # pictures: for its steps
+from campaign import given, program
 from campaign.catalogue import Case
 from campaign.checks import CHECKS, After
 from campaign.program import Done
@@ -176,7 +176,9 @@ def _wording(case: Case, after: After) -> str:
         if words not in text and words not in running:
             return f"does not say {words!r}"
     errors = [line for line in done.err.splitlines() if line.startswith("error:")]
-    if done.code and case.run[-1].startswith(("run.py", "predict.py")) and len(errors) != 1:
+    # A sweep says what each of its jobs said.
+    single = case.run[-1].startswith(("run.py", "predict.py")) and "-m" not in case.run[-1].split()
+    if done.code and single and len(errors) != 1:
         return f"{len(errors)} lines of error"
     return ""
 

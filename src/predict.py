@@ -119,7 +119,7 @@ def main(arguments: Sequence[str]) -> None:
     run, images = Path(options.run), Path(options.images)
     inside = run if run.is_dir() else run.resolve().parent.parent
     name = images.resolve().name if images.is_dir() else name_without_suffix(images.resolve())
-    out = Path(options.out) if options.out else inside / "predictions" / name
+    out = Path(options.out) if options.out else _beside(inside, name)
     windows = Windows(size=(options.window[0], options.window[1]), overlap=options.overlap) if options.window else None
     predictor = Predictor.load(run, choose_device(options.accelerator), options.batch_size, windows, options.trust)
     outcome = predict_files(predictor, images, out, options.overlays)
@@ -129,6 +129,15 @@ def main(arguments: Sequence[str]) -> None:
     if outcome.ignored:
         parts.append(f"{outcome.ignored} other files ignored")
     print(visible(f"{', '.join(parts)}: {out}"))
+
+
+def _beside(run: Path, name: str) -> Path:
+    """Return the folder in a run for the results, which no link of somebody's may lead out of it."""
+    out = run / "predictions" / name
+    for folder in (out.parent, out, out / "masks", out / "overlays"):
+        if folder.is_symlink():
+            raise ConfigError(f"{folder}: is a link, which may lead anywhere; give out=<folder>")
+    return out
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from segbench.errors import ConfigError, SegbenchError
+from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.reporting.collection.runs import Run, collect, place
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
@@ -147,7 +147,9 @@ def update_page(
         section = f"{begin}\n## {markdown_text(comparison.title)}\n\n{body}{end}\n"
         before, after = (text[: former.start], text[former.end :]) if former else (f"{text.rstrip()}\n\n", "")
         write_text(page, f"{before}{section}{after}")
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise StorageError(f"--page {page}: cannot be updated: {error.strerror or error}") from error
+    except ValueError as error:
         raise ConfigError(f"--page {page}: cannot be updated: {error}") from error
 
 
@@ -209,7 +211,7 @@ def _section(comparison: Comparison, figures: Sequence[tuple[str, str]], command
     pictures = [
         f"{markdown_text(title[0].upper() + title[1:])}:\n\n!{markdown_link(title, path)}" for title, path in figures
     ]
-    origin = "\n".join(_origin(line) for line in provenance(comparison.done, comparison.title, command))
+    origin = "\n".join(_origin(line) for line in provenance(comparison.trained, comparison.title, command))
     return "\n\n".join(part for part in (markdown_body(comparison).rstrip(), *pictures, origin) if part) + "\n"
 
 
@@ -231,8 +233,9 @@ def _copy_figures(
     ]
     for row in [row for row in comparison.rows if row.done and pictures][:MOST_PANELS]:
         name = _plain(row.label)
-        title = f"predictions, {row.label}, seed {row.done[0].seed}"
-        sources.append((title, row.done[0].directory, PANELS, f"{stem}-{name}.png"))
+        shown = row.done[0].each[0]
+        title = f"predictions, {row.label}, seed {shown.seed}" + (", first fold" if row.done[0].folds else "")
+        sources.append((title, shown.directory, PANELS, f"{stem}-{name}.png"))
     found = []
     for title, root, file, name in sources:
         with suppress(FileNotFoundError, ValueError):

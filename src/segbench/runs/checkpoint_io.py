@@ -20,7 +20,9 @@ import torch
 from lightning_fabric.plugins import CheckpointIO
 from torch import Tensor
 
+from segbench.environment import memory_bytes
 from segbench.errors import CheckpointError
+from segbench.runs.bounded import MEGA, TEXT, bounded_memory
 from segbench.runs.files import atomic_open, read_json, write_json
 from segbench.words import first_line
 
@@ -29,6 +31,8 @@ log = logging.getLogger("segbench")
 MANIFEST = "manifest.json"
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 _REMEMBERED = 3
+# What reading a checkpoint may take beside its size: a few bytes of it may ask for any memory.
+_MEMORY = 512 * MEGA
 
 
 class VerifiedCheckpointIO(CheckpointIO):
@@ -91,6 +95,9 @@ def load_checkpoint(path: Path, map_location: Any = "cpu", run: str | None = Non
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
+    if (size := path.stat().st_size) > memory_bytes():
+        # A file with holes is long at no cost, and would be digested for hours.
+        raise CheckpointError(f"{path}: has {size:,} bytes, which no memory of this machine can hold")
     listed = _listed(path.parent)
     if listed is not None and file_digest(path) not in _digests(listed, path.name):
         raise CheckpointError(
@@ -184,7 +191,8 @@ def _read(path: Path, **options: Any) -> dict[str, Any]:
         size = path.stat().st_size
         if any(member.compress_type for member in members) or sum(member.file_size for member in members) > size:
             raise ValueError("it is compressed")
-        checkpoint = torch.load(path, weights_only=True, **options)
+        with bounded_memory(size + _MEMORY):
+            checkpoint = torch.load(path, weights_only=True, **options)
     except Exception as error:
         raise CheckpointError(f"{path}: not a loadable checkpoint ({first_line(error):.200})") from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
@@ -210,7 +218,7 @@ def _digests(listed: dict[str, list[str]], name: str) -> list[str]:
 
 def _listed(folder: Path) -> dict[str, list[str]] | None:
     """Return the manifest; None if it is missing, damaged, or JSON of another shape."""
-    listed = read_json(folder / MANIFEST)
+    listed = read_json(folder / MANIFEST, TEXT)
     if listed is None or not all(isinstance(digests, list) for digests in listed.values()):
         return None
     return listed if all(isinstance(digest, str) for digests in listed.values() for digest in digests) else None

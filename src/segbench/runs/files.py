@@ -31,7 +31,8 @@ def atomic_open(path: Path) -> Iterator[IO[bytes]]:
         path: The target. An existing file stays untouched until the new one is complete and on disk.
 
     Raises:
-        OSError: If the folder cannot be written or the disk is full; the temporary file is removed.
+        OSError: If the folder cannot be written or the disk is full; it has a ``filename``, and the temporary file is
+            removed.
     """
     ending = f".{_machine()}-{os.getpid()}{TEMPORARY_SUFFIX}"
     temporary = path.with_name(f".{shortened(path.name, len(ending) + 1)}{ending}")
@@ -44,6 +45,10 @@ def atomic_open(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(stream.fileno())
         temporary.replace(path)
         sync_directory(path.parent)
+    except OSError as error:
+        # A write that finds the disk full does not know its file.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -89,10 +94,10 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return a JSON object; None if the file is missing, damaged or holds anything else."""
+def read_json(path: Path, largest: int = bounded.TABLE) -> dict[str, Any] | None:
+    """Return a JSON object; None if the file is missing, damaged, larger or holds anything else."""
     try:
-        value = bounded.read_json(path, bounded.TABLE)
+        value = bounded.read_json(path, largest)
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None

@@ -24,6 +24,7 @@ from segbench.reporting.collection.factors import (
     other_differences,
     require_comparable,
 )
+from segbench.reporting.collection.folds import join_folds
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.variants import name_variants
 from segbench.reporting.comparison.estimate import Estimate, estimate
@@ -38,6 +39,7 @@ from segbench.reporting.comparison.metrics import (
     task_of,
 )
 from segbench.reporting.comparison.model import COSTS, Comparison, Published, Row
+from segbench.runs.places import public
 from segbench.runs.split_scores import TaskRecord, derive, has_metric
 from segbench.scores.convention import Convention
 
@@ -74,7 +76,8 @@ def compare(
     key = "--metric" if "metric" in (asked or {}) else "comparison.metric"
     rows = _score_all(rows, metric, task, split, convention, key)
     rows, published = _with_published(rows, declared.get("published") or (), metric, split, convention)
-    unfinished = [(run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"]
+    left = [(run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"]
+    unfinished = [(run, public(reason, run.config.get("paths"))) for run, reason in left]
     return Comparison(
         directory=runs[0].directory.parent,
         title=title,
@@ -97,7 +100,7 @@ def compare(
 def _select(runs: Sequence[Run], declared: Mapping[str, Any], same_data: bool) -> tuple[list[Run], TaskRecord, str]:
     """Return all runs, those excluded that cannot be compared with the others, and the shared task and metric."""
     factors = declared.get("factors") or ()
-    found = exclude_other_tasks(exclude_copies(name_variants(runs)))
+    found = exclude_other_tasks(join_folds(exclude_copies(name_variants(runs)), factors))
     if same_data:
         found = exclude_other_data(found, factors)
     found = exclude_other_splits(found, possible_splits(declared.get("split")))

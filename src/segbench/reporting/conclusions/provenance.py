@@ -13,6 +13,7 @@ from itertools import product
 from segbench.environment import processor_name
 from segbench.reporting.collection.factors import ABSENT, UNKNOWN, factor_value
 from segbench.reporting.collection.runs import Run
+from segbench.runs.places import public
 from segbench.words import duration
 
 
@@ -43,7 +44,7 @@ def provenance(runs: Sequence[Run], experiment: str, report_command: str | None 
         Origin(f"Time: {_time(runs)}."),
         Origin(f"Code: {_commits(runs)}; {_versions(runs)}."),
         Origin(f"Seeds: {', '.join(map(str, seeds))}."),
-        Origin("Made by:", tuple(sweep_commands(runs, experiment))),
+        Origin("Made by:", tuple(public(line) for line in sweep_commands(runs, experiment))),
     ]
     if others := sorted({run.experiment for run in runs} - {experiment}):
         shared = sum(run.experiment != experiment for run in runs)
@@ -55,7 +56,7 @@ def machine(runs: Sequence[Run]) -> str:
     """Return devices, threads and precision as recorded; with the processor's name if the runs were made here."""
     costs = [run.summary.get("cost", {}) for run in runs]
     parts = [_listed(f"{cost.get('device')}" for cost in costs)]
-    if {run.status.get("host") for run in runs} == {socket.gethostname()}:
+    if {str(run.status.get("host")) for run in runs} == {socket.gethostname()}:
         name = processor_name()
         parts += [name] if name and name not in parts[0] else []
         parts.append(f"{os.cpu_count()} cores, {_memory()} memory")
