@@ -15,6 +15,8 @@ _FAR = 3.0
 # Of the range of brightness; smaller differences nobody sees.
 _LEAST_DIFFERENCE = 0.1
 _LEAST_IMAGES = 8
+# If more than this part of the images, and more than so many, are far out, then that is what the set is like.
+_FEW, _LEAST_FEW = 0.01, 3
 # Objects from which a class's sizes are known, the pixels above which nothing is a speck, and how many times larger all
 # others are: where sizes have no gap, small ones belong to the class.
 _LEAST_OBJECTS, _SPECK, _GAP = 20, 16, 3.0
@@ -58,6 +60,8 @@ def find_exposures(facts: Sequence[ImageFacts]) -> list[Exposure]:
             if what is not None:
                 clipped = float(item.histogram[[0, -1]].sum() / max(1, item.histogram.sum()))
                 found[item.index] = Exposure(item.index, what, value, usual, clipped)
+    if len(found) > max(_LEAST_FEW, _FEW * len(facts)):
+        return []
     return sorted(found.values(), key=lambda item: -abs(item.value - item.usual))
 
 
