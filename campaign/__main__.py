@@ -54,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _try_all(pending, options, lambda outcome: results.add(options.results, outcome, source))
     outcomes = results.read(options.results, source)
     print(table.markdown(cases, {case.id: outcomes[case.id] for case in cases if case.id in outcomes}, source))
+    if results.source().code != source.code:
+        print("The code was changed meanwhile: outcomes are of a mixture, and these results count no more.")
+        return 1
     if len(outcomes.keys() & {case.id for case in every}) == len(every):
         table.write(table.markdown(every, outcomes, source))
         print(f"Written: {table.PAGE}")

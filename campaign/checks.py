@@ -184,7 +184,9 @@ def _curves(run: Path) -> list[list[str]]:
 def _untimed(value: Any) -> Any:
     """Return a value without what depends on the clock, or on how often the run was started."""
     if isinstance(value, dict):
-        return {key: _untimed(item) for key, item in value.items() if key not in ("seconds", "cost", "CostMeter")}
+        return {
+            key: _untimed(item) for key, item in value.items() if key not in ("seconds", "cost", "CostMeter", "git")
+        }
     return [_untimed(item) for item in value] if isinstance(value, list) else value
 
 

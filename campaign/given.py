@@ -27,18 +27,23 @@ SECRETS = {
     "WANDB_API_KEY": "canary0wandb0d41d8cd98f00b204e9800998ecf8427e",
     "AWS_SECRET_ACCESS_KEY": "canary0aws0d41d8cd98f00b204e9800998ecf8427e",
     "HF_TOKEN": "canary0hf0d41d8cd98f00b204e9800998ecf8427e",
+    # That of tests/hostile_checkpoints.py.
+    "SEGBENCH_SECRET": "secret-1f0c9",
 }
 
 
 def environment(here: Path) -> dict[str, str]:
     """Return the environment of commands: nothing of the user's, canaries for secrets, and homes of their own."""
-    inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH", "LANG")}
+    inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG")}
+    # As careless as can be: what somebody sent can be imported.
+    path = [os.environ.get("PYTHONPATH", ""), str(here / "sent")]
     for name in ("home", "tmp"):
         (here / name).mkdir(exist_ok=True)
     return (
         inherited
         | SECRETS
         | {
+            "PYTHONPATH": os.pathsep.join(entry for entry in path if entry),
             "HOME": str(here / "home"),
             "TMPDIR": str(here / "tmp"),
             "MPLCONFIGDIR": mpl.get_cachedir(),

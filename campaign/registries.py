@@ -16,6 +16,8 @@ import yaml
 from campaign.program import ROOT
 from campaign.steps import step
 
+# As in tests/test_odd_command_lines.py.
+TINY = "data.subjects=6 data.slices=2 data.size=[32,32] model.width=2 trainer.max_epochs=1"
 # What tests call {out}.
 OUT = "$here/outputs"
 Entries = dict[str, dict[str, Any]]
@@ -42,13 +44,41 @@ def sent_folder(here: Path, name: str) -> None:
     CASES[name][0](run, outside)
 
 
+def attacking_checkpoints() -> Entries:
+    """Checkpoints by attackers (``tests/hostile_checkpoints.py``)."""
+    from tests.hostile_checkpoints import ATTACKS
+
+    return {name: _checkpoint(name, case.code, case.said) for name, case in ATTACKS.items()}
+
+
+def damaged_checkpoints() -> Entries:
+    """Checkpoints as a bad disk leaves them (``tests/hostile_checkpoints.py``)."""
+    from tests.hostile_checkpoints import DAMAGES, FILES
+
+    files = {name: _checkpoint(name, 5, said) for name, (_, said) in FILES.items()}
+    return {name: _checkpoint(name, case.code, case.said) for name, case in DAMAGES.items()} | files
+
+
+def _checkpoint(name: str, code: int, said: str) -> dict[str, Any]:
+    return {"steps": [{"sent_checkpoint": name}], "code": code, "says": said}
+
+
+@step
+def sent_checkpoint(here: Path, name: str) -> dict[str, str]:
+    """Write ``sent/best.ckpt`` as a case of ``tests/hostile_checkpoints.py``, from the best one of a run."""
+    from tests.hostile_checkpoints import CANARY, make
+
+    (here / "sent").mkdir()
+    make(name, min(here.glob("outputs/runs/*/checkpoints/best.ckpt")), here / "sent")
+    return {"canary": str(here / "sent" / CANARY)}
+
+
 def command_lines() -> Entries:
     """Odd command lines (``tests/odd_command_lines.yaml``), after a tiny training's."""
     listed = yaml.safe_load((ROOT / "tests" / "odd_command_lines.yaml").read_text(encoding="utf-8"))
     return {
         " ".join(entry["arguments"]): {
-            "run": "run.py $phantom trainer.max_epochs=1 "
-            + shlex.join(entry["arguments"]).replace("{out}", "$here/outputs"),
+            "run": f"run.py {TINY} " + shlex.join(entry["arguments"]).replace("{out}", "$here/outputs"),
             "code": entry["code"],
             "says": entry["says"].replace("{out}", OUT),
         }
@@ -56,7 +86,9 @@ def command_lines() -> Entries:
     }
 
 
-REGISTRIES: dict[str, Callable[[], Entries]] = {made.__name__: made for made in (folders, command_lines)}
+REGISTRIES: dict[str, Callable[[], Entries]] = {
+    made.__name__: made for made in (folders, attacking_checkpoints, damaged_checkpoints, command_lines)
+}
 
 
 def entries(name: str, match: str = "", unless: str = "$^") -> Entries:

@@ -176,7 +176,9 @@ def _wording(case: Case, after: After) -> str:
         if words not in text and words not in running:
             return f"does not say {words!r}"
     errors = [line for line in done.err.splitlines() if line.startswith("error:")]
-    if done.code and case.run[-1].startswith(("run.py", "predict.py")) and len(errors) != 1:
+    # A sweep says what each of its jobs said.
+    single = case.run[-1].startswith(("run.py", "predict.py")) and "-m" not in case.run[-1].split()
+    if done.code and single and len(errors) != 1:
         return f"{len(errors)} lines of error"
     return ""
 

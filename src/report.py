@@ -18,6 +18,7 @@ from segbench.reporting.figures import with_own
 from segbench.reporting.page import write_all
 from segbench.reporting.plan import add_plan_options, print_plan
 from segbench.reporting.results import has_pages, rebuild
+from segbench.runs.places import public
 from segbench.scores.convention import Convention
 from segbench.terminal import terminal
 from segbench.words import visible
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Command-line arguments; None for this process's.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = parser().parse_args(given)
+    options = _at_home(parser().parse_args(given))
     if not options.directories and not options.plan:
         parser().error("give an experiment's directory, outputs/<experiment>")
     try:
@@ -116,7 +117,7 @@ def report(options: argparse.Namespace, given: Sequence[str]) -> int:
         _convention(options),
         options.mix,
         options.page,
-        shlex.join(["python", "src/report.py", *given]),
+        public(shlex.join(["python", "src/report.py", *given])),
         terminal(),
         options.pictures,
         print_error,
@@ -124,6 +125,13 @@ def report(options: argparse.Namespace, given: Sequence[str]) -> int:
         figures,
     )
     return max(worst, ConfigError.exit_code if empty else 0)
+
+
+def _at_home(options: argparse.Namespace) -> argparse.Namespace:
+    """Take ``~`` for the home also where a page holds it, quoted."""
+    options.directories = [path.expanduser() for path in options.directories]
+    options.page = options.page and options.page.expanduser()
+    return options
 
 
 def _convention(options: argparse.Namespace) -> Convention:
@@ -136,7 +144,7 @@ def _asked(options: argparse.Namespace) -> dict[str, str]:
 
 def _parse_page(arguments: Sequence[str], trusted: Collection[str]) -> argparse.Namespace:
     """Return a page's options; refuse to import what a page names and the user does not."""
-    options = parser(_PageParser).parse_args(arguments)
+    options = _at_home(parser(_PageParser).parse_args(arguments))
     for name in options.figure:
         if name not in trusted:
             raise ConfigError(f"--figure {name}: a page asks for it; to draw it, give --figure {name} here as well")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 # So that Hydra and Lightning leave exceptions to segbench.entry, which prints them in one line.
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")
@@ -15,10 +16,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from segbench.configuration.arguments import arranged
 from segbench.configuration.choices import own_folder
+from segbench.configuration.recorded import recorded_overrides
 from segbench.configuration.resolvers import register
 from segbench.entry import print_error, run_entry_point
 from segbench.errors import InterruptedRun, SegbenchError
@@ -39,12 +41,14 @@ def job(cfg: DictConfig) -> float | None:
     hydra_cfg = HydraConfig.get()
     choices = {key: value for key, value in hydra_cfg.runtime.choices.items() if not key.startswith("hydra/")}
     directory = Path(hydra_cfg.runtime.output_dir)
+    # As typed: a list of OmegaConf's would give the values of what they refer to, secrets of the environment too.
+    typed: Any = OmegaConf.to_container(hydra_cfg.overrides.task, resolve=False)
     identity = {
         "id": run_id(cfg),
         "name": directory.name,
         "experiment": choices.get("experiment") or "runs",
         "choices": choices,
-        "overrides": list(hydra_cfg.overrides.task),
+        "overrides": recorded_overrides(typed),
         "seed": cfg.seed,
         "config_dir": own_folder(sys.argv[1:]),
         "python_path": os.environ.get("PYTHONPATH"),

@@ -147,6 +147,15 @@ def _weights(change: Callable[[Stored, str], Any]) -> Callable[[Stored, Path], N
     return changed
 
 
+def _large_tables(stored: Stored, folder: Path) -> None:
+    """A network whose weights are few, but not what it computes them from."""
+    arguments = {"window_size": 120, "feature_size": 12}
+    _record(stored).update(
+        network="segbench.models.monai.Monai", arguments={"arch": "SwinUNETR", "arguments": arguments}
+    )
+    stored["state_dict"]["network.first"] = torch.zeros(10**6)
+
+
 def _old_configuration(stored: Stored, folder: Path) -> None:
     """A checkpoint of before the record, whose configuration was instantiated."""
     text = f"augmentation: {{_target_: pandas.read_pickle, _args_: [{folder / 'payload.pkl'}]}}\n"
@@ -211,11 +220,14 @@ ATTACKS: dict[str, Case] = {
     "nested": Case(_set("arguments.width", _nested(300)), "is nested more than 8 deep"),
     "many": Case(_set("arguments", {f"a{number}": 0 for number in range(50_000)}), "is more than 4,096 values"),
     "long": Case(_set("network", "a." * 5_000_000), "no printable text of at most"),
+    "a key that is a number": Case(_set("inputs", {1: 2}), "a key of inputs is of type int, no text"),
+    "a key that is nothing": Case(_set("arguments", {None: 2}), "a key of arguments is of type NoneType, no text"),
+    "a key of the constructor": Case(_set("inputs", {"__dataclass_self__": 1}), "multiple values for argument"),
     "an unprintable name": Case(_set("class_names", ("\x1b]0;x\x07", "b", "c", "d")), "no printable text"),
     "a line break": Case(_set("inputs.name", "a\nerror: b"), "no printable text"),
     "written backwards": Case(_set("inputs.name", "a\u202egnp.b"), "no printable text"),
-    "a surrogate": Case(_set("arguments.width", b"x"), "is a bytes, no plain value"),
-    "a tensor": Case(_set("mean", torch.zeros(3)), "is a Tensor, no plain value"),
+    "bytes": Case(_set("arguments.width", b"x"), "is of type bytes, no plain value"),
+    "a tensor": Case(_set("mean", torch.zeros(3)), "is of type Tensor, no plain value"),
     "a huge number": Case(_set("arguments.width", 10**30), "is larger than"),
     "a huge network": Case(_set("arguments.width", 60_000), "it is larger than they are"),
     "a deep network": Case(_set("arguments.depth", 60_000), "depth must be at most 16"),
@@ -229,6 +241,7 @@ ATTACKS: dict[str, Case] = {
     "a network of MONAI that is for something else": Case(
         _network("segbench.models.monai.Monai", arch="CellSamWrapper"), "model.arch=CellSamWrapper: none of"
     ),
+    "tables of MONAI that are larger than memory": Case(_large_tables, "cannot be built"),
     "MONAI's own pretrained weights": Case(
         _network("segbench.models.monai.Monai", arch="FlexibleUNet", arguments={"backbone": "x", "pretrained": True}),
         "cannot be built",
@@ -241,6 +254,13 @@ ATTACKS: dict[str, Case] = {
     "another precision": Case(_set("precision", "64"), "precision: Input should be"),
     "a configuration of before": Case(_old_configuration, "best.ckpt has schema 1, this version of segbench reads"),
 }
+
+
+def _shared(stored: Stored, folder: Path) -> None:
+    """A network as large as weights would be if each had its own numbers."""
+    one = torch.zeros(10**6)
+    stored["state_dict"].update({f"network.{number}": one for number in range(100)})
+    _record(stored)["arguments"]["width"] = 256
 
 
 def _without_record(stored: Stored, folder: Path) -> None:
@@ -287,6 +307,7 @@ DAMAGES: dict[str, Case] = {
         _weights(lambda weights, name: weights[name].view(-1)[:1].fill_(float("inf"))), "is not finite"
     ),
     "a weight that is a list": Case(_weights(lambda weights, name: weights.update({name: [0.0]})), "is no dense array"),
+    "weights that are all the same": Case(_shared, "it is larger than they are"),
     "a weight that is repeated": Case(
         _weights(lambda weights, name: weights.update({name: torch.zeros(1).expand(10**12)})),
         "is larger than what is stored of it",
@@ -302,6 +323,21 @@ def _compressed(content: bytes) -> bytes:
     return made.getvalue()
 
 
+def _pickled(call: bytes) -> Callable[[bytes], bytes]:
+    """Write an archive of torch's own with another value beside no weights, of a few hundred bytes."""
+    content = pickle.dumps({"state_dict": {}}, 2)[:-1] + b"X\x01\x00\x00\x00a" + call + b"s."
+
+    def made(good: bytes) -> bytes:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            for name, part in (("data.pkl", content), ("version", b"3\n"), ("byteorder", b"little")):
+                archive.writestr(f"best/{name}", part)
+        return stream.getvalue()
+
+    return made
+
+
+_TERABYTE = b"\x8a\x06" + (2**40).to_bytes(6, "little")
 # Files that are none of torch's archives, made from the bytes of a good one, with what the refusal says.
 FILES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda content: b"", "not a loadable checkpoint"),
@@ -310,6 +346,8 @@ FILES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "without its first bytes": (lambda content: content[100:], "not a loadable checkpoint"),
     "zeros in the middle": (lambda content: content[:300] + bytes(300) + content[600:], "not a loadable checkpoint"),
     "compressed": (_compressed, "not a loadable checkpoint (it is compressed)"),
+    "a terabyte of bytes": (_pickled(b"cbuiltins\nbytearray\n" + _TERABYTE + b"\x85R"), "not a loadable checkpoint"),
+    "a terabyte of numbers": (_pickled(b"ctorch\nTensor\n" + _TERABYTE + b"\x85R"), "not a loadable checkpoint"),
     "a pickle": (lambda content: pickle.dumps(Payload(Path(CANARY))), "not a loadable checkpoint"),
     "a script": (lambda content: b"#!/bin/sh\ntouch executed\n", "not a loadable checkpoint"),
 }

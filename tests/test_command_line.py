@@ -123,3 +123,18 @@ def test_debug_shows_the_traceback(run_py, tmp_path):
     result = run_py("data=carvana", f"paths.data={tmp_path}/nowhere", "debug=true")
     assert result.returncode == 3
     assert "Traceback" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_variable_of_the_environment_is_recorded_as_it_was_typed(program, tmp_path):
+    tiny = ["data.subjects=8", "data.slices=2", "data.size=[32,32]", "model.width=2", "trainer.max_epochs=1"]
+    asked = "comparison={question: '${oc.env:ASKED}', factors: [model], metric: dice, split: test}"
+    result = program(
+        "run.py", f"paths.outputs={tmp_path}/outputs", *tiny, "~callbacks.panels", asked, ASKED="canary-5d2"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "canary-5d2" not in result.stdout + result.stderr
+    holding = [path for path in tmp_path.rglob("*") if path.is_file() and b"canary-5d2" in path.read_bytes()]
+    assert not holding
+    (run,) = (tmp_path / "outputs" / "runs").glob("*/run.json")
+    assert "${oc.env:ASKED}" in run.read_text()

@@ -12,6 +12,7 @@ from segbench.errors import CheckpointError, StorageError
 from segbench.reporting.collection.runs import read_run
 from segbench.reporting.single import print_run
 from segbench.runs.directory import RunDirectory
+from segbench.runs.identity import run_id
 from segbench.train import train
 
 NESTED = "[" * 100_000
@@ -49,7 +50,15 @@ def cases():
 
 def again(cfg, directory):
     """What src/run.py does with a run."""
-    train(cfg, RunDirectory(directory), {"name": "run", "experiment": "runs", "choices": {}, "seed": cfg.seed})
+    identity = {
+        "id": run_id(cfg),
+        "name": "run",
+        "experiment": "runs",
+        "choices": {},
+        "overrides": [],
+        "seed": cfg.seed,
+    }
+    train(cfg, RunDirectory(directory), identity)
     print_run(directory, Console(quiet=True))
 
 
@@ -108,8 +117,11 @@ def test_a_link_in_place_of_the_lock_is_not_emptied(run, tiny, tmp_path):
 @pytest.mark.slow
 def test_a_folder_in_place_of_the_log_is_one_line(program, tmp_path):
     tiny = ["data.subjects=8", "data.slices=2", "data.size=[32,32]", "model.width=2", "trainer.max_epochs=1"]
-    command = ["run.py", f"paths.outputs={tmp_path}", f"hydra.run.dir={tmp_path}/r", *tiny]
-    (tmp_path / "r" / "train.log").mkdir(parents=True)
+    command = ["run.py", f"paths.outputs={tmp_path}", *tiny]
+    assert program(*command).returncode == 0
+    (path,) = tmp_path.glob("runs/*/train.log")
+    path.unlink()
+    path.mkdir()
     ended = program(*command)
     assert ended.returncode == 74, ended.stderr
-    assert ended.stderr == f"error: paths.outputs: cannot write {tmp_path}/r/train.log: Is a directory\n"
+    assert ended.stderr == f"error: paths.outputs: cannot write {path}: Is a directory\n"

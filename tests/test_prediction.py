@@ -467,7 +467,12 @@ def test_the_command_predicts_by_all_runs_of_an_experiment_together(program, sev
     found = {}
     for name, options in asked.items():
         result = program(
-            "predict.py", *options, f"images={pictures}", f"out={tmp_path / name}", "probabilities=true", "accelerator=cpu"
+            "predict.py",
+            *options,
+            f"images={pictures}",
+            f"out={tmp_path / name}",
+            "probabilities=true",
+            "accelerator=cpu",
         )
         assert result.returncode == 0, result.stderr
         found[name] = np.stack([tifffile.imread(path) for path in sorted((tmp_path / name).rglob("*.tif"))]) / 65535

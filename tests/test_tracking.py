@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -184,3 +185,23 @@ def test_loggers_are_closed_when_one_of_them_refuses(compose, tmp_path, wandb_ca
     with pytest.raises(ConfigError, match=r"logger.other: ZeroDivisionError: division by zero"):
         tracking.build_loggers(cfg, tmp_path, IDENTITY)
     assert wandb_calls[-1] == "finish 1"
+
+
+def test_a_thread_of_a_logger_that_fails_at_the_disk_is_said_in_one_line(caplog, capsys):
+    for error, said in ((OSError(28, "No space left on device"), ""), (KeyError("x"), "KeyError: 'x'")):
+
+        def fail(error=error):
+            raise error
+
+        before = threading.excepthook
+        threading.excepthook = tracking._thread_failed
+        try:
+            thread = threading.Thread(target=fail)
+            thread.start()
+            thread.join()
+        finally:
+            threading.excepthook = before
+        assert said in capsys.readouterr().err
+    assert caplog.messages == [
+        "a logger has stopped writing (No space left on device); the run directory has everything"
+    ]

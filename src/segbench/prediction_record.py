@@ -30,8 +30,6 @@ _HYDRA = ("_target_", "_convert_", "_recursive_")
 _DEEPEST, _MOST_VALUES, _LONGEST, _LARGEST = 8, 4096, 1024, 1 << 20
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
-
-
 StoredValue = Annotated[int, Field(ge=0, le=65_535)]
 ClassIndex = Annotated[int, Field(ge=0, le=254)]
 
@@ -205,7 +203,8 @@ def read_record(value: Any) -> PredictionRecord:
         if isinstance(inputs := plain.get("inputs"), dict):
             plain["inputs"] = InputFormat(**inputs)
         return PredictionRecord.model_validate(plain)
-    except ValidationError as error:
+    # A key may be the name of what a constructor calls itself.
+    except (ValidationError, TypeError) as error:
         raise CheckpointError(f"its record of how to predict is not usable: {_faults(error)}") from None
 
 
@@ -215,18 +214,20 @@ def _plain(value: Any, place: str, depth: int, budget: Iterator[int]) -> Any:
         limit = f"nested more than {_DEEPEST} deep" if depth > _DEEPEST else f"more than {_MOST_VALUES:,} values"
         raise CheckpointError(f"its record of how to predict is not usable: {place or 'it'} is {limit}")
     if type(value) is dict:
-        names = [(name, f"{place}.{name:.40}".lstrip(".")) for name in value if _is_plain(name, place)]
-        return {name: _plain(value[name], inner, depth + 1, budget) for name, inner in names}
+        for name in value:
+            _check_plain(name, f"a key of {place or 'it'}", str)
+        inner = {name: f"{place}.{name:.40}".lstrip(".") for name in value}
+        return {name: _plain(item, inner[name], depth + 1, budget) for name, item in value.items()}
     if type(value) in (list, tuple):
         return type(value)(_plain(item, f"{place}[{index}]", depth + 1, budget) for index, item in enumerate(value))
-    _is_plain(value, place)
+    _check_plain(value, place, str, int, float, bool, type(None))
     return value
 
 
-def _is_plain(value: Any, place: str) -> bool:
+def _check_plain(value: Any, place: str, *kinds: type) -> None:
     fault = None
-    if type(value) not in (str, int, float, bool, type(None)):
-        fault = f"a {type(value).__name__}, no plain value"
+    if type(value) not in kinds:
+        fault = f"of type {type(value).__name__}, no {'text' if kinds == (str,) else 'plain value'}"
     elif isinstance(value, str) and (len(value) > _LONGEST or not value.isprintable()):
         fault = f"no printable text of at most {_LONGEST:,} letters"
     elif isinstance(value, str) and "${" in value:
@@ -236,8 +237,7 @@ def _is_plain(value: Any, place: str) -> bool:
     elif isinstance(value, int) and abs(value) > _LARGEST:
         fault = f"larger than {_LARGEST:,}"
     if fault:
-        raise CheckpointError(f"its record of how to predict is not usable: {place or 'a key'} is {fault}")
-    return True
+        raise CheckpointError(f"its record of how to predict is not usable: {place} is {fault}")
 
 
 def _faults(error: Exception) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from segbench.data.dataset import Normalise
 from segbench.data.input_format import InputFormat
@@ -19,6 +19,7 @@ from segbench.errors import CheckpointError, ConfigError
 from segbench.masks import MaskKey
 from segbench.models.stored import stored_network
 from segbench.prediction_record import PredictionRecord, read_record
+from segbench.runs.bounded import MEMORY, bounded_memory
 from segbench.runs.checkpoint_io import BEST, load_checkpoint, network_weights
 from segbench.runs.directory import SCHEMA, other_schema
 from segbench.targets import find_class, own_class
@@ -107,23 +108,14 @@ class Predictor:
             raise CheckpointError(f"run={run}: no run with a trained network there (looked for {path})")
         stored = load_checkpoint(path)
         record = _record(stored, run, path)
+        if tta != "auto":
+            record = record.model_copy(update={"tta": None if tta == "none" else tta})
         _say_what_is_trusted(record, run, trust)
-        inputs = record.inputs if windows is None else replace(record.inputs, size=None)
         try:
-            weights = network_weights(stored, path.name)
-            channels = record.inputs.channels, record.logits
-            network = stored_network(record.network, record.arguments, channels, weights, trust)
-            kind = find_class("task", record.task)
-            task = kind(
-                network,
-                class_names=record.class_names,
-                background=record.background,
-                channels_last=record.channels_last,
-                windows=windows or record.used_windows(),
-                **({"flips": True} if (record.tta or "none" if tta == "auto" else tta) == "flips" else {}),
-            )
+            task = _task(record, network_weights(stored, path.name), path.stat().st_size, windows, trust)
         except CheckpointError as error:
             raise CheckpointError(f"run={run}: {error}") from error
+        inputs = record.inputs if windows is None else replace(record.inputs, size=None)
         normalise = Normalise(np.asarray(record.mean), np.asarray(record.std), inputs.scale)
         facts = record.mask_key, normalise, record.precision, batch_size, record.stored, record.objects
         return cls(task.eval().to(device), inputs, *facts)
@@ -153,6 +145,25 @@ def _record(stored: dict[str, Any], run: Path, path: Path) -> PredictionRecord:
         return read_record(known.get("prediction"))
     except CheckpointError as error:
         raise CheckpointError(f"run={run}: {path.name}: {error}") from error
+
+
+def _task(
+    record: PredictionRecord, weights: dict[str, Tensor], stored_bytes: int, windows: Windows | None, trust: bool
+) -> Task[Any]:
+    """Build the network that a record describes, with its weights, and its task."""
+    channels = record.inputs.channels, record.logits
+    # A network may have large tables besides its weights.
+    with bounded_memory(stored_bytes + MEMORY):
+        network = stored_network(record.network, record.arguments, channels, weights, trust)
+    task: Task[Any] = find_class("task", record.task)(
+        network,
+        class_names=record.class_names,
+        background=record.background,
+        channels_last=record.channels_last,
+        windows=windows or record.used_windows(),
+        flips=record.tta == "flips",
+    )
+    return task
 
 
 def _say_what_is_trusted(record: PredictionRecord, run: Path, trust: bool) -> None:

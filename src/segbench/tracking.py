@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+import threading
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from segbench.configuration.build import build
+from segbench.configuration.recorded import recorded, recorded_overrides
 from segbench.errors import ConfigError
 from segbench.labels import IGNORE_INDEX
 from segbench.masks import MaskKey
@@ -36,9 +39,10 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
     Raises:
         SegbenchError: If a logger rejects its configuration; the others are closed then.
     """
+    threading.excepthook = _thread_failed
     loggers: list[Logger] = []
     kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "logger"])
-    plain = OmegaConf.to_container(kept, resolve=True)
+    plain = recorded(kept)
     try:
         for name in cfg.logger:
             if name != "wandb":
@@ -50,11 +54,20 @@ def build_loggers(cfg: DictConfig, directory: Path, identity: dict[str, Any]) ->
         for logger in loggers:
             # Begins to write; what fails in log_hyperparams loses its reason.
             getattr(logger, "experiment", None)
-            logger.log_hyperparams(plain)  # type: ignore[arg-type]  # the configuration's keys are text
+            logger.log_hyperparams(plain)
     except BaseException:
         finish(loggers, None)
         raise
     return loggers
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """Say in one line that a logger's own thread stopped at the disk; a bug of ours keeps its traceback."""
+    error = failure.exc_value
+    if isinstance(error, OSError):
+        log.warning("a logger has stopped writing (%s); the run directory has everything", error.strerror or error)
+    else:
+        threading.__excepthook__(failure)
 
 
 def new_wandb_id() -> str:
@@ -101,7 +114,15 @@ def _wandb_options(directory: Path, identity: dict[str, Any], offline: bool) -> 
         "offline": offline,
         # Lightning's offline flag alone comes too late: W&B has read its mode by then.
         "mode": "offline" if offline else "online",
-    }
+    } | _without_arguments()
+
+
+def _without_arguments() -> dict[str, Any]:
+    """Return what keeps W&B from recording the command line, where something on it must not be passed on."""
+    import wandb
+
+    secret = recorded_overrides(sys.argv) != sys.argv
+    return {"settings": wandb.Settings(x_disable_meta=True)} if secret else {}
 
 
 def _wandb_obstacle() -> str | None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pandas as pd
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 
 from segbench import callbacks, environment, rescoring, run_inputs, tracking
 from segbench.assembly import build_callbacks, build_data, build_task
 from segbench.configuration.monitor import monitor_mode
+from segbench.configuration.recorded import recorded_text
 from segbench.configuration.schema import validate
 from segbench.data.base import ImageData
 from segbench.data.loader import progress_of
@@ -184,7 +185,7 @@ def _read(data: ImageData, task: Task[Any]) -> None:
 
 def _begin(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     run.begin(identity)
-    write_text(run.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    write_text(run.path / "config.yaml", recorded_text(cfg))
 
 
 def _fit_and_evaluate(

@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 import signal
@@ -106,3 +107,14 @@ def test_names_are_shortened_to_what_fits_and_stay_different():
     short = [shortened("é" * 127 + end, 10) for end in "ab"]
     assert short[0] != short[1]
     assert all(len(name.encode()) <= 245 for name in short)
+
+
+def test_a_write_without_room_names_its_file(tmp_path):
+    """What the system says of a write or a flush has no name."""
+    with pytest.raises(OSError, match="No space left") as refusal, atomic_open(tmp_path / "a.json"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert refusal.value.filename == str(tmp_path / "a.json")
+    with pytest.raises(OSError) as refusal, atomic_open(tmp_path / "a.json"):  # noqa: PT011
+        raise OSError(errno.ENOSPC, "No space left on device", "another.json")
+    assert refusal.value.filename == "another.json"
+    assert not list(tmp_path.iterdir())

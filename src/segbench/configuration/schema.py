@@ -15,7 +15,6 @@ from pydantic_core import PydanticCustomError
 
 from segbench.configuration.machine import check_machine
 from segbench.configuration.places import check_places
-from segbench.configuration.secrets import refuse_secrets
 from segbench.configuration.signature import check_signature
 from segbench.errors import ConfigError
 from segbench.words import first_line
@@ -220,7 +219,6 @@ def validate(cfg: DictConfig) -> None:
         ConfigError: One line with every key at fault and what is expected of it.
     """
     own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-    refuse_secrets(OmegaConf.to_container(own, resolve=False))
     try:
         plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:

@@ -27,6 +27,9 @@ from segbench.errors import ConfigError, DataError
 from segbench.masks import MaskKey
 from segbench.tasks import MultilabelTask, SegmentationTask, Task
 
+# Of a mask with 16 bits.
+_LARGEST_VALUE = 65_535
+
 
 class SegmentationData(ImageData):
     """Images with one class per pixel. A new data set overrides :meth:`find_records` and names its classes.
@@ -232,6 +235,8 @@ class SegmentationData(ImageData):
         if self.mask_key.form.overlapping or any(index not in first for index in range(len(self.class_names))):
             return None
         labels: list[Any] = [first[index] for index in range(len(self.class_names))]
+        if any(isinstance(label, int) and not 0 <= label <= _LARGEST_VALUE for label in labels):
+            return None
         return tuple(label if isinstance(label, int) else "#{:02X}{:02X}{:02X}".format(*label) for label in labels)
 
     def told_apart(self) -> tuple[str, ...]:

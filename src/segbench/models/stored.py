@@ -51,7 +51,7 @@ def stored_network(
             arguments = instantiate({**without_sources(arguments), "_convert_": "all"})
         else:
             arguments = getattr(found, "stored_arguments", dict)(without_sources(arguments))
-        with _no_larger_than(sum(value.untyped_storage().nbytes() for value in weights.values())):
+        with _no_larger_than(_stored_bytes(weights)):
             network: nn.Module = found(in_channels=channels[0], out_channels=channels[1], **arguments)
     except SegbenchError:
         raise
@@ -59,6 +59,12 @@ def stored_network(
         raise CheckpointError(f"{target} cannot be built ({first_line(error):.200})") from error
     _fill(network, weights)
     return network
+
+
+def _stored_bytes(weights: Mapping[str, Tensor]) -> int:
+    """Return what weights take, those that share their numbers once."""
+    storages = [value.untyped_storage() for value in weights.values()]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
 def _fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from segbench.errors import ConfigError, SegbenchError
+from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.reporting.collection.runs import Run, collect, place
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
@@ -147,7 +147,9 @@ def update_page(
         section = f"{begin}\n## {markdown_text(comparison.title)}\n\n{body}{end}\n"
         before, after = (text[: former.start], text[former.end :]) if former else (f"{text.rstrip()}\n\n", "")
         write_text(page, f"{before}{section}{after}")
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise StorageError(f"--page {page}: cannot be updated: {error.strerror or error}") from error
+    except ValueError as error:
         raise ConfigError(f"--page {page}: cannot be updated: {error}") from error
 
 

@@ -21,6 +21,7 @@ from lightning_fabric.plugins import CheckpointIO
 from torch import Tensor
 
 from segbench.errors import CheckpointError
+from segbench.runs.bounded import MEGA, bounded_memory
 from segbench.runs.files import atomic_open, read_json, write_json
 from segbench.words import first_line
 
@@ -29,6 +30,8 @@ log = logging.getLogger("segbench")
 MANIFEST = "manifest.json"
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 _REMEMBERED = 3
+# What reading a checkpoint may take beside its size: a few bytes of it may ask for any memory.
+_MEMORY = 512 * MEGA
 
 
 class VerifiedCheckpointIO(CheckpointIO):
@@ -184,7 +187,8 @@ def _read(path: Path, **options: Any) -> dict[str, Any]:
         size = path.stat().st_size
         if any(member.compress_type for member in members) or sum(member.file_size for member in members) > size:
             raise ValueError("it is compressed")
-        checkpoint = torch.load(path, weights_only=True, **options)
+        with bounded_memory(size + _MEMORY):
+            checkpoint = torch.load(path, weights_only=True, **options)
     except Exception as error:
         raise CheckpointError(f"{path}: not a loadable checkpoint ({first_line(error):.200})") from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):

@@ -31,7 +31,8 @@ def atomic_open(path: Path) -> Iterator[IO[bytes]]:
         path: The target. An existing file stays untouched until the new one is complete and on disk.
 
     Raises:
-        OSError: If the folder cannot be written or the disk is full; the temporary file is removed.
+        OSError: If the folder cannot be written or the disk is full; it has a ``filename``, and the temporary file is
+            removed.
     """
     ending = f".{_machine()}-{os.getpid()}{TEMPORARY_SUFFIX}"
     temporary = path.with_name(f".{shortened(path.name, len(ending) + 1)}{ending}")
@@ -44,6 +45,10 @@ def atomic_open(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(stream.fileno())
         temporary.replace(path)
         sync_directory(path.parent)
+    except OSError as error:
+        # A write that finds the disk full does not know its file.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -25,6 +25,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from segbench.configuration.choices import config_flags
+from segbench.configuration.recorded import hide_in_sweep, recorded_overrides
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.runs.files import read_json
 from segbench.runs.signals import end_with_parent, give_back, leave_lost_terminal, take
@@ -115,6 +116,7 @@ class ProcessesLauncher(Launcher):
         record = Path(str(self.config.hydra.sweep.dir)) / "sweep.json"
         earlier = _earlier_jobs(record, jobs) if initial_job_idx else []
         log.info("sweep of %s, %d at a time, in %s", plural(len(jobs), "job"), self.jobs, record.parent)
+        hide_in_sweep(record.with_name("multirun.yaml"))
         former = take(_raise_stopped)
         try:
             self._run_all(jobs)
@@ -231,7 +233,7 @@ def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None) -> N
     seconds = round(time.monotonic() - job.started, 1) if job.started else 0.0
     job.outcome = {
         "directory": job.directory.name,
-        "overrides": filter_overrides(job.overrides),
+        "overrides": recorded_overrides(filter_overrides(job.overrides)),
         "exit_code": code if code >= 0 else 128 - code,
         "reason": None if code == 0 else reason or _reason(job, code),
         "seconds": seconds,

@@ -13,6 +13,7 @@ from itertools import product
 from segbench.environment import processor_name
 from segbench.reporting.collection.factors import ABSENT, UNKNOWN, factor_value
 from segbench.reporting.collection.runs import Run
+from segbench.runs.places import public
 from segbench.words import duration
 
 
@@ -43,7 +44,7 @@ def provenance(runs: Sequence[Run], experiment: str, report_command: str | None 
         Origin(f"Time: {_time(runs)}."),
         Origin(f"Code: {_commits(runs)}; {_versions(runs)}."),
         Origin(f"Seeds: {', '.join(map(str, seeds))}."),
-        Origin("Made by:", tuple(sweep_commands(runs, experiment))),
+        Origin("Made by:", tuple(public(line) for line in sweep_commands(runs, experiment))),
     ]
     if others := sorted({run.experiment for run in runs} - {experiment}):
         shared = sum(run.experiment != experiment for run in runs)

@@ -15,6 +15,7 @@ from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.comparison.words import NOTHING, show_duration
 from segbench.runs.bounded import open_file
 from segbench.runs.identity import IRRELEVANT
+from segbench.runs.places import public
 from segbench.runs.settings import is_under
 from segbench.runs.split_scores import derive
 
@@ -95,12 +96,14 @@ def run_views(comparison: Comparison) -> list[RunView]:
                 score,
                 NOTHING if seconds is None else show_duration(seconds),
                 differing,
-                log_tail(
-                    run.directory / LOG, FEW_LINES if run.state == "done" and len(placed) > MANY_RUNS else LOG_LINES
-                ),
+                public(log_tail(run.directory / LOG, _lines(run, len(placed))), run.config.get("paths")),
             )
         )
     return views
+
+
+def _lines(run: Run, runs: int) -> int:
+    return FEW_LINES if run.state == "done" and runs > MANY_RUNS else LOG_LINES
 
 
 def differing_settings(runs: Sequence[Run]) -> list[tuple[Setting, ...]]:
@@ -120,10 +123,12 @@ def differing_settings(runs: Sequence[Run]) -> list[tuple[Setting, ...]]:
     for run, flat in zip(runs, flats, strict=True):
         if flat is None:
             pairs = [text.partition("=") for text in run.overrides]
-            found.append(tuple(Setting(key, value, 0) for key, _, value in pairs))
+            found.append(tuple(Setting(key, public(value), 0) for key, _, value in pairs))
             continue
         values = [(key, flat.get(key, ABSENT)) for key in varying if key in flat or key.partition(".")[0] not in chosen]
-        found.append(tuple(Setting(key, show_value(value), counts[key][_typed(value)] - 1) for key, value in values))
+        found.append(
+            tuple(Setting(key, public(show_value(value)), counts[key][_typed(value)] - 1) for key, value in values)
+        )
     return found
 
 

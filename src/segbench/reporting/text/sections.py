@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 
-_EDGE = re.compile(r"<!-- (begin|end) (.+) -->\n?\Z")
+_EDGE = re.compile(r"<!-- (begin|end) (.*) -->\n?\Z")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,34 @@
+"""Paths in what people publish: relative to where the program was started, or to a home that has no name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+# Homes of anybody, also of who made the runs on another machine.
+_HOME = re.compile(r"(?<![\w.~-])(?:/home/[^/\s'\":;,]+|/Users/[^/\s'\":;,]+|/root)(?=[/\s'\":;,)]|$)")
+
+
+def public(text: str, paths: Any = None) -> str:
+    """Return a text without the absolute paths that tell who ran it where.
+
+    The folder that the program was started in is left out, a home is ``~``, and the configured folders of a run are
+    called by their names: ``<outputs>``.
+
+    Args:
+        text: A command, a reason, the line of a log.
+        paths: ``paths`` of a run's configuration.
+    """
+    known = paths.items() if isinstance(paths, Mapping) else ()
+    places = {str(path): f"<{name}>" for name, path in known if str(path).startswith("/")}
+    for place in sorted(places, key=len, reverse=True):
+        text = re.sub(rf"(?<![\w.~-]){re.escape(place.rstrip('/'))}(?![\w.-])", places[place], text)
+    here, home = (str(folder) for folder in (Path.cwd(), Path.home()))
+    if here != "/":
+        text = re.sub(rf"(?<![\w.~/-]){re.escape(here)}/", "", text)
+        text = re.sub(rf"(?<![\w.~/-]){re.escape(here)}(?![\w.-])", ".", text)
+    if home != "/":
+        text = re.sub(rf"(?<![\w.~/-]){re.escape(home)}(?![\w.-])", "~", text)
+    return _HOME.sub("~", text)

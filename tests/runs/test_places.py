@@ -1,0 +1,30 @@
+"""What people publish does not tell who they are and where their files lie."""
+
+from pathlib import Path
+
+import pytest
+
+from segbench.runs.places import public
+
+HERE, HOME = Path.cwd(), Path.home()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            f"python src/report.py {HERE}/outputs/a --page {HERE}/results/a.md",
+            "python src/report.py outputs/a --page results/a.md",
+        ),
+        (f"cannot write '{HERE}': full", "cannot write '.': full"),
+        (f"init_from={HOME}/runs/a", "init_from=~/runs/a"),
+        ("root=/home/alice/data, /Users/bob/x", "root=~/data, ~/x"),
+        ("--config-dir /root/own", "--config-dir ~/own"),
+        ("/scratch/alice/outputs/a/train.log: gone", "<outputs>/a/train.log: gone"),
+        ("/scratch/alice/outputs2/a", "/scratch/alice/outputs2/a"),
+        ("outputs/a, results/home/x, 3/home/y", "outputs/a, results/home/x, 3/home/y"),
+    ],
+)
+def test_places_lose_their_owners(text, shown):
+    assert public(text, {"outputs": "/scratch/alice/outputs", "data": "data"}) == shown
+    assert public(shown, [1]) == shown
