@@ -23,8 +23,9 @@ from segbench.errors import CheckpointError, ConfigError, DataError, StorageErro
 from segbench.prediction import predict_files, procedure, results
 from segbench.prediction_record import describe_prediction
 from segbench.predictor import Predictor, choose_device
-from segbench.runs.checkpoint_io import load_checkpoint
+from segbench.runs.checkpoint_io import file_digest, load_checkpoint
 from segbench.runs.directory import SCHEMA
+from segbench.runs.files import write_json
 from segbench.tasks.windows import Windows
 
 CPU = torch.device("cpu")
@@ -446,12 +447,13 @@ def several(trained, tmp_path_factory):
     other = folder / "phantom-unet-seed1"
     stored = torch.load(other / "checkpoints" / "best.ckpt", weights_only=True)
     torch.manual_seed(1)
-    weights = {name: value + 0.3 * torch.randn_like(value) if value.is_floating_point() else value
+    weights = {name: value * (0.7 + 0.6 * torch.rand_like(value)) if value.is_floating_point() else value
                for name, value in stored["state_dict"].items()}  # fmt: skip
-    shutil.rmtree(other / "checkpoints")
-    (other / "checkpoints").mkdir()
-    torch.save(stored | {"state_dict": weights}, other / "checkpoints" / "best.ckpt")
-    (other / "config.yaml").write_text((other / "config.yaml").read_text().replace("seed: 0", "seed: 1"))
+    path = other / "checkpoints" / "best.ckpt"
+    torch.save(stored | {"state_dict": weights}, path)
+    write_json(path.with_name("manifest.json"), {path.name: [file_digest(path)]})
+    config = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(re.sub("^seed: 0", "seed: 1", config, flags=re.MULTILINE))
     (other / "run.json").write_text((other / "run.json").read_text().replace('"seed": 0', '"seed": 1'))
     return folder
 

@@ -67,7 +67,7 @@ def test_logits_of_another_size_than_the_images_are_refused():
 @pytest.mark.parametrize("windows", [None, Windows(size=(8, 8), overlap=0.5)])
 def test_flips_average_the_image_and_its_three_mirror_images(windows):
     torch.manual_seed(0)
-    network, image = nn.Conv2d(1, 3, 3, padding=1), torch.randn(2, 1, 16, 12)
+    network, image = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1)), torch.randn(2, 1, 16, 12)
     plain = SegmentationTask(network, class_names=("a", "b", "c"), windows=windows).eval()
     mirrored = SegmentationTask(network, class_names=("a", "b", "c"), windows=windows, flips=True).eval()
     mirrors = [lambda x: x, lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.flip(-1).flip(-2)]
@@ -82,7 +82,7 @@ def test_flips_average_the_image_and_its_three_mirror_images(windows):
 def test_flips_are_for_the_final_evaluation_alone():
     """So the best weights, which validation chooses, are those of the run without."""
     torch.manual_seed(0)
-    network, image = nn.Conv2d(1, 3, 3, padding=1), torch.randn(1, 1, 8, 8)
+    network, image = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1)), torch.randn(1, 1, 8, 8)
     names = ("background", "a", "b")
     task = SegmentationTask(network, CEDice(), torch.optim.SGD, None, names, flips=True)
     alone = SegmentationTask(network, CEDice(), torch.optim.SGD, None, names)
