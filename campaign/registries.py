@@ -16,8 +16,6 @@ import yaml
 from campaign.program import ROOT
 from campaign.steps import step
 
-# As in tests/test_odd_command_lines.py.
-TINY = "data.subjects=6 data.slices=2 data.size=[32,32] model.width=2 trainer.max_epochs=1"
 # What tests call {out}.
 OUT = "$here/outputs"
 Entries = dict[str, dict[str, Any]]
@@ -75,10 +73,15 @@ def sent_checkpoint(here: Path, name: str) -> dict[str, str]:
 
 def command_lines() -> Entries:
     """Odd command lines (``tests/odd_command_lines.yaml``), after a tiny training's."""
+    from tests.test_odd_command_lines import TINY
+
     listed = yaml.safe_load((ROOT / "tests" / "odd_command_lines.yaml").read_text(encoding="utf-8"))
     return {
         " ".join(entry["arguments"]): {
-            "run": f"run.py {TINY} " + shlex.join(entry["arguments"]).replace("{out}", "$here/outputs"),
+            "run": "run.py "
+            + shlex.join(TINY)
+            + " "
+            + shlex.join(entry["arguments"]).replace("{out}", "$here/outputs"),
             "code": entry["code"],
             "says": entry["says"].replace("{out}", OUT),
         }

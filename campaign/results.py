@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Iterable
@@ -15,7 +16,10 @@ from campaign.program import ROOT
 from campaign.trial import Outcome
 
 # What decides the outcome of a case.
-_SOURCES = ("src", "conf", "campaign", "tests/data/formats/writers.py", "constraints.txt")
+_SOURCES = (
+    "src", "conf", "campaign", "constraints.txt",
+    "tests/data/formats/writers.py", "tests/odd_command_lines.yaml", "tests/reporting/hostile.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,6 @@ def _git(*arguments: str) -> str:
 
 
 def _machine() -> str:
-    import os
-
     names = [line.partition(":")[2].strip() for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")]
     return f"{names[0] if names else platform.machine()}, {len(os.sched_getaffinity(0))} cores"
 

@@ -29,6 +29,9 @@ def test_the_catalogue_has_as_many_cases_as_it_should_and_names_only_what_there_
         assert {name for name, _ in case.then} <= CHECKS.keys(), case.id
         assert case.run, case.id
         assert case.what, case.id
+    # Nothing is kept that no case asks for.
+    assert STEPS.keys() == {name for case in cases for name, _ in case.steps}
+    assert CHECKS.keys() == {name for case in cases for name, _ in case.then}
 
 
 @pytest.mark.parametrize(

@@ -124,3 +124,8 @@ def test_identities_of_runs_on_disk_stay_what_they_are():
     assert identity(trainer__max_epochs=5.0, optimizer__lr=1.0) == "908327e5c8"
     listed = [{"p": 0.5, "_target_": "Flip"}, {"_target_": "OneOf", "transforms": [{"p": 1.0, "_target_": "Turn"}]}]
     assert identity(augmentation={"_target_": "Augmentation", "transforms": listed}) == "145653c580"
+
+
+def test_folds_that_are_null_leave_finished_runs_what_they_are():
+    assert identity(data__folds=None, data__fold=None) == identity()
+    assert len({identity(data__folds=5, data__fold=fold) for fold in range(5)} | {identity()}) == 6

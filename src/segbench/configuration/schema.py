@@ -56,6 +56,8 @@ class DataConfig(_Component):
     batch_size: BatchSize = 1
     num_workers: NonNegativeInt = 0
     split_seed: NonNegativeInt = 0
+    folds: Annotated[int, Field(ge=2)] | None = None
+    fold: NonNegativeInt | None = None
 
 
 class ModelConfig(_Component):

@@ -160,6 +160,10 @@ class ACDCData(SegmentationData):
         check_disjoint([record.group for record in records], splits)
         return {part: sorted(chosen) for part, chosen in splits.items() if chosen}
 
+    def strata(self, record: Record) -> frozenset[str]:
+        """Return the patient's diagnosis, which all folds have alike."""
+        return frozenset({self.patients[record.group].group})
+
     # -- slices ------------------------------------------------------------------------------------
 
     def settings(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from segbench.augmentation import Augmentation
 from segbench.configuration.machine import check_memory
 from segbench.data.cache import Arrays, Pair, fingerprint, first_key, load_arrays
 from segbench.data.dataset import ImageDataset
+from segbench.data.folded import FoldedData
 from segbench.data.learned import LearnedData
 from segbench.data.loader import BatchSize
 from segbench.data.loaders import SCORED_TRAIN, Loaders
@@ -31,7 +32,7 @@ from segbench.labels import IGNORE_INDEX
 from segbench.scores.columns import ScoreColumns
 
 
-class ImageData(LearnedData, ScoredData, Loaders):
+class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
     """A data set and its splits, for any task.
 
     Data sets derive from :class:`SegmentationData` or :class:`segbench.data.classification.ClassificationData`.
@@ -50,7 +51,9 @@ class ImageData(LearnedData, ScoredData, Loaders):
         tiles: Rows and columns that training images are cut into, for example ``2x2``; None leaves them whole. Scored
             images are predicted tile by tile and joined, or by ``predict.window`` if that is set.
         score_train: Whether the training images are also scored at the end, unaugmented: how far they were memorised.
-        split_seed: Seed of the split. It is not the run's seed: all runs of a comparison share their test images.
+        folds: Number of folds of a cross-validation, instead of the data set's own split; None for that.
+        fold: The fold that is tested, from 0; of the other groups a share validates and the rest trains.
+        split_seed: Seed of the split or the folds. It is not the run's seed: runs that are compared share test images.
         augmentation: Applied to training images, after the split; None for one that leaves them as they are.
         seed: The run's seed (order and augmentation).
         on_duplicates: What happens if images in two parts of the split are equal: ``warn`` or ``error``.
@@ -89,6 +92,8 @@ class ImageData(LearnedData, ScoredData, Loaders):
         num_workers: int = 0,
         split_by: str = "group",
         fit_on: str = "train",
+        folds: int | None = None,
+        fold: int | None = None,
         resident: bool | Literal["auto"] = "auto",
         tiles: str | None = None,
         score_train: bool = False,
@@ -103,6 +108,7 @@ class ImageData(LearnedData, ScoredData, Loaders):
             raise ConfigError(f"data.split_by={split_by}: choose group or image")
         if fit_on not in ("train", "train+val"):
             raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
+        self.set_fold(folds, fold)
         self.on_duplicates = on_duplicates
         self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
         self.score_train = score_train
@@ -220,7 +226,7 @@ class ImageData(LearnedData, ScoredData, Loaders):
             return
         self.find()
         records = self.records
-        self.splits = self.split(records)
+        self.splits = self.split(records) if self.folds is None else self.split_fold(records)
         if self.size is not None:
             whole = self.tiles == (1, 1) and self.crop is None
             batch = (len(records) if self.batch_size == "all" else min(self.batch_size, len(records))) if whole else 1

@@ -55,6 +55,8 @@ class Glas128Data(ObjectData):
             raise ConfigError(f"data.turned={turned}: choose train, all or null")
         if turned and self.fit_on != "train":
             raise ConfigError(f"data.turned={turned}: needs data.fit_on=train; augmentation=quarter_turns does not")
+        if turned and self.folds is not None:
+            raise ConfigError(f"data.turned={turned}: needs data.folds=null; augmentation=quarter_turns does not")
         check_fraction("val_fraction", val_fraction)
         self.val_fraction, self.turned = val_fraction, turned
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from segbench.errors import ConfigError, DataError
-from segbench.rng import generator
+from segbench.rng import derive_seed, generator
 from segbench.words import plural
+
+# Draws that are tried until everything is in every part.
+_DRAWS = 200
 
 
 def check_fraction(name: str, fraction: float) -> None:
@@ -55,6 +58,41 @@ def split_groups(groups: Sequence[str], fractions: Mapping[str, float], seed: in
     for index, group in enumerate(groups):
         parts[part_of.get(group, first)].append(index)
     return parts
+
+
+def split_balanced(
+    groups: Sequence[str], strata: Sequence[frozenset[Hashable]], fractions: Mapping[str, float], seed: int
+) -> dict[str, list[int]]:
+    """Split as :func:`split_groups` does, so that, where possible, every part has everything.
+
+    Draws are repeated until they do; of 200 the first in which least is missing from parts is taken. The first draw is
+    that of :func:`split_groups`, so data without anything rare is split as by it.
+
+    Args:
+        groups: The group of each record.
+        strata: What each record has: the classes that occur in it, for example.
+        fractions: Fraction of the groups for each part.
+        seed: Seed of the draws.
+
+    Raises:
+        DataError: If there are fewer groups than parts.
+    """
+    everything = frozenset[Hashable]().union(*strata)
+    best: tuple[int, dict[str, list[int]]] | None = None
+    for draw in range(_DRAWS):
+        found = split_groups(groups, fractions, seed if draw == 0 else derive_seed(seed, "balanced", draw))
+        missing = sum(len(everything - found_in(strata, indices)) for indices in found.values())
+        if best is None or missing < best[0]:
+            best = missing, found
+        if missing == 0:
+            break
+    assert best is not None
+    return best[1]
+
+
+def found_in(strata: Sequence[frozenset[Hashable]], indices: Sequence[int]) -> frozenset[Hashable]:
+    """Return what some of the records have."""
+    return frozenset[Hashable]().union(*(strata[index] for index in indices))
 
 
 def split_official(groups: Sequence[str], test: Sequence[bool], val_fraction: float, seed: int) -> dict[str, list[int]]:

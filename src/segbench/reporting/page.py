@@ -211,7 +211,7 @@ def _section(comparison: Comparison, figures: Sequence[tuple[str, str]], command
     pictures = [
         f"{markdown_text(title[0].upper() + title[1:])}:\n\n!{markdown_link(title, path)}" for title, path in figures
     ]
-    origin = "\n".join(_origin(line) for line in provenance(comparison.done, comparison.title, command))
+    origin = "\n".join(_origin(line) for line in provenance(comparison.trained, comparison.title, command))
     return "\n\n".join(part for part in (markdown_body(comparison).rstrip(), *pictures, origin) if part) + "\n"
 
 
@@ -233,8 +233,9 @@ def _copy_figures(
     ]
     for row in [row for row in comparison.rows if row.done and pictures][:MOST_PANELS]:
         name = _plain(row.label)
-        title = f"predictions, {row.label}, seed {row.done[0].seed}"
-        sources.append((title, row.done[0].directory, PANELS, f"{stem}-{name}.png"))
+        shown = row.done[0].each[0]
+        title = f"predictions, {row.label}, seed {shown.seed}" + (", first fold" if row.done[0].folds else "")
+        sources.append((title, shown.directory, PANELS, f"{stem}-{name}.png"))
     found = []
     for title, root, file, name in sources:
         with suppress(FileNotFoundError, ValueError):

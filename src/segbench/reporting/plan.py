@@ -104,6 +104,11 @@ def _pilot(
     if not any(run.state == "done" for run in runs):
         raise ConfigError(f"{directories[0]}: no finished runs here to plan by; give --sd seed=...,image=...,rest=...")
     comparison = compare(runs, convention, mix, asked)
+    if comparison.folds:
+        raise ConfigError(
+            f"{directories[0]}: cross-validated, so its differences vary by fold, not by image; give"
+            " --sd seed=...,image=...,rest=..."
+        )
     variances, pairs = difference_variances(comparison)
     if variances is None:
         raise ConfigError(

@@ -188,3 +188,42 @@ class Archive:
         if picture is None:
             raise ValueError(f"{self.path.name}: the picture of {name} is damaged")
         return np.asarray(picture)
+
+
+@dataclass(frozen=True)
+class JoinedArchive:
+    """Several archives of one split as one, such as those of the folds of a cross-validation.
+
+    Attributes:
+        members: The archives, at least one.
+    """
+
+    members: tuple[Archive, ...]
+
+    @property
+    def split(self) -> str:
+        """The split of the pictures."""
+        return self.members[0].split
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of the images."""
+        return tuple(name for member in self.members for name in member.ids)
+
+    def mask(self, name: str) -> NDArray[np.uint8]:
+        """Return the class indices (H,W) of an image; raises as :meth:`Archive.mask` does."""
+        return self._of(name).mask(name)
+
+    def image(self, name: str) -> NDArray[np.uint8]:
+        """Return an image, uint8 (H,W) or (H,W,3); raises as :meth:`Archive.image` does."""
+        return self._of(name).image(name)
+
+    def objects(self, name: str) -> NDArray[np.int32] | None:
+        """Return the objects of an image's mask (H,W); raises as :meth:`Archive.objects` does."""
+        return self._of(name).objects(name)
+
+    def _of(self, name: str) -> Archive:
+        return next((member for member in self.members if name in member.ids), self.members[0])
+
+
+Kept = Archive | JoinedArchive

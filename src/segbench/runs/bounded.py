@@ -29,7 +29,7 @@ KILO, MEGA = 2**10, 2**20
 # Bytes; far more than any file of its kind takes.
 TEXT, LISTS, PICTURE, TABLE = MEGA, 16 * MEGA, 64 * MEGA, 256 * MEGA
 DEPTH = 64
-LONGEST_WORD = 64 * KILO
+LONGEST_WORD, LONGEST_NUMBER = 64 * KILO, 64
 # What reading one file may take beside what the process has.
 MEMORY = 1536 * MEGA
 
@@ -103,10 +103,10 @@ def parse_json(text: str | bytes) -> Any:
     """Return what a JSON text holds.
 
     Raises:
-        ValueError: If it is no JSON, or is nested deeper than :data:`DEPTH`.
+        ValueError: If it is no JSON, has a number that is too long, or is nested deeper than :data:`DEPTH`.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_whole)
     except RecursionError:
         value = None
         deep = True
@@ -115,6 +115,17 @@ def parse_json(text: str | bytes) -> Any:
     if deep:
         raise ValueError(f"nested deeper than {DEPTH} levels")
     return value
+
+
+def _whole(digits: str) -> int:
+    _check_number(digits)
+    return int(digits)
+
+
+def _check_number(text: str) -> None:
+    # One of more digits lies beyond all floats, or cannot be written again.
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"it has a number of {len(text):,} letters")
 
 
 def _is_deep(value: Any) -> bool:
@@ -139,6 +150,16 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
 
 
+def _number(loader: Any, node: Any) -> Any:
+    _check_number(node.value)
+    whole = node.tag.endswith(":int")
+    return loader.construct_yaml_int(node) if whole else loader.construct_yaml_float(node)
+
+
+for _kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _number)
+
+
 def read_yaml(path: Path, largest: int = TEXT) -> Any:
     """Return what a YAML file holds, as OmegaConf would without resolving it, ten times as fast.
 
@@ -153,8 +174,8 @@ def parse_yaml(text: str) -> Any:
     """Return what a YAML text holds: mappings, lists, words and numbers.
 
     Raises:
-        ValueError: If it is no YAML, has aliases or tags, which the program never writes, or is nested deeper than
-            :data:`DEPTH`.
+        ValueError: If it is no YAML, has aliases or tags, which the program never writes, words or numbers that are too
+            long, or is nested deeper than :data:`DEPTH`.
     """
     try:
         _check_yaml(text)

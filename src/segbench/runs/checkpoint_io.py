@@ -21,7 +21,7 @@ from lightning_fabric.plugins import CheckpointIO
 from torch import Tensor
 
 from segbench.errors import CheckpointError
-from segbench.runs.bounded import MEGA, bounded_memory
+from segbench.runs.bounded import MEGA, TEXT, bounded_memory
 from segbench.runs.files import atomic_open, read_json, write_json
 from segbench.words import first_line
 
@@ -214,7 +214,7 @@ def _digests(listed: dict[str, list[str]], name: str) -> list[str]:
 
 def _listed(folder: Path) -> dict[str, list[str]] | None:
     """Return the manifest; None if it is missing, damaged, or JSON of another shape."""
-    listed = read_json(folder / MANIFEST)
+    listed = read_json(folder / MANIFEST, TEXT)
     if listed is None or not all(isinstance(digests, list) for digests in listed.values()):
         return None
     return listed if all(isinstance(digest, str) for digests in listed.values() for digest in digests) else None

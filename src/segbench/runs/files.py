@@ -94,10 +94,10 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return a JSON object; None if the file is missing, damaged or holds anything else."""
+def read_json(path: Path, largest: int = bounded.TABLE) -> dict[str, Any] | None:
+    """Return a JSON object; None if the file is missing, damaged, larger or holds anything else."""
     try:
-        value = bounded.read_json(path, bounded.TABLE)
+        value = bounded.read_json(path, largest)
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None

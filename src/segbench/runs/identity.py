@@ -35,6 +35,8 @@ IRRELEVANT = (
     "trainer.checkpoint_minutes",
     "trainer.checkpoint_every_n_steps",
 )
+# Options that came later: null is what there was before them.
+LATER = ("data.folds", "data.fold", "predict.tta")
 # A whole number here is a count and any other a share: 1 is one batch, 1.0 all of them.
 COUNT_OR_SHARE = ("trainer.limit_train_batches",)
 HASH_LENGTH = 10
@@ -80,7 +82,7 @@ def settled(cfg: DictConfig) -> DictConfig:
 def relevant(cfg: DictConfig) -> dict[str, Any]:
     """Return the resolved configuration, as plain types, without what cannot change the result.
 
-    That is :data:`IRRELEVANT` keys and :func:`unchanging` callbacks.
+    That is :data:`IRRELEVANT` keys, :func:`unchanging` callbacks, and :data:`LATER` keys that are null.
 
     ``paths`` is set to constants before interpolations are resolved, so a value that is built from it
     (``init_from``, for example) does not depend on where the files lie. A precision that is found by the machine
@@ -99,6 +101,10 @@ def relevant(cfg: DictConfig) -> dict[str, Any]:
             node = OmegaConf.select(cfg, parent) if parent else cfg
             if dotted != "paths" and isinstance(node, DictConfig) and leaf in node:
                 node.pop(leaf)
+        for dotted in LATER:
+            parent, _, leaf = dotted.partition(".")
+            if isinstance(cfg.get(parent), DictConfig) and cfg[parent].get(leaf, 0) is None:
+                cfg[parent].pop(leaf)
     resolved = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(resolved, dict)
     resolved.pop("paths", None)

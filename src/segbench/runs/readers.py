@@ -81,6 +81,8 @@ def config_file(path: Path) -> dict[str, Any]:
         lacking = [key for key in ("seed", "comparison") if key not in value]
         if lacking:
             raise ValueError(f"no key {', '.join(lacking)}")
+        if not isinstance(value.get("paths") or {}, dict):
+            raise ValueError("paths is not a mapping")
         _check_comparison(value["comparison"])
         return {str(key): item for key, item in value.items()}
 
@@ -137,11 +139,16 @@ def summary_file(path: Path) -> dict[str, Any]:
         if not isinstance(own, dict) or not all(isinstance(digest, str) for digest in own.values()):
             raise ValueError("git.own is not a JSON object of texts")
         for key, item in value.get("cost", {}).items():
-            if key not in ("device", "precision") and item is not None and not isinstance(item, int | float):
-                raise ValueError(f"cost.{key} is {item!r}, not a number")
+            if key not in ("device", "precision") and item is not None and not _is_finite(item):
+                raise ValueError(f"cost.{key} is {item!a:.80}, not a number")
         return value
 
     return named(path, check)
+
+
+def _is_finite(item: Any) -> bool:
+    # Whole numbers beyond those of NumPy are objects to it.
+    return isinstance(item, int | float) and abs(item) < 2**63
 
 
 def curves_file(path: Path, strict: bool) -> pd.DataFrame | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from segbench.runs.split_scores import About, ConfidentError, Overview, TaskRecord
+from segbench.runs.split_scores import About, ConfidentError, Overview, TaskRecord, in_order, joined_order
 from segbench.scores.additive import Additive, mean_over_images, pooled
 from segbench.scores.arithmetic import Floats, mean_present
 from segbench.scores.columns import ColumnScore
@@ -162,6 +162,28 @@ class SplitCounts:
     def same(self, other: Any) -> bool:
         """Whether another run has equal counts."""
         return isinstance(other, SplitCounts) and np.array_equal(self.counts, other.counts)
+
+    def joined(self, others: Sequence[SplitCounts]) -> SplitCounts:
+        """Return these images and those of other runs as one split, with the scores that all of them have.
+
+        Raises:
+            ValueError: If an image is in two of them, or their classes differ.
+        """
+        parts = [self, *others]
+        order = joined_order(parts)
+        declared = tuple(score for score in self.declared if all(score in part.declared for part in others))
+        columns = dict.fromkeys(column for score in declared for column in score.columns)
+        confusions = [part.confusion for part in parts if part.confusion is not None]
+        return replace(
+            self,
+            ids=in_order(order, [part.ids for part in parts]),
+            groups=in_order(order, [part.groups for part in parts]),
+            sizes=tuple(sorted({size for part in parts for size in part.sizes})),
+            counts=np.concatenate([part.counts for part in parts])[order],
+            confusion=np.sum(confusions, axis=0) if len(confusions) == len(parts) else None,
+            columns={column: np.concatenate([part.columns[column] for part in parts])[order] for column in columns},
+            declared=declared,
+        )
 
     def confident_errors(self, most: int) -> list[ConfidentError]:
         """Return nothing: no image is wrong as a whole."""

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segbench.errors import ConfigError
-from segbench.runs.split_scores import About, ConfidentError, Overview, TaskRecord, derive
+from segbench.runs.split_scores import About, ConfidentError, Overview, TaskRecord, derive, in_order, joined_order
 from segbench.scores.additive import Additive, mean_over_images, pooled
 from segbench.scores.arithmetic import Floats
 from segbench.scores.convention import Convention
@@ -168,6 +168,23 @@ class SplitLabels:
             isinstance(other, SplitLabels)
             and self.ids == other.ids
             and np.array_equal(self.prediction, other.prediction)
+        )
+
+    def joined(self, others: Sequence[SplitLabels]) -> SplitLabels:
+        """Return these images and those of other runs as one split.
+
+        Raises:
+            ValueError: If an image is in two of them, or their classes differ.
+        """
+        parts = [self, *others]
+        order = joined_order(parts)
+        return SplitLabels(
+            in_order(order, [part.ids for part in parts]),
+            in_order(order, [part.groups for part in parts]),
+            self.class_names,
+            np.concatenate([part.truth for part in parts])[order],
+            np.concatenate([part.prediction for part in parts])[order],
+            np.concatenate([part.probability for part in parts])[order],
         )
 
     def confident_errors(self, most: int) -> list[ConfidentError]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -164,11 +165,39 @@ class SplitScores(Protocol):
     def same(self, other: Any) -> bool:
         """Whether another run of the task made the same of them, too."""
 
+    def joined(self, others: Sequence[Any]) -> SplitScores:
+        """Return these images and those of other runs of the task as one split.
+
+        Raises:
+            ValueError: If an image is in two of them, or their classes differ.
+        """
+
     def confident_errors(self, most: int) -> Sequence[ConfidentError]:
         """Return the images that are wrong as a whole, the most confident first; none where :attr:`right` is None."""
 
     def overview(self) -> Overview:
         """Return what is printed when the run ends."""
+
+
+def joined_order(parts: Sequence[SplitScores]) -> list[int]:
+    """Return the order by id of the images of several splits, one after another.
+
+    Raises:
+        ValueError: If an image is in two of them, or their classes differ.
+    """
+    if len({part.class_names for part in parts}) > 1:
+        raise ValueError("they are scored on different classes")
+    ids = [name for part in parts for name in part.ids]
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    if twice := [ids[a] for a, b in pairwise(order) if ids[a] == ids[b]]:
+        raise ValueError(f"{twice[0]} is scored twice")
+    return order
+
+
+def in_order(order: Sequence[int], parts: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return the names of several splits, one after another, in an order of :func:`joined_order`."""
+    together = [name for part in parts for name in part]
+    return tuple(together[index] for index in order)
 
 
 def metric_of(split: SplitScores, name: str) -> Metric:

@@ -185,7 +185,7 @@ class FolderData(ObjectData):
         """Return the split that is given, or a random one by group in which every class is in every part."""
         groups = [record.id if self.split_by == "image" else record.group for record in records]
         parts = [self._places[record.id][0].part for record in records]
-        classes = [self._classes_of(record) for record in records]
+        classes = [self.strata(record) for record in records]
         if self._asked.split == "auto" and any(part in ("val", "test") for part in parts):
             splits, how = splitting.given_split(groups, parts, self.val_fraction, self.split_seed), "as given"
         else:
@@ -198,7 +198,7 @@ class FolderData(ObjectData):
         splitting.warn_of_absent(splits, classes, self.stored_key.names)
         return splits
 
-    def _classes_of(self, record: Record) -> frozenset[int]:
+    def strata(self, record: Record) -> frozenset[int]:
         """Return the classes of a record's masks."""
         _, seen, page = self._places[record.id]
         return self._known.form.present(seen.values[page])

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
-from segbench.data.splits import split_groups, split_official
+from segbench.data.splits import found_in, split_balanced, split_official
 from segbench.errors import DataError
-from segbench.rng import derive_seed
 from segbench.words import listed, plural
 
 log = logging.getLogger("segbench")
-# Draws that are tried until every class is in every part.
-_DRAWS = 200
 # Fewer images in a part are said in words: their scores say little.
 _FEW = 10
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -43,12 +40,9 @@ def given_split(
 
 
 def balanced_split(
-    groups: Sequence[str], classes: Sequence[frozenset[int]], fractions: Mapping[str, float], seed: int
+    groups: Sequence[str], classes: Sequence[frozenset[Hashable]], fractions: Mapping[str, float], seed: int
 ) -> dict[str, list[int]]:
     """Split by groups so that, where possible, every class occurs in every part.
-
-    Draws are repeated until they do; of 200 the first in which fewest classes are missing from parts is taken. The
-    first draw is that of :func:`segbench.data.splits.split_groups`, so data without rare classes is split as by it.
 
     Args:
         groups: The group of each record.
@@ -64,22 +58,7 @@ def balanced_split(
             f"data: {plural(len(set(groups)), 'group')} of images cannot be split into {len(fractions)} parts; add"
             " images, set data.test_fraction=0, or change data.group"
         )
-    everything = frozenset().union(*classes)
-    best: tuple[int, dict[str, list[int]]] | None = None
-    for draw in range(_DRAWS):
-        found = split_groups(groups, fractions, seed if draw == 0 else derive_seed(seed, "balanced", draw))
-        missing = sum(len(everything - classes_in(classes, indices)) for indices in found.values())
-        if best is None or missing < best[0]:
-            best = missing, found
-        if missing == 0:
-            break
-    assert best is not None
-    return best[1]
-
-
-def classes_in(classes: Sequence[frozenset[int]], indices: Sequence[int]) -> frozenset[int]:
-    """Return the classes that occur in some of the records."""
-    return frozenset().union(*(classes[index] for index in indices))
+    return split_balanced(groups, classes, fractions, seed)
 
 
 def describe_split(splits: Mapping[str, Sequence[int]], groups: Sequence[str], how: str) -> str:
@@ -101,13 +80,13 @@ def warn_of_small_parts(splits: Mapping[str, Sequence[int]]) -> None:
 
 
 def warn_of_absent(
-    splits: Mapping[str, Sequence[int]], classes: Sequence[frozenset[int]], names: Sequence[str]
+    splits: Mapping[str, Sequence[int]], classes: Sequence[frozenset[Hashable]], names: Sequence[str]
 ) -> None:
     """Log one line for the classes that do not occur in a part other than training, which is reported elsewhere."""
     for part in ("val", "test"):
         if part not in splits:
             continue
-        absent = frozenset(range(len(names))) - classes_in(classes, splits[part])
+        absent = frozenset(range(len(names))) - found_in(classes, splits[part])
         if absent:
             log.warning(
                 "no %s image has %s: it cannot be scored there", part, listed([names[i] for i in sorted(absent)])

@@ -20,6 +20,7 @@ from rich.progress import track
 
 from segbench.errors import ConfigError
 from segbench.masks import INDICES, MaskKey
+from segbench.runs.identity import LATER
 from segbench.runs.readers import (
     DAMAGE,
     DamagedError,
@@ -70,6 +71,8 @@ class Run:
         curves: ``metrics.csv``, one row an epoch; None where there is none.
         summary: ``summary.json``; empty unless the run is done.
         status: ``status.json``.
+        folds: The runs of the folds of a cross-validation that it joins, by fold
+            (:mod:`segbench.reporting.collection.folds`); empty for a run of its own.
     """
 
     directory: Path
@@ -89,6 +92,12 @@ class Run:
     curves: pd.DataFrame | None = None
     summary: dict[str, Any] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
+    folds: tuple[Run, ...] = ()
+
+    @property
+    def each(self) -> tuple[Run, ...]:
+        """The runs that were trained: itself, or those of its folds."""
+        return self.folds or (self,)
 
     @property
     def name(self) -> str:
@@ -117,8 +126,13 @@ class Run:
 
     @cached_property
     def settings(self) -> dict[str, Hashable]:
-        """The configuration as dotted keys to values, without callbacks that cannot change the result."""
-        return {key: value for key, value in flatten(self.config).items() if not is_under(key, self.unchanging)}
+        """The configuration as dotted keys to values, without what cannot change the result: callbacks, later nulls."""
+        known = flatten(self.config).items()
+        return {
+            key: value
+            for key, value in known
+            if not is_under(key, self.unchanging) and (key not in LATER or value is not None)
+        }
 
     @cached_property
     def comparable(self) -> dict[str, Hashable]:

@@ -72,7 +72,7 @@ class Row:
     @property
     def devices(self) -> list[str]:
         """Device and precision of the finished runs, each once."""
-        costs = [run.summary.get("cost", {}) for run in self.done]
+        costs = [run.summary.get("cost", {}) for joined in self.done for run in joined.each]
         return sorted({f"{cost.get('device') or 'unknown'}, {cost.get('precision') or '32'}" for cost in costs})
 
     @property
@@ -157,6 +157,16 @@ class Comparison:
         return [run for row in self.rows for run in row.done]
 
     @property
+    def trained(self) -> list[Run]:
+        """The finished runs as they were trained: of a cross-validation, those of each fold."""
+        return [run for joined in self.done for run in joined.each]
+
+    @property
+    def folds(self) -> int:
+        """How many folds of a cross-validation a finished run joins; 0 for none."""
+        return max((len(run.folds) for run in self.done), default=0)
+
+    @property
     def parts(self) -> list[SplitScores]:
         """What each finished run made of the deciding split."""
         return [run.counts[self.split] for run in self.done]
@@ -173,11 +183,16 @@ class Comparison:
 
     @property
     def unit(self) -> str:
-        """What would be drawn again besides the seed: ``images``, or ``groups of images`` where some come together."""
+        """What would be drawn again besides the seed: as :attr:`grouping`, or the ``folds`` of a cross-validation."""
+        return "folds" if self.folds else self.grouping
+
+    @property
+    def grouping(self) -> str:
+        """What comes together: ``images``, each by itself, or ``groups of images``."""
         alone = all(len(set(part.groups)) == len(part.ids) for part in self.parts)
         return self.images if alone else f"groups of {self.images}"
 
     @property
     def single_unit(self) -> str:
         """One of :attr:`unit`."""
-        return self.unit.replace("groups", "group") if self.unit != self.images else self.images.removesuffix("s")
+        return self.unit.replace("groups", "group") if "groups" in self.unit else self.unit.removesuffix("s")

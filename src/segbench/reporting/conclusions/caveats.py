@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from segbench.reporting.collection.folds import FOLDS
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.statistics.jackknife import Layout
 from segbench.reporting.statistics.pairs import Pair
@@ -69,6 +70,8 @@ def _amount(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str]
     if seeds < FEW_SEEDS:
         found.append(f"{seeds} seeds do not show whether seeds vary normally, as the intervals take for granted.")
     groups = min(len(row.groups) for row in rows)
+    if comparison.folds:
+        groups = min(len(set(part.groups)) for part in comparison.parts)
     if groups == 1:
         found.append(
             f"One {comparison.single_unit}: no interval and no test can say what other {comparison.images} would"
@@ -76,7 +79,7 @@ def _amount(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str]
         )
     elif groups < FEW_GROUPS:
         found.append(
-            f"{groups} {comparison.unit}, fewer than {FEW_GROUPS}: rare failures may not be among them, and then no"
+            f"{groups} {comparison.grouping}, fewer than {FEW_GROUPS}: rare failures may not be among them, and then no"
             " interval knows of them."
         )
     constant = [label for label, row in zip(labels, alone, strict=True) if row and len(row.groups) > 1 and row.constant]
@@ -116,8 +119,10 @@ def _missing(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str
 
 def _images(comparison: Comparison, rows: Sequence[Layout]) -> list[str]:
     """Say what the choice of images leaves open."""
-    found = []
-    if any(not row.crossed for row in rows):
+    found = _folds(comparison)
+    if comparison.folds and any(not row.crossed for row in rows):
+        found.append("Each seed has its own folds: what varies between seeds and between folds cannot be told apart.")
+    elif any(not row.crossed for row in rows):
         found.append(
             "Seeds are scored on different images (each its own split): what varies between seeds and between images"
             " cannot be told apart, and splits that share training images make the intervals too narrow."
@@ -127,6 +132,26 @@ def _images(comparison: Comparison, rows: Sequence[Layout]) -> list[str]:
             f"The best epoch was chosen on the {comparison.split} images that are scored: the scores are too"
             f" {'high' if comparison.direction > 0 else 'low, hence too good'}, and"
             " no interval covers that."
+        )
+    return found
+
+
+def _folds(comparison: Comparison) -> list[str]:
+    """Say what a cross-validation leaves open."""
+    joined = [run for run in comparison.done if run.folds]
+    if not joined:
+        return []
+    found = [
+        "Folds share training images. Intervals and tests allow for that (Nadeau and Bengio 2003), but only roughly:"
+        " there is no unbiased estimate of their variance (Bengio and Grandvalet 2004)."
+    ]
+    whole = {(len(run.folds), run.settings[FOLDS]) for run in joined}
+    if some := sorted((count, of) for count, of in whole if count != of):
+        found.append(f"Only {some[0][0]} of {some[0][1]} folds were trained: images of the others are tested by none.")
+    if any(run.settings.get("data.split_by") == "image" for run in joined):
+        found.append(
+            "Images of one group are in several folds (data.split_by=image): networks were tested on groups that they"
+            " were trained on, so the scores are too good."
         )
     return found
 

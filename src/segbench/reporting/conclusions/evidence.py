@@ -105,7 +105,7 @@ def _measure(comparison: Comparison) -> Evidence:
     ranks = _ranks(alone, direction)
     crossed = [found.table[0] for found in alone if found is not None and found.known and found.crossed]
     variances = components(crossed)
-    smallest = _detectable(pairs, differences)
+    smallest = _detectable(pairs, differences, max((found.overlap for found in alone if found), default=0.0))
     identical = identical_rows(comparison, [(pair.first, pair.second) for pair in pairs if not pair.difference.mean])
     return Evidence(
         means=means,
@@ -159,7 +159,7 @@ def _mean(found: Layout | None, most: float = 1.0) -> Mean:
         return Mean(nan, nan, nan)
     mean = float(found.scores[0].mean())
     known = found.known and len(found.groups) > 1 and not found.constant
-    half = float(half_width(found.table[0])) if known else nan
+    half = float(half_width(found.table[0], overlap=found.overlap)) if known else nan
     return Mean(mean, float(np.maximum(mean - half, 0)), float(np.minimum(mean + half, most)))
 
 
@@ -188,10 +188,10 @@ def _letters(count: int, order: Sequence[int], pairs: Sequence[Pair]) -> tuple[s
     return tuple(found.get(index, "") for index in range(count))
 
 
-def _detectable(pairs: Sequence[Pair], differences: Sequence[Floats]) -> float:
+def _detectable(pairs: Sequence[Pair], differences: Sequence[Floats], overlap: float) -> float:
     """Return what the usual pair finds: the median number of seeds and of groups, the mean variances."""
     variances, tested = components(differences), [pair.difference for pair in pairs if np.isfinite(pair.p)]
     if variances is None or not tested or not variances.shares:
         return float("nan")
     seeds, groups = (median_low(counts) for counts in ([len(d.seeds) for d in tested], [d.groups for d in tested]))
-    return detectable(variances, seeds, groups)
+    return detectable(variances, seeds, groups, overlap=overlap)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from segbench.reporting.collection.factors import flatten, show_value
+from segbench.reporting.collection.folds import FOLDS
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.columns import averages, convention_words
 from segbench.reporting.comparison.model import Comparison, Row
@@ -30,7 +31,7 @@ def convention_line(comparison: Comparison) -> str:
         parts.append(_number(_range(len(part.ids) for part in counts), comparison.images))
         if sizes := {size for part in counts for size in part.sizes}:
             parts.append(f"resolution {_resolution(sizes)}")
-        if comparison.unit != comparison.images:
+        if comparison.grouping != comparison.images:
             parts.append(_number(_range(len(set(part.groups)) for part in counts), "groups"))
     parts.append(f"seeds {_seeds(comparison.done)}")
     return "; ".join(parts) + "."
@@ -49,7 +50,7 @@ def notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
         found.append(
             f"The comparison asks for the {missing} split; not every run has one, so the {used} split is used."
         )
-    found += _training(comparison)
+    found += [*_cross_validation(comparison), *_training(comparison)]
     if comparison.done:
         figures = evidence(comparison)
         read = explanation(figures.claims, comparison.metric, comparison.split, comparison.unit)
@@ -64,7 +65,7 @@ def notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
         ]
         found += _without_score(comparison)
         found += _unequal_images(comparison)
-        found += _unequal_circumstances(comparison.done)
+        found += _unequal_circumstances(comparison.trained)
     return found
 
 
@@ -101,6 +102,19 @@ def _training(comparison: Comparison) -> list[str]:
         "the last epoch" if name == "last" else f"the best epoch by {name}" for name in known["trainer.monitor"]
     ]
     return [f"{text}; scored at {' or '.join(monitors)}."]
+
+
+def _cross_validation(comparison: Comparison) -> list[str]:
+    """Say what a run of several folds is, and how they count."""
+    if not comparison.folds:
+        return []
+    of = next(int(str(run.settings[FOLDS])) for run in comparison.done if run.folds)
+    return [
+        f"Cross-validation: each row and seed is {comparison.folds} networks, and each image is scored once, by the one"
+        " that was not trained on it; costs are the mean of one training. Folds are what intervals and tests count:"
+        f" with S² the variance of the folds, that of their mean is taken for (1/{comparison.folds} + 1/{of - 1}) S²"
+        f" instead of S²/{comparison.folds}, as their networks share training images."
+    ]
 
 
 def _numerically(text: str) -> tuple[float, str]:
@@ -216,7 +230,7 @@ def _mcnemar(comparison: Comparison) -> list[str]:
         " takes other seeds into account. Exact p is conservative, mid-p less so; neither is corrected for the number"
         " of pairs and seeds."
     )
-    if comparison.unit != comparison.images:
+    if comparison.grouping != comparison.images:
         text += " It takes images for independent, also those of one group."
     return [text]
 

@@ -56,7 +56,7 @@ def machine(runs: Sequence[Run]) -> str:
     """Return devices, threads and precision as recorded; with the processor's name if the runs were made here."""
     costs = [run.summary.get("cost", {}) for run in runs]
     parts = [_listed(f"{cost.get('device')}" for cost in costs)]
-    if {run.status.get("host") for run in runs} == {socket.gethostname()}:
+    if {str(run.status.get("host")) for run in runs} == {socket.gethostname()}:
         name = processor_name()
         parts += [name] if name and name not in parts[0] else []
         parts.append(f"{os.cpu_count()} cores, {_memory()} memory")

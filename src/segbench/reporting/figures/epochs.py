@@ -35,7 +35,8 @@ def draw_epochs(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     """
     means = [comparison.direction * mean.mean for mean in evidence.means]
     order = sorted(range(len(means)), key=lambda index: -np.nan_to_num(means[index], nan=-np.inf))
-    runs = ((comparison.rows[index], run) for index in order for run in comparison.rows[index].done)
+    rows = (comparison.rows[index] for index in order)
+    runs = ((row, run) for row in rows for joined in row.done for run in joined.each)
     opened = ((row, run, open_epochs(run.directory)) for row, run in runs)
     row, run, kept = next((found for found in opened if found[2] and found[2].epochs), (None, None, None))
     if row is None or run is None or kept is None:

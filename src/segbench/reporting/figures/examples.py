@@ -20,7 +20,7 @@ from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.images import image_values, row_values
 from segbench.reporting.figures.spec import FigureSpec, masks, without_evidence
-from segbench.runs.archive import PREDICTIONS, Archive, images_name
+from segbench.runs.archive import PREDICTIONS, Archive, JoinedArchive, Kept, images_name
 
 MOST_COLUMNS = 8
 WIDTH = 7.2
@@ -34,7 +34,7 @@ class Shown:
     index: int
     row: Row
     run: Run
-    archive: Archive
+    archive: Kept
 
 
 def draw_examples(comparison: Comparison, path: Path) -> None:
@@ -125,17 +125,23 @@ def best_shown(comparison: Comparison, evidence: Evidence) -> Shown:
     return replace(best, row=replace(best.row, runs=(best.run,)))
 
 
-def _archives(comparison: Comparison, row: Row) -> list[tuple[Run, Archive]]:
+def _archives(comparison: Comparison, row: Row) -> list[tuple[Run, Kept]]:
     """Return the row's runs that kept predictions of the deciding split, by seed."""
-    opened = [(run, Archive.open(run.directory / PREDICTIONS)) for run in row.done]
-    return [(run, archive) for run, archive in opened if archive is not None and archive.split == comparison.split]
+    found = []
+    for run in row.done:
+        opened = [Archive.open(each.directory / PREDICTIONS) for each in run.each]
+        kept = tuple(archive for archive in opened if archive is not None and archive.split == comparison.split)
+        # Of a cross-validation those of each fold; without one of them the worst image may be hidden.
+        if len(kept) == len(opened):
+            found.append((run, kept[0] if len(kept) == 1 else JoinedArchive(kept)))
+    return found
 
 
-def kept_images(comparison: Comparison, runs: Sequence[tuple[Run, Sequence[str]]]) -> Archive:
+def kept_images(comparison: Comparison, runs: Sequence[tuple[Run, Sequence[str]]]) -> Kept:
     """Return the images of the first run that has them.
 
     They lie beside the run, also where it is a link to another experiment's. Whichever run they are of, the images that
-    all runs share are among them, and no others are drawn.
+    all runs share are among them, and no others are drawn. Those of a cross-validation lie in a file for each fold.
 
     Args:
         comparison: The experiment.
@@ -145,13 +151,17 @@ def kept_images(comparison: Comparison, runs: Sequence[tuple[Run, Sequence[str]]
         NothingToDrawError: If none has them.
     """
     for run, ids in runs:
-        fingerprint = str(run.summary.get("data", {}).get("fingerprint") or "")
-        name = images_name(comparison.split, fingerprint, ids)
-        for folder in (run.directory.parent, run.directory.resolve().parent):
-            found = Archive.open(folder / name)
-            if found is not None:
-                return found
-    raise NothingToDrawError(f"the images were not kept beside the runs ({name})")
+        members = [(each, each.counts[comparison.split].ids if run.folds else ids) for each in run.each]
+        found = tuple(kept for member in members if (kept := _images_of(comparison.split, *member)) is not None)
+        if len(found) == len(members):
+            return found[0] if len(found) == 1 else JoinedArchive(found)
+    raise NothingToDrawError("the images were not kept beside the runs")
+
+
+def _images_of(split: str, run: Run, ids: Sequence[str]) -> Archive | None:
+    name = images_name(split, str(run.summary.get("data", {}).get("fingerprint") or ""), ids)
+    places = (run.directory.parent, run.directory.resolve().parent)
+    return next((found for folder in places if (found := Archive.open(folder / name)) is not None), None)
 
 
 def masks_of(truth: NDArray[np.uint8], shown: Sequence[Shown], name: str) -> list[NDArray[np.uint8]]:
@@ -164,7 +174,7 @@ def masks_of(truth: NDArray[np.uint8], shown: Sequence[Shown], name: str) -> lis
     return [truth, *(np.where(truth == IGNORE, IGNORE, mask) for mask in masks)]
 
 
-def choose(comparison: Comparison, rows: list[Row], images: Archive, shown: list[Shown]) -> list[tuple[str, str]]:
+def choose(comparison: Comparison, rows: list[Row], images: Kept, shown: list[Shown]) -> list[tuple[str, str]]:
     """Return rank in words and id of the images to show."""
     scores = [row_values(comparison, row) for row in rows]
     drawable = set(images.ids).intersection(*(part.archive.ids for part in shown))

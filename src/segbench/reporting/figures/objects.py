@@ -21,7 +21,7 @@ from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.examples import Shown, best_shown, choose, kept_images, masks_of, score_of
 from segbench.reporting.figures.spec import FigureSpec, masks
-from segbench.runs.archive import Archive
+from segbench.runs.archive import Kept
 from segbench.runs.split_scores import SplitScores
 from segbench.scores.objects import OBJECT_SCORES, components
 
@@ -70,7 +70,7 @@ def object_classes(counts: SplitScores) -> list[int]:
     return [] if score is None else [counts.class_names.index(label) for label in counts.scored_classes(score)]
 
 
-def match_image(images: Archive, shown: Shown, name: str, classes: list[int]) -> Matched:
+def match_image(images: Kept, shown: Shown, name: str, classes: list[int]) -> Matched:
     """Match the objects of one image's truth and prediction; those of several classes stand beside each other."""
     truth, prediction = masks_of(images.mask(name), [shown], name)
     drawn, key = images.objects(name), shown.run.mask_key

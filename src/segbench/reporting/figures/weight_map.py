@@ -24,7 +24,7 @@ def copy_weight_map(comparison: Comparison, path: Path) -> None:
     Raises:
         NothingToDrawError: Where no finished run has one.
     """
-    for run in (run for row in comparison.rows for run in row.done):
+    for run in comparison.trained:
         with suppress(OSError, ValueError):
             content = read_bytes(run.directory / WEIGHTS, run.directory)
             break

@@ -62,7 +62,7 @@ def html_page(
         runs=runs,
         unfinished=[run for run in runs if run.state != "done"],
         notes=notes(comparison, with_caveats=False)[1:],
-        provenance=provenance(comparison.done, comparison.title, command),
+        provenance=provenance(comparison.trained, comparison.title, command),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         style=Markup(style),  # noqa: S704 - the package's own files
         script=Markup(script),  # noqa: S704
@@ -106,8 +106,10 @@ def _facts(comparison: Comparison, evidence: Evidence) -> list[tuple[str, str]]:
     ]
     if counts:
         facts.append((f"{comparison.images} ({comparison.split} split)", str(max(len(part.ids) for part in counts))))
-        if comparison.unit != comparison.images:
-            facts.append((comparison.unit, str(max(len(set(part.groups)) for part in counts))))
+        if comparison.folds:
+            facts.append(("folds", str(comparison.folds)))
+        if comparison.grouping != comparison.images:
+            facts.append((comparison.grouping, str(max(len(set(part.groups)) for part in counts))))
     if math.isfinite(evidence.detectable):
         facts.append(("smallest detectable difference", show_detectable(evidence.detectable, comparison.score)))
     return facts

@@ -104,13 +104,14 @@ def gallery(comparison: Comparison, figures: Sequence[tuple[str, str]], budget: 
     order = [(row, row.done[turn]) for turn in range(seeds) for row in comparison.rows if turn < len(row.done)]
     missing = 0
     for row, run in order:
-        path = run.directory / PANELS
-        content = _content(path, run.directory)
+        # Of a cross-validation the first fold's.
+        folder = run.each[0].directory
+        content = _content(folder / PANELS, folder)
         # Cut pictures take about the space of the whole; what will hardly fit is not worth the time of cutting it.
         if content and (len(found.panels) == MOST_RUNS or len(content) > room.left):
             missing += 1
             continue
-        panels = _panels(content, row.label, str(run.seed), whole=found.whole)
+        panels = _panels(content, row.label, f"{run.seed}{', first fold' if run.folds else ''}", whole=found.whole)
         if panels is None:
             continue
         if room.take([panels.legend, *(picture.uri for picture in panels.pictures)]):

@@ -73,10 +73,12 @@ class RunView:
 
 def run_views(comparison: Comparison) -> list[RunView]:
     """Return all runs: row by row and by seed, at the end those that belong to no row."""
-    reasons = {run.directory: reason for run, reason in comparison.unfinished}
-    placed = [(run, row.label) for row in comparison.rows for run in sorted(row.runs, key=_by_seed)]
+    reasons = {each.directory: each.reason or reason for run, reason in comparison.unfinished for each in run.each}
+    placed = [
+        (each, row.label) for row in comparison.rows for run in sorted(row.runs, key=_by_seed) for each in run.each
+    ]
     inside = {run.directory for run, _ in placed}
-    placed += [(run, "") for run, _ in comparison.unfinished if run.directory not in inside]
+    placed += [(each, "") for run, _ in comparison.unfinished for each in run.each if each.directory not in inside]
     settings = differing_settings([run for run, _ in placed])
     views = []
     for (run, label), differing in zip(placed, settings, strict=True):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.reporting.collection.folds import overlap_of, units_of
 from segbench.reporting.collection.runs import Run
 from segbench.runs.split_scores import SplitScores, metric_of
 from segbench.scores.arithmetic import Floats
@@ -34,7 +35,9 @@ class Parts:
         loss: float64 (G,): the score less that without the group; NaN for a group without which there is none.
         scored: bool (G,): whether the group has a score of its own. One that has none does not enter the score.
         images: int64 (G,): number of images.
-        names: The G groups, sorted.
+        names: The G groups, sorted; of a cross-validation its folds.
+        units: The group, or the fold, of each image.
+        overlap: As in :class:`Layout`.
     """
 
     counts: SplitScores
@@ -44,6 +47,8 @@ class Parts:
     scored: NDArray[np.bool_]
     images: NDArray[np.int64]
     names: NDArray[np.str_]
+    units: tuple[str, ...]
+    overlap: float
 
     def pseudo_values(self, keep: NDArray[np.bool_]) -> Floats:
         """Return the pseudo-values of the K groups kept, float64 (K,): with T the score, T + (K - 1) (T - T_g).
@@ -74,6 +79,7 @@ class Layout:
         images: Number of images that enter.
         known: Whether every contribution is known; not where all hangs on one group.
         crossed: Whether all seeds are scored on the same images.
+        overlap: Tested images for each training image, where the groups are folds that share training images; else 0.
     """
 
     seeds: tuple[int, ...]
@@ -83,6 +89,7 @@ class Layout:
     images: int
     known: bool
     crossed: bool
+    overlap: float = 0.0
 
     @property
     def constant(self) -> bool:
@@ -91,15 +98,24 @@ class Layout:
         return bool(most - least <= SAME * max(1.0, abs(most)))
 
 
-def parts(counts: SplitScores, metric: str, convention: Convention) -> Parts:
+def parts(
+    counts: SplitScores,
+    metric: str,
+    convention: Convention,
+    units: tuple[str, ...] | None = None,
+    overlap: float = 0.0,
+) -> Parts:
     """Return a run's score and what each group has to do with it.
 
     Args:
         counts: The scores of one split of one run.
         metric: As for :func:`segbench.runs.split_scores.derive`.
         convention: How counts become scores.
+        units: The fold of each image, to take for its group; None for the groups that the images have.
+        overlap: As in :class:`Layout`.
     """
-    names, group = np.unique(counts.groups, return_inverse=True)
+    units = counts.groups if units is None else units
+    names, group = np.unique(units, return_inverse=True)
     meant = metric_of(counts, metric)
     additive = counts.additive(meant, convention)
     terms, score = additive.terms, additive.of
@@ -112,14 +128,16 @@ def parts(counts: SplitScores, metric: str, convention: Convention) -> Parts:
     total = terms.sum(axis=0)
     whole, without = float(score(total)), score(total - sums)
     images = np.bincount(group, minlength=len(names))
-    return Parts(counts, meant, whole, whole - without, np.isfinite(score(sums)), images, names)
+    scored = np.isfinite(score(sums))
+    return Parts(counts, meant, whole, whole - without, scored, images, names, units, overlap)
 
 
 def by_seed(runs: Iterable[Run], split: str, metric: str, convention: Convention) -> dict[int, list[Parts]]:
     """Return the parts of a configuration's runs by seed; runs without a seed or anything to score are left out."""
     found: dict[int, list[Parts]] = {}
     for run in runs:
-        if run.seed is not None and np.isfinite((part := parts(run.counts[split], metric, convention)).score):
+        part = parts(run.counts[split], metric, convention, units_of(run, split), overlap_of(run))
+        if run.seed is not None and np.isfinite(part.score):
             found.setdefault(run.seed, []).append(part)
     return found
 
@@ -141,6 +159,10 @@ def layout(*sides: Side) -> Layout:
     kinds = {seed: {(part.counts.ids, part.counts.groups) for part in used[seed]} for seed in seeds}
     if any(len(found) > 1 for found in kinds.values()):
         raise UnpairedError("the runs are scored on different images")
+    if any(part.overlap for members in used.values() for part in members):
+        kinds = {seed: {(part.counts.ids, part.units) for part in used[seed]} for seed in seeds}
+        if any(len(found) > 1 for found in kinds.values()):
+            raise UnpairedError("the runs are cross-validated in different folds")
     if len({part.counts.class_names for members in used.values() for part in members}) > 1:
         raise UnpairedError("the runs are scored on different classes")
     crossed = len(set.union(*kinds.values())) == 1
@@ -154,7 +176,8 @@ def layout(*sides: Side) -> Layout:
             table[index, row, columns] = values[0] if len(values) == 1 else np.mean(values, axis=0)
         known = known and bool(np.isfinite(table[:, row, columns]).all())
     groups = tuple(names.tolist())
-    return Layout(tuple(seeds), groups, scores, table, _images(used, keep, crossed), known, crossed)
+    overlap = used[seeds[0]][0].overlap
+    return Layout(tuple(seeds), groups, scores, table, _images(used, keep, crossed), known, crossed, overlap)
 
 
 def _scored_groups(
@@ -183,5 +206,5 @@ def _images(used: Mapping[int, Sequence[Parts]], keep: Mapping[int, NDArray[np.b
     for seed, members in used.items():
         kept = set(members[0].names[keep[seed]].tolist())
         counts = members[0].counts
-        found |= {name for name, group in zip(counts.ids, counts.groups, strict=True) if group in kept}
+        found |= {name for name, unit in zip(counts.ids, members[0].units, strict=True) if unit in kept}
     return len(found)

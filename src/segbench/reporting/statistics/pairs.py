@@ -126,7 +126,7 @@ def _pair(first: int, second: int, both: Layout, most: float) -> Pair:
         first,
         second,
         difference,
-        p=float(p_value(np.array(difference.mean), table)) if tested else nan,
+        p=float(p_value(np.array(difference.mean), table, both.overlap)) if tested else nan,
         p_holm=nan,
         probability=probability_above(table),
         effect=effect_size(table),

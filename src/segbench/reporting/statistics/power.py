@@ -14,7 +14,9 @@ POWER = 0.8
 _NODES = (100, 40, 12)
 
 
-def detectable(variances: Components, seeds: int, groups: int, level: float = 0.05, power: float = POWER) -> float:
+def detectable(
+    variances: Components, seeds: int, groups: int, level: float = 0.05, power: float = POWER, overlap: float = 0.0
+) -> float:
     """Return the smallest true difference whose interval leaves out 0 with the given probability.
 
     Seeds and groups vary normally; the squared standard errors of the interval are independent multiples of chi². The
@@ -26,6 +28,7 @@ def detectable(variances: Components, seeds: int, groups: int, level: float = 0.
         groups: Number of groups of images.
         level: Error rate of the test.
         power: Probability of finding the difference, in (level, 1).
+        overlap: As for :func:`segbench.reporting.statistics.intervals.standard_errors`, where the groups are folds.
 
     Returns:
         The difference in units of the score; NaN for fewer than 2 seeds or groups, which tell nothing apart.
@@ -33,7 +36,8 @@ def detectable(variances: Components, seeds: int, groups: int, level: float = 0.
     if min(seeds, groups) < 2:
         return float("nan")
     rest = variances.rest / (seeds * groups)
-    by_seed, by_group = variances.seed / seeds + rest, variances.image / groups + rest
+    by_seed = variances.seed / seeds + rest
+    by_group = (variances.image + variances.rest / seeds) * (1 / groups + overlap)
     freedoms = (seeds - 1, groups - 1, (seeds - 1) * (groups - 1))
     grid = np.meshgrid(*(_quantiles(freedom, nodes) for freedom, nodes in zip(freedoms, _NODES, strict=True)))
     errors = Errors(by_seed * grid[0], by_group * grid[1], rest * grid[2], freedoms[:2])

@@ -32,8 +32,8 @@ def rank_probabilities(rows: Sequence[Layout], draws: int = DRAWS, direction: in
     Returns:
         float64 (R,R): row i's probability of rank j (0 = best); rows and columns add up to 1.
     """
-    seeds, by_seed = _deviations([(row.seeds, np.nanmean(row.table[0], axis=1)) for row in rows])
-    groups, by_group = _deviations([(row.groups, np.nanmean(row.table[0], axis=0)) for row in rows])
+    seeds, by_seed = _deviations([(row.seeds, np.nanmean(row.table[0], axis=1), 0.0) for row in rows])
+    groups, by_group = _deviations([(row.groups, np.nanmean(row.table[0], axis=0), row.overlap) for row in rows])
     means = np.array([row.scores[0].mean() for row in rows])
     freedoms = [[len(names) - 1 for names in (row.seeds, row.groups)] for row in rows]
     counts = np.zeros((len(rows), len(rows)))
@@ -71,18 +71,18 @@ def _ranks(values: Floats) -> Floats:
     return steps.cumsum(axis=1)[:, :-1]
 
 
-def _deviations(rows: Sequence[tuple[Sequence[int] | Sequence[str], Floats]]) -> tuple[int, Floats]:
+def _deviations(rows: Sequence[tuple[Sequence[int] | Sequence[str], Floats, float]]) -> tuple[int, Floats]:
     """Return the number N of different names, and the deviations from the mean by row and name, (R,N).
 
     A row's deviations are divided by sqrt(n (n - 1)), so that with normal weights their sum has the standard error of
-    the mean; a name that a row lacks deviates by 0.
+    the mean; more where they are folds that overlap. A name that a row lacks deviates by 0.
     """
     place: dict[int | str, int] = {}
-    for names, _ in rows:
+    for names, _, _ in rows:
         for name in names:
             place.setdefault(name, len(place))
     result = np.zeros((len(rows), len(place)))
-    for index, (names, means) in enumerate(rows):
-        scale = np.sqrt(len(means) * (len(means) - 1))
-        result[index, [place[name] for name in names]] = (means - means.mean()) / scale
+    for index, (names, means, overlap) in enumerate(rows):
+        scale = np.sqrt((1 / len(means) + overlap) / (len(means) - 1))
+        result[index, [place[name] for name in names]] = (means - means.mean()) * scale
     return len(place), result

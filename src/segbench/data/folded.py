@@ -1,0 +1,65 @@
+"""The part of a data module that splits for cross-validation instead of by the data set's own split."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from segbench.data.folds import Strata, check_folds, split_folds
+from segbench.data.records import Record
+
+log = logging.getLogger("segbench")
+
+
+class FoldedData:
+    """Records dealt into folds by group.
+
+    Attributes:
+        folds: Number of folds; None for the data set's own split.
+        fold: The one that is tested.
+        val_fraction: Fraction of the groups outside the test split that validates; a data set may have an option for
+            it.
+    """
+
+    name: str
+    fractions: ClassVar[Mapping[str, float]]
+    split_by: str
+    split_seed: int
+    fit_on: str
+    folds: int | None
+    fold: int | None
+    val_fraction: float
+
+    def set_fold(self, folds: int | None, fold: int | None) -> None:
+        """Take the options ``data.folds`` and ``data.fold``.
+
+        Raises:
+            ConfigError: If they name no fold.
+        """
+        check_folds(folds, fold)
+        self.folds, self.fold = folds, fold
+        self.val_fraction = self.fractions["val"] / (self.fractions["train"] + self.fractions["val"])
+
+    def strata(self, record: Record) -> Strata:
+        """Return what a record has that every fold should have; nothing if that is unknown before images are read."""
+        return frozenset()
+
+    def split_fold(self, records: Sequence[Record]) -> dict[str, list[int]]:
+        """Return the fold as ``test`` and the other groups as ``train`` and ``val``, and say how many images that are.
+
+        Raises:
+            DataError: If there are too few groups.
+        """
+        assert self.folds is not None
+        assert self.fold is not None
+        groups = [record.id if self.split_by == "image" else record.group for record in records]
+        strata = [self.strata(record) for record in records]
+        val_fraction = self.val_fraction if self.fit_on == "train" else 0.0
+        splits = split_folds(groups, self.folds, self.fold, self.split_seed, val_fraction, strata)
+        sizes = ", ".join(f"{len(indices)} {part}" for part, indices in splits.items() if indices)
+        said = "fold %d of 0 to %d: %s images; any other split of %s is set aside"
+        log.info(said, self.fold, self.folds - 1, sizes, self.name)
+        if len({record.group for record in records}) < len(set(groups)):
+            log.warning("data.split_by=image: images of one group are in several folds, so scores are too high")
+        return splits
