@@ -25,6 +25,8 @@ from segbench.words import listed
 
 # What runs of one row differ in: their seeds of any kind and their parts of the data.
 _REPEATED = ("seed", "data.fold", "data.split_seed", "callbacks", "hydra")
+# What a key is in a configuration of before there was such a key, too.
+_NULL = "null"
 _AGREED = {"inputs": "the input", "key": "the classes", "stored": "the masks", "objects": "the objects"}
 
 
@@ -109,11 +111,11 @@ def runs_of_row(experiment: Path, row: Sequence[str]) -> list[Path]:
     fitting = {
         path: settings
         for path, settings in found.items()
-        if all(settings.get(key) == value for key, value in asked.items())
+        if all(settings.get(key, _NULL) == value for key, value in asked.items())
     }
     if not fitting:
         known = {key: _values(found, key) for key in asked}
-        said = [f"{key} is {listed(values) if values else 'unknown'}" for key, values in known.items()]
+        said = [f"{key} is {listed(values)}" for key, values in known.items()]
         raise ConfigError(f"ensemble={experiment}: no finished run has {', '.join(row)}; {'; '.join(said)}")
     keys = sorted({key for settings in fitting.values() for key in settings}, key=lambda key: ("." in key, key))
     for key in keys:
@@ -153,8 +155,8 @@ def _settings(path: Path) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     """Return a value as it is typed on a command line."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return _NULL if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _values(found: Mapping[Path, Mapping[str, str]], key: str) -> list[str]:
-    return sorted({settings[key] for settings in found.values() if key in settings})
+    return sorted({settings.get(key, _NULL) for settings in found.values()})
