@@ -16,9 +16,10 @@ from campaign.program import ROOT
 from campaign.trial import Outcome
 
 # What decides the outcome of a case.
-_SOURCES = (
+SOURCES = (
     "src", "conf", "campaign", "constraints.txt",
-    "tests/data/formats/writers.py", "tests/odd_command_lines.yaml", "tests/reporting/hostile.py",
+    "tests/data/formats/writers.py", "tests/hostile_checkpoints.py", "tests/odd_command_lines.yaml",
+    "tests/reporting/hostile.py", "tests/test_odd_command_lines.py",
 )  # fmt: skip
 
 
@@ -40,10 +41,10 @@ class Source:
 def source() -> Source:
     """Return what would be tried now."""
     digest = hashlib.sha256()
-    for name in _git("ls-files", "-co", "--exclude-standard", "-z", "--", *_SOURCES).split("\0"):
+    for name in _git("ls-files", "-co", "--exclude-standard", "-z", "--", *SOURCES).split("\0"):
         if name and (ROOT / name).is_file():
             digest.update(name.encode() + b"\0" + hashlib.sha256((ROOT / name).read_bytes()).digest())
-    changed = "" if not _git("status", "--porcelain", "--", *_SOURCES) else " with changes"
+    changed = "" if not _git("status", "--porcelain", "--", *SOURCES) else " with changes"
     return Source(_git("rev-parse", "--short=10", "HEAD").strip() + changed, digest.hexdigest()[:16], _machine())
 
 

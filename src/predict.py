@@ -177,7 +177,7 @@ def main(arguments: Sequence[str]) -> None:
     first = runs[0] if runs[0].is_dir() else runs[0].resolve().parent.parent
     inside = Path(options.ensemble) if options.ensemble else first
     name = images.resolve().name if images.is_dir() else name_without_suffix(images.resolve())
-    out = Path(options.out) if options.out else inside / "predictions" / name
+    out = Path(options.out) if options.out else _beside(inside, name)
     windows = Windows(size=(options.window[0], options.window[1]), overlap=options.overlap) if options.window else None
     device, tta = choose_device(options.accelerator), options.tta
     loaded = {
@@ -197,6 +197,15 @@ def main(arguments: Sequence[str]) -> None:
         print("more than 50 images: no overlays; overlays=true draws them")
     together = f" by {len(runs)} runs together" if len(runs) > 1 else ""
     print(visible(f"{', '.join(parts)}{together}: {out}"))
+
+
+def _beside(run: Path, name: str) -> Path:
+    """Return the folder in a run for the results, which no link of somebody's may lead out of it."""
+    out = run / "predictions" / name
+    for folder in (out.parent, out, out / "masks", out / "overlays"):
+        if folder.is_symlink():
+            raise ConfigError(f"{folder}: is a link, which may lead anywhere; give out=<folder>")
+    return out
 
 
 if __name__ == "__main__":
