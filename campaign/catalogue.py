@@ -101,7 +101,7 @@ def _case(name: str, entry: dict[str, Any]) -> Case:
 
 
 def _filled(value: Any, variables: Mapping[str, Any]) -> Any:
-    """Put variables, ``$name``, into all texts; what has no value stays, for :func:`campaign.inputs.filled` to fill."""
+    """Put variables, ``$name``, into all texts; what has no value stays, for :func:`campaign.trial.filled` to fill."""
     if isinstance(value, str):
         whole = variables.get(value.removeprefix("$")) if value.startswith("$") else None
         return Template(value).safe_substitute(variables) if whole is None else whole

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markdown_it import MarkdownIt
 
 from campaign import program
@@ -104,29 +103,6 @@ def plain_markdown(after: After, pattern: str, heading: str) -> str:
             if token.type == "heading_open" and every[number + 1].content.strip() == heading:
                 return f"{path.name} has the heading {heading!r}"
     return ""
-
-
-@check
-def json_value(after: After, pattern: str, key: str, value: Any) -> str:
-    """A dotted key of a JSON file has this value."""
-    (path,) = after.here.glob(pattern)
-    found: Any = json.loads(path.read_text())
-    for part in key.split("."):
-        found = found[int(part)] if isinstance(found, list) else found[part]
-    same = np.isclose(found, value) if isinstance(value, float) else found == value
-    return "" if same else f"{key} is {found}, not {value}"
-
-
-@check
-def pixels(after: After, label: str, split: str, number: int, pattern: str = "outputs/runs/*/scores.parquet") -> str:
-    """A class has so many pixels in the truth of a split: what was read is what lies in the files."""
-    import pandas as pd
-
-    (path,) = after.here.glob(pattern)
-    table = pd.read_parquet(path)
-    rows = table[(table["split"] == split) & (table["class"] == label)]
-    found = int((rows["tp"] + rows["fn"]).sum())
-    return "" if found == number else f"{found} pixels of {label}, not {number}"
 
 
 @check

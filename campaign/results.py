@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Iterable
@@ -15,7 +16,11 @@ from campaign.program import ROOT
 from campaign.trial import Outcome
 
 # What decides the outcome of a case.
-_SOURCES = ("src", "conf", "campaign", "tests/data/formats/writers.py", "constraints.txt")
+SOURCES = (
+    "src", "conf", "campaign", "constraints.txt",
+    "tests/data/formats/writers.py", "tests/hostile_checkpoints.py", "tests/odd_command_lines.yaml",
+    "tests/reporting/hostile.py", "tests/test_odd_command_lines.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,10 @@ class Source:
 def source() -> Source:
     """Return what would be tried now."""
     digest = hashlib.sha256()
-    for name in _git("ls-files", "-co", "--exclude-standard", "-z", "--", *_SOURCES).split("\0"):
+    for name in _git("ls-files", "-co", "--exclude-standard", "-z", "--", *SOURCES).split("\0"):
         if name and (ROOT / name).is_file():
             digest.update(name.encode() + b"\0" + hashlib.sha256((ROOT / name).read_bytes()).digest())
-    changed = "" if not _git("status", "--porcelain", "--", *_SOURCES) else " with changes"
+    changed = "" if not _git("status", "--porcelain", "--", *SOURCES) else " with changes"
     return Source(_git("rev-parse", "--short=10", "HEAD").strip() + changed, digest.hexdigest()[:16], _machine())
 
 
@@ -50,8 +55,6 @@ def _git(*arguments: str) -> str:
 
 
 def _machine() -> str:
-    import os
-
     names = [line.partition(":")[2].strip() for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")]
     return f"{names[0] if names else platform.machine()}, {len(os.sched_getaffinity(0))} cores"
 

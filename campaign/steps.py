@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 # A step may return what further ``$name`` mean.
 Step = Callable[..., Mapping[str, str] | None]
@@ -111,16 +110,6 @@ def append(here: Path, pattern: str, content: str) -> None:
 
 
 @step
-def replace(here: Path, pattern: str, old: str, new: str) -> None:
-    """Replace text in files that have it."""
-    for path in _paths(here, pattern):
-        content = path.read_text(encoding="utf-8")
-        if old not in content:
-            raise ValueError(f"{pattern}: no {old!r} in it")
-        path.write_text(content.replace(old, new), encoding="utf-8")
-
-
-@step
 def copy(here: Path, source: str, target: str) -> None:
     """Copy a file or folder, over what is there."""
     path = found_one(here, source)
@@ -187,17 +176,3 @@ def fifo(here: Path, name: str) -> None:
     if path.exists():
         remove(here, name)
     os.mkfifo(path)
-
-
-@step
-def hole(here: Path, name: str, size: int) -> None:
-    """Make a file large, without contents."""
-    with (here / name).open("ab") as stream:
-        stream.truncate(size)
-
-
-@step
-def json_keys(here: Path, pattern: str, **values: Any) -> None:
-    """Set keys of JSON objects."""
-    for path in _paths(here, pattern):
-        path.write_text(json.dumps(json.loads(path.read_text()) | values))

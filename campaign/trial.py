@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from campaign import given, program  # pictures: for its steps
+from campaign import given, program
 from campaign.catalogue import Case
 from campaign.checks import CHECKS, After
 from campaign.program import Done

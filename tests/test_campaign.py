@@ -1,6 +1,7 @@
 """The campaign of faults and attacks notices what it should, and its catalogue is whole."""
 
 import json
+import re
 import sys
 from collections import Counter
 
@@ -29,6 +30,9 @@ def test_the_catalogue_has_as_many_cases_as_it_should_and_names_only_what_there_
         assert {name for name, _ in case.then} <= CHECKS.keys(), case.id
         assert case.run, case.id
         assert case.what, case.id
+    # Nothing is kept that no case asks for.
+    assert STEPS.keys() == {name for case in cases for name, _ in case.steps}
+    assert CHECKS.keys() == {name for case in cases for name, _ in case.then}
 
 
 @pytest.mark.parametrize(
@@ -104,6 +108,13 @@ def test_results_of_other_code_are_not_mixed_and_a_line_cut_by_a_kill_counts_as_
     with path.open("a") as stream:
         stream.write(json.dumps({"id": "c", "code": "123"})[:-3])
     assert results.read(path, SOURCE) == {"a": Outcome("a", "promised")}
+
+
+def test_what_the_campaign_takes_from_the_tests_decides_outcomes_too():
+    texts = [path.read_text() for path in table.PAGE.parents[1].glob("campaign/*.py")]
+    taken = {name for text in texts for name in re.findall(r"^\s*from (tests\.[\w.]+) import", text, re.MULTILINE)}
+    assert len(taken) > 2
+    assert {f"{name.replace('.', '/')}.py" for name in taken} <= set(results.SOURCES)
 
 
 def test_the_table_counts_and_tells_what_was_not_as_promised(tmp_path):

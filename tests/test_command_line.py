@@ -1,6 +1,9 @@
 """What a user types: exit codes and single lines."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -138,3 +141,14 @@ def test_a_variable_of_the_environment_is_recorded_as_it_was_typed(program, tmp_
     assert not holding
     (run,) = (tmp_path / "outputs" / "runs").glob("*/run.json")
     assert "${oc.env:ASKED}" in run.read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_output_that_cannot_be_written_is_one_line(repository):
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, str(repository / "src" / "predict.py"), "--help"]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 74
+    assert ended.stderr == (
+        "error: standard output: cannot be written (No space left on device); send it where there is room\n"
+    )

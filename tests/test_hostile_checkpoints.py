@@ -13,6 +13,7 @@ from tests.hostile_checkpoints import ATTACKS, CANARY, DAMAGES, FILES, SECRET, P
 
 from segbench.assembly import build_data, build_task
 from segbench.entry import run_entry_point
+from segbench.errors import ConfigError
 from segbench.prediction_record import describe_prediction
 from segbench.runs.directory import SCHEMA
 
@@ -113,6 +114,31 @@ def test_trust_says_what_it_imports_and_does(predict, good, tmp_path):
 def test_trust_does_not_resolve_interpolations(predict, good, tmp_path):
     code, lines = predict(make("the environment", good / "best.ckpt", tmp_path), "trust=true")
     assert (code, len(lines)) == (5, 1)
+
+
+@pytest.mark.parametrize("place", ["predictions", "predictions/image", "predictions/image/masks"])
+def test_nothing_is_written_through_a_link_of_the_run(good, tmp_path, repository, monkeypatch, place):
+    monkeypatch.syspath_prepend(str(repository / "src"))
+    from predict import main
+
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "best.ckpt").write_bytes((good / "best.ckpt").read_bytes())
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run" / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "run" / place).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match=f"{place}: is a link, which may lead anywhere; give out="):
+        main([f"run={tmp_path / 'run'}", f"images={good / 'image.png'}", "accelerator=cpu"])
+    assert not [*(tmp_path / "elsewhere").iterdir()]
+
+
+def test_a_file_that_no_memory_can_hold_is_not_read(predict, good, tmp_path, monkeypatch):
+    monkeypatch.setattr("segbench.runs.checkpoint_io.memory_bytes", lambda: 2**20)
+    path = tmp_path / "best.ckpt"
+    path.touch()
+    os.truncate(path, 2**21)
+    code, lines = predict(path)
+    assert (code, len(lines)) == (5, 1)
+    assert "has 2,097,152 bytes, which no memory of this machine can hold" in lines[0]
 
 
 def test_a_folder_of_pipes_and_links_is_not_waited_for(predict, good, tmp_path):

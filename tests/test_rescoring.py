@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import pytorch_lightning as pl
+from omegaconf import OmegaConf
 
 import segbench.train
 from segbench.errors import CheckpointError
-from segbench.rescoring import lacking_scores
+from segbench.rescoring import lacking_scores, record_scores, scoring_configuration
 from segbench.runs.directory import RunDirectory
 from segbench.runs.scores_file import write_scores
 from segbench.runs.split_scores import About
@@ -55,6 +56,19 @@ def at_once(tiny, run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("at_once")
     run(tiny(folder, "scores=[hd95,nsd]"), folder / "run")
     return (folder / "run" / "scores.parquet").read_bytes()
+
+
+def test_what_comes_from_the_environment_is_recorded_by_its_name_and_no_difference(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLACE", "canary-5d1f")
+    score = {"_target_": "segbench.scores.hd95.HD95", "place": "${oc.env:PLACE}"}
+    cfg = OmegaConf.create({"scores": {"mine": score}})
+    (tmp_path / "config.yaml").write_text("seed: 0\ncomparison: null\nscores: {}\n")
+    (tmp_path / "summary.json").write_text("{}")
+    run = RunDirectory(tmp_path)
+    assert lacking_scores(run, cfg) == ["mine"]
+    record_scores(run, scoring_configuration(run, cfg), {})
+    assert "canary-5d1f" not in (tmp_path / "config.yaml").read_text()
+    assert lacking_scores(run, cfg) == []
 
 
 def test_further_columns_come_beside_the_same_counts(tiny, run, trained, at_once, finished, untrained, caplog):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import logging
+import os
 import re
 import sys
 import traceback
@@ -25,6 +27,7 @@ from segbench.torchvision_operators import declare_missing
 from segbench.words import first_line, visible
 
 log = logging.getLogger("segbench")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
 NO_COMPARISON = (
     "only an experiment has a comparison; add experiment=<name>, or compare finished runs by another score with"
     " python src/report.py <folder> --metric <score>"
@@ -46,6 +49,8 @@ def run_entry_point(job: Callable[[], None]) -> int:
     declare_missing()
     try:
         job()
+        # While it can still be said that there is no room for it.
+        sys.stdout.flush()
     except (HydraException, OmegaConfBaseException) as error:
         if debug:
             traceback.print_exc()
@@ -55,9 +60,10 @@ def run_entry_point(job: Callable[[], None]) -> int:
             traceback.print_exc()
         return print_error(error)
     except OSError as error:
-        if debug or error.filename is None:
+        if debug:
             raise
-        return print_error(StorageError(f"paths.outputs: cannot write {error.filename}: {error.strerror}"))
+        refusal = _not_written(error)
+        return print_error(refusal) if refusal else _unexpected(error)
     except KeyboardInterrupt:
         return 130
     except ValueError as error:
@@ -69,6 +75,19 @@ def run_entry_point(job: Callable[[], None]) -> int:
     except Exception as error:
         return _unexpected(error)
     return 0
+
+
+def _not_written(error: OSError) -> StorageError | None:
+    """Return the refusal for a file, or the terminal's redirection, that cannot be written."""
+    if error.filename is not None:
+        return StorageError(f"paths.outputs: cannot write {error.filename}: {error.strerror}")
+    if error.errno not in _NO_ROOM:
+        return None
+    # Python would try what is left again at the end.
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.close(sink)
+    return StorageError(f"standard output: cannot be written ({error.strerror}); send it where there is room")
 
 
 def _unexpected(error: Exception) -> int:

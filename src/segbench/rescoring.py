@@ -15,6 +15,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from segbench import environment
+from segbench.configuration.recorded import recorded
 from segbench.errors import CheckpointError
 from segbench.run_inputs import score_code
 from segbench.runs.checkpoint_io import BEST
@@ -32,11 +33,11 @@ def lacking_scores(run: RunDirectory, cfg: DictConfig) -> list[str]:
         CheckpointError: If the run's files do not say which scores it has.
         ConfigError: If a score's class cannot be found.
     """
-    stored, code = _settings(_stored(run)), score_code(cfg)
+    stored, code = _plain_scores(_stored(run)), score_code(cfg)
     known = _read(run, run.summary, summary_file).get("scored_by") or {} if code else {}
     return [
         name
-        for name, settings in _settings(cfg).items()
+        for name, settings in recorded(cfg)["scores"].items()
         if stored.get(name) != settings or (name in code and known.get(name) != code[name])
     ]
 
@@ -46,7 +47,7 @@ def scoring_configuration(run: RunDirectory, cfg: DictConfig) -> DictConfig:
 
     The sources of the initial weights are removed, as the task gets the best weights.
     """
-    return _with(cfg, scores=_settings(_stored(run)) | _settings(cfg), init_from=None, freeze=None)
+    return _with(cfg, scores=_plain_scores(_stored(run)) | _plain_scores(cfg), init_from=None, freeze=None)
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def record_scores(run: RunDirectory, cfg: DictConfig, found: dict[str, Any]) -> 
     """
     again = {"git": environment.git_state(), "versions": environment.versions()}
     write_json(run.summary, _read(run, run.summary, summary_file) | found | {"scored_again": again})
-    write_text(run.path / "config.yaml", OmegaConf.to_yaml(_with(_stored(run), scores=_settings(cfg))))
+    write_text(run.path / "config.yaml", OmegaConf.to_yaml(_with(_stored(run), scores=recorded(cfg)["scores"])))
 
 
 def _stored(run: RunDirectory) -> DictConfig:
@@ -151,8 +152,9 @@ def _read(run: RunDirectory, path: Path, read: Callable[[Path], Any]) -> Any:
         raise CheckpointError(f"{run.path}: {error}; rerun=true trains the run again") from error
 
 
-def _settings(cfg: DictConfig) -> dict[str, Any]:
-    found: Any = OmegaConf.to_container(cfg.scores, resolve=True)
+def _plain_scores(cfg: DictConfig) -> dict[str, Any]:
+    """Return the settings of scores, not yet resolved: what comes from the environment is recorded by its name."""
+    found: Any = OmegaConf.to_container(cfg.scores)
     return {str(name): settings for name, settings in found.items()}
 
 

@@ -197,7 +197,7 @@ def _fit_and_evaluate(
     cost, curves = callbacks.CostMeter(), callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps)
     checkpoints = _build_checkpoints(cfg, run)
     extra = build_callbacks(cfg, data, task)
-    check_batches(cfg, task.train().network, data)
+    check_batches(cfg, task.train(), data)
     trainer = build_trainer(cfg, loggers, [cost, curves, *extra, checkpoints])
     context = RunContext(run, data, task, trainer)
     run_callback.bind([cost, *extra], context)

@@ -28,3 +28,7 @@ HERE, HOME = Path.cwd(), Path.home()
 def test_places_lose_their_owners(text, shown):
     assert public(text, {"outputs": "/scratch/alice/outputs", "data": "data"}) == shown
     assert public(shown, [1]) == shown
+
+
+def test_the_root_is_no_place():
+    assert public("init_from=/scratch/a and 1/2", {"data": "/"}) == "init_from=/scratch/a and 1/2"

@@ -12,6 +12,8 @@ from torch import nn
 
 from segbench.data.loader import EpochOrder, images_per_batch
 from segbench.errors import ConfigError
+from segbench.models import UNet
+from segbench.tasks import SegmentationTask
 from segbench.tasks.batches import check_batches
 
 
@@ -81,3 +83,9 @@ def test_the_question_changes_neither_statistics_nor_random_numbers():
     check_batches(settings(1), asked, images_of(6, 1))
     assert all(torch.equal(value, before[name]) for name, value in asked.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_lone_image_of_any_size_is_padded_as_in_training():
+    names = ("background", "cell")
+    task = SegmentationTask(UNet(1, 2, width=2), nn.Identity(), optimizer=None, scheduler=None, class_names=names)
+    check_batches(settings(1), task.train(), images_of(6, 1, size=41))

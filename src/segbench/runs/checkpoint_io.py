@@ -20,6 +20,7 @@ import torch
 from lightning_fabric.plugins import CheckpointIO
 from torch import Tensor
 
+from segbench.environment import memory_bytes
 from segbench.errors import CheckpointError
 from segbench.runs.bounded import MEGA, TEXT, bounded_memory
 from segbench.runs.files import atomic_open, read_json, write_json
@@ -94,6 +95,9 @@ def load_checkpoint(path: Path, map_location: Any = "cpu", run: str | None = Non
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
+    if (size := path.stat().st_size) > memory_bytes():
+        # A file with holes is long at no cost, and would be digested for hours.
+        raise CheckpointError(f"{path}: has {size:,} bytes, which no memory of this machine can hold")
     listed = _listed(path.parent)
     if listed is not None and file_digest(path) not in _digests(listed, path.name):
         raise CheckpointError(

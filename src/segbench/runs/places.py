@@ -22,9 +22,11 @@ def public(text: str, paths: Any = None) -> str:
         paths: ``paths`` of a run's configuration.
     """
     known = paths.items() if isinstance(paths, Mapping) else ()
-    places = {str(path): f"<{name}>" for name, path in known if str(path).startswith("/")}
+    absolute = {str(path).rstrip("/"): f"<{name}>" for name, path in known if str(path).startswith("/")}
+    # Without the root, which every path begins with.
+    places = {place: shown for place, shown in absolute.items() if place}
     for place in sorted(places, key=len, reverse=True):
-        text = re.sub(rf"(?<![\w.~-]){re.escape(place.rstrip('/'))}(?![\w.-])", places[place], text)
+        text = re.sub(rf"(?<![\w.~-]){re.escape(place)}(?![\w.-])", places[place], text)
     here, home = (str(folder) for folder in (Path.cwd(), Path.home()))
     if here != "/":
         text = re.sub(rf"(?<![\w.~/-]){re.escape(here)}/", "", text)

@@ -13,7 +13,7 @@ from torch.func import functional_call
 from segbench.errors import ConfigError
 
 
-def check_batches(cfg: DictConfig, network: nn.Module, data: Any) -> None:
+def check_batches(cfg: DictConfig, task: nn.Module, data: Any) -> None:
     """Refuse an epoch without a batch, and one with a batch that the network's batch normalisation cannot take.
 
     Of a batch of one image, a layer that sees one value per channel has no variance; torch raises there, in the midst
@@ -22,7 +22,7 @@ def check_batches(cfg: DictConfig, network: nn.Module, data: Any) -> None:
 
     Args:
         cfg: The whole configuration.
-        network: The network, on the processor.
+        task: The task in training mode, on the processor: its network may take images only after it has padded them.
         data: The data module, set up (:class:`segbench.data.base.ImageData`).
 
     Raises:
@@ -40,7 +40,7 @@ def check_batches(cfg: DictConfig, network: nn.Module, data: Any) -> None:
     steps = batches if limit is None else int(batches * limit) if isinstance(limit, float) else limit
     # An epoch of more steps than one pass has full batches only (segbench.data.loader).
     smallest = images - (batches - 1) * size if steps == batches else size
-    if smallest == 1 and _lacks_variance(network, torch.zeros(1, data.in_channels, *data.trained_size())):
+    if smallest == 1 and _lacks_variance(task, torch.zeros(1, data.in_channels, *data.trained_size())):
         height, width = data.trained_size()
         raise ConfigError(
             f"data.batch_size={cfg.data.batch_size}: of the {images} training images one is a batch by itself, and of "
@@ -55,12 +55,12 @@ def _better(size: int, images: int) -> str:
     return f"data.batch_size={min(fitting, key=lambda number: abs(number - size))} or " if fitting else ""
 
 
-def _lacks_variance(network: nn.Module, image: torch.Tensor) -> bool:
-    """Say whether a layer of the network, in training, sees one value per channel of a batch."""
-    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+def _lacks_variance(task: nn.Module, image: torch.Tensor) -> bool:
+    """Say whether a layer of the task's network, in training, sees one value per channel of a batch."""
+    buffers = {name: buffer.clone() for name, buffer in task.named_buffers()}
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            functional_call(network, buffers, (image,))
+            functional_call(task, buffers, (image,))
     except ValueError as error:
         if "Expected more than 1 value per channel" in str(error):
             return True
