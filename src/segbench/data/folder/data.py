@@ -146,7 +146,7 @@ class FolderData(ObjectData):
                 try:
                     self._found = discover(self._asked, self.cache_dir)
                 except NotThere as error:
-                    raise DataError(f"{str(error).rstrip('?')}; {suggestion(root)}") from None
+                    raise DataError(f"{error}; {suggestion(root)}") from None
             if self.facts is None:
                 self._adopt(self._found.facts)
         return self._found
