@@ -4,26 +4,28 @@ import errno
 import json
 import os
 import re
+import shutil
 from contextlib import contextmanager
 
 import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
-from segbench import prediction
 from segbench.assembly import build_data, build_task
 from segbench.data.phantom import PhantomData
 from segbench.data.pictures import Picture, open_picture
 from segbench.data.reading import resize
 from segbench.errors import CheckpointError, ConfigError, DataError, StorageError
-from segbench.prediction import predict_files
+from segbench.prediction import predict_files, procedure, results
 from segbench.prediction_record import describe_prediction
 from segbench.predictor import Predictor, choose_device
-from segbench.runs.checkpoint_io import load_checkpoint
+from segbench.runs.checkpoint_io import file_digest, load_checkpoint
 from segbench.runs.directory import SCHEMA
+from segbench.runs.files import write_json
 from segbench.tasks.windows import Windows
 
 CPU = torch.device("cpu")
@@ -124,7 +126,7 @@ def test_volumes_come_out_as_volumes_on_their_own_grid(trained, tmp_path):
     for index in (0, 4):
         pixels = scaled[:, :, index].T[None, :, :, None]
         picture = Picture(folder, pixels, predictor.inputs.plane((30, 40), None))
-        expected = predictor.mask(picture)[0].T
+        expected = predictor.masks(predictor.probabilities(picture))[0].T
         assert (np.asarray(written.dataobj)[:, :, index] == expected).mean() > 0.999
     assert Image.open(tmp_path / "out" / "overlays" / "heart.png").size == (3 * 42, 2 * 32)
 
@@ -140,7 +142,8 @@ def test_bad_files_are_skipped_and_counted(trained, pictures, tmp_path):
         (pictures / name).write_bytes(b"")
     outcome = predict_files(Predictor.load(trained[0], CPU), pictures, tmp_path / "out", overlays=False)
     assert len(outcome.masks) == count
-    assert outcome.ignored == 4
+    # Not the hidden one.
+    assert outcome.ignored == 3
     assert len(outcome.skipped) == 4
     for name in ("torn.png", "no.gif", "cine.nii.gz", "part.nii.gz"):
         assert any(name in line for line in outcome.skipped), name
@@ -185,8 +188,8 @@ def test_images_of_every_format_are_predicted_and_others_named(trained, pictures
         "photo.heic: .heic files are not read; convert it to PNG, TIFF or NIfTI",
         "scan.DCM: .dcm files are not read; convert it to PNG, TIFF or NIfTI",
     ]
-    # The three of the systems, and the notes.
-    assert outcome.ignored == 4
+    # The notes; not the three of the systems.
+    assert outcome.ignored == 1
 
 
 def test_a_file_that_breaks_the_reader_or_the_network_costs_the_others_nothing(
@@ -200,14 +203,14 @@ def test_a_file_that_breaks_the_reader_or_the_network_costs_the_others_nothing(
     for name in ("a.png", "b.png", "c.png"):
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(pictures / name)
     errors = {"a.png": IndexError("beyond"), "b.png": MemoryError(), "c.png": OSError(errno.EIO, "Input/output error")}
-    opened = prediction.open_picture
+    opened = procedure.open_picture
 
     def breaking(path, inputs):
         if path.name in errors:
             raise errors[path.name]
         return opened(path, inputs)
 
-    monkeypatch.setattr(prediction, "open_picture", breaking)
+    monkeypatch.setattr(procedure, "open_picture", breaking)
     outcome = predict_files(Predictor.load(trained[0], CPU), pictures, tmp_path / "out", overlays=False)
     assert outcome.predicted == count
     assert [line.removeprefix(f"{pictures}/") for line in outcome.skipped] == [
@@ -219,7 +222,7 @@ def test_a_file_that_breaks_the_reader_or_the_network_costs_the_others_nothing(
 
 
 def test_a_full_disk_is_one_line_and_what_was_predicted_stays(trained, pictures, tmp_path, monkeypatch):
-    count, opened, written = len(list(pictures.iterdir())), prediction.atomic_open, []
+    count, opened, written = len(list(pictures.iterdir())), results.atomic_open, []
 
     @contextmanager
     def full(path):
@@ -229,7 +232,7 @@ def test_a_full_disk_is_one_line_and_what_was_predicted_stays(trained, pictures,
         with opened(path) as stream:
             yield stream
 
-    monkeypatch.setattr(prediction, "atomic_open", full)
+    monkeypatch.setattr(results, "atomic_open", full)
     out = tmp_path / "out"
     with pytest.raises(StorageError) as refusal:
         predict_files(Predictor.load(trained[0], CPU), pictures, out, overlays=False)
@@ -331,6 +334,14 @@ def test_the_command_predicts_and_tells_what_became_of_the_files(either_program,
         (["run=x", "images=x", "."], 2, ".: write run=<run directory> or images=<folder>, one of each a command"),
         (["run=x", "images=x", "batch_size=none"], 2, "batch_size: "),
         (["run=x", "images=x", "batch_size=0"], 2, "batch_size=0: must be at least 1"),
+        (["images=x"], 2, "run: missing"),
+        (["run=x", "images=x", "masks=colours"], 2, "masks=colours: choose stored or indices"),
+        (["run=x", "images=x", "overlays=some"], 2, "overlays=some: choose auto, true or false"),
+        (["run=x", "images=x", "tta=rotations"], 2, "tta=rotations: choose auto, flips or none"),
+        (["run=x", "ensemble=y", "images=x"], 2, "ensemble=y: run=x is given too; give one of them"),
+        (["run=x", "images=x", "row=model=unet"], 2, "row=model=unet: needs ensemble too"),
+        (["run=[]", "images=x"], 2, "run=[]: write one run, or several as run=[<run>,<run>]"),
+        (["run=[a", "images=x"], 2, "run=[a: write one run, or several as run=[<run>,<run>]"),
         (["run=/nowhere", "images=x"], 5, "run=/nowhere: no run with a trained network there"),
     ],
 )
@@ -346,7 +357,7 @@ def test_a_volume_for_a_network_of_images_is_warned_of_once(trained, tmp_path, c
     folder.mkdir()
     for name in ("a.nii.gz", "b.nii.gz"):
         volume(folder, name)
-    prediction._say_once.cache_clear()
+    procedure._say_once.cache_clear()
     predict_files(Predictor.load(trained[0], CPU), folder, tmp_path / "out", overlays=False)
     assert caplog.messages == ["volumes: phantom has no voxel size; their slices are resized to 32x32"]
 
@@ -425,3 +436,72 @@ def test_a_checkpoint_of_another_layout_is_refused(trained, tmp_path):
     )
     with pytest.raises(CheckpointError, match=said):
         Predictor.load(tmp_path / "other.ckpt", CPU)
+
+
+@pytest.fixture(scope="module")
+def several(trained, tmp_path_factory):
+    """An experiment of the trained run and one with other weights, of another seed."""
+    folder = tmp_path_factory.mktemp("several")
+    for seed in (0, 1):
+        shutil.copytree(trained[0], folder / f"phantom-unet-seed{seed}")
+    other = folder / "phantom-unet-seed1"
+    stored = torch.load(other / "checkpoints" / "best.ckpt", weights_only=True)
+    torch.manual_seed(1)
+    weights = {name: value * (0.7 + 0.6 * torch.rand_like(value)) if value.is_floating_point() else value
+               for name, value in stored["state_dict"].items()}  # fmt: skip
+    path = other / "checkpoints" / "best.ckpt"
+    torch.save(stored | {"state_dict": weights}, path)
+    write_json(path.with_name("manifest.json"), {path.name: [file_digest(path)]})
+    config = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(re.sub("^seed: 0", "seed: 1", config, flags=re.MULTILINE))
+    (other / "run.json").write_text((other / "run.json").read_text().replace('"seed": 0', '"seed": 1'))
+    return folder
+
+
+def test_the_command_predicts_by_all_runs_of_an_experiment_together(program, several, pictures, tmp_path):
+    runs = sorted(several.glob("phantom-*"))
+    asked = {
+        "all": [f"ensemble={several}", "row=data.subjects=8"],
+        "named": [f"run=[{runs[0]},{runs[1]}]"],
+        "flips": [f"run={runs[0]}", "tta=flips"],
+        "plain": [f"run={runs[0]}"],
+    }
+    found = {}
+    for name, options in asked.items():
+        result = program(
+            "predict.py",
+            *options,
+            f"images={pictures}",
+            f"out={tmp_path / name}",
+            "probabilities=true",
+            "accelerator=cpu",
+        )
+        assert result.returncode == 0, result.stderr
+        found[name] = np.stack([tifffile.imread(path) for path in sorted((tmp_path / name).rglob("*.tif"))]) / 65535
+        assert ("by 2 runs together" in result.stdout) == (name in ("all", "named"))
+        assert "masks: 0 background, 1 right ventricle, 2 myocardium, 3 left ventricle" in result.stdout
+    members = [Predictor.load(run, CPU) for run in runs]
+    opened = [open_picture(path, members[0].inputs) for path in sorted(pictures.iterdir())]
+    each = [np.concatenate([member.probabilities(picture) for picture in opened]) for member in members]
+    np.testing.assert_array_equal(found["all"], found["named"])
+    np.testing.assert_allclose(found["all"], np.mean(each, axis=0), atol=1e-4)
+    np.testing.assert_allclose(found["plain"], each[0], atol=1e-4)
+    assert np.abs(found["flips"] - found["plain"]).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_a_run_with_flips_is_the_run_without_scored_otherwise(trained, run, tiny, tmp_path):
+    """And predicts new images as it was scored."""
+    options = ("model=unet_cardiac", "augmentation=cardiac", "trainer.max_epochs=6", "predict.tta=flips")
+    run(tiny(tmp_path, *options), tmp_path / "run")
+    plain, flipped = (Predictor.load(path, CPU) for path in (trained[0], tmp_path / "run"))
+    for name, weight in plain.task.state_dict().items():
+        assert torch.equal(weight, flipped.task.state_dict()[name])
+    scores = [pd.read_parquet(path / "scores.parquet") for path in (trained[0], tmp_path / "run")]
+    assert not scores[0]["tp"].equals(scores[1]["tp"])
+    asked = Predictor.load(trained[0], CPU, tta="flips")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)).save(tmp_path / "a.png")
+    picture = open_picture(tmp_path / "a.png", plain.inputs)
+    np.testing.assert_array_equal(asked.probabilities(picture), flipped.probabilities(picture))
+    unasked = Predictor.load(tmp_path / "run", CPU, tta="none")
+    np.testing.assert_array_equal(unasked.probabilities(picture), plain.probabilities(picture))

@@ -30,6 +30,8 @@ _HYDRA = ("_target_", "_convert_", "_recursive_")
 _DEEPEST, _MOST_VALUES, _LONGEST, _LARGEST = 8, 4096, 1024, 1 << 20
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
+StoredValue = Annotated[int, Field(ge=0, le=65_535)]
+ClassIndex = Annotated[int, Field(ge=0, le=254)]
 
 
 class _Closed(BaseModel):
@@ -67,6 +69,9 @@ class PredictionRecord(_Closed):
         overlapping: Whether a pixel may have several classes.
         background: Whether class 0 is a background.
         class_colours: Of every class; None for the project's.
+        stored: The value or colour by which training masks store each class; None if they store something else.
+        objects: The classes that consist of objects.
+        tta: ``flips`` if mirrored predictions were averaged for the scores.
     """
 
     network: Name
@@ -83,6 +88,10 @@ class PredictionRecord(_Closed):
     overlapping: bool
     background: bool
     class_colours: Annotated[tuple[Colour, ...], Field(max_length=255)] | None
+    # What checkpoints of before do not say.
+    stored: Annotated[tuple[StoredValue, ...] | tuple[Colour, ...], Field(max_length=255)] | None = None
+    objects: Annotated[tuple[ClassIndex, ...], Field(max_length=255)] = ()
+    tta: Literal["flips"] | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -95,10 +104,19 @@ class PredictionRecord(_Closed):
             raise ValueError(f"overlapping classes are at most {MOST_BITS}, without a background")
         if self.class_colours is not None and len(self.class_colours) != classes:
             raise ValueError("class_colours must have a colour for each class")
+        self._check_stored(classes)
         for name in self.arguments:
             if name.startswith("_") or name in ("in_channels", "out_channels"):
                 raise ValueError(f"arguments.{name:.40}: not a further argument of a network")
         return self
+
+    def _check_stored(self, classes: int) -> None:
+        if self.stored is not None and (self.overlapping or len(self.stored) != classes):
+            raise ValueError("stored must have a value for each class, of classes that do not overlap")
+        if self.stored is not None and len({str(value).upper() for value in self.stored}) < classes:
+            raise ValueError("stored must have another value for each class")
+        if any(index >= classes for index in self.objects):
+            raise ValueError(f"objects must be of the {classes} classes")
 
     @property
     def mask_key(self) -> MaskKey:
@@ -158,6 +176,9 @@ def _describe(cfg: DictConfig, data: Any, task: Any) -> dict[str, Any]:
         overlapping=key.form.overlapping,
         background=key.background,
         class_colours=key.colours,
+        stored=data.stored_values(),
+        objects=tuple(key.names.index(name) for name in data.told_apart()),
+        tta=cfg.predict.tta,
     )
     return record.model_dump()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -30,6 +30,32 @@ from segbench.tasks.windows import Windows
 log = logging.getLogger("segbench")
 
 
+class Predicting(Protocol):
+    """A trained network, or several that agree, with what is known of its images and classes."""
+
+    @property
+    def inputs(self) -> InputFormat:
+        """How files become inputs."""
+
+    @property
+    def key(self) -> MaskKey:
+        """How to read the masks that are predicted."""
+
+    @property
+    def stored(self) -> tuple[int | str, ...] | None:
+        """The value or ``#RRGGBB`` by which training masks store each class; None if they store something else."""
+
+    @property
+    def objects(self) -> tuple[int, ...]:
+        """The classes that consist of objects."""
+
+    def probabilities(self, picture: Picture) -> NDArray[np.float32]:
+        """Return the probabilities of all classes on the file's own grid, (Z,K,H,W), a background first."""
+
+    def masks(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return the mask of every slice, uint8 (Z,H,W), as the key reads it, from probabilities (Z,K,H,W)."""
+
+
 @dataclass
 class Predictor:
     """A trained network with what it knows of its data.
@@ -41,6 +67,7 @@ class Predictor:
         normalise: From pixels in the data set's stored scale to the network's.
         precision: As trained: of ``trainer.precision``.
         batch_size: Slices of a volume at a time.
+        stored, objects: See :class:`Predicting`.
     """
 
     task: Task[Any]
@@ -49,6 +76,8 @@ class Predictor:
     normalise: Normalise
     precision: Any
     batch_size: int = 8
+    stored: tuple[int | str, ...] | None = None
+    objects: tuple[int, ...] = ()
 
     @classmethod
     def load(
@@ -58,6 +87,7 @@ class Predictor:
         batch_size: int = 8,
         windows: Windows | None = None,
         trust: bool = False,
+        tta: Literal["auto", "flips", "none"] = "auto",
     ) -> Predictor:
         """Load a run's best weights; what the checkpoint says is data, and none of it is executed.
 
@@ -67,6 +97,7 @@ class Predictor:
             batch_size: Slices of a volume at a time.
             windows: Windows by which images are predicted at their own size; None predicts them as they were scored.
             trust: Whether classes that the checkpoint names may be anyone's; their modules are then imported.
+            tta: Whether mirrored predictions are averaged (``flips``); ``auto`` as they were scored.
 
         Raises:
             CheckpointError: If there is no whole checkpoint, or it does not describe a network of segbench.
@@ -77,6 +108,8 @@ class Predictor:
             raise CheckpointError(f"run={run}: no run with a trained network there (looked for {path})")
         stored = load_checkpoint(path)
         record = _record(stored, run, path)
+        if tta != "auto":
+            record = record.model_copy(update={"tta": None if tta == "none" else tta})
         _say_what_is_trusted(record, run, trust)
         try:
             task = _task(record, network_weights(stored, path.name), path.stat().st_size, windows, trust)
@@ -84,16 +117,17 @@ class Predictor:
             raise CheckpointError(f"run={run}: {error}") from error
         inputs = record.inputs if windows is None else replace(record.inputs, size=None)
         normalise = Normalise(np.asarray(record.mean), np.asarray(record.std), inputs.scale)
-        return cls(task.eval().to(device), inputs, record.mask_key, normalise, record.precision, batch_size)
+        facts = record.mask_key, normalise, record.precision, batch_size, record.stored, record.objects
+        return cls(task.eval().to(device), inputs, *facts)
 
     def probabilities(self, picture: Picture) -> NDArray[np.float32]:
         """Return the probabilities of all classes on the file's own grid, (Z,K,H,W), a background first."""
         images = torch.stack([self.normalise(part) for part in picture.inputs()])
         return predict_on_grid(self.task, images, picture.plane, self.precision, self.batch_size)
 
-    def mask(self, picture: Picture) -> NDArray[np.uint8]:
-        """Return the mask of every slice on the file's own grid, uint8 (Z,H,W), as the data's key reads it."""
-        return masks_of(self.task, self.probabilities(picture))
+    def masks(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return the mask of every slice, uint8 (Z,H,W), as the data's key reads it, from probabilities (Z,K,H,W)."""
+        return masks_of(self.task, probabilities)
 
 
 def _record(stored: dict[str, Any], run: Path, path: Path) -> PredictionRecord:
@@ -127,6 +161,7 @@ def _task(
         background=record.background,
         channels_last=record.channels_last,
         windows=windows or record.used_windows(),
+        flips=record.tta == "flips",
     )
     return task
 

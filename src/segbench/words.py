@@ -1,4 +1,4 @@
-"""Text helpers for messages, pages and pictures: lists, plurals, numbers, times, the first line of an error."""
+"""Text helpers for messages, pages, tables and pictures: lists, plurals, numbers, times, an error's first line."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ _HIDDEN = re.compile(
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 HIDDEN = "\N{REPLACEMENT CHARACTER}"
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\Z", re.ASCII)
+# Where a formula would begin: at the start of a cell, or behind what parts cells in other countries' files. Some
+# spreadsheets take the wide forms of these signs too.
+_FORMULA = re.compile("(^|[;|])(\\s*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def visible(text: str, lines: bool = False) -> str:
@@ -60,3 +64,13 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def csv_cell(text: str) -> str:
+    """Return a text as the content of a cell that no spreadsheet takes for a formula.
+
+    An apostrophe stands before what would begin one; a number, signed or not, is left as it is. Nothing is hidden, and
+    line breaks and tabs become spaces.
+    """
+    shown = visible(text)
+    return shown if _NUMBER.match(shown) else _FORMULA.sub(r"\1'\2", shown)

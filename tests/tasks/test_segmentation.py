@@ -7,6 +7,7 @@ from segbench.errors import ConfigError
 from segbench.losses import CEDice
 from segbench.models import TrainingOutputs, UNet3Plus, UNetPlusPlus
 from segbench.tasks import SegmentationTask
+from segbench.tasks.windows import Windows
 
 
 def task_of(network, classes=3):
@@ -61,6 +62,36 @@ def test_logits_of_another_size_than_the_images_are_refused():
         with pytest.raises(ConfigError) as refused:
             use(batch)
         assert str(refused.value) == said
+
+
+@pytest.mark.parametrize("windows", [None, Windows(size=(8, 8), overlap=0.5)])
+def test_flips_average_the_image_and_its_three_mirror_images(windows):
+    torch.manual_seed(0)
+    network, image = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1)), torch.randn(2, 1, 16, 12)
+    plain = SegmentationTask(network, class_names=("a", "b", "c"), windows=windows).eval()
+    mirrored = SegmentationTask(network, class_names=("a", "b", "c"), windows=windows, flips=True).eval()
+    mirrors = [lambda x: x, lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.flip(-1).flip(-2)]
+    with torch.inference_mode():
+        found = mirrored(image)
+        torch.testing.assert_close(found, sum(mirror(plain(mirror(image))) for mirror in mirrors) / 4)
+        for mirror in mirrors:
+            torch.testing.assert_close(mirrored(mirror(image)), mirror(found))
+        assert not torch.allclose(plain(image.flip(-1)), plain(image).flip(-1), atol=1e-3)
+
+
+def test_flips_are_for_the_final_evaluation_alone():
+    """So the best weights, which validation chooses, are those of the run without."""
+    torch.manual_seed(0)
+    network, image = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1)), torch.randn(1, 1, 8, 8)
+    names = ("background", "a", "b")
+    task = SegmentationTask(network, CEDice(), torch.optim.SGD, None, names, flips=True)
+    alone = SegmentationTask(network, CEDice(), torch.optim.SGD, None, names)
+    with torch.no_grad():
+        for mode in (True, False):
+            assert torch.equal(task.train(mode)(image), alone.train(mode)(image))
+        for trained in (task, alone):
+            trained.begin_evaluation(["test"])
+        assert not torch.equal(task(image), alone(image))
 
 
 def test_every_class_has_its_own_scores_after_each_epoch():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from segbench.runs.files import shortened
@@ -33,6 +34,19 @@ def is_clutter(path: Path) -> bool:
 def entries(folder: Path) -> list[Path]:
     """Return the entries of a folder without clutter, sorted by name."""
     return sorted(path for path in folder.iterdir() if not is_clutter(path))
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Yield the files at or below a folder, without clutter, in a fixed order; links are followed, not in circles."""
+    seen = set[str]()
+    for current, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(current)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not is_clutter(Path(name)))
+        yield from (Path(current, name) for name in sorted(files) if not is_clutter(Path(name)))
 
 
 def distinct(names: Iterable[str]) -> str:

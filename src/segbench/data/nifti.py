@@ -84,17 +84,15 @@ def labels(volume: Volume) -> NDArray[np.int64]:
     return voxels.astype(np.int64)
 
 
-def encode_labels(mask: NDArray[np.integer[Any]], like: Volume, compressed: bool) -> bytes:
-    """Return a label volume as the bytes of a NIfTI file, on the grid of another volume.
+def encode_like(values: NDArray[Any], like: Volume) -> bytes:
+    """Return a volume as the bytes of a ``.nii.gz`` file, on the grid of another volume.
 
     Args:
-        mask: Class indices (X,Y,Z), stored as uint8.
+        values: (X,Y,Z), or several values a voxel (X,Y,Z,N); stored in their type.
         like: The volume whose affine and voxel size are used.
-        compressed: Whether to compress it, for a ``.nii.gz``.
     """
-    image: Any = nib.Nifti1Image(mask.astype(np.uint8), like.affine)
-    image.header.set_zooms(like.spacing)
+    image: Any = nib.Nifti1Image(values, like.affine)
+    image.header.set_zooms((*like.spacing, *[1.0] * (values.ndim - 3)))
     image.header.set_xyzt_units("mm")
-    content = image.to_bytes()
     # Without a timestamp, so that equal masks are equal files.
-    return gzip.compress(content, mtime=0) if compressed else content
+    return gzip.compress(image.to_bytes(), mtime=0)

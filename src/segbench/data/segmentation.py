@@ -27,6 +27,9 @@ from segbench.errors import ConfigError, DataError
 from segbench.masks import MaskKey
 from segbench.tasks import MultilabelTask, SegmentationTask, Task
 
+# Of a mask with 16 bits.
+_LARGEST_VALUE = 65_535
+
 
 class SegmentationData(ImageData):
     """Images with one class per pixel. A new data set overrides :meth:`find_records` and names its classes.
@@ -221,6 +224,24 @@ class SegmentationData(ImageData):
         for name in ("read_picture", "prediction_plane"):
             if name in vars(cls):
                 raise TypeError(f"{cls.__name__} overrides {name}; override input_format, or read")
+
+    def stored_values(self) -> tuple[int | str, ...] | None:
+        """Return the value, or the colour ``#RRGGBB``, by which masks store each class: of several the first.
+
+        So a prediction that is written in these values is read by this data set as what was predicted. None where masks
+        store something else than the classes: classes that overlap, or that are derived from objects.
+        """
+        first = {index: label for label, index in reversed([*self.label_map.items()])}
+        if self.mask_key.form.overlapping or any(index not in first for index in range(len(self.class_names))):
+            return None
+        labels: list[Any] = [first[index] for index in range(len(self.class_names))]
+        if any(isinstance(label, int) and not 0 <= label <= _LARGEST_VALUE for label in labels):
+            return None
+        return tuple(label if isinstance(label, int) else "#{:02X}{:02X}{:02X}".format(*label) for label in labels)
+
+    def told_apart(self) -> tuple[str, ...]:
+        """Return the classes whose objects are numbered in predictions: none, unless the data consists of objects."""
+        return ()
 
     def volume_slices(self, split: str) -> list[VolumeSlices]:
         """Return the volumes that a split's images are slices of, to score them whole; none for other data."""

@@ -116,10 +116,12 @@ class ClassificationTask(Task[LabelsTable]):
 
     @classmethod
     def check(cls, cfg: DictConfig, data: TaskData) -> None:
-        """Refuse parts that are for another task, and windows: an image with one label is predicted whole."""
+        """Refuse parts that are for another task, and windows and flips: an image with one label is predicted whole."""
         super().check(cfg, data)
         if cfg.predict.window is not None:
             raise ConfigError(f"predict.window: {data.name} has a label an image, predicted whole; leave it out")
+        if cfg.predict.tta is not None:
+            raise ConfigError(f"predict.tta: {data.name} has a label an image, predicted as it is; leave it out")
 
     @classmethod
     def count_outputs(cls, activation: str, data: TaskData) -> int:

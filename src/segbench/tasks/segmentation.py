@@ -24,6 +24,8 @@ from segbench.tasks.examples import draw_ranked
 from segbench.tasks.kind import TaskData
 from segbench.tasks.windows import Windows
 
+# The axes along which an image is turned over: none, its width, its height, both.
+_MIRRORED: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
 VALIDATION_SCORES = ("dice", "iou", "pixel_accuracy")
 
 
@@ -39,6 +41,8 @@ class SegmentationTask(Task[CountsTable]):
     Args:
         *arguments: Those of :class:`segbench.tasks.base.Task`.
         windows: How images are cut outside training; None takes them whole.
+        flips: Whether the logits of an image and its three mirror images are averaged, in the final evaluation and
+            for new images; validation does without, so that training is the same.
         declared: The scores that follow from further columns of the final evaluation.
         **options: Those of :class:`segbench.tasks.base.Task`.
     """
@@ -51,10 +55,17 @@ class SegmentationTask(Task[CountsTable]):
     overall: ClassVar[tuple[str, ...]] = tuple(OVERALL_SCORES)
 
     def __init__(
-        self, *arguments: Any, windows: Windows | None = None, declared: Sequence[ColumnScore] = (), **options: Any
+        self,
+        *arguments: Any,
+        windows: Windows | None = None,
+        flips: bool = False,
+        declared: Sequence[ColumnScore] = (),
+        **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
         self.windows, self.declared = windows, tuple(declared)
+        # A task without a loss only predicts.
+        self._flips, self._flipping = flips, flips and self.loss is None
 
     # -- what the task says before it is built ------------------------------------------------------
 
@@ -69,13 +80,13 @@ class SegmentationTask(Task[CountsTable]):
 
     @classmethod
     def options(cls, cfg: DictConfig, data: TaskData, windows: Windows | None = None) -> dict[str, Any]:
-        """Return windows (these, those of ``predict.window``, or the training images' tiles) and further scores."""
+        """Return windows (these, those of ``predict.window``, or the training images' tiles), flips, further scores."""
         window = cfg.predict.window
         if windows is None and window is not None:
             windows = Windows(size=(window[0], window[1]), overlap=cfg.predict.overlap)
         elif windows is None and data.tiles != (1, 1):
             windows = Windows(tiles=data.tiles)
-        return {"windows": windows, "declared": data.declared_scores()}
+        return {"windows": windows, "flips": cfg.predict.tta == "flips", "declared": data.declared_scores()}
 
     @classmethod
     def metric_names(cls, class_names: Sequence[str], background: bool = True) -> list[str]:
@@ -113,8 +124,15 @@ class SegmentationTask(Task[CountsTable]):
     # -- forward -----------------------------------------------------------------------------------
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return logits (B,K,H,W) for images (B,C,H,W) of any size, window by window where that is asked for."""
-        if self.windows is None or self.training:
+        """Return logits (B,K,H,W) for images (B,C,H,W) of any size, by windows and mirrored where that is asked for."""
+        if self.training:
+            return self._outputs(image).logits
+        if not self._flipping:
+            return self._predict(image)
+        return torch.stack([self._predict(image.flip(axes)).flip(axes) for axes in _MIRRORED]).mean(dim=0)
+
+    def _predict(self, image: Tensor) -> Tensor:
+        if self.windows is None:
             return self._outputs(image).logits
         return self.windows.predict(lambda part: self._outputs(part).logits, image)
 
@@ -160,6 +178,11 @@ class SegmentationTask(Task[CountsTable]):
             return loss
         present = torch.stack([(mask == index).flatten(1).any(dim=1) for index in range(1, len(self.class_names))], 1)
         return loss + functional.binary_cross_entropy_with_logits(outputs.presence.float(), present.float())
+
+    def begin_evaluation(self, splits: Sequence[str]) -> None:
+        """Make the tables of the final evaluation, which averages mirrored predictions where that is asked for."""
+        super().begin_evaluation(splits)
+        self._flipping = self._flips
 
     def evaluate(self, batch: dict[str, Any], table: CountsTable) -> Tensor:
         """Add the batch's counts and loss; returns class indices (B,H,W)."""

@@ -62,3 +62,23 @@ def test_slices_of_volumes_too(folder, own, options):
     for path, stored in slices.items():
         # What is stored is rounded to whole numbers.
         np.testing.assert_allclose(np.stack(open_picture(path, inputs).inputs()), np.stack(stored), atol=1)
+
+
+STORED = {
+    "values": ({}, (0, 255), lambda mask: mask * 255),
+    "named": ({"classes": {"background": 3, "leaf": [9, 7]}}, (3, 9), lambda mask: np.where(mask == 1, 9, 3)),
+    "colours": ({}, ("#000000", "#FF8000"), lambda mask: mask[..., None] * np.array([255, 128, 0])),
+    "objects": ({"instances": True, "boundary": 2}, None, lambda mask: mask),
+}
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_predictions_can_be_written_as_the_masks_are(folder, own, kind):
+    options, expected, form = STORED[kind]
+    for number in range(8):
+        save(own / "images" / f"{number}.png", picture(number))
+        save(own / "masks" / f"{number}.png", form(drawing(number)).astype(np.uint8))
+    data = folder(**options)
+    data.inspect()
+    assert data.stored_values() == expected
+    assert data.told_apart() == (("object",) if kind == "objects" else ())

@@ -235,6 +235,10 @@ class FolderData(ObjectData):
         """Return the scores of objects, if there are any."""
         return super().own_scores() if self.object_classes else []
 
+    def told_apart(self) -> tuple[str, ...]:
+        """Return the classes of objects, if there are any."""
+        return super().told_apart() if self.object_classes else ()
+
     # -- predictions and volumes -------------------------------------------------------------------
 
     def input_format(self) -> InputFormat:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.data.file_names import IMAGES, UNREAD, VOLUMES, entries, is_clutter, name_without_suffix, nfc
+from segbench.data.file_names import IMAGES, UNREAD, VOLUMES, entries, is_clutter, name_without_suffix, nfc, walk
 from segbench.errors import DataError
 from segbench.suggest import nearest
 
@@ -92,19 +91,6 @@ def _below(place: Path, root: Path, suffixes: Sequence[str]) -> Iterator[Entry]:
         if path.name.lower().endswith(tuple(suffixes)):
             folders = tuple(nfc(part) for part in path.relative_to(root).parts[:-1])
             yield Entry(path, folders, nfc(name_without_suffix(path)))
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    """Yield the files at or below a folder, without clutter, in a fixed order; links are followed, not in circles."""
-    seen = set[str]()
-    for current, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(current)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not is_clutter(Path(name)))
-        yield from (Path(current, name) for name in sorted(files) if not is_clutter(Path(name)))
 
 
 def _other_kinds(folder: Path) -> str:

@@ -5,28 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
 
 from segbench.reporting.collection.factors import show_value
 from segbench.reporting.comparison.columns import convention_words
 from segbench.reporting.comparison.model import COSTS, Comparison
 from segbench.reporting.conclusions.evidence import evidence
-from segbench.words import visible
-
-_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\Z", re.ASCII)
-# Where a formula would begin: at the start of a cell, or behind what parts cells in other countries' files. Some
-# spreadsheets take the wide forms of these signs too.
-_FORMULA = re.compile("(^|[;|])(\\s*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
-
-
-def csv_cell(text: str) -> str:
-    """Return a text as the content of a cell that no spreadsheet takes for a formula.
-
-    An apostrophe stands before what would begin one; a number, signed or not, is left as it is. Nothing is hidden, and
-    line breaks and tabs become spaces.
-    """
-    shown = visible(text)
-    return shown if _NUMBER.match(shown) else _FORMULA.sub(r"\1'\2", shown)
+from segbench.words import csv_cell
 
 
 def csv_text(comparison: Comparison) -> str:

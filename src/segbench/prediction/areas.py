@@ -1,0 +1,71 @@
+"""Areas and counts of the predicted classes, image by image, as a table that spreadsheets open."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from segbench.data.formats.volume_file import Volume
+from segbench.masks import MaskKey
+from segbench.runs.files import write_text
+from segbench.words import csv_cell
+
+COLUMNS = ("image", "class", "pixels", "share", "objects", "mm3")
+# Pixels that touch at a corner are one object, as in the scores of objects; so are those of neighbouring slices.
+_TOUCHING = np.ones((3, 3, 3), int)
+
+
+def label_objects(inside: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """Return the connected components of a class, and their number.
+
+    Args:
+        inside: Where the class is, (Z,H,W).
+
+    Returns:
+        The object of every pixel from 1, 0 for none, int32 (Z,H,W); and how many there are.
+    """
+    labels, count = ndimage.label(inside, _TOUCHING, output=np.int32)
+    return np.asarray(labels, np.int32), int(count)
+
+
+@dataclass
+class Areas:
+    """Collects a row for each image and shown class.
+
+    Attributes:
+        key: How to read the masks.
+        rows: The cells.
+    """
+
+    key: MaskKey
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+
+    def add(self, image: Path, mask: NDArray[np.uint8], volume: Volume | None) -> None:
+        """Add an image.
+
+        Args:
+            image: What it is called.
+            mask: Its mask (Z,H,W), as the key reads it.
+            volume: The header of a volume, whose voxels have a size; None for an image file, whose pixels have none.
+        """
+        voxel = None if volume is None else float(np.prod(volume.spacing))
+        for index in self.key.shown:
+            inside = self.key.inside(mask, index)
+            pixels = int(inside.sum())
+            objects = label_objects(inside)[1] if pixels else 0
+            size = "" if voxel is None else f"{pixels * voxel:.6g}"
+            row = (image.as_posix(), self.key.names[index], pixels, f"{pixels / mask.size:.6f}", objects, size)
+            self.rows.append(tuple(map(str, row)))
+
+    def write(self, path: Path) -> None:
+        """Write the table as CSV, in which no spreadsheet finds a formula."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerows([csv_cell(cell) for cell in row] for row in (COLUMNS, *self.rows))
+        write_text(path, stream.getvalue())
