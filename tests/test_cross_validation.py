@@ -1,4 +1,3 @@
-
 import pytest
 
 from segbench.reporting.collection.runs import collect
