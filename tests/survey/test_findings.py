@@ -3,10 +3,12 @@
 import cv2
 import numpy as np
 import pytest
+from benchmarks import mnist
 from PIL import Image
 from tests.survey import planted
 
 from segbench.survey import fit
+from segbench.survey.page import html_page
 
 
 @pytest.fixture
@@ -102,6 +104,21 @@ def test_overlapping_classes_are_surveyed_too(compose, tmp_path):
     found = survey(cfg, {"data": "overlapping"}, steps=0)
     assert len(found.facts) == sum(len(indices) for indices in found.data.splits.values())
     assert all(share.pixels.any() for share in found.shares)
+
+
+def test_labelled_images_are_surveyed_by_what_applies(compose, tmp_path):
+    from segbench.survey.look import survey
+
+    root = tmp_path / "mnist"
+    root.mkdir()
+    mnist.generate(root, train=200, test=20)
+    overrides = ("data=mnist", f"data.root={root}", "data.val_images=40", "model=mnist_cnn", "loss=ce")
+    found = survey(compose(*overrides, f"paths.cache={tmp_path}"), {"data": "mnist"}, steps=1)
+    assert found.cost is not None
+    assert found.cost.steps_per_epoch == 2
+    assert found.shares[0].pixels.sum() == 160
+    assert not found.fits.told
+    assert "<img" in html_page(found, "digits", "")
 
 
 def test_turns_are_undone_by_turns():

@@ -265,13 +265,12 @@ def _empty(evidence: Evidence) -> Iterable[Finding]:
 def _specks(evidence: Evidence) -> Iterable[Finding]:
     for specks in evidence.specks:
         name = evidence.key.names[specks.label]
-        largest = specks.where[-1][1].area
         yield Finding(
             "specks",
-            f"{name}: {plural(len(specks.where), 'object')} of at most {plural(largest, 'pixel')}",
+            f"{name}: {plural(len(specks.where), 'object')} of at most {plural(specks.largest, 'pixel')}",
             f"Half of this class's objects have more than {specks.usual:.0f} pixels; smaller ones than this are often"
             " slips of the pen.",
             "Delete what is one: it counts as an object, and distorts distances between surfaces.",
             tuple(dict.fromkeys(evidence.place(index) for index, _ in specks.where)),
-            tuple(Shot(index, evidence.place(index), box=item.box) for index, item in specks.where[:_SHOWN]),
+            tuple(Shot(index, evidence.place(index), box=box) for index, box in specks.where[:_SHOWN]),
         )

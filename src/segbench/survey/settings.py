@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
-from segbench.environment import native_precision
+from segbench.environment import native_precision, processors
 from segbench.masks import MaskKey
 from segbench.survey.classes import Share
 from segbench.survey.findings import Finding
@@ -109,7 +108,7 @@ def _speed(situation: Situation) -> Iterable[Proposal]:
     cost, settings = situation.cost, situation.cfg.trainer
     if cost is None:
         return
-    cores = os.cpu_count() or 1
+    cores = processors()
     if cost.waiting > _WAITING and situation.cfg.data.get("num_workers") == 0 and cores > 1:
         yield Proposal(f"data.num_workers={min(4, cores)}", f"{cost.waiting:.0%} of a step waits for data")
     native = native_precision(settings.accelerator)
