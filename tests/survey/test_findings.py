@@ -70,8 +70,8 @@ def test_a_dark_and_a_flat_image_are_found(shapes, look_at):
     spoil(shapes, "train_13", "images", lambda image: (110 + 0.1 * (image.astype(float) - 110)).astype(np.uint8))
     finding = only(look_at(shapes))
     said = " ".join(finding.images)
-    assert "train_12 (train): darker" in said
-    assert "train_13 (train): less contrast" in said
+    assert "train_12: darker" in said
+    assert "train_13: less contrast" in said
 
 
 def test_groups_on_both_sides_of_a_split_are_named_and_mended(tmp_path, look_at):

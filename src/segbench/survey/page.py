@@ -18,7 +18,7 @@ from segbench.pictures.panels import class_colour
 from segbench.runs.files import write_text
 from segbench.survey.classes import Share
 from segbench.survey.drawing import Picture, Shot, augmented, batch_pictures, contact_sheet, draw
-from segbench.survey.findings import Finding
+from segbench.survey.findings import Finding, placed
 from segbench.survey.images import BINS, by_split
 from segbench.survey.look import Survey
 from segbench.survey.sizes import file_sizes, in_words, stored_sizes
@@ -91,7 +91,7 @@ def html_page(survey: Survey, name: str, command: str) -> str:
             proposals=survey.proposals,
             command=command,
             legend=_legend(pictures.key) if pictures.masks else [],
-            sheet=contact_sheet(pictures, [(item.index, item.id, item.split) for item in facts]),
+            sheet=contact_sheet(pictures, [(item.index, placed(item.id, item.split)) for item in facts]),
             classes=survey.data.class_names,
             counted="pixels" if pictures.masks else "images",
             masks=pictures.masks,

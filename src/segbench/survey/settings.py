@@ -67,8 +67,6 @@ def _split(situation: Situation) -> Iterable[Proposal]:
     kinds = {finding.kind for finding in situation.findings}
     if "groups in several parts" in kinds and situation.cfg.data.get("split_by") == "image":
         yield Proposal("data.split_by=group", "groups are in several parts of the split")
-    if "duplicates across the split" in kinds and "on_duplicates" in situation.cfg.data:
-        yield Proposal("data.on_duplicates=error", "once the copies are removed: new ones are then refused")
 
 
 def _loss(situation: Situation) -> Iterable[Proposal]:
