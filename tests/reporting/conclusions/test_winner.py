@@ -40,12 +40,12 @@ def test_the_best_row_predicts_and_what_is_not_told_from_it_is_said(architecture
     words, options = found(comparison, pairs=())
     assert words == (
         "Predict new images with unet, which has the highest score but is not told apart from attunet,"
-        " by its 2 runs together:"
+        " by its 2 runs together (scores are of each alone):"
     )
     assert list(options.run) == [str(folder / f"fake-unet-dice-seed{seed}") for seed in (0, 1)]
     (pair,) = evidence(comparison).pairs
     assert found(comparison, pairs=(replace(pair, p_holm=0.01),))[0] == (
-        "Predict new images with unet, which is better than the other, by its 2 runs together:"
+        "Predict new images with unet, which is better than the other, by its 2 runs together (scores are of each alone):"
     )
     # Better in the mean, worse on the seeds that both have.
     other = replace(pair, p_holm=0.01, difference=replace(pair.difference, mean=-pair.difference.mean))
@@ -67,3 +67,17 @@ def test_many_runs_are_named_by_their_row(architectures):
 def test_nothing_is_said_where_weights_are_gone(architectures):
     comparison = write(architectures, 2, weights=False, unet=90)
     assert how_to_predict(comparison, evidence(comparison)) is None
+
+
+def test_a_setting_that_came_later_is_null_where_it_is_lacking(architectures):
+    """Null leaves no trace in a run's settings, so that runs of before are the same."""
+    for seed in range(6):
+        for tta in (None, "flips"):
+            folder = architectures(
+                "unet", seed, 80 if tta else 90, name=f"{tta}{seed}", config={"predict": {"tta": tta}}
+            )
+            (folder / "checkpoints").mkdir()
+            (folder / "checkpoints" / "best.ckpt").touch()
+    comparison = compare(collect([architectures.root]), mix=True)
+    assert {value for row in comparison.rows for value in row.values} >= {None, "flips"}
+    assert "predict.tta=null" in found(comparison)[1].row

@@ -42,7 +42,7 @@ def how_to_predict(comparison: Comparison, found: Evidence) -> Origin | None:
     runs = [part for run in row.done for part in run.each]
     if not all((run.directory / "checkpoints" / BEST).is_file() for run in runs):
         return None
-    together = f", by its {plural(len(runs), 'run')} together" if len(runs) > 1 else ""
+    together = f", by its {plural(len(runs), 'run')} together (scores are of each alone)" if len(runs) > 1 else ""
     words = f"Predict new images with {row.label}{_lead(comparison, found, leader, scored)}{together}:"
     return Origin(words, (f"python src/predict.py {_runs(comparison, row, runs)} images=<folder>",))
 
