@@ -363,7 +363,7 @@ def _table(own):
         (_other_names, {}, ["do not match", "data.table"]),
         (_lacking, {}, ["a3.png: image without mask (expected a3)", "data.unpaired=skip"]),
         (_other_size, {}, ["a3.png: mask is 24x32, its image 32x24"]),
-        (_lossy, {}, ["a1.jpg: lossy mask", "PNG"]),
+        (_lossy, {}, ["masks: 8 files (a1.jpg, a2.jpg, a3.jpg and 5 others): lossy mask", "PNG"]),
         (_smoothed, {}, ["256 different values", "data.instances=true", "data.classes"]),
         (_constant, {}, ["all masks have the value 0 alone"]),
         (_mixed_bits, {}, ["a1.png", "a2.png", "data.percentiles=[1,99.8]"]),

@@ -13,6 +13,7 @@ from segbench.data.folder.facts import Facts
 from segbench.data.folder.forms import ClassMasks, Form, InstanceMasks, OverlappingMasks
 from segbench.data.folder.groups import groups_by_pattern
 from segbench.data.folder.inspection import MOST_VALUES, ReadMasks, Seen, inspect
+from segbench.data.folder.numbered import check_not_numbered
 from segbench.data.folder.outlined import find_outlined, outline_files
 from segbench.data.folder.polygons import IGNORED, Annotations
 from segbench.data.folder.samples import Sample, Samples, find_samples, images_place, with_parts_of_names
@@ -89,11 +90,14 @@ def discover(options: Options, cache_dir: Path) -> Found:
     read_masks = _read_masks if outlines is None else outlines.read
     variant = "" if outlines is None else f"{outlines.names}{outlines.numbered}"
     seen = inspect(samples.found, read_masks, cache_dir, options.root, variant)
+    told = options.classes is not None or options.colours is not None or isinstance(options.masks, Mapping)
+    if outlines is None and not told and not options.instances:
+        check_not_numbered(samples.found, seen, read_masks, options.ignore)
     form = _form(options, seen, outlines)
-    channels, told = _channels(options, seen)
+    channels, which = _channels(options, seen)
     intensity = _intensity(options, seen, samples.found)
     fit, why = _fit(options, seen)
-    said = [*samples.said, _classes_line(form), f"{told}, {intensity.describe()}, {why}".rstrip(", ")]
+    said = [*samples.said, _classes_line(form), f"{which}, {intensity.describe()}, {why}".rstrip(", ")]
     return Found(samples.found, seen, Facts(form, channels, intensity, fit), said, grouped, read_masks)
 
 
