@@ -10,7 +10,7 @@ from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.variants import VARIANT
 from segbench.runs.bounded import parse_yaml
-from segbench.runs.identity import IRRELEVANT
+from segbench.runs.identity import IRRELEVANT, LATER
 from segbench.runs.settings import flatten, is_under
 from segbench.words import listed
 
@@ -40,8 +40,8 @@ def factor_value(run: Run, factor: str) -> Hashable:
         return run.choices[factor]
     if run.config:
         flat = run.settings
-        if factor in flat:
-            return flat[factor]
+        if factor in flat or factor in LATER:
+            return flat.get(factor)
         inside = {key: value for key, value in flat.items() if key.startswith(f"{factor}.")}
         return json.dumps(inside, default=str) if inside else ABSENT
     values = [text.partition("=")[2] for text in run.overrides if text.partition("=")[0].lstrip("+") == factor]
