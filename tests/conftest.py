@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import warnings
@@ -220,3 +221,36 @@ def context(tmp_path):
         return RunContext(run, data, task, trainer, tuple(splits))
 
     return made
+
+
+BROWSER_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--disable-component-update",
+]
+
+
+def unavailable(reason):
+    if os.environ.get("SEGBENCH_REQUIRE_BROWSER"):
+        pytest.fail(f"SEGBENCH_REQUIRE_BROWSER is set, but {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium: CHROMIUM, or the one on the path. CI requires it; elsewhere these tests are skipped."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        unavailable("there is no Chromium; on Debian: apt-get install chromium")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        unavailable("playwright is not installed; pip install -e '.[test]'")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=BROWSER_FLAGS)
+        yield browser
+        browser.close()

@@ -14,6 +14,7 @@ from PIL import Image
 from scored import rewrite
 
 from segbench.masks import MaskKey
+from segbench.pages import data_uri
 from segbench.pictures.panels import draw_panels
 from segbench.reporting import collect
 from segbench.reporting.comparison.build import compare
@@ -21,7 +22,7 @@ from segbench.reporting.conclusions.evidence import Evidence, Mean, Pair, eviden
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.html import html_page
 from segbench.reporting.html.dot_plot import MARGIN, WIDTH, dot_plots
-from segbench.reporting.html.pictures import data_uri, gallery, split_panels
+from segbench.reporting.html.pictures import gallery, split_panels
 from segbench.reporting.html.runs import differing_settings, log_tail, run_views
 from segbench.reporting.html.scores import pair_table, score_table
 from segbench.reporting.page import write_report
@@ -351,6 +352,7 @@ def test_settings_of_another_choice_are_no_difference_of_their_own(architectures
 
 def test_templates_are_package_data(repository):
     found = {entry.name for entry in (files("segbench.reporting.html") / "templates").iterdir()}
-    assert {"index.html.j2", "style.css", "script.js"} <= found
+    assert {"index.html.j2", "script.js"} <= found
     declared = (repository / "pyproject.toml").read_text()
     assert re.search(r'"segbench.reporting.html" = \["templates/\*"\]', declared)
+    assert re.search(r'"segbench.pages" = \["style.css"\]', declared)

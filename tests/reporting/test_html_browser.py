@@ -1,7 +1,5 @@
 """The page as a reader meets it: opened from a file in headless Chromium, without network."""
 
-import os
-import shutil
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -19,31 +17,6 @@ from segbench.reporting.statistics.intervals import Difference
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 EVIL = "<script>alert(1)</script>"
 QUOTES = """a"b'c & <i>d"""
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync",
-         "--disable-component-update"]  # fmt: skip
-
-
-def unavailable(reason):
-    if os.environ.get("SEGBENCH_REQUIRE_BROWSER"):
-        pytest.fail(f"SEGBENCH_REQUIRE_BROWSER is set, but {reason}")
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium: CHROMIUM, or the one on the path. CI requires it; elsewhere these tests are skipped."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        unavailable("there is no Chromium; on Debian: apt-get install chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        unavailable("playwright is not installed; pip install -e '.[test]'")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def panels(path, rows):

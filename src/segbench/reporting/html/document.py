@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from segbench.pages import content_policy, page_environment, shared_style
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.answer import show_detectable
 from segbench.reporting.conclusions.evidence import Evidence
@@ -24,7 +21,6 @@ from segbench.reporting.html.pictures import BUDGET, gallery
 from segbench.reporting.html.runs import run_views
 from segbench.reporting.html.scores import averaged_table, claim_views, mcnemar_table, pair_table, score_table
 from segbench.reporting.text.tables import published_lines
-from segbench.words import visible
 
 
 def html_page(
@@ -46,8 +42,8 @@ def html_page(
         command: The command that makes the report.
         budget: How many characters pictures may take together.
     """
-    environment = _environment()
-    style, script = (_text(name) for name in ("style.css", "script.js"))
+    environment = page_environment(str(__package__))
+    style, script = shared_style(), _script()
     runs = run_views(comparison)
     return environment.get_template("index.html.j2").render(
         comparison=comparison,
@@ -66,7 +62,7 @@ def html_page(
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         style=Markup(style),  # noqa: S704 - the package's own files
         script=Markup(script),  # noqa: S704
-        policy=_policy(style, script),
+        policy=content_policy(style, [script]),
     )
 
 
@@ -115,31 +111,5 @@ def _facts(comparison: Comparison, evidence: Evidence) -> list[tuple[str, str]]:
     return facts
 
 
-def _policy(style: str, script: str) -> str:
-    """Return the content security policy that allows this style and this script, pictures inside, nothing else."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
-    return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}';"
-        " base-uri 'none'; form-action 'none'"
-    )
-
-
-def _text(name: str) -> str:
-    return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
-
-
-def _shown(value: Any) -> Any:
-    """Return what a page shows of a value: a text without anything hidden; markup is made of such texts."""
-    return visible(value, lines=True) if type(value) is str else value
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader(str(__package__), "templates"),
-        autoescape=True,
-        finalize=_shown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def _script() -> str:
+    return (files(__package__) / "templates" / "script.js").read_text(encoding="utf-8")

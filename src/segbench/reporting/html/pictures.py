@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from segbench.pages import data_uri
 from segbench.pictures.panels import TITLES_KEY
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.figures import FIGURES
@@ -129,11 +129,6 @@ def gallery(comparison: Comparison, figures: Sequence[tuple[str, str]], budget: 
     labels = {row.label: index for index, row in enumerate(comparison.rows)}
     found.panels.sort(key=lambda panels: labels[panels.row])
     return found
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    """Return a file's content as a data URI."""
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def split_panels(content: bytes) -> tuple[list[Image.Image], Image.Image | None]:
