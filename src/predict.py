@@ -189,14 +189,14 @@ def main(arguments: Sequence[str]) -> None:
     outcome = predict_files(Ensemble.of(loaded), images, out, overlays, wanted)
     for line in outcome.skipped:
         print(visible(f"skipped: {line}"), file=sys.stderr)
-    parts = [f"{outcome.predicted} predicted", f"{len(outcome.skipped)} skipped"]
+    together = f" by {len(runs)} runs together" if len(runs) > 1 else ""
+    parts = [f"{outcome.predicted} predicted{together}", f"{len(outcome.skipped)} skipped"]
     if outcome.ignored:
         parts.append(f"{outcome.ignored} other files ignored")
     print(visible(outcome.legend))
     if outcome.undrawn:
         print("more than 50 images: no overlays; overlays=true draws them")
-    together = f" by {len(runs)} runs together" if len(runs) > 1 else ""
-    print(visible(f"{', '.join(parts)}{together}: {out}"))
+    print(visible(f"{', '.join(parts)}: {out}"))
 
 
 def _beside(run: Path, name: str) -> Path:

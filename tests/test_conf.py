@@ -64,6 +64,15 @@ def test_an_experiment_is_valid_asks_a_question_and_sweeps_its_factors(experimen
         assert value in str(cfg.hydra.sweeper.params[key]).split(","), (key, value)
 
 
+@pytest.mark.usefixtures("compose")
+def test_one_s_own_folder_is_compared_over_as_many_folds_as_are_asked_for():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        asked = ["experiment=folder/networks", "data.folds=3"]
+        swept = with_hydra("config", asked, return_hydra_config=True).hydra.sweeper.params
+    assert swept["data.fold"] == "range(0,3)"
+    assert swept.model.split(",")[:3] == ["unet", "attunet", "unet3plus"]
+
+
 @pytest.mark.slow
 def test_a_difference_of_protocol_names_settings_that_some_experiment_has(compose, experiment):
     conditions = {}

@@ -20,8 +20,8 @@ from segbench.masks import MaskKey
 from segbench.models.stored import stored_network
 from segbench.prediction_record import PredictionRecord, read_record
 from segbench.runs.bounded import MEMORY, bounded_memory
-from segbench.runs.checkpoint_io import BEST, load_checkpoint, network_weights
-from segbench.runs.directory import SCHEMA, other_schema
+from segbench.runs.checkpoint_io import load_checkpoint, network_weights
+from segbench.runs.directory import BEST, SCHEMA, other_schema
 from segbench.targets import find_class, own_class
 from segbench.tasks import ClassificationTask, SegmentationTask, Task
 from segbench.tasks.inference import masks_of, predict_on_grid

@@ -18,8 +18,7 @@ from segbench import environment
 from segbench.configuration.recorded import recorded
 from segbench.errors import CheckpointError
 from segbench.run_inputs import score_code
-from segbench.runs.checkpoint_io import BEST
-from segbench.runs.directory import RunDirectory
+from segbench.runs.directory import BEST, RunDirectory
 from segbench.runs.files import write_json, write_text
 from segbench.runs.readers import DamagedError, config_file, named, summary_file
 from segbench.runs.scores_file import TASKS, read_columns, read_scores

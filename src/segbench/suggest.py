@@ -6,6 +6,12 @@ import difflib
 from collections.abc import Iterable
 
 
+def closest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice nearest to a word, or None if none is near."""
+    close = difflib.get_close_matches(word, sorted(set(choices)), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
 def nearest(word: str, choices: Iterable[str]) -> str:
     """Return ``"; did you mean X?"`` for the choice nearest to ``word``, or else the list of choices.
 
@@ -14,7 +20,6 @@ def nearest(word: str, choices: Iterable[str]) -> str:
         choices: The valid choices.
     """
     choices = sorted(set(choices))
-    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {close[0]}?"
+    if close := closest(word, choices):
+        return f"; did you mean {close}?"
     return f"; choose from {', '.join(choices)}" if choices else ""

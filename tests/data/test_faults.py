@@ -12,6 +12,7 @@ from PIL import Image
 
 from segbench.data.carvana import CarvanaData
 from segbench.data.cmr import CMRData
+from segbench.data.records import grouped_by_reason, raise_faults
 from segbench.errors import DataError
 
 
@@ -117,7 +118,27 @@ def test_a_long_list_is_cut_with_the_rest_counted(carvana_folder, carvana):
     for extra in range(12):
         resaved = Image.fromarray(GOOD)
         resaved.save(carvana_folder / "train_masks" / f"other{extra:02d}_01_mask.gif")
-    assert "... and 4 more" in faults_of(carvana())
+    message = faults_of(carvana())
+    assert "24 files cannot be used" in message
+    assert "12 files (extra00_01.jpg, extra01_01.jpg, extra02_01.jpg and 9 others): image without mask" in message
+    assert "12 files (other00_01_mask.gif, other01_01_mask.gif, other02_01_mask.gif and 9 others): mask" in message
+    assert len(message.splitlines()) == 3
+    with pytest.raises(DataError, match=r"24 files cannot be used(?s:.*)\.\.\. and 4 more$"):
+        raise_faults([f"a{number}.png: reason {number + 100}" for number in range(24)], "x")
+
+
+def test_files_of_one_reason_are_one_line():
+    lossy = [f"set/masks/a{number}.jpg: lossy mask; save masks as PNG" for number in range(12)]
+    expected = [f"set/images/b{number}.png: image without mask (expected b{number}_gt)" for number in range(4)]
+    others = ["set/masks/c.png: mask is 24x32, its image 32x24", "no colon", *lossy[:3]]
+    assert grouped_by_reason([*lossy, *expected, others[0], others[1]]) == [
+        "set/masks: 12 files (a0.jpg, a1.jpg, a2.jpg and 9 others): lossy mask; save masks as PNG",
+        "set/images: 4 files (b0.png, b1.png, b2.png and b3.png): image without mask (expected *_gt)",
+        *others[:2],
+    ]
+    assert grouped_by_reason(others) == others
+    apart = ["x/1/a.png: empty", "x/2/a.png: empty", "x/2/b.png: empty", "x/c.png: empty"]
+    assert grouped_by_reason(apart) == ["x: 4 files (1/a.png, 2/a.png, 2/b.png and c.png): empty"]
 
 
 def test_a_missing_root_says_how_to_get_the_data(carvana, tmp_path):

@@ -239,6 +239,9 @@ CASES: dict[str, Case] = {
     "config.yaml has a number of 60,000 digits": (_config("\nx: 0x" + "f" * 60_000 + "\n"), "a number of 60,002"),
     "config.yaml has a number beyond all": (_config("\nx: 1" + ":1" * 500 + ".5\n"), "a number of 1,003"),
     "config.yaml reads the environment": (_config("\ndebug: ${oc.env:CANARY}\n"), None),
+    "config.yaml has 60,000 settings": (
+        _config("\nfurther:\n" + "".join(f"  k{n}: {n}\n" for n in range(60_000))), "settings, more than 2,000",
+    ),
     "config.yaml has paths that are a list": (_config("\npaths: [x]\n"), "paths is not a mapping"),
     "config.yaml compares by a text": (_write("config.yaml", "seed: 1\ncomparison: {factors: model}\n"), "factors"),
     "config.yaml has published figures of words": (

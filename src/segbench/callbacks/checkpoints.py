@@ -16,7 +16,8 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from segbench.configuration.monitor import LAST_EPOCH
 from segbench.errors import CheckpointError, DivergedError, InterruptedRun
-from segbench.runs.checkpoint_io import BEST, LAST, load_checkpoint
+from segbench.runs.checkpoint_io import LAST, load_checkpoint
+from segbench.runs.directory import BEST
 from segbench.runs.signals import impatient, leave_lost_terminal, take
 
 

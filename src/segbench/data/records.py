@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.data.file_names import distinct, entries, is_decodable, nfc, not_decodable
 from segbench.errors import DataError
-from segbench.words import plural
+from segbench.words import MOST_NAMED, listed, plural
 
 _SHOWN = 20
 
@@ -141,6 +143,32 @@ def os_errors_as_faults(root: object) -> Iterator[None]:
         raise_faults([unreadable(error, root)], root)
 
 
+def grouped_by_reason(faults: Sequence[str]) -> list[str]:
+    """Return the lines of faults, with one line for the files that have the same: ``12 files (a, b, c, ...): reason``.
+
+    Args:
+        faults: ``path: reason`` each. Where the reason has the file's name without suffix, ``*`` stands for it.
+
+    Returns:
+        In the order of the faults; up to three of one reason stay as they are.
+    """
+    found = defaultdict[str, list[str]](list)
+    for fault in faults:
+        path, colon, reason = fault.partition(": ")
+        name = re.escape(Path(path).stem)
+        found[re.sub(rf"(?<![A-Za-z0-9]){name}(?![A-Za-z0-9])", "*", reason) if colon and name else fault].append(fault)
+    lines = []
+    for reason, same in found.items():
+        if len(same) <= MOST_NAMED:
+            lines += same
+            continue
+        paths = [Path(fault.partition(": ")[0]) for fault in same]
+        folder = os.path.commonpath([path.parent for path in paths])
+        names = listed([str(path.relative_to(folder)) for path in paths])
+        lines.append(f"{folder}: {len(same)} files ({names}): {reason}")
+    return lines
+
+
 def raise_faults(faults: list[str], root: object) -> None:
     """Raise all faults at once, if there are any.
 
@@ -149,13 +177,14 @@ def raise_faults(faults: list[str], root: object) -> None:
         root: Folder of the data, for the message.
 
     Raises:
-        DataError: With a line that counts them, then a line for each of the first 20.
+        DataError: With a line that counts them, then a line for each of the first 20, files of one reason together.
     """
     if not faults:
         return
     which = "it" if len(faults) == 1 else "them"
     lines = [f"data.root={root}: {plural(len(faults), 'file')} cannot be used; fix or remove {which}:"]
-    lines += [f"  {fault}" for fault in faults[:_SHOWN]]
-    if len(faults) > _SHOWN:
-        lines.append(f"  ... and {len(faults) - _SHOWN} more")
+    told = grouped_by_reason(faults)
+    lines += [f"  {line}" for line in told[:_SHOWN]]
+    if len(told) > _SHOWN:
+        lines.append(f"  ... and {len(told) - _SHOWN} more")
     raise DataError("\n".join(lines))

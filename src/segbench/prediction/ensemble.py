@@ -16,8 +16,7 @@ from segbench.data.pictures import Picture
 from segbench.errors import CheckpointError, ConfigError
 from segbench.masks import MaskKey
 from segbench.predictor import Predicting
-from segbench.runs.checkpoint_io import BEST
-from segbench.runs.directory import RunDirectory
+from segbench.runs.directory import BEST, RunDirectory
 from segbench.runs.identity import IRRELEVANT
 from segbench.runs.readers import DamagedError, config_file, identity_file
 from segbench.runs.settings import flatten, is_under, without_places

@@ -29,7 +29,7 @@ from segbench.words import first_line
 log = logging.getLogger("segbench")
 
 MANIFEST = "manifest.json"
-BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 _REMEMBERED = 3
 # What reading a checkpoint may take beside its size: a few bytes of it may ask for any memory.
 _MEMORY = 512 * MEGA

@@ -28,6 +28,8 @@ from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 STATES = ("running", "done", "failed")
+# The weights that were best in validation, among the checkpoints.
+BEST = "best.ckpt"
 # The layout of a run directory and its files, in run.json: a run of another one is refused, not guessed at.
 SCHEMA = 2
 

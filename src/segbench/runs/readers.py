@@ -12,9 +12,12 @@ from yaml import YAMLError
 
 from segbench.runs.bounded import LISTS, TEXT, read_json, read_yaml
 from segbench.runs.directory import SCHEMA, STATES, other_schema
+from segbench.runs.settings import flatten
 from segbench.runs.unfolding import read_csv
 from segbench.words import first_line
 
+# Ten times as many as a run has; each is compared with those of all others.
+MOST_SETTINGS = 2_000
 DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError,
     ArrowException, YAMLError, OmegaConfBaseException,
@@ -81,6 +84,8 @@ def config_file(path: Path) -> dict[str, Any]:
         lacking = [key for key in ("seed", "comparison") if key not in value]
         if lacking:
             raise ValueError(f"no key {', '.join(lacking)}")
+        if (settings := len(flatten(value))) > MOST_SETTINGS:
+            raise ValueError(f"it has {settings:,} settings, more than {MOST_SETTINGS:,}")
         if not isinstance(value.get("paths") or {}, dict):
             raise ValueError("paths is not a mapping")
         _check_comparison(value["comparison"])

@@ -9,7 +9,8 @@ from pathlib import Path
 from torch import nn
 
 from segbench.errors import CheckpointError, ConfigError
-from segbench.runs.checkpoint_io import BEST, file_digest, load_checkpoint, network_weights
+from segbench.runs.checkpoint_io import file_digest, load_checkpoint, network_weights
+from segbench.runs.directory import BEST
 from segbench.suggest import nearest
 
 log = logging.getLogger("segbench")

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from tests.data.folder.conftest import drawing, picture, save
 
-from segbench.data.folder.groups import advice, groups_by_pattern, likely_pattern, near_copies
+from segbench.data.folder.groups import advice, groups_by_pattern, groups_nothing, likely_pattern, near_copies
 from segbench.data.folder.inspection import difference_hash
 from segbench.errors import ConfigError, DataError
 
@@ -51,3 +52,21 @@ def test_near_copies_are_found_and_others_not():
     assert near_copies(hashes, ["same"] * len(hashes)) == []
     assert "n20 and n3" in advice(names, hashes)
     assert advice(names[:20], hashes[:20]) is None
+
+
+def test_a_pattern_that_groups_nothing_is_told_the_likely_one():
+    names = [f"slide{slide}_tile{tile}" for slide in range(4) for tile in range(3)]
+    assert groups_nothing("slide*", names, groups_by_pattern(names, "slide*")) == (
+        "data.group=slide*: groups nothing, the 12 images are as many groups (0_tile0, 0_tile1, 0_tile2 and 9 others);"
+        " 'data.group=*_tile*' makes 4 groups"
+    )
+    assert groups_nothing("*_*", names, groups_by_pattern(names, "*_*")) is None
+    assert "first * must be" in groups_nothing("*", ["a", "bird"], ["a", "bird"])
+
+
+def test_a_pattern_that_groups_nothing_is_said_where_data_are_read(own, folder, caplog):
+    for number in range(8):
+        save(own / f"images/slide{number // 2}_{number % 2}.png", picture(number))
+        save(own / f"masks/slide{number // 2}_{number % 2}.png", drawing(number))
+    folder(group="slide*").find()
+    assert "data.group=slide*: groups nothing" in caplog.text

@@ -331,6 +331,22 @@ def _smoothed(own):
     save(own / "masks/a1.png", np.arange(24 * 32).reshape(24, 32).astype(np.uint8))
 
 
+def _smoothed_colours(own):
+    for number in NUMBERS:
+        save(own / f"images/a{number}.png", picture(number))
+        colours = np.array([[0, 0, 0], [200, 10, 10]], np.uint8)[drawing(number)]
+        save(own / f"masks/a{number}.png", picture(99) if number == 1 else colours)
+
+
+def _swapped(own):
+    pairs(own, "masks/a{}.png", "images/a{}.png")
+
+
+def _some_lossy(own):
+    pairs(own, "images/a{}.png", "masks/a{}.jpg", range(1, 6))
+    pairs(own, "images/a{}.png", "masks/a{}.png", range(6, 9))
+
+
 def _constant(own):
     pairs(own, "images/a{}.png", "masks/a{}.png", labels=(0,))
 
@@ -363,8 +379,15 @@ def _table(own):
         (_other_names, {}, ["do not match", "data.table"]),
         (_lacking, {}, ["a3.png: image without mask (expected a3)", "data.unpaired=skip"]),
         (_other_size, {}, ["a3.png: mask is 24x32, its image 32x24"]),
-        (_lossy, {}, ["a1.jpg: lossy mask", "PNG"]),
-        (_smoothed, {}, ["256 different values", "data.instances=true", "data.classes"]),
+        (_lossy, {}, ["all 8 are lossy JPEG files (a1.jpg, ", "swapped?", "save masks as PNG"]),
+        (
+            _smoothed,
+            {},
+            ["256 different values in a1.png, at most 2 in the others", "data.instances=true", "data.classes"],
+        ),
+        (_smoothed_colours, {}, ["300 different colours in a1.png, at most 2 in the others", "data.colours"]),
+        (_swapped, {}, ["8 of 8 masks have many colours", "photographs: are data.images and data.masks swapped?"]),
+        (_some_lossy, {}, ["masks: 5 files (a1.jpg, a2.jpg, a3.jpg and 2 others): lossy mask", "save masks as PNG"]),
         (_constant, {}, ["all masks have the value 0 alone"]),
         (_mixed_bits, {}, ["a1.png", "a2.png", "data.percentiles=[1,99.8]"]),
         (_unread, {"images": "images"}, [".czi", "convert"]),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from tests.data.folder.conftest import drawing, picture, read, save
 
-from segbench.data.folder.sizes import Fit, proposed_fit, proposed_spacing
+from segbench.data.folder.sizes import Fit, cropped, proposed_fit, proposed_spacing
 from segbench.data.loader import Draw
 
 
@@ -64,3 +64,15 @@ def test_crops_are_what_training_sees(own, folder):
     drawn = data.datasets["train"][Draw(0, 1)]
     assert drawn["image"].shape[1:] == drawn["mask"].shape == (16, 16)
     assert read(data)["0"][0].shape == (24, 32, 3)
+
+
+def test_what_a_crop_of_slices_leaves_is_said():
+    fit = Fit((64, 48), "pad", 1.5625)
+    sizes, spacings = [(216, 256), (60, 40)], [(8.0, 1.5625, 1.5625)] * 2
+    assert cropped(fit, sizes, spacings) == (", cropped to 48x64 pixels around the centre (75x100 mm of 400x338 mm)")
+    assert cropped(fit, sizes[1:], spacings[1:]) == ", padded to 48x64"
+    assert cropped(Fit(None, "pad", 1.5625), sizes, spacings) == ""
+
+
+def test_sizes_are_said_width_first():
+    assert "64x32, as they are" in proposed_fit([(32, 64)], "auto", None)[1]

@@ -48,11 +48,60 @@ def test_what_is_given_stays_and_validation_is_drawn_if_there_is_none():
 
 def test_small_parts_and_absent_classes_are_said(caplog):
     splits = {"train": list(range(10)), "val": [10], "test": list(range(11, 17))}
-    assert describe_split(splits, [str(n // 2) for n in range(17)], "by group") == (
-        "split by group: 10 train (5 groups), one val, six test (4 groups)"
+    groups = [str(n // 2) for n in range(17)]
+    assert describe_split(splits, groups, given=False) == (
+        "split by group: 10 train (5 groups), one val (1 group), six test (4 groups)"
     )
+    images = [str(n) for n in range(17)]
+    assert describe_split(splits, images, given=False) == "split by image: 10 train, one val, six test"
+    assert describe_split(splits, images, given=True) == "split as given: 10 train, one val, six test"
     with caplog.at_level(logging.WARNING):
-        warn_of_small_parts(splits)
+        warn_of_small_parts(splits, groups, None)
         warn_of_absent(splits, [frozenset({0, 1})] * 10 + [frozenset({0})] + [frozenset({0, 1})] * 6, ["b", "cell"])
-    assert "only six test images" in caplog.text
+    assert "only six test images: scores on so few say little" in caplog.text
     assert "no val image has cell" in caplog.text
+
+
+TENTHS = {"train": 0.8, "val": 0.1, "test": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("groups", "fractions", "line"),
+    [
+        (10, TENTHS, "one test group: no comparison can be decided; data.test_fraction=0.3 gives three"),
+        (15, TENTHS, "two test groups: no comparison can be decided; data.test_fraction=0.2 gives three"),
+        (
+            12,
+            {"train": 0.9, "val": 0.1},
+            "one val group: no comparison can be decided; data.val_fraction=0.25 gives three",
+        ),
+        (
+            4,
+            TENTHS,
+            "one test group: no comparison can be decided; cross-validation tests each group once: -m data.folds=4",
+        ),
+        (30, TENTHS, ""),
+    ],
+)
+def test_few_groups_are_said_with_the_fraction_that_gives_three(groups, fractions, line, caplog):
+    names = [f"g{number % groups}" for number in range(groups * 12)]
+    splits = balanced_split(names, [frozenset({0})] * len(names), fractions, 0)
+    warn_of_small_parts(splits, names, fractions)
+    assert caplog.text.count("\n") == bool(line)
+    assert line in caplog.text
+    if "_fraction=" in line:
+        name, _, value = line.partition("data.")[2].partition(" ")[0].partition("=")
+        part = name.removesuffix("_fraction")
+        more = fractions | {part: float(value)}
+        more["train"] = 1 - sum(share for key, share in more.items() if key != "train")
+        again = balanced_split(names, [frozenset({0})] * len(names), more, 0)
+        assert len({names[index] for index in again[part]}) == 3
+
+
+def test_few_given_groups_are_told_of_cross_validation(caplog):
+    names = [f"g{number // 4}" for number in range(20)]
+    warn_of_small_parts(
+        {"train": list(range(12)), "val": list(range(12, 16)), "test": list(range(16, 20))}, names, None
+    )
+    assert "one test group: no comparison can be decided; cross-validation" in caplog.text
+    assert "data.folds=5 data.fold=0,1,2,3,4" in caplog.text

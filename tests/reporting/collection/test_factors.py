@@ -1,12 +1,19 @@
 import json
 import math
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
 from segbench.errors import ConfigError
-from segbench.reporting.collection.factors import factor_value, flatten, other_differences, show_value
-from segbench.reporting.collection.runs import collect
+from segbench.reporting.collection.factors import (
+    factor_value,
+    flatten,
+    other_differences,
+    require_comparable,
+    show_value,
+)
+from segbench.reporting.collection.runs import Run, collect
 from segbench.reporting.comparison.build import compare
 from segbench.runs.bounded import read_yaml
 
@@ -191,3 +198,14 @@ def test_an_unfinished_run_is_compared_with_a_run_of_each_row(architectures):
     assert [len(row.runs) for row in comparison.rows] == [1, 2]
     (stranger,) = [reason for _, reason in comparison.unfinished if "in no row" in reason]
     assert "other model.width" in stranger
+
+
+def test_a_refusal_lists_a_dozen_keys():
+    runs = [
+        Run(Path("a") / str(number), "done", config={"data": {f"k{key:02}": number for key in range(40)}})
+        for number in range(2)
+    ]
+    with pytest.raises(ConfigError) as refusal:
+        require_comparable(runs, ["model"], mix=False)
+    assert "data.k11 and 28 further keys (0, 0, " in str(refusal.value)
+    assert "data.k12" not in str(refusal.value)

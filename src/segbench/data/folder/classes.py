@@ -18,7 +18,9 @@ from segbench.words import first_line, listed
 BACKGROUND = "background"
 # The name under which a file or list of classes has the values that count nowhere, and the word for all other values.
 IGNORED, OTHERS = "ignore", "others"
-_MOST_CLASSES, _MOST_GUESSED, _LARGEST = 254, 40, 65535
+_MOST_CLASSES, _LARGEST = 254, 65535
+# Classes of more values or colours than these are not guessed.
+MOST_GUESSED = 40
 _COLUMNS = {"name": ("name", "class", "label"), "value": ("value", "id", "index", "colour", "color", "rgb")}
 Label = int | tuple[int, int, int]
 
@@ -131,7 +133,7 @@ def found_classes(found: Sequence[Label], palettes: Iterable[str | None], ignore
     )
     if len(values) < 2:
         raise DataError(f"data.masks: all masks have the value {_shown(values[0]) if values else 'none'} alone")
-    if len(values) > _MOST_GUESSED:
+    if len(values) > MOST_GUESSED:
         raise DataError(_too_many(values))
     if len({type(label) for label in values}) > 1:
         raise DataError("data.masks: some masks store colours (RGB) and some values (grey); save all in one way")
@@ -157,11 +159,16 @@ def _found_colours(colours: Sequence[tuple[int, int, int]]) -> Classes:
 
 
 def _too_many(values: Sequence[Label]) -> str:
-    some = f"data.masks: {len(values)} different {'values' if isinstance(values[0], int) else 'colours'}"
-    if isinstance(values[0], tuple):
-        return f"{some}; if edges were smoothed, save masks without, or name the true ones: data.colours={{...}}"
+    in_colour = isinstance(values[0], tuple)
+    return f"data.masks: {len(values)} different {'colours' if in_colour else 'values'}; {remedy_of_many(in_colour)}"
+
+
+def remedy_of_many(in_colour: bool) -> str:
+    """Return what helps if masks have more values, or colours, than :data:`MOST_GUESSED`."""
+    if in_colour:
+        return "if edges were smoothed, save masks without, or name the true ones: data.colours={...}"
     return (
-        f"{some}; if they number objects: data.instances=true; if edges were smoothed or resampled, save masks without;"
+        "if they number objects: data.instances=true; if edges were smoothed or resampled, save masks without;"
         " else name them: data.classes={...}"
     )
 

@@ -16,7 +16,7 @@ from segbench.data.cache import Pair
 from segbench.data.folder import split as splitting
 from segbench.data.folder.discovery import Found, Options, discover
 from segbench.data.folder.facts import Facts
-from segbench.data.folder.groups import advice
+from segbench.data.folder.groups import advice, groups_nothing
 from segbench.data.folder.help import check_named, suggestion
 from segbench.data.folder.inspection import Seen
 from segbench.data.folder.intensity import chosen_intensity
@@ -146,7 +146,7 @@ class FolderData(ObjectData):
                 try:
                     self._found = discover(self._asked, self.cache_dir)
                 except NotThere as error:
-                    raise DataError(f"{str(error).rstrip('?')}; {suggestion(root)}") from None
+                    raise DataError(f"{error}; {suggestion(root)}") from None
             if self.facts is None:
                 self._adopt(self._found.facts)
         return self._found
@@ -177,8 +177,12 @@ class FolderData(ObjectData):
             for page, name in enumerate(names):
                 self._places[name] = (sample, seen, page)
                 records.append(Record(name, sample.group or sample.id, sample.image, sample.masks[0], sample.masks[1:]))
-        if not found.grouped and (line := advice([sample.id for sample in found.samples], _hashes(found.seen))):
+        names = [sample.id for sample in found.samples]
+        if not found.grouped and (line := advice(names, _hashes(found.seen))):
             log.info("data.root=%s: %s", self.root, line)
+        groups, pattern = [sample.group or sample.id for sample in found.samples], self._asked.group
+        if pattern is not None and (line := groups_nothing(pattern, names, groups)):
+            log.warning("%s", line)
         return records, []
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
@@ -186,15 +190,17 @@ class FolderData(ObjectData):
         groups = [record.id if self.split_by == "image" else record.group for record in records]
         parts = [self._places[record.id][0].part for record in records]
         classes = [self.strata(record) for record in records]
-        if self._asked.split == "auto" and any(part in ("val", "test") for part in parts):
-            splits, how = splitting.given_split(groups, parts, self.val_fraction, self.split_seed), "as given"
+        given = self._asked.split == "auto" and any(part in ("val", "test") for part in parts)
+        fractions = None
+        if given:
+            splits = splitting.given_split(groups, parts, self.val_fraction, self.split_seed)
         else:
             fractions = {"train": 1 - self.val_fraction - self.test_fraction, "val": self.val_fraction}
             fractions |= {"test": self.test_fraction} if self.test_fraction else {}
-            splits, how = splitting.balanced_split(groups, classes, fractions, self.split_seed), "by group"
+            splits = splitting.balanced_split(groups, classes, fractions, self.split_seed)
             check_disjoint(groups, splits)
-        log.info("data.root=%s: %s", self.root, splitting.describe_split(splits, groups, how))
-        splitting.warn_of_small_parts(splits)
+        log.info("data.root=%s: %s", self.root, splitting.describe_split(splits, groups, given))
+        splitting.warn_of_small_parts(splits, groups, fractions)
         splitting.warn_of_absent(splits, classes, self.stored_key.names)
         return splits
 

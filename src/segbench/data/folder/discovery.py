@@ -13,10 +13,12 @@ from segbench.data.folder.facts import Facts
 from segbench.data.folder.forms import ClassMasks, Form, InstanceMasks, OverlappingMasks
 from segbench.data.folder.groups import groups_by_pattern
 from segbench.data.folder.inspection import MOST_VALUES, ReadMasks, Seen, inspect
+from segbench.data.folder.numbered import check_not_numbered
 from segbench.data.folder.outlined import find_outlined, outline_files
+from segbench.data.folder.photographs import check_not_lossy, check_not_photographs
 from segbench.data.folder.polygons import IGNORED, Annotations
 from segbench.data.folder.samples import Sample, Samples, find_samples, images_place, with_parts_of_names
-from segbench.data.folder.sizes import Fit, Size, proposed_fit, proposed_spacing
+from segbench.data.folder.sizes import Fit, Size, cropped, proposed_fit, proposed_spacing, shown_size
 from segbench.data.folder.table import listed_samples, looked_up
 from segbench.data.formats.mask_file import MaskFile
 from segbench.data.intensity import MICROSCOPE, VOLUME, Intensity
@@ -88,12 +90,18 @@ def discover(options: Options, cache_dir: Path) -> Found:
     samples, grouped, outlines = _files(options)
     read_masks = _read_masks if outlines is None else outlines.read
     variant = "" if outlines is None else f"{outlines.names}{outlines.numbered}"
+    if outlines is None:
+        check_not_lossy(samples.found)
     seen = inspect(samples.found, read_masks, cache_dir, options.root, variant)
+    told = options.classes is not None or options.colours is not None or isinstance(options.masks, Mapping)
+    if outlines is None and not told and not options.instances:
+        check_not_numbered(samples.found, seen, read_masks, options.ignore)
+        check_not_photographs(samples.found, seen, options.ignore)
     form = _form(options, seen, outlines)
-    channels, told = _channels(options, seen)
+    channels, which = _channels(options, seen)
     intensity = _intensity(options, seen, samples.found)
     fit, why = _fit(options, seen)
-    said = [*samples.said, _classes_line(form), f"{told}, {intensity.describe()}, {why}".rstrip(", ")]
+    said = [*samples.said, _classes_line(form), f"{which}, {intensity.describe()}, {why}".rstrip(", ")]
     return Found(samples.found, seen, Facts(form, channels, intensity, fit), said, grouped, read_masks)
 
 
@@ -256,11 +264,12 @@ def _fit(options: Options, seen: Sequence[Seen]) -> tuple[Fit, str]:
         given = None if options.spacing == "auto" else float(options.spacing)
         fit, why = proposed_spacing(sizes, [(spacing[1], spacing[2]) for spacing in spacings], given)
         if options.size != "auto":
-            return Fit(size, "pad", fit.spacing), f"slices of {fit.spacing:g} mm a pixel"
+            found = Fit(size, "pad", fit.spacing)
+            return found, f"slices of {fit.spacing:g} mm a pixel{cropped(found, sizes, spacings)}"
         return fit, why
     if options.size == "auto":
         return proposed_fit(sizes, options.fit, options.crop)
     how = "stretch" if options.fit == "auto" else options.fit
     return Fit(
         size, how
-    ), "" if size is None else f"{'resized' if how == 'stretch' else 'padded'} to {size[0]}x{size[1]}"
+    ), "" if size is None else f"{'resized' if how == 'stretch' else 'padded'} to {shown_size(size)}"

@@ -81,6 +81,26 @@ def near_copies(hashes: Sequence[str], groups: Sequence[str]) -> list[tuple[int,
     return found
 
 
+def groups_nothing(pattern: str, names: Sequence[str], groups: Sequence[str]) -> str | None:
+    """Return one line if a pattern makes each image a group of its own.
+
+    Args:
+        pattern: ``data.group``.
+        names: Ids of the images.
+        groups: What the pattern matches in each.
+    """
+    if len(set(groups)) < len(names) or len(names) < 2:
+        return None
+    likely = likely_pattern(names)
+    number = 0 if likely is None else len(set(groups_by_pattern(names, likely)))
+    hint = (
+        f"'data.group={likely}' makes {number} groups" if likely else "its first * must be what images of a group share"
+    )
+    return (
+        f"data.group={pattern}: groups nothing, the {len(names)} images are as many groups ({listed(groups)}); {hint}"
+    )
+
+
 def advice(names: Sequence[str], hashes: Sequence[str]) -> str | None:
     """Return one line for images without given groups, if some look as if they belonged together."""
     pattern, copies = likely_pattern(names), near_copies(hashes, names)

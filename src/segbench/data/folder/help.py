@@ -15,8 +15,9 @@ from segbench.words import listed
 
 _COMMAND = "python src/run.py data=folder"
 _EXAMPLE = f"{_COMMAND} data.images=photos data.masks=drawings"
-# Where runs leave pictures.
+# Where runs leave pictures; and the folders of a checkout of segbench, which is known by its packages.
 _OUTPUTS = "outputs"
+_OWN = ("benchmarks", "campaign", "conf", "docs", "results", "src", "tests")
 _MOST_FILES, _DEPTH = 20_000, 4
 # Lossy: no mask is stored so.
 _PHOTOGRAPHS = (".jpg", ".jpeg")
@@ -72,11 +73,13 @@ def suggestion(root: Path) -> str:
 def image_folders(root: Path) -> list[ImageFolder]:
     """Return the folders with images at or below a folder, those with most images first."""
     found: dict[str, ImageFolder] = {}
+    own = _OWN if (root / "src/segbench").is_dir() else ()
     for number, path in enumerate(walk(root)):
         folders = path.relative_to(root).parts[:-1]
         if number > _MOST_FILES:
             break
-        if len(folders) > _DEPTH or _OUTPUTS in folders or not path.name.lower().endswith(PICTURES):
+        left_out = len(folders) > _DEPTH or _OUTPUTS in folders or (folders and folders[0] in own)
+        if left_out or not path.name.lower().endswith(PICTURES):
             continue
         name = "/".join(folders) or "."
         folder = found.setdefault(name, ImageFolder(name))

@@ -130,7 +130,9 @@ def told(samples: Samples, pairs: Sequence[Pairs], unpaired: str) -> Samples:
         samples.said.append(f"{plural(len(faults), 'file')} without partner left out (data.unpaired=skip)")
         faults = []
     elif faults:
-        faults[-1] += "; data.unpaired=skip leaves out files without partner"
+        # To each, so that those of one reason stay together.
+        hint = "; data.unpaired=skip leaves out files without partner"
+        faults = [fault + hint if " without " in fault else fault for fault in faults]
     samples.faults += faults
     if unlabelled := list(dict.fromkeys(entry for found in pairs for entry in found.unlabelled)):
         samples.said.append(f"{plural(len(unlabelled), 'image')} without masks left out ({_places(unlabelled)})")

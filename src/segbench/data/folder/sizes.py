@@ -61,19 +61,22 @@ def proposed_fit(sizes: Sequence[Size], how: str, crop: Size | None) -> tuple[Fi
         size = (max(crop[0], *(h for h, _ in sizes)), max(crop[1], *(w for _, w in sizes)))
         keep = len(different) == 1 and size == smallest
         return (
-            (Fit(), "") if keep else (Fit(size, "pad"), f"{_shown(size)}, padded, so that crops have their own scale")
+            (Fit(), "")
+            if keep
+            else (Fit(size, "pad"), f"{shown_size(size)}, padded, so that crops have their own scale")
         )
     if len(different) == 1:
         size = _halved(smallest)
         if size == smallest:
-            return Fit(), f"{_shown(size)}, as they are"
+            return Fit(), f"{shown_size(size)}, as they are"
         return Fit(
             size
-        ), f"{_shown(size)}, {_part(smallest, size)} of their {_shown(smallest)}; data.size=null keeps it"
+        ), f"{shown_size(size)}, {_part(smallest, size)} of their {shown_size(smallest)}; data.size=null keeps it"
     size, alike = _middle(sizes)
     how = ("stretch" if alike else "pad") if how == "auto" else how
     verb = "resized" if how == "stretch" else "shrunk and padded"
-    why = f"{len(different)} sizes from {_shown(smallest)} to {_shown(largest)}, {verb} to {_shown(size)} (data.size)"
+    span = f"{len(different)} sizes from {shown_size(smallest)} to {shown_size(largest)}"
+    why = f"{span}, {verb} to {shown_size(size)} (data.size)"
     return Fit(size, how), why
 
 
@@ -92,7 +95,27 @@ def proposed_spacing(
     size = (_up(max(height for height, _ in sides)), _up(max(width for _, width in sides)))
     return Fit(
         size, "pad", target
-    ), f"slices of {target:g} mm a pixel, padded to {_shown(size)} (data.spacing, data.size)"
+    ), f"slices of {target:g} mm a pixel, padded to {shown_size(size)} (data.spacing, data.size)"
+
+
+def cropped(fit: Fit, sizes: Sequence[Size], spacings: Sequence[tuple[float, float, float]]) -> str:
+    """Return the end of a line that says what of the largest slice is left; nothing if slices are not cropped.
+
+    Args:
+        fit: Of slices of volumes.
+        sizes: Height and width of each volume's slices.
+        spacings: Size of their voxels in mm along (Z,H,W).
+    """
+    if fit.size is None or fit.spacing is None:
+        return ""
+    planes = [fit.plane(size, (steps[1], steps[2])) for size, steps in zip(sizes, spacings, strict=True)]
+    lost = [p.resampled for p in planes if p.resampled[0] > fit.size[0] or p.resampled[1] > fit.size[1]]
+    if not lost:
+        return f", padded to {shown_size(fit.size)}"
+    largest = max(lost, key=lambda size: size[0] * size[1])
+    kept = (min(fit.size[0], largest[0]), min(fit.size[1], largest[1]))
+    left, whole = (shown_size((round(h * fit.spacing), round(w * fit.spacing))) for h, w in (kept, largest))
+    return f", cropped to {shown_size(fit.size)} pixels around the centre ({left} mm of {whole} mm)"
 
 
 def _middle(sizes: Sequence[Size]) -> tuple[Size, bool]:
@@ -125,5 +148,6 @@ def _up(length: int) -> int:
     return -(-length // _STEP) * _STEP
 
 
-def _shown(size: Size) -> str:
-    return f"{size[0]}x{size[1]}"
+def shown_size(size: Size) -> str:
+    """Return a height and width for a message, as pictures are described: width x height."""
+    return f"{size[1]}x{size[0]}"

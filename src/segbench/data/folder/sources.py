@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segbench.data.file_names import IMAGES, UNREAD, VOLUMES, entries, is_clutter, name_without_suffix, nfc, walk
 from segbench.errors import DataError
-from segbench.suggest import nearest
+from segbench.suggest import closest
 
 PICTURES = (*IMAGES, *VOLUMES)
 POLYGONS = (".geojson", ".json")
@@ -50,7 +50,8 @@ def find_entries(root: Path, place: str, option: str, suffixes: Sequence[str] = 
         suffixes: Lower-case suffixes of the wanted files.
 
     Raises:
-        NotThere: If there is no such folder, or no such file in it.
+        DataError: If there is no such folder, but one of nearly that name.
+        NotThere: If there is none, or no such file in it.
     """
     folder = root / Path(place).expanduser()
     if folder.is_dir():
@@ -58,8 +59,9 @@ def find_entries(root: Path, place: str, option: str, suffixes: Sequence[str] = 
     else:
         matches = _matches(root, place)
         if not matches:
-            near = nearest(Path(place).name, folders_in(root))
-            raise NotThere(f"data.{option}={place}: no such folder in {root.resolve()}{near}")
+            if near := _near(root, place):
+                raise DataError(f"data.{option}={place}: no such folder; did you mean {near}?")
+            raise NotThere(f"data.{option}={place}: no such folder in {root.resolve()}")
         found = [entry for match in matches for entry in _below(match, root, suffixes)]
     if not found:
         raise NotThere(f"data.{option}={place}: no images there{_other_kinds(folder)}")
@@ -69,6 +71,20 @@ def find_entries(root: Path, place: str, option: str, suffixes: Sequence[str] = 
 def folders_in(root: Path) -> list[str]:
     """Return the names of the folders in a folder, without clutter."""
     return [path.name for path in entries(root) if path.is_dir()] if root.is_dir() else []
+
+
+def _near(root: Path, place: str) -> str | None:
+    """Return ``place`` with the folder that is there in place of the first that is not; None if no name is near."""
+    path = missing = root / Path(place).expanduser()
+    while not missing.parent.is_dir() and missing.parent != missing:
+        missing = missing.parent
+    parts, below = list(Path(place).parts), len(path.relative_to(missing).parts)
+    close = closest(missing.name, folders_in(missing.parent))
+    if close is None or below >= len(parts):
+        return None
+    parts[-1 - below] = close
+    near = Path(*parts)
+    return str(near) if (root / near.expanduser()).is_dir() else None
 
 
 def _matches(root: Path, place: str) -> list[Path]:

@@ -12,6 +12,9 @@ from segbench.words import listed, plural
 log = logging.getLogger("segbench")
 # Fewer images in a part are said in words: their scores say little.
 _FEW = 10
+# With fewer groups no difference between networks can be told from chance.
+_LEAST_GROUPS = 3
+_MOST_FOLDS = 5
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -61,22 +64,62 @@ def balanced_split(
     return split_balanced(groups, classes, fractions, seed)
 
 
-def describe_split(splits: Mapping[str, Sequence[int]], groups: Sequence[str], how: str) -> str:
-    """Return a split for a message, small parts in words: ``split by folders: 100 train, 20 val``."""
+def describe_split(splits: Mapping[str, Sequence[int]], groups: Sequence[str], given: bool) -> str:
+    """Return a split for a message, small parts in words: ``split as given: 100 train, 20 val``.
+
+    Args:
+        splits: Indices of the records of each part.
+        groups: The group of each record; where they differ, the numbers of groups are said too.
+        given: Whether the parts are given.
+    """
+    grouped = len(set(groups)) < len(groups)
     parts = []
     for name, indices in splits.items():
-        count = _NUMBERS[len(indices)] if len(indices) < len(_NUMBERS) else str(len(indices))
         number = len({groups[index] for index in indices})
-        parts.append(f"{count} {name}" + (f" ({plural(number, 'group')})" if number < len(indices) else ""))
-    return f"split {how}: {', '.join(parts)}"
+        parts.append(f"{_in_words(len(indices))} {name}" + (f" ({plural(number, 'group')})" if grouped else ""))
+    return f"split {'as given' if given else 'by group' if grouped else 'by image'}: {', '.join(parts)}"
 
 
-def warn_of_small_parts(splits: Mapping[str, Sequence[int]]) -> None:
-    """Log one line if scores will rest on few images."""
+def warn_of_small_parts(
+    splits: Mapping[str, Sequence[int]], groups: Sequence[str], fractions: Mapping[str, float] | None
+) -> None:
+    """Log one line, with what helps, if scores will rest on few groups or images.
+
+    Args:
+        splits: Indices of the records of each part.
+        groups: The group of each record.
+        fractions: Of the groups for each part; None if the parts are given.
+    """
     last = "test" if "test" in splits else "val"
-    if last in splits and len(splits[last]) < _FEW:
-        word = _NUMBERS[len(splits[last])]
-        log.warning("only %s %s image%s: scores on so few say little", word, last, "" if word == "one" else "s")
+    if last not in splits:
+        return
+    images, total = len(splits[last]), len(set(groups))
+    number = len({groups[index] for index in splits[last]})
+    if total < len(groups) and number < _LEAST_GROUPS:
+        fix = _more_groups(last, total, fractions)
+        log.warning(
+            "%s %s: no comparison can be decided; %s", _in_words(number), f"{last} group" + "s" * (number > 1), fix
+        )
+    elif images < _FEW:
+        log.warning(
+            "only %s %s image%s: scores on so few say little", _in_words(images), last, "" if images == 1 else "s"
+        )
+
+
+def _more_groups(part: str, total: int, fractions: Mapping[str, float] | None) -> str:
+    """Return the option that tests, or validates, more groups."""
+    if fractions is not None and total >= 2 * _LEAST_GROUPS:
+        others = sum(share for name, share in fractions.items() if name not in ("train", part))
+        shares = [step / 20 for step in range(1, 20) if step / 20 < 1 - others]
+        enough = next((share for share in shares if round(share * total) >= _LEAST_GROUPS), None)
+        if enough is not None:
+            return f"data.{part}_fraction={enough:g} gives {_in_words(round(enough * total))}"
+    folds = min(total, _MOST_FOLDS)
+    return f"cross-validation tests each group once: -m data.folds={folds} data.fold={','.join(map(str, range(folds)))}"
+
+
+def _in_words(number: int) -> str:
+    return _NUMBERS[number] if number < len(_NUMBERS) else str(number)
 
 
 def warn_of_absent(

@@ -10,11 +10,13 @@ from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.variants import VARIANT
 from segbench.runs.bounded import parse_yaml
-from segbench.runs.identity import IRRELEVANT
+from segbench.runs.identity import IRRELEVANT, LATER
 from segbench.runs.settings import flatten, is_under
 from segbench.words import listed
 
 UNKNOWN = "?"
+# Keys that a refusal lists where the runs part alike.
+MOST_KEYS = 12
 ABSENT = "–"
 # Not a key of the configuration, but of a finished run's summary: which files lay behind its data settings.
 FINGERPRINT = "data.fingerprint"
@@ -38,8 +40,8 @@ def factor_value(run: Run, factor: str) -> Hashable:
         return run.choices[factor]
     if run.config:
         flat = run.settings
-        if factor in flat:
-            return flat[factor]
+        if factor in flat or factor in LATER:
+            return flat.get(factor)
         inside = {key: value for key, value in flat.items() if key.startswith(f"{factor}.")}
         return json.dumps(inside, default=str) if inside else ABSENT
     values = [text.partition("=")[2] for text in run.overrides if text.partition("=")[0].lstrip("+") == factor]
@@ -140,11 +142,12 @@ def _who_has_what(runs: Sequence[Run], keys: Sequence[str]) -> list[str]:
                 members.setdefault((type(value) is bool, value), []).append(index)
             parted.setdefault(tuple(map(tuple, members.values())), []).append(key)
     found = []
-    for groups, together in parted.items():
+    for groups, every in parted.items():
+        together, more = every[:MOST_KEYS], len(every) - MOST_KEYS
         values = [", ".join(show_value(_value(runs[having[0]], key)) for key in together) for having in groups]
         names = [listed([runs[index].name for index in having], MOST_NAMED) for having in groups]
         shown = " / ".join(f"{value}: {name}" for value, name in zip(values, names, strict=True))
-        found.append(f"{', '.join(together)} ({shown})")
+        found.append(f"{', '.join(together)}{f' and {more} further keys' if more > 0 else ''} ({shown})")
     return [*found, f"{FINGERPRINT} ({_strangers_to_the_data(runs)})"] if FINGERPRINT in keys else found
 
 

@@ -79,7 +79,9 @@ def sweep_commands(runs: Sequence[Run], experiment: str) -> list[str]:
     jobs = [{key: value for key, value in job.items() if value is not None} for job in full]
     choices = [list(dict.fromkeys(job[key] for job in jobs if key in job)) for key in keys]
     combinations = {tuple(job.get(key) for key in keys) for job in jobs}
-    if len(jobs) > 1 and combinations == set(product(*choices)) and all(program == programs[0] for program in programs):
+    # Counted first: of many keys there are more combinations than memory.
+    whole = len(combinations) == math.prod(map(len, choices)) and combinations == set(product(*choices))
+    if len(jobs) > 1 and whole and all(program == programs[0] for program in programs):
         swept = [f"{key}={','.join(values)}" for key, values in zip(keys, choices, strict=True)]
         return [f"{programs[0]} {shlex.join(['-m', *start, *swept])}"]
     lines = [

@@ -16,6 +16,7 @@ from segbench.reporting.conclusions.answer import show_detectable
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.notes import ONE_VS_REST_TITLE, convention_line, notes, variance_line
 from segbench.reporting.conclusions.provenance import provenance
+from segbench.reporting.conclusions.winner import how_to_predict
 from segbench.reporting.html.dot_plot import WIDTH
 from segbench.reporting.html.pictures import BUDGET, gallery
 from segbench.reporting.html.runs import run_views
@@ -58,6 +59,7 @@ def html_page(
         runs=runs,
         unfinished=[run for run in runs if run.state != "done"],
         notes=notes(comparison, with_caveats=False)[1:],
+        prediction=how_to_predict(comparison, evidence),
         provenance=provenance(comparison.trained, comparison.title, command),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         style=Markup(style),  # noqa: S704 - the package's own files

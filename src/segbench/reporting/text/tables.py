@@ -24,6 +24,7 @@ from segbench.reporting.comparison.words import (
 from segbench.reporting.conclusions.claims import measured
 from segbench.reporting.conclusions.evidence import Evidence, evidence
 from segbench.reporting.conclusions.notes import MCNEMAR, ONE_VS_REST_TITLE, notes
+from segbench.reporting.conclusions.winner import how_to_predict
 from segbench.reporting.statistics.mcnemar import identical_images, mcnemar
 from segbench.reporting.text.markdown import markdown_list, markdown_table, markdown_text
 from segbench.runs.split_scores import derive
@@ -230,6 +231,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
             say(console, f"{title}:", "bold")
             for line in lines:
                 say(console, f"  {line}")
+    if prediction := how_to_predict(comparison, evidence(comparison)):
+        say(console, prediction.text, "bold", soft_wrap=True)
+        say(console, "\n".join(f"  {command}" for command in prediction.commands), soft_wrap=True)
 
 
 def _print_table(console: Console, cells: Cells, words: int) -> None:

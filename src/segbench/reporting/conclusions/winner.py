@@ -1,0 +1,82 @@
+"""From a comparison to new images: the command that predicts them with the row that scores best."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+import numpy as np
+
+from segbench.reporting.collection.factors import ABSENT, UNKNOWN
+from segbench.reporting.collection.runs import Run
+from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.conclusions.evidence import Evidence
+from segbench.reporting.conclusions.provenance import Origin
+from segbench.runs.directory import BEST
+from segbench.words import listed, plural
+
+# More runs than these are not named one by one, where the row's settings name them.
+MOST_NAMED = 5
+_PLAIN = re.compile(r"[\w.+-]+", re.ASCII)
+
+
+def how_to_predict(comparison: Comparison, found: Evidence) -> Origin | None:
+    """Return the command that predicts new images with the row of the best mean, and what is known of its lead.
+
+    Several runs of the row, seeds or folds, predict together.
+
+    Args:
+        comparison: What was compared.
+        found: What it shows.
+
+    Returns:
+        The words and the command; None where nothing is predicted (classification), no row has a score, or a run of the
+        best row has lost its weights.
+    """
+    scored = [index for index, mean in enumerate(found.means) if np.isfinite(mean.mean)]
+    if not scored or comparison.task.masks is None:
+        return None
+    leader = max(scored, key=lambda index: comparison.direction * found.means[index].mean)
+    row = comparison.rows[leader]
+    runs = [part for run in row.done for part in run.each]
+    if not all((run.directory / "checkpoints" / BEST).is_file() for run in runs):
+        return None
+    together = f", by its {plural(len(runs), 'run')} together (scores are of each alone)" if len(runs) > 1 else ""
+    words = f"Predict new images with {row.label}{_lead(comparison, found, leader, scored)}{together}:"
+    return Origin(words, (f"python src/predict.py {_runs(comparison, row, runs)} images=<folder>",))
+
+
+def _lead(comparison: Comparison, found: Evidence, leader: int, scored: Sequence[int]) -> str:
+    """Return what is known of the leader's lead, as a clause."""
+    if len(scored) == 1:
+        return ""
+    # The leader's difference to another row, and the row.
+    apart = [
+        (pair.difference.mean, pair.second) if pair.first == leader else (-pair.difference.mean, pair.first)
+        for pair in found.pairs
+        if leader in (pair.first, pair.second) and pair.apart
+    ]
+    worse = {other for difference, other in apart if comparison.direction * difference > 0}
+    score = "highest score" if comparison.direction > 0 else "lowest (best) score"
+    if untold := [comparison.rows[index].label for index in scored if index != leader and index not in worse]:
+        return f", which has the {score} but is not told apart from {listed(untold)}"
+    return f", which is better than {'all others' if len(scored) > 2 else 'the other'}"
+
+
+def _runs(comparison: Comparison, row: Row, runs: Sequence[Run]) -> str:
+    """Return how the command names the runs."""
+    if len(runs) == 1:
+        return shlex.quote(f"run={runs[0].directory}")
+    settings = [(factor, _typed(value)) for factor, value in zip(row.factors, row.values, strict=True)]
+    if len(runs) <= MOST_NAMED or not all(_PLAIN.fullmatch(value) for _, value in settings):
+        return shlex.quote(f"run=[{','.join(str(run.directory) for run in runs)}]")
+    chosen = [shlex.quote(f"row=[{','.join(f'{factor}={value}' for factor, value in settings)}]")] if settings else []
+    return " ".join([shlex.quote(f"ensemble={comparison.directory}"), *chosen])
+
+
+def _typed(value: object) -> str:
+    """Return a factor's value as it is typed; nothing plain where there is none."""
+    if value in (ABSENT, UNKNOWN):
+        return ""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,83 @@
+"""The command that predicts new images after a comparison."""
+
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from predict import parse
+from segbench.reporting import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.evidence import evidence
+from segbench.reporting.conclusions.winner import how_to_predict
+
+pytestmark = pytest.mark.usefixtures("no_power")
+
+
+def write(maker, seeds, weights=True, **tp):
+    for model, score in tp.items():
+        for seed in range(seeds):
+            folder = maker(model, seed, score - seed)
+            (folder / "checkpoints").mkdir()
+            if weights:
+                (folder / "checkpoints" / "best.ckpt").touch()
+    return compare(collect([maker.root]))
+
+
+def found(comparison, **changes):
+    """The words, and the options of the command, which the program must take."""
+    origin = how_to_predict(comparison, replace(evidence(comparison), **changes))
+    (command,) = origin.commands
+    program, options = shlex.split(command)[:2], shlex.split(command)[2:]
+    assert program == ["python", "src/predict.py"]
+    assert options[-1] == "images=<folder>"
+    return origin.text, parse(options)
+
+
+def test_the_best_row_predicts_and_what_is_not_told_from_it_is_said(architectures):
+    comparison = write(architectures, 2, unet=90, attunet=70)
+    folder = comparison.directory
+    words, options = found(comparison, pairs=())
+    assert words == (
+        "Predict new images with unet, which has the highest score but is not told apart from attunet,"
+        " by its 2 runs together (scores are of each alone):"
+    )
+    assert list(options.run) == [str(folder / f"fake-unet-dice-seed{seed}") for seed in (0, 1)]
+    (pair,) = evidence(comparison).pairs
+    assert found(comparison, pairs=(replace(pair, p_holm=0.01),))[0] == (
+        "Predict new images with unet, which is better than the other, by its 2 runs together (scores are of each alone):"
+    )
+    # Better in the mean, worse on the seeds that both have.
+    other = replace(pair, p_holm=0.01, difference=replace(pair.difference, mean=-pair.difference.mean))
+    assert "not told apart" in found(comparison, pairs=(other,))[0]
+
+
+def test_one_run_predicts_alone(architectures):
+    words, options = found(write(architectures, 1, unet=90, attunet=70, unetpp=60))
+    assert words.endswith("but is not told apart from attunet and unetpp:")
+    assert options.run.endswith("fake-unet-dice-seed0")
+
+
+def test_many_runs_are_named_by_their_row(architectures):
+    comparison = write(architectures, 6, unet=90, attunet=70)
+    _, options = found(comparison)
+    assert (options.ensemble, list(options.row)) == (str(comparison.directory), ["model=unet"])
+
+
+def test_nothing_is_said_where_weights_are_gone(architectures):
+    comparison = write(architectures, 2, weights=False, unet=90)
+    assert how_to_predict(comparison, evidence(comparison)) is None
+
+
+def test_a_setting_that_came_later_is_null_where_it_is_lacking(architectures):
+    """Null leaves no trace in a run's settings, so that runs of before are the same."""
+    for seed in range(6):
+        for tta in (None, "flips"):
+            folder = architectures(
+                "unet", seed, 80 if tta else 90, name=f"{tta}{seed}", config={"predict": {"tta": tta}}
+            )
+            (folder / "checkpoints").mkdir()
+            (folder / "checkpoints" / "best.ckpt").touch()
+    comparison = compare(collect([architectures.root]), mix=True)
+    assert {value for row in comparison.rows for value in row.values} >= {None, "flips"}
+    assert "predict.tta=null" in found(comparison)[1].row
