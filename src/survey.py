@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,7 +60,8 @@ def main(arguments: Sequence[str]) -> None:
     found = survey(cfg, choices, int(own["steps"]))
     name = cfg.data.get("name") or choices["data"]
     out = Path(own["out"]) if own["out"] else Path(cfg.paths.outputs) / "surveys" / str(name).replace("/", "_")
-    command = " ".join(["python src/run.py", *overrides, *(item.override for item in found.proposals)])
+    proposed = [part for item in found.proposals for part in item.override.split()]
+    command = shlex.join(["python", "src/run.py", *overrides, *proposed])
     print_survey(found, terminal())
     print(visible(str(write_page(found, out, str(name), command))))
 

@@ -9,7 +9,7 @@ def test_one_command_finds_planted_faults_measures_steps_and_writes_a_page(progr
     done = program("survey.py", "data=folder", f"data.root={faulty}", "steps=2", *TINY, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
-    for words in ("3 images equal to one in another part", "2 masks seem shifted", "1 pair of masks seem swapped",
+    for words in ("3 images equal to one in another part", "2 masks seem shifted", "1 pair of masks seems swapped",
                   "class 3: no training pixel", "1 image exposed unlike all others"):  # fmt: skip
         assert words in said
     assert "a run: about" in said

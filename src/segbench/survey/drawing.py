@@ -108,16 +108,16 @@ def batch_pictures(pictures: Pictures, batch: dict[str, Any], most: int = 8) -> 
     return [_item(pictures, item, str(item["id"])) for item in items]
 
 
-def contact_sheet(pictures: Pictures, places: Sequence[tuple[int, str, str]], most: int = 24) -> list[Picture]:
+def contact_sheet(pictures: Pictures, places: Sequence[tuple[int, str]], most: int = 24) -> list[Picture]:
     """Return pictures of images spread evenly over the data set.
 
     Args:
         pictures: The images.
-        places: Record, id and part of the split of all images.
+        places: Record and caption of all images.
         most: How many to draw.
     """
     chosen = [places[place] for place in _spread(len(places), most)]
-    return [draw(pictures, Shot(index, f"{name} ({split})"), SMALL) for index, name, split in chosen]
+    return [draw(pictures, Shot(index, caption), SMALL) for index, caption in chosen]
 
 
 def _item(pictures: Pictures, item: dict[str, Any], name: str) -> Picture:

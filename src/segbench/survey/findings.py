@@ -64,8 +64,13 @@ class Evidence:
         return self.by_index[index].id
 
     def place(self, index: int) -> str:
-        """Return the id of a record and its part of the split."""
-        return f"{self.name(index)} ({self.by_index[index].split})"
+        """Return the id of a record and, where that does not begin with it, its part of the split."""
+        return placed(self.name(index), self.by_index[index].split)
+
+
+def placed(name: str, split: str) -> str:
+    """Return the id of an image and, where that does not begin with it, its part of the split."""
+    return name if name.startswith(f"{split}/") else f"{name} ({split})"
 
 
 def all_findings(evidence: Evidence) -> list[Finding]:
@@ -97,7 +102,7 @@ def _absent(evidence: Evidence) -> Iterable[Finding]:
             why,
             do,
             tuple(item.id for item in holding),
-            tuple(Shot(item.index, f"{item.id} ({item.split})") for item in holding[:_SHOWN]),
+            tuple(Shot(item.index, evidence.place(item.index)) for item in holding[:_SHOWN]),
         )
 
 
@@ -109,7 +114,7 @@ def _copies_across(evidence: Evidence) -> Iterable[Finding]:
             "duplicates across the split",
             f"{plural(len(equal), 'image')} equal to one in another part of the split",
             "All pixels are equal. Scores on images that were trained on say nothing about new ones.",
-            "Remove the copies, or give copies one group so that they stay together.",
+            "Remove the copies (data.on_duplicates=error then refuses new ones), or give them one group.",
             equal,
         )
     if near:
@@ -172,24 +177,22 @@ def _groups(evidence: Evidence) -> Iterable[Finding]:
 def _misfits(evidence: Evidence) -> Iterable[Finding]:
     usual = f"most masks here have {evidence.fits.median:.2f}"
     words = {
-        "shifted": ("seems shifted", "Its contours lie on edges only when it is moved", "Compare with the source"),
-        "turned": ("seems turned or mirrored", "Its contours lie on edges only when it is turned", "Save it again"),
-        "swapped": ("seem swapped", "Each mask fits the other's image better than its own", "Check which is whose"),
-        "other's": ("seems to be of another image", "Another mask fits this image better", "Check which is whose"),
+        "shifted": ("mask", "shifted", "Contours lie on edges only when the mask is moved", "Compare with the source"),
+        "turned": ("mask", "turned or mirrored", "Contours lie on edges only when the mask is turned", "Save it again"),
+        "swapped": ("pair", "swapped", "Each mask fits the other's image better than its own", "Check which is whose"),
+        "other's": ("mask", "of another image", "Another mask fits the image better", "Check which is whose"),
     }
-    for kind, (seems, because, do) in words.items():
+    for kind, (unit, how, because, do) in words.items():
         mine = [misfit for misfit in evidence.fits.misfits if misfit.kind == kind]
         if not mine:
             continue
-        what = plural(len(mine), "pair of masks" if kind == "swapped" else "mask")
-        what = what.replace("pair of maskss", "pairs of masks")
-        seem = seems if len(mine) == 1 or kind == "swapped" else seems.replace("seems", "seem")
-        best = mine[0]
+        what = plural(len(mine), unit) + (" of masks" if unit == "pair" else "")
+        first = mine[0]
         yield Finding(
             f"masks {kind}" if kind != "other's" else "masks of other images",
-            f"{what} {seem}",
-            f"{because} (score {best.score:.2f} as it is, {best.better:.2f} then; {usual}).",
-            f"{do}; if the mask is right, leave it.",
+            f"{what} {'seems' if len(mine) == 1 else 'seem'} {how}",
+            f"{because} (score {first.score:.2f} as it is, {first.better:.2f} then; {usual}).",
+            f"{do}; if a mask is right, leave it.",
             tuple(_told(evidence, misfit) for misfit in mine),
             tuple(shot for misfit in mine[: _SHOWN // 2] for shot in _before_and_after(evidence, misfit)),
         )
@@ -215,7 +218,11 @@ def _before_and_after(evidence: Evidence, misfit: Misfit) -> list[Shot]:
         return [before, Shot(index, f"{name}, mask moved", shift=misfit.shift)]
     if misfit.kind == "turned":
         return [before, Shot(index, f"{name}, mask {misfit.turn}", turn=misfit.turn)]
-    return [before, Shot(index, f"{name}, mask of {evidence.name(other)}", mask=other)]
+    found = [before, Shot(index, f"{name}, mask of {evidence.name(other)}", mask=other)]
+    if misfit.kind == "swapped":
+        back = f"{evidence.place(other)}, mask of {evidence.name(index)}"
+        found += [Shot(other, f"{evidence.place(other)} as it is"), Shot(other, back, mask=index)]
+    return found
 
 
 def _same_masks(evidence: Evidence) -> Iterable[Finding]:
@@ -265,13 +272,12 @@ def _empty(evidence: Evidence) -> Iterable[Finding]:
 def _specks(evidence: Evidence) -> Iterable[Finding]:
     for specks in evidence.specks:
         name = evidence.key.names[specks.label]
-        largest = specks.where[-1][1].area
         yield Finding(
             "specks",
-            f"{name}: {plural(len(specks.where), 'object')} of at most {plural(largest, 'pixel')}",
+            f"{name}: {plural(len(specks.where), 'object')} of at most {plural(specks.largest, 'pixel')}",
             f"Half of this class's objects have more than {specks.usual:.0f} pixels; smaller ones than this are often"
             " slips of the pen.",
             "Delete what is one: it counts as an object, and distorts distances between surfaces.",
             tuple(dict.fromkeys(evidence.place(index) for index, _ in specks.where)),
-            tuple(Shot(index, evidence.place(index), box=item.box) for index, item in specks.where[:_SHOWN]),
+            tuple(Shot(index, evidence.place(index), box=box) for index, box in specks.where[:_SHOWN]),
         )

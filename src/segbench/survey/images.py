@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from segbench.data.base import ImageData
+from segbench.environment import processors
 from segbench.labels import IGNORE_INDEX
 from segbench.masks import MaskKey
 from segbench.survey import fit
@@ -21,17 +23,9 @@ from segbench.survey import fit
 BINS = 64
 # Grid of the means by which near copies are found.
 GRID = 32
-# Objects of an image whose areas are kept.
+# Objects of an image whose areas and boxes are kept.
 _MOST_OBJECTS = 500
-
-
-@dataclass(frozen=True)
-class Specimen:
-    """One object of a mask: its class, area in pixels, and box (top, left, height, width)."""
-
-    label: int
-    area: int
-    box: tuple[int, int, int, int]
+_MOST_THREADS = 4
 
 
 @dataclass
@@ -47,7 +41,7 @@ class ImageFacts:
         histogram: Pixels in each of :data:`BINS` classes of brightness.
         pattern: Differences of neighbouring means on a grid, of unit length, float32; zero for a flat image.
         values: Pixels of each value of the mask, int64 (256,), or one for the label.
-        objects: Connected components of its classes, the smallest first.
+        objects: Connected components of its classes, the smallest first (K,6): class, area, top, left, height, width.
         mask_digest: Of the mask's pixels; empty for a label.
         fit: Score of :func:`segbench.survey.fit.score`; nan without contours.
         contour: Length of the mask's contours in pixels of :func:`segbench.survey.fit.small_size`.
@@ -63,7 +57,7 @@ class ImageFacts:
     histogram: NDArray[np.int64]
     pattern: NDArray[np.float32]
     values: NDArray[np.int64]
-    objects: list[Specimen] = field(default_factory=list)
+    objects: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 6), np.int32))
     mask_digest: bytes = b""
     fit: float = float("nan")
     contour: float = 0.0
@@ -136,8 +130,14 @@ def inspect_images(data: ImageData) -> list[ImageFacts]:
     pictures = Pictures(data)
     console = Console(stderr=True)
     places = [(split, index) for split, indices in data.splits.items() for index in indices]
-    bar = track(places, "looking at images", console=console, transient=True, disable=not console.is_terminal)
-    return [_inspect(pictures, split, index) for split, index in bar]
+    # Nearly all of it is in libraries that let other threads run meanwhile.
+    pool = ThreadPoolExecutor(min(_MOST_THREADS, processors()))
+    try:
+        looked = pool.map(lambda place: _inspect(pictures, *place), places)
+        shown = {"console": console, "transient": True, "disable": not console.is_terminal}
+        return list(track(looked, "looking at images", total=len(places), **shown))  # type: ignore[arg-type]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _inspect(pictures: Pictures, split: str, index: int) -> ImageFacts:
@@ -187,18 +187,17 @@ def _pattern(small: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(parts / length if length > 0.05 else np.zeros_like(parts), np.float32)
 
 
-def _objects(mask: NDArray[np.uint8], key: MaskKey) -> list[Specimen]:
-    return sorted(_components(mask, key), key=lambda item: item.area)[:_MOST_OBJECTS]
-
-
-def _components(mask: NDArray[np.uint8], key: MaskKey) -> Iterator[Specimen]:
+def _objects(mask: NDArray[np.uint8], key: MaskKey) -> NDArray[np.int32]:
+    """Return the connected components of the classes (K,6), of many the smallest."""
+    found = [np.zeros((0, 6), np.int32)]
     for label in key.shown:
         inside = np.asarray(key.inside(mask, label), np.uint8)
-        if not inside.any():
-            continue
-        _, _, boxes, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
-        for left, top, width, height, area in boxes[1:].tolist():
-            yield Specimen(label, area, (top, left, height, width))
+        if inside.any():
+            boxes = cv2.connectedComponentsWithStats(inside, connectivity=8)[2][1:]
+            columns = [cv2.CC_STAT_AREA, cv2.CC_STAT_TOP, cv2.CC_STAT_LEFT, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_WIDTH]
+            found.append(np.insert(boxes[:, columns], 0, label, axis=1))
+    objects = np.concatenate(found)
+    return objects[np.argsort(objects[:, 1], kind="stable")][:_MOST_OBJECTS]
 
 
 def by_split(facts: Sequence[ImageFacts]) -> dict[str, list[ImageFacts]]:

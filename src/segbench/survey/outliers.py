@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.survey.images import ImageFacts, Specimen
+from segbench.survey.images import ImageFacts
 
 # Tukey's "far out" (Exploratory Data Analysis, 1977): so many interquartile ranges beyond the quartiles.
 _FAR = 3.0
@@ -72,12 +72,14 @@ class Specks:
     Attributes:
         label: The class.
         usual: Median area of its objects.
-        where: Records and specks, the smallest first.
+        largest: Area of the largest of them.
+        where: Record and box (top, left, height, width) of each, the smallest first.
     """
 
     label: int
     usual: float
-    where: tuple[tuple[int, Specimen], ...]
+    largest: int
+    where: tuple[tuple[int, tuple[int, int, int, int]], ...]
 
 
 def find_specks(facts: Sequence[ImageFacts]) -> list[Specks]:
@@ -88,20 +90,22 @@ def find_specks(facts: Sequence[ImageFacts]) -> list[Specks]:
     Args:
         facts: What is known of each image.
     """
+    objects = np.concatenate([item.objects for item in facts])
+    records = np.repeat([item.index for item in facts], [len(item.objects) for item in facts])
     found = []
-    for label in sorted({specimen.label for item in facts for specimen in item.objects}):
-        mine = [(item.index, specimen) for item in facts for specimen in item.objects if specimen.label == label]
-        areas = np.array([specimen.area for _, specimen in mine], float)
+    for label in np.unique(objects[:, 0]).tolist():
+        mine, where = objects[objects[:, 0] == label], records[objects[:, 0] == label]
+        areas = mine[:, 1]
         if len(areas) < _LEAST_OBJECTS:
             continue
         far = _far_out(np.log(areas), 1.0) & (areas <= _SPECK) & (areas < np.median(areas))
         if far.any() and areas[~far].min() < _GAP * areas[far].max():
             continue
-        whole = {index for (index, _), tiny in zip(mine, far, strict=True) if not tiny}
-        far &= np.array([index in whole for index, _ in mine])
+        far &= np.isin(where, where[~far])
         if far.any():
-            where = sorted((mine[place] for place in np.flatnonzero(far)), key=lambda pair: pair[1].area)
-            found.append(Specks(label, float(np.median(areas)), tuple(where)))
+            order = np.flatnonzero(far)[np.argsort(areas[far], kind="stable")].tolist()
+            boxes = tuple((int(where[place]), tuple(mine[place, 2:].tolist())) for place in order)
+            found.append(Specks(label, float(np.median(areas)), int(areas[far].max()), boxes))
     return found
 
 

@@ -18,7 +18,7 @@ from segbench.pictures.panels import class_colour
 from segbench.runs.files import write_text
 from segbench.survey.classes import Share
 from segbench.survey.drawing import Picture, Shot, augmented, batch_pictures, contact_sheet, draw
-from segbench.survey.findings import Finding
+from segbench.survey.findings import Finding, placed
 from segbench.survey.images import BINS, by_split
 from segbench.survey.look import Survey
 from segbench.survey.sizes import file_sizes, in_words, stored_sizes
@@ -91,7 +91,7 @@ def html_page(survey: Survey, name: str, command: str) -> str:
             proposals=survey.proposals,
             command=command,
             legend=_legend(pictures.key) if pictures.masks else [],
-            sheet=contact_sheet(pictures, [(item.index, item.id, item.split) for item in facts]),
+            sheet=contact_sheet(pictures, [(item.index, placed(item.id, item.split)) for item in facts]),
             classes=survey.data.class_names,
             counted="pixels" if pictures.masks else "images",
             masks=pictures.masks,
@@ -106,6 +106,7 @@ def html_page(survey: Survey, name: str, command: str) -> str:
             files=in_words(file_sizes(survey.data.records)),
             fits=survey.fits,
             lowest=_lowest(survey),
+            augments=_augments(survey),
             augmented=augmented(pictures),
             batch=batch_pictures(pictures, survey.cost.batch) if survey.cost else [],
             batch_words=batch_words(survey.cost) if survey.cost else "",
@@ -224,7 +225,7 @@ def _objects(survey: Survey) -> list[dict[str, Any]]:
     """Return number and areas of the objects of each class, in pixels as stored."""
     key, rows = survey.pictures.key, list[dict[str, Any]]()
     for label in key.shown if survey.pictures.masks else ():
-        areas = np.array([item.area for facts in survey.facts for item in facts.objects if item.label == label])
+        areas = np.concatenate([item.objects[item.objects[:, 0] == label, 1] for item in survey.facts])
         if areas.size:
             percentiles = [round(float(value)) for value in np.percentile(areas, [0, 10, 50, 90, 100])]
             tiny = int((areas < 9).sum())
@@ -242,6 +243,11 @@ def _histograms(survey: Survey) -> list[Histogram]:
         words = f"an image's median is {middle:.2f}, 98 % lie between {low:.2f} and {high:.2f} (medians over images)"
         found.append(Histogram(split, [round(float(bar), 1) for bar in bars], words))
     return found
+
+
+def _augments(survey: Survey) -> bool:
+    augmentation = survey.data.augmentation
+    return bool(augmentation.transforms or augmentation.copies or survey.data.crop)
 
 
 def _lowest(survey: Survey) -> list[Picture]:

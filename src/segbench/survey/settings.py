@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
-from segbench.environment import native_precision
+from segbench.environment import native_precision, processors
 from segbench.masks import MaskKey
 from segbench.survey.classes import Share
 from segbench.survey.findings import Finding
@@ -68,8 +67,6 @@ def _split(situation: Situation) -> Iterable[Proposal]:
     kinds = {finding.kind for finding in situation.findings}
     if "groups in several parts" in kinds and situation.cfg.data.get("split_by") == "image":
         yield Proposal("data.split_by=group", "groups are in several parts of the split")
-    if "duplicates across the split" in kinds and "on_duplicates" in situation.cfg.data:
-        yield Proposal("data.on_duplicates=error", "once the copies are removed: new ones are then refused")
 
 
 def _loss(situation: Situation) -> Iterable[Proposal]:
@@ -109,7 +106,7 @@ def _speed(situation: Situation) -> Iterable[Proposal]:
     cost, settings = situation.cost, situation.cfg.trainer
     if cost is None:
         return
-    cores = os.cpu_count() or 1
+    cores = processors()
     if cost.waiting > _WAITING and situation.cfg.data.get("num_workers") == 0 and cores > 1:
         yield Proposal(f"data.num_workers={min(4, cores)}", f"{cost.waiting:.0%} of a step waits for data")
     native = native_precision(settings.accelerator)
