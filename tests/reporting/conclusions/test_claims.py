@@ -216,9 +216,9 @@ def test_a_claimed_gain_is_compared_with_the_interval(architectures, by, said):
     assert (claim.verdict, measured(claim).endswith(said)) == ("holds", True)
 
 
-def test_claims_of_older_runs_are_shown_and_not_judged(architectures):
-    older = ["Attention helps", {"text": "It is best", "winner": "attunet"}]
-    comparison = compared(architectures, older, {"attunet": (95, 96), "unet": (80, 81)})
+def test_claims_without_a_ranking_are_shown_and_not_judged(architectures):
+    claims = [{"text": "Attention helps"}, {"text": "It is best", "winner": "attunet"}]
+    comparison = compared(architectures, claims, {"attunet": (95, 96), "unet": (80, 81)})
     assert [claim.verdict for claim in evidence(comparison).claims] == ["not judged"] * 2
     text = markdown_body(comparison)
     assert "| Attention helps | not judged: it does not name who beats whom | – |" in text

@@ -92,7 +92,7 @@ def judge(comparison: Comparison, entries: Sequence[Any]) -> tuple[JudgedClaim, 
     Args:
         comparison: The rows, of which only finished runs count, and the split and convention; its deciding metric is
             that of claims that name no other.
-        entries: ``comparison.claims`` as a run's configuration holds it; they may also be plain sentences.
+        entries: ``comparison.claims`` as a run's configuration holds it.
     """
     return tuple(_judge(comparison, entry) for entry in entries)
 
@@ -101,8 +101,7 @@ def _judge(comparison: Comparison, entry: Any) -> JudgedClaim:
     try:
         claim = Claim.model_validate(entry)
     except ValidationError:
-        text = str(entry.get("text") or entry) if isinstance(entry, dict) else str(entry)
-        return JudgedClaim(text, "not judged", "it does not name who beats whom")
+        return JudgedClaim(str(entry.get("text") or entry), "not judged", "it does not name who beats whom")
     by = (min(claim.by), max(claim.by)) if claim.by else None
     other = claim.metric if claim.metric and claim.metric != comparison.metric else ""
     rows = comparison.rows
