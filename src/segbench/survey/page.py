@@ -92,18 +92,8 @@ def html_page(survey: Survey, name: str, command: str) -> str:
             command=command,
             legend=_legend(pictures.key) if pictures.masks else [],
             sheet=contact_sheet(pictures, [(item.index, placed(item.id, item.split)) for item in facts]),
-            classes=survey.data.class_names,
-            counted="pixels" if pictures.masks else "images",
-            masks=pictures.masks,
-            shares=[_row(share) for share in survey.shares],
-            groups=[_row(share) for share in survey.groups[:_MOST_GROUPS]],
-            more_groups=max(0, len(survey.groups) - _MOST_GROUPS),
-            objects=_objects(survey),
-            histograms=_histograms(survey),
-            bar=_BAR,
-            bins=BINS,
-            stored=in_words(stored_sizes(facts)),
-            files=in_words(file_sizes(survey.data.records)),
+            **_tables(survey),
+            **_intensities(survey),
             fits=survey.fits,
             lowest=_lowest(survey),
             augments=_augments(survey),
@@ -118,6 +108,30 @@ def html_page(survey: Survey, name: str, command: str) -> str:
             policy=content_policy(style),
         )
     )
+
+
+def _tables(survey: Survey) -> dict[str, Any]:
+    """Return the tables of classes and objects by the names that the template has for them."""
+    return {
+        "classes": survey.data.class_names,
+        "counted": "pixels" if survey.pictures.masks else "images",
+        "masks": survey.pictures.masks,
+        "shares": [_row(share) for share in survey.shares],
+        "groups": [_row(share) for share in survey.groups[:_MOST_GROUPS]],
+        "more_groups": max(0, len(survey.groups) - _MOST_GROUPS),
+        "objects": _objects(survey),
+    }
+
+
+def _intensities(survey: Survey) -> dict[str, Any]:
+    """Return sizes and brightness by the names that the template has for them."""
+    return {
+        "histograms": _histograms(survey),
+        "bar": _BAR,
+        "bins": BINS,
+        "stored": in_words(stored_sizes(survey.facts)),
+        "files": in_words(file_sizes(survey.data.records)),
+    }
 
 
 def answer(survey: Survey) -> str:
