@@ -124,7 +124,7 @@ def test_a_long_list_is_cut_with_the_rest_counted(carvana_folder, carvana):
     assert "12 files (other00_01_mask.gif, other01_01_mask.gif, other02_01_mask.gif and 9 others): mask" in message
     assert len(message.splitlines()) == 3
     with pytest.raises(DataError, match=r"24 files cannot be used(?s:.*)\.\.\. and 4 more$"):
-        raise_faults([f"a{number}.png: reason {number + 100}" for number in range(24)], "x")
+        raise_faults([f"a{number}.png: reason {number + 100}" for number in range(24)], "data.root=x")
 
 
 def test_files_of_one_reason_are_one_line():

@@ -14,7 +14,7 @@ def images(*values):
 
 
 def report(found, policy="warn", splits=SPLITS):
-    report_duplicates(found, splits, RECORDS, "folder", policy)
+    report_duplicates(found, splits, RECORDS, "data.root=folder", policy)
 
 
 def test_equal_images_in_one_part_are_nobodys_business(caplog):
@@ -59,10 +59,10 @@ def test_one_pixel_makes_another_image(caplog):
 
 
 def test_absent_classes_are_named_in_one_line(caplog):
-    report_absent(["sky", "road", "car", "bus"], np.array([1, 0, 5, 0]), "pixel", "folder")
+    report_absent(["sky", "road", "car", "bus"], np.array([1, 0, 5, 0]), "pixel", "data.root=folder")
     assert caplog.messages == ["data.root=folder: no training pixel of road and bus"]
 
 
 def test_nothing_is_said_where_all_classes_occur(caplog):
-    report_absent(["sky", "road"], np.array([1, 2]), "pixel", "folder")
+    report_absent(["sky", "road"], np.array([1, 2]), "pixel", "data.root=folder")
     assert not caplog.messages

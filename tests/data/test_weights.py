@@ -91,7 +91,7 @@ def test_weights_go_where_their_pixels_go(tmp_path, workers):
 def test_objects_that_cannot_be_read_are_told_with_the_folder_of_the_data(tmp_path):
     class Unreadable(PhantomData):
         def weigh(self, arrays):
-            self.root = tmp_path / "data"
+            self.place = f"data.root={tmp_path / 'data'}"
             return super().weigh(arrays)
 
     class Refusing(Places):

@@ -9,6 +9,7 @@ declare_missing()
 smp = pytest.importorskip("segmentation_models_pytorch")
 
 from segbench.models.smp import SMP  # noqa: E402 - not without the package
+from segbench.models.stored import stored_network  # noqa: E402
 
 
 @pytest.mark.parametrize("arch", ["Unet", "unetplusplus", "FPN", "DeepLabV3Plus"])
@@ -84,3 +85,18 @@ def test_the_command_line_s_arguments_reach_the_library(compose):
     network = build("model", cfg, in_channels=1, out_channels=2)
     assert type(network.network).__name__ == "FPN"
     assert network.network.segmentation_head[0].in_channels == 64
+
+
+# The library makes the head of a classifier for these encoders, and drops it.
+@pytest.mark.parametrize("encoder", ["resnet18", "mobilenet_v2", "vgg11"])
+def test_a_stored_network_is_built_again(encoder):
+    network = SMP(1, 2, "Unet", encoder)
+    arguments = {"arch": "Unet", "encoder": encoder, "encoder_weights": "imagenet"}
+    again = stored_network("segbench.models.smp.SMP", arguments, (1, 2), network.state_dict(), trust=False)
+    assert weights(again) == weights(network)
+
+
+def test_a_stored_network_names_no_address():
+    arguments = {"arch": "Unet", "encoder": "tu-hf-hub:someone/network"}
+    with pytest.raises(CheckpointError, match="no name of an encoder"):
+        stored_network("segbench.models.smp.SMP", arguments, (1, 2), {"a": torch.zeros(1)}, trust=False)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from segbench.runs.archive import Archive, ArchiveWriter, images_name
+from segbench.runs.archive import Archive, ArchiveWriter, JoinedArchive, images_name
 
 
 def masks():
@@ -51,6 +51,21 @@ def test_a_picture_that_is_not_there_is_named(tmp_path):
     written(tmp_path / "p.zip")
     with pytest.raises(ValueError, match=r"p\.zip: no picture of other"):
         Archive.open(tmp_path / "p.zip").mask("other")
+
+
+def test_archives_of_folds_are_read_as_one(tmp_path):
+    for number, mask in enumerate(masks()):
+        writer = ArchiveWriter(2**20)
+        writer.add(f"case/{number}", mask, np.full((*mask.shape, 1), 50 * number, np.uint8), objects=mask)
+        writer.write(tmp_path / f"{number}.zip", split="test")
+    joined = JoinedArchive(tuple(Archive.open(tmp_path / f"{number}.zip") for number in range(3)))
+    assert (joined.split, joined.ids) == ("test", ("case/0", "case/1", "case/2"))
+    for number, mask in enumerate(masks()):
+        np.testing.assert_array_equal(joined.mask(f"case/{number}"), mask)
+        assert joined.image(f"case/{number}").mean() == pytest.approx(50 * number, abs=2)
+        assert joined.objects(f"case/{number}").shape == mask.shape
+    with pytest.raises(ValueError, match=r"0\.zip: no picture of other"):
+        joined.mask("other")
 
 
 def test_names_tell_split_data_and_images_apart():

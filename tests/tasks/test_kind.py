@@ -81,7 +81,11 @@ def test_a_further_task_takes_the_networks_that_it_names_and_the_losses_that_nam
     ],
 )
 def test_windows_that_are_asked_for_go_before_those_of_the_run(window, tiles, asked, expected):
-    cfg = OmegaConf.create({"predict": {"window": window, "overlap": 0.25}})
+    cfg = OmegaConf.create({"predict": {"window": window, "overlap": 0.25, "tta": "flips" if asked else None}})
     data = SimpleNamespace(tiles=tiles, declared_scores=lambda: (SEG,))
-    assert SegmentationTask.options(cfg, data, asked) == {"windows": expected, "declared": (SEG,)}
+    assert SegmentationTask.options(cfg, data, asked) == {
+        "windows": expected,
+        "flips": asked is not None,
+        "declared": (SEG,),
+    }
     assert ClassificationTask.options(cfg, data, asked) == {}

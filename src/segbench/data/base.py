@@ -63,6 +63,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         background: Whether class 0 of a segmentation is background, which scores leave out by default.
         class_colours: Colour of every class in pictures, ``#RRGGBB``; None for the project's own palette.
         in_channels: Channels of the images.
+        place: The key that names the data, with its value, for messages.
         crop: Height and width of the random crops that training sees; None for whole images.
         records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint: Known after :meth:`setup`.
 
@@ -114,6 +115,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         self.score_train = score_train
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
+        self.place = f"data.root={self.root}"
         self.size = None if size is None else (int(size[0]), int(size[1]))
         self.batch_size, self.num_workers = batch_size, num_workers
         self.split_by, self.split_seed = split_by, split_seed
@@ -201,13 +203,12 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         """
         if self.records:
             return self.fingerprint
-        with os_errors_as_faults(self.root):
+        with os_errors_as_faults(self.place):
             records, faults = self.find_records()
-        raise_faults(faults, self.root)
-        ids = [record.id for record in records]
-        if len(set(ids)) < len(ids):
-            raise DataError(f"data.root={self.root}: image ids are not unique")
-        with os_errors_as_faults(self.root):
+        raise_faults(faults, self.place)
+        if len({record.id for record in records}) < len(records):
+            raise DataError(f"{self.place}: image ids are not unique")
+        with os_errors_as_faults(self.place):
             self._key = fingerprint(records, self.settings())
         self.fingerprint = self._fingerprint()
         self.records = records
@@ -234,7 +235,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         if self.fit_on == "train+val":
             self.splits["train"] = sorted([*self.splits["train"], *self.splits.pop("val")])
         arrays, faults = self.load(records)
-        raise_faults(faults, self.root)
+        raise_faults(faults, self.place)
         sizes = {image.shape[:2] for image in arrays.images} if isinstance(arrays.images, list) else {}
         if sizes and self.batch_size != 1:
             raise ConfigError(
@@ -242,7 +243,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
                 f"set data.size, or data.batch_size=1 (now {self.batch_size})"
             )
         check_tiles(self.tiles, arrays.images)
-        report_duplicates(arrays.images, self.splits, records, self.root, self.on_duplicates)
+        report_duplicates(arrays.images, self.splits, records, self.place, self.on_duplicates)
         weights = self.weigh(arrays)
         self._measure(arrays)
         arrays = self.learned(arrays)
@@ -296,4 +297,4 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         self.class_pixels: NDArray[np.int64] = self._count_classes(histogram)
         labelled = histogram.sum() - histogram[IGNORE_INDEX]
         self.class_frequencies: NDArray[np.float64] = self.class_pixels / labelled
-        report_absent(self.class_names, self.class_pixels, self.labelled, self.root)
+        report_absent(self.class_names, self.class_pixels, self.labelled, self.place)

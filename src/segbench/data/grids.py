@@ -38,7 +38,12 @@ def check_same_size(image: tuple[int, ...], mask: tuple[int, ...], path: Path) -
     """
     (height, width), (mask_height, mask_width) = image, mask
     if (height, width) != (mask_height, mask_width):
-        hint = " (width and height swapped: rotated by EXIF?)" if (height, width) == (mask_width, mask_height) else ""
+        turned = (height, width) == (mask_width, mask_height)
+        hint = (
+            " (width and height swapped: rotated by EXIF?)"
+            if turned
+            else "; export it at the image's size, or remove both"
+        )
         raise DataError(f"{path}: mask is {mask_width}x{mask_height}, its image {width}x{height}{hint}")
 
 

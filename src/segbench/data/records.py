@@ -128,11 +128,11 @@ def unreadable(error: OSError, path: object) -> str:
 
 
 @contextmanager
-def os_errors_as_faults(root: object) -> Iterator[None]:
+def os_errors_as_faults(place: str) -> Iterator[None]:
     """Turn an OSError within the block into a DataError.
 
     Args:
-        root: Folder of the data, for the message.
+        place: The key that names the data, with its value, for the message: ``data.root=photos``.
 
     Raises:
         DataError: For an OSError; names its file.
@@ -140,7 +140,7 @@ def os_errors_as_faults(root: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise_faults([unreadable(error, root)], root)
+        raise_faults([unreadable(error, place.partition("=")[2])], place)
 
 
 def grouped_by_reason(faults: Sequence[str]) -> list[str]:
@@ -169,12 +169,12 @@ def grouped_by_reason(faults: Sequence[str]) -> list[str]:
     return lines
 
 
-def raise_faults(faults: list[str], root: object) -> None:
+def raise_faults(faults: list[str], place: str) -> None:
     """Raise all faults at once, if there are any.
 
     Args:
         faults: One line each.
-        root: Folder of the data, for the message.
+        place: The key that names the data, with its value, for the message: ``data.root=photos``.
 
     Raises:
         DataError: With a line that counts them, then a line for each of the first 20, files of one reason together.
@@ -182,7 +182,7 @@ def raise_faults(faults: list[str], root: object) -> None:
     if not faults:
         return
     which = "it" if len(faults) == 1 else "them"
-    lines = [f"data.root={root}: {plural(len(faults), 'file')} cannot be used; fix or remove {which}:"]
+    lines = [f"{place}: {plural(len(faults), 'file')} cannot be used; fix or remove {which}:"]
     told = grouped_by_reason(faults)
     lines += [f"  {line}" for line in told[:_SHOWN]]
     if len(told) > _SHOWN:

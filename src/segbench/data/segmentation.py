@@ -141,7 +141,7 @@ class SegmentationData(ImageData):
             return None
         instances = partial(instances_of, self)
         return load_weights(
-            arrays, self.records, self._pixel_weights, instances, self.settings(), self.cache_dir, self.root
+            arrays, self.records, self._pixel_weights, instances, self.settings(), self.cache_dir, self.place
         )
 
     # -- for scores --------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ OnDuplicates = Literal["warn", "error"]
 
 
 def report_duplicates(
-    images: Any, splits: Mapping[str, Sequence[int]], records: Sequence[Record], root: object, policy: OnDuplicates
+    images: Any, splits: Mapping[str, Sequence[int]], records: Sequence[Record], place: str, policy: OnDuplicates
 ) -> None:
     """Report images that are equal to one in another part of the split, pixel by pixel, as stored.
 
@@ -30,7 +30,7 @@ def report_duplicates(
         images: The stored images (N,H,W,C), or a list of arrays.
         splits: Indices of the records of each part.
         records: The records.
-        root: Folder of the data, for the message.
+        place: The key that names the data, with its value, for the message.
         policy: ``warn`` logs one line, ``error`` refuses the data.
 
     Raises:
@@ -44,23 +44,23 @@ def report_duplicates(
         for (other_part, other), (part, index) in found
     ]
     are = "is" if len(found) == 1 else "are"
-    line = f"data.root={root}: {plural(len(found), 'image')} {are} in two parts of the split: {listed(pairs)}"
+    line = f"{place}: {plural(len(found), 'image')} {are} in two parts of the split: {listed(pairs)}"
     if policy == "error":
         raise DataError(f"{line}; remove the copies, or use data.on_duplicates=warn")
     log.warning("%s; scores on copies of training images mean nothing (data.on_duplicates=error refuses them)", line)
 
 
-def report_absent(class_names: Sequence[str], counted: NDArray[np.int64], labelled: str, root: object) -> None:
+def report_absent(class_names: Sequence[str], counted: NDArray[np.int64], labelled: str, place: str) -> None:
     """Log one line that names the classes that do not occur in the training set, if there are any.
 
     Args:
         class_names: All classes.
         counted: How often each occurs, int64 (C,).
         labelled: What is counted: ``pixel`` or ``image``.
-        root: Folder of the data, for the message.
+        place: The key that names the data, with its value, for the message.
     """
     if absent := [name for name, count in zip(class_names, counted, strict=True) if not count]:
-        log.warning("data.root=%s: no training %s of %s", root, labelled, listed(absent))
+        log.warning("%s: no training %s of %s", place, labelled, listed(absent))
 
 
 def _equal_across(images: Any, splits: Mapping[str, Sequence[int]]) -> list[tuple[tuple[str, int], tuple[str, int]]]:

@@ -32,7 +32,7 @@ def load_weights(
     instances: Instances,
     settings: dict[str, Any],
     cache_dir: Path,
-    root: Path | None,
+    place: str,
 ) -> Any:
     """Return the pixel weights of all records, float32 (N,H,W) (a list if sizes differ), through the cache.
 
@@ -43,7 +43,7 @@ def load_weights(
         instances: Returns the object number of each pixel, given a record and its mask.
         settings: The settings that the arrays depend on.
         cache_dir: Folder of all caches.
-        root: Folder of the data set, for the message.
+        place: The key that names the data, with its value, for the message.
 
     Raises:
         DataError: If instances cannot be read.
@@ -57,5 +57,5 @@ def load_weights(
 
     key = fingerprint(records, settings | {"weights": weights.weight_settings()})
     found, faults = load_arrays(records, key, cache_dir, read)
-    raise_faults(faults, root)
+    raise_faults(faults, place)
     return found.images

@@ -29,6 +29,8 @@ class SMP(ExternalNetwork):
     Attributes:
         stride: Height and width of the image must be multiples of this: the encoder's output stride.
         heads: Names of the submodules whose shape depends on the number of classes.
+        dropped_bytes: At most so many bytes of parameters are made and dropped again: the library builds encoders with
+            the head of a classifier, VGG's being the largest.
 
     Raises:
         ConfigError: If the library is not installed or has no such architecture, encoder or weights.
@@ -36,6 +38,7 @@ class SMP(ExternalNetwork):
     """
 
     heads = ("network.segmentation_head",)
+    dropped_bytes = 2**29
 
     @classmethod
     def stored_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:

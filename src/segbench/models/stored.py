@@ -51,7 +51,7 @@ def stored_network(
             arguments = instantiate({**without_sources(arguments), "_convert_": "all"})
         else:
             arguments = getattr(found, "stored_arguments", dict)(without_sources(arguments))
-        with _no_larger_than(_stored_bytes(weights)):
+        with _no_larger_than(_stored_bytes(weights) + getattr(found, "dropped_bytes", 0)):
             network: nn.Module = found(in_channels=channels[0], out_channels=channels[1], **arguments)
     except SegbenchError:
         raise

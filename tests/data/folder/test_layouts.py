@@ -322,6 +322,11 @@ def _other_size(own):
     save(own / "masks/a3.png", drawing(3, (32, 24)))
 
 
+def _smaller(own):
+    pairs(own, "images/a{}.png", "masks/a{}.png")
+    save(own / "masks/a3.png", drawing(3, (12, 16)))
+
+
 def _lossy(own):
     pairs(own, "images/a{}.png", "masks/a{}.jpg")
 
@@ -378,7 +383,8 @@ def _table(own):
         (_no_words, {}, ["none is known to be a mask", "data.pair=*_mask"]),
         (_other_names, {}, ["do not match", "data.table"]),
         (_lacking, {}, ["a3.png: image without mask (expected a3)", "data.unpaired=skip"]),
-        (_other_size, {}, ["a3.png: mask is 24x32, its image 32x24"]),
+        (_other_size, {}, ["a3.png: mask is 24x32, its image 32x24 (width and height swapped"]),
+        (_smaller, {}, ["a3.png: mask is 16x12, its image 32x24; export it at the image's size, or remove both"]),
         (_lossy, {}, ["all 8 are lossy JPEG files (a1.jpg, ", "swapped?", "save masks as PNG"]),
         (
             _smoothed,
@@ -417,3 +423,17 @@ def test_a_mask_turned_by_the_camera_is_no_mask_of_its_image(own, folder):
     Image.fromarray(picture(1, (24, 24, 3))).save(own / "images/1.png", exif=exif)
     with pytest.raises(DataError, match="EXIF orientation"):
         read(folder())
+
+
+def test_messages_name_the_key_that_was_typed(own, folder, monkeypatch, caplog):
+    pairs(own, "images/a{}.png", "masks/a{}.png")
+    monkeypatch.chdir(own)
+    with caplog.at_level("INFO"):
+        folder(root=".", images="images", masks="masks").inspect()
+        assert {line.partition(": ")[0] for line in caplog.messages} == {"data.images=images"}
+        caplog.clear()
+        folder(root=str(own)).inspect()
+        assert {line.partition(": ")[0] for line in caplog.messages} == {f"data.root={own}"}
+    (own / "masks/a3.png").write_bytes(b"")
+    with pytest.raises(DataError, match="^data.images=images: 1 file cannot be used"):
+        folder(root=".", images="images", masks="masks").inspect()

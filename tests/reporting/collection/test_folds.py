@@ -10,6 +10,7 @@ from labelled import digits
 from scipy import stats
 from scored import rewrite
 
+import report
 from segbench.reporting.collection.folds import join_folds, overlap_of, units_of
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
@@ -216,3 +217,8 @@ def test_the_page_shows_the_runs_of_every_fold_and_the_command_of_the_sweep(fold
     assert text.count("fake-unet-seed0-fold") >= 3
     assert "data.fold=0,1,2" in text
     assert "12 runs" in text
+
+
+def test_nothing_is_planned_by_folds(folded, capsys):
+    assert report.main(["--plan", str(experiment(folded))]) != 0
+    assert "cross-validated, so its differences vary by fold, not by image" in capsys.readouterr().err

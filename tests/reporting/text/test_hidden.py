@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
+from segbench.pages import page_environment
 from segbench.pictures.canvas import svg_text
-from segbench.reporting.html.document import _environment
 from segbench.reporting.text.latex import escape
 from segbench.reporting.text.markdown import markdown_code, markdown_text
 from segbench.reporting.text.sections import edges, find_parts
@@ -97,7 +97,7 @@ def test_a_title_does_not_end_its_comment(text):
 
 @given(ANY)
 def test_html_holds_the_text_and_nothing_else(text):
-    page = Words(_environment().from_string("<p>{{ text }}</p>").render(text=text))
+    page = Words(page_environment("segbench.reporting.html").from_string("<p>{{ text }}</p>").render(text=text))
     assert page.tags == ["p"]
     assert page.text == visible(text, lines=True)
 

@@ -119,6 +119,7 @@ class FolderData(ObjectData):
             boundary=boundary, channels=channels, intensity=chosen_intensity(intensity, percentiles), size=size,
             fit=fit, spacing=spacing, crop=self.crop, group=group, split=split, order=order,
         )  # fmt: skip
+        self.place = self._asked.place
         self._found: Found | None = None
         self.facts: Facts | None = None
         self._reader: SampleReader | None = None
@@ -136,13 +137,13 @@ class FolderData(ObjectData):
             return
         found = self._discovered()
         for line in found.said:
-            log.info("data.root=%s: %s", self.root, line)
+            log.info("%s: %s", self.place, line)
 
     def _discovered(self) -> Found:
         if self._found is None:
             check_named(self._asked)
             root = require_root(self.root)
-            with os_errors_as_faults(root):
+            with os_errors_as_faults(self.place):
                 try:
                     self._found = discover(self._asked, self.cache_dir)
                 except NotThere as error:
@@ -179,7 +180,7 @@ class FolderData(ObjectData):
                 records.append(Record(name, sample.group or sample.id, sample.image, sample.masks[0], sample.masks[1:]))
         names = [sample.id for sample in found.samples]
         if not found.grouped and (line := advice(names, _hashes(found.seen))):
-            log.info("data.root=%s: %s", self.root, line)
+            log.info("%s: %s", self.place, line)
         groups, pattern = [sample.group or sample.id for sample in found.samples], self._asked.group
         if pattern is not None and (line := groups_nothing(pattern, names, groups)):
             log.warning("%s", line)
@@ -199,7 +200,7 @@ class FolderData(ObjectData):
             fractions |= {"test": self.test_fraction} if self.test_fraction else {}
             splits = splitting.balanced_split(groups, classes, fractions, self.split_seed)
             check_disjoint(groups, splits)
-        log.info("data.root=%s: %s", self.root, splitting.describe_split(splits, groups, given))
+        log.info("%s: %s", self.place, splitting.describe_split(splits, groups, given))
         splitting.warn_of_small_parts(splits, groups, fractions)
         splitting.warn_of_absent(splits, classes, self.stored_key.names)
         return splits

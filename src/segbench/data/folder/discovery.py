@@ -54,6 +54,14 @@ class Options:
     split: str
     order: str
 
+    @property
+    def place(self) -> str:
+        """The key by which the data were named, with its value, for messages."""
+        if str(self.root) != ".":
+            return f"data.root={self.root}"
+        named = [(key, value) for key, value in (("images", self.images), ("table", self.table)) if value is not None]
+        return "data.{}={}".format(*named[0]) if named else "data.root=."
+
 
 @dataclass(frozen=True)
 class Found:
@@ -92,7 +100,7 @@ def discover(options: Options, cache_dir: Path) -> Found:
     variant = "" if outlines is None else f"{outlines.names}{outlines.numbered}"
     if outlines is None:
         check_not_lossy(samples.found)
-    seen = inspect(samples.found, read_masks, cache_dir, options.root, variant)
+    seen = inspect(samples.found, read_masks, cache_dir, options.place, variant)
     told = options.classes is not None or options.colours is not None or isinstance(options.masks, Mapping)
     if outlines is None and not told and not options.instances:
         check_not_numbered(samples.found, seen, read_masks, options.ignore)
@@ -120,7 +128,7 @@ def _files(options: Options) -> tuple[Samples, bool, Annotations | None]:
             samples.found = with_parts_of_names(samples.found)
         if table is not None:
             samples = looked_up(samples, table, options.group)
-    raise_faults(samples.faults, options.root)
+    raise_faults(samples.faults, options.place)
     if options.group is not None and not any(sample.group for sample in samples.found):
         names = [sample.id for sample in samples.found]
         groups = groups_by_pattern(names, options.group)

@@ -70,7 +70,7 @@ class Seen:
 
 
 def inspect(
-    samples: Sequence[Sample], read_masks: ReadMasks, cache_dir: Path, root: Path, variant: str = ""
+    samples: Sequence[Sample], read_masks: ReadMasks, cache_dir: Path, place: str, variant: str = ""
 ) -> list[Seen]:
     """Read every file once, with a progress bar; a second time, what was seen is taken from the cache.
 
@@ -78,7 +78,7 @@ def inspect(
         samples: The image files with their masks.
         read_masks: Reads the masks of a mask file, given also its image's path, height and width.
         cache_dir: Folder of all caches.
-        root: Folder of the data, for messages.
+        place: The key that names the data, with its value, for messages.
         variant: What reading masks depends on besides the files.
 
     Returns:
@@ -93,12 +93,12 @@ def inspect(
         with FileLock(path.with_suffix(".lock")):
             known = _load(path, len(samples))
             if known is None:
-                known = _look(samples, read_masks, root)
+                known = _look(samples, read_masks, place)
                 write_json(path, {"seen": [asdict(seen) for seen in known]})
             return known
     except OSError:
         # The folder of outputs cannot be written: that is said where it matters.
-        return _look(samples, read_masks, root)
+        return _look(samples, read_masks, place)
 
 
 def _load(path: Path, count: int) -> list[Seen] | None:
@@ -120,7 +120,7 @@ def _digest(samples: Sequence[Sample], variant: str) -> str:
     return digest.hexdigest()
 
 
-def _look(samples: Sequence[Sample], read_masks: ReadMasks, root: Path) -> list[Seen]:
+def _look(samples: Sequence[Sample], read_masks: ReadMasks, place: str) -> list[Seen]:
     faults: list[str] = []
 
     def look(sample: Sample) -> Seen | None:
@@ -144,7 +144,7 @@ def _look(samples: Sequence[Sample], read_masks: ReadMasks, root: Path) -> list[
                 disable=not console.is_terminal,
             )
         )
-    raise_faults(sorted(set(faults)), root)
+    raise_faults(sorted(set(faults)), place)
     return [seen for seen in found if seen is not None]
 
 
