@@ -347,6 +347,17 @@ def _swapped(own):
     pairs(own, "masks/a{}.png", "images/a{}.png")
 
 
+def _swapped_grey(own):
+    pairs(own, "masks/a{}.png", "images/a{}.png", shape=(24, 32))
+
+
+def _many_objects(own):
+    for number in NUMBERS:
+        save(own / f"images/a{number}.png", picture(number))
+        numbers = np.arange(4 * number, 4 * number + 48, dtype=np.uint8).reshape(6, 8)
+        save(own / f"masks/a{number}.png", np.kron(numbers, np.ones((4, 4), np.uint8)))
+
+
 def _some_lossy(own):
     pairs(own, "images/a{}.png", "masks/a{}.jpg", range(1, 6))
     pairs(own, "images/a{}.png", "masks/a{}.png", range(6, 9))
@@ -393,6 +404,8 @@ def _table(own):
         ),
         (_smoothed_colours, {}, ["300 different colours in a1.png, at most 2 in the others", "data.colours"]),
         (_swapped, {}, ["8 of 8 masks have many colours", "photographs: are data.images and data.masks swapped?"]),
+        (_swapped_grey, {}, ["8 of 8 masks have many values", "photographs: are data.images and data.masks swapped?"]),
+        (_many_objects, {}, ["different values; if they number objects: data.instances=true"]),
         (_some_lossy, {}, ["masks: 5 files (a1.jpg, a2.jpg, a3.jpg and 2 others): lossy mask", "save masks as PNG"]),
         (_constant, {}, ["all masks have the value 0 alone"]),
         (_mixed_bits, {}, ["a1.png", "a2.png", "data.percentiles=[1,99.8]"]),

@@ -104,7 +104,7 @@ def discover(options: Options, cache_dir: Path) -> Found:
     told = options.classes is not None or options.colours is not None or isinstance(options.masks, Mapping)
     if outlines is None and not told and not options.instances:
         check_not_numbered(samples.found, seen, read_masks, options.ignore)
-        check_not_photographs(samples.found, seen, options.ignore)
+        check_not_photographs(samples.found, seen, read_masks, options.ignore)
     form = _form(options, seen, outlines)
     channels, which = _channels(options, seen)
     intensity = _intensity(options, seen, samples.found)

@@ -41,7 +41,7 @@ def check_not_numbered(
     values = [value for page in pages for value in page]
     if any(isinstance(value, list) for value in values) or len(set(values)) < _LEAST or not _counts_up(pages):
         return
-    if _pieces(samples, seen, read_masks, ignore) >= _WHOLE:
+    if in_one_piece(samples, seen, read_masks, ignore) >= _WHOLE:
         raise DataError(
             f"data.masks: values 0..{max(values)} look like object numbers: data.instances=true makes them objects,"
             " data.classes={...} keeps them as classes"
@@ -57,7 +57,9 @@ def _counts_up(pages: Sequence[Sequence[int]]) -> bool:
     return full >= _MOST_IMAGES * len(filled) and rare and len(set(highest)) >= min(3, len(filled))
 
 
-def _pieces(samples: Sequence[Sample], seen: Sequence[Seen], read_masks: ReadMasks, ignore: Sequence[int]) -> float:
+def in_one_piece(
+    samples: Sequence[Sample], seen: Sequence[Seen], read_masks: ReadMasks, ignore: Sequence[int]
+) -> float:
     """Return the share of values, over some of the masks, whose pixels are in one piece."""
     numbers: list[int] = []
     step = max(1, len(samples) // _MASKS)
