@@ -146,14 +146,14 @@ def answer(survey: Survey) -> str:
 def cost_rows(cost: Cost) -> list[tuple[str, str]]:
     """Return what a run takes, in words."""
     validation = f", and {plural(cost.val_batches, 'batch').replace('batchs', 'batches')} of validation at"
-    validation = f"{validation} {cost.val_seconds:.2f} s" if cost.val_batches else ""
+    validation = f"{validation} {cost.val_seconds:.2g} s" if cost.val_batches else ""
     load = f"; meanwhile {cost.load}" if cost.load else ""
     return [
         (
             "a run",
             f"about {duration(cost.run_seconds)}: {plural(cost.epochs, 'epoch')} of {duration(cost.epoch_seconds)}",
         ),
-        ("an epoch", f"{plural(cost.steps_per_epoch, 'step')} at {cost.step_seconds:.2f} s{validation}"),
+        ("an epoch", f"{plural(cost.steps_per_epoch, 'step')} at {cost.step_seconds:.2g} s{validation}"),
         ("waiting for data", f"{cost.waiting:.0%} of a step"),
         ("memory", f"{cost.memory / 2**30:.2f} GiB of {cost.total_memory / 2**30:.0f} GiB"),
         ("parameters", f"{cost.parameters:,}"),
