@@ -92,18 +92,8 @@ def html_page(survey: Survey, name: str, command: str) -> str:
             command=command,
             legend=_legend(pictures.key) if pictures.masks else [],
             sheet=contact_sheet(pictures, [(item.index, placed(item.id, item.split)) for item in facts]),
-            classes=survey.data.class_names,
-            counted="pixels" if pictures.masks else "images",
-            masks=pictures.masks,
-            shares=[_row(share) for share in survey.shares],
-            groups=[_row(share) for share in survey.groups[:_MOST_GROUPS]],
-            more_groups=max(0, len(survey.groups) - _MOST_GROUPS),
-            objects=_objects(survey),
-            histograms=_histograms(survey),
-            bar=_BAR,
-            bins=BINS,
-            stored=in_words(stored_sizes(facts)),
-            files=in_words(file_sizes(survey.data.records)),
+            **_tables(survey),
+            **_intensities(survey),
             fits=survey.fits,
             lowest=_lowest(survey),
             augments=_augments(survey),
@@ -120,6 +110,30 @@ def html_page(survey: Survey, name: str, command: str) -> str:
     )
 
 
+def _tables(survey: Survey) -> dict[str, Any]:
+    """Return the tables of classes and objects by the names that the template has for them."""
+    return {
+        "classes": survey.data.class_names,
+        "counted": "pixels" if survey.pictures.masks else "images",
+        "masks": survey.pictures.masks,
+        "shares": [_row(share) for share in survey.shares],
+        "groups": [_row(share) for share in survey.groups[:_MOST_GROUPS]],
+        "more_groups": max(0, len(survey.groups) - _MOST_GROUPS),
+        "objects": _objects(survey),
+    }
+
+
+def _intensities(survey: Survey) -> dict[str, Any]:
+    """Return sizes and brightness by the names that the template has for them."""
+    return {
+        "histograms": _histograms(survey),
+        "bar": _BAR,
+        "bins": BINS,
+        "stored": in_words(stored_sizes(survey.facts)),
+        "files": in_words(file_sizes(survey.data.records)),
+    }
+
+
 def answer(survey: Survey) -> str:
     """Return the survey in a sentence."""
     images = plural(len(survey.facts), "image")
@@ -132,14 +146,14 @@ def answer(survey: Survey) -> str:
 def cost_rows(cost: Cost) -> list[tuple[str, str]]:
     """Return what a run takes, in words."""
     validation = f", and {plural(cost.val_batches, 'batch').replace('batchs', 'batches')} of validation at"
-    validation = f"{validation} {cost.val_seconds:.2f} s" if cost.val_batches else ""
+    validation = f"{validation} {cost.val_seconds:.2g} s" if cost.val_batches else ""
     load = f"; meanwhile {cost.load}" if cost.load else ""
     return [
         (
             "a run",
             f"about {duration(cost.run_seconds)}: {plural(cost.epochs, 'epoch')} of {duration(cost.epoch_seconds)}",
         ),
-        ("an epoch", f"{plural(cost.steps_per_epoch, 'step')} at {cost.step_seconds:.2f} s{validation}"),
+        ("an epoch", f"{plural(cost.steps_per_epoch, 'step')} at {cost.step_seconds:.2g} s{validation}"),
         ("waiting for data", f"{cost.waiting:.0%} of a step"),
         ("memory", f"{cost.memory / 2**30:.2f} GiB of {cost.total_memory / 2**30:.0f} GiB"),
         ("parameters", f"{cost.parameters:,}"),

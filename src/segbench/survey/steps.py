@@ -128,18 +128,7 @@ def measure_steps(cfg: DictConfig, data: ImageData, task: Task[Any], steps: int 
     check_batches(cfg, task.train().network, data)
     size = data.images_per_batch(data.datasets["train"])
     per_epoch = _steps_per_epoch(-(-len(data.datasets["train"]) // size), cfg.trainer.limit_train_batches)
-    clock = _Clock()
-    trainer = build_trainer(_only_steps(cfg, min(steps, per_epoch)), [], [clock])
-    trainer.limit_val_batches = 1
-    device = trainer.strategy.root_device
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    try:
-        trainer.fit(task, datamodule=data)
-    except Exception as error:
-        if out_of_memory(error):
-            raise SegbenchError("a training step does not fit into the memory; lower data.batch_size") from error
-        raise
+    clock, device = _timed(_only_steps(cfg, min(steps, per_epoch)), data, task)
     validated = len(data.datasets["val"]) if "val" in data.datasets else 0
     memory, total = _memory(device)
     counted = clock.steps[1:] or clock.steps
@@ -158,6 +147,23 @@ def measure_steps(cfg: DictConfig, data: ImageData, task: Task[Any], steps: int 
         load=_load(),
         batch=clock.batch,
     )
+
+
+def _timed(cfg: DictConfig, data: ImageData, task: Task[Any]) -> tuple[_Clock, torch.device]:
+    """Train by a configuration, validate on one batch, and return the times and where it was."""
+    clock = _Clock()
+    trainer = build_trainer(cfg, [], [clock])
+    trainer.limit_val_batches = 1
+    device = trainer.strategy.root_device
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    try:
+        trainer.fit(task, datamodule=data)
+    except Exception as error:
+        if out_of_memory(error):
+            raise SegbenchError("a training step does not fit into the memory; lower data.batch_size") from error
+        raise
+    return clock, device
 
 
 def _only_steps(cfg: DictConfig, steps: int) -> DictConfig:
