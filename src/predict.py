@@ -164,6 +164,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     options = parse(arguments)
     from segbench.data.file_names import name_without_suffix
+    from segbench.data.records import grouped_by_reason
     from segbench.prediction import Wanted, predict_files
     from segbench.prediction.ensemble import Ensemble, runs_of_row
     from segbench.predictor import Predictor, choose_device
@@ -187,7 +188,7 @@ def main(arguments: Sequence[str]) -> None:
     wanted = Wanted(options.masks, options.probabilities)  # type: ignore[arg-type]  # both are checked
     overlays = None if options.overlays == "auto" else options.overlays == "true"
     outcome = predict_files(Ensemble.of(loaded), images, out, overlays, wanted)
-    for line in outcome.skipped:
+    for line in grouped_by_reason(outcome.skipped):
         print(visible(f"skipped: {line}"), file=sys.stderr)
     together = f" by {len(runs)} runs together" if len(runs) > 1 else ""
     parts = [f"{outcome.predicted} predicted{together}", f"{len(outcome.skipped)} skipped"]

@@ -290,6 +290,16 @@ def test_nothing_to_predict_is_refused(trained, tmp_path):
         predict_files(predictor, tmp_path, tmp_path / "out", overlays=False)
 
 
+def test_files_that_are_skipped_for_one_reason_are_one_line(trained, tmp_path):
+    images = tmp_path / "empty"
+    images.mkdir()
+    for number in range(9):
+        (images / f"{number}.png").touch()
+    said = rf"no file could be predicted:\n{images}: 9 files \(0.png, 1.png, 2.png and 6 others\): empty file$"
+    with pytest.raises(DataError, match=said):
+        predict_files(Predictor.load(trained[0], CPU), images, tmp_path / "out")
+
+
 def test_runs_without_a_whole_checkpoint_are_refused(trained, tmp_path):
     with pytest.raises(CheckpointError, match=r"^run=.*: no run with a trained network there"):
         Predictor.load(tmp_path, CPU)

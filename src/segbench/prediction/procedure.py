@@ -14,6 +14,7 @@ from rich.progress import track
 
 from segbench.data.input_format import InputFormat
 from segbench.data.pictures import Picture, open_picture
+from segbench.data.records import grouped_by_reason
 from segbench.errors import DataError, SegbenchError, StorageError
 from segbench.prediction.files import Files, find_files
 from segbench.prediction.results import Results, Wanted
@@ -87,7 +88,8 @@ def predict_files(
             with _writing(out, outcome):
                 results.finish()
     if not outcome.masks:
-        raise DataError("\n".join([f"images={images}: no file could be predicted:", *outcome.skipped]))
+        faults = grouped_by_reason(outcome.skipped)
+        raise DataError("\n".join([f"images={images}: no file could be predicted:", *faults]))
     return outcome
 
 
