@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 from segbench.configuration.recorded import hide_in_sweep, recorded, recorded_overrides, recorded_text
 
 CANARY = "canary-5d1f"
+NAMED = "canary-of-the-project"
 
 
 def test_values_of_the_environment_are_recorded_by_their_names(monkeypatch):
@@ -67,12 +68,16 @@ def test_no_file_of_a_run_and_its_report_holds_a_canary(program, tmp_path):
     ]
     ended = program(
         "run.py", f"paths.outputs={tmp_path}/o", *tiny, "logger.wandb.project=p-${oc.env:MY_SECRET}",
-        folder=tmp_path, WANDB_API_KEY=CANARY, MY_SECRET=CANARY, WANDB_MODE="offline",
+        folder=tmp_path, WANDB_API_KEY=CANARY, MY_SECRET=NAMED, WANDB_MODE="offline",
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     reported = program("report.py", f"{tmp_path}/o/runs", folder=tmp_path, WANDB_API_KEY=CANARY)
     assert reported.returncode == 0, reported.stderr
-    assert CANARY not in ended.stdout + ended.stderr + reported.stdout + reported.stderr
-    holding = [path for path in tmp_path.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
-    # The project's name is told to W&B, as was asked for; no other file has it.
-    assert [path for path in holding if path.suffix != ".wandb"] == []
+    said = ended.stdout + ended.stderr + reported.stdout + reported.stderr
+    assert CANARY not in said
+    assert NAMED not in said
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert [path for path, content in files.items() if CANARY.encode() in content] == []
+    # The project's name was given to W&B, which keeps it in its own folder.
+    holding = [path for path, content in files.items() if NAMED.encode() in content]
+    assert [path for path in holding if "wandb" not in path.relative_to(tmp_path).parts] == []
