@@ -274,6 +274,6 @@ def test_reports_open_files_of_runs_in_one_way():
             if name in OPENERS and not bounded and (owner, name) not in {("Archive", "open"), ("os", "open")}:
                 found.append(f"{path.name}: {ast.unparse(node)}")
     assert found == [
-        "document.py: (files(__package__) / 'templates' / name).read_text(encoding='utf-8')",
+        "document.py: (files(__package__) / 'templates' / 'script.js').read_text(encoding='utf-8')",
         "archive.py: zipfile.ZipFile(stream, 'w')",
     ]

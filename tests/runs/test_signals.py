@@ -12,6 +12,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 import segbench.train
@@ -176,7 +177,7 @@ def test_a_stopped_job_ends_a_sweep_of_hydras_own_launchers(repository, tmp_path
 
     node = SimpleNamespace(
         runtime=SimpleNamespace(choices={}, output_dir=str(tmp_path)),
-        overrides=SimpleNamespace(task=[]),
+        overrides=SimpleNamespace(task=OmegaConf.create([])),
         mode=RunMode.MULTIRUN,
     )
     monkeypatch.setattr(HydraConfig, "get", lambda: node)

@@ -28,10 +28,14 @@ _IN_URL = re.compile(rf"(?<=://)[^/\s@:]*:[^/\s@]+(?=@)|(?<=[?&])({_KEY}=)[^&\s#
 
 
 def recorded(cfg: DictConfig) -> dict[str, Any]:
-    """Return a resolved configuration as plain types, as it may be written down."""
+    """Return a resolved configuration as plain types, as it may be written down, without Hydra's own node.
+
+    In a sweep that node has values that only its jobs will have.
+    """
+    ours = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     OmegaConf.register_new_resolver("oc.env", _named_variable, replace=True)
     try:
-        plain: Any = OmegaConf.to_container(cfg, resolve=True)
+        plain: Any = OmegaConf.to_container(ours, resolve=True)
     finally:
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
     return _without_secrets(plain)

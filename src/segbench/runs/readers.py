@@ -144,16 +144,16 @@ def summary_file(path: Path) -> dict[str, Any]:
         if not isinstance(own, dict) or not all(isinstance(digest, str) for digest in own.values()):
             raise ValueError("git.own is not a JSON object of texts")
         for key, item in value.get("cost", {}).items():
-            if key not in ("device", "precision") and item is not None and not _is_finite(item):
+            if key not in ("device", "precision") and item is not None and not _is_number(item):
                 raise ValueError(f"cost.{key} is {item!a:.80}, not a number")
         return value
 
     return named(path, check)
 
 
-def _is_finite(item: Any) -> bool:
+def _is_number(item: Any) -> bool:
     # Whole numbers beyond those of NumPy are objects to it.
-    return isinstance(item, int | float) and abs(item) < 2**63
+    return isinstance(item, float) or (isinstance(item, int) and abs(item) < 2**63)
 
 
 def curves_file(path: Path, strict: bool) -> pd.DataFrame | None:
