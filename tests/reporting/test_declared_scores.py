@@ -75,7 +75,7 @@ def test_a_distance_that_the_file_declares_is_better_when_lower(compared, tmp_pa
     found = compared()
     proof = evidence(found)
     assert (found.score.direction, found.score.largest) == (-1, math.inf)
-    assert proof.answer.startswith("near scores below far by ")
+    assert proof.answer.startswith("near scores better (lower) than far by ")
     assert proof.claims[0].verdict == "holds"
     assert found.rows[proof.best.argmax()].label == "near"
     table = score_table(found, proof)

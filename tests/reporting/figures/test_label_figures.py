@@ -108,7 +108,7 @@ def test_the_most_confident_errors_of_the_best_are_shown_in_order(classifiers, t
 def test_without_mistakes_or_images_there_is_nothing_to_show(make_run, tmp_path):
     truth, _ = digits(50, 0.0, 0)
     label_run(make_run, "perfect", 0, truth, truth)
-    with pytest.raises(NothingToDrawError, match="names every image right"):
+    with pytest.raises(NothingToDrawError, match="classified every image correctly"):
         draw_best_mistakes(compare(collect([make_run.root])), tmp_path / "mistakes.png")
     label_run(make_run, "perfect", 1, *digits(50, 0.5, 0))
     best = compare([run for run in collect([make_run.root]) if run.seed == 1])

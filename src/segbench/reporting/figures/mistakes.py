@@ -33,7 +33,7 @@ def draw_best_mistakes(comparison: Comparison, path: Path) -> None:
     labels = run.counts[comparison.split]
     chosen = labels.confident_errors(MOST_SHOWN)
     if labels.right is None or not chosen:
-        raise NothingToDrawError(f"{best.label} classifies every image correctly")
+        raise NothingToDrawError(f"{best.label} classified every image correctly")
     images = kept_images(comparison, [(run, labels.ids)])
     mistakes = [
         Mistake(images.image(labels.ids[error.index]), error.truth, error.predicted, error.probability)
