@@ -158,11 +158,10 @@ def _curves(run: Path) -> list[list[str]]:
 
 
 def _untimed(value: Any) -> Any:
-    """Return a value without what depends on the clock, or on how often the run was started."""
+    """Return a value without what depends on the clock, on how often the run was started, or on the files' format."""
     if isinstance(value, dict):
-        return {
-            key: _untimed(item) for key, item in value.items() if key not in ("seconds", "cost", "CostMeter", "git")
-        }
+        skipped = ("seconds", "cost", "CostMeter", "git", "fingerprint")
+        return {key: _untimed(item) for key, item in value.items() if key not in skipped}
     return [_untimed(item) for item in value] if isinstance(value, list) else value
 
 

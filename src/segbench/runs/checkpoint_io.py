@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import pickle
 import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -193,6 +194,10 @@ def _read(path: Path, **options: Any) -> dict[str, Any]:
             raise ValueError("it is compressed")
         with bounded_memory(size + _MEMORY):
             checkpoint = torch.load(path, weights_only=True, **options)
+    except pickle.UnpicklingError as error:
+        # torch's own words advise to load it all the same.
+        reason = "something in it is neither a tensor nor a plain value"
+        raise CheckpointError(f"{path}: not a loadable checkpoint ({reason})") from error
     except Exception as error:
         raise CheckpointError(f"{path}: not a loadable checkpoint ({first_line(error):.200})") from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
