@@ -5,6 +5,7 @@ A check returns what is wrong, or nothing. Wrong values after an exit code of 0 
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shlex
@@ -36,12 +37,24 @@ class After:
 
 Check = Callable[..., str]
 CHECKS: dict[str, Check] = {}
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![0-9.]+(e[+-]?[0-9]+)?$)")
 
 
 def check(function: Check) -> Check:
     """Let the catalogue name a function; its first argument is an :class:`After`."""
     CHECKS[function.__name__] = function
     return function
+
+
+@check
+def no_formulas(after: After, pattern: str) -> str:
+    """No cell of such files, as a CSV reader sees it, is a formula to a spreadsheet; a signed number is none."""
+    for path in sorted(after.here.glob(pattern)):
+        with path.open(newline="", encoding="utf-8") as stream:
+            cells = [cell for row in csv.reader(stream) for cell in row]
+        if found := [cell for cell in cells if _FORMULA.match(cell)]:
+            return f"{path.name} has the formula {found[0][:60]!r}"
+    return ""
 
 
 @check
