@@ -42,7 +42,11 @@ def evidence(rows):
 def address(shared_architectures):
     """The address of a page whose every name tries to be markup; made once, and only read."""
     architectures = shared_architectures
-    architectures.comparison |= {"question": EVIL, "differences": {"quotes": QUOTES}, "claims": [f"claim {EVIL}"]}
+    architectures.comparison |= {
+        "question": EVIL,
+        "differences": {"quotes": QUOTES},
+        "claims": [{"text": f"claim {EVIL}"}],
+    }
     models = [(EVIL, 70), (QUOTES, 90), ("middle" * 8, 80)]
     for index, (model, tp) in enumerate(models):
         for seed in (0, 1):
