@@ -10,6 +10,7 @@ import argparse
 import cProfile
 import json
 import pstats
+import re
 import resource
 import tempfile
 import time
@@ -125,7 +126,14 @@ def measure(folder: Path) -> tuple[Comparison, float, float, float]:
     compared = time.perf_counter() - started
     write_report(comparison)
     seconds = time.perf_counter() - started
-    return comparison, compared, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return comparison, compared, seconds, _peak_kibibytes() / 2**20
+
+
+def _peak_kibibytes() -> int:
+    """Return the most memory that this process has had; rusage would count what its parent had when it started it."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.exists() else None
+    return int(found[1]) if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def main() -> None:
