@@ -10,8 +10,6 @@ import argparse
 import cProfile
 import json
 import pstats
-import re
-import resource
 import tempfile
 import time
 from contextlib import nullcontext
@@ -21,6 +19,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from segbench.environment import peak_memory_bytes
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
@@ -126,14 +125,7 @@ def measure(folder: Path) -> tuple[Comparison, float, float, float]:
     compared = time.perf_counter() - started
     write_report(comparison)
     seconds = time.perf_counter() - started
-    return comparison, compared, seconds, _peak_kibibytes() / 2**20
-
-
-def _peak_kibibytes() -> int:
-    """Return the most memory that this process has had; rusage would count what its parent had when it started it."""
-    status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.exists() else None
-    return int(found[1]) if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return comparison, compared, seconds, peak_memory_bytes() / 2**30
 
 
 def main() -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +18,7 @@ from rich.console import Console
 
 from benchmarks.data import cache_and_decoding
 from segbench.data.cityscapes import CityscapesData
+from segbench.environment import peak_memory_bytes
 
 HEIGHT, WIDTH = 1024, 2048
 FULL = {"train": 2975, "val": 500}
@@ -100,10 +99,7 @@ def prepare(folder: Path, frames: dict[str, int], crops: bool) -> tuple[float, i
     arrays, faults = module.load(module.records)
     spent = time.perf_counter() - begin
     assert not faults
-    # In KiB on Linux, in bytes on macOS.
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return spent, peak, arrays.images.nbytes + arrays.targets.nbytes
+    return spent, peak_memory_bytes(), arrays.images.nbytes + arrays.targets.nbytes
 
 
 def main() -> None:

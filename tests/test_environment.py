@@ -1,7 +1,9 @@
 import os
 import platform
 import subprocess
+import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -100,3 +102,12 @@ def test_a_graphics_card_is_asked_without_what_it_only_imitates(monkeypatch, cap
         assert native_precision(accelerator) == (value, f"Tesla V100 {said} bfloat16")
     monkeypatch.setattr(environment, "processor_has_bfloat16", lambda: not capable)
     assert native_precision("cpu").value != value
+
+
+def test_the_peak_memory_is_that_of_this_process_and_not_of_what_started_it():
+    held = np.ones(2**26, np.uint8)
+    mine = environment.peak_memory_bytes()
+    assert mine > held.nbytes
+    code = "from segbench.environment import peak_memory_bytes; print(peak_memory_bytes())"
+    child = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert 2**20 < child < min(mine, 2**28)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import resource
 import subprocess
+import sys
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +18,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 # What processors call it that compute in bfloat16: x86's two extensions, ARM's one.
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 _CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")
+_STATUS = Path("/proc/self/status")
 
 
 def versions() -> dict[str, str]:
@@ -46,6 +49,16 @@ def memory_bytes() -> int:
     with suppress(OSError, ValueError):  # no container, or "max"
         limits.append(int(_CONTAINER_MEMORY.read_text()))
     return min(limits)
+
+
+def peak_memory_bytes() -> int:
+    """Return the most memory that this process has had."""
+    # On Linux getrusage would count what the parent had when it started this process.
+    with suppress(OSError):
+        if found := re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE):
+            return int(found[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 class Precision(NamedTuple):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import resource
-import sys
 import time
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from segbench.environment import processor_name
+from segbench.environment import peak_memory_bytes, processor_name
 from segbench.runs.run_callback import RunCallback, RunContext
 
 log = logging.getLogger("segbench")
@@ -145,8 +143,7 @@ class CostMeter(RunCallback):
         """Bytes, of all attempts: of the graphics card's allocator for a run on one, else of the whole process."""
         if self._device.type == "cuda":
             return max(self._earlier_peak, int(torch.cuda.max_memory_allocated(self._device)))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return max(self._earlier_peak, peak if sys.platform == "darwin" else peak * 1024)
+        return max(self._earlier_peak, peak_memory_bytes())
 
     def _synchronize(self) -> None:
         if self._device.type == "cuda":

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +14,7 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from segbench.callbacks.cost import device_name
 from segbench.data.base import ImageData
-from segbench.environment import memory_bytes
+from segbench.environment import memory_bytes, peak_memory_bytes
 from segbench.errors import SegbenchError
 from segbench.runs.failures import out_of_memory
 from segbench.tasks.base import Task
@@ -193,8 +191,7 @@ def _finish(trainer: Any) -> None:
 def _memory(device: torch.device) -> tuple[int, int]:
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device)), int(torch.cuda.get_device_properties(device).total_memory)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (peak if sys.platform == "darwin" else peak * 1024), memory_bytes()
+    return peak_memory_bytes(), memory_bytes()
 
 
 def _load() -> str:
