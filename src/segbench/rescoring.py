@@ -19,7 +19,7 @@ from segbench.configuration.recorded import recorded
 from segbench.errors import CheckpointError
 from segbench.run_inputs import score_code
 from segbench.runs.directory import BEST, RunDirectory
-from segbench.runs.files import write_json, write_text
+from segbench.runs.files import write_json, write_yaml
 from segbench.runs.readers import DamagedError, config_file, named, summary_file
 from segbench.runs.scores_file import TASKS, read_columns, read_scores
 from segbench.runs.split_scores import About, SplitScores
@@ -123,13 +123,18 @@ def record_scores(run: RunDirectory, cfg: DictConfig, found: dict[str, Any]) -> 
     """
     again = {"git": environment.git_state(), "versions": environment.versions()}
     write_json(run.summary, _read(run, run.summary, summary_file) | found | {"scored_again": again})
-    write_text(run.path / "config.yaml", OmegaConf.to_yaml(_with(_stored(run), scores=recorded(cfg)["scores"])))
+    write_yaml(run.path / "config.yaml", _stored_settings(run) | {"scores": recorded(cfg)["scores"]})
 
 
 def _stored(run: RunDirectory) -> DictConfig:
-    cfg = OmegaConf.create(_read(run, run.path / "config.yaml", _with_scores))
+    cfg = OmegaConf.create(_stored_settings(run))
     assert isinstance(cfg, DictConfig)
     return cfg
+
+
+def _stored_settings(run: RunDirectory) -> dict[str, Any]:
+    settings: dict[str, Any] = _read(run, run.path / "config.yaml", _with_scores)
+    return settings
 
 
 def _with_scores(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
 from segbench.runs.bounded import read_yaml
-from segbench.runs.files import write_text
+from segbench.runs.files import write_yaml
 
 HIDDEN = "***"
 # Variables that say where things are, which every run has; and what is surely no secret: a short number, a truth value.
@@ -41,11 +41,6 @@ def recorded(cfg: DictConfig) -> dict[str, Any]:
     return _without_secrets(plain)
 
 
-def recorded_text(cfg: DictConfig) -> str:
-    """Return :func:`recorded` as YAML."""
-    return OmegaConf.to_yaml(OmegaConf.create(recorded(cfg)))
-
-
 def recorded_overrides(overrides: Sequence[str]) -> list[str]:
     """Return overrides of the command line, ``key=value``, as they may be written down."""
     return [_recorded_override(text) for text in overrides]
@@ -58,14 +53,12 @@ def _recorded_override(text: str) -> str:
 
 
 def hide_in_sweep(path: Path) -> None:
-    """Write a sweep's ``multirun.yaml``, in which Hydra keeps what was typed, without secrets."""
+    """Write a sweep's ``multirun.yaml``, in which Hydra keeps what was typed, whole and without secrets."""
     try:
         known = read_yaml(path)
     except (OSError, ValueError):
         return
-    hidden = _without_secrets(known)
-    if hidden != known:
-        write_text(path, OmegaConf.to_yaml(OmegaConf.create(hidden)))
+    write_yaml(path, _without_secrets(known))
 
 
 def _named_variable(key: str, *default: Any) -> Any:

@@ -33,6 +33,8 @@ LONGEST_WORD, LONGEST_NUMBER = 64 * KILO, 64
 # What reading one file may take beside what the process has.
 MEMORY = 1536 * MEGA
 
+# Between these stands what is written as YAML: unlike JSON, most beginnings of a YAML text are YAML too.
+YAML_START, YAML_END = "---\n", "...\n"
 # YAML 1.1 takes 1e-3 for a word; OmegaConf, which writes the files, takes it for a number.
 _FLOAT = re.compile(r"^[-+]?\d[\d_]*(?:\.[\d_]*)?[eE][-+]?\d+$")
 
@@ -174,9 +176,11 @@ def parse_yaml(text: str) -> Any:
     """Return what a YAML text holds: mappings, lists, words and numbers.
 
     Raises:
-        ValueError: If it is no YAML, has aliases or tags, which the program never writes, words or numbers that are too
-            long, or is nested deeper than :data:`DEPTH`.
+        ValueError: If it is no YAML, begins as a document that it does not end, has aliases or tags, which the program
+            never writes, words or numbers that are too long, or is nested deeper than :data:`DEPTH`.
     """
+    if text.startswith(YAML_START) and not text.endswith(f"\n{YAML_END}"):
+        raise ValueError("it is cut short or was changed, as it does not end with a line of ...")
     try:
         _check_yaml(text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader

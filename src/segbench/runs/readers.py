@@ -192,13 +192,20 @@ def _is_number(item: Any) -> bool:
     return isinstance(item, float) or (isinstance(item, int) and abs(item) < 2**63)
 
 
-def curves_file(path: Path, strict: bool) -> pd.DataFrame | None:
-    """Read the curves; a run that was stopped may have left half a line, which only costs its curves."""
+def curves_file(path: Path, summary: dict[str, Any] | None) -> pd.DataFrame | None:
+    """Read the curves, all epochs of a run that is done; what damage costs another run is only its curves.
+
+    Args:
+        path: The file.
+        summary: ``summary.json`` of a run that is done.
+    """
 
     def read(path: Path) -> pd.DataFrame:
         table = read_csv(path)
         if "epoch" not in table:
             raise ValueError("no column 'epoch'")
+        if summary is not None and len(table) != summary.get("epochs", len(table)):
+            raise ValueError(f"it has {len(table):,} epochs, and summary.json {summary['epochs']!a:.40}")
         return table.apply(pd.to_numeric)
 
     if not path.exists():
@@ -206,6 +213,6 @@ def curves_file(path: Path, strict: bool) -> pd.DataFrame | None:
     try:
         return named(path, read)
     except DamagedError:
-        if strict:
+        if summary is not None:
             raise
         return None

@@ -30,13 +30,15 @@ _ZIP_FAULTS = (
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Return the rows of a CSV file.
+    """Return the rows of a CSV file whose last line is whole.
 
     Raises:
         OSError: If it cannot be read.
         ValueError: If it cannot be, or is no table, or one of more than :data:`MOST_COLUMNS`.
     """
     content = read_bytes(path, largest=LISTS)
+    if not content.endswith(b"\n"):
+        raise ValueError("it is cut short: its last line has no end")
     columns = content[: content.find(b"\n")].count(b",") + 1
     if columns > MOST_COLUMNS:
         raise ValueError(f"it has {columns:,} columns, more than {MOST_COLUMNS:,}")

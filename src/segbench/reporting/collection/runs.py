@@ -174,7 +174,7 @@ def read_run(directory: Path) -> Run:
         if status["state"] == "done":
             known["summary"] = summary_file(directory / "summary.json")
             known["counts"] = named(directory / "scores.parquet", read_scores)
-        known["curves"] = curves_file(directory / "metrics.csv", strict=status["state"] == "done")
+        known["curves"] = curves_file(directory / "metrics.csv", known.get("summary"))
         state, reason = _state(directory, status)
         if state == "done" and not known["counts"]:
             if known["summary"].get("scores") != {}:
