@@ -345,7 +345,7 @@ def test_the_script_is_a_program_of_its_own(fresh_program, swept, tmp_path):
 @pytest.mark.usefixtures("no_figures")
 def test_the_convention_can_change_without_training_again(swept, report):
     assert report(swept.root, "--reduction", "pooled", "--background", "--empty", "one").returncode == 0
-    text = (swept.root / "carvana/architectures/table.md").read_text()
+    text = (swept.root / "carvana/architectures/reports/pooled-background-empty-one/table.md").read_text()
     assert "pooled" in text
     assert "with background" in text
 
@@ -402,20 +402,35 @@ def test_metric_and_split_of_the_command_line_decide(swept, report, no_figures):
         config = yaml.safe_load(path.read_text())
         path.write_text(yaml.safe_dump(config | {"comparison": swept.comparison}))
     folder = swept.root / "carvana/architectures"
+    assert report(folder).returncode == 0
+    own = {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
     done = report(folder, "--metric", "iou_disc", "--split", "val")
     assert done.returncode == 0
-    text = (folder / "table.md").read_text()
+    # The experiment's own page stays, and the next report does not take the other for a run.
+    assert {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()} == own
+    assert len(collect([folder])) == 4
+    text = (folder / "reports/iou-disc-val/table.md").read_text()
     assert "val split" in text
     assert text.index("iou disc") < text.index("dice")
     # What was claimed and published of Dice is not judged by another score.
     assert "dice: " in text
     assert "--metric iou_disc --split val" in text
-    assert report(folder, "--metric", "dcie").returncode == ConfigError.exit_code
+    refused = report(folder, "--metric", "dcie")
+    assert refused.returncode == ConfigError.exit_code
+    assert refused.stderr.startswith(f"{folder}: --metric: no score 'dcie'")
+    refused = report(folder, "--split", "tset")
+    assert refused.returncode == ConfigError.exit_code
+    assert refused.stderr == (
+        f"{folder}: --split: not every run is scored on the split tset; there are test, val; did you mean test?\n"
+    )
+    assert report(folder, "--out", folder.parent / "elsewhere").returncode == 0
+    assert "index.html" in {path.name for path in (folder.parent / "elsewhere").iterdir()}
 
 
 def test_the_viewer_says_which_split_its_images_are_of(swept, report, no_figures):
     folder = swept.root / "carvana/architectures"
     report(folder, "--split", "val")
-    assert "They are of the test split, the scores above of the val split." in (folder / "index.html").read_text()
+    page = (folder / "reports/val/index.html").read_text()
+    assert "They are of the test split, the scores above of the val split." in page
     report(folder)
     assert "They are of the test split. The arrow keys" in (folder / "index.html").read_text()

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -85,7 +86,7 @@ def report_experiment(
 def write_report(
     comparison: Comparison, command: str | None = None, figures: Sequence[FigureSpec] = FIGURES
 ) -> list[Path]:
-    """Write the figures, :data:`TABLES` and :data:`PAGE` into the experiment's directory.
+    """Write the figures, :data:`TABLES` and :data:`PAGE` into the comparison's folder.
 
     Args:
         comparison: The experiment.
@@ -98,8 +99,9 @@ def write_report(
     Raises:
         ConfigError: If the directory cannot be written.
     """
-    folder = comparison.directory
+    folder = comparison.folder
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         sweep_abandoned(folder)
         found = evidence(comparison)
         _remove_pictures(folder, _former(folder / TABLES[0]))
@@ -111,7 +113,8 @@ def write_report(
         write_text(folder / "table.tex", latex_table(comparison, found))
         write_text(folder / PAGE, html_page(comparison, drawn, found, command))
     except OSError as error:
-        raise ConfigError(f"paths.outputs: cannot write the report into {folder}: {error.strerror or error}") from error
+        key = "paths.outputs" if comparison.out is None else "--out"
+        raise ConfigError(f"{key}: cannot write the report into {folder}: {error.strerror or error}") from error
     return [folder / name for name in (PAGE, *TABLES, *(name for _, name in drawn))]
 
 
@@ -166,6 +169,7 @@ def write_all(
     say: Callable[[str], None] = print,
     asked: Mapping[str, str] | None = None,
     figures: Sequence[FigureSpec] = FIGURES,
+    out: Callable[[Path], Path | None] = lambda _: None,
 ) -> int:
     """Report each experiment among the runs; one that is refused costs the others nothing.
 
@@ -180,6 +184,7 @@ def write_all(
         say: Takes one line for each experiment that is refused.
         asked: As for :func:`segbench.reporting.comparison.build.compare`.
         figures: Which are tried.
+        out: From an experiment's directory to where its report goes; None for the directory.
 
     Returns:
         The worst exit code: 0 where all were reported, and no run that was planned is missing.
@@ -187,7 +192,7 @@ def write_all(
     worst = 0
     for members in experiments(runs).values():
         try:
-            comparison = compare(members, convention, mix, asked)
+            comparison = replace(compare(members, convention, mix, asked), out=out(members[0].directory.parent))
             print_comparison(comparison, console)
             written = write_report(comparison, command, figures)
             if page is not None:
@@ -232,12 +237,12 @@ def _copy_figures(
     folder.mkdir(parents=True, exist_ok=True)
     stem = comparison.title.removeprefix(f"{page.stem}/").replace("/", "-")
     sources = [
-        (spec.title, comparison.directory, Path(spec.file), f"{stem}-{spec.file}")
+        (spec.title, comparison.folder, Path(spec.file), f"{stem}-{spec.file}")
         for spec in figures_of(comparison, figures)
         if pictures or not spec.shows_data
     ]
     for row in [row for row in comparison.rows if row.done and pictures][:MOST_PANELS]:
-        name = _plain(row.label)
+        name = plain(row.label)
         shown = row.done[0].each[0]
         title = f"predictions, {row.label}, seed {shown.seed}" + (", first fold" if row.done[0].folds else "")
         sources.append((title, shown.directory, PANELS, f"{stem}-{name}.png"))
@@ -280,6 +285,6 @@ def _has_scores(folder: Path) -> bool:
     return False
 
 
-def _plain(label: str) -> str:
-    """Return a row's label as part of a file's name."""
+def plain(label: str) -> str:
+    """Return a row's label, or the name of a score, as part of a file's name."""
     return re.sub(r"[^A-Za-z0-9.]+", "-", label).strip("-") or "run"

@@ -69,6 +69,19 @@ def test_published_figure_stands_beside_ours(architectures):
     assert "report X, table 1" in markdown_body(comparison)
 
 
+def test_a_published_figure_stands_at_every_row_that_it_fits(architectures):
+    architectures.comparison |= {"factors": ["optimizer.lr"]}
+    for rate, tp in ((0.001, 90), (0.01, 80)):
+        architectures("unet", tp=tp, name=f"unet-{rate}", config={"optimizer.lr": rate})
+    comparison = compared(architectures)
+    assert [row.published.value for row in comparison.rows] == [0.75, 0.75]
+    assert [entry.row for entry in comparison.published if entry.metric == "dice"] == [0, 1]
+    text = markdown_body(comparison)
+    assert "ours: none" not in text
+    for row in comparison.rows:
+        assert f"model=unet ({row.label}): dice 0.75; ours {row.scores['dice'].mean:.4f}" in text
+
+
 def test_published_figures_without_a_row_or_a_score_are_listed(architectures):
     architectures.comparison["published"] += [
         {"where": {"model": "segnet"}, "metric": "dice", "value": 0.9, "source": "s"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 
 from rich import box
@@ -181,10 +182,13 @@ def markdown_body(comparison: Comparison) -> str:
 
 
 def published_lines(comparison: Comparison) -> list[str]:
-    """Return one sentence for each published figure, with ours where there is one, and its source."""
+    """Return one sentence for each published figure and row that it fits, with ours and its source."""
     lines = []
+    shared = Counter((entry.metric, str(entry.where), entry.value, entry.source) for entry in comparison.published)
     for entry in comparison.published:
         where = ", ".join(f"{key}={show_value(value)}" for key, value in entry.where.items()) or "all runs"
+        if entry.row is not None and shared[entry.metric, str(entry.where), entry.value, entry.source] > 1:
+            where += f" ({comparison.rows[entry.row].label})"
         ours = f"ours {show_estimate(entry.ours)}, difference {entry.difference:+.4f}" if entry.ours.n else "ours: none"
         if entry.row is not None and entry.metric == comparison.metric:
             mean = evidence(comparison).means[entry.row]
