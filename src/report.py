@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from segbench.errors import ConfigError, SegbenchError
-from segbench.reporting.collection.runs import Run, collect, place
+from segbench.reporting.collection.folders import place
+from segbench.reporting.collection.runs import Run, collect
 from segbench.reporting.figures import with_own
 from segbench.reporting.page import write_all
 from segbench.reporting.plan import add_plan_options, print_plan

@@ -80,16 +80,34 @@ def test_a_sweep_ends_with_table_csv_and_curves(swept):
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_a_sweep_reports_its_own_runs_only(swept):
+def test_a_sweep_with_other_settings_excludes_earlier_runs_and_names_them(swept):
     folder = swept.root / "carvana/architectures"
     swept("unet", 7, config={"trainer.max_epochs": 1})
     stream = io.StringIO()
     report_experiment(folder, [path for path in folder.iterdir() if path.name[-1] in "01"], Console(file=stream))
-    assert "seeds 0, 1." in (folder / "table.md").read_text()
+    text = (folder / "table.md").read_text()
+    assert "seeds 0, 1." in text
+    assert "fake-unet-dice-seed7: excluded: of an earlier sweep with other trainer.max_epochs" in text
     with pytest.raises(ConfigError, match="max_epochs"):
         report_experiment(folder, None, Console(file=stream))
     with pytest.raises(ConfigError, match="no runs here"):
         report_experiment(folder, [folder / "other"], Console(file=stream))
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_narrower_repeat_adds_to_the_page(swept):
+    folder, stream = swept.root / "carvana/architectures", io.StringIO()
+    repeated = swept("unet", 2)
+    report_experiment(folder, [repeated], Console(file=stream))
+    text = (folder / "table.md").read_text()
+    assert "| attunet | 2 of 2 |" in text
+    assert "| unet | 3 of 3 |" in text
+    # Without an experiment a sweep is all that is asked about.
+    swept.comparison = None
+    folder = swept("unet", 0, experiment="runs").parent
+    alone = swept("unet", 1, experiment="runs")
+    comparison, _ = report_experiment(folder, [alone], Console(file=stream))
+    assert [run.name for run in comparison.done] == [alone.name]
 
 
 def test_without_curves_and_scores_there_is_no_figure(architectures):
@@ -239,11 +257,16 @@ def test_a_sweep_that_finishes_nothing_leaves_the_report_of_earlier_ones(archite
     before = {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
     assert {"index.html", "table.md", "table.csv", "table.tex"} <= {path.name for path in before}
     failed = architectures("unet", 1, state="failed", reason="data.root=x: no such folder")
+    report_experiment(folder, [failed], Console(file=stream, width=200))
+    assert "| unet | 1 of 2 |" in (folder / "table.md").read_text()
+    assert "failed: data.root=x: no such folder" in (folder / "table.md").read_text()
+    # Also where the finished one has been deleted since.
+    shutil.rmtree(folder / "fake-unet-dice-seed0")
+    before = {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
     _, written = report_experiment(folder, [failed], Console(file=stream, width=200))
     assert written == []
     assert {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()} == before
-    assert "failed: data.root=x: no such folder" in stream.getvalue()
-    assert f"No run of this sweep is finished, so the report of earlier ones stays: {folder}" in stream.getvalue()
+    assert f"No run is finished here, so the report of earlier ones stays: {folder}" in stream.getvalue()
     # Where there is nothing to keep, a report says what failed.
     (folder / "table.csv").unlink()
     _, written = report_experiment(folder, [failed], Console(file=stream))

@@ -13,9 +13,11 @@ from pathlib import Path
 from rich.console import Console
 
 from segbench.errors import ConfigError, SegbenchError, StorageError
-from segbench.reporting.collection.runs import Run, collect, place
+from segbench.reporting.collection.folders import place
+from segbench.reporting.collection.runs import Run, collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.caveats import missing_runs
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.provenance import Origin, provenance
 from segbench.reporting.figures import FIGURES, FigureSpec, draw_all, figures_of
@@ -54,7 +56,9 @@ def report_experiment(
 
     Args:
         directory: The experiment's directory.
-        run_directories: The runs to compare, those of one sweep for example; None = all in the directory.
+        run_directories: The runs of the latest sweep, which decide what is compared: of an experiment's earlier runs,
+            those with other settings are excluded; runs without an experiment are compared only with those of their
+            sweep. None = all in the directory are alike.
         console: Where the tables are printed.
 
     Returns:
@@ -64,15 +68,13 @@ def report_experiment(
         ConfigError: If there are no runs, they are not comparable, or the directory cannot be written.
     """
     runs = collect([directory])
-    if run_directories is not None:
-        wanted = {place(path) for path in run_directories}
-        runs = [run for run in runs if place(run.directory) in wanted]
-    if not runs:
+    latest = None if run_directories is None else {place(path) for path in run_directories}
+    if not runs or (latest is not None and not any(place(run.directory) in latest for run in runs)):
         raise ConfigError(f"{directory}: no runs here")
-    comparison = compare(runs)
+    comparison = compare(runs, latest=latest)
     print_comparison(comparison, console)
     if not comparison.done and _has_scores(directory):
-        kept = f"No run of this sweep is finished, so the report of earlier ones stays: {directory / PAGE}"
+        kept = f"No run is finished here, so the report of earlier ones stays: {directory / PAGE}"
         show(console, kept, soft_wrap=True)
         return comparison, []
     written = write_report(comparison)
@@ -180,7 +182,7 @@ def write_all(
         figures: Which are tried.
 
     Returns:
-        The worst exit code: 0 where all were reported.
+        The worst exit code: 0 where all were reported, and no run that was planned is missing.
     """
     worst = 0
     for members in experiments(runs).values():
@@ -203,6 +205,9 @@ def write_all(
             worst = max(worst, SegbenchError.exit_code)
             continue
         show(console, f"Written: {', '.join(map(str, written))}", soft_wrap=True)
+        if lost := missing_runs(comparison):
+            say(f"{comparison.directory}: {lost}")
+            worst = max(worst, SegbenchError.exit_code)
     return worst
 
 

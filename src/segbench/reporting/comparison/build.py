@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from segbench.errors import ConfigError
 from segbench.reporting.collection.declaration import ask, declaration, stated_differences
 from segbench.reporting.collection.excluded import (
     exclude_copies,
+    exclude_earlier,
     exclude_other_classes,
     exclude_other_data,
     exclude_other_splits,
     exclude_other_tasks,
     exclude_runs_without,
+    of_sweep,
+    without_replaced,
 )
 from segbench.reporting.collection.factors import (
     UNKNOWN,
@@ -49,6 +53,7 @@ def compare(
     convention: Convention | None = None,
     mix: bool = False,
     asked: Mapping[str, str] | None = None,
+    latest: Collection[Path] | None = None,
 ) -> Comparison:
     """Build the comparison of one experiment's runs.
 
@@ -58,17 +63,22 @@ def compare(
         mix: Allow differences besides factors and seed; they become factors too.
         asked: ``metric`` and ``split`` in place of the declared ones; claims and published figures that name no metric
             keep the declared one.
+        latest: Directories of the runs of the latest sweep. Earlier ones with other settings are excluded then, not
+            refused; without a declared comparison all of them are left out.
 
     Raises:
         ConfigError: If the runs are not comparable, or metric or convention do not fit their task.
     """
     title, own = declaration([run for run in runs if run.state == "done" or run.config] or runs)
     declared = ask(own, asked or {})
+    if latest is not None:
+        runs = exclude_earlier(runs, latest, declared.get("factors") or ()) if own else of_sweep(runs, latest)
     everything, task, metric = _select(runs, declared, same_data=bool(own) and not mix)
     runs = [run for run in everything if run.state != "excluded"]
     done = [run for run in runs if run.state == "done"]
     known = done or [run for run in runs if run.config]
     factors = _factors(known, declared, mix) if own else other_differences(known, ())
+    everything, runs = (without_replaced(some, factors) for some in (everything, runs))
     split = shared_split(done, declared.get("split"))
     counts = [run.counts[split] for run in done]
     convention = convention_of(task, convention, runs[0].directory.parent, counts)

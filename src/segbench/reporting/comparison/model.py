@@ -157,6 +157,11 @@ class Comparison:
         return [run for row in self.rows for run in row.done]
 
     @property
+    def missing(self) -> list[Run]:
+        """The runs that were planned and are not there."""
+        return [run for run, _ in self.unfinished if run.state == "missing"]
+
+    @property
     def trained(self) -> list[Run]:
         """The finished runs as they were trained: of a cross-validation, those of each fold."""
         return [run for joined in self.done for run in joined.each]
