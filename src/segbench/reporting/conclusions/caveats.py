@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from segbench.reporting.collection.folds import FOLDS
 from segbench.reporting.comparison.model import Comparison
@@ -22,7 +21,6 @@ def caveats(
     pairs: Sequence[Pair],
     refused: Mapping[tuple[int, int], str],
     beyond: Sequence[int],
-    identical: Mapping[tuple[int, int], int] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """Return what cannot be concluded, the gravest first.
 
@@ -32,7 +30,6 @@ def caveats(
         pairs: The pairs of rows that could be compared.
         refused: Why the others could not.
         beyond: Rows that were not compared because there are too many.
-        identical: Pairs of rows that predict the same on all images, and their number.
     """
     rows = [found for found in alone if found is not None]
     if not rows:
@@ -40,10 +37,6 @@ def caveats(
     found = [text] if (text := missing_runs(comparison)) else []
     found += [*_amount(comparison, alone), *_missing(comparison, alone), *_images(comparison, rows)]
     labels = [row.label for row in comparison.rows]
-    for (first, second), images in identical.items():
-        found.append(
-            f"{labels[first]} and {labels[second]}: not distinguishable, identical predictions on all {images} images."
-        )
     if refused:
         (first, second), reason = next(iter(refused.items()))
         more = f" (and {len(refused) - 1} other pairs)" if len(refused) > 1 else ""

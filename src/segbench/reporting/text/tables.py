@@ -82,7 +82,7 @@ def one_vs_rest_cells(comparison: Comparison) -> Cells:
 def _evidence_cells(found: Evidence) -> Cells:
     """Return titles and cells of what the tests say about each row: only those of which any row has one."""
     columns = {
-        "95 % interval": ["" if math.isnan(mean.low) else f"{mean.low:.4f} to {mean.high:.4f}" for mean in found.means],
+        found.ends: ["" if math.isnan(mean.low) else f"{mean.low:.4f} to {mean.high:.4f}" for mean in found.means],
         "letters": list(found.letters),
         "P(best)": ["" if math.isnan(best) else show_probability(best) for best in found.best],
     }
@@ -194,7 +194,7 @@ def published_lines(comparison: Comparison) -> list[str]:
             mean = evidence(comparison).means[entry.row]
             if math.isfinite(mean.low):
                 side = "inside" if mean.low <= entry.value <= mean.high else "outside"
-                ours += f"; {side} our 95 % interval {mean.low:.4f} to {mean.high:.4f}"
+                ours += f"; {side} our {evidence(comparison).ends} {mean.low:.4f} to {mean.high:.4f}"
         lines.append(
             f"{where}: {entry.metric} {entry.value:g}; {ours}" + (f" ({entry.source})" if entry.source else "")
         )
