@@ -18,6 +18,8 @@ from segbench.reporting.conclusions.answer import answer
 from segbench.reporting.conclusions.caveats import caveats
 from segbench.reporting.conclusions.claims import JudgedClaim, judge
 from segbench.reporting.statistics.compact_letter_display import compact_letter_display
+from segbench.reporting.statistics.deciding import decide
+from segbench.reporting.statistics.decision import Decision
 from segbench.reporting.statistics.intervals import half_width
 from segbench.reporting.statistics.jackknife import Layout, Parts, UnpairedError, by_seed, layout
 from segbench.reporting.statistics.mcnemar import identical_rows
@@ -61,6 +63,7 @@ class Evidence:
             where it cannot be said.
         detectable: Smallest true difference that this design finds with 80 % power at 5 %; NaN where it cannot be said.
         answer: The answer to the comparison's question in one sentence.
+        decision: What the corrected comparisons decide of the question that was asked.
         caveats: Sentences about what cannot be concluded (one seed, few groups, ...).
         claims: The declared claims, judged by the rows.
     """
@@ -73,6 +76,7 @@ class Evidence:
     variance: dict[str, float]
     detectable: float
     answer: str
+    decision: Decision
     caveats: tuple[str, ...] = ()
     claims: tuple[JudgedClaim, ...] = ()
 
@@ -100,8 +104,9 @@ def _measure(comparison: Comparison) -> Evidence:
     most = comparison.score.largest
     means = tuple(_mean(found, most) for found in alone)
     order = _best_first(means, direction)
-    members = sorted(order[:MOST_ROWS])
-    pairs, refused, differences = compare_pairs(members, [sides[index] for index in members], most)
+    members = sorted({*order[:MOST_ROWS], *([comparison.baseline] if comparison.baseline in order else [])})
+    compared = compare_pairs(members, [sides[index] for index in members], most)
+    pairs, refused, differences = compared.pairs, compared.refused, compared.tables
     ranks = _ranks(alone, direction)
     crossed = [found.table[0] for found in alone if found is not None and found.known and found.crossed]
     variances = components(crossed)
@@ -116,6 +121,15 @@ def _measure(comparison: Comparison) -> Evidence:
         variance=variances.shares if variances else {},
         detectable=smallest,
         answer=answer(comparison, order, [mean.interval for mean in means], pairs, refused, smallest, identical),
+        decision=decide(
+            compared.tests,
+            [row for row in order if row in members],
+            compared.pool,
+            comparison.family,
+            comparison.baseline,
+            direction,
+            most,
+        ),
         claims=judge(comparison, comparison.claims),
         caveats=caveats(comparison, alone, pairs, refused, order[MOST_ROWS:], identical),
     )
@@ -131,7 +145,7 @@ def difference_variances(comparison: Comparison) -> tuple[Components | None, int
     """
     sides = [by_seed(row.done, comparison.split, comparison.metric, comparison.convention) for row in comparison.rows]
     fit = sorted(_best_first([_mean(_alone(side)) for side in sides], comparison.direction)[:MOST_ROWS])
-    tables = compare_pairs(fit, [sides[index] for index in fit])[2]
+    tables = compare_pairs(fit, [sides[index] for index in fit]).tables
     return components(tables), sum(min(table.shape) > 1 for table in tables)
 
 
