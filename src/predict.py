@@ -210,4 +210,4 @@ def _beside(run: Path, name: str) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(run_entry_point(lambda: main(sys.argv[1:])))
+    sys.exit(run_entry_point(lambda: main(sys.argv[1:]), outputs="out"))

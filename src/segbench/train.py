@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import Logger
 from segbench import callbacks, environment, rescoring, run_inputs, tracking
 from segbench.assembly import build_callbacks, build_data, build_task
 from segbench.configuration.monitor import monitor_mode
-from segbench.configuration.recorded import recorded_text
+from segbench.configuration.recorded import recorded
 from segbench.configuration.schema import validate
 from segbench.data.base import ImageData
 from segbench.data.loader import progress_of
@@ -26,7 +26,7 @@ from segbench.runs import run_callback
 from segbench.runs.checkpoint_io import newest_good
 from segbench.runs.directory import RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
-from segbench.runs.files import write_json, write_text
+from segbench.runs.files import write_json, write_yaml
 from segbench.runs.identity import changes_result, run_id, settled, unchanging
 from segbench.runs.run_callback import RunContext
 from segbench.runs.scores_file import write_scores
@@ -185,7 +185,7 @@ def _read(data: ImageData, task: Task[Any]) -> None:
 
 def _begin(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     run.begin(identity)
-    write_text(run.path / "config.yaml", recorded_text(cfg))
+    write_yaml(run.path / "config.yaml", recorded(cfg))
 
 
 def _fit_and_evaluate(

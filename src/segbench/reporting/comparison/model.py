@@ -30,7 +30,7 @@ COSTS = (
 
 @dataclass(frozen=True)
 class Published:
-    """A published figure, the row it belongs to (None where no row fits) and ours (n = 0 where we have none)."""
+    """A published figure, a row that it fits (None where none does) and ours (n = 0 where we have none)."""
 
     metric: str
     where: dict[str, Any]
@@ -101,13 +101,14 @@ class Comparison:
         convention: How counts became scores.
         classes: Names of the classes with a column of their own.
         rows: One per combination, sorted by value.
-        published: All published figures, also those of other metrics and of rows that are missing.
+        published: All published figures, once for each row that they fit, also of other metrics and of missing rows.
         claims: The claims that the experiment declares; :mod:`segbench.reporting.conclusions` judges them.
         differences: Stated differences from the published protocol.
         family: Which comparisons the question needs: ``best``, ``baseline`` or ``pairs``.
         baseline: Index of the row that the others are compared with, where ``family`` is ``baseline``; else None.
         unfinished: Runs that count in no mean, each with its reason.
         task: What the runs do.
+        out: Where the report goes; None for the experiment's directory.
     """
 
     directory: Path
@@ -127,7 +128,13 @@ class Comparison:
     task: TaskRecord
     family: Family = "best"
     baseline: int | None = None
+    out: Path | None = None
     _metrics: dict[str, Metric] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where its report lies."""
+        return self.out or self.directory
 
     @property
     def score(self) -> Metric:
@@ -160,6 +167,11 @@ class Comparison:
     def done(self) -> list[Run]:
         """All finished runs."""
         return [run for row in self.rows for run in row.done]
+
+    @property
+    def missing(self) -> list[Run]:
+        """The runs that were planned and are not there."""
+        return [run for run, _ in self.unfinished if run.state == "missing"]
 
     @property
     def trained(self) -> list[Run]:

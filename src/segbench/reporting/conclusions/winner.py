@@ -34,7 +34,7 @@ def how_to_predict(comparison: Comparison, found: Evidence) -> Origin | None:
         The words and the command; None where nothing is predicted (classification), no row has a score, or a run of the
         best row has lost its weights.
     """
-    scored = [index for index, mean in enumerate(found.means) if np.isfinite(mean.mean)]
+    scored = [i for i, mean in enumerate(found.means) if np.isfinite(mean.mean) and i not in found.unranked]
     if not scored or comparison.task.masks is None:
         return None
     leader = max(scored, key=lambda index: comparison.direction * found.means[index].mean)

@@ -27,14 +27,15 @@ def decide(
     """Decide a question.
 
     Args:
-        tests: The pairs of rows that could be tested.
-        order: The rows that have a score, the best mean first.
+        tests: The pairs of rows that could be tested; those of other rows than ``order`` do not count.
+        order: The rows that can be ranked, the best mean first.
         pool: Which rows share their variance between seeds.
         question: What is asked.
         baseline: Index of the row that others are compared with, of that question.
         direction: 1 where the highest score is the best, -1 where the lowest is.
         most: What the score can be at most; limits are cut off there.
     """
+    tests = [test for test in tests if {*test.rows} <= {*order}]
     if question == "baseline":
         tests = [test for test in tests if baseline in (test.first, test.second)]
     if not tests:

@@ -8,7 +8,7 @@ different far too often (``tests/reporting/test_simulations.py``). So there is n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -79,13 +79,16 @@ class Pairs:
     tables: list[Floats]
 
 
-def compare_pairs(rows: Sequence[int], sides: Sequence[Side], most: float = np.inf) -> Pairs:
+def compare_pairs(
+    rows: Sequence[int], sides: Sequence[Side], most: float = np.inf, collapsed: Collection[int] = ()
+) -> Pairs:
     """Compare every two rows.
 
     Args:
         rows: Indices of the rows, ascending.
         sides: The runs of each of them by seed.
         most: What the score can be at most; intervals are cut off there.
+        collapsed: Rows with seeds that collapsed, which share no variance with others.
     """
     found, layouts, refused = [], [], {}
     for (first, left), (second, right) in combinations(zip(rows, sides, strict=True), 2):
@@ -97,7 +100,7 @@ def compare_pairs(rows: Sequence[int], sides: Sequence[Side], most: float = np.i
     pairs = [_pair(*names, both, most) for names, both in zip(found, layouts, strict=True)]
     corrected = holm(np.array([pair.p for pair in pairs]))
     pairs = [replace(pair, p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
-    shared = pool(rows, sides)
+    shared = pool(rows, sides, collapsed)
     tests = [_test(*names, both, shared) for names, both in zip(found, layouts, strict=True) if _testable(both)]
     tables = [both.table[0] - both.table[1] for both in layouts if both.known and both.crossed]
     return Pairs(tuple(pairs), refused, tuple(tests), shared, tables)

@@ -20,7 +20,7 @@ With two seeds no such rule held, and none applies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,6 +35,7 @@ LEAST_SEEDS = 3
 LEAST_ROWS = 3
 _POINT = 0.95
 VARIES_MORE = "varies more between seeds than the others"
+COLLAPSED = "has seeds that collapsed"
 OTHER_SEEDS = "has other seeds than most rows"
 
 
@@ -103,20 +104,23 @@ def together(scores: Floats, inside: NDArray[np.bool_]) -> tuple[Floats, Floats,
     return 2 * total / (rows - 1) * more / seeds, squares * (rows / (rows - 1))[..., None] / seeds, freedom
 
 
-def pool(rows: Sequence[int], sides: Sequence[Side]) -> Pool:
+def pool(rows: Sequence[int], sides: Sequence[Side], collapsed: Collection[int] = ()) -> Pool:
     """Return the pool of a comparison's rows; without any row where they have too few seeds, or are too few.
 
     Args:
         rows: Indices of the rows.
         sides: The runs of each of them by seed.
+        collapsed: Rows with seeds that collapsed, which stay out.
     """
-    kinds = [tuple(sorted(side)) for side in sides]
-    several = [kind for kind in kinds if len(kind) >= LEAST_SEEDS]
+    left = {row: COLLAPSED for row in rows if row in collapsed}
+    members = [(row, side) for row, side in zip(rows, sides, strict=True) if row not in left]
+    kinds = {row: tuple(sorted(side)) for row, side in members}
+    several = [kind for kind in kinds.values() if len(kind) >= LEAST_SEEDS]
     if not several:
         return Pool()
     usual = max(dict.fromkeys(several), key=lambda kind: (several.count(kind), len(kind)))
-    fit = [(row, side) for row, side, kind in zip(rows, sides, kinds, strict=True) if kind == usual]
-    left = {row: OTHER_SEEDS for row, kind in zip(rows, kinds, strict=True) if kind != usual}
+    fit = [(row, side) for row, side in members if kinds[row] == usual]
+    left |= {row: OTHER_SEEDS for row, kind in kinds.items() if kind != usual}
     if len(fit) < LEAST_ROWS:
         return Pool()
     try:
