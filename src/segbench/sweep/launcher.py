@@ -30,7 +30,7 @@ from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.runs.files import read_json
 from segbench.runs.signals import end_with_parent, give_back, leave_lost_terminal, take
 from segbench.sweep import finished
-from segbench.sweep.difference import each_once
+from segbench.sweep.difference import each_once, next_ready
 from segbench.sweep.objective import check_objective, job_return
 from segbench.sweep.record import earlier_jobs, plan_jobs, write_record
 from segbench.sweep.resources import check_gpus, job_environment
@@ -148,8 +148,8 @@ class ProcessesLauncher(Launcher):
         waiting, running = list(jobs), list[_Job]()
         free = list(range(self.jobs))
         while waiting or running:
-            while waiting and free:
-                job = waiting.pop(0)
+            while free and (job := next_ready(waiting, running)):
+                waiting.remove(job)
                 job.slot = free[0]
                 try:
                     if finished.done_before(job.directory, job.config):

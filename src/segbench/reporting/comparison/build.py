@@ -29,6 +29,7 @@ from segbench.reporting.collection.factors import (
     require_comparable,
 )
 from segbench.reporting.collection.folds import join_folds
+from segbench.reporting.collection.looks import read_looks
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.variants import name_variants
 from segbench.reporting.comparison.estimate import Estimate, estimate
@@ -110,6 +111,7 @@ def compare(
         task=task,
         family=family,
         baseline=baseline,
+        looks=read_looks(runs[0].directory.parent),
     )
 
 

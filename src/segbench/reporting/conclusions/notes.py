@@ -46,11 +46,9 @@ def notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
     """
     found = [convention_line(comparison)]
     if comparison.wanted_split != comparison.split:
-        missing, used = comparison.wanted_split, comparison.split
-        found.append(
-            f"The comparison asks for the {missing} split; not every run has one, so the {used} split is used."
-        )
-    found += [*_cross_validation(comparison), *_training(comparison)]
+        asked = f"The comparison asks for the {comparison.wanted_split} split; not every run has one,"
+        found.append(f"{asked} so the {comparison.split} split is used.")
+    found += [*_cross_validation(comparison), *_together(comparison), *_training(comparison)]
     if comparison.done:
         figures = evidence(comparison)
         read = explanation(figures.claims, comparison.metric, comparison.split, comparison.unit)
@@ -114,6 +112,16 @@ def _cross_validation(comparison: Comparison) -> list[str]:
         " that was not trained on it; costs are the mean of one training. Folds are what intervals and tests count:"
         f" with S² the variance of the folds, that of their mean is taken for (1/{comparison.folds} + 1/{of - 1}) S²"
         f" instead of S²/{comparison.folds}, as their networks share training images."
+    ]
+
+
+def _together(comparison: Comparison) -> list[str]:
+    """Say what a run is that averages the predictions of several others."""
+    found = {size for run in comparison.done if type(size := run.settings.get("predict.ensemble")) is int}
+    return [
+        f"predict.ensemble={size}: a run averages the probabilities of {size} trained networks, that of seed 0 those of"
+        f" the seeds 0 to {size - 1}, and so on; its costs are theirs together."
+        for size in sorted(map(int, found))
     ]
 
 
