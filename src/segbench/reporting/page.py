@@ -15,6 +15,7 @@ from rich.console import Console
 
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.reporting.collection.folders import place
+from segbench.reporting.collection.looks import add_look
 from segbench.reporting.collection.runs import Run, collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
@@ -112,6 +113,9 @@ def write_report(
         write_text(folder / "table.csv", csv_text(comparison))
         write_text(folder / "table.tex", latex_table(comparison, found))
         write_text(folder / PAGE, html_page(comparison, drawn, found, command))
+        if comparison.done and comparison.out is None:
+            rows = comparison.rows
+            add_look(folder, {row.label: row.seeds for row in rows}, {row.label: row.planned for row in rows})
     except OSError as error:
         key = "paths.outputs" if comparison.out is None else "--out"
         raise ConfigError(f"{key}: cannot write the report into {folder}: {error.strerror or error}") from error

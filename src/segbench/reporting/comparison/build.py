@@ -29,6 +29,7 @@ from segbench.reporting.collection.factors import (
     require_comparable,
 )
 from segbench.reporting.collection.folds import join_folds
+from segbench.reporting.collection.looks import read_looks
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.variants import name_variants
 from segbench.reporting.comparison.estimate import Estimate, estimate
@@ -43,6 +44,7 @@ from segbench.reporting.comparison.metrics import (
     task_of,
 )
 from segbench.reporting.comparison.model import COSTS, Comparison, Published, Row
+from segbench.reporting.comparison.question import family_of
 from segbench.runs.places import public
 from segbench.runs.split_scores import TaskRecord, derive, has_metric
 from segbench.scores.convention import Convention
@@ -89,6 +91,7 @@ def compare(
     rows = _score_all(rows, metric, task, split, convention, keys["metric"])
     rows, published = _with_published(rows, declared.get("published") or (), metric, split, convention)
     left = [(run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"]
+    family, baseline = family_of(declared, rows)
     unfinished = [(run, public(reason, run.config.get("paths"))) for run, reason in left]
     return Comparison(
         directory=runs[0].directory.parent,
@@ -106,6 +109,9 @@ def compare(
         differences=stated_differences(declared, known),
         unfinished=tuple(unfinished),
         task=task,
+        family=family,
+        baseline=baseline,
+        looks=read_looks(runs[0].directory.parent),
     )
 
 

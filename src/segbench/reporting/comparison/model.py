@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from segbench.configuration.schema import Family
 from segbench.errors import ConfigError
 from segbench.reporting.collection.factors import show_value
+from segbench.reporting.collection.looks import Look
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.estimate import Estimate
 from segbench.reporting.comparison.metrics import shared_metric
@@ -76,6 +78,16 @@ class Row:
         return sorted({f"{cost.get('device') or 'unknown'}, {cost.get('precision') or '32'}" for cost in costs})
 
     @property
+    def seeds(self) -> int:
+        """How many seeds are finished."""
+        return len({run.seed for run in self.done})
+
+    @property
+    def planned(self) -> int:
+        """How many seeds are finished or were to be."""
+        return len({run.seed for run in self.runs})
+
+    @property
     def label(self) -> str:
         """The row in words, for legends and sentences: choices by their name, ``key=value`` for the rest."""
         parts = [
@@ -103,8 +115,11 @@ class Comparison:
         published: All published figures, once for each row that they fit, also of other metrics and of missing rows.
         claims: The claims that the experiment declares; :mod:`segbench.reporting.conclusions` judges them.
         differences: Stated differences from the published protocol.
+        family: Which comparisons the question needs: ``best``, ``baseline`` or ``pairs``.
+        baseline: Index of the row that the others are compared with, where ``family`` is ``baseline``; else None.
         unfinished: Runs that count in no mean, each with its reason.
         task: What the runs do.
+        looks: What earlier reports of the experiment knew.
         out: Where the report goes; None for the experiment's directory.
     """
 
@@ -123,6 +138,9 @@ class Comparison:
     differences: tuple[str, ...]
     unfinished: tuple[tuple[Run, str], ...]
     task: TaskRecord
+    family: Family = "best"
+    baseline: int | None = None
+    looks: tuple[Look, ...] = ()
     out: Path | None = None
     _metrics: dict[str, Metric] = field(default_factory=dict, init=False, repr=False)
 
