@@ -111,7 +111,7 @@ def _allowed(options: Namespace, page: Path) -> Namespace:
     Raises:
         ConfigError: If it would do anything else.
     """
-    if options.plan or options.page is None or place(options.page) != place(page):
+    if options.plan or options.across or options.page is None or place(options.page) != place(page):
         raise ConfigError("its command would write something else than this page; give that command yourself")
     if pages := [path for path in options.directories if has_pages(path)]:
         raise ConfigError(f"{pages[0]} is a folder of results pages, not of runs")
