@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -11,8 +12,20 @@ from rich.console import Console
 from segbench.errors import CheckpointError, StorageError
 from segbench.reporting.collection.runs import read_run
 from segbench.reporting.single import print_run
+from segbench.runs.bounded import YAML_END, YAML_START
 from segbench.runs.directory import RunDirectory
 from segbench.runs.identity import run_id
+from segbench.runs.readers import (
+    DamagedError,
+    config_file,
+    curves_file,
+    identity_file,
+    json_file,
+    named,
+    summary_file,
+)
+from segbench.runs.scores_file import read_scores
+from segbench.runs.unfolding import open_zip
 from segbench.train import train
 
 NESTED = "[" * 100_000
@@ -60,6 +73,45 @@ def again(cfg, directory):
     }
     train(cfg, RunDirectory(directory), identity)
     print_run(directory, Console(quiet=True))
+
+
+READERS = {
+    "run.json": identity_file,
+    "status.json": json_file,
+    "summary.json": summary_file,
+    "config.yaml": config_file,
+    "scores.parquet": lambda path: named(path, read_scores),
+    "predictions.zip": lambda path: named(path, kept),
+    "metrics.csv": lambda path: curves_file(path, json.loads((path.parent / "summary.json").read_text())),
+    "checkpoints/manifest.json": json_file,
+}
+
+
+def kept(path):
+    with open_zip(path) as archive:
+        return archive.namelist()
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "scores.parquet")) for name in READERS]
+)
+def test_no_beginning_of_a_file_is_taken_for_the_file(finished, tmp_path, name):
+    directory, read = shutil.copytree(finished[1], tmp_path / "run"), READERS[name]
+    path = directory / name
+    whole = path.read_bytes()
+    read(path)
+    # Without its last line break a JSON file still holds all.
+    for size in reversed(range(len(whole) - name.endswith(".json"))):
+        os.truncate(path, size)
+        with pytest.raises(DamagedError, match=path.name):
+            read(path)
+
+
+def test_a_configuration_of_before_files_had_an_end_is_read(finished, tmp_path):
+    text = (finished[1] / "config.yaml").read_text()
+    assert text.startswith(YAML_START)
+    (tmp_path / "config.yaml").write_text(text.removeprefix(YAML_START).removesuffix(YAML_END))
+    assert config_file(tmp_path / "config.yaml") == config_file(finished[1] / "config.yaml")
 
 
 @pytest.mark.parametrize(("name", "shape"), cases())

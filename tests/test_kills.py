@@ -6,8 +6,8 @@ from campaign.catalogue import load
 
 from segbench.tasks import Task
 
-EVERY_DAY = "kills/plateau-accumulated/twice"
 SAMPLE = [
+    "kills/plateau-accumulated/twice",
     "kills/plateau/step-70",
     "kills/warmup/write-45",
     "kills/cyclic/rename-55",
@@ -38,7 +38,8 @@ def prepared(tmp_path_factory):
     return made
 
 
-@pytest.mark.parametrize("name", [EVERY_DAY, *(pytest.param(name, marks=pytest.mark.slow) for name in SAMPLE)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAMPLE)
 def test_what_is_killed_ends_as_if_it_had_not_been(prepared, tmp_path, name):
     case, folder = prepared(name)
     outcome = kills.tried(case, folder, tmp_path / "here")

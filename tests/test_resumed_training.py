@@ -87,6 +87,7 @@ def test_a_stop_changes_no_learning_rate(run, stopped, tiny, tmp_path, name):
         assert same(again[part], whole[part])
 
 
+@pytest.mark.slow
 def test_a_plateau_is_found_by_every_validation(run, stopped, tiny, tmp_path):
     """The rates follow from the losses by torch's own schedule, one observation an epoch, whoever stops when."""
     settings = ("scheduler=plateau", "scheduler.patience=0", "optimizer.lr=0.01", "trainer.accumulate_grad_batches=2")

@@ -27,7 +27,7 @@ from segbench.runs.directory import RunDirectory
 from segbench.runs.identity import run_id
 from segbench.scores import Convention, mean_score
 from segbench.scores.counts import confusion_matrices
-from segbench.tasks import examples
+from segbench.tasks import SegmentationTask, examples
 
 
 def status(directory):
@@ -194,6 +194,20 @@ def test_weights_that_are_not_finite_are_never_saved(run, tiny, tmp_path, monkey
     assert not list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
 
 
+def test_a_mean_of_batch_normalisation_that_is_not_finite_is_never_saved(run, tiny, tmp_path, monkeypatch):
+    begin = SegmentationTask.on_train_epoch_start
+
+    def poison(self):
+        begin(self)
+        norm = next(part for part in self.network.modules() if isinstance(part, torch.nn.BatchNorm2d))
+        norm.running_mean.fill_(float("inf"))
+
+    monkeypatch.setattr(SegmentationTask, "on_train_epoch_start", poison)
+    with pytest.raises(DivergedError, match="running_mean is not finite"):
+        run(tiny(tmp_path, "trainer.monitor=val/loss"), tmp_path / "run")
+    assert not list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
+
+
 @pytest.mark.slow
 def test_a_full_disk_is_said_in_one_line_and_the_run_goes_on_later(run, tiny, tmp_path, monkeypatch):
     save = VerifiedCheckpointIO.save_checkpoint
@@ -292,6 +306,7 @@ def _hold(directory, held, release):
         release.wait(120)
 
 
+@pytest.mark.slow
 def test_the_same_run_started_twice_at_once(run, tiny, tmp_path):
     fork = multiprocessing.get_context("fork")
     held, release = fork.Event(), fork.Event()
@@ -501,10 +516,10 @@ def test_a_frozen_encoder_keeps_weights_and_statistics(run, finished, tiny, tmp_
     "overrides",
     [
         ("trainer=fast",),
-        ("trainer.accumulate_grad_batches=2", "trainer.gradient_clip_val=1.0"),
+        pytest.param(("trainer.accumulate_grad_batches=2", "trainer.gradient_clip_val=1.0"), marks=pytest.mark.slow),
         pytest.param(("scheduler=plateau", "optimizer=sgd", "trainer.monitor=val/dice"), marks=pytest.mark.slow),
         pytest.param(("scheduler=steps", "optimizer=adamw", "loss=ce_dice"), marks=pytest.mark.slow),
-        ("trainer.limit_train_batches=2", "callbacks.panels.every_n_epochs=1"),
+        pytest.param(("trainer.limit_train_batches=2", "callbacks.panels.every_n_epochs=1"), marks=pytest.mark.slow),
     ],
 )
 def test_options_train(run, tiny, tmp_path, overrides):
@@ -513,12 +528,14 @@ def test_options_train(run, tiny, tmp_path, overrides):
     assert np.isfinite(summary["best"]["value"])
 
 
+@pytest.mark.slow
 def test_each_row_of_the_curves_has_the_rate_that_its_epoch_was_trained_with(run, tiny, tmp_path):
     table = "scheduler.rates=[[1,1e-3],[2,0.5],[9,1e-4]]"
     run(tiny(tmp_path, "scheduler=epoch_table", table), tmp_path / "run")
     assert pd.read_csv(tmp_path / "run" / "metrics.csv")["lr"].tolist() == [1e-3, 0.5, 1e-4]
 
 
+@pytest.mark.slow
 def test_early_stopping_stops_and_is_remembered(run, tiny, tmp_path, monkeypatch):
     overrides = (
         "trainer.early_stopping=1",
@@ -551,6 +568,7 @@ def test_compiled_networks_are_compiled_and_keep_their_weight_names(run, tiny, t
     assert set(stored) == {f"network.{name}" for name in UNet(1, 4, width=2).state_dict()}
 
 
+@pytest.mark.slow
 def test_a_final_model_trains_on_validation_images_too_and_takes_the_last_epoch(run, finished, tiny, tmp_path):
     overrides = ("data.fit_on=train+val", "trainer.monitor=last")
     summary = run(tiny(tmp_path, *overrides), tmp_path / "run")

@@ -3,7 +3,8 @@
 import pytest
 from omegaconf import OmegaConf
 
-from segbench.configuration.recorded import hide_in_sweep, recorded, recorded_overrides, recorded_text
+from segbench.configuration.recorded import hide_in_sweep, recorded, recorded_overrides
+from segbench.runs.bounded import parse_yaml
 
 CANARY = "canary-5d1f"
 NAMED = "canary-of-the-project"
@@ -25,7 +26,7 @@ def test_values_of_the_environment_are_recorded_by_their_names(monkeypatch):
     )
     found = {"a": "<WANDB_API_KEY>", "b": ["x-<WANDB_API_KEY>"], "c": 16, "d": "/data", "e": "default", "f": None}
     assert recorded(cfg) == found
-    assert CANARY not in recorded_text(cfg)
+    assert CANARY not in str(recorded(cfg))
     assert cfg.a == CANARY  # what is used is not what is recorded
 
 
@@ -54,6 +55,8 @@ def test_a_sweep_s_record_is_rewritten(tmp_path):
     hide_in_sweep(path)
     assert CANARY not in path.read_text()
     assert "seed=1" in path.read_text()
+    with pytest.raises(ValueError, match="cut short"):
+        parse_yaml(path.read_text()[:-4])
 
 
 @pytest.mark.slow

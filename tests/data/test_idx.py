@@ -62,6 +62,7 @@ def test_a_bad_file_is_refused_by_name(tmp_path, case):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_no_more_is_unpacked_than_the_header_says(tmp_path):
     """A gigabyte of zeros behind a header of 12 values."""
     path = tmp_path / "x.gz"

@@ -13,6 +13,7 @@ import yaml
 from scored import store
 
 from segbench.reporting.figures import FIGURES, draw_all
+from segbench.runs.bounded import YAML_END, YAML_START
 from segbench.runs.directory import SCHEMA
 from segbench.runs.split_scores import About
 
@@ -74,7 +75,7 @@ class Maker:
         for key, value in more.get("config", {}).items():
             group, _, leaf = key.rpartition(".")
             (config[group] if group else config)[leaf] = value
-        (folder / "config.yaml").write_text(yaml.dump(config, Dumper=DUMPER))
+        (folder / "config.yaml").write_text(YAML_START + yaml.dump(config, Dumper=DUMPER) + YAML_END)
         status = {"state": state, "reason": reason, "exit_code": 0 if state == "done" else None, "attempts": 1}
         status |= {
             "started": f"2026-01-01T00:00:0{seed}+00:00",
@@ -90,7 +91,7 @@ class Maker:
             cost |= {"predict_images_per_second": 4.0, "peak_memory_bytes": 2**31, "wall_seconds": 252.0}
             cost |= {"device": "Fake CPU", "threads": 1, "precision": "32-true"} | more.get("cost", {})
             git = {"commit": "abcdef0123456789", "dirty": False} | more.get("git", {})
-            summary = {"cost": cost, "git": git, "versions": {"torch": "2.13.0"}, "seed": seed}
+            summary = {"cost": cost, "git": git, "versions": {"torch": "2.13.0"}, "seed": seed, "epochs": 5}
             if "fingerprint" in more:
                 summary["data"] = {"fingerprint": more["fingerprint"]}
             if "frequencies" in more:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from PIL import Image, PngImagePlugin
 
 from segbench.pictures.panels import TITLES_KEY
+from segbench.runs.bounded import YAML_END
 from segbench.runs.scores_file import KEY
 
 SECRET = "canary-7f3a9c"
@@ -46,8 +47,8 @@ def _edit(name: str, **changes: object) -> Callable[[Path, Path], None]:
 
 def _config(text: str) -> Callable[[Path, Path], None]:
     def change(run: Path, outside: Path) -> None:
-        with (run / "config.yaml").open("a") as stream:
-            stream.write(text)
+        known = (run / "config.yaml").read_text().removesuffix(YAML_END)
+        (run / "config.yaml").write_text(f"{known}{text}\n{YAML_END}")
 
     return change
 
@@ -201,14 +202,22 @@ def _linked_figures(run: Path, outside: Path) -> None:
 
 BRACKETS = "[" * 5000
 FILES = ("run.json", "status.json", "config.yaml", "summary.json", "scores.parquet", "metrics.csv")
-SIDE_FILES = ("train.log", "predictions.zip", "figures/predictions.png", "figures/weights.png", ".lock", "sweep.json")
+SIDE_FILES = (
+    "train.log",
+    "predictions.zip",
+    "figures/predictions.png",
+    "figures/weights.png",
+    ".lock",
+    "sweep.json",
+    "plan.jsonl",
+)
 
 CASES: dict[str, Case] = {
     **{f"{name} is a link out": (_link(name), "it is a link") for name in FILES},
     **{f"{name} is a pipe": (_pipe(name), "a pipe or a device") for name in FILES},
     **{f"{name} is a link to a device": (_device(name), "it is a link") for name in FILES},
     **{f"{name} is a folder": (_folder(name), "it is a folder") for name in FILES},
-    **{f"{name} is cut": (_cut(name), name) for name in FILES if name not in ("config.yaml", "metrics.csv")},
+    **{f"{name} is cut": (_cut(name), name) for name in FILES},
     **{f"{name} is empty": (_write(name, ""), name) for name in FILES},
     **{f"{name} is no text": (_write(name, b"\xff\xfe\x00"), name) for name in FILES},
     **{f"{name} is lost": (_lost(name), "is missing") for name in FILES if name != "metrics.csv"},

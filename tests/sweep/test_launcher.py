@@ -12,6 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 from tests.forked import fork_jobs
 
+from segbench.runs.readers import planned_runs
 from segbench.sweep import finished, launcher
 
 TINY = [
@@ -103,6 +104,9 @@ def test_its_jobs_are_trained_and_compared(swept):
     assert "sweep: 1 done (0 skipped), 0 failed" in result.stderr
     assert "1 of 1" in result.stdout
     assert (folder / "runs" / job["directory"] / "console.log").exists()
+    assert {name: (run.seed, run.started) for name, run in planned_runs(folder / "runs").items()} == {
+        job["directory"]: (0, True)
+    }
 
 
 @pytest.mark.slow
@@ -129,6 +133,7 @@ def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(fr
     assert attempts == [1, 2]
 
 
+@pytest.mark.slow
 def test_what_was_trained_on_other_files_than_are_there_now_does_not_count_as_done(sweep, copied):
     folder, done = copied
     record = folder / "runs" / done / "run.json"
@@ -173,6 +178,7 @@ def test_a_sweep_with_one_bad_value_starts_nothing(forked_sweep, tmp_path):
     assert not list((tmp_path / "runs").glob("*/status.json"))
 
 
+@pytest.mark.slow
 def test_a_sweep_by_a_score_that_there_is_not_starts_nothing(sweep, tmp_path):
     settings = "{question: Which?, factors: [seed], metric: dcie, split: test}"
     result = sweep(tmp_path, "seed=0,1", f"comparison={settings}")
@@ -219,6 +225,7 @@ def test_jobs_of_a_killed_sweep_save_and_end_by_themselves(begun, tmp_path):
     assert [status["exit_code"] for status in statuses(tmp_path).values()] == [143, 143]
 
 
+@pytest.mark.slow
 def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_trained_again(sweep, copied):
     folder, name = copied
     (folder / "runs").rename(folder / "earlier")

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
 from segbench.runs.bounded import read_yaml
-from segbench.runs.files import write_text
+from segbench.runs.files import write_yaml
 
 HIDDEN = "***"
 # Variables that say where things are, which every run has; and what is surely no secret: a short number, a truth value.
@@ -24,6 +24,7 @@ _PLACES = ("SEGBENCH_",)
 _PLAIN = re.compile(r"[-+]?[\d.]{1,9}(e[-+]?\d{1,2})?|true|false|null|none", re.IGNORECASE)
 _KEY = r"(?:api_?key|access_?key|private_?key|secret|password|passwd|credentials?|auth_?token|access_?token|token)"
 _SECRET_KEY = re.compile(rf"(?:.*[._-])?{_KEY}", re.IGNORECASE)
+_VARIABLE = re.compile(r"<[A-Za-z_]\w*>")
 _IN_URL = re.compile(rf"(?<=://)[^/\s@:]*:[^/\s@]+(?=@)|(?<=[?&])({_KEY}=)[^&\s#]+", re.IGNORECASE)
 
 
@@ -41,11 +42,6 @@ def recorded(cfg: DictConfig) -> dict[str, Any]:
     return _without_secrets(plain)
 
 
-def recorded_text(cfg: DictConfig) -> str:
-    """Return :func:`recorded` as YAML."""
-    return OmegaConf.to_yaml(OmegaConf.create(recorded(cfg)))
-
-
 def recorded_overrides(overrides: Sequence[str]) -> list[str]:
     """Return overrides of the command line, ``key=value``, as they may be written down."""
     return [_recorded_override(text) for text in overrides]
@@ -58,20 +54,23 @@ def _recorded_override(text: str) -> str:
 
 
 def hide_in_sweep(path: Path) -> None:
-    """Write a sweep's ``multirun.yaml``, in which Hydra keeps what was typed, without secrets."""
+    """Write a sweep's ``multirun.yaml``, in which Hydra keeps what was typed, whole and without secrets."""
     try:
         known = read_yaml(path)
     except (OSError, ValueError):
         return
-    hidden = _without_secrets(known)
-    if hidden != known:
-        write_text(path, OmegaConf.to_yaml(OmegaConf.create(hidden)))
+    write_yaml(path, _without_secrets(known))
 
 
 def _named_variable(key: str, *default: Any) -> Any:
     value = oc.env(key, *default)
     own = key not in os.environ or key.startswith(_PLACES) or _PLAIN.fullmatch(str(value))
     return value if own else f"<{key}>"
+
+
+def is_name(value: Any) -> bool:
+    """Say whether a recorded value holds the name of a variable in place of what came from the environment."""
+    return isinstance(value, str) and _VARIABLE.search(value) is not None
 
 
 def _without_secrets(value: Any, key: str = "") -> Any:

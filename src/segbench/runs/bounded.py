@@ -20,11 +20,6 @@ from typing import IO, Any, ClassVar
 
 import yaml
 
-try:
-    import resource
-except ImportError:  # pragma: no cover - not on Windows, where only the bounds below hold
-    resource = None  # type: ignore[assignment]
-
 KILO, MEGA = 2**10, 2**20
 # Bytes; far more than any file of its kind takes.
 TEXT, LISTS, PICTURE, TABLE = MEGA, 16 * MEGA, 64 * MEGA, 256 * MEGA
@@ -33,6 +28,8 @@ LONGEST_WORD, LONGEST_NUMBER = 64 * KILO, 64
 # What reading one file may take beside what the process has.
 MEMORY = 1536 * MEGA
 
+# Between these stands what is written as YAML: unlike JSON, most beginnings of a YAML text are YAML too.
+YAML_START, YAML_END = "---\n", "...\n"
 # YAML 1.1 takes 1e-3 for a word; OmegaConf, which writes the files, takes it for a number.
 _FLOAT = re.compile(r"^[-+]?\d[\d_]*(?:\.[\d_]*)?[eE][-+]?\d+$")
 
@@ -174,9 +171,11 @@ def parse_yaml(text: str) -> Any:
     """Return what a YAML text holds: mappings, lists, words and numbers.
 
     Raises:
-        ValueError: If it is no YAML, has aliases or tags, which the program never writes, words or numbers that are too
-            long, or is nested deeper than :data:`DEPTH`.
+        ValueError: If it is no YAML, begins as a document that it does not end, has aliases or tags, which the program
+            never writes, words or numbers that are too long, or is nested deeper than :data:`DEPTH`.
     """
+    if text.startswith(YAML_START) and not text.endswith(f"\n{YAML_END}"):
+        raise ValueError("it is cut short or was changed, as it does not end with a line of ...")
     try:
         _check_yaml(text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
@@ -197,23 +196,3 @@ def _check_yaml(text: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEPTH:
             raise ValueError(f"nested deeper than {DEPTH} levels")
-
-
-@contextmanager
-def bounded_memory(more: int = MEMORY) -> Iterator[None]:
-    """Let the process take only so much memory beside what it has, where the system can say so (Linux).
-
-    What a file says of its size may be a lie; then the allocation fails, a ``MemoryError``.
-    """
-    try:
-        taken = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
-        before = resource.getrlimit(resource.RLIMIT_DATA)
-    except (OSError, ValueError, LookupError, AttributeError):
-        yield
-        return
-    limit = taken + more if before[0] == resource.RLIM_INFINITY else min(taken + more, before[0])
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, before)

@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from omegaconf import OmegaConf
+
 from segbench.runs import bounded
 
 TEMPORARY_SUFFIX = ".partial"
@@ -79,6 +81,11 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically (UTF-8)."""
     with atomic_open(path) as stream:
         stream.write(text.encode())
+
+
+def write_yaml(path: Path, value: dict[str, Any]) -> None:
+    """Write plain types as a YAML file, atomically, between :data:`bounded.YAML_START` and its end."""
+    write_text(path, bounded.YAML_START + OmegaConf.to_yaml(OmegaConf.create(value)) + bounded.YAML_END)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -30,8 +30,9 @@ from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.runs.files import read_json
 from segbench.runs.signals import end_with_parent, give_back, leave_lost_terminal, take
 from segbench.sweep import finished
-from segbench.sweep.difference import each_once
+from segbench.sweep.difference import each_once, next_ready
 from segbench.sweep.objective import check_objective, job_return
+from segbench.sweep.record import earlier_jobs, plan_jobs, write_record
 from segbench.sweep.resources import check_gpus, job_environment
 from segbench.words import plural
 
@@ -114,16 +115,17 @@ class ProcessesLauncher(Launcher):
         jobs = each_once(asked)
         _check_metrics(jobs)
         record = Path(str(self.config.hydra.sweep.dir)) / "sweep.json"
-        earlier = _earlier_jobs(record, jobs) if initial_job_idx else []
+        earlier = earlier_jobs(record, jobs) if initial_job_idx else []
         log.info("sweep of %s, %d at a time, in %s", plural(len(jobs), "job"), self.jobs, record.parent)
         hide_in_sweep(record.with_name("multirun.yaml"))
+        plan_jobs(record.parent, jobs)
         former = take(_raise_stopped)
         try:
             self._run_all(jobs)
         finally:
             _stop([job for job in jobs if job.process is not None and not job.outcome])
             give_back(former)
-            _write_record(record, earlier + [job.outcome for job in jobs if job.outcome])
+            write_record(record, earlier + [job.outcome for job in jobs if job.outcome])
         _log_outcome(jobs)
         outcomes = {job.directory: job.outcome for job in jobs}
         return [job_return(job.config, job.overrides, job.directory, outcomes[job.directory]) for job in asked]
@@ -146,8 +148,8 @@ class ProcessesLauncher(Launcher):
         waiting, running = list(jobs), list[_Job]()
         free = list(range(self.jobs))
         while waiting or running:
-            while waiting and free:
-                job = waiting.pop(0)
+            while free and (job := next_ready(waiting, running)):
+                waiting.remove(job)
                 job.slot = free[0]
                 try:
                     if finished.done_before(job.directory, job.config):
@@ -196,14 +198,6 @@ class ProcessesLauncher(Launcher):
             job.process = subprocess.Popen(
                 command, env=environment, stdout=console, stderr=subprocess.STDOUT, preexec_fn=tied
             )
-
-
-def _earlier_jobs(record: Path, jobs: list[_Job]) -> list[dict[str, Any]]:
-    """Return what the sweep's earlier batches recorded, without the runs that are tried again."""
-    again = {job.directory.name for job in jobs}
-    earlier = (read_json(record) or {}).get("jobs")
-    known = [job for job in earlier if isinstance(job, dict)] if isinstance(earlier, list) else []
-    return [job for job in known if job.get("directory") not in again]
 
 
 def _check_metrics(jobs: list[_Job]) -> None:
@@ -271,13 +265,6 @@ def _log_outcome(jobs: list[_Job]) -> None:
     log.info("sweep: %d done (%d skipped), %d failed", len(jobs) - len(failed), skipped, len(failed))
     for job in failed:
         log.error("failed: #%d %s: %s", job.number, job.directory.name, job.outcome["reason"])
-
-
-def _write_record(path: Path, jobs: list[dict[str, Any]]) -> None:
-    from segbench.runs.files import write_json
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"jobs": jobs})
 
 
 def _stop(jobs: list[_Job]) -> None:

@@ -6,6 +6,7 @@ from simulated import comparison, counts
 
 from segbench.errors import ConfigError
 from segbench.reporting.across.table import across
+from segbench.scores.constant import constant_counts
 
 
 def scored(title, means, **more):
@@ -90,3 +91,14 @@ def test_other_settings_and_splits_are_said():
     caveats = across([first, second]).caveats
     assert "Between data sets the settings of a row differ also in optimizer.lr." in caveats
     assert "Scores are of different splits: test of a and val of b." in caveats
+
+
+def test_a_network_that_learned_nothing_on_a_data_set_is_named():
+    first, second = (scored(name, {"unet": 0.8, "segnet": 0.7}) for name in "ab")
+    assert not across([first, second]).caveats
+    (row, other), seen = second.rows, second.rows[0].runs[0].counts["test"]
+    empty = replace(seen, counts=constant_counts(seen.counts, seen.class_names, exclusive=True)["background"])
+    blind = replace(row, runs=tuple(replace(run, counts={"test": empty}) for run in row.runs))
+    (caveat,) = across([first, replace(second, rows=(blind, other))]).caveats
+    assert caveat.startswith("On b unet predicts background everywhere with all 2 seeds")
+    assert caveat.endswith("; it counts as it is.")

@@ -17,7 +17,8 @@ from segbench.reporting.across.gains import findings
 from segbench.reporting.across.page import require_free, write_across
 from segbench.reporting.across.table import Across, across
 from segbench.reporting.across.text import print_across
-from segbench.reporting.collection.runs import Run, collect, place
+from segbench.reporting.collection.folders import place
+from segbench.reporting.collection.runs import Run, collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.page import experiments
@@ -33,9 +34,8 @@ def add_across_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--across`` and what belongs to it to the report's command line."""
     group = parser.add_argument_group("several data sets")
     group.add_argument("--across", action="store_true", help="one answer over data sets: join the rows of these"
-                       " experiments, one a data set, by equal factor values; gains, ranks and figures go into a folder"
-                       " of their own")  # fmt: skip
-    group.add_argument("--out", type=Path, help="that folder (default: across-<experiments> beside them)")
+                       " experiments, one a data set, by equal factor values; gains, ranks and figures go into --out"
+                       " (default: across-<experiments> beside them)")  # fmt: skip
     group.add_argument("--margin", type=_margin, help="gains within it are alike, in units of the score (default"
                        " 0.01 for shares, none for distances)")  # fmt: skip
 

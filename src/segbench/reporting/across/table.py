@@ -12,6 +12,8 @@ import numpy as np
 from segbench.errors import ConfigError
 from segbench.reporting.collection.factors import FINGERPRINT, other_differences
 from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.conclusions.oddities import collapse_words
+from segbench.reporting.statistics.degenerate import collapses
 from segbench.runs.settings import is_under
 from segbench.scores.arithmetic import Floats
 from segbench.scores.score import Metric
@@ -101,7 +103,8 @@ def across(comparisons: Sequence[Comparison]) -> Across:
             f"--across: {listed(names)} share fewer than two rows by {', '.join(first.factors) or 'anything'};"
             " give experiments that compare the same networks"
         )
-    caveats = [*_other_settings(names, networks), *_same_choice(names, comparisons), *_other_splits(names, comparisons)]
+    caveats = [*_collapsed(names, comparisons), *_other_settings(names, networks), *_same_choice(names, comparisons)]
+    caveats += _other_splits(names, comparisons)
     return Across(
         tuple(comparisons), names, first.factors, first.score, tuple(networks), tuple(missing), tuple(caveats)
     )
@@ -179,6 +182,15 @@ def _join(names: Sequence[str], comparisons: Sequence[Comparison]) -> tuple[list
 
 def _has_score(row: Row, comparison: Comparison) -> bool:
     return bool(row.scores) and isfinite(row.scores[comparison.metric].mean)
+
+
+def _collapsed(names: Sequence[str], comparisons: Sequence[Comparison]) -> list[str]:
+    """Name rows whose mean on a data set is that of runs that learned nothing; they count as they are."""
+    return [
+        f"On {name} {comparison.rows[index].label} {collapse_words(comparison, index, seeds)}; it counts as it is."
+        for name, comparison in zip(names, comparisons, strict=True)
+        for index, seeds in collapses(comparison).items()
+    ]
 
 
 def _other_settings(names: Sequence[str], networks: Sequence[Network]) -> list[str]:
