@@ -44,7 +44,7 @@ from segbench.reporting.comparison.metrics import (
     task_of,
 )
 from segbench.reporting.comparison.model import COSTS, Comparison, Published, Row
-from segbench.runs.places import public
+from segbench.runs.places import places_of, public
 from segbench.runs.split_scores import TaskRecord, derive, has_metric
 from segbench.scores.convention import Convention
 
@@ -90,7 +90,7 @@ def compare(
     rows = _score_all(rows, metric, task, split, convention, keys["metric"])
     rows, published = _with_published(rows, declared.get("published") or (), metric, split, convention)
     left = [(run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"]
-    unfinished = [(run, public(reason, run.config.get("paths"))) for run, reason in left]
+    unfinished = [(run, public(reason, places_of(run.config))) for run, reason in left]
     return Comparison(
         directory=runs[0].directory.parent,
         title=title,
