@@ -34,6 +34,7 @@ from segbench.runs.readers import (
 from segbench.runs.scores_file import read_scores
 from segbench.runs.settings import flatten, is_under, without_places
 from segbench.runs.split_scores import SplitScores, TaskRecord
+from segbench.runs.tuning import ROW, Tuning
 from segbench.words import visible
 
 State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "excluded"]
@@ -73,6 +74,7 @@ class Run:
         status: ``status.json``.
         folds: The runs of the folds of a cross-validation that it joins, by fold
             (:mod:`segbench.reporting.collection.folds`); empty for a run of its own.
+        tuning: The trials that chose its settings (:mod:`segbench.reporting.collection.tuned`); None without.
     """
 
     directory: Path
@@ -93,6 +95,7 @@ class Run:
     summary: dict[str, Any] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
     folds: tuple[Run, ...] = ()
+    tuning: Tuning | None = None
 
     @property
     def each(self) -> tuple[Run, ...]:
@@ -242,7 +245,8 @@ def _run_directories(root: Path) -> Iterator[Path]:
 def _walk(root: Path) -> Iterator[tuple[Path, set[str]]]:
     """Yield folders at or below ``root`` with the names in them, in their order; nothing below a run is visited.
 
-    A link is followed to a run and nowhere else: others lead out of what was given, or in circles.
+    A link is followed to a run and nowhere else: others lead out of what was given, or in circles. The trials of a row
+    are visited where their folder is what is given.
     """
     waiting, seen = [(root, 0)], 0
     while waiting:
@@ -256,7 +260,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, set[str]]]:
             continue
         names = {entry.name for entry in entries}
         linked = depth > 0 and folder.is_symlink()
-        if linked and not _SELF & names:
+        if (linked and not _SELF & names) or (depth > 0 and ROW in names):
             continue
         yield folder, names
         if not _SELF & names and depth < DEEPEST:

@@ -26,6 +26,7 @@ from segbench.reporting.collection.factors import (
 )
 from segbench.reporting.collection.folds import join_folds
 from segbench.reporting.collection.runs import Run
+from segbench.reporting.collection.tuned import with_tuning
 from segbench.reporting.collection.variants import name_variants
 from segbench.reporting.comparison.estimate import Estimate, estimate
 from segbench.reporting.comparison.metrics import (
@@ -100,7 +101,7 @@ def compare(
 def _select(runs: Sequence[Run], declared: Mapping[str, Any], same_data: bool) -> tuple[list[Run], TaskRecord, str]:
     """Return all runs, those excluded that cannot be compared with the others, and the shared task and metric."""
     factors = declared.get("factors") or ()
-    found = exclude_other_tasks(join_folds(exclude_copies(name_variants(runs)), factors))
+    found = exclude_other_tasks(join_folds(exclude_copies(with_tuning(name_variants(runs))), factors))
     if same_data:
         found = exclude_other_data(found, factors)
     found = exclude_other_splits(found, possible_splits(declared.get("split")))

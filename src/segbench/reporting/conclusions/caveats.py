@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from segbench.reporting.collection.folds import FOLDS
 from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.tuning import tuning_caveats
 from segbench.reporting.statistics.jackknife import Layout
 from segbench.reporting.statistics.pairs import Pair
 from segbench.words import listed
@@ -37,6 +38,7 @@ def caveats(
     if not rows:
         return ()
     found = [*_amount(comparison, alone), *_missing(comparison, alone), *_images(comparison, rows)]
+    found += tuning_caveats(comparison)
     labels = [row.label for row in comparison.rows]
     for (first, second), images in identical.items():
         found.append(

@@ -15,6 +15,7 @@ from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.answer import show_detectable
 from segbench.reporting.conclusions.claims import explanation
 from segbench.reporting.conclusions.evidence import Evidence, evidence
+from segbench.reporting.conclusions.tuning import tuning_lines
 from segbench.runs.split_scores import derive
 from segbench.words import listed
 
@@ -50,7 +51,7 @@ def notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
         found.append(
             f"The comparison asks for the {missing} split; not every run has one, so the {used} split is used."
         )
-    found += [*_cross_validation(comparison), *_training(comparison)]
+    found += [*_cross_validation(comparison), *_training(comparison), *tuning_lines(comparison)]
     if comparison.done:
         figures = evidence(comparison)
         read = explanation(figures.claims, comparison.metric, comparison.split, comparison.unit)
