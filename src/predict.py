@@ -24,7 +24,7 @@ from segbench.words import first_line, visible
 USAGE = """usage: python src/predict.py run=<run directory or checkpoint> images=<folder, image or NIfTI volume>
 
   out=<folder>       where to write the results; default <run>/predictions/<name of images>
-  run=[a,b,c]        several runs predict together: the mean of their probabilities
+  run=[a,b,c]        several runs predict together: the mean of their probabilities; so do the members of an ensemble
   ensemble=<folder>  instead of run: all finished runs in an experiment's folder, of one configuration
   row=[model=unet]   with ensemble: those of its runs that have these settings
   tta=auto           flips: average the image and its 3 mirror images (4 x the time); none; auto: as scored
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str]) -> None:
     from segbench.data.file_names import name_without_suffix
     from segbench.data.records import grouped_by_reason
     from segbench.prediction import Wanted, predict_files
-    from segbench.prediction.ensemble import Ensemble, runs_of_row
+    from segbench.prediction.ensemble import Ensemble, networks, runs_of_row
     from segbench.predictor import Predictor, choose_device
     from segbench.tasks.windows import Windows
     from segbench.trainer import quiet_lightning
@@ -180,17 +180,19 @@ def main(arguments: Sequence[str]) -> None:
     name = images.resolve().name if images.is_dir() else name_without_suffix(images.resolve())
     out = Path(options.out) if options.out else _beside(inside, name)
     windows = Windows(size=(options.window[0], options.window[1]), overlap=options.overlap) if options.window else None
-    device, tta = choose_device(options.accelerator), options.tta
+    device, asked = choose_device(options.accelerator), options.tta
+    members = {member: scored for run in runs for member, scored in networks(run).items()}
+    flips = {member: scored if asked == "auto" else asked for member, scored in members.items()}
     loaded = {
-        str(run): Predictor.load(run, device, options.batch_size, windows, options.trust, tta)  # type: ignore[arg-type]
-        for run in runs
+        str(member): Predictor.load(member, device, options.batch_size, windows, options.trust, tta)  # type: ignore[arg-type]
+        for member, tta in flips.items()
     }
     wanted = Wanted(options.masks, options.probabilities)  # type: ignore[arg-type]  # both are checked
     overlays = None if options.overlays == "auto" else options.overlays == "true"
     outcome = predict_files(Ensemble.of(loaded), images, out, overlays, wanted)
     for line in grouped_by_reason(outcome.skipped):
         print(visible(f"skipped: {line}"), file=sys.stderr)
-    together = f" by {len(runs)} runs together" if len(runs) > 1 else ""
+    together = f" by {len(members)} runs together" if len(members) > 1 else ""
     parts = [f"{outcome.predicted} predicted{together}", f"{len(outcome.skipped)} skipped"]
     if outcome.ignored:
         parts.append(f"{outcome.ignored} other files ignored")
@@ -210,4 +212,4 @@ def _beside(run: Path, name: str) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(run_entry_point(lambda: main(sys.argv[1:])))
+    sys.exit(run_entry_point(lambda: main(sys.argv[1:]), outputs="out"))

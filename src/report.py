@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from segbench.errors import ConfigError, SegbenchError
-from segbench.reporting.collection.runs import Run, collect, place
+from segbench.reporting.collection.folders import place
+from segbench.reporting.collection.runs import Run, collect
 from segbench.reporting.figures import with_own
-from segbench.reporting.page import write_all
+from segbench.reporting.page import experiments, plain, write_all
 from segbench.reporting.plan import add_plan_options, print_plan
 from segbench.reporting.results import has_pages, rebuild
 from segbench.runs.places import public
@@ -54,6 +55,9 @@ def parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> arg
     result.add_argument("directories", nargs="*", type=Path, help="experiment or run directories; or a folder of"
                         " results pages, to rebuild them all with an overview")  # fmt: skip
     result.add_argument("--page", type=Path, help="results page (Markdown) to write, one section per experiment")
+    result.add_argument("--out", type=Path, help="folder for the report, of several experiments one folder each in it;"
+                        " by default the experiment's directory, and reports/... in it for another metric, split or"
+                        " convention, so that the experiment's own page stays")  # fmt: skip
     result.add_argument("--pictures", action="store_true", help="also copy prediction panels beside the page; they"
                         " show images of the data set, so only for data that may be redistributed")  # fmt: skip
     result.add_argument("--mix", action="store_true", help="allow runs that differ in more than factors and seed")
@@ -123,6 +127,7 @@ def report(options: argparse.Namespace, given: Sequence[str]) -> int:
         print_error,
         _asked(options),
         figures,
+        partial(_out, options, len(experiments(runs)) > 1),
     )
     return max(worst, ConfigError.exit_code if empty else 0)
 
@@ -131,7 +136,19 @@ def _at_home(options: argparse.Namespace) -> argparse.Namespace:
     """Take ``~`` for the home also where a page holds it, quoted."""
     options.directories = [path.expanduser() for path in options.directories]
     options.page = options.page and options.page.expanduser()
+    options.out = options.out and options.out.expanduser()
     return options
+
+
+def _out(options: argparse.Namespace, several: bool, experiment: Path) -> Path | None:
+    """Return where an experiment's report goes: never over its page by another score; None for its directory."""
+    if options.out is not None:
+        return Path(options.out, *experiment.parts[-2:]) if several else Path(options.out)
+    other = [value for _, value in sorted(_asked(options).items())]
+    other += ["pooled"] if options.reduction == "pooled" else []
+    other += ["background"] if options.background else []
+    other += [f"empty-{options.empty}"] if options.empty != "nan" else []
+    return experiment / "reports" / plain("-".join(other)) if other else None
 
 
 def _convention(options: argparse.Namespace) -> Convention:

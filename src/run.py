@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.configuration.arguments import arranged
-from segbench.configuration.choices import own_folder
+from segbench.configuration.choices import chosen, own_folder
 from segbench.configuration.recorded import recorded_overrides
 from segbench.configuration.resolvers import register
 from segbench.entry import print_error, run_entry_point
@@ -34,12 +34,13 @@ def job(cfg: DictConfig) -> float | None:
     """Train one configuration in the directory that Hydra created for it; return its best score, for sweepers."""
     from segbench.reporting.single import print_run
     from segbench.runs.directory import RunDirectory
+    from segbench.runs.history import start
     from segbench.sweep.objective import monitored_score
     from segbench.terminal import terminal
     from segbench.train import train
 
     hydra_cfg = HydraConfig.get()
-    choices = {key: value for key, value in hydra_cfg.runtime.choices.items() if not key.startswith("hydra/")}
+    choices = chosen(hydra_cfg.runtime.choices)
     directory = Path(hydra_cfg.runtime.output_dir)
     # As typed: a list of OmegaConf's would give the values of what they refer to, secrets of the environment too.
     typed: Any = OmegaConf.to_container(hydra_cfg.overrides.task, resolve=False)
@@ -54,6 +55,7 @@ def job(cfg: DictConfig) -> float | None:
         "python_path": os.environ.get("PYTHONPATH"),
     }
     try:
+        start(directory, identity)
         train(cfg, RunDirectory(directory), identity)
         print_run(directory, terminal())
         return monitored_score(directory)

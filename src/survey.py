@@ -90,4 +90,4 @@ def _own_keys(overrides: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_entry_point(lambda: main(sys.argv[1:])))
+    sys.exit(run_entry_point(lambda: main(sys.argv[1:]), outputs="out"))

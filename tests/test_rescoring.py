@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 from omegaconf import OmegaConf
 
 import segbench.train
-from segbench.errors import CheckpointError
+from segbench.errors import CheckpointError, ConfigError
 from segbench.rescoring import lacking_scores, record_scores, scoring_configuration
 from segbench.runs.directory import RunDirectory
 from segbench.runs.scores_file import write_scores
@@ -69,6 +69,9 @@ def test_what_comes_from_the_environment_is_recorded_by_its_name_and_no_differen
     record_scores(run, scoring_configuration(run, cfg), {})
     assert "canary-5d1f" not in (tmp_path / "config.yaml").read_text()
     assert lacking_scores(run, cfg) == []
+    # Not asked for, it cannot be computed again: its value is not known.
+    with pytest.raises(ConfigError, match=r"scores\.mine\.place: came from the environment"):
+        scoring_configuration(run, OmegaConf.create({"scores": {}}))
 
 
 def test_further_columns_come_beside_the_same_counts(tiny, run, trained, at_once, finished, untrained, caplog):

@@ -93,9 +93,9 @@ def test_classes_that_overlap_are_masks_of_their_own():
     inside = np.eye(8, dtype=bool)
     mask = bit_sets([~inside, inside | True], np.arange(64).reshape(8, 8) == 0)[None]
     panel = {"id": ["a"], "image": np.zeros((1, 8, 8, 1)), "truth": mask, "prediction": mask}
-    (image,) = tracking._wandb_images(panel, MaskKey(("outside", "all"), BITS, background=False))
+    (image,) = tracking._wandb_images(panel, MaskKey(("outside", "a\u202ell"), BITS, background=False))
     found = {name: part._val for name, part in image._masks.items()}
-    assert set(found) == {"truth outside", "truth all", "prediction outside", "prediction all"}
+    assert set(found) == {"truth outside", "truth a\ufffdll", "prediction outside", "prediction a\ufffdll"}
     assert found["truth outside"]["class_labels"] == {1: "outside", 255: "ignored"}
     expected = np.where(inside, 0, 1)
     expected[0, 0] = 255

@@ -27,7 +27,7 @@ from segbench.runs.directory import RunDirectory
 from segbench.runs.identity import run_id
 from segbench.scores import Convention, mean_score
 from segbench.scores.counts import confusion_matrices
-from segbench.tasks import examples
+from segbench.tasks import SegmentationTask, examples
 
 
 def status(directory):
@@ -191,6 +191,20 @@ def test_weights_that_are_not_finite_are_never_saved(run, tiny, tmp_path, monkey
     monkeypatch.setattr(torch.optim.Adam, "step", poison)
     with pytest.raises(DivergedError):
         run(tiny(tmp_path), tmp_path / "run")
+    assert not list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
+
+
+def test_a_mean_of_batch_normalisation_that_is_not_finite_is_never_saved(run, tiny, tmp_path, monkeypatch):
+    begin = SegmentationTask.on_train_epoch_start
+
+    def poison(self):
+        begin(self)
+        norm = next(part for part in self.network.modules() if isinstance(part, torch.nn.BatchNorm2d))
+        norm.running_mean.fill_(float("inf"))
+
+    monkeypatch.setattr(SegmentationTask, "on_train_epoch_start", poison)
+    with pytest.raises(DivergedError, match="running_mean is not finite"):
+        run(tiny(tmp_path, "trainer.monitor=val/loss"), tmp_path / "run")
     assert not list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
 
 

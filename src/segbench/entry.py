@@ -34,11 +34,12 @@ NO_COMPARISON = (
 )
 
 
-def run_entry_point(job: Callable[[], None]) -> int:
+def run_entry_point(job: Callable[[], None], outputs: str = "paths.outputs") -> int:
     """Run a command and turn its errors into one line on stderr and an exit code.
 
     Args:
         job: The command.
+        outputs: The option that says where it writes.
 
     Returns:
         The exit code: 0, the error's (2 configuration, 3 data, 4 diverged, 5 no usable checkpoint, 74 disk, 75 run in
@@ -62,7 +63,7 @@ def run_entry_point(job: Callable[[], None]) -> int:
     except OSError as error:
         if debug:
             raise
-        refusal = _not_written(error)
+        refusal = _not_written(error, outputs)
         return print_error(refusal) if refusal else _unexpected(error)
     except KeyboardInterrupt:
         return 130
@@ -77,10 +78,10 @@ def run_entry_point(job: Callable[[], None]) -> int:
     return 0
 
 
-def _not_written(error: OSError) -> StorageError | None:
+def _not_written(error: OSError, outputs: str) -> StorageError | None:
     """Return the refusal for a file, or the terminal's redirection, that cannot be written."""
     if error.filename is not None:
-        return StorageError(f"paths.outputs: cannot write {error.filename}: {error.strerror}")
+        return StorageError(f"{outputs}: cannot write {error.filename}: {error.strerror}")
     if error.errno not in _NO_ROOM:
         return None
     # Python would try what is left again at the end.

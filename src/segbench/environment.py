@@ -8,7 +8,8 @@ import re
 import resource
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,6 +60,26 @@ def peak_memory_bytes() -> int:
             return int(found[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+@contextmanager
+def bounded_memory(more: int) -> Iterator[None]:
+    """Let the process take only so many bytes beside what it has, where the system can say so (Linux).
+
+    What a file says of its size may be a lie; then the allocation fails, a ``MemoryError``.
+    """
+    try:
+        taken = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+        before = resource.getrlimit(resource.RLIMIT_DATA)
+    except (OSError, ValueError, LookupError, AttributeError):
+        yield
+        return
+    limit = taken + more if before[0] == resource.RLIM_INFINITY else min(taken + more, before[0])
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 class Precision(NamedTuple):

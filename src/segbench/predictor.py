@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from segbench.data.dataset import Normalise
 from segbench.data.input_format import InputFormat
 from segbench.data.pictures import Picture
+from segbench.environment import bounded_memory
 from segbench.errors import CheckpointError, ConfigError
 from segbench.masks import MaskKey
 from segbench.models.stored import stored_network
 from segbench.prediction_record import PredictionRecord, read_record
-from segbench.runs.bounded import MEMORY, bounded_memory
+from segbench.runs.bounded import MEMORY
 from segbench.runs.checkpoint_io import load_checkpoint, network_weights
 from segbench.runs.directory import BEST, SCHEMA, other_schema
 from segbench.targets import find_class, own_class

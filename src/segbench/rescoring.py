@@ -15,13 +15,14 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from segbench import environment
-from segbench.configuration.recorded import recorded
-from segbench.errors import CheckpointError
+from segbench.configuration.recorded import is_name, recorded
+from segbench.errors import CheckpointError, ConfigError
 from segbench.run_inputs import score_code
 from segbench.runs.directory import BEST, RunDirectory
 from segbench.runs.files import write_json, write_yaml
 from segbench.runs.readers import DamagedError, config_file, named, summary_file
 from segbench.runs.scores_file import TASKS, read_columns, read_scores
+from segbench.runs.settings import flatten
 from segbench.runs.split_scores import About, SplitScores
 
 
@@ -45,7 +46,17 @@ def scoring_configuration(run: RunDirectory, cfg: DictConfig) -> DictConfig:
     """Return a configuration with both the scores that a finished run has and the requested ones.
 
     The sources of the initial weights are removed, as the task gets the best weights.
+
+    Raises:
+        ConfigError: If a score that is not requested came from the environment: only the variable's name is recorded.
     """
+    for name, settings in _plain_scores(_stored(run)).items():
+        hidden = [key for key, value in flatten({name: settings}).items() if name not in cfg.scores and is_name(value)]
+        if hidden:
+            raise ConfigError(
+                f"scores.{hidden[0]}: came from the environment, of which a run records the name alone; ask for {name}"
+                " too, as the run was trained with it"
+            )
     return _with(cfg, scores=_plain_scores(_stored(run)) | _plain_scores(cfg), init_from=None, freeze=None)
 
 

@@ -23,7 +23,7 @@ from segbench.errors import ConfigError
 from segbench.labels import IGNORE_INDEX
 from segbench.masks import MaskKey
 from segbench.runs.files import read_json, write_json
-from segbench.words import first_line
+from segbench.words import first_line, visible
 
 log = logging.getLogger("segbench")
 
@@ -181,15 +181,15 @@ def _wandb_images(panel: dict[str, Any], key: MaskKey) -> list[Any]:
     images = []
     for i, name in enumerate(panel["id"]):
         masks = {
-            kind if layer.index is None else f"{kind} {key.names[layer.index]}": {
+            kind if layer.index is None else visible(f"{kind} {key.names[layer.index]}"): {
                 "mask_data": layer.mask,
-                "class_labels": layer.names | {IGNORE_INDEX: "ignored"},
+                "class_labels": {i: visible(name) for i, name in layer.names.items()} | {IGNORE_INDEX: "ignored"},
             }
             for kind in ("truth", "prediction")
             for layer in key.layers(panel[kind][i].astype(np.uint8))
         }
         pixels = (panel["image"][i] * 255).round().astype(np.uint8)
-        images.append(wandb.Image(pixels.squeeze(), masks=masks, caption=name))
+        images.append(wandb.Image(pixels.squeeze(), masks=masks, caption=visible(name)))
     return images
 
 
@@ -260,5 +260,5 @@ def _finish(logger: Logger, summary: dict[str, Any] | None) -> None:
         run.finish(exit_code=0 if summary is not None else 1)
     elif summary is not None and isinstance(logger, TensorBoardLogger):
         for split, scores in summary.get("scores", {}).items():
-            logger.log_metrics({f"final/{split}_{name}": value for name, value in scores.items()})
+            logger.log_metrics({visible(f"final/{split}_{name}"): value for name, value in scores.items()})
     logger.finalize("success" if summary is not None else "failed")

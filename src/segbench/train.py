@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import torch
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 
@@ -20,23 +17,23 @@ from segbench.configuration.recorded import recorded
 from segbench.configuration.schema import validate
 from segbench.data.base import ImageData
 from segbench.data.loader import progress_of
+from segbench.ensembles import Ensemble, find_ensemble
 from segbench.errors import CheckpointError, InterruptedRun
+from segbench.final_evaluation import evaluate, final_scores, prepare_torch, read_data, scores_table
 from segbench.prediction_record import describe_prediction
+from segbench.reuse import take_over
 from segbench.runs import run_callback
 from segbench.runs.checkpoint_io import newest_good
-from segbench.runs.directory import RunDirectory
+from segbench.runs.directory import WEIGHTS_OF, RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import write_json, write_yaml
 from segbench.runs.identity import changes_result, run_id, settled, unchanging
 from segbench.runs.run_callback import RunContext
 from segbench.runs.scores_file import write_scores
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
-from segbench.runs.split_scores import About
-from segbench.scores.columns import with_columns
-from segbench.scores.score import empty_rules
 from segbench.tasks.base import Task
 from segbench.tasks.batches import check_batches
-from segbench.trainer import build_trainer, check_precision, quiet_lightning
+from segbench.trainer import build_trainer
 
 log = logging.getLogger("segbench")
 
@@ -53,12 +50,14 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
         SegbenchError: For everything a user can mend; the run directory says so too and the run can be started again.
     """
     validate(cfg)
+    # Before anything of the run is written: without its members it is none.
+    ensemble = None if run.state() == "done" and not cfg.rerun else find_ensemble(run, cfg)
     try:
         with stop_signals() as stop, run.locked():
             if run.state() == "done" and not cfg.rerun:
                 _take_finished(cfg, run)
                 return
-            _train_and_record(cfg, run, identity, stop)
+            _train_and_record(cfg, run, identity, ensemble, stop)
     except StopRequested as error:
         # Nothing is in progress here: there is no status to mend.
         raise InterruptedRun(error.number) from error
@@ -73,7 +72,7 @@ def _take_finished(cfg: DictConfig, run: RunDirectory) -> None:
             log.info("already done, nothing to do (rerun=true trains again)")
             return
         log.info("already trained, but not scored by %s: evaluating the best weights again", ", ".join(lacking))
-        _score_again(rescoring.scoring_configuration(run, cfg), run, lacking)
+        _score_again(rescoring.scoring_configuration(run, cfg), run, lacking, find_ensemble(run, cfg))
     except BaseException as error:
         refusal = as_refusal(error, run.path)
         if refusal is error:
@@ -81,15 +80,16 @@ def _take_finished(cfg: DictConfig, run: RunDirectory) -> None:
         raise refusal from error
 
 
-def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str]) -> None:
+def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str], ensemble: Ensemble | None) -> None:
     """Evaluate the best weights of a finished run by further scores; a refusal leaves it as it was."""
     cfg = settled(cfg)
-    rescoring.require_best(run, lacking)
+    if ensemble is None:
+        rescoring.require_best(run, lacking)
     before, code = rescoring.stored_scores(run), run_inputs.score_code(cfg)
-    _prepare_torch(cfg)
+    prepare_torch(cfg)
     data = build_data(cfg)
-    task = build_task(cfg, data, restored=True)
-    _read(data, task)
+    task = build_task(cfg, data, restored=True) if ensemble is None else ensemble.build(data)
+    read_data(data, task)
     # Those that cannot change the scores have done their work.
     extra = [callback for callback in build_callbacks(cfg, data, task) if changes_result(type(callback))]
     trainer = build_trainer(cfg, [], extra)
@@ -97,18 +97,22 @@ def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str]) -> None
     run_callback.bind(extra, context)
     if cfg.trainer.compile:
         task.network.compile()
-    context = _evaluate(context, _build_checkpoints(cfg, run))
-    table, about = _scores_table(context)
+    if ensemble is None:
+        task.load_state_dict(_build_checkpoints(cfg, run).load_best())
+    context = evaluate(context)
+    table, about = scores_table(context)
     rescoring.require_same(run, before, table, about, lacking)
     write_scores(run.scores, [table], about)
     run_callback.finish(extra, context)
-    rescoring.record_scores(run, cfg, _final_scores(context, about, code))
+    rescoring.record_scores(run, cfg, final_scores(context, about, code))
 
 
-def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any], stop: StopSignals) -> None:
+def _train_and_record(
+    cfg: DictConfig, run: RunDirectory, identity: dict[str, Any], ensemble: Ensemble | None, stop: StopSignals
+) -> None:
     """Train and test, and record how that ended."""
     try:
-        _train_and_test(cfg, run, identity)
+        _train_and_test(cfg, run, identity, ensemble)
         stop.settle()
         run.finish()
         stop.settle(False)
@@ -122,7 +126,9 @@ def _train_and_record(cfg: DictConfig, run: RunDirectory, identity: dict[str, An
         raise refusal from error
 
 
-def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
+def _train_and_test(
+    cfg: DictConfig, run: RunDirectory, identity: dict[str, Any], ensemble: Ensemble | None = None
+) -> None:
     known = {} if cfg.rerun else run.identity()
     identity |= {"precision": _settle_precision(cfg, run)}
     cfg = settled(cfg)
@@ -130,22 +136,31 @@ def _train_and_test(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]
     identity |= {"git": run_inputs.find_code(run, cfg, known.get("git")), "unchanging": unchanging(cfg)}
     if not cfg.rerun:
         _begin(cfg, run, identity)
-    _prepare_torch(cfg)
+    prepare_torch(cfg)
     data = build_data(cfg)
+    if not cfg.rerun and ensemble is None:
+        take_over(run, cfg, data)
     restored = not cfg.rerun and newest_good(run.checkpoints, identity["id"])[0] is not None
-    task = build_task(cfg, data, restored)
-    _read(data, task)
+    task = build_task(cfg, data, restored) if ensemble is None else ensemble.build(data)
+    read_data(data, task)
     if cfg.rerun:
         # Not before parts and data are known to be good: a refusal must not cost what was finished.
         run.clear()
         _begin(cfg, run, identity)
-    run.begin_sources(run_inputs.find_sources(run, data, cfg) | {"task": task.name})
-    task.remember(run=identity["id"], task=task.name, prediction=describe_prediction(cfg, data, task))
+    if ensemble is None:
+        sources: dict[str, Any] = run_inputs.find_sources(run, data, cfg)
+        task.remember(run=identity["id"], task=task.name, prediction=describe_prediction(cfg, data, task))
+    else:
+        sources = run_inputs.find_sources(run, data, ensemble.cfg) | {WEIGHTS_OF: ensemble.names}
+    run.begin_sources(sources | {"task": task.name})
 
     loggers, summary = list[Logger](), None
     try:
         loggers = tracking.build_loggers(cfg, run.path, identity)
-        summary = _fit_and_evaluate(cfg, run, data, task, loggers)
+        if ensemble is None:
+            summary = _fit_and_evaluate(cfg, run, data, task, loggers)
+        else:
+            summary = _evaluate_together(ensemble, cfg, run, data, task, loggers)
     finally:
         tracking.finish(loggers, summary)
 
@@ -167,20 +182,6 @@ def _settle_precision(cfg: DictConfig, run: RunDirectory) -> dict[str, Any]:
         if there.path != run.path and there.state() is not None:
             log.warning("%s: begun with trainer.precision=%s elsewhere; type that to go on with it", there.path, other)
     return {"asked": asked, "used": used, "reason": reason}
-
-
-def _prepare_torch(cfg: DictConfig) -> None:
-    quiet_lightning()
-    check_precision(cfg)
-    if cfg.trainer.threads:
-        torch.set_num_threads(cfg.trainer.threads)
-
-
-def _read(data: ImageData, task: Task[Any]) -> None:
-    """Read the data, with weights of pixels where the loss asks for them, and tell the loss of its classes."""
-    data.weigh_by(task.loss)
-    data.setup()
-    task.loss.prepare(torch.from_numpy(data.class_pixels))
 
 
 def _begin(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
@@ -205,10 +206,39 @@ def _fit_and_evaluate(
         # Not before its operations are counted: torch gives up, without a word, on a network first seen by the counter.
         task.network.compile()
     _fit(context, checkpoints)
-    context = _evaluate(context, checkpoints)
-    table, about = _scores_table(context)
+    task.load_state_dict(checkpoints.load_best())
+    # Not current_epoch: Lightning's is one less where a training is taken up that had stopped early.
+    epochs = progress_of(trainer)[0]
+    context = evaluate(context)
+    trained = {"best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1}, "epochs": epochs}
+    return _record(context, extra, code, trained | {"cost": cost.report(trainer, task)})
+
+
+def _evaluate_together(
+    ensemble: Ensemble, cfg: DictConfig, run: RunDirectory, data: ImageData, task: Task[Any], loggers: list[Logger]
+) -> dict[str, Any]:
+    """Score an ensemble, as :func:`_fit_and_evaluate` does a network that it has trained; return the summary."""
+    code = run_inputs.score_code(cfg)
+    cost, extra = callbacks.CostMeter(), build_callbacks(cfg, data, task)
+    trainer = build_trainer(cfg, loggers, [cost, *extra])
+    context = RunContext(run, data, task, trainer)
+    run_callback.bind([cost, *extra], context)
+    context = evaluate(context)
+    return _record(context, extra, code, {"cost": ensemble.cost(cost.report(trainer, task))})
+
+
+def _record(
+    context: RunContext, extra: list[Any], code: dict[str, dict[str, str]], more: dict[str, Any]
+) -> dict[str, Any]:
+    """Write scores and summary of an evaluation, and let the callbacks finish; return the summary."""
+    run, data = context.run, context.data
+    table, about = scores_table(context)
     write_scores(run.scores, [table], about)
-    summary = _final_scores(context, about, code) | _summarise(context, checkpoints, cost) | {"seed": cfg.seed}
+    known = run.identity()
+    summary = final_scores(context, about, code) | more
+    summary |= {"data": data.summary(), "versions": environment.versions(), "git": known["git"], "seed": known["seed"]}
+    if WEIGHTS_OF in known:
+        summary[WEIGHTS_OF] = known[WEIGHTS_OF]
     write_json(run.summary, summary)
     run_callback.finish(extra, context)
     return summary
@@ -251,48 +281,3 @@ def _resume_point(run: RunDirectory) -> Path | None:
     elif refused:
         raise CheckpointError(f"{'; '.join(refused)}; start with rerun=true")
     return path
-
-
-def _evaluate(context: RunContext, checkpoints: callbacks.RunCheckpoints) -> RunContext:
-    """Score the best weights on all scored splits, into ``task.evaluation``; return the context with the splits."""
-    task, data = context.task, context.data
-    task.load_state_dict(checkpoints.load_best())
-    splits = tuple(data.eval_dataloaders())
-    task.begin_evaluation(splits)
-    if splits:
-        context.trainer.test(task, datamodule=data, verbose=False)
-    else:
-        log.info("all labelled images were trained on, so there is nothing to score; predict with src/predict.py")
-    return replace(context, splits=splits)
-
-
-def _scores_table(context: RunContext) -> tuple[pd.DataFrame, About]:
-    """Return the rows of the scores file, and what they mean."""
-    task, data = context.task, context.data
-    groups = data.groups()
-    tables = task.evaluation or {"none": task.new_table()}
-    frames = [table.frame(split, task.class_names, groups) for split, table in tables.items()]
-    table = pd.concat(frames, ignore_index=True)
-    return table, About(task.name, data.background, with_columns(data.declared_scores(), table))
-
-
-def _final_scores(context: RunContext, about: About, code: dict[str, dict[str, str]]) -> dict[str, Any]:
-    """Return the scores of every split for the summary, how they came about and by which code of one's own."""
-    task = context.task
-    scores = {split: task.final_scores(table) for split, table in task.evaluation.items()}
-    convention = task.convention.describe({name for found in scores.values() for name in found})
-    found = {"scores": scores, "convention": "; ".join([convention, *empty_rules(about.scores)])}
-    return found | ({"scored_by": code} if code else {})
-
-
-def _summarise(context: RunContext, checkpoints: callbacks.RunCheckpoints, cost: callbacks.CostMeter) -> dict[str, Any]:
-    trainer, task = context.trainer, context.task
-    return {
-        "best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1},
-        # Not current_epoch: Lightning's is one less where a training is taken up that had stopped early.
-        "epochs": progress_of(trainer)[0],
-        "cost": cost.report(trainer, task),
-        "data": context.data.summary(),
-        "versions": environment.versions(),
-        "git": context.run.identity()["git"],
-    }

@@ -1,8 +1,10 @@
+import signal
+
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
-from segbench.data.loader import ReplayLoader, images_per_batch
+from segbench.data.loader import QuietLoader, ReplayLoader, images_per_batch
 
 
 class Echo(Dataset):
@@ -96,3 +98,27 @@ def test_the_stage_is_asked_for_when_the_epoch_begins():
     assert {stage for batch in iterator for stage in batch["stage"].tolist()} == {1}
     now[0] = 2
     assert {stage for batch in loader for stage in batch["stage"].tolist()} == {2}
+
+
+class Masked:
+    """What a worker's signals are as it is started, before it is told anything."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return [signal.SIGTERM in BEGUN, signal.SIGUSR1 in BEGUN]
+
+
+BEGUN = set()
+
+
+def note_signals(worker):
+    BEGUN.update(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def test_no_stop_signal_can_hit_a_worker_that_is_being_started():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    (found,) = QuietLoader(Masked(), batch_size=None, num_workers=1, worker_init_fn=note_signals)
+    assert found == [True, True]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before

@@ -1,11 +1,13 @@
 """The published weights' file is made here, in torchvision's key layout."""
 
+import zipfile
+
 import pytest
 import torch
 from equations import weights
 
 from segbench.errors import CheckpointError
-from segbench.models import FCN, SegNet, SegNetASPP
+from segbench.models import FCN, SegNet, SegNetASPP, pretrained
 from segbench.models.vgg import VGG16
 
 WIDTH = 2
@@ -186,3 +188,16 @@ def test_an_impossible_dropout_is_refused(dropout):
     for build in (VGG16, lambda *_, **options: SegNetASPP(1, 1, 2, **options)):
         with pytest.raises(ValueError, match=f"^dropout must be at least 0 and below 1, got {dropout}$"):
             build(1, dropout=dropout)
+
+
+def test_a_file_that_unpacks_to_more_than_it_is_takes_no_such_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "_MEMORY", 2**26)
+    torch.save({"features.0.weight": torch.zeros(2**25)}, tmp_path / "whole.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "whole.pth") as whole,
+        zipfile.ZipFile(tmp_path / "vgg16.pth", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed,
+    ):
+        for name in whole.namelist():
+            packed.writestr(name, whole.read(name))
+    with pytest.raises(CheckpointError, match="not a weights file"):
+        VGG16(3, WIDTH, pretrained=str(tmp_path / "vgg16.pth"))

@@ -202,7 +202,15 @@ def _linked_figures(run: Path, outside: Path) -> None:
 
 BRACKETS = "[" * 5000
 FILES = ("run.json", "status.json", "config.yaml", "summary.json", "scores.parquet", "metrics.csv")
-SIDE_FILES = ("train.log", "predictions.zip", "figures/predictions.png", "figures/weights.png", ".lock", "sweep.json")
+SIDE_FILES = (
+    "train.log",
+    "predictions.zip",
+    "figures/predictions.png",
+    "figures/weights.png",
+    ".lock",
+    "sweep.json",
+    "plan.jsonl",
+)
 
 CASES: dict[str, Case] = {
     **{f"{name} is a link out": (_link(name), "it is a link") for name in FILES},

@@ -10,7 +10,7 @@ import numpy as np
 
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.estimate import estimate
-from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.comparison.model import COSTS, Comparison, Row
 from segbench.reporting.statistics.intervals import ROUNDING
 from segbench.runs.split_counts import RECORD, SplitCounts
 from segbench.runs.split_scores import derive
@@ -31,12 +31,16 @@ def layouts(rng, repeats: int, shape: tuple[int, int], seed: float, image: float
 
 
 def counts(scores: np.ndarray, names: Sequence[str] | None = None, groups: Sequence[str] | None = None) -> SplitCounts:
-    """Counts whose Dice is exactly that of each image (N,), to six digits; NaN for an image without the class."""
+    """Counts whose Dice is exactly that of each image (N,), to six digits; NaN for an image without the class.
+
+    Most of an image is background, so that a network that marks everything has a Dice near 0.
+    """
     empty = np.isnan(scores)
     tp = np.where(empty, 0, np.round(np.clip(np.nan_to_num(scores), 0, 1) * PIXELS)).astype(np.int64)
     wrong = np.where(empty, 0, PIXELS - tp)
     zero = np.zeros_like(tp)
-    table = np.stack([np.stack([zero, wrong, wrong, tp], -1), np.stack([tp, wrong, wrong, zero], -1)], 1)
+    rest = zero + 100 * PIXELS
+    table = np.stack([np.stack([rest, wrong, wrong, tp], -1), np.stack([tp, wrong, wrong, rest], -1)], 1)
     ids = tuple(names) if names is not None else tuple(f"i{index:03d}" for index in range(len(scores)))
     return SplitCounts(ids, tuple(groups) if groups is not None else ids, ((1000, 2000),), ("background", "car"), table)
 
@@ -58,9 +62,8 @@ def comparison(rows: dict[str, dict[int, SplitCounts]], split: str = "test", **m
             for seed, part in seeds.items()
         ) or (Run(Path(f"{name}-lost"), "failed", "lost", choices={"model": name}),)
         row = Row(("model",), (name,), runs)
-        found.append(
-            replace(row, scores={metric: estimate([derive(part, metric, convention) for part in seeds.values()])})
-        )
+        scores = {metric: estimate([derive(part, metric, convention) for part in seeds.values()])}
+        found.append(replace(row, scores=scores, costs=dict.fromkeys(COSTS, estimate([]))))
     return Comparison(
         Path("nowhere"), "fake", "", ("model",), metric, split, split, convention, ("car",), tuple(found),
         (), (), (), tuple(more.get("unfinished", ())), RECORD,

@@ -13,11 +13,12 @@ import pytest
 from hostile import CASES, SECRET, alias_bomb
 
 import report
+from segbench.environment import bounded_memory
 from segbench.reporting.collection.runs import collect, read_run
 from segbench.reporting.html.pictures import gallery
 from segbench.reporting.html.runs import log_tail
 from segbench.runs.archive import PREDICTIONS, Archive
-from segbench.runs.bounded import bounded_memory, parse_json, parse_yaml, read_bytes
+from segbench.runs.bounded import parse_json, parse_yaml, read_bytes
 
 SOURCE = Path(report.__file__).parent
 SECONDS = 30

@@ -18,7 +18,7 @@ from segbench.pages import data_uri
 from segbench.pictures.panels import draw_panels
 from segbench.reporting import collect
 from segbench.reporting.comparison.build import compare
-from segbench.reporting.conclusions.evidence import Evidence, Mean, Pair, evidence
+from segbench.reporting.conclusions.evidence import Evidence, Pair, evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.html import html_page
 from segbench.reporting.html.dot_plot import MARGIN, WIDTH, dot_plots
@@ -27,6 +27,7 @@ from segbench.reporting.html.runs import differing_settings, log_tail, run_views
 from segbench.reporting.html.scores import pair_table, score_table
 from segbench.reporting.page import write_report
 from segbench.reporting.statistics.intervals import Difference
+from segbench.reporting.statistics.means import Mean
 
 pytestmark = pytest.mark.usefixtures("no_power")
 

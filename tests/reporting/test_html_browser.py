@@ -10,9 +10,10 @@ from PIL import Image
 
 from segbench.reporting import collect
 from segbench.reporting.comparison.build import compare
-from segbench.reporting.conclusions.evidence import Evidence, Mean, Pair
+from segbench.reporting.conclusions.evidence import Evidence, Pair
 from segbench.reporting.html import html_page
 from segbench.reporting.statistics.intervals import Difference
+from segbench.reporting.statistics.means import Mean
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 EVIL = "<script>alert(1)</script>"

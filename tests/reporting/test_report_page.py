@@ -80,16 +80,34 @@ def test_a_sweep_ends_with_table_csv_and_curves(swept):
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_a_sweep_reports_its_own_runs_only(swept):
+def test_a_sweep_with_other_settings_excludes_earlier_runs_and_names_them(swept):
     folder = swept.root / "carvana/architectures"
     swept("unet", 7, config={"trainer.max_epochs": 1})
     stream = io.StringIO()
     report_experiment(folder, [path for path in folder.iterdir() if path.name[-1] in "01"], Console(file=stream))
-    assert "seeds 0, 1." in (folder / "table.md").read_text()
+    text = (folder / "table.md").read_text()
+    assert "seeds 0, 1." in text
+    assert "fake-unet-dice-seed7: excluded: of an earlier sweep with other trainer.max_epochs" in text
     with pytest.raises(ConfigError, match="max_epochs"):
         report_experiment(folder, None, Console(file=stream))
     with pytest.raises(ConfigError, match="no runs here"):
         report_experiment(folder, [folder / "other"], Console(file=stream))
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_narrower_repeat_adds_to_the_page(swept):
+    folder, stream = swept.root / "carvana/architectures", io.StringIO()
+    repeated = swept("unet", 2)
+    report_experiment(folder, [repeated], Console(file=stream))
+    text = (folder / "table.md").read_text()
+    assert "| attunet | 2 of 2 |" in text
+    assert "| unet | 3 of 3 |" in text
+    # Without an experiment a sweep is all that is asked about.
+    swept.comparison = None
+    folder = swept("unet", 0, experiment="runs").parent
+    alone = swept("unet", 1, experiment="runs")
+    comparison, _ = report_experiment(folder, [alone], Console(file=stream))
+    assert [run.name for run in comparison.done] == [alone.name]
 
 
 def test_without_curves_and_scores_there_is_no_figure(architectures):
@@ -239,11 +257,16 @@ def test_a_sweep_that_finishes_nothing_leaves_the_report_of_earlier_ones(archite
     before = {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
     assert {"index.html", "table.md", "table.csv", "table.tex"} <= {path.name for path in before}
     failed = architectures("unet", 1, state="failed", reason="data.root=x: no such folder")
+    report_experiment(folder, [failed], Console(file=stream, width=200))
+    assert "| unet | 1 of 2 |" in (folder / "table.md").read_text()
+    assert "failed: data.root=x: no such folder" in (folder / "table.md").read_text()
+    # Also where the finished one has been deleted since.
+    shutil.rmtree(folder / "fake-unet-dice-seed0")
+    before = {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
     _, written = report_experiment(folder, [failed], Console(file=stream, width=200))
     assert written == []
     assert {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()} == before
-    assert "failed: data.root=x: no such folder" in stream.getvalue()
-    assert f"No run of this sweep is finished, so the report of earlier ones stays: {folder}" in stream.getvalue()
+    assert f"No run is finished here, so the report of earlier ones stays: {folder}" in stream.getvalue()
     # Where there is nothing to keep, a report says what failed.
     (folder / "table.csv").unlink()
     _, written = report_experiment(folder, [failed], Console(file=stream))
@@ -322,7 +345,7 @@ def test_the_script_is_a_program_of_its_own(fresh_program, swept, tmp_path):
 @pytest.mark.usefixtures("no_figures")
 def test_the_convention_can_change_without_training_again(swept, report):
     assert report(swept.root, "--reduction", "pooled", "--background", "--empty", "one").returncode == 0
-    text = (swept.root / "carvana/architectures/table.md").read_text()
+    text = (swept.root / "carvana/architectures/reports/pooled-background-empty-one/table.md").read_text()
     assert "pooled" in text
     assert "with background" in text
 
@@ -379,20 +402,35 @@ def test_metric_and_split_of_the_command_line_decide(swept, report, no_figures):
         config = yaml.safe_load(path.read_text())
         path.write_text(yaml.safe_dump(config | {"comparison": swept.comparison}))
     folder = swept.root / "carvana/architectures"
+    assert report(folder).returncode == 0
+    own = {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
     done = report(folder, "--metric", "iou_disc", "--split", "val")
     assert done.returncode == 0
-    text = (folder / "table.md").read_text()
+    # The experiment's own page stays, and the next report does not take the other for a run.
+    assert {path: path.read_bytes() for path in folder.glob("*.*") if path.is_file()} == own
+    assert len(collect([folder])) == 4
+    text = (folder / "reports/iou-disc-val/table.md").read_text()
     assert "val split" in text
     assert text.index("iou disc") < text.index("dice")
     # What was claimed and published of Dice is not judged by another score.
     assert "dice: " in text
     assert "--metric iou_disc --split val" in text
-    assert report(folder, "--metric", "dcie").returncode == ConfigError.exit_code
+    refused = report(folder, "--metric", "dcie")
+    assert refused.returncode == ConfigError.exit_code
+    assert refused.stderr.startswith(f"{folder}: --metric: no score 'dcie'")
+    refused = report(folder, "--split", "tset")
+    assert refused.returncode == ConfigError.exit_code
+    assert refused.stderr == (
+        f"{folder}: --split: not every run is scored on the split tset; there are test, val; did you mean test?\n"
+    )
+    assert report(folder, "--out", folder.parent / "elsewhere").returncode == 0
+    assert "index.html" in {path.name for path in (folder.parent / "elsewhere").iterdir()}
 
 
 def test_the_viewer_says_which_split_its_images_are_of(swept, report, no_figures):
     folder = swept.root / "carvana/architectures"
     report(folder, "--split", "val")
-    assert "They are of the test split, the scores above of the val split." in (folder / "index.html").read_text()
+    page = (folder / "reports/val/index.html").read_text()
+    assert "They are of the test split, the scores above of the val split." in page
     report(folder)
     assert "They are of the test split. The arrow keys" in (folder / "index.html").read_text()

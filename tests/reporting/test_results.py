@@ -1,12 +1,13 @@
 """The folder of results pages and its overview."""
 
 import re
+import shutil
 from urllib.parse import unquote
 
 import pytest
 
 import report
-from segbench.reporting import figures
+from segbench.reporting import figures, results
 
 pytestmark = pytest.mark.usefixtures("no_power")
 
@@ -189,3 +190,15 @@ def test_a_page_cannot_choose_code_and_its_reader_can(architectures, tmp_path, o
     page.write_text(text.replace("src/report.py ", f"src/report.py --figure {own_figure.stem} "))
     assert report.main([str(page.parent), "--figure", own_figure.stem]) == 0
     assert imported.exists()
+
+
+def test_the_overview_says_where_runs_are_missing(architectures, tmp_path, no_figures):
+    for seed in (0, 1):
+        architectures("unet", seed, state="failed" if seed else "done", reason="disk full")
+    folder = architectures.root / "carvana/architectures"
+    report.main([str(folder), "--page", str(tmp_path / "carvana.md")])
+    assert "(1 of 2 runs) |" in results.overview(tmp_path)
+    architectures("unet", 2)
+    shutil.rmtree(folder / "fake-unet-dice-seed1")
+    report.main([str(folder), "--page", str(tmp_path / "carvana.md")])
+    assert "of 2 runs" not in results.overview(tmp_path)

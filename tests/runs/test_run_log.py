@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from segbench.runs.run_log import RunLog
+from segbench.runs.run_log import RunLog, VisibleLines
 
 
 @pytest.fixture
@@ -34,3 +34,12 @@ def test_a_bug_of_ours_keeps_its_traceback(log, capsys):
 def test_the_command_line_writes_its_log_by_it(repository):
     text = (repository / "conf" / "hydra" / "job_logging" / "segbench.yaml").read_text()
     assert f"class: {RunLog.__module__}.{RunLog.__qualname__}" in text
+
+
+def test_what_names_hide_is_seen_in_one_line(repository):
+    lines = VisibleLines("%(levelname)s %(message)s")
+    record = logging.LogRecord("segbench", logging.INFO, "", 0, "skipped %s", ("a\x1b[2J\u202egnp\nerror: lost",), None)
+    assert lines.format(record) == "INFO skipped a\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}gnp error: lost"
+    for folder in ("job_logging", "hydra_logging"):
+        text = (repository / "conf" / "hydra" / folder / "segbench.yaml").read_text()
+        assert text.count("format: ") == text.count(f"class: {VisibleLines.__module__}.{VisibleLines.__qualname__}")

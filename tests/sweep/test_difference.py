@@ -1,9 +1,11 @@
 """In what two jobs of a sweep differ."""
 
+from types import SimpleNamespace
+
 import pytest
 from omegaconf import OmegaConf
 
-from segbench.sweep.difference import difference
+from segbench.sweep.difference import difference, next_ready
 
 
 @pytest.mark.parametrize(
@@ -19,3 +21,15 @@ from segbench.sweep.difference import difference
 )
 def test_the_first_key_with_another_value_is_named(one, other, key):
     assert difference(OmegaConf.create(one), OmegaConf.create(other)) == key
+
+
+def test_a_job_waits_for_the_one_that_trains_its_weights():
+    def job(seed, tta, window=None):
+        return SimpleNamespace(config=OmegaConf.create({"seed": seed, "predict": {"tta": tta, "window": window}}))
+
+    plain, flips, other, windows = job(0, None), job(0, "flips"), job(1, "flips"), job(0, "flips", [8, 8])
+    assert next_ready([plain, flips], []) is plain
+    assert next_ready([flips, other], [plain]) is other
+    assert next_ready([flips, windows], [plain]) is windows
+    assert next_ready([flips], [plain]) is None
+    assert next_ready([], [plain]) is None

@@ -12,6 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 from tests.forked import fork_jobs
 
+from segbench.runs.readers import planned_runs
 from segbench.sweep import finished, launcher
 
 TINY = [
@@ -103,6 +104,9 @@ def test_its_jobs_are_trained_and_compared(swept):
     assert "sweep: 1 done (0 skipped), 0 failed" in result.stderr
     assert "1 of 1" in result.stdout
     assert (folder / "runs" / job["directory"] / "console.log").exists()
+    assert {name: (run.seed, run.started) for name, run in planned_runs(folder / "runs").items()} == {
+        job["directory"]: (0, True)
+    }
 
 
 @pytest.mark.slow

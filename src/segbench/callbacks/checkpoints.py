@@ -157,6 +157,7 @@ class RunCheckpoints(Checkpoint):
 
 
 def _refuse_non_finite(module: pl.LightningModule) -> None:
-    for name, weight in module.named_parameters():
+    # Also what is counted and not learned, such as a batch normalisation's mean.
+    for name, weight in module.state_dict().items():
         if not torch.isfinite(weight).all():
             raise DivergedError(f"weight {name} is not finite at step {module.global_step}; lower optimizer.lr")

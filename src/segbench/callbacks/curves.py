@@ -12,7 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from segbench.runs.files import write_text
-from segbench.words import duration
+from segbench.words import duration, visible
 
 log = logging.getLogger("segbench")
 
@@ -86,7 +86,7 @@ class Curves(pl.Callback):
         task.reset_train_loss()
         self.rows.append(row)
         self._write()
-        curves = {name: value for name, value in row.items() if name not in ("step", "seconds")}
+        curves = {visible(name): value for name, value in row.items() if name not in ("step", "seconds")}
         for logger in trainer.loggers:
             logger.log_metrics(curves, step=trainer.global_step)
         left = seconds * ((trainer.max_epochs or 0) - row["epoch"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 _OWN_FOLDER = ("--config-dir", "-cd")
@@ -39,6 +40,15 @@ def choices(group: str) -> list[str]:
     folders = [CONF / group, *([Path(own, group)] if own else [])]
     files = [path.relative_to(folder) for folder in folders for path in folder.rglob("*.yaml")]
     return [path.with_suffix("").as_posix() for path in files]
+
+
+def chosen(runtime: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return group to choice of one configuration, without Hydra's own groups.
+
+    Args:
+        runtime: ``hydra.runtime.choices``.
+    """
+    return {str(key): value for key, value in runtime.items() if not str(key).startswith("hydra/")}
 
 
 def where_else(group: str, name: str) -> str:

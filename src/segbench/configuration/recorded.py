@@ -24,6 +24,7 @@ _PLACES = ("SEGBENCH_",)
 _PLAIN = re.compile(r"[-+]?[\d.]{1,9}(e[-+]?\d{1,2})?|true|false|null|none", re.IGNORECASE)
 _KEY = r"(?:api_?key|access_?key|private_?key|secret|password|passwd|credentials?|auth_?token|access_?token|token)"
 _SECRET_KEY = re.compile(rf"(?:.*[._-])?{_KEY}", re.IGNORECASE)
+_VARIABLE = re.compile(r"<[A-Za-z_]\w*>")
 _IN_URL = re.compile(rf"(?<=://)[^/\s@:]*:[^/\s@]+(?=@)|(?<=[?&])({_KEY}=)[^&\s#]+", re.IGNORECASE)
 
 
@@ -65,6 +66,11 @@ def _named_variable(key: str, *default: Any) -> Any:
     value = oc.env(key, *default)
     own = key not in os.environ or key.startswith(_PLACES) or _PLAIN.fullmatch(str(value))
     return value if own else f"<{key}>"
+
+
+def is_name(value: Any) -> bool:
+    """Say whether a recorded value holds the name of a variable in place of what came from the environment."""
+    return isinstance(value, str) and _VARIABLE.search(value) is not None
 
 
 def _without_secrets(value: Any, key: str = "") -> Any:

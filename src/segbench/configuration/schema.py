@@ -99,6 +99,7 @@ class PredictConfig(_Closed):
     window: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None
     overlap: Annotated[float, Field(ge=0, lt=1)]
     tta: Literal["flips"] | None
+    ensemble: Annotated[int, Field(ge=2, le=1000)] | None
 
 
 class TuningConfig(_Closed):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from segbench.rng import generator
+from segbench.runs.signals import held_back
 
 Position = Callable[[], tuple[int, int]]
 # ``all``: the whole data set is one batch.
@@ -103,6 +104,15 @@ class EpochOrder:
             yield order[positions], positions // self._length
 
 
+class QuietLoader(DataLoader[Any]):
+    """A loader whose workers are started while no signal can hit them."""
+
+    def __iter__(self) -> Any:
+        """Start an epoch, with workers in the first or in each."""
+        with held_back():
+            return super().__iter__()
+
+
 class _Batches:
     """Batch sampler of one epoch, starting at any batch."""
 
@@ -151,7 +161,7 @@ class ReplayLoader:
         length = len(dataset)  # type: ignore[arg-type]  # Dataset declares no __len__
         self._batches = _Batches(EpochOrder(length, batch_size, seed, steps))
         self._position, self._stage = position, stage
-        self._loader = DataLoader(
+        self._loader = QuietLoader(
             dataset,
             batch_sampler=self._batches,
             num_workers=num_workers,

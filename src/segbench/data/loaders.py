@@ -7,12 +7,11 @@ from typing import Any, Literal
 import cv2
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader
 
 from segbench.augmentation import Augmentation
 from segbench.data import resident
 from segbench.data.dataset import ImageDataset
-from segbench.data.loader import BatchSize, Draw, ReplayLoader, images_per_batch, progress_of, steps_of
+from segbench.data.loader import BatchSize, Draw, QuietLoader, ReplayLoader, images_per_batch, progress_of, steps_of
 from segbench.data.resident import ResidentLoader, ResidentTensors
 from segbench.errors import ConfigError
 from segbench.runs.signals import leave_stopping_to_parent
@@ -115,7 +114,7 @@ class Loaders(pl.LightningDataModule):
     def _in_order(self, split: str) -> Any:
         if self._resident():
             return ResidentLoader(self._on_device(split), self.images_per_batch(self.datasets[split]))
-        return DataLoader(
+        return QuietLoader(
             self.datasets[split],
             batch_size=self.images_per_batch(self.datasets[split]),
             num_workers=self.num_workers,

@@ -11,10 +11,13 @@ from urllib.error import URLError
 import torch
 from torch import Tensor, nn
 
+from segbench.environment import bounded_memory
 from segbench.errors import CheckpointError
 from segbench.words import first_line
 
 log = logging.getLogger("segbench")
+# What reading a file may take beside its size, in bytes.
+_MEMORY = 512 * 2**20
 
 
 def load_pretrained(
@@ -111,7 +114,10 @@ def _read(source: str, url: str) -> Mapping[str, Tensor]:
                 url, map_location="cpu", progress=False, check_hash=True, weights_only=True
             )
         else:
-            stored = torch.load(Path(source), map_location="cpu", weights_only=True)
+            path = Path(source)
+            # Nothing that it says of itself may take more than it is long.
+            with bounded_memory(path.stat().st_size + _MEMORY):
+                stored = torch.load(path, map_location="cpu", weights_only=True)
     except (URLError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
         raise CheckpointError(

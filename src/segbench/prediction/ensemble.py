@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from segbench.data.pictures import Picture
 from segbench.errors import CheckpointError, ConfigError
 from segbench.masks import MaskKey
 from segbench.predictor import Predicting
-from segbench.runs.directory import BEST, RunDirectory
+from segbench.runs.directory import RunDirectory
 from segbench.runs.identity import IRRELEVANT
 from segbench.runs.readers import DamagedError, config_file, identity_file
 from segbench.runs.settings import flatten, is_under, without_places
@@ -26,6 +26,7 @@ from segbench.words import listed
 _REPEATED = ("seed", "data.fold", "data.split_seed", "callbacks", "hydra")
 # What a key is in a configuration of before there was such a key, too.
 _NULL = "null"
+Flips = Literal["auto", "flips", "none"]
 _AGREED = {"inputs": "the input", "key": "the classes", "stored": "the masks", "objects": "the objects"}
 
 
@@ -135,7 +136,26 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _is_finished(path: Path) -> bool:
-    return path.is_dir() and RunDirectory(path).state() == "done" and (path / "checkpoints" / BEST).is_file()
+    return path.is_dir() and RunDirectory(path).state() == "done" and bool(RunDirectory(path).predicting())
+
+
+def networks(run: Path) -> dict[Path, Flips]:
+    """Return the runs whose networks a run predicts by, and whether they average mirror images as it was scored.
+
+    Args:
+        run: A run directory, one of its checkpoints, or the directory of an ensemble, whose members are returned.
+
+    Raises:
+        CheckpointError: If the ensemble's configuration is damaged.
+    """
+    members = RunDirectory(run).predicting() if run.is_dir() else []
+    if members in ([], [run]):
+        return {run: "auto"}
+    try:
+        mirrored = (config_file(run / "config.yaml").get("predict") or {}).get("tta") == "flips"
+    except DamagedError as error:
+        raise CheckpointError(f"{run}: {error}; name its members instead, run=[a,b]") from error
+    return dict.fromkeys(members, "flips" if mirrored else "none")
 
 
 def _settings(path: Path) -> dict[str, str]:

@@ -8,14 +8,18 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from segbench.errors import ConfigError, SegbenchError, StorageError
-from segbench.reporting.collection.runs import Run, collect, place
+from segbench.reporting.collection.folders import place
+from segbench.reporting.collection.looks import add_look
+from segbench.reporting.collection.runs import Run, collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.caveats import missing_runs
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.provenance import Origin, provenance
 from segbench.reporting.figures import FIGURES, FigureSpec, draw_all, figures_of
@@ -54,7 +58,9 @@ def report_experiment(
 
     Args:
         directory: The experiment's directory.
-        run_directories: The runs to compare, those of one sweep for example; None = all in the directory.
+        run_directories: The runs of the latest sweep, which decide what is compared: of an experiment's earlier runs,
+            those with other settings are excluded; runs without an experiment are compared only with those of their
+            sweep. None = all in the directory are alike.
         console: Where the tables are printed.
 
     Returns:
@@ -64,15 +70,13 @@ def report_experiment(
         ConfigError: If there are no runs, they are not comparable, or the directory cannot be written.
     """
     runs = collect([directory])
-    if run_directories is not None:
-        wanted = {place(path) for path in run_directories}
-        runs = [run for run in runs if place(run.directory) in wanted]
-    if not runs:
+    latest = None if run_directories is None else {place(path) for path in run_directories}
+    if not runs or (latest is not None and not any(place(run.directory) in latest for run in runs)):
         raise ConfigError(f"{directory}: no runs here")
-    comparison = compare(runs)
+    comparison = compare(runs, latest=latest)
     print_comparison(comparison, console)
     if not comparison.done and _has_scores(directory):
-        kept = f"No run of this sweep is finished, so the report of earlier ones stays: {directory / PAGE}"
+        kept = f"No run is finished here, so the report of earlier ones stays: {directory / PAGE}"
         show(console, kept, soft_wrap=True)
         return comparison, []
     written = write_report(comparison)
@@ -83,7 +87,7 @@ def report_experiment(
 def write_report(
     comparison: Comparison, command: str | None = None, figures: Sequence[FigureSpec] = FIGURES
 ) -> list[Path]:
-    """Write the figures, :data:`TABLES` and :data:`PAGE` into the experiment's directory.
+    """Write the figures, :data:`TABLES` and :data:`PAGE` into the comparison's folder.
 
     Args:
         comparison: The experiment.
@@ -96,8 +100,9 @@ def write_report(
     Raises:
         ConfigError: If the directory cannot be written.
     """
-    folder = comparison.directory
+    folder = comparison.folder
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         sweep_abandoned(folder)
         found = evidence(comparison)
         _remove_pictures(folder, _former(folder / TABLES[0]))
@@ -108,8 +113,12 @@ def write_report(
         write_text(folder / "table.csv", csv_text(comparison))
         write_text(folder / "table.tex", latex_table(comparison, found))
         write_text(folder / PAGE, html_page(comparison, drawn, found, command))
+        if comparison.done and comparison.out is None:
+            rows = comparison.rows
+            add_look(folder, {row.label: row.seeds for row in rows}, {row.label: row.planned for row in rows})
     except OSError as error:
-        raise ConfigError(f"paths.outputs: cannot write the report into {folder}: {error.strerror or error}") from error
+        key = "paths.outputs" if comparison.out is None else "--out"
+        raise ConfigError(f"{key}: cannot write the report into {folder}: {error.strerror or error}") from error
     return [folder / name for name in (PAGE, *TABLES, *(name for _, name in drawn))]
 
 
@@ -164,6 +173,7 @@ def write_all(
     say: Callable[[str], None] = print,
     asked: Mapping[str, str] | None = None,
     figures: Sequence[FigureSpec] = FIGURES,
+    out: Callable[[Path], Path | None] = lambda _: None,
 ) -> int:
     """Report each experiment among the runs; one that is refused costs the others nothing.
 
@@ -178,14 +188,15 @@ def write_all(
         say: Takes one line for each experiment that is refused.
         asked: As for :func:`segbench.reporting.comparison.build.compare`.
         figures: Which are tried.
+        out: From an experiment's directory to where its report goes; None for the directory.
 
     Returns:
-        The worst exit code: 0 where all were reported.
+        The worst exit code: 0 where all were reported, and no run that was planned is missing.
     """
     worst = 0
     for members in experiments(runs).values():
         try:
-            comparison = compare(members, convention, mix, asked)
+            comparison = replace(compare(members, convention, mix, asked), out=out(members[0].directory.parent))
             print_comparison(comparison, console)
             written = write_report(comparison, command, figures)
             if page is not None:
@@ -203,6 +214,9 @@ def write_all(
             worst = max(worst, SegbenchError.exit_code)
             continue
         show(console, f"Written: {', '.join(map(str, written))}", soft_wrap=True)
+        if lost := missing_runs(comparison):
+            say(f"{comparison.directory}: {lost}")
+            worst = max(worst, SegbenchError.exit_code)
     return worst
 
 
@@ -227,12 +241,12 @@ def _copy_figures(
     folder.mkdir(parents=True, exist_ok=True)
     stem = comparison.title.removeprefix(f"{page.stem}/").replace("/", "-")
     sources = [
-        (spec.title, comparison.directory, Path(spec.file), f"{stem}-{spec.file}")
+        (spec.title, comparison.folder, Path(spec.file), f"{stem}-{spec.file}")
         for spec in figures_of(comparison, figures)
         if pictures or not spec.shows_data
     ]
     for row in [row for row in comparison.rows if row.done and pictures][:MOST_PANELS]:
-        name = _plain(row.label)
+        name = plain(row.label)
         shown = row.done[0].each[0]
         title = f"predictions, {row.label}, seed {shown.seed}" + (", first fold" if row.done[0].folds else "")
         sources.append((title, shown.directory, PANELS, f"{stem}-{name}.png"))
@@ -275,6 +289,6 @@ def _has_scores(folder: Path) -> bool:
     return False
 
 
-def _plain(label: str) -> str:
-    """Return a row's label as part of a file's name."""
+def plain(label: str) -> str:
+    """Return a row's label, or the name of a score, as part of a file's name."""
     return re.sub(r"[^A-Za-z0-9.]+", "-", label).strip("-") or "run"

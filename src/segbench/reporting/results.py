@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.errors import ConfigError, SegbenchError
-from segbench.reporting.collection.runs import place
+from segbench.reporting.collection.folders import place
 from segbench.reporting.text.markdown import inside_cell, markdown_code, markdown_link
 from segbench.reporting.text.sections import Part, find_parts
 from segbench.runs.bounded import LISTS, read_text
@@ -20,6 +20,7 @@ OVERVIEW = "README.md"
 _REPORTED = "- Reported by: "
 LONGEST_COMMAND = 2**14
 _COMMAND = re.compile(r"(?P<fence>`+) ?python src/report\.py (?P<arguments>.+?) ?(?P=fence)")
+_FINISHED = re.compile(r"\| (\d+) of (\d+) \|")
 _CLAIMS = re.compile(r"^\| claim \| verdict \|.*?\n\|[-| :]+\|\n(?P<rows>(?:\|.*\n?)+)", re.MULTILINE)
 
 
@@ -34,6 +35,7 @@ class Section:
         answer: What its runs say, in one sentence of Markdown; empty if the section was edited by hand.
         claims: The report's words, the verdict and what was measured, for each claim, Markdown.
         arguments: Of the command that made the section; empty where it does not say.
+        finished: How many runs are finished, and of how many.
     """
 
     page: Path
@@ -42,6 +44,7 @@ class Section:
     answer: str
     claims: tuple[tuple[str, ...], ...]
     arguments: tuple[str, ...]
+    finished: tuple[int, int]
 
 
 def has_pages(folder: Path) -> bool:
@@ -111,7 +114,7 @@ def _allowed(options: Namespace, page: Path) -> Namespace:
     Raises:
         ConfigError: If it would do anything else.
     """
-    if options.plan or options.page is None or place(options.page) != place(page):
+    if options.plan or options.out is not None or options.page is None or place(options.page) != place(page):
         raise ConfigError("its command would write something else than this page; give that command yourself")
     if pages := [path for path in options.directories if has_pages(path)]:
         raise ConfigError(f"{pages[0]} is a folder of results pages, not of runs")
@@ -126,7 +129,7 @@ def overview(folder: Path) -> str:
     command = markdown_code(shlex.join(["python", "src/report.py", folder.name]))
     lines = ["# Results", "", f"Every experiment with its answer; made by {command}.", ""]
     lines += ["| experiment | question | answer |", "| --- | --- | --- |"]
-    lines += [_line(_link(section), section.question, section.answer or "–") for section in found]
+    lines += [_line(_name(section), section.question, section.answer or "–") for section in found]
     if unread:
         names = ", ".join(markdown_code(page.name) for page in unread)
         lines += ["", f"Cannot be read, so its experiments are missing here: {names}."]
@@ -170,7 +173,15 @@ def _section(page: Path, part: Part) -> Section:
         answers[0] if answers else "",
         tuple(tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip())[1:-1]) for row in rows),
         _arguments(body),
+        _finished(body),
     )
+
+
+def _finished(body: str) -> tuple[int, int]:
+    """Return how many runs the rows of the score table, the first one, say to be finished, and of how many."""
+    table = body[body.find("\n|") :].lstrip("\n").partition("\n\n")[0]
+    counts = [tuple(map(int, pair)) for pair in _FINISHED.findall(table)]
+    return sum(done for done, _ in counts), sum(of for _, of in counts)
 
 
 def _arguments(body: str) -> tuple[str, ...]:
@@ -181,6 +192,12 @@ def _arguments(body: str) -> tuple[str, ...]:
         return tuple(shlex.split(command["arguments"])) if command else ()
     except ValueError:
         return ()
+
+
+def _name(section: Section) -> str:
+    """Return the link to an experiment, and how many of its runs are finished where some are not."""
+    done, of = section.finished
+    return _link(section) + (f" ({done} of {of} runs)" if done < of else "")
 
 
 def _link(section: Section) -> str:

@@ -20,11 +20,6 @@ from typing import IO, Any, ClassVar
 
 import yaml
 
-try:
-    import resource
-except ImportError:  # pragma: no cover - not on Windows, where only the bounds below hold
-    resource = None  # type: ignore[assignment]
-
 KILO, MEGA = 2**10, 2**20
 # Bytes; far more than any file of its kind takes.
 TEXT, LISTS, PICTURE, TABLE = MEGA, 16 * MEGA, 64 * MEGA, 256 * MEGA
@@ -201,23 +196,3 @@ def _check_yaml(text: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEPTH:
             raise ValueError(f"nested deeper than {DEPTH} levels")
-
-
-@contextmanager
-def bounded_memory(more: int = MEMORY) -> Iterator[None]:
-    """Let the process take only so much memory beside what it has, where the system can say so (Linux).
-
-    What a file says of its size may be a lie; then the allocation fails, a ``MemoryError``.
-    """
-    try:
-        taken = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
-        before = resource.getrlimit(resource.RLIMIT_DATA)
-    except (OSError, ValueError, LookupError, AttributeError):
-        yield
-        return
-    limit = taken + more if before[0] == resource.RLIM_INFINITY else min(taken + more, before[0])
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, before)

@@ -21,9 +21,9 @@ import torch
 from lightning_fabric.plugins import CheckpointIO
 from torch import Tensor
 
-from segbench.environment import memory_bytes
+from segbench.environment import bounded_memory, memory_bytes
 from segbench.errors import CheckpointError
-from segbench.runs.bounded import MEGA, TEXT, bounded_memory
+from segbench.runs.bounded import MEGA, TEXT
 from segbench.runs.files import atomic_open, read_json, write_json
 from segbench.words import first_line
 

@@ -30,6 +30,8 @@ log = logging.getLogger("segbench")
 STATES = ("running", "done", "failed")
 # The weights that were best in validation, among the checkpoints.
 BEST = "best.ckpt"
+# In run.json and summary.json: the names of the runs beside it that trained its weights, if it did not itself.
+WEIGHTS_OF = "weights_of"
 # The layout of a run directory and its files, in run.json: a run of another one is refused, not guessed at.
 SCHEMA = 2
 
@@ -91,6 +93,16 @@ class RunDirectory:
         except (OSError, ValueError) as error:
             reason = first_line(error)
         raise CheckpointError(f"{path}: {reason}; start again with rerun=true")
+
+    def predicting(self) -> list[Path]:
+        """Return the runs whose best weights predict: itself, an ensemble's members, or none where one is gone."""
+        if (self.checkpoints / BEST).is_file():
+            return [self.path]
+        known = read_json(self.path / "run.json") or {}
+        named = known.get(WEIGHTS_OF)
+        # Anyone's run may name anything, but only what lies beside it counts.
+        members = [self.path.parent / Path(str(name)).name for name in named] if isinstance(named, list) else []
+        return members if all((member / "checkpoints" / BEST).is_file() for member in members) else []
 
     def state(self) -> str | None:
         """Return ``running``, ``done`` or ``failed``; None for a new directory and where ``status.json`` is damaged."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pyarrow import ArrowException
 from yaml import YAMLError
 
+from segbench.runs import history
 from segbench.runs.bounded import LISTS, TEXT, read_json, read_yaml
 from segbench.runs.directory import SCHEMA, STATES, other_schema
 from segbench.runs.settings import flatten
@@ -92,6 +95,39 @@ def config_file(path: Path) -> dict[str, Any]:
         return {str(key): item for key, item in value.items()}
 
     return named(path, read)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run of an experiment's plan: what ``run.json`` says of it, and whether it was ever started."""
+
+    seed: int | None
+    choices: dict[str, str]
+    overrides: tuple[str, ...]
+    started: bool
+
+
+def planned_runs(folder: Path) -> dict[str, Planned]:
+    """Return the runs of an experiment's plan by the names of their directories; lines that are damaged are left out.
+
+    Args:
+        folder: The experiment's folder.
+    """
+    found: dict[str, Planned] = {}
+    for entry in history.read(folder / history.PLAN):
+        with suppress(*DAMAGE):
+            # A name, and no way out of the folder.
+            name, choices = Path(str(entry["directory"])).name, entry.get("choices") or {}
+            if name in ("", ".."):
+                continue
+            known = found.get(name)
+            found[name] = Planned(
+                None if entry.get("seed") is None else int(entry["seed"]),
+                {str(key): str(choice) for key, choice in choices.items() if choice is not None},
+                tuple(str(item) for item in entry.get("overrides") or ()),
+                entry.get("event") == history.STARTED or (known is not None and known.started),
+            )
+    return found
 
 
 def sweep_file(path: Path) -> dict[str, Any]:

@@ -1,9 +1,19 @@
-"""The log of a run, ``train.log``, on a disk that may be full."""
+"""The lines of a run on the terminal and in ``train.log``, of which the disk may be full."""
 
 from __future__ import annotations
 
 import logging
 import sys
+
+from segbench.words import visible
+
+
+class VisibleLines(logging.Formatter):
+    """Writes each message as one line in which nothing is hidden, whatever names of files and classes are in it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
+        """Return the line."""
+        return visible(super().formatMessage(record))
 
 
 class RunLog(logging.FileHandler):

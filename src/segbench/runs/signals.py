@@ -127,6 +127,22 @@ def end_with_parent(number: int, parent: int) -> None:
             os.kill(os.getpid(), number)
 
 
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let no stop signal come during the block, nor ever to the processes that it starts; it comes after the block.
+
+    A worker that is hit before :func:`leave_stopping_to_parent` would die.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # not on Windows
+        yield
+        return
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
 def leave_stopping_to_parent() -> None:
     """In a data loader's worker: go on where a scheduler or a terminal signals every process of the run.
 

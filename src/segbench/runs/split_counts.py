@@ -15,6 +15,7 @@ from segbench.runs.split_scores import About, ConfidentError, Overview, TaskReco
 from segbench.scores.additive import Additive, mean_over_images, pooled
 from segbench.scores.arithmetic import Floats, mean_present
 from segbench.scores.columns import ColumnScore
+from segbench.scores.constant import constant_counts
 from segbench.scores.convention import Convention
 from segbench.scores.derive import OVERALL_SCORES, SCORES, TermScore, class_scores, mean_score, overall_score, pools
 from segbench.scores.score import Metric, Score, empty_rules
@@ -160,8 +161,16 @@ class SplitCounts:
         return isinstance(other, SplitCounts) and (self.ids, self.class_names) == (other.ids, other.class_names)
 
     def same(self, other: Any) -> bool:
-        """Whether another run has equal counts."""
-        return isinstance(other, SplitCounts) and np.array_equal(self.counts, other.counts)
+        """Whether another run has equal counts, and equal columns of those that both have."""
+        if not (isinstance(other, SplitCounts) and np.array_equal(self.counts, other.counts)):
+            return False
+        both = self.columns.keys() & other.columns.keys()
+        return all(np.array_equal(self.columns[name], other.columns[name], equal_nan=True) for name in both)
+
+    def constants(self) -> dict[str, SplitCounts]:
+        """Return what networks would have made of them that wrongly predict one thing everywhere, by its name."""
+        predicted = constant_counts(self.counts, self.class_names, self.record.exclusive)
+        return {name: replace(self, counts=part, columns={}, declared=()) for name, part in predicted.items()}
 
     def joined(self, others: Sequence[SplitCounts]) -> SplitCounts:
         """Return these images and those of other runs as one split, with the scores that all of them have.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -82,6 +82,7 @@ RECORD = TaskRecord(
     counted="images",
     masks=None,
     many_classes=True,
+    same="predictions",
     shortfalls={
         "sensitivity": "missed (share of the class's images)",
         "precision": "false (share of the images named so)",
@@ -169,6 +170,12 @@ class SplitLabels:
             and self.ids == other.ids
             and np.array_equal(self.prediction, other.prediction)
         )
+
+    def constants(self) -> dict[str, SplitLabels]:
+        """Return what classifiers would have made of these images that wrongly take all for one class, by its name."""
+        everywhere = {name: np.full_like(self.prediction, index) for index, name in enumerate(self.class_names)}
+        wrong = {name: prediction for name, prediction in everywhere.items() if (prediction != self.truth).any()}
+        return {name: replace(self, prediction=prediction) for name, prediction in wrong.items()}
 
     def joined(self, others: Sequence[SplitLabels]) -> SplitLabels:
         """Return these images and those of other runs as one split.

@@ -60,6 +60,7 @@ class TaskRecord:
         many_classes: Whether there may be more classes than columns of a table that is printed.
         bars: Scores of each class that are drawn as bars up to 1, with their titles.
         shortfalls: Scores of each class, all near 1, of which what is missing to 1 is drawn, with its titles.
+        same: What is equal where :meth:`SplitScores.same` says so, in words.
         tie: What counts half where a row is higher than another, as a remark; empty where ties are rare.
     """
 
@@ -75,6 +76,7 @@ class TaskRecord:
     many_classes: bool = False
     bars: Mapping[str, str] = field(default_factory=dict)
     shortfalls: Mapping[str, str] = field(default_factory=dict)
+    same: str = "counts of right and wrong pixels"
     tie: str = ""
 
 
@@ -164,6 +166,9 @@ class SplitScores(Protocol):
 
     def same(self, other: Any) -> bool:
         """Whether another run of the task made the same of them, too."""
+
+    def constants(self) -> Mapping[str, Any]:
+        """Return the split as networks would have made it that wrongly predict one thing everywhere, by its name."""
 
     def joined(self, others: Sequence[Any]) -> SplitScores:
         """Return these images and those of other runs of the task as one split.

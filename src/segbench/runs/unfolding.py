@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from segbench.runs.bounded import KILO, LISTS, MEGA, MEMORY, PICTURE, TABLE, bounded_memory, open_file, read_bytes
+from segbench.environment import bounded_memory
+from segbench.runs.bounded import KILO, LISTS, MEGA, MEMORY, PICTURE, TABLE, open_file, read_bytes
 
 MOST_COLUMNS, MOST_ROWS, MOST_CELLS = 2_000, 5_000_000, 50_000_000
 MOST_MEMBERS = 500_000
@@ -42,7 +43,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     columns = content[: content.find(b"\n")].count(b",") + 1
     if columns > MOST_COLUMNS:
         raise ValueError(f"it has {columns:,} columns, more than {MOST_COLUMNS:,}")
-    with bounded_memory():
+    with bounded_memory(MEMORY):
         return pd.read_csv(io.BytesIO(content))
 
 
@@ -54,7 +55,7 @@ def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
         OSError: If it cannot be read.
         ValueError: If it cannot be, is no Parquet file, is too large, or has columns of other than texts and numbers.
     """
-    with open_file(path, largest=TABLE) as stream, bounded_memory():
+    with open_file(path, largest=TABLE) as stream, bounded_memory(MEMORY):
         file = pq.ParquetFile(stream, memory_map=False, pre_buffer=False)
         columns, rows = file.metadata.num_columns, file.metadata.num_rows
         if columns > MOST_COLUMNS or rows > MOST_ROWS or columns * rows > MOST_CELLS:
@@ -89,7 +90,7 @@ def open_zip(path: Path, root: Path | None = None) -> Iterator[zipfile.ZipFile]:
         ValueError: If it cannot be read, is no ZIP file, or has more than :data:`MOST_MEMBERS` members.
     """
     try:
-        with open_file(path, root, ARCHIVE) as stream, bounded_memory(), zipfile.ZipFile(stream) as archive:
+        with open_file(path, root, ARCHIVE) as stream, bounded_memory(MEMORY), zipfile.ZipFile(stream) as archive:
             if len(archive.infolist()) > MOST_MEMBERS:
                 raise ValueError(f"it has {len(archive.infolist()):,} members, more than {MOST_MEMBERS:,}")
             yield archive

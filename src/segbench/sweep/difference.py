@@ -48,6 +48,25 @@ def each_once(jobs: Sequence[JobT]) -> list[JobT]:
     return list(kept.values())
 
 
+def next_ready(waiting: Sequence[JobT], running: Sequence[JobT]) -> JobT | None:
+    """Return the first waiting job whose weights none that runs is training; such a job waits, to take them over.
+
+    Args:
+        waiting: Jobs in their order.
+        running: Jobs that run.
+    """
+    ready = (job for job in waiting if not any(_trains_alike(job.config, other.config) for other in running))
+    return next(ready, None)
+
+
+def _trains_alike(one: DictConfig, other: DictConfig) -> bool:
+    """Say whether two configurations differ in nothing but ``predict.tta``, which is not part of training."""
+    alike = other.copy()
+    OmegaConf.set_readonly(alike, False)
+    OmegaConf.update(alike, "predict.tta", OmegaConf.select(one, "predict.tta"), force_add=True)
+    return difference(one, alike) is None
+
+
 def difference(one: DictConfig, other: DictConfig) -> str | None:
     """Return the first key in which the configurations of two jobs differ, Hydra's node aside."""
     for key in (str(key) for key in one if key != "hydra"):

@@ -15,6 +15,7 @@ from segbench.configuration.schema import validate
 from segbench.entry import print_error
 from segbench.errors import SegbenchError, StorageError
 from segbench.runs.files import read_json
+from segbench.sweep.number import check_number
 from segbench.sweep.objective import check_objective
 from segbench.sweep.tuning import require_none
 from segbench.words import first_line
@@ -39,7 +40,7 @@ class RunnerCallback(Callback):
             raise SystemExit(print_error(error)) from None
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse a sweep without a folder, and remove an earlier one's record where nothing else would.
+        """Refuse a sweep without a folder or of too many jobs, and remove an earlier one's record.
 
         That is with Hydra's own launchers, which write none and check no objective. Ours checks that of every job, and
         replaces the record once all jobs are valid, so a rejected sweep leaves it untouched.
@@ -47,6 +48,7 @@ class RunnerCallback(Callback):
         record = Path(str(config.hydra.sweep.dir)) / "sweep.json"
         try:
             check_sweep_folder(config)
+            check_number(config)
             if not str(config.hydra.launcher.get("_target_")).endswith(".ProcessesLauncher"):
                 check_objective(config)
                 require_none(config)

@@ -30,8 +30,9 @@ from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.runs.files import read_json
 from segbench.runs.signals import end_with_parent, give_back, leave_lost_terminal, take
 from segbench.sweep import finished, tuning
-from segbench.sweep.difference import each_once
+from segbench.sweep.difference import each_once, next_ready
 from segbench.sweep.objective import check_metrics, check_objective, job_return
+from segbench.sweep.record import earlier_jobs, plan_jobs, write_record
 from segbench.sweep.resources import check_gpus, job_environment
 from segbench.words import plural
 
@@ -119,17 +120,18 @@ class ProcessesLauncher(Launcher):
         check_metrics(job.config for job in jobs)
         rows = tuning.plan(jobs, self._compose)
         record = Path(str(self.config.hydra.sweep.dir)) / "sweep.json"
-        earlier = _earlier_jobs(record, jobs) if initial_job_idx else []
+        earlier = earlier_jobs(record, jobs) if initial_job_idx else []
         log.info("sweep of %s, %d at a time, in %s", plural(len(jobs), "job"), self.jobs, record.parent)
         hide_in_sweep(record.with_name("multirun.yaml"))
         former = take(_raise_stopped)
         try:
             tuned = tuning.tune(rows, self._compose, self._run_all)
             jobs = [tuned.jobs.get(job.directory, job) for job in jobs]
+            plan_jobs(record.parent, [job for job in jobs if job.directory not in tuned.refused])
             self._run_all(jobs, tuned.done_before)
         finally:
             give_back(former)
-            _write_record(record, earlier + [job.outcome for job in jobs if job.outcome])
+            write_record(record, earlier + [job.outcome for job in jobs if job.outcome])
         _log_outcome(jobs)
         outcomes = {job.directory: job.outcome for job in jobs}
         final = [tuned.jobs.get(job.directory, job) for job in asked]
@@ -160,8 +162,8 @@ class ProcessesLauncher(Launcher):
         waiting = list(jobs)
         free = list(range(self.jobs))
         while waiting or running:
-            while waiting and free:
-                job = waiting.pop(0)
+            while free and (job := next_ready(waiting, running)):
+                waiting.remove(job)
                 job.slot = free[0]
                 try:
                     if is_done(job.directory, job.config):
@@ -212,14 +214,6 @@ class ProcessesLauncher(Launcher):
             )
 
 
-def _earlier_jobs(record: Path, jobs: list[_Job]) -> list[dict[str, Any]]:
-    """Return what the sweep's earlier batches recorded, without the runs that are tried again."""
-    again = {job.directory.name for job in jobs}
-    earlier = (read_json(record) or {}).get("jobs")
-    known = [job for job in earlier if isinstance(job, dict)] if isinstance(earlier, list) else []
-    return [job for job in known if job.get("directory") not in again]
-
-
 def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None) -> None:
     """Record and log a job's outcome, with the given reason or the one that the job recorded."""
     seconds = round(time.monotonic() - job.started, 1) if job.started else 0.0
@@ -263,13 +257,6 @@ def _log_outcome(jobs: list[_Job]) -> None:
     log.info("sweep: %d done (%d skipped), %d failed", len(jobs) - len(failed), skipped, len(failed))
     for job in failed:
         log.error("failed: #%d %s: %s", job.number, job.directory.name, job.outcome["reason"])
-
-
-def _write_record(path: Path, jobs: list[dict[str, Any]]) -> None:
-    from segbench.runs.files import write_json
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"jobs": jobs})
 
 
 def _stop(jobs: list[_Job]) -> None:

@@ -21,6 +21,7 @@ from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
 from segbench.tasks.evaluation import EvaluationTable
 from segbench.tasks.kind import TaskKind
+from segbench.tasks.together import logarithms
 
 TableT = TypeVar("TableT", bound=EvaluationTable)
 # Weight of the newest step in the running loss that the progress bar shows.
@@ -121,6 +122,16 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
     @abstractmethod
     def probabilities(logits: Tensor) -> Tensor:
         """Return probabilities of all classes, float32, from logits."""
+
+    @staticmethod
+    def logits(probabilities: Tensor, outputs: int) -> Tensor:
+        """Return logits that have these probabilities, which :meth:`probabilities` gives back; those of a softmax.
+
+        Args:
+            probabilities: (B,C,...), float32.
+            outputs: K, channels of the logits.
+        """
+        return logarithms(probabilities)
 
     # -- what is shown of it, and written for new images --------------------------------------------
 

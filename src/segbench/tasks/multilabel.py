@@ -12,6 +12,7 @@ from segbench.scores.overlaps import overlap_counts, pack_bits
 from segbench.tasks.evaluation import CountsTable
 from segbench.tasks.kind import TaskData
 from segbench.tasks.segmentation import SegmentationTask
+from segbench.tasks.together import log_odds
 
 
 class MultilabelTask(SegmentationTask):
@@ -78,6 +79,11 @@ class MultilabelTask(SegmentationTask):
     def probabilities(logits: Tensor) -> Tensor:
         """Return the probability of each class, float32 (B,K,H,W)."""
         return logits.float().sigmoid()
+
+    @staticmethod
+    def logits(probabilities: Tensor, outputs: int) -> Tensor:
+        """Return the logit of each class's probability, (B,K,H,W)."""
+        return log_odds(probabilities)
 
     def predict_labels(self, probabilities: Tensor) -> Tensor:
         """Return where each class is predicted, bool (B,K,...), from probabilities."""

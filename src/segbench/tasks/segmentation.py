@@ -22,6 +22,7 @@ from segbench.tasks.base import Task
 from segbench.tasks.evaluation import PER_CLASS_SCORES, CountsTable, final_scores
 from segbench.tasks.examples import draw_ranked
 from segbench.tasks.kind import TaskData
+from segbench.tasks.together import log_odds, logarithms
 from segbench.tasks.windows import Windows
 
 # The axes along which an image is turned over: none, its width, its height, both.
@@ -166,6 +167,11 @@ class SegmentationTask(Task[CountsTable]):
             return logits.softmax(dim=1)
         foreground = logits.sigmoid()
         return torch.cat((1 - foreground, foreground), dim=1)
+
+    @staticmethod
+    def logits(probabilities: Tensor, outputs: int) -> Tensor:
+        """Return logits (B,K,H,W) that have these probabilities (B,C,H,W)."""
+        return log_odds(probabilities[:, 1:]) if outputs == 1 else logarithms(probabilities)
 
     # -- training and evaluation -------------------------------------------------------------------
 

@@ -53,6 +53,20 @@ def test_a_run_with_other_settings_than_the_best_trial_was_not_tuned(architectur
     assert row.tuning is None
 
 
+def test_what_a_smaller_budget_chose_is_excluded_once_there_are_runs_of_the_larger_one(architectures):
+    tune(architectures, "unet", [0.3, 0.2], [1e-3, 4e-3])
+    folder = tune(architectures, "attunet", [0.3, 0.2], [1e-3, 4e-3])
+    name = architectures("attunet", 0, config={"optimizer.lr": 9e-3, "scheduler": {"first": 9e-3}}, name="earlier").name
+    record = json.loads((folder / "row.json").read_text())
+    record["runs"][name] = ["model=attunet", "seed=0", "tuning.trials=1"]
+    (folder / "row.json").write_text(json.dumps(record))
+    found = compare(collect([architectures.root]))
+    assert [len(row.done) for row in found.rows] == [2, 2]
+    assert [(run.name, reason) for run, reason in found.unfinished] == [
+        ("earlier", "its row has more trials now, which chose other settings")
+    ]
+
+
 def test_runs_tell_what_was_typed(architectures):
     tune(architectures, "unet", [0.3, 0.2], [1e-3, 4e-3])
     (row,) = compare(collect([architectures.root])).rows

@@ -69,6 +69,19 @@ def test_published_figure_stands_beside_ours(architectures):
     assert "report X, table 1" in markdown_body(comparison)
 
 
+def test_a_published_figure_stands_at_every_row_that_it_fits(architectures):
+    architectures.comparison |= {"factors": ["optimizer.lr"]}
+    for rate, tp in ((0.001, 90), (0.01, 80)):
+        architectures("unet", tp=tp, name=f"unet-{rate}", config={"optimizer.lr": rate})
+    comparison = compared(architectures)
+    assert [row.published.value for row in comparison.rows] == [0.75, 0.75]
+    assert [entry.row for entry in comparison.published if entry.metric == "dice"] == [0, 1]
+    text = markdown_body(comparison)
+    assert "ours: none" not in text
+    for row in comparison.rows:
+        assert f"model=unet ({row.label}): dice 0.75; ours {row.scores['dice'].mean:.4f}" in text
+
+
 def test_published_figures_without_a_row_or_a_score_are_listed(architectures):
     architectures.comparison["published"] += [
         {"where": {"model": "segnet"}, "metric": "dice", "value": 0.9, "source": "s"},
@@ -149,7 +162,7 @@ def test_what_the_tests_say_has_columns_where_there_is_any(architectures):
             architectures(model, seed, tp)
     found = evidence(compared(architectures))
     header, (attunet, unet) = score_cells(compared(architectures))
-    assert header[:7] == ["model", "finished", "dice", "95 % interval", "letters", "P(best)", "published"]
+    assert header[:7] == ["model", "finished", "dice", "range over groups of images", "letters", "P(best)", "published"]
     interval = f"{found.means[0].low:.4f} to {found.means[0].high:.4f}"
     assert attunet[3:6] == [interval, "a", ">0.99"]
     assert unet[4:6] == ["b", "<0.01"]
@@ -186,8 +199,9 @@ def test_where_all_images_score_the_same_there_is_no_interval(architectures):
 
 
 def test_one_seed_has_an_interval_over_images_and_no_letters(architectures):
+    images = 24
     for model in ("attunet", "unet"):
-        path = architectures(model, 0) / "scores.parquet"
+        path = architectures(model, 0, images=images) / "scores.parquet"
         frame = pd.read_parquet(path)
         rewrite(path, frame.assign(tp=frame["tp"] - (frame["id"] == frame["id"].min())))
     header, _ = score_cells(compared(architectures))
@@ -196,7 +210,7 @@ def test_one_seed_has_an_interval_over_images_and_no_letters(architectures):
     said = " ".join(notes(compared(architectures)))
     assert "One seed: intervals are over groups of images" in said
     assert "95 % interval: of the mean, for other groups of images." in said
-    architectures("unet", 1)
+    architectures("unet", 1, images=images)
     said = " ".join(notes(compared(architectures)))
     assert "for other seeds and other groups of images, with one seed for other groups of images alone." in said
 
@@ -240,7 +254,8 @@ def test_csv_is_unrounded(architectures):
     assert float(line["dice_std"]) == pytest.approx(statistics.stdev([DICE_90, DICE_80]), rel=1e-12)
     assert (line["model"], line["dice_n"], line["seeds"], line["finished"]) == ("unet", "2", "0 1", "2")
     assert (line["letters"], line["p_best"]) == ("", "")
-    assert 0 <= float(line["low"]) < float(line["dice_mean"]) < float(line["high"]) <= 1
+    assert 0 <= float(line["low"]) <= float(line["dice_mean"]) <= float(line["high"]) <= 1
+    assert line["ends"] == "range over groups of images"
     assert (line["parameters"], line["device"]) == ("34527041.0", "Fake CPU, 32-true")
 
 

@@ -50,16 +50,21 @@ def test_all_figures_of_a_comparison_agree():
     assert evidence(compared) is found
 
 
-def test_intervals_of_shares_and_of_their_differences_end_where_shares_do():
+def test_intervals_of_differences_end_where_shares_do():
     high = {0: counts(np.array([1.0, 0.6])), 1: counts(np.array([0.9, 0.5]))}
-    low = {0: counts(np.array([0.0, 0.4])), 1: counts(np.array([0.1, 0.3]))}
+    low = {0: counts(np.array([0.1, 0.4])), 1: counts(np.array([0.1, 0.3]))}
     compared = comparison({"high": high, "low": low})
     found = evidence(compared)
     (pair,) = found.pairs
     assert (pair.difference.low, pair.difference.high) == (-1, 1)
-    assert {(mean.low, mean.high) for mean in found.means} == {(0, 1)}
     sides = [row.done for row in compared.rows]
     assert paired_difference(*sides, "test", "dice", Convention()) == pair.difference
+    # Two images give no interval of a mean, but the range of the two.
+    assert found.ends == "range over images"
+    assert [(mean.low, mean.high) for mean in found.means] == [
+        (pytest.approx(0.55), pytest.approx(0.95)),
+        (pytest.approx(0.1), pytest.approx(0.35)),
+    ]
 
 
 def test_the_answer_names_the_best_and_what_it_is_not_told_from():
@@ -82,8 +87,8 @@ def test_the_answer_where_nothing_is_told_apart_says_what_would_have_been():
     assert found.answer.endswith(f"a difference of {found.detectable:.4f} would be found in 80 % of such experiments.")
     assert found.letters == ("a", "a")
     # Two seeds that vary by as much as there is: of shares no difference is above 1.
-    rows = {name: {seed: counts(scores(seed, seed=seed)) for seed in range(2)} for name in ("a", "b")}
-    rows["b"] = {seed: counts(scores(1 - seed, seed=seed)) for seed in range(2)}
+    rows = {name: {seed: counts(scores(0.5 + 0.45 * seed, seed=seed)) for seed in range(2)} for name in ("a", "b")}
+    rows["b"] = {seed: counts(scores(0.95 - 0.45 * seed, seed=seed)) for seed in range(2)}
     few = evidence(comparison(rows))
     assert few.detectable > 1
     assert few.answer.endswith("; no possible difference would be found in 80 % of such experiments.")
@@ -96,7 +101,7 @@ def test_the_answer_where_only_others_are_told_apart():
     rows = {
         name: {seed: counts(scores(mean, seed=seed)) for seed in range(3)} for name, mean in (("b", 0.7), ("c", 0.5))
     }
-    rows["a"] = {seed: counts(scores(mean, seed=seed)) for seed, mean in enumerate((0.4, 0.9, 1.0))}
+    rows["a"] = {seed: counts(scores(mean, seed=seed)) for seed, mean in enumerate((0.5, 0.9, 1.0))}
     found = evidence(comparison(rows))
     assert found.answer.startswith("a scores highest")
     assert "but b and c cannot be told from a; 1 pair told apart, most clearly b above c by 0.2000" in found.answer

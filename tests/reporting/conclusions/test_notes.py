@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from simulated import comparison, counts, layouts
 
-from segbench.reporting.conclusions.notes import notes, variance_line
+from segbench.reporting.conclusions.notes import notes
+from segbench.reporting.conclusions.reading import variance_line
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import pytest
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
-from segbench.reporting.conclusions.evidence import Evidence, Mean, Pair
+from segbench.reporting.conclusions.evidence import Evidence, Pair
 from segbench.reporting.statistics.intervals import Difference
+from segbench.reporting.statistics.means import Mean
 
 
 def evidence_of(comparison: Comparison, half: float = 0.01, **more) -> Evidence:

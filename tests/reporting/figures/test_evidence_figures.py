@@ -10,7 +10,6 @@ from PIL import Image
 from segbench.pictures.palette import COLOURS
 from segbench.pictures.styles import MARKERS, colour, marker, wrapped
 from segbench.reporting.comparison.words import show_p
-from segbench.reporting.conclusions.evidence import Mean
 from segbench.reporting.conclusions.evidence import evidence as measured
 from segbench.reporting.figures import NothingToDrawError
 from segbench.reporting.figures.costs import draw_costs, pareto_front, short
@@ -18,6 +17,7 @@ from segbench.reporting.figures.differences import draw_differences, lines
 from segbench.reporting.figures.distributions import MOST_CONNECTED, draw_distributions
 from segbench.reporting.figures.images import image_values, row_values
 from segbench.reporting.figures.ranks import draw_ranks
+from segbench.reporting.statistics.means import Mean
 from segbench.scores import Convention, class_scores
 
 pytestmark = pytest.mark.slow

@@ -119,7 +119,7 @@ def test_contributions_are_those_of_scoring_again_without_each_group(metric, con
             derive(replace(counts, counts=counts.counts[keep]), metric, convention) for keep in (~inside, inside)
         )
         assert found.loss[index] == pytest.approx(whole - left, abs=1e-14)
-        assert found.scored[index] == np.isfinite(alone)
+        assert found.own[index] == pytest.approx(alone, nan_ok=True)
         assert found.images[index] == inside.sum()
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from segbench.reporting import collect
 from segbench.reporting.comparison.build import compare
-from segbench.reporting.conclusions.evidence import Evidence, Mean, evidence
+from segbench.reporting.conclusions.evidence import Evidence, evidence
 from segbench.reporting.page import write_report
+from segbench.reporting.statistics.means import Mean
 from segbench.reporting.text.latex import escape, latex_table
 
 

@@ -7,10 +7,14 @@ Everything that a user has to decide on, such as a setting that differs besides 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from segbench.reporting.collection.factors import factor_value, other_differences
+from segbench.reporting.collection.folders import place
 from segbench.reporting.collection.runs import Run
+from segbench.reporting.collection.variants import apart_from_seed
 from segbench.runs.split_scores import has_metric
 
 
@@ -28,6 +32,35 @@ def exclude_copies(runs: Sequence[Run]) -> list[Run]:
             chosen[run.id] = max((chosen.get(run.id, run), run), key=_rank)
     return [
         run if run.state != "done" or chosen.get(run.id, run) is run else _excluded(run, _copy_of(run, chosen[run.id]))
+        for run in runs
+    ]
+
+
+def of_sweep(runs: Sequence[Run], latest: Collection[Path]) -> list[Run]:
+    """Return the runs of a sweep, by the places of their directories."""
+    return [run for run in runs if place(run.directory) in latest]
+
+
+def exclude_earlier(runs: Sequence[Run], latest: Collection[Path], factors: Sequence[str]) -> list[Run]:
+    """Exclude finished runs of earlier sweeps that differ from the latest one's in more than factors and seed.
+
+    Returns:
+        All runs in their order; as they are where the latest sweep finished none.
+    """
+    done = [run for run in of_sweep(runs, latest) if run.state == "done"]
+    alike = list({tuple(factor_value(run, factor) for factor in factors): run for run in done}.values())
+    found: dict[Hashable, list[str]] = {}
+
+    def others(run: Run) -> list[str]:
+        key = (apart_from_seed(run), run.summary.get("data", {}).get("fingerprint"))
+        if key not in found:
+            found[key] = other_differences([*alike, run], factors)
+        return found[key]
+
+    return [
+        _excluded(run, f"of an earlier sweep with other {', '.join(others(run))}")
+        if done and run.state == "done" and place(run.directory) not in latest and others(run)
+        else run
         for run in runs
     ]
 
@@ -122,6 +155,20 @@ def exclude_runs_without(runs: Sequence[Run], metric: str) -> list[Run]:
         _excluded(run, reason) if having and run.state == "done" and not _has_metric(run, metric) else run
         for run in runs
     ]
+
+
+def without_replaced(runs: Sequence[Run], factors: Sequence[str]) -> list[Run]:
+    """Leave out missing runs that were made again with other settings: of the same values of the factors and seed.
+
+    Returns:
+        The others in their order.
+    """
+
+    def place_of(run: Run) -> tuple[Hashable, ...]:
+        return (run.seed, *(factor_value(run, factor) for factor in factors))
+
+    there = {place_of(run) for run in runs if run.state != "missing"}
+    return [run for run in runs if run.state != "missing" or place_of(run) not in there]
 
 
 def _classes(run: Run) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,9 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from segbench.errors import ConfigError
 from segbench.masks import INDICES, MaskKey
+from segbench.reporting.collection.folders import place, run_directories, walk
+from segbench.runs.history import PLAN
 from segbench.runs.identity import LATER
 from segbench.runs.readers import (
     DAMAGE,
@@ -29,22 +30,17 @@ from segbench.runs.readers import (
     identity_file,
     json_file,
     named,
+    planned_runs,
     summary_file,
 )
 from segbench.runs.scores_file import read_scores
 from segbench.runs.settings import flatten, is_under, without_places
 from segbench.runs.split_scores import SplitScores, TaskRecord
-from segbench.runs.tuning import ROW, Tuning
+from segbench.runs.tuning import Tuning
 from segbench.words import visible
 
-State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "excluded"]
-# What a run makes before it says who it is, or what is left of one that was half deleted.
-_MARKS = frozenset((".lock", "config.yaml", "checkpoints", "scores.parquet", "summary.json"))
-_SELF = frozenset(("run.json", "status.json"))
+State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "missing", "excluded"]
 SWEEP = "sweep.json"
-# Folders below the one that is given.
-DEEPEST = 32
-MOST_FOLDERS = 100_000
 LONGEST_REASON = 500
 
 
@@ -55,8 +51,8 @@ class Run:
     Attributes:
         directory: Where it lies. For a job that ended before it made one, where it would lie.
         state: ``done``, ``unscored`` (done, but all labelled images were trained on), ``failed``, ``killed`` (says
-            running, but nobody holds its lock), ``running`` or ``unreadable``; ``excluded`` by a comparison that it
-            does not belong into.
+            running, but nobody holds its lock), ``running``, ``unreadable`` or ``missing`` (planned, but not
+            there); ``excluded`` by a comparison that it does not belong into.
         reason: Why it is not done, in one line; None for a done run.
         id: The hash of everything in its configuration that can change its result, seed included; empty if unknown.
         experiment: The experiment it belongs to, ``runs`` without one.
@@ -144,7 +140,7 @@ class Run:
 
 
 def collect(paths: Iterable[Path], console: Console | None = None) -> list[Run]:
-    """Read every run directory at or below the paths, and the jobs that a sweep lost before they made one.
+    """Read every run directory at or below the paths; add planned runs that have none, and jobs that a sweep lost.
 
     Args:
         paths: Run directories, experiment directories, or anything above them.
@@ -154,22 +150,20 @@ def collect(paths: Iterable[Path], console: Console | None = None) -> list[Run]:
         The runs sorted by directory, each once. Empty when there is none; nothing is raised for damage.
 
     Raises:
-        ConfigError: If there are more than :data:`MOST_FOLDERS` folders.
+        ConfigError: If there are more than :data:`segbench.reporting.collection.folders.MOST_FOLDERS` folders.
     """
     roots = [Path(path) for path in paths]
-    folders = list({place(folder): folder for root in roots for folder in _run_directories(root)}.values())
+    folders = list({place(folder): folder for root in roots for folder in run_directories(root)}.values())
     silent = console is None or not console.is_terminal
     shown = track(folders, "reading runs", console=console, transient=True, disable=silent)
     runs = {place(folder): read_run(folder) for folder in shown}
     for root in roots:
-        for file in _sweep_files(root):
-            _add_jobs(file, runs)
+        for folder, names in walk(root):
+            if SWEEP in names:
+                _add_jobs(folder / SWEEP, runs)
+            if PLAN in names:
+                _add_planned(folder, runs)
     return [runs[folder] for folder in sorted(runs)]
-
-
-def place(folder: Path) -> Path:
-    """Return where a directory stands by name: links to another experiment's run are places of their own."""
-    return Path(os.path.abspath(folder))  # noqa: PTH100 - Path.resolve would follow the link
 
 
 def read_run(directory: Path) -> Run:
@@ -226,59 +220,6 @@ def lock_is_held(path: Path) -> bool:
     return False
 
 
-def _run_directories(root: Path) -> Iterator[Path]:
-    """Yield run directories, also those beside them that were made but never got so far as to say who they are."""
-    beside: list[tuple[Path, set[str]]] = []
-    parents: set[Path] = set()
-    for folder, names in _walk(root):
-        if _SELF & names:
-            parents.add(folder.parent)
-            yield folder
-        else:
-            beside.append((folder, names))
-    for folder, names in beside:
-        # Something was begun here: not a folder of other folders, nor one of hidden files.
-        if folder.parent in parents and (_MARKS & names or not names) and not folder.name.startswith("."):
-            yield folder
-
-
-def _walk(root: Path) -> Iterator[tuple[Path, set[str]]]:
-    """Yield folders at or below ``root`` with the names in them, in their order; nothing below a run is visited.
-
-    A link is followed to a run and nowhere else: others lead out of what was given, or in circles. The trials of a row
-    are visited where their folder is what is given.
-    """
-    waiting, seen = [(root, 0)], 0
-    while waiting:
-        folder, depth = waiting.pop()
-        seen += 1
-        if seen > MOST_FOLDERS:
-            raise ConfigError(f"{root}: more than {MOST_FOLDERS:,} folders; give an experiment's directory")
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name, reverse=True)
-        except OSError:
-            continue
-        names = {entry.name for entry in entries}
-        linked = depth > 0 and folder.is_symlink()
-        if (linked and not _SELF & names) or (depth > 0 and ROW in names):
-            continue
-        yield folder, names
-        if not _SELF & names and depth < DEEPEST:
-            waiting += [(folder / entry.name, depth + 1) for entry in entries if _is_folder(entry)]
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _sweep_files(root: Path) -> list[Path]:
-    """Sweep lists at or below ``root``; for a path that is a run directory there is none to heed."""
-    return sorted(folder / SWEEP for folder, names in _walk(root) if SWEEP in names)
-
-
 def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
     """Add the sweep's failed jobs that left no directory, and its reasons for the ones that were killed."""
     try:
@@ -298,3 +239,16 @@ def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
     except (DamagedError, *DAMAGE):
         # The list only adds to what the directories say; without it they still speak for themselves.
         return
+
+
+def _add_planned(folder: Path, runs: dict[Path, Run]) -> None:
+    """Add the planned runs of which there is no directory, and say of lost jobs what the plan says of them."""
+    for name, job in planned_runs(folder).items():
+        directory = folder / name
+        known = runs.get(place(directory)) or Run(
+            directory, "missing", "folder deleted" if job.started else "never started, or folder deleted"
+        )
+        if not known.config and not known.choices:
+            runs[place(directory)] = replace(
+                known, experiment=folder.name, seed=job.seed, choices=job.choices, overrides=job.overrides
+            )

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from segbench.errors import ConfigError
 from segbench.reporting.collection.declaration import ask, declaration, stated_differences
 from segbench.reporting.collection.excluded import (
     exclude_copies,
+    exclude_earlier,
     exclude_other_classes,
     exclude_other_data,
     exclude_other_splits,
     exclude_other_tasks,
     exclude_runs_without,
+    of_sweep,
+    without_replaced,
 )
 from segbench.reporting.collection.factors import (
     UNKNOWN,
@@ -25,6 +29,7 @@ from segbench.reporting.collection.factors import (
     require_comparable,
 )
 from segbench.reporting.collection.folds import join_folds
+from segbench.reporting.collection.looks import read_looks
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.tuned import with_tuning
 from segbench.reporting.collection.variants import name_variants
@@ -50,6 +55,7 @@ def compare(
     convention: Convention | None = None,
     mix: bool = False,
     asked: Mapping[str, str] | None = None,
+    latest: Collection[Path] | None = None,
 ) -> Comparison:
     """Build the comparison of one experiment's runs.
 
@@ -59,23 +65,30 @@ def compare(
         mix: Allow differences besides factors and seed; they become factors too.
         asked: ``metric`` and ``split`` in place of the declared ones; claims and published figures that name no metric
             keep the declared one.
+        latest: Directories of the runs of the latest sweep. Earlier ones with other settings are excluded then, not
+            refused; without a declared comparison all of them are left out.
 
     Raises:
         ConfigError: If the runs are not comparable, or metric or convention do not fit their task.
     """
+    asked, runs = asked or {}, with_tuning(runs)
     title, own = declaration([run for run in runs if run.state == "done" or run.config] or runs)
-    declared = ask(own, asked or {})
-    everything, task, metric = _select(runs, declared, same_data=bool(own) and not mix)
+    declared = ask(own, asked)
+    if latest is not None:
+        runs = exclude_earlier(runs, latest, declared.get("factors") or ()) if own else of_sweep(runs, latest)
+    keys = {name: f"--{name}" if name in asked else f"comparison.{name}" for name in ("metric", "split")}
+    splits = possible_splits(own.get("split"), asked.get("split"))
+    everything, task, metric = _select(runs, declared, splits, same_data=bool(own) and not mix)
     runs = [run for run in everything if run.state != "excluded"]
     done = [run for run in runs if run.state == "done"]
     known = done or [run for run in runs if run.config]
     factors = _factors(known, declared, mix) if own else other_differences(known, ())
-    split = shared_split(done, declared.get("split"))
+    everything, runs = (without_replaced(some, factors) for some in (everything, runs))
+    split = shared_split(done, splits, keys["split"])
     counts = [run.counts[split] for run in done]
     convention = convention_of(task, convention, runs[0].directory.parent, counts)
     rows, strangers = _rows(runs, known, factors)
-    key = "--metric" if "metric" in (asked or {}) else "comparison.metric"
-    rows = _score_all(rows, metric, task, split, convention, key)
+    rows = _score_all(rows, metric, task, split, convention, keys["metric"])
     rows, published = _with_published(rows, declared.get("published") or (), metric, split, convention)
     left = [(run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"]
     unfinished = [(run, public(reason, run.config.get("paths"))) for run, reason in left]
@@ -95,16 +108,19 @@ def compare(
         differences=stated_differences(declared, known),
         unfinished=tuple(unfinished),
         task=task,
+        looks=read_looks(runs[0].directory.parent),
     )
 
 
-def _select(runs: Sequence[Run], declared: Mapping[str, Any], same_data: bool) -> tuple[list[Run], TaskRecord, str]:
+def _select(
+    runs: Sequence[Run], declared: Mapping[str, Any], splits: Sequence[str], same_data: bool
+) -> tuple[list[Run], TaskRecord, str]:
     """Return all runs, those excluded that cannot be compared with the others, and the shared task and metric."""
     factors = declared.get("factors") or ()
-    found = exclude_other_tasks(join_folds(exclude_copies(with_tuning(name_variants(runs))), factors))
+    found = exclude_other_tasks(join_folds(exclude_copies(name_variants(runs)), factors))
     if same_data:
         found = exclude_other_data(found, factors)
-    found = exclude_other_splits(found, possible_splits(declared.get("split")))
+    found = exclude_other_splits(found, splits)
     task = task_of(found)
     metric = str(declared.get("metric") or task.metrics[0])
     return exclude_runs_without(exclude_other_classes(found, metric, factors), metric), task, metric
@@ -168,23 +184,29 @@ def _score(row: Row, shown: Sequence[str], of_classes: Sequence[str], split: str
 
 def _published(
     entry: dict[str, Any], rows: Sequence[Row], metric: str, split: str, convention: Convention
-) -> Published:
-    """Find the row of a published figure and derive ours; a metric that counts cannot give (a loss) has none."""
+) -> list[Published]:
+    """Return a published figure with ours, once for each row that it fits; one without a row where there is none.
+
+    A metric that counts cannot give (a loss) has none of ours.
+    """
     where = dict(entry.get("where") or {})
     name = str(entry.get("metric") or metric)
-    fitting = [index for index, row in enumerate(rows) if fits(row.runs[0], where)]
-    row = fitting[0] if len(fitting) == 1 else None
-    ours = Estimate(float("nan"), None, 0)
-    if row is not None:
+    figure = Published(
+        name, where, float(entry["value"]), str(entry.get("source") or ""), None, Estimate(float("nan"), None, 0)
+    )
+    found = []
+    for index in [index for index, row in enumerate(rows) if fits(row.runs[0], where)]:
+        ours = figure.ours
         with suppress(ConfigError):
-            ours = estimate([derive(run.counts[split], name, convention) for run in rows[row].done])
-    return Published(name, where, float(entry["value"]), str(entry.get("source") or ""), row, ours)
+            ours = estimate([derive(run.counts[split], name, convention) for run in rows[index].done])
+        found.append(replace(figure, row=index, ours=ours))
+    return found or [figure]
 
 
 def _with_published(
     rows: Sequence[Row], entries: Sequence[dict[str, Any]], metric: str, split: str, convention: Convention
 ) -> tuple[list[Row], list[Published]]:
     """Return the rows, each with its first published figure of the deciding metric, and all published figures."""
-    published = [_published(entry, rows, metric, split, convention) for entry in entries]
+    published = [found for entry in entries for found in _published(entry, rows, metric, split, convention)]
     first = {entry.row: entry for entry in reversed(published) if entry.metric == metric}
     return [replace(row, published=first.get(index)) for index, row in enumerate(rows)], published

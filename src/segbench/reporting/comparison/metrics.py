@@ -11,6 +11,7 @@ from segbench.runs.scores_file import TASKS
 from segbench.runs.split_scores import SplitScores, TaskRecord, has_metric, metric_of
 from segbench.scores.convention import Convention
 from segbench.scores.score import Metric, Share, resolve
+from segbench.suggest import nearest
 
 
 def task_of(runs: Sequence[Run]) -> TaskRecord:
@@ -40,21 +41,25 @@ def convention_of(
         raise ConfigError(f"{directory}: {error}") from None
 
 
-def possible_splits(wanted: str | None) -> list[str]:
-    """Return the splits that a comparison can be made on, the wanted one first."""
-    return list(dict.fromkeys(name for name in (wanted, "test", "val") if name))
+def possible_splits(declared: str | None, asked: str | None = None) -> list[str]:
+    """Return the splits that a comparison can be made on, the best first: what is asked for has no substitute."""
+    return [asked] if asked else list(dict.fromkeys(name for name in (declared, "test", "val") if name))
 
 
-def shared_split(done: Sequence[Run], wanted: str | None) -> str:
-    """Return the wanted split if every finished run has it, else ``test`` or ``val``, whichever they share.
+def shared_split(done: Sequence[Run], splits: Sequence[str], key: str) -> str:
+    """Return the first of these splits that every finished run has; the first one without finished runs.
 
     Raises:
-        ConfigError: If they share none.
+        ConfigError: If they share none; names the directory, and the key that would have to say something else.
     """
-    splits = possible_splits(wanted)
     shared = [name for name in splits if all(name in run.counts for run in done)]
     if not shared:
-        raise ConfigError(f"{done[0].directory.parent}: no run is scored on the split {' or '.join(splits)}")
+        there = sorted({name for run in done for name in run.counts})
+        asked = " or ".join(splits)
+        raise ConfigError(
+            f"{done[0].directory.parent}: {key}: not every run is scored on the split {asked}; there are"
+            f" {', '.join(there)}{nearest(asked, there)}"
+        )
     return shared[0]
 
 

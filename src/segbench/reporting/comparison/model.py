@@ -10,6 +10,7 @@ from typing import Any
 
 from segbench.errors import ConfigError
 from segbench.reporting.collection.factors import show_value
+from segbench.reporting.collection.looks import Look
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.estimate import Estimate
 from segbench.reporting.comparison.metrics import shared_metric
@@ -30,7 +31,7 @@ COSTS = (
 
 @dataclass(frozen=True)
 class Published:
-    """A published figure, the row it belongs to (None where no row fits) and ours (n = 0 where we have none)."""
+    """A published figure, a row that it fits (None where none does) and ours (n = 0 where we have none)."""
 
     metric: str
     where: dict[str, Any]
@@ -83,6 +84,16 @@ class Row:
         return sorted({f"{cost.get('device') or 'unknown'}, {cost.get('precision') or '32'}" for cost in costs})
 
     @property
+    def seeds(self) -> int:
+        """How many seeds are finished."""
+        return len({run.seed for run in self.done})
+
+    @property
+    def planned(self) -> int:
+        """How many seeds are finished or were to be."""
+        return len({run.seed for run in self.runs})
+
+    @property
     def label(self) -> str:
         """The row in words, for legends and sentences: choices by their name, ``key=value`` for the rest."""
         parts = [
@@ -107,11 +118,13 @@ class Comparison:
         convention: How counts became scores.
         classes: Names of the classes with a column of their own.
         rows: One per combination, sorted by value.
-        published: All published figures, also those of other metrics and of rows that are missing.
+        published: All published figures, once for each row that they fit, also of other metrics and of missing rows.
         claims: The claims that the experiment declares; :mod:`segbench.reporting.conclusions` judges them.
         differences: Stated differences from the published protocol.
         unfinished: Runs that count in no mean, each with its reason.
         task: What the runs do.
+        looks: What earlier reports of the experiment knew.
+        out: Where the report goes; None for the experiment's directory.
     """
 
     directory: Path
@@ -129,7 +142,14 @@ class Comparison:
     differences: tuple[str, ...]
     unfinished: tuple[tuple[Run, str], ...]
     task: TaskRecord
+    looks: tuple[Look, ...] = ()
+    out: Path | None = None
     _metrics: dict[str, Metric] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where its report lies."""
+        return self.out or self.directory
 
     @property
     def score(self) -> Metric:
@@ -162,6 +182,11 @@ class Comparison:
     def done(self) -> list[Run]:
         """All finished runs."""
         return [run for row in self.rows for run in row.done]
+
+    @property
+    def missing(self) -> list[Run]:
+        """The runs that were planned and are not there."""
+        return [run for run, _ in self.unfinished if run.state == "missing"]
 
     @property
     def trained(self) -> list[Run]:

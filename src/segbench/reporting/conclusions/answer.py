@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite, isnan
-from types import MappingProxyType
 
 from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.oddities import same_words
+from segbench.reporting.statistics.degenerate import Same
 from segbench.reporting.statistics.pairs import Pair
 from segbench.scores.score import Metric
 from segbench.words import listed, plural
+
+NO_SCORE = "No finished run has a score: there is no answer yet."
 
 
 @dataclass(frozen=True)
@@ -111,31 +114,30 @@ def answer(
     pairs: Sequence[Pair],
     refused: Mapping[tuple[int, int], str],
     detectable: float,
-    identical: Mapping[tuple[int, int], int] = MappingProxyType({}),
+    same: Sequence[Same] = (),
 ) -> str:
     """Return the answer.
 
     Args:
         comparison: What was asked.
-        order: Indices of the rows that have a score, the best first.
+        order: Indices of the rows that are ranked, the best first.
         intervals: Each row's mean with its interval, as text.
         pairs: The pairs of rows that could be compared.
         refused: Why the others could not, as the end of a sentence.
         detectable: The smallest difference that would have been found with 80 % power; NaN if unknown.
-        identical: Pairs of rows that predict the same on all images, and their number.
+        same: Rows that made the same of every image.
     """
     table = _Standing(comparison, order, [pair for pair in pairs if isfinite(pair.p)])
     if not order:
-        return "No finished run has a score: there is no answer yet."
+        some = any(row.scores[comparison.metric].n for row in comparison.rows if row.scores)
+        return "Every row collapsed: none can be ranked." if some else NO_SCORE
     leader = order[0]
     value = f"{table.metric} {intervals[leader]}{table.unit}"
     if len(order) == 1:
-        return f"Only one configuration has a score: {table.labels[leader]}, {value}."
-    if len(order) == 2 and (images := identical.get((min(order), max(order)))):
-        return (
-            f"{table.labels[leader]} and {table.labels[order[1]]} are not distinguishable: identical predictions on all"
-            f" {images} images ({value})."
-        )
+        others = "can be ranked" if len(comparison.rows) > 1 else "has a score"
+        return f"Only one configuration {others}: {table.labels[leader]}, {value}."
+    if alike := next((rows for rows in same if set(rows.rows) == set(order)), None):
+        return f"{same_words(comparison, alike)} ({value})."
     highest = f"{table.labels[leader]} scores {table.top} ({value})"
     if not table.tested:
         return _untested(comparison, highest, pairs, refused)

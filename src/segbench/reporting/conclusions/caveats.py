@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from segbench.reporting.collection.folds import FOLDS
 from segbench.reporting.comparison.model import Comparison
@@ -14,6 +13,7 @@ from segbench.words import listed
 
 FEW_GROUPS = 50
 FEW_SEEDS = 5
+MOST_NAMED = 8
 
 
 def caveats(
@@ -22,7 +22,6 @@ def caveats(
     pairs: Sequence[Pair],
     refused: Mapping[tuple[int, int], str],
     beyond: Sequence[int],
-    identical: Mapping[tuple[int, int], int] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """Return what cannot be concluded, the gravest first.
 
@@ -32,18 +31,19 @@ def caveats(
         pairs: The pairs of rows that could be compared.
         refused: Why the others could not.
         beyond: Rows that were not compared because there are too many.
-        identical: Pairs of rows that predict the same on all images, and their number.
     """
     rows = [found for found in alone if found is not None]
     if not rows:
         return ()
-    found = [*_amount(comparison, alone), *_missing(comparison, alone), *_images(comparison, rows)]
-    found += tuning_caveats(comparison)
+    found = [text] if (text := missing_runs(comparison)) else []
+    found += [
+        *_looked_before(comparison),
+        *_amount(comparison, alone),
+        *_missing(comparison, alone),
+        *_images(comparison, rows),
+        *tuning_caveats(comparison),
+    ]
     labels = [row.label for row in comparison.rows]
-    for (first, second), images in identical.items():
-        found.append(
-            f"{labels[first]} and {labels[second]}: not distinguishable, identical predictions on all {images} images."
-        )
     if refused:
         (first, second), reason = next(iter(refused.items()))
         more = f" (and {len(refused) - 1} other pairs)" if len(refused) > 1 else ""
@@ -101,7 +101,8 @@ def _missing(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str
     in_rows = {id(run) for row in comparison.rows for run in row.runs}
     # One of other settings belongs to no row; of one that left no configuration it cannot be known.
     if count := sum(
-        run.state != "excluded" and (id(run) in in_rows or not run.config) for run, _ in comparison.unfinished
+        run.state not in ("excluded", "missing") and (id(run) in in_rows or not run.config)
+        for run, _ in comparison.unfinished
     ):
         runs, they = ("run is", "it") if count == 1 else ("runs are", "they")
         found.append(
@@ -117,6 +118,37 @@ def _missing(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str
     if kept and any(seeds != kept[0] for seeds in kept):
         found.append("Rows have different seeds; pairs are compared by those that both have.")
     return found
+
+
+def _looked_before(comparison: Comparison) -> list[str]:
+    """Warn of seeds that were added after a report that could have told rows apart, and that no plan had then."""
+    for look in comparison.looks:
+        both = [row for row in comparison.rows if look.seeds.get(row.label, 0) > 1 and row.seeds > 1]
+        more = [row for row in both if row.seeds > max(look.planned.get(row.label, 0), look.seeds[row.label])]
+        if len(both) > 1 and more:
+            before, now = look.seeds[more[0].label], more[0].seeds
+            return [
+                f"Looked at before: the report of {look.time} knew {before} seeds of {more[0].label}, this one knows"
+                f" {now}. Adding seeds until a difference shows gives 8 to 20 % false alarms instead of 5 %; looks that"
+                " are planned (decide=true) do not."
+            ]
+    return []
+
+
+def missing_runs(comparison: Comparison) -> str:
+    """Count and name the planned runs that are not there; empty where all are.
+
+    Without them, or without the bad ones among them, scores flatter.
+    """
+    labels = {id(run): row.label for row in comparison.rows for run in row.runs}
+    missing = [
+        f"{labels.get(id(run), run.name)}{'' if run.seed is None else f' seed={run.seed}'} ({run.reason})"
+        for run in comparison.missing
+    ]
+    if not missing:
+        return ""
+    planned = len(labels) + sum(id(run) not in labels for run in comparison.missing)
+    return f"{len(comparison.done)} of {planned} runs; missing: {listed(missing, MOST_NAMED)}."
 
 
 def _images(comparison: Comparison, rows: Sequence[Layout]) -> list[str]:

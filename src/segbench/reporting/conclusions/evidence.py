@@ -17,10 +17,11 @@ from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.answer import answer
 from segbench.reporting.conclusions.caveats import caveats
 from segbench.reporting.conclusions.claims import JudgedClaim, judge
+from segbench.reporting.conclusions.oddities import oddities
 from segbench.reporting.statistics.compact_letter_display import compact_letter_display
-from segbench.reporting.statistics.intervals import half_width
+from segbench.reporting.statistics.degenerate import collapses, same_rows
 from segbench.reporting.statistics.jackknife import Layout, Parts, UnpairedError, by_seed, layout
-from segbench.reporting.statistics.mcnemar import identical_rows
+from segbench.reporting.statistics.means import ENOUGH, Mean, means_of
 from segbench.reporting.statistics.pairs import Pair, compare_pairs
 from segbench.reporting.statistics.power import detectable
 from segbench.reporting.statistics.ranks import rank_probabilities
@@ -29,20 +30,6 @@ from segbench.scores.arithmetic import Floats
 
 # Pairs grow with the square of the rows, and a correction for thousands of them would leave nothing to find.
 MOST_ROWS = 50
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A configuration's mean score with its interval over seeds and groups; NaN ends where there is none."""
-
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def interval(self) -> str:
-        """The mean with its interval as text, ``0.8785 [0.8310, 0.9260]``."""
-        return f"{self.mean:.4f}" + ("" if np.isnan(self.low) else f" [{self.low:.4f}, {self.high:.4f}]")
 
 
 @dataclass(frozen=True)
@@ -63,6 +50,8 @@ class Evidence:
         answer: The answer to the comparison's question in one sentence.
         caveats: Sentences about what cannot be concluded (one seed, few groups, ...).
         claims: The declared claims, judged by the rows.
+        ends: What the ends of the means are, in words: ``95 % interval`` or ``range over images``.
+        unranked: Rows that take part in no ranking, as a seed of theirs collapsed: neither best nor set in bold.
     """
 
     means: tuple[Mean, ...]
@@ -75,6 +64,8 @@ class Evidence:
     answer: str
     caveats: tuple[str, ...] = ()
     claims: tuple[JudgedClaim, ...] = ()
+    ends: str = "95 % interval"
+    unranked: frozenset[int] = frozenset()
 
 
 _KNOWN: WeakKeyDictionary[Comparison, Evidence] = WeakKeyDictionary()
@@ -98,26 +89,33 @@ def _measure(comparison: Comparison) -> Evidence:
     alone = [_alone(side) for side in sides]
     direction = comparison.direction
     most = comparison.score.largest
-    means = tuple(_mean(found, most) for found in alone)
+    groups = _fewest_groups(comparison)
+    collapsed, same = collapses(comparison), same_rows(comparison)
+    means = means_of(alone, most, groups, collapsed)
     order = _best_first(means, direction)
     members = sorted(order[:MOST_ROWS])
+    ranked = [index for index in order if index not in collapsed]
     pairs, refused, differences = compare_pairs(members, [sides[index] for index in members], most)
-    ranks = _ranks(alone, direction)
+    ranks = _ranks([None if index in collapsed else found for index, found in enumerate(alone)], direction)
     crossed = [found.table[0] for found in alone if found is not None and found.known and found.crossed]
     variances = components(crossed)
     smallest = _detectable(pairs, differences, max((found.overlap for found in alone if found), default=0.0))
-    identical = identical_rows(comparison, [(pair.first, pair.second) for pair in pairs if not pair.difference.mean])
     return Evidence(
         means=means,
+        ends="95 % interval" if groups >= ENOUGH else f"range over {comparison.unit}",
         pairs=pairs,
         letters=_letters(len(rows), order[:MOST_ROWS], pairs),
         ranks=ranks,
         best=ranks[:, 0] if len(rows) else np.zeros(0),
         variance=variances.shares if variances else {},
         detectable=smallest,
-        answer=answer(comparison, order, [mean.interval for mean in means], pairs, refused, smallest, identical),
+        answer=answer(comparison, ranked, [mean.interval for mean in means], pairs, refused, smallest, same),
         claims=judge(comparison, comparison.claims),
-        caveats=caveats(comparison, alone, pairs, refused, order[MOST_ROWS:], identical),
+        caveats=(
+            *oddities(comparison, collapsed, same),
+            *caveats(comparison, alone, pairs, refused, order[MOST_ROWS:]),
+        ),
+        unranked=frozenset(collapsed),
     )
 
 
@@ -130,7 +128,8 @@ def difference_variances(comparison: Comparison) -> tuple[Components | None, int
         The variances, None where no pair shows them, and the number of pairs.
     """
     sides = [by_seed(row.done, comparison.split, comparison.metric, comparison.convention) for row in comparison.rows]
-    fit = sorted(_best_first([_mean(_alone(side)) for side in sides], comparison.direction)[:MOST_ROWS])
+    means = means_of([_alone(side) for side in sides], comparison.score.largest, _fewest_groups(comparison))
+    fit = sorted(_best_first(means, comparison.direction)[:MOST_ROWS])
     tables = compare_pairs(fit, [sides[index] for index in fit])[2]
     return components(tables), sum(min(table.shape) > 1 for table in tables)
 
@@ -141,26 +140,17 @@ def _best_first(means: Sequence[Mean], direction: int) -> list[int]:
     return sorted(scored, key=lambda index: -direction * means[index].mean)
 
 
+def _fewest_groups(comparison: Comparison) -> int:
+    """Return from how many groups of images the scores of a run come, of the run with the fewest."""
+    return min((len(set(part.groups)) for part in comparison.parts), default=0)
+
+
 def _alone(side: dict[int, list[Parts]]) -> Layout | None:
     """Return one configuration laid out by itself; None where it has no score, or several runs of a seed differ."""
     try:
         return layout(side) if side else None
     except UnpairedError:
         return None
-
-
-def _mean(found: Layout | None, most: float = 1.0) -> Mean:
-    """Return the mean over the seeds with its interval, cut off at 0 and at the most that the score can be.
-
-    Where all images score the same there is none: one without width would claim to know all others.
-    """
-    nan = float("nan")
-    if found is None:
-        return Mean(nan, nan, nan)
-    mean = float(found.scores[0].mean())
-    known = found.known and len(found.groups) > 1 and not found.constant
-    half = float(half_width(found.table[0], overlap=found.overlap)) if known else nan
-    return Mean(mean, float(np.maximum(mean - half, 0)), float(np.minimum(mean + half, most)))
 
 
 def _ranks(alone: Sequence[Layout | None], direction: int) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -12,9 +12,9 @@ from segbench.reporting.collection.folds import FOLDS
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.columns import averages, convention_words
 from segbench.reporting.comparison.model import Comparison, Row
-from segbench.reporting.conclusions.answer import show_detectable
 from segbench.reporting.conclusions.claims import explanation
-from segbench.reporting.conclusions.evidence import Evidence, evidence
+from segbench.reporting.conclusions.evidence import evidence
+from segbench.reporting.conclusions.reading import reading
 from segbench.reporting.conclusions.tuning import tuning_lines
 from segbench.runs.split_scores import derive
 from segbench.words import listed
@@ -47,18 +47,17 @@ def notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
     """
     found = [convention_line(comparison)]
     if comparison.wanted_split != comparison.split:
-        missing, used = comparison.wanted_split, comparison.split
-        found.append(
-            f"The comparison asks for the {missing} split; not every run has one, so the {used} split is used."
-        )
-    found += [*_cross_validation(comparison), *_training(comparison), *tuning_lines(comparison)]
+        asked = f"The comparison asks for the {comparison.wanted_split} split; not every run has one,"
+        found.append(f"{asked} so the {comparison.split} split is used.")
+    found += [*_cross_validation(comparison), *_together(comparison), *_training(comparison)]
+    found += tuning_lines(comparison)
     if comparison.done:
         figures = evidence(comparison)
         read = explanation(figures.claims, comparison.metric, comparison.split, comparison.unit)
         found += [
             *_distance(comparison),
             _spread(comparison.rows),
-            *_tests(comparison, figures),
+            *reading(comparison, figures),
             *_micro(comparison),
             *([read] if read else []),
             *_mcnemar(comparison),
@@ -118,6 +117,16 @@ def _cross_validation(comparison: Comparison) -> list[str]:
     ]
 
 
+def _together(comparison: Comparison) -> list[str]:
+    """Say what a run is that averages the predictions of several others."""
+    found = {size for run in comparison.done if type(size := run.settings.get("predict.ensemble")) is int}
+    return [
+        f"predict.ensemble={size}: a run averages the probabilities of {size} trained networks, that of seed 0 those of"
+        f" the seeds 0 to {size - 1}, and so on; its costs are theirs together."
+        for size in sorted(map(int, found))
+    ]
+
+
 def _numerically(text: str) -> tuple[float, str]:
     return (float(text), "") if text.replace(".", "").isdigit() else (0.0, text)
 
@@ -133,28 +142,6 @@ def _spread(rows: Sequence[Row]) -> str:
     return text + (f" No spread with one seed: {', '.join(single)}." if single else "")
 
 
-def variance_line(shares: Mapping[str, float], unit: str) -> str:
-    """Say how much of a score's variance comes from where; empty where it is not known.
-
-    An estimate that is cut off at 0 is no evidence of nothing, so that source is said not to show.
-
-    Args:
-        shares: As in :class:`segbench.reporting.conclusions.evidence.Evidence`.
-        unit: What varies besides the seed, ``image`` or ``group of images``.
-    """
-    names = {"seed": "the seed", "image": f"the {unit}", "rest": "what neither explains"}
-    seen = [
-        f"{'<1%' if share < 0.005 else f'{share:.0%}'} comes from {names[source]}"
-        for source, share in shares.items()
-        if share > 0
-    ]
-    hidden = [names[source] for source, share in shares.items() if share == 0 and source != "rest"]
-    if not seen:
-        return ""
-    text = f"Of the variance of a single score, {listed(seen)}"
-    return f"{text}; what comes from {' and '.join(hidden)} does not show beside it." if hidden else f"{text}."
-
-
 def _distance(comparison: Comparison) -> list[str]:
     """Say in which unit the shown scores are of which less is better, the deciding one first."""
     names = dict.fromkeys([comparison.metric, *(name for row in comparison.rows for name in row.scores)])
@@ -164,35 +151,6 @@ def _distance(comparison: Comparison) -> list[str]:
         unit = f" in {_UNITS.get(score.unit, score.unit)}" if score.unit else ""
         found.append(f"{score.title[:1].upper()}{score.title[1:]}{unit}: lower is better.")
     return found
-
-
-def _tests(comparison: Comparison, found: Evidence) -> list[str]:
-    """Say how to read the columns of the tests, and what they show of the scores' variance and of what is missed."""
-    said, rows, unit = [], comparison.rows, comparison.unit
-    family = sum(np.isfinite(pair.p) for pair in found.pairs)
-    if any(np.isfinite(mean.low) for mean in found.means):
-        seeds = [len({run.seed for run in row.done}) for row in rows if row.done]
-        scope = f"other {unit}" if max(seeds) == 1 else f"other seeds and other {unit}"
-        single = f", with one seed for other {unit} alone" if min(seeds) < 2 <= max(seeds) else ""
-        said.append(f"95 % interval: of the mean, for {scope}{single}.")
-    if family:
-        apart = sum(pair.apart for pair in found.pairs)
-        corrected = f", Holm's correction for {family} pairs" if family > 1 else ""
-        said.append(
-            "Letters (compact letter display): rows that share one cannot be told apart (test of the paired difference"
-            f" over seeds and {unit}, 5 %{corrected}; {apart} told apart), which does not make them equal."
-        )
-    if np.isfinite(found.best).any():
-        top = "highest" if comparison.direction > 0 else "lowest"
-        said.append(f"P(best): how often the row is the {top} over resampled seeds and {unit}.")
-    if variance := variance_line(found.variance, comparison.single_unit):
-        said.append(variance)
-    if np.isfinite(found.detectable):
-        said.append(
-            f"Smallest true difference that a pair of these runs finds with 80 % power at 5 %, uncorrected:"
-            f" {show_detectable(found.detectable, comparison.score)}."
-        )
-    return [" ".join(said)] if said else []
 
 
 def _micro(comparison: Comparison) -> list[str]:

@@ -13,8 +13,9 @@ from itertools import product
 from segbench.environment import processor_name
 from segbench.reporting.collection.factors import ABSENT, UNKNOWN, factor_value
 from segbench.reporting.collection.runs import Run
+from segbench.runs.directory import WEIGHTS_OF
 from segbench.runs.places import public
-from segbench.words import duration
+from segbench.words import duration, plural
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ def provenance(runs: Sequence[Run], experiment: str, report_command: str | None 
     if others := sorted({run.experiment for run in runs} - {experiment}):
         shared = sum(run.experiment != experiment for run in runs)
         lines.append(Origin(f"Shared: {shared} runs of equal configuration were trained by {', '.join(others)}."))
+    if taken := sum(WEIGHTS_OF in run.summary for run in runs):
+        lines.append(Origin(f"Weights: {plural(taken, 'run')} took those of other runs, which summary.json names."))
     return [*lines, Origin("Reported by:", (report_command,))] if report_command else lines
 
 
@@ -116,10 +119,12 @@ def _setting(run: Run, key: str) -> str | None:
 def _time(runs: Sequence[Run]) -> str:
     started = sorted(str(run.status["started"]) for run in runs if run.status.get("started"))
     finished = sorted(str(run.status["finished"]) for run in runs if run.status.get("finished"))
-    times = [run.summary.get("cost", {}).get("wall_seconds") or 0.0 for run in runs]
+    # What another run trained is counted there.
+    trained = [run for run in runs if WEIGHTS_OF not in run.summary]
+    times = [run.summary.get("cost", {}).get("wall_seconds") or 0.0 for run in trained]
     seconds = sum(value for value in times if math.isfinite(value))
     between = f"{started[0]} to {finished[-1]}" if started and finished else "unknown"
-    return f"{between}; {duration(seconds)} of training in {len(runs)} runs"
+    return f"{between}; {duration(seconds)} of training in {len(trained)} runs"
 
 
 def _commits(runs: Sequence[Run]) -> str:

@@ -13,7 +13,7 @@ from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.provenance import Origin
-from segbench.runs.directory import BEST
+from segbench.runs.directory import RunDirectory
 from segbench.words import listed, plural
 
 # More runs than these are not named one by one, where the row's settings name them.
@@ -34,13 +34,13 @@ def how_to_predict(comparison: Comparison, found: Evidence) -> Origin | None:
         The words and the command; None where nothing is predicted (classification), no row has a score, or a run of the
         best row has lost its weights.
     """
-    scored = [index for index, mean in enumerate(found.means) if np.isfinite(mean.mean)]
+    scored = [i for i, mean in enumerate(found.means) if np.isfinite(mean.mean) and i not in found.unranked]
     if not scored or comparison.task.masks is None:
         return None
     leader = max(scored, key=lambda index: comparison.direction * found.means[index].mean)
     row = comparison.rows[leader]
     runs = [part for run in row.done for part in run.each]
-    if not all((run.directory / "checkpoints" / BEST).is_file() for run in runs):
+    if not all(RunDirectory(run.directory).predicting() for run in runs):
         return None
     together = f", by its {plural(len(runs), 'run')} together (scores are of each alone)" if len(runs) > 1 else ""
     words = f"Predict new images with {row.label}{_lead(comparison, found, leader, scored)}{together}:"

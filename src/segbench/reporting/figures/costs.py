@@ -86,7 +86,7 @@ def draw_costs(comparison: Comparison, evidence: Evidence, path: Path) -> None:
         for i, _ in rows
     ]
     times = "level: ± standard deviation of times; " if any(cost.measured for cost in costs) else ""
-    words = f"upright: 95 % interval of the mean; {times}line: Pareto front, by the means"
+    words = f"upright: {evidence.ends}; {times}line: Pareto front, by the means"
     below = legend_below(figure, handles, [row.label for _, row in rows], width, words)
     figure.set_size_inches(width, HEIGHT + below)
     save(figure, path)

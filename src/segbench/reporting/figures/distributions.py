@@ -59,7 +59,7 @@ def draw_distributions(comparison: Comparison, evidence: Evidence, path: Path) -
     axes.set_yticks(range(len(rows)), [wrapped(row.label, LABEL_CHARACTERS) for _, row in rows])
     axes.set_ylim(len(rows) - 0.6, -0.75)
     axes.set_xlabel(_words(comparison, scores), fontsize=9)
-    axes.set_title(_key(connected, max(len(part.ids) for part in scores)), fontsize=8, color="0.3")
+    axes.set_title(_key(connected, max(len(part.ids) for part in scores), evidence.ends), fontsize=8, color="0.3")
     plain(axes, "x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -119,10 +119,10 @@ def _words(comparison: Comparison, scores: list[ImageScores]) -> str:
     return f"{comparison.score.title_with_unit} of single images\n({comparison.split} split, {count} images{mean})"
 
 
-def _key(connected: bool, images: int) -> str:
+def _key(connected: bool, images: int, ends: str) -> str:
     points = "points: images" if images <= MOST_POINTS else f"points: the {WORST_SHOWN} worst images"
     lines = ", lines connect the same" if connected else ""
-    return f"{points}{lines}\nstroke: median; diamond: mean with 95 % interval"
+    return f"{points}{lines}\nstroke: median; diamond: mean with {ends}"
 
 
 FIGURE = FigureSpec("Scores of single images", "distributions.png", draw_distributions, needs=graded)

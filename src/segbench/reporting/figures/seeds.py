@@ -41,7 +41,7 @@ def draw_seeds(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel(f"{comparison.score.title_with_unit} ({comparison.split} split)", fontsize=9)
     published = "; star: published" if any(row.published for _, row in rows) else ""
-    axes.set_title(f"dots: runs, one a seed; diamond: mean with 95 % interval{published}", fontsize=8, color="0.3")
+    axes.set_title(f"dots: runs, one a seed; diamond: mean with {evidence.ends}{published}", fontsize=8, color="0.3")
     plain(axes, "x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)

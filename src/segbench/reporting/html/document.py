@@ -14,8 +14,9 @@ from segbench.pages import content_policy, page_environment, shared_style
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.answer import show_detectable
 from segbench.reporting.conclusions.evidence import Evidence
-from segbench.reporting.conclusions.notes import ONE_VS_REST_TITLE, convention_line, notes, variance_line
+from segbench.reporting.conclusions.notes import ONE_VS_REST_TITLE, convention_line, notes
 from segbench.reporting.conclusions.provenance import provenance
+from segbench.reporting.conclusions.reading import variance_line
 from segbench.reporting.conclusions.tuning import TUNING, tuning_fact
 from segbench.reporting.conclusions.winner import how_to_predict
 from segbench.reporting.html.dot_plot import WIDTH
@@ -81,6 +82,7 @@ def _conclusions(comparison: Comparison, evidence: Evidence) -> dict[str, Any]:
     return {
         "answer": evidence.answer,
         "caveats": evidence.caveats,
+        "ends": evidence.ends,
         "letters": any(evidence.letters),
         "variance": variance_line(evidence.variance, comparison.single_unit),
         "claims": claim_views(evidence.claims),

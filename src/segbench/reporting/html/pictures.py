@@ -90,12 +90,12 @@ def gallery(comparison: Comparison, figures: Sequence[tuple[str, str]], budget: 
 
     Args:
         comparison: The experiment.
-        figures: Title and file name, inside the experiment's directory, of the figures that the report wrote.
+        figures: Title and file name, inside the report's folder, of the figures that the report wrote.
         budget: How many characters they may take together.
     """
     found, room = Gallery(whole=not comparison.graded), Budget(budget)
     for title, name in figures:
-        uri = _figure(comparison.directory / name)
+        uri = _figure(comparison.folder / name)
         if uri and room.take([uri]):
             found.figures.append(Picture(title, uri, wide=name in IMAGES))
         elif uri:

@@ -15,6 +15,7 @@ from segbench.reporting.comparison.model import COSTS, Comparison, Row
 from segbench.reporting.comparison.words import HIGHER, NOTHING, show_higher, show_p, show_probability
 from segbench.reporting.conclusions.claims import JudgedClaim, measured
 from segbench.reporting.conclusions.evidence import Evidence, Pair
+from segbench.reporting.conclusions.reading import ends_hint
 from segbench.reporting.conclusions.tuning import tuning_cells
 from segbench.reporting.html.dot_plot import DotPlot, dot_plots
 from segbench.reporting.text.tables import cost_cells, mcnemar_cells, one_vs_rest_cells
@@ -94,7 +95,7 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
     columns += [Column(_heading(name, comparison), down=not lower[name], hint=hint) for name in names[:1]]
     columns += [Column("seeds and interval", "dot-plot")] if drawn else []
     columns += [
-        Column("95 % interval", down=True, hint=f"of the mean, for other seeds and other {comparison.unit}"),
+        Column(evidence.ends, down=True, hint=ends_hint(comparison, evidence)),
         Column("letters", "text", hint="compact letter display: rows that share a letter cannot be told apart"),
         Column("P(best)", down=True, hint="probability of being the best of these configurations"),
     ]

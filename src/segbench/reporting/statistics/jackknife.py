@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from segbench.reporting.collection.folds import overlap_of, units_of
 from segbench.reporting.collection.runs import Run
 from segbench.runs.split_scores import SplitScores, metric_of
-from segbench.scores.arithmetic import Floats
+from segbench.scores.arithmetic import Floats, mean_present
 from segbench.scores.convention import Convention
 from segbench.scores.score import Metric
 
@@ -33,7 +33,7 @@ class Parts:
         metric: What the score is.
         score: The score, as the table prints it; NaN where there is nothing to score.
         loss: float64 (G,): the score less that without the group; NaN for a group without which there is none.
-        scored: bool (G,): whether the group has a score of its own. One that has none does not enter the score.
+        own: float64 (G,): the score of the group alone; NaN for one that has none, which does not enter the score.
         images: int64 (G,): number of images.
         names: The G groups, sorted; of a cross-validation its folds.
         units: The group, or the fold, of each image.
@@ -44,7 +44,7 @@ class Parts:
     metric: Metric
     score: float
     loss: Floats
-    scored: NDArray[np.bool_]
+    own: Floats
     images: NDArray[np.int64]
     names: NDArray[np.str_]
     units: tuple[str, ...]
@@ -77,6 +77,7 @@ class Layout:
         scores: float64 (K,S): score of each of the K configurations.
         table: float64 (K,S,G): contributions; NaN where a seed's images have none of the group.
         images: Number of images that enter.
+        own: float64 (K,G): score of each group alone, the mean over the seeds that have one; NaN where none has.
         known: Whether every contribution is known; not where all hangs on one group.
         crossed: Whether all seeds are scored on the same images.
         overlap: Tested images for each training image, where the groups are folds that share training images; else 0.
@@ -86,6 +87,7 @@ class Layout:
     groups: tuple[str, ...]
     scores: Floats
     table: Floats
+    own: Floats
     images: int
     known: bool
     crossed: bool
@@ -128,8 +130,7 @@ def parts(
     total = terms.sum(axis=0)
     whole, without = float(score(total)), score(total - sums)
     images = np.bincount(group, minlength=len(names))
-    scored = np.isfinite(score(sums))
-    return Parts(counts, meant, whole, whole - without, scored, images, names, units, overlap)
+    return Parts(counts, meant, whole, whole - without, score(sums), images, names, units, overlap)
 
 
 def by_seed(runs: Iterable[Run], split: str, metric: str, convention: Convention) -> dict[int, list[Parts]]:
@@ -169,15 +170,18 @@ def layout(*sides: Side) -> Layout:
     names, keep = _scored_groups(used, crossed)
     scores = np.array([[np.mean([part.score for part in side[seed]]) for seed in seeds] for side in sides])
     table, known = np.full((len(sides), len(seeds), len(names)), np.nan), True
+    own = table.copy()
     for row, seed in enumerate(seeds):
         columns = slice(None) if crossed else np.searchsorted(names, used[seed][0].names[keep[seed]])
         for index, side in enumerate(sides):
             values = [part.pseudo_values(keep[seed]) for part in side[seed]]
             table[index, row, columns] = values[0] if len(values) == 1 else np.mean(values, axis=0)
+            own[index, row, columns] = np.mean([part.own[keep[seed]] for part in side[seed]], axis=0)
         known = known and bool(np.isfinite(table[:, row, columns]).all())
     groups = tuple(names.tolist())
     overlap = used[seeds[0]][0].overlap
-    return Layout(tuple(seeds), groups, scores, table, _images(used, keep, crossed), known, crossed, overlap)
+    each = mean_present(own, axis=1)
+    return Layout(tuple(seeds), groups, scores, table, each, _images(used, keep, crossed), known, crossed, overlap)
 
 
 def _scored_groups(
@@ -187,7 +191,7 @@ def _scored_groups(
 
     A group counts with all its images wherever any seed can score it.
     """
-    scored = {seed: np.any([part.scored for part in members], axis=0) for seed, members in used.items()}
+    scored = {seed: np.any([np.isfinite(part.own) for part in members], axis=0) for seed, members in used.items()}
     names = {seed: members[0].names for seed, members in used.items()}
     if crossed:
         # One comparison of names for all seeds is too many when there are a thousand pairs.

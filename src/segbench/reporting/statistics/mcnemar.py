@@ -10,14 +10,13 @@ It takes the two networks as given: the p-value is for other images, not for ano
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binom, binomtest
 
 from segbench.reporting.collection.runs import Run
-from segbench.reporting.comparison.model import Comparison
 from segbench.runs.split_scores import SplitScores
 
 
@@ -79,13 +78,6 @@ def mcnemar(first: Sequence[Run], second: Sequence[Run], split: str) -> tuple[Mc
 def identical_images(tests: Sequence[McNemar]) -> int:
     """Return on how many images two configurations predict the same in every shared seed; 0 where they differ."""
     return tests[0].images if tests and all(test.identical for test in tests) else 0
-
-
-def identical_rows(comparison: Comparison, pairs: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
-    """Return the pairs of rows that predict the same on all images, and their number."""
-    rows, split = comparison.rows, comparison.split
-    found = {(a, b): identical_images(mcnemar(rows[a].done, rows[b].done, split)) for a, b in pairs}
-    return {pair: images for pair, images in found.items() if images}
 
 
 def _by_seed(runs: Sequence[Run], split: str) -> dict[int, SplitScores]:

@@ -45,7 +45,7 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
         # Ten classes and more do not fit a line; they stand in the other tables.
         names = [name for name in names if name == comparison.metric or comparison.metric_named(name).label is None]
     published = any(row.published for row in comparison.rows)
-    titles = [*(comparison.factors or ("configuration",)), *_score_titles(names), "parameters"]
+    titles = [*(comparison.factors or ("configuration",)), *_score_titles(names, evidence.ends), "parameters"]
     titles += ["published"] if published else []
     lines = [_line([rf"\textbf{{{escape(title)}}}" for title in titles]), r"\midrule"]
     lines += [
@@ -73,7 +73,7 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
 
 def _cells(comparison: Comparison, evidence: Evidence, index: int, names: list[str]) -> list[str]:
     """Return a row's cells: factors, scores with interval and letters behind the deciding one, parameters."""
-    row, best = comparison.rows[index], _best(comparison)
+    row, best = comparison.rows[index], _best(comparison, evidence)
     cells = [escape(show_value(value)) for value in row.values] or ["all runs"]
     # After a line's end LaTeX would take a bracket or a star for its own.
     cells[0] = f"{{}}{cells[0]}" if cells[0].startswith(("[", "*")) else cells[0]
@@ -85,17 +85,20 @@ def _cells(comparison: Comparison, evidence: Evidence, index: int, names: list[s
     return [*cells, f"{parameters.mean:,.0f}" if parameters.n else "--"]
 
 
-def _score_titles(names: list[str]) -> list[str]:
+def _score_titles(names: list[str], ends: str) -> list[str]:
     shown = [name.replace("_", " ") for name in names]
-    return [*shown[:1], *(["95 % interval", "letters"] if shown else []), *shown[1:]]
+    return [*shown[:1], *([ends, "letters"] if shown else []), *shown[1:]]
 
 
-def _best(comparison: Comparison) -> int | None:
-    """Return the row of the best mean; bold for a single row would say nothing."""
-    direction = comparison.direction
-    means = [direction * row.scores[comparison.metric].mean if row.scores else math.nan for row in comparison.rows]
-    known = [mean for mean in means if math.isfinite(mean)]
-    return means.index(max(known)) if len(known) > 1 else None
+def _best(comparison: Comparison, evidence: Evidence) -> int | None:
+    """Return the ranked row of the best mean; bold for a single row, or for one of two that are equal, says nothing."""
+    means = {
+        index: comparison.direction * row.scores[comparison.metric].mean
+        for index, row in enumerate(comparison.rows)
+        if row.scores and row.scores[comparison.metric].n and index not in evidence.unranked
+    }
+    best = [index for index, mean in means.items() if mean == max(means.values())]
+    return best[0] if len(means) > 1 and len(best) == 1 else None
 
 
 def _estimate(value: Estimate, bold: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 
 from rich import box
@@ -82,7 +83,7 @@ def one_vs_rest_cells(comparison: Comparison) -> Cells:
 def _evidence_cells(found: Evidence) -> Cells:
     """Return titles and cells of what the tests say about each row: only those of which any row has one."""
     columns = {
-        "95 % interval": ["" if math.isnan(mean.low) else f"{mean.low:.4f} to {mean.high:.4f}" for mean in found.means],
+        found.ends: ["" if math.isnan(mean.low) else f"{mean.low:.4f} to {mean.high:.4f}" for mean in found.means],
         "letters": list(found.letters),
         "P(best)": ["" if math.isnan(best) else show_probability(best) for best in found.best],
     }
@@ -184,16 +185,19 @@ def markdown_body(comparison: Comparison) -> str:
 
 
 def published_lines(comparison: Comparison) -> list[str]:
-    """Return one sentence for each published figure, with ours where there is one, and its source."""
+    """Return one sentence for each published figure and row that it fits, with ours and its source."""
     lines = []
+    shared = Counter((entry.metric, str(entry.where), entry.value, entry.source) for entry in comparison.published)
     for entry in comparison.published:
         where = ", ".join(f"{key}={show_value(value)}" for key, value in entry.where.items()) or "all runs"
+        if entry.row is not None and shared[entry.metric, str(entry.where), entry.value, entry.source] > 1:
+            where += f" ({comparison.rows[entry.row].label})"
         ours = f"ours {show_estimate(entry.ours)}, difference {entry.difference:+.4f}" if entry.ours.n else "ours: none"
         if entry.row is not None and entry.metric == comparison.metric:
             mean = evidence(comparison).means[entry.row]
             if math.isfinite(mean.low):
                 side = "inside" if mean.low <= entry.value <= mean.high else "outside"
-                ours += f"; {side} our 95 % interval {mean.low:.4f} to {mean.high:.4f}"
+                ours += f"; {side} our {evidence(comparison).ends} {mean.low:.4f} to {mean.high:.4f}"
         lines.append(
             f"{where}: {entry.metric} {entry.value:g}; {ours}" + (f" ({entry.source})" if entry.source else "")
         )

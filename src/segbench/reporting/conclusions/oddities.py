@@ -1,0 +1,51 @@
+"""What no score shows, in one line each: runs that collapsed, rows that are the same, images that are always lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.statistics.degenerate import Collapse, Same, lost_images
+from segbench.words import listed, plural
+
+
+def oddities(
+    comparison: Comparison, collapsed: Mapping[int, Sequence[Collapse]], same: Sequence[Same]
+) -> tuple[str, ...]:
+    """Return the lines, the gravest first.
+
+    Args:
+        comparison: The comparison.
+        collapsed: As :func:`segbench.reporting.statistics.degenerate.collapses` found them.
+        same: As :func:`segbench.reporting.statistics.degenerate.same_rows` found them.
+    """
+    labels = [row.label for row in comparison.rows]
+    found = [f"{labels[index]}: {collapse_words(comparison, index, seeds)}, so it is not ranked."
+             for index, seeds in collapsed.items()]  # fmt: skip
+    found += [f"{same_words(comparison, rows)}; neither ranks above the other." for rows in same]
+    for images, rows in lost_images(comparison).items():
+        who = "Every row" if 1 < len(rows) == len(labels) else listed([labels[index] for index in rows])
+        lose = "loses" if len(rows) == 1 or who == "Every row" else "lose"
+        found.append(
+            f"{who} {lose} {listed(images)} with every seed (less than half of the median image): how often that"
+            " happens on other images, so few failures do not show."
+        )
+    return tuple(found)
+
+
+def collapse_words(comparison: Comparison, index: int, seeds: Sequence[Collapse]) -> str:
+    """Return what became of a row's collapsed seeds, as a clause."""
+    runs, metric = len(comparison.rows[index].done), comparison.metric.replace("_", " ")
+    everywhere = {seed.everywhere for seed in seeds}
+    which = f"with {plural(runs, 'seed') if runs == 1 else f'all {runs} seeds'}"
+    if len(seeds) == runs and len(everywhere) == 1 and "" not in everywhere:
+        return f"predicts {everywhere.pop()} everywhere {which} ({metric} {seeds[0].score:.4f})"
+    each = [f"seed {one.seed}: {metric} {one.score:.4f}" + f", {one.everywhere} everywhere" * bool(one.everywhere)
+            for one in seeds]  # fmt: skip
+    return f"{len(seeds)} of {plural(runs, 'seed')} collapsed ({'; '.join(each)})"
+
+
+def same_words(comparison: Comparison, same: Same) -> str:
+    """Return that rows are the same, as a sentence without its end."""
+    labels = [comparison.rows[index].label for index in same.rows]
+    return f"{listed(labels)} are the same: identical {comparison.task.same} on all {same.images} images"

@@ -1,0 +1,153 @@
+"""Rows that no score can rank: runs that predict one thing everywhere or collapsed, and rows that are the same.
+
+A run that marks everything, or nothing, has a score all the same (Dice 0.15, say), and a mean of two such rows has a
+better one. A seed **collapsed** that predicts one thing everywhere, or reaches less than half of what its row's median
+seed reaches above the best such prediction: such a row's mean is that of two kinds of runs, and its interval knows of
+the second kind only what so few seeds show.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from statistics import median_high
+
+import numpy as np
+
+from segbench.errors import ConfigError
+from segbench.reporting.collection.runs import Run
+from segbench.reporting.comparison.model import Comparison, Row
+from segbench.runs.split_scores import SplitScores, derive
+
+# Scores that differ by less differ by rounding.
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """What became of one seed of a row.
+
+    Attributes:
+        seed: The seed.
+        score: Its score.
+        everywhere: What it predicts everywhere, ``background`` say; empty where predictions differ.
+    """
+
+    seed: int
+    score: float
+    everywhere: str
+
+
+@dataclass(frozen=True)
+class Same:
+    """Rows that made the same of every image with every seed, and the number of images."""
+
+    rows: tuple[int, ...]
+    images: int
+
+
+def collapses(comparison: Comparison) -> dict[int, tuple[Collapse, ...]]:
+    """Return the collapsed seeds of each row (its index) that has any, ascending."""
+    trivial = _Trivial(comparison)
+    found = {index: _collapsed(row, trivial) for index, row in enumerate(comparison.rows)}
+    return {index: seeds for index, seeds in found.items() if seeds}
+
+
+def same_rows(comparison: Comparison) -> tuple[Same, ...]:
+    """Return the rows that are the same, each set of them once; of rows without a shared seed nothing is known."""
+    firsts: list[list[int]] = []
+    rows = [_by_seed(row, comparison.split) for row in comparison.rows]
+    for index, row in enumerate(rows):
+        fitting = (members for members in firsts if _same(rows[members[0]], row))
+        found = next(fitting, None) if row else None
+        if found is None:
+            firsts.append([index])
+        else:
+            found.append(index)
+    images = [len(next(iter(row.values())).ids) if row else 0 for row in rows]
+    return tuple(Same(tuple(members), images[members[0]]) for members in firsts if len(members) > 1)
+
+
+def lost_images(comparison: Comparison) -> dict[tuple[str, ...], list[int]]:
+    """Return images that rows lose with every seed, and the rows (indices) that lose them.
+
+    An image is lost that scores less than half of the row's median image. None is a rare failure where more than one
+    in ten is, where the score is a distance, or where an image is but right or wrong.
+    """
+    found: dict[tuple[str, ...], list[int]] = {}
+    for index, row in enumerate(comparison.rows):
+        if (names := _lost(row, comparison)) and comparison.graded and comparison.direction > 0:
+            found.setdefault(names, []).append(index)
+    return found
+
+
+def _lost(row: Row, comparison: Comparison) -> tuple[str, ...]:
+    parts = [run.counts[comparison.split] for run in row.done]
+    if not parts or any(part.ids != parts[0].ids for part in parts):
+        return ()
+    scores = np.stack([part.image_scores(comparison.score, comparison.convention) for part in parts])
+    known = np.isfinite(scores).all(axis=0)
+    if not known.any():
+        return ()
+    low = (scores < np.median(scores[:, known], axis=1, keepdims=True) / 2).all(axis=0)
+    names = [parts[0].ids[index] for index in np.flatnonzero(known & low)]
+    return tuple(names) if len(names) <= max(1, int(known.sum()) // 10) else ()
+
+
+@dataclass
+class _Trivial:
+    """The best score that one prediction for everything would have, worked out once for the same images."""
+
+    comparison: Comparison
+    known: list[tuple[SplitScores, float]] = field(default_factory=list)
+
+    def score(self, part: SplitScores) -> float:
+        """Return it for the images of a split; where it does not follow from counts 0 of shares, NaN of distances."""
+        for other, score in self.known:
+            if part.same_images(other):
+                return score
+        comparison, scores = self.comparison, []
+        for constant in part.constants().values():
+            with suppress(ConfigError):
+                scores.append(derive(constant, comparison.metric, comparison.convention))
+        least = 0.0 if comparison.direction > 0 else np.nan
+        best = max((score for score in scores if np.isfinite(score)), default=least)
+        self.known.append((part, best))
+        return best
+
+
+def _collapsed(row: Row, trivial: _Trivial) -> tuple[Collapse, ...]:
+    comparison = trivial.comparison
+    parts = [(run, run.counts[comparison.split]) for run in row.done if run.seed is not None]
+    scores = [derive(part, comparison.metric, comparison.convention) for _, part in parts]
+    known = [score for score in scores if np.isfinite(score)]
+    middle = median_high(known) if known else np.nan
+    found = []
+    for (run, part), score in zip(parts, scores, strict=True):
+        least = trivial.score(part)
+        # False where anything is NaN: of a distance only what is predicted counts.
+        far = middle > least and score < (least + middle) / 2
+        everywhere = "" if score > least + _ROUNDING else _everywhere(part)
+        if far or everywhere:
+            found.append(Collapse(_seed(run), score, everywhere))
+    return tuple(found)
+
+
+def _everywhere(part: SplitScores) -> str:
+    """Return what is predicted everywhere; empty where predictions differ."""
+    return next((name for name, constant in part.constants().items() if part.same(constant)), "")
+
+
+def _seed(run: Run) -> int:
+    return -1 if run.seed is None else run.seed
+
+
+def _by_seed(row: Row, split: str) -> dict[int, SplitScores]:
+    return {_seed(run): run.counts[split] for run in row.done}
+
+
+def _same(first: dict[int, SplitScores], second: dict[int, SplitScores]) -> bool:
+    shared = first.keys() & second.keys()
+    return bool(shared) and all(
+        first[seed].same_images(second[seed]) and first[seed].same(second[seed]) for seed in shared
+    )

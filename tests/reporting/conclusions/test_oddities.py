@@ -1,0 +1,75 @@
+"""What no score shows is said in one line each, and such rows are ranked nowhere."""
+
+from dataclasses import replace
+
+import numpy as np
+from simulated import comparison, counts
+
+from segbench.reporting.conclusions.evidence import evidence
+from segbench.reporting.text.latex import latex_table
+from segbench.scores.constant import constant_counts
+
+
+def scores(mean=0.8, images=20, seed=0):
+    return mean + 0.02 * np.random.default_rng(seed).normal(size=images)
+
+
+def everywhere(name):
+    part = counts(scores())
+    return replace(part, counts=constant_counts(part.counts, part.class_names, exclusive=True)[name])
+
+
+def seeds(mean, *collapsed):
+    return {seed: counts(scores(0.1 if seed in collapsed else mean, seed=seed)) for seed in range(3)}
+
+
+def test_a_network_that_marks_everything_is_said_and_not_ranked():
+    found = evidence(comparison({"all": {seed: everywhere("car") for seed in range(3)}, "good": seeds(0.8)}))
+    assert found.caveats[0] == "all: predicts car everywhere with all 3 seeds (dice 0.0196), so it is not ranked."
+    assert found.unranked == {0}
+    assert np.isnan(found.means[0].low)
+    assert np.isnan(found.ranks).all()
+    assert found.answer.startswith("Only one configuration can be ranked: good, dice 0.")
+
+
+def test_a_row_with_a_collapsed_seed_is_not_the_best_even_if_its_mean_is():
+    compared = comparison({"wild": seeds(0.95, 1), "low": seeds(0.4), "lower": seeds(0.3)})
+    found = evidence(compared)
+    assert found.caveats[0].startswith("wild: 1 of 3 seeds collapsed (seed 1: dice 0.10")
+    assert found.answer.startswith("low scores above lower")
+    assert found.means[0].mean > found.means[1].mean
+    bold = [line for line in latex_table(compared, found).splitlines() if r"\textbf{0." in line]
+    assert [line.split()[0] for line in bold] == ["low"]
+    assert np.isnan(found.best[0])
+    assert np.isfinite(found.best[1:]).all()
+
+
+def test_where_every_row_collapsed_there_is_no_best():
+    found = evidence(comparison({name: {0: everywhere("background")} for name in "ab"}))
+    assert found.answer == "Every row collapsed: none can be ranked."
+    assert found.caveats[2].startswith(
+        "a and b are the same: identical counts of right and wrong pixels on all 20 images"
+    )
+
+
+def test_of_two_rows_that_are_the_same_neither_is_bold():
+    compared = comparison({"a": seeds(0.8), "b": seeds(0.8)})
+    found = evidence(compared)
+    assert found.answer.startswith(
+        "a and b are the same: identical counts of right and wrong pixels on all 20 images (dice"
+    )
+    assert r"\textbf{0." not in latex_table(compared, found)
+
+
+def test_an_image_that_is_always_lost_is_said():
+    def losing(seed):
+        found = scores(seed=seed)
+        found[3] = 0.05
+        return counts(found)
+
+    rows = {name: {seed: losing(seed) for seed in range(2)} for name in "ab"}
+    said = evidence(comparison(rows | {"c": {seed: counts(scores(seed=seed)) for seed in range(2)}})).caveats
+    assert any(
+        line.startswith("a and b lose i003 with every seed (less than half of the median image)") for line in said
+    )
+    assert any(line.startswith("Every row loses i003") for line in evidence(comparison(rows)).caveats)

@@ -1,0 +1,87 @@
+"""Runs that predict one thing everywhere, seeds that collapse, rows that are the same, images that are always lost."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from labelled import labels_table
+from simulated import comparison, counts
+
+from segbench.reporting.statistics.degenerate import Collapse, Same, collapses, lost_images, same_rows
+from segbench.runs.split_labels import read_labels
+from segbench.runs.split_scores import About
+from segbench.scores.constant import constant_counts
+
+
+def scores(mean=0.8, images=20, seed=0):
+    return mean + 0.02 * np.random.default_rng(seed).normal(size=images)
+
+
+def everywhere(name):
+    part = counts(scores())
+    return replace(part, counts=constant_counts(part.counts, part.class_names, exclusive=True)[name])
+
+
+def good(seed):
+    return counts(scores(seed=seed))
+
+
+@pytest.mark.parametrize("name", ["background", "car"])
+def test_one_thing_everywhere_is_a_collapse_with_every_seed_or_with_some(name):
+    part = everywhere(name)
+    found = collapses(
+        comparison({"all": {0: part, 1: part}, "some": {0: good(0), 1: part, 2: good(2)}, "ok": {0: good(0)}})
+    )
+    assert [one.everywhere for one in found[0]] == [name, name]
+    assert [(one.seed, one.everywhere) for one in found[1]] == [(1, name)]
+    assert 2 not in found
+
+
+def test_a_seed_far_below_the_others_collapsed():
+    low = {0: good(0), 1: counts(scores(0.35)), 2: good(2)}
+    found = collapses(comparison({"a": low, "b": low | {1: counts(scores(0.45))}}))
+    assert list(found) == [0]
+    (only,) = found[0]
+    assert (only.seed, only.everywhere) == (1, "")
+    assert only.score == pytest.approx(scores(0.35).mean(), abs=1e-6)
+
+
+def test_of_a_score_that_trivial_predictions_win_nothing_collapses():
+    # A network that marks everything misses nothing.
+    rows = {"a": {0: good(0), 1: good(1), 2: counts(scores(0.3))}, "b": {0: everywhere("car")}}
+    found = collapses(comparison(rows, metric="sensitivity_car"))
+    assert {row: [one.everywhere for one in seeds] for row, seeds in found.items()} == {1: ["car"]}
+
+
+def test_a_classifier_that_takes_all_for_one_class():
+    truth = np.arange(99) % 3
+    right, one = (
+        read_labels(labels_table(truth, predicted), About("classification"))["test"]
+        for predicted in (truth, np.full(99, 1))
+    )
+    found = collapses(comparison({"a": {0: right, 1: right}, "b": {0: one, 1: right}}, metric="accuracy"))
+    assert found == {1: (Collapse(0, pytest.approx(1 / 3), "dog"),)}
+
+
+def test_rows_are_the_same_that_agree_with_every_shared_seed():
+    rows = {"a": {0: good(0), 1: good(1)}, "b": {1: good(1)}, "c": {0: good(0), 1: good(2)}, "d": {}, "e": {5: good(0)}}
+    assert same_rows(comparison(rows)) == (Same((0, 1), 20),)
+    other = counts(scores(), [f"x{index}" for index in range(20)])
+    assert same_rows(comparison({"a": {0: good(0)}, "b": {0: other}})) == ()
+
+
+def test_images_that_are_lost_with_every_seed():
+    def losing(seed, *lost):
+        found = scores(seed=seed)
+        found[list(lost)] = 0.1
+        return counts(found)
+
+    rows = {
+        "a": {0: losing(0, 3), 1: losing(1, 3, 5)},
+        "b": {0: losing(0, 3)},
+        "c": {0: losing(0, 3, 5), 1: losing(1, 5)},
+    }
+    assert lost_images(comparison(rows)) == {("i003",): [0, 1], ("i005",): [2]}
+    # What happens to more than one in ten is no rare failure.
+    assert lost_images(comparison({"a": {0: losing(0, 1, 2, 3)}})) == {}
+    assert lost_images(comparison({"a": {0: counts(np.full(5, np.nan))}, "b": {}})) == {}

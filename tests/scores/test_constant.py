@@ -1,0 +1,33 @@
+"""Trivial predictions: their counts are those of counting masks that hold one class everywhere."""
+
+import numpy as np
+import pytest
+import torch
+
+from segbench.scores.constant import constant_counts
+from segbench.scores.counts import confusion_matrices, counts
+
+NAMES = ("background", "disc", "ring")
+
+
+def test_counts_are_those_of_masks_of_one_class():
+    rng = torch.Generator().manual_seed(0)
+    truth, guess = (torch.randint(0, 3, (4, 9, 7), generator=rng) for _ in range(2))
+    measured = counts(confusion_matrices(guess, truth, 3)).numpy()
+    found = constant_counts(measured, NAMES, exclusive=True)
+    assert list(found) == list(NAMES)
+    for index, part in enumerate(found.values()):
+        expected = counts(confusion_matrices(torch.full_like(truth, index), truth, 3)).numpy()
+        assert np.array_equal(part, expected)
+
+
+def test_classes_that_overlap_are_all_there_or_none():
+    found = constant_counts(np.array([[[3, 1, 2, 4], [0, 0, 1, 9]]]), ("a", "b"), exclusive=False)
+    assert found["no class"].tolist() == [[[0, 0, 5, 5], [0, 0, 1, 9]]]
+    assert found["every class"].tolist() == [[[5, 5, 0, 0], [1, 9, 0, 0]]]
+
+
+@pytest.mark.parametrize(("truth", "left"), [([10, 0], ["disc"]), ([0, 10], ["background"])])
+def test_what_is_right_is_no_trivial_prediction(truth, left):
+    right = np.array([[[there, 0, 0, 10 - there] for there in truth]])
+    assert list(constant_counts(right, ("background", "disc"), exclusive=True)) == left
