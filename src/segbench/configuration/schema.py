@@ -23,6 +23,7 @@ PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
+Family = Literal["best", "baseline", "pairs"]
 
 
 def _batch_size(value: Any) -> Any:
@@ -186,16 +187,31 @@ class Deviation(_Closed):
 
 
 class Comparison(_Closed):
-    """``comparison.*``: what an experiment asks."""
+    """``comparison.*``: what an experiment asks.
+
+    Attributes:
+        family: Which comparisons the question needs, and are corrected for each other: ``best`` (which rows may be the
+            best), ``baseline`` (each against one row) or ``pairs`` (all); by default the first, or the second where a
+            baseline is named.
+        baseline: Factor values of the row that the others are compared with, or a single value that only it has.
+    """
 
     question: str
     factors: list[str]
     metric: str
     split: Literal["train", "val", "test", "val_volumes", "test_volumes", "val_full"]
+    family: Family | None = None
+    baseline: dict[str, Any] | str | int | float | bool | None = None
     published: list[Published] = []
     claims: list[Claim] = []
     # By name, so that an experiment that builds on another inherits them, replaces them or, by null, drops them.
     differences: dict[str, str | Deviation | None] = {}
+
+    @model_validator(mode="after")
+    def _names_a_baseline(self) -> Self:
+        if self.family is not None and (self.family == "baseline") != (self.baseline is not None):
+            raise ValueError("family=baseline needs comparison.baseline, and no other family has one")
+        return self
 
 
 class RootConfig(_Closed):

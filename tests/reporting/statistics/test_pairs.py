@@ -82,7 +82,8 @@ def test_all_pairs_that_can_be_compared():
     easy = rng.uniform(0.6, 0.8, 30)
     better, worse = ([easy + gain + 0.01 * rng.normal(size=30) for _ in range(3)] for gain in (0.1, 0))
     rows = [side(*better), side(*worse), side(*worse[:1]), side(easy[:20])]
-    pairs, refused, tables = compare_pairs([0, 2, 5, 6], rows)
+    found = compare_pairs([0, 2, 5, 6], rows)
+    pairs, refused, tables = found.pairs, found.refused, found.tables
     assert [(pair.first, pair.second) for pair in pairs] == [(0, 2), (0, 5), (2, 5)]
     assert refused == dict.fromkeys([(0, 6), (2, 6), (5, 6)], "the runs are scored on different images")
     clear, single, same = pairs

@@ -45,6 +45,7 @@ from segbench.reporting.comparison.metrics import (
     task_of,
 )
 from segbench.reporting.comparison.model import COSTS, Comparison, Published, Row
+from segbench.reporting.comparison.question import family_of
 from segbench.runs.places import public
 from segbench.runs.split_scores import TaskRecord, derive, has_metric
 from segbench.scores.convention import Convention
@@ -91,6 +92,7 @@ def compare(
     rows = _score_all(rows, metric, task, split, convention, keys["metric"])
     rows, published = _with_published(rows, declared.get("published") or (), metric, split, convention)
     left = [(run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"]
+    family, baseline = family_of(declared, rows)
     unfinished = [(run, public(reason, run.config.get("paths"))) for run, reason in left]
     return Comparison(
         directory=runs[0].directory.parent,
@@ -108,6 +110,8 @@ def compare(
         differences=stated_differences(declared, known),
         unfinished=tuple(unfinished),
         task=task,
+        family=family,
+        baseline=baseline,
         looks=read_looks(runs[0].directory.parent),
     )
 

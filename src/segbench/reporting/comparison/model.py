@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from segbench.configuration.schema import Family
 from segbench.errors import ConfigError
 from segbench.reporting.collection.factors import show_value
 from segbench.reporting.collection.looks import Look
@@ -121,6 +122,8 @@ class Comparison:
         published: All published figures, once for each row that they fit, also of other metrics and of missing rows.
         claims: The claims that the experiment declares; :mod:`segbench.reporting.conclusions` judges them.
         differences: Stated differences from the published protocol.
+        family: Which comparisons the question needs: ``best``, ``baseline`` or ``pairs``.
+        baseline: Index of the row that the others are compared with, where ``family`` is ``baseline``; else None.
         unfinished: Runs that count in no mean, each with its reason.
         task: What the runs do.
         looks: What earlier reports of the experiment knew.
@@ -142,6 +145,8 @@ class Comparison:
     differences: tuple[str, ...]
     unfinished: tuple[tuple[Run, str], ...]
     task: TaskRecord
+    family: Family = "best"
+    baseline: int | None = None
     looks: tuple[Look, ...] = ()
     out: Path | None = None
     _metrics: dict[str, Metric] = field(default_factory=dict, init=False, repr=False)

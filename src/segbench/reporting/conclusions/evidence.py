@@ -19,6 +19,8 @@ from segbench.reporting.conclusions.caveats import caveats
 from segbench.reporting.conclusions.claims import JudgedClaim, judge
 from segbench.reporting.conclusions.oddities import oddities
 from segbench.reporting.statistics.compact_letter_display import compact_letter_display
+from segbench.reporting.statistics.deciding import decide
+from segbench.reporting.statistics.decision import Decision
 from segbench.reporting.statistics.degenerate import collapses, same_rows
 from segbench.reporting.statistics.jackknife import Layout, Parts, UnpairedError, by_seed, layout
 from segbench.reporting.statistics.means import ENOUGH, Mean, means_of
@@ -48,6 +50,7 @@ class Evidence:
             where it cannot be said.
         detectable: Smallest true difference that this design finds with 80 % power at 5 %; NaN where it cannot be said.
         answer: The answer to the comparison's question in one sentence.
+        decision: What the corrected comparisons decide of the question that was asked.
         caveats: Sentences about what cannot be concluded (one seed, few groups, ...).
         claims: The declared claims, judged by the rows.
         ends: What the ends of the means are, in words: ``95 % interval`` or ``range over images``.
@@ -62,6 +65,7 @@ class Evidence:
     variance: dict[str, float]
     detectable: float
     answer: str
+    decision: Decision
     caveats: tuple[str, ...] = ()
     claims: tuple[JudgedClaim, ...] = ()
     ends: str = "95 % interval"
@@ -93,9 +97,11 @@ def _measure(comparison: Comparison) -> Evidence:
     collapsed, same = collapses(comparison), same_rows(comparison)
     means = means_of(alone, most, groups, collapsed)
     order = _best_first(means, direction)
-    members = sorted(order[:MOST_ROWS])
+    baseline = [row for row in order if row == comparison.baseline]
+    members = sorted({*order[:MOST_ROWS], *baseline})
     ranked = [index for index in order if index not in collapsed]
-    pairs, refused, differences = compare_pairs(members, [sides[index] for index in members], most)
+    compared = compare_pairs(members, [sides[index] for index in members], most, collapsed)
+    pairs, refused, differences = compared.pairs, compared.refused, compared.tables
     ranks = _ranks([None if index in collapsed else found for index, found in enumerate(alone)], direction)
     crossed = [found.table[0] for found in alone if found is not None and found.known and found.crossed]
     variances = components(crossed)
@@ -110,6 +116,15 @@ def _measure(comparison: Comparison) -> Evidence:
         variance=variances.shares if variances else {},
         detectable=smallest,
         answer=answer(comparison, ranked, [mean.interval for mean in means], pairs, refused, smallest, same),
+        decision=decide(
+            compared.tests,
+            [row for row in ranked if row in members],
+            compared.pool,
+            comparison.family,
+            comparison.baseline,
+            direction,
+            most,
+        ),
         claims=judge(comparison, comparison.claims),
         caveats=(
             *oddities(comparison, collapsed, same),
@@ -130,7 +145,7 @@ def difference_variances(comparison: Comparison) -> tuple[Components | None, int
     sides = [by_seed(row.done, comparison.split, comparison.metric, comparison.convention) for row in comparison.rows]
     means = means_of([_alone(side) for side in sides], comparison.score.largest, _fewest_groups(comparison))
     fit = sorted(_best_first(means, comparison.direction)[:MOST_ROWS])
-    tables = compare_pairs(fit, [sides[index] for index in fit])[2]
+    tables = compare_pairs(fit, [sides[index] for index in fit]).tables
     return components(tables), sum(min(table.shape) > 1 for table in tables)
 
 

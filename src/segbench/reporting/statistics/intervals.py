@@ -52,6 +52,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from segbench.reporting.collection.runs import Run
@@ -94,6 +95,26 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """What rows that vary alike say together of the seeds' part of a difference between two of them.
+
+    Attributes:
+        square: Squared standard error of the mean over S seeds by all rows, float64 (...).
+        own: The same by the two rows alone, float64 (...).
+        freedom: Degrees of freedom of ``square``, float64 (...).
+    """
+
+    square: Floats
+    own: Floats
+    freedom: Floats
+
+
+# How many times the two rows' own squared error counts beside the shared one (segbench.reporting.statistics.pooling):
+# more for a single test, which has no correction that leaves room.
+SINGLE, FAMILY = 2.0, 1.4
+
+
+@dataclass(frozen=True)
 class Errors:
     """Squared standard errors of a mean over seeds and groups, from which interval and test follow.
 
@@ -101,22 +122,62 @@ class Errors:
         seeds: Of the mean over S seeds, float64 (...); 0 with one seed.
         groups: Of the mean over G groups, float64 (...).
         rest: The part of both that is neither seed nor group, float64 (...); 0 where it is not known.
-        freedom: Degrees of freedom of the first two, S - 1 and G - 1.
+        freedom: Degrees of freedom of the first two, S - 1 and G - 1, int or int64 (...); with 0 it does not enter.
+        shared: In place of the first, where other rows say more of it; None where there are none.
     """
 
     seeds: Floats
     groups: Floats
     rest: Floats
-    freedom: tuple[int, int]
+    freedom: tuple[int | NDArray[np.int64], int | NDArray[np.int64]]
+    shared: Shared | None = None
 
-    def half_width(self, alpha: Floats | float) -> Floats:
-        """Return half the width of the interval with the two-sided error rate ``alpha``, float64 (...)."""
+    @property
+    def total(self) -> Floats:
+        """The squared standard error of the mean, float64 (...)."""
+        seeds = self.seeds if self.shared is None else np.maximum(self.shared.square, self.shared.own)
+        return seeds + np.maximum(self.groups - self.rest, 0)
+
+    def half_width(self, alpha: Floats | float, guard: float = SINGLE) -> Floats:
+        """Return half the width of the interval with the two-sided error rate ``alpha``, float64 (...).
+
+        Args:
+            alpha: In (0, 1).
+            guard: :data:`SINGLE`, or :data:`FAMILY` where ``alpha`` is that of one of several comparisons.
+        """
         by_seed, by_group = (
-            stdtrit(freedom, np.asarray(alpha) / 2) ** 2 if freedom else np.zeros(np.shape(alpha))
+            np.where(np.asarray(freedom) > 0, stdtrit(np.maximum(freedom, 1), np.asarray(alpha) / 2) ** 2, 0.0)
             for freedom in self.freedom
         )
-        both = by_seed * self.seeds + by_group * np.maximum(self.groups - self.rest, 0)
-        return np.sqrt(np.maximum(both, by_group * self.groups))
+        of_groups = by_group * self.groups
+        both = self._of_seeds(alpha, by_seed, guard) + by_group * np.maximum(self.groups - self.rest, 0)
+        return np.sqrt(np.maximum(both, of_groups))
+
+    def _of_seeds(self, alpha: Floats | float, alone: Floats, guard: float) -> Floats:
+        """Return the seeds' part of the squared half width; ``alone``: Student's quantile of S - 1, squared."""
+        if self.shared is None:
+            return alone * self.seeds
+        together = stdtrit(self.shared.freedom, np.asarray(alpha) / 2) ** 2
+        # The two rows' own error never counts more than in a test that knows them alone.
+        own = np.minimum(guard * together, alone) * self.shared.own
+        return np.maximum(together * self.shared.square, own)
+
+    def p_value(self, mean: Floats, guard: float = SINGLE) -> Floats:
+        """Return the smallest error rate at which the interval leaves out 0: the test that belongs to the interval.
+
+        Args:
+            mean: The means, float64 (...).
+            guard: As for :meth:`half_width`.
+
+        Returns:
+            float64 (...) in [1e-15, 1], by bisection of its logarithm.
+        """
+        low, high = np.full(np.shape(mean), np.log(SMALLEST_P)), np.zeros(np.shape(mean))
+        for _ in range(50):
+            middle = (low + high) / 2
+            excluded = np.abs(mean) > self.half_width(np.exp(middle), guard)
+            low, high = np.where(excluded, low, middle), np.where(excluded, middle, high)
+        return np.where(np.abs(mean) < ROUNDING, 1.0, np.exp(high))
 
 
 def standard_errors(table: Floats, overlap: float = 0.0) -> Errors:
@@ -166,13 +227,7 @@ def p_value(mean: Floats, table: Floats, overlap: float = 0.0) -> Floats:
     Returns:
         float64 (...) in [1e-15, 1], by bisection of its logarithm.
     """
-    errors = standard_errors(table, overlap)
-    low, high = np.full(np.shape(mean), np.log(SMALLEST_P)), np.zeros(np.shape(mean))
-    for _ in range(50):
-        middle = (low + high) / 2
-        excluded = np.abs(mean) > errors.half_width(np.exp(middle))
-        low, high = np.where(excluded, low, middle), np.where(excluded, middle, high)
-    return np.where(np.abs(mean) < ROUNDING, 1.0, np.exp(high))
+    return standard_errors(table, overlap).p_value(mean)
 
 
 def difference_of(found: Layout, confidence: float = 0.95, most: float = np.inf) -> Difference:

@@ -8,14 +8,22 @@ different far too often (``tests/reporting/test_simulations.py``). So there is n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
-from segbench.reporting.statistics.intervals import ROUNDING, Difference, difference_of, p_value
+from segbench.reporting.statistics.intervals import (
+    ROUNDING,
+    Difference,
+    difference_of,
+    p_value,
+    standard_errors,
+)
 from segbench.reporting.statistics.jackknife import Layout, Side, UnpairedError, layout
+from segbench.reporting.statistics.pooling import Pool, pool
+from segbench.reporting.statistics.tested import Test
 from segbench.scores.arithmetic import Floats
 
 LEVEL = 0.05
@@ -52,19 +60,35 @@ class Pair:
         return self.p_holm < LEVEL
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Every two of an experiment's rows.
+
+    Attributes:
+        pairs: Those that can be compared.
+        refused: Why the others cannot, as the end of a sentence.
+        tests: Those of ``pairs`` that have a test, for :func:`segbench.reporting.statistics.decision.decide`.
+        pool: Which rows share their variance between seeds.
+        tables: The contributions to the difference, float64 (S,G), of each pair of which all is known.
+    """
+
+    pairs: tuple[Pair, ...]
+    refused: dict[tuple[int, int], str]
+    tests: tuple[Test, ...]
+    pool: Pool
+    tables: list[Floats]
+
+
 def compare_pairs(
-    rows: Sequence[int], sides: Sequence[Side], most: float = np.inf
-) -> tuple[tuple[Pair, ...], dict[tuple[int, int], str], list[Floats]]:
+    rows: Sequence[int], sides: Sequence[Side], most: float = np.inf, collapsed: Collection[int] = ()
+) -> Pairs:
     """Compare every two rows.
 
     Args:
         rows: Indices of the rows, ascending.
         sides: The runs of each of them by seed.
         most: What the score can be at most; intervals are cut off there.
-
-    Returns:
-        The pairs that can be compared; for the others, the reason, as the end of a sentence; and the contributions to
-        the difference, float64 (S,G), of each pair of which all is known.
+        collapsed: Rows with seeds that collapsed, which share no variance with others.
     """
     found, layouts, refused = [], [], {}
     for (first, left), (second, right) in combinations(zip(rows, sides, strict=True), 2):
@@ -76,7 +100,10 @@ def compare_pairs(
     pairs = [_pair(*names, both, most) for names, both in zip(found, layouts, strict=True)]
     corrected = holm(np.array([pair.p for pair in pairs]))
     pairs = [replace(pair, p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
-    return tuple(pairs), refused, [both.table[0] - both.table[1] for both in layouts if both.known and both.crossed]
+    shared = pool(rows, sides, collapsed)
+    tests = [_test(*names, both, shared) for names, both in zip(found, layouts, strict=True) if _testable(both)]
+    tables = [both.table[0] - both.table[1] for both in layouts if both.known and both.crossed]
+    return Pairs(tuple(pairs), refused, tuple(tests), shared, tables)
 
 
 def holm(p: Floats) -> Floats:
@@ -116,17 +143,26 @@ def _rounding(table: Floats) -> float:
     return ROUNDING * table.shape[-1]
 
 
+def _testable(both: Layout) -> bool:
+    """Whether seeds and groups show how a difference varies."""
+    return both.known and min(both.table.shape[1:]) > 1
+
+
+def _test(first: int, second: int, both: Layout, shared: Pool) -> Test:
+    errors = standard_errors(both.table[0] - both.table[1], both.overlap)
+    mean = float((both.scores[0] - both.scores[1]).mean())
+    return Test(first, second, mean, replace(errors, shared=shared.between(first, second)))
+
+
 def _pair(first: int, second: int, both: Layout, most: float) -> Pair:
     difference, table, nan = difference_of(both, most=most), both.table[0] - both.table[1], float("nan")
     if not both.known:
         return Pair(first, second, difference, nan, nan, nan, nan)
-    several = table.shape[1] > 1
-    tested = several and table.shape[0] > 1
     return Pair(
         first,
         second,
         difference,
-        p=float(p_value(np.array(difference.mean), table, both.overlap)) if tested else nan,
+        p=float(p_value(np.array(difference.mean), table, both.overlap)) if _testable(both) else nan,
         p_holm=nan,
         probability=probability_above(table),
         effect=effect_size(table),
