@@ -31,6 +31,7 @@ from segbench.reporting.collection.factors import (
 from segbench.reporting.collection.folds import join_folds
 from segbench.reporting.collection.looks import read_looks
 from segbench.reporting.collection.runs import Run
+from segbench.reporting.collection.tuned import with_tuning
 from segbench.reporting.collection.variants import name_variants
 from segbench.reporting.comparison.estimate import Estimate, estimate
 from segbench.reporting.comparison.metrics import (
@@ -71,7 +72,7 @@ def compare(
     Raises:
         ConfigError: If the runs are not comparable, or metric or convention do not fit their task.
     """
-    asked = asked or {}
+    asked, runs = asked or {}, with_tuning(runs)
     title, own = declaration([run for run in runs if run.state == "done" or run.config] or runs)
     declared = ask(own, asked)
     if latest is not None:

@@ -16,6 +16,7 @@ from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.estimate import Estimate
 from segbench.reporting.comparison.metrics import shared_metric
 from segbench.runs.split_scores import SplitScores, TaskRecord
+from segbench.runs.tuning import Tuning
 from segbench.scores.convention import Convention
 from segbench.scores.score import Metric
 
@@ -70,6 +71,12 @@ class Row:
     def done(self) -> list[Run]:
         """The finished runs, by seed."""
         return sorted((run for run in self.runs if run.state == "done"), key=lambda run: (run.seed or 0, run.name))
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """The trials that chose the settings of its finished runs; None where none did, or not for all."""
+        found = [run.tuning for run in self.done]
+        return found[0] if len({tuning.row if tuning else "" for tuning in found}) == 1 else None
 
     @property
     def devices(self) -> list[str]:

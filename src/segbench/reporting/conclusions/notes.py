@@ -15,6 +15,7 @@ from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.claims import explanation
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.reading import reading
+from segbench.reporting.conclusions.tuning import tuning_lines
 from segbench.runs.split_scores import derive
 from segbench.words import listed
 
@@ -49,6 +50,7 @@ def notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
         asked = f"The comparison asks for the {comparison.wanted_split} split; not every run has one,"
         found.append(f"{asked} so the {comparison.split} split is used.")
     found += [*_cross_validation(comparison), *_together(comparison), *_training(comparison)]
+    found += tuning_lines(comparison)
     if comparison.done:
         figures = evidence(comparison)
         read = explanation(figures.claims, comparison.metric, comparison.split, comparison.unit)

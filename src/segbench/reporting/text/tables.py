@@ -25,6 +25,7 @@ from segbench.reporting.comparison.words import (
 from segbench.reporting.conclusions.claims import measured
 from segbench.reporting.conclusions.evidence import Evidence, evidence
 from segbench.reporting.conclusions.notes import MCNEMAR, ONE_VS_REST_TITLE, notes
+from segbench.reporting.conclusions.tuning import TUNING, tuning_cells
 from segbench.reporting.conclusions.winner import how_to_predict
 from segbench.reporting.statistics.mcnemar import identical_images, mcnemar
 from segbench.reporting.text.markdown import markdown_list, markdown_table, markdown_text
@@ -167,6 +168,8 @@ def markdown_body(comparison: Comparison) -> str:
     if (averaged := one_vs_rest_cells(comparison))[1]:
         blocks += [f"{ONE_VS_REST_TITLE}:", markdown_table(averaged, words + 1)]
     blocks += [markdown_table(claim_cells(comparison), 3)] if comparison.claims else []
+    if (tuned := tuning_cells(comparison))[1]:
+        blocks += [f"{TUNING}:", markdown_table(tuned, words)]
     paired = mcnemar_cells(comparison)
     blocks += [f"{MCNEMAR}:", markdown_table(paired, 2)] if paired[1] else []
     blocks += [markdown_list(notes(comparison))]
@@ -219,6 +222,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         _print_table(console, averaged, words + 1)
     if comparison.claims:
         _print_table(console, claim_cells(comparison), 3)
+    if (tuned := tuning_cells(comparison))[1]:
+        say(console, f"{TUNING}:", "bold")
+        _print_table(console, tuned, words)
     if (paired := mcnemar_cells(comparison))[1]:
         say(console, f"{MCNEMAR}:", "bold")
         _print_table(console, paired, 2)
