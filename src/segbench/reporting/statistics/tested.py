@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.reporting.statistics.families import LEVEL
-from segbench.reporting.statistics.intervals import FAMILY, SINGLE, Errors, Shared
+from segbench.configuration.schema import Family
+from segbench.reporting.statistics.families import GUARD, LEVEL
+from segbench.reporting.statistics.intervals import SINGLE, Errors, Shared
 from segbench.scores.arithmetic import Floats
 
 
@@ -47,6 +48,7 @@ class Tests:
         tests: They.
         direction: 1 where the highest score is the best, -1 where the lowest is.
         most: What the score can be at most.
+        family: What they are to be corrected for.
     """
 
     __test__ = False
@@ -54,6 +56,7 @@ class Tests:
     tests: Sequence[Test]
     direction: int = 1
     most: float = np.inf
+    family: Family = "best"
 
     @cached_property
     def gains(self) -> Floats:
@@ -66,9 +69,9 @@ class Tests:
         return self._p_values(SINGLE)
 
     @cached_property
-    def family(self) -> Floats:
+    def uncorrected(self) -> Floats:
         """Two-sided p-values that are to be corrected for their number, (T,)."""
-        return self._p_values(FAMILY)
+        return self._p_values(GUARD[self.family])
 
     def halves(self, which: NDArray[np.int64], alphas: Floats) -> Floats:
         """Return half the width of the intervals of N tests, never less than that of each alone at 5 %.
@@ -83,7 +86,7 @@ class Tests:
         result = np.zeros(len(which))
         for where, errors in _stacked([self.tests[index] for index in which.tolist()]):
             alone = errors.half_width(np.full(len(where), LEVEL), SINGLE)
-            result[where] = np.maximum(errors.half_width(alphas[where], FAMILY), alone)
+            result[where] = np.maximum(errors.half_width(alphas[where], GUARD[self.family]), alone)
         return result
 
     def correlations(self, rows: Sequence[int]) -> Floats:
