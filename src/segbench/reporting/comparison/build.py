@@ -46,7 +46,7 @@ from segbench.reporting.comparison.metrics import (
 )
 from segbench.reporting.comparison.model import COSTS, Comparison, Published, Row
 from segbench.reporting.comparison.question import family_of
-from segbench.runs.places import public
+from segbench.runs.places import places_of, public
 from segbench.runs.split_scores import TaskRecord, derive, has_metric
 from segbench.scores.convention import Convention
 
@@ -93,7 +93,7 @@ def compare(
     rows, published = _with_published(rows, declared.get("published") or (), metric, split, convention)
     left = [(run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"]
     family, baseline = family_of(declared, rows)
-    unfinished = [(run, public(reason, run.config.get("paths"))) for run, reason in left]
+    unfinished = [(run, public(reason, places_of(run.config))) for run, reason in left]
     return Comparison(
         directory=runs[0].directory.parent,
         title=title,
