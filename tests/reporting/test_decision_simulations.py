@@ -174,7 +174,7 @@ def test_beyond_the_goals_all_tests_err():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seeds", "out"), [(3, 0.5), (5, 0.7), (10, 0.9)])
+@pytest.mark.parametrize(("seeds", "out"), [(3, 0.46), (5, 0.7), (10, 0.9)])
 @pytest.mark.parametrize("rows", [4, 7])
 def test_what_is_found_of_one_row_003_above_equal_others(rows, seeds, out):
     """Deviations of single scores 0.007, 0.018 and 0.028, 20 images."""
@@ -191,6 +191,6 @@ def test_what_is_found_of_one_row_003_above_equal_others(rows, seeds, out):
         "of all pairs": decided.told("pairs")[:, 0, 1:].mean(),
     }
     print(f"{rows} rows, {seeds} seeds: " + ", ".join(f"{name} {share:.0%}" for name, share in found.items()))
-    assert found["ruled out"] >= out - 0.01
+    assert found["ruled out"] >= out
     assert found["a pair alone"] >= found["ruled out"]
     assert found["best kept"] >= 0.95
