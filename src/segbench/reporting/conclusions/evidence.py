@@ -18,6 +18,7 @@ from segbench.reporting.conclusions.answer import answer
 from segbench.reporting.conclusions.caveats import caveats
 from segbench.reporting.conclusions.claims import JudgedClaim, judge
 from segbench.reporting.conclusions.oddities import oddities
+from segbench.reporting.conclusions.planned import decide_looks
 from segbench.reporting.statistics.compact_letter_display import compact_letter_display
 from segbench.reporting.statistics.deciding import decide
 from segbench.reporting.statistics.decision import Decision
@@ -124,7 +125,9 @@ def _measure(comparison: Comparison) -> Evidence:
             comparison.baseline,
             direction,
             most,
-        ),
+        )
+        if comparison.plan is None
+        else decide_looks(comparison, comparison.plan, sides, [row for row in ranked if row in members]),
         claims=judge(comparison, comparison.claims),
         caveats=(
             *oddities(comparison, collapsed, same),
