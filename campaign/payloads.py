@@ -10,12 +10,15 @@ import json
 import pickle
 import shutil
 import stat
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from campaign.steps import found_one, step
@@ -132,6 +135,59 @@ def _add(packed: zipfile.ZipFile, member: str, content: dict[str, Any]) -> None:
                 stream.write(bytes(1 << 24))
     else:
         packed.writestr(member, content["text"])
+
+
+@step
+def encrypt(here: Path, pattern: str) -> dict[str, str]:
+    """Say of all members of an archive that they are encrypted, and say its checksum as ``$checksum``."""
+    path = found_one(here, pattern)
+    content = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        place = content.find(mark)
+        while place >= 0:
+            content[place + flags] |= 1
+            place = content.find(mark, place + 4)
+    path.write_bytes(content)
+    return {"checksum": hashlib.md5(content).hexdigest()}
+
+
+@step
+def doubled(here: Path, pattern: str, name: str) -> None:
+    """Write a good checkpoint with a second ``data.pkl``, which runs code, before or behind the first."""
+    (here / name).parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(found_one(here, pattern)) as good, zipfile.ZipFile(here / name, "w") as packed:
+        for member in good.namelist():
+            packed.writestr(member, good.read(member))
+            if member.endswith("/data.pkl"):
+                packed.writestr(member, pickle.dumps({"state_dict": _Runs(here / "canary")}, 2))
+
+
+@step
+def overlapped(here: Path, pattern: str, name: str, times: int = 3000) -> None:
+    """Write a checkpoint whose directory names its largest member many times, so that few bytes count as gigabytes."""
+    content = found_one(here, pattern).read_bytes()
+    end = content.rindex(b"PK\5\6")
+    size, start = struct.unpack_from("<II", content, end + 12)
+    directory = content[start : start + size]
+    entries = directory.split(b"PK\1\2")[1:]
+    largest = max(entries, key=lambda entry: struct.unpack_from("<I", entry, 20)[0])
+    further = b"".join(b"PK\1\2" + entry for entry in [*entries, *[largest] * times])
+    tail = bytearray(content[end:])
+    struct.pack_into("<HHII", tail, 8, len(entries) + times, len(entries) + times, len(further), start)
+    (here / name).parent.mkdir(parents=True, exist_ok=True)
+    (here / name).write_bytes(content[:start] + further + bytes(tail))
+
+
+@step
+def named(here: Path, text: str) -> None:
+    """Write a text into the names of a class and of an image of all runs' scores."""
+    for path in sorted(here.glob("outputs/runs/*/scores.parquet")):
+        table = pq.read_table(path)
+        for column in ("class_name", "id"):
+            values = table[column].to_pylist()
+            changed = pa.array([text if value == max(values) else value for value in values], table[column].type)
+            table = table.set_column(table.column_names.index(column), table.schema.field(column), changed)
+        pq.write_table(table, path)
 
 
 @step

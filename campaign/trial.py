@@ -23,7 +23,7 @@ TRACEBACK = "Traceback (most recent call last)"
 # Classes whose cases are more than: spoil files, run a command, look at the end.
 _OWN = ("kills", "disk", "accepted")
 # Their steps enter into STEPS.
-for _module in ("pictures", "payloads"):
+for _module in ("pictures", "odd_pictures", "payloads"):
     importlib.import_module(f"campaign.{_module}")
 
 

@@ -94,7 +94,10 @@ def test_a_data_module_trains_validates_and_tests_by_the_fold(tmp_path, caplog):
     tested = [data.records[index].id for data in folds for index in data.splits["test"]]
     assert sorted(tested) == sorted(record.id for record in folds[0].records)
     assert [len(data.splits["val"]) for data in folds] == [4] * 5
-    assert "fold 4 of 0 to 4: 12 train, 4 val, 4 test images; any other split of phantom is set aside" in caplog.text
+    assert (
+        "fold 4 of 0 to 4, images: 12 train (6 groups), 4 val (2 groups), 4 test (2 groups); any other split of phantom is set aside"
+        in caplog.text
+    )
     whole = phantom(tmp_path, folds=5, fold=0, fit_on="train+val")
     assert whole.splits["train"] == sorted([*folds[0].splits["train"], *folds[0].splits["val"]])
     assert whole.splits["test"] == folds[0].splits["test"]

@@ -23,12 +23,26 @@ def test_a_launcher_that_writes_no_record_leaves_none_of_an_earlier_sweep(tmp_pa
         "overrides": {"task": []},
         "sweeper": {"_target_": "x.BasicSweeper"},
     }
-    cfg = OmegaConf.create({"hydra": hydra})
+    cfg = OmegaConf.create({"hydra": hydra, "tuning": {"trials": 0, "row": None}})
     RunnerCallback().on_multirun_start(cfg, config_name="config")
     assert record.exists() == LAUNCHERS[target]
     if not LAUNCHERS[target]:
         RunnerCallback().on_multirun_end(cfg, config_name="config")
         RunnerCallback().on_multirun_start(cfg, config_name="config")
+
+
+def test_trials_are_refused_with_a_launcher_that_would_not_train_them(tmp_path):
+    target, *_ = LAUNCHERS
+    hydra = {
+        "launcher": {"_target_": target},
+        "sweep": {"dir": str(tmp_path)},
+        "overrides": {"task": []},
+        "sweeper": {"_target_": "x.BasicSweeper"},
+    }
+    cfg = OmegaConf.create({"hydra": hydra, "tuning": {"trials": 3, "row": None}})
+    with pytest.raises(SystemExit) as refused:
+        RunnerCallback().on_multirun_start(cfg, config_name="config")
+    assert refused.value.code == 2
 
 
 @pytest.mark.parametrize(

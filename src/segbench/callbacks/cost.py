@@ -79,7 +79,7 @@ class CostMeter(RunCallback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop the step's clock, once a GPU has finished the step."""
-        self._synchronize()
+        synchronize(self._device)
         self._steps += 1
         if self._steps > _WARM_UP_STEPS:
             self._count("train", batch)
@@ -88,7 +88,7 @@ class CostMeter(RunCallback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Start the batch's clock."""
-        self._synchronize()
+        synchronize(self._device)
         self._batch_started = time.perf_counter()
 
     def on_test_batch_end(
@@ -101,7 +101,7 @@ class CostMeter(RunCallback):
         dataloader_idx: int = 0,
     ) -> None:
         """Stop the batch's clock (network, loss and counts)."""
-        self._synchronize()
+        synchronize(self._device)
         if batch_idx > 0 or trainer.num_test_batches[dataloader_idx] == 1:
             self._count("predict", batch)
 
@@ -145,10 +145,6 @@ class CostMeter(RunCallback):
             return max(self._earlier_peak, int(torch.cuda.max_memory_allocated(self._device)))
         return max(self._earlier_peak, peak_memory_bytes())
 
-    def _synchronize(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-
     def _count(self, stage: str, batch: Any) -> None:
         self.seconds[stage] += time.perf_counter() - self._batch_started
         self.images[stage] += len(batch["image"])
@@ -156,6 +152,12 @@ class CostMeter(RunCallback):
     def _rate(self, stage: str) -> float | None:
         seconds = self.seconds[stage]
         return round(self.images[stage] / seconds, 3) if seconds else None
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a graphics card has done what it was given, as clocks need it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def device_name(device: torch.device) -> str:

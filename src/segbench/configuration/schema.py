@@ -103,6 +103,16 @@ class PredictConfig(_Closed):
     ensemble: Annotated[int, Field(ge=2, le=1000)] | None
 
 
+class TuningConfig(_Closed):
+    """``tuning.*``: see ``conf/config.yaml``; ranges are read by :mod:`segbench.sweep.space`."""
+
+    trials: NonNegativeInt
+    epochs: PositiveInt | None
+    seed: NonNegativeInt
+    space: dict[str, list[Any]] | None
+    row: str | None
+
+
 def _folder(value: str) -> str:
     """Refuse what would be another folder than the one that was meant."""
     if not value.strip():
@@ -224,6 +234,7 @@ class RootConfig(_Closed):
     init_from: str | None
     freeze: str | None
     comparison: Comparison | None
+    tuning: TuningConfig
     rerun: bool
     debug: bool
 

@@ -52,6 +52,7 @@ class ACDCData(SegmentationData):
     """
 
     name = "acdc"
+    group_name = "patient"
     class_names = ("background", "right ventricle", "myocardium", "left ventricle")
     in_channels = 1
     unit = "mm"

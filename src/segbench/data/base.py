@@ -78,6 +78,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
     dataset_class: ClassVar[type[ImageDataset]]
     ignore_index: ClassVar[int] = IGNORE_INDEX
     crop: tuple[int, int] | None = None
+    group_name: str | None = None  # what a group of images is, in one word, for reports: car, patient
     # What has a label, for messages.
     labelled: ClassVar[str] = "image"
     fractions: ClassVar[Mapping[str, float]] = {"train": 0.8, "val": 0.1, "test": 0.1}
@@ -277,9 +278,8 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         return colours | {
             "name": self.name,
             "images": {split: len(indices) for split, indices in self.splits.items()},
-            "groups": {
-                split: len({self.records[index].group for index in indices}) for split, indices in self.splits.items()
-            },
+            "groups": {split: len({self.records[i].group for i in indices}) for split, indices in self.splits.items()},
+            "group": self.group_name,
             "class_frequencies": dict(zip(self.class_names, self.class_frequencies.round(6).tolist(), strict=True)),
             "fingerprint": self.fingerprint,
         }

@@ -23,6 +23,7 @@ class CarvanaData(SegmentationData):
     """
 
     name = "carvana"
+    group_name = "car"
     class_names = ("background", "car")
     in_channels = 3
     label_map = {0: 0, 1: 1, 255: 1}  # noqa: RUF012 - ClassVar in the base; re-saved masks store the car as 255

@@ -75,6 +75,7 @@ class CTCData(FrameData):
         ConfigError: If an option is invalid.
     """
 
+    group_name = "sequence"
     # Labels number the cells; classes are derived from them.
     label_map = {}  # noqa: RUF012 - ClassVar in the base
     depths = (8, 16)

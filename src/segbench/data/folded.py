@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from segbench.data.folds import Strata, check_folds, split_folds
 from segbench.data.records import Record
+from segbench.words import plural
 
 log = logging.getLogger("segbench")
 
@@ -57,9 +58,16 @@ class FoldedData:
         strata = [self.strata(record) for record in records]
         val_fraction = self.val_fraction if self.fit_on == "train" else 0.0
         splits = split_folds(groups, self.folds, self.fold, self.split_seed, val_fraction, strata)
-        sizes = ", ".join(f"{len(indices)} {part}" for part, indices in splits.items() if indices)
-        said = "fold %d of 0 to %d: %s images; any other split of %s is set aside"
+        parts = {part: [groups[index] for index in indices] for part, indices in splits.items() if indices}
+        sizes = ", ".join(_size(part, found) for part, found in parts.items())
+        said = "fold %d of 0 to %d, images: %s; any other split of %s is set aside"
         log.info(said, self.fold, self.folds - 1, sizes, self.name)
         if len({record.group for record in records}) < len(set(groups)):
             log.warning("data.split_by=image: images of one group are in several folds, so scores are too high")
         return splits
+
+
+def _size(part: str, groups: Sequence[str]) -> str:
+    """Return ``48 train (12 groups)``, without groups where each image is its own."""
+    number = len(set(groups))
+    return f"{len(groups)} {part}" + (f" ({plural(number, 'group')})" if number < len(groups) else "")

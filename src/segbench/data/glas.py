@@ -68,6 +68,7 @@ class GlasData(ObjectData):
     """
 
     name = "glas"
+    group_name = "patient"
     class_names = ("background", "gland")
     in_channels = 3
     label_map = {0: 0} | dict.fromkeys(range(1, 256), 1)

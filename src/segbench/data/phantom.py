@@ -34,6 +34,7 @@ class PhantomData(SegmentationData):
     """
 
     name = "phantom"
+    group_name = "subject"
     class_names = ("background", "right ventricle", "myocardium", "left ventricle")
     in_channels = 1
     label_map = {0: 0, 1: 1, 2: 2, 3: 3}  # noqa: RUF012 - ClassVar in the base

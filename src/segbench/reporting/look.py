@@ -14,7 +14,6 @@ from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.statistics.decision import Decision
 from segbench.runs.planned_looks import Plan
 
-
 COLLAPSED = "a seed of it collapsed, so that it takes part in no ranking"
 
 

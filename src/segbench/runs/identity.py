@@ -19,6 +19,7 @@ IRRELEVANT = (
     "paths",
     "logger",
     "comparison",
+    "tuning",
     "scores",
     "rerun",
     "debug",

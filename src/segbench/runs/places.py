@@ -11,6 +11,21 @@ from typing import Any
 _HOME = re.compile(r"(?<![\w.~-])(?:/home/[^/\s'\":;,]+|/Users/[^/\s'\":;,]+|/root)(?=[/\s'\":;,)]|$)")
 
 
+def places_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the folders that a run's configuration names: its ``paths`` and ``data.root``, by name."""
+    found: dict[str, Any] = {}
+    for section, names in (("paths", None), ("data", ("root",))):
+        entries = config.get(section)
+        if isinstance(entries, Mapping):
+            found |= {str(key): entries[key] for key in names or entries if entries.get(key)}
+    return found
+
+
+def public_assignment(key: str, value: str) -> str:
+    """Return what an override sets, without the place of the data: ``<folder>`` for that."""
+    return "<folder>" if key == "data.root" or (key.startswith("data.") and value.startswith(("/", "~"))) else value
+
+
 def public(text: str, paths: Any = None) -> str:
     """Return a text without the absolute paths that tell who ran it where.
 
@@ -19,7 +34,7 @@ def public(text: str, paths: Any = None) -> str:
 
     Args:
         text: A command, a reason, the line of a log.
-        paths: ``paths`` of a run's configuration.
+        paths: Folders by name (:func:`places_of`).
     """
     known = paths.items() if isinstance(paths, Mapping) else ()
     absolute = {str(path).rstrip("/"): f"<{name}>" for name, path in known if str(path).startswith("/")}

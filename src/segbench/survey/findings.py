@@ -106,48 +106,49 @@ def _absent(evidence: Evidence) -> Iterable[Finding]:
         )
 
 
+# Kind, what was found, why and what to do, of pairs that are equal and of those that nearly are.
+_ACROSS = (
+    (
+        "duplicates across the split",
+        "equal to one in another part of the split",
+        "All pixels are equal. Scores on images that were trained on say nothing about new ones.",
+        "Remove the copies (data.on_duplicates=error then refuses new ones), or give them one group.",
+    ),
+    (
+        "near copies across the split",
+        "nearly equal to one in another part of the split",
+        "They look like copies saved again, or frames of one scene; then scores on them are too good.",
+        "If they belong together, give them one group (data.group, or a column group in data.table).",
+    ),
+)
+_WITHIN = (
+    (
+        "duplicates",
+        "equal to another in the same part of the split",
+        "All pixels are equal. They count twice, and a different split would put them on both sides.",
+        "Remove the copies.",
+    ),
+    (
+        "near copies",
+        "nearly equal to one of another group",
+        "A different split, or folds, would put them on both sides.",
+        "If they belong together, give them one group.",
+    ),
+)
+
+
 def _copies_across(evidence: Evidence) -> Iterable[Finding]:
-    equal, near = (_apart(evidence, pairs, True) for pairs in (evidence.copies.equal, evidence.copies.near))
-    if equal:
-        yield _pairs(
-            evidence,
-            "duplicates across the split",
-            f"{plural(len(equal), 'image')} equal to one in another part of the split",
-            "All pixels are equal. Scores on images that were trained on say nothing about new ones.",
-            "Remove the copies (data.on_duplicates=error then refuses new ones), or give them one group.",
-            equal,
-        )
-    if near:
-        yield _pairs(
-            evidence,
-            "near copies across the split",
-            f"{plural(len(near), 'image')} nearly equal to one in another part of the split",
-            "They look like copies saved again, or frames of one scene; then scores on them are too good.",
-            "If they belong together, give them one group (data.group, or a column group in data.table).",
-            near,
-        )
+    return _copies(evidence, _ACROSS, True)
 
 
 def _copies_within(evidence: Evidence) -> Iterable[Finding]:
-    equal, near = (_apart(evidence, pairs, False) for pairs in (evidence.copies.equal, evidence.copies.near))
-    if equal:
-        yield _pairs(
-            evidence,
-            "duplicates",
-            f"{plural(len(equal), 'image')} equal to another in the same part of the split",
-            "All pixels are equal. They count twice, and a different split would put them on both sides.",
-            "Remove the copies.",
-            equal,
-        )
-    if near:
-        yield _pairs(
-            evidence,
-            "near copies",
-            f"{plural(len(near), 'image')} nearly equal to one of another group",
-            "A different split, or folds, would put them on both sides.",
-            "If they belong together, give them one group.",
-            near,
-        )
+    return _copies(evidence, _WITHIN, False)
+
+
+def _copies(evidence: Evidence, words: Sequence[tuple[str, str, str, str]], across: bool) -> Iterable[Finding]:
+    for (kind, how, why, do), pairs in zip(words, (evidence.copies.equal, evidence.copies.near), strict=True):
+        if found := _apart(evidence, pairs, across):
+            yield _pairs(evidence, kind, f"{plural(len(found), 'image')} {how}", why, do, found)
 
 
 def _apart(evidence: Evidence, pairs: Sequence[Pair], across: bool) -> list[tuple[int, int]]:

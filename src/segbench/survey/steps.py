@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint
 
-from segbench.callbacks.cost import device_name
+from segbench.callbacks.cost import device_name, synchronize
 from segbench.data.base import ImageData
 from segbench.environment import memory_bytes, peak_memory_bytes
 from segbench.errors import SegbenchError
@@ -92,7 +92,7 @@ class _Clock(Checkpoint):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Count the step, once a graphics card has finished it."""
-        _finish(trainer)
+        synchronize(trainer.strategy.root_device)
         now = time.perf_counter()
         self.steps.append(now - self._ended)
         self._ended = now
@@ -107,7 +107,7 @@ class _Clock(Checkpoint):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Count the batch."""
-        _finish(trainer)
+        synchronize(trainer.strategy.root_device)
         self.validations.append(time.perf_counter() - self._began)
 
 
@@ -181,11 +181,6 @@ def _steps_per_epoch(batches: int, limit: int | float | None) -> int:
 
 def _median(values: list[float]) -> float:
     return float(torch.tensor(values).median())
-
-
-def _finish(trainer: Any) -> None:
-    if trainer.strategy.root_device.type == "cuda":
-        torch.cuda.synchronize(trainer.strategy.root_device)
 
 
 def _memory(device: torch.device) -> tuple[int, int]:

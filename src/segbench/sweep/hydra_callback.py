@@ -17,6 +17,7 @@ from segbench.errors import SegbenchError, StorageError
 from segbench.runs.files import read_json
 from segbench.sweep.number import check_number
 from segbench.sweep.objective import check_objective
+from segbench.sweep.tuning import require_none
 from segbench.words import first_line
 
 log = logging.getLogger("segbench")
@@ -32,6 +33,7 @@ class RunnerCallback(Callback):
         """Exit with code 2 and a one-line message if the configuration is invalid."""
         try:
             validate(config)
+            require_none(config)
         except SegbenchError as error:
             if config.get("debug"):
                 traceback.print_exc()
@@ -49,6 +51,7 @@ class RunnerCallback(Callback):
             check_number(config)
             if not str(config.hydra.launcher.get("_target_")).endswith(".ProcessesLauncher"):
                 check_objective(config)
+                require_none(config)
                 record.unlink(missing_ok=True)
         except SegbenchError as error:
             raise SystemExit(print_error(error)) from None

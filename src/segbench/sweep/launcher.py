@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,9 @@ from segbench.configuration.recorded import hide_in_sweep, recorded_overrides
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.runs.files import read_json
 from segbench.runs.signals import end_with_parent, give_back, leave_lost_terminal, take
-from segbench.sweep import finished
+from segbench.sweep import finished, tuning
 from segbench.sweep.difference import each_once, next_ready
-from segbench.sweep.objective import check_objective, job_return
+from segbench.sweep.objective import check_metrics, check_objective, job_return
 from segbench.sweep.record import earlier_jobs, plan_jobs, write_record
 from segbench.sweep.resources import check_gpus, job_environment
 from segbench.words import plural
@@ -61,6 +61,10 @@ class _Job:
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     outcome: dict[str, Any] = field(default_factory=dict)
+
+    def moved(self, directory: Path) -> _Job:
+        """Return the job with another run directory."""
+        return replace(self, directory=directory)
 
 
 class ProcessesLauncher(Launcher):
@@ -113,22 +117,25 @@ class ProcessesLauncher(Launcher):
             raise ConfigError("--multirun: there is no job, as a setting is swept over no value")
         asked = [self._compose(initial_job_idx + i, list(overrides)) for i, overrides in enumerate(job_overrides)]
         jobs = each_once(asked)
-        _check_metrics(jobs)
+        check_metrics(job.config for job in jobs)
+        rows = tuning.plan(jobs, self._compose)
         record = Path(str(self.config.hydra.sweep.dir)) / "sweep.json"
         earlier = earlier_jobs(record, jobs) if initial_job_idx else []
         log.info("sweep of %s, %d at a time, in %s", plural(len(jobs), "job"), self.jobs, record.parent)
         hide_in_sweep(record.with_name("multirun.yaml"))
-        plan_jobs(record.parent, jobs)
         former = take(_raise_stopped)
         try:
-            self._run_all(jobs)
+            tuned = tuning.tune(rows, self._compose, self._run_all)
+            jobs = [tuned.jobs.get(job.directory, job) for job in jobs]
+            plan_jobs(record.parent, [job for job in jobs if job.directory not in tuned.refused])
+            self._run_all(jobs, tuned.done_before)
         finally:
-            _stop([job for job in jobs if job.process is not None and not job.outcome])
             give_back(former)
             write_record(record, earlier + [job.outcome for job in jobs if job.outcome])
         _log_outcome(jobs)
         outcomes = {job.directory: job.outcome for job in jobs}
-        return [job_return(job.config, job.overrides, job.directory, outcomes[job.directory]) for job in asked]
+        final = [tuned.jobs.get(job.directory, job) for job in asked]
+        return [job_return(job.config, job.overrides, job.directory, outcomes[job.directory]) for job in final]
 
     def _compose(self, number: int, overrides: list[str]) -> _Job:
         from segbench.configuration.schema import validate
@@ -144,15 +151,22 @@ class ProcessesLauncher(Launcher):
         directory = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
         return _Job(number, overrides, config, directory)
 
-    def _run_all(self, jobs: list[_Job]) -> None:
-        waiting, running = list(jobs), list[_Job]()
+    def _run_all(self, jobs: list[_Job], is_done: tuning.IsDone | None = None) -> None:
+        running = list[_Job]()
+        try:
+            self._run_each(jobs, running, is_done or finished.done_before)
+        finally:
+            _stop(running)
+
+    def _run_each(self, jobs: list[_Job], running: list[_Job], is_done: tuning.IsDone) -> None:
+        waiting = list(jobs)
         free = list(range(self.jobs))
         while waiting or running:
             while free and (job := next_ready(waiting, running)):
                 waiting.remove(job)
                 job.slot = free[0]
                 try:
-                    if finished.done_before(job.directory, job.config):
+                    if is_done(job.directory, job.config):
                         _settle(job, 0, skipped=True)
                         continue
                     self._start(job)
@@ -198,28 +212,6 @@ class ProcessesLauncher(Launcher):
             job.process = subprocess.Popen(
                 command, env=environment, stdout=console, stderr=subprocess.STDOUT, preexec_fn=tied
             )
-
-
-def _check_metrics(jobs: list[_Job]) -> None:
-    """Refuse a sweep that no job could compare by the score that is to decide; else each would say so by itself.
-
-    Raises:
-        ConfigError: Of the first job.
-    """
-    if all(job.config.comparison is None for job in jobs):
-        return
-    # Imported here: it imports torch, which a sweep without a comparison does not need.
-    from segbench.assembly import check_metrics
-
-    refused = []
-    for job in jobs:
-        try:
-            check_metrics(job.config)
-            return
-        except SegbenchError as error:
-            refused.append(error)
-    if all(isinstance(error, ConfigError) for error in refused):
-        raise refused[0]
 
 
 def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,32 @@ def check_objective(config: DictConfig) -> None:
                 f"hydra.sweeper.{key}={said}: trainer.monitor={monitor} is better when {words}; "
                 "turn the direction round or set another monitor"
             )
+
+
+def check_metrics(configs: Iterable[DictConfig]) -> None:
+    """Refuse a sweep that no job could compare by the score that is to decide; else each would say so by itself.
+
+    Args:
+        configs: Those of its jobs.
+
+    Raises:
+        ConfigError: Of the first job.
+    """
+    configs = list(configs)
+    if all(config.comparison is None for config in configs):
+        return
+    # Imported here: it imports torch, which a sweep without a comparison does not need.
+    from segbench import assembly
+
+    refused = []
+    for config in configs:
+        try:
+            assembly.check_metrics(config)
+            return
+        except SegbenchError as error:
+            refused.append(error)
+    if all(isinstance(error, ConfigError) for error in refused):
+        raise refused[0]
 
 
 def monitored_score(directory: Path) -> float | None:

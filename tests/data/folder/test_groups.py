@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from tests.data.folder.conftest import drawing, picture, save
 
-from segbench.data.folder.groups import advice, groups_by_pattern, groups_nothing, likely_pattern, near_copies
+from segbench.data.folder.groups import (
+    advice,
+    groups_by_pattern,
+    groups_nothing,
+    likely_pattern,
+    name_of_group,
+    near_copies,
+)
 from segbench.data.folder.inspection import difference_hash
 from segbench.errors import ConfigError, DataError
 
@@ -70,3 +77,11 @@ def test_a_pattern_that_groups_nothing_is_said_where_data_are_read(own, folder, 
         save(own / f"masks/slide{number // 2}_{number % 2}.png", drawing(number))
     folder(group="slide*").find()
     assert "data.group=slide*: groups nothing" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [("patient", "patient"), ("Patient_ID", "patient"), ("car id", "car"), ("p*_*", None), ("a/b", None), (None, None)],
+)
+def test_a_column_says_what_a_group_is_called(asked, name):
+    assert name_of_group(asked) == name

@@ -351,6 +351,12 @@ def _swapped_grey(own):
     pairs(own, "masks/a{}.png", "images/a{}.png", shape=(24, 32))
 
 
+def _photographs(own):
+    for number in NUMBERS:
+        save(own / f"images/a{number}.png", picture(number))
+        save(own / f"masks/a{number}.png", picture(number + 50))
+
+
 def _many_objects(own):
     for number in NUMBERS:
         save(own / f"images/a{number}.png", picture(number))
@@ -403,8 +409,12 @@ def _table(own):
             ["256 different values in a1.png, at most 2 in the others", "data.instances=true", "data.classes"],
         ),
         (_smoothed_colours, {}, ["300 different colours in a1.png, at most 2 in the others", "data.colours"]),
-        (_swapped, {}, ["8 of 8 masks have many colours", "photographs: are data.images and data.masks swapped?"]),
-        (_swapped_grey, {}, ["8 of 8 masks have many values", "photographs: are data.images and data.masks swapped?"]),
+        (_swapped, {}, ["the images at most 2: data.images and data.masks are swapped; exchange them"]),
+        (_swapped, {"classes": {"a": 0, "ignore": "others"}}, ["data.images and data.masks are swapped"]),
+        (_swapped, {"colours": {"a": "#000000", "b": "#FF0000"}}, ["data.images and data.masks are swapped"]),
+        (_swapped, {"instances": True}, ["data.images and data.masks are swapped"]),
+        (_swapped_grey, {}, ["data.images and data.masks are swapped"]),
+        (_photographs, {}, ["8 of 8 masks have many colours", "photographs: are data.images and data.masks swapped?"]),
         (_many_objects, {}, ["different values; if they number objects: data.instances=true"]),
         (_some_lossy, {}, ["masks: 5 files (a1.jpg, a2.jpg, a3.jpg and 2 others): lossy mask", "save masks as PNG"]),
         (_constant, {}, ["all masks have the value 0 alone"]),

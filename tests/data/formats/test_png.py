@@ -154,3 +154,21 @@ def test_pillow_agrees_on_what_it_can_hold(path):
     samples = np.random.default_rng(0).integers(0, 256, (9, 8, 3))
     content = png(samples, 8, RGB, interlaced=True)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), samples)
+
+
+@pytest.mark.parametrize("field", [10, 11, 12])
+@pytest.mark.parametrize("kind", [0, 3])
+def test_what_the_standard_does_not_define_is_refused(path, field, kind):
+    palette = chunk(b"PLTE", bytes(6)) if kind else b""
+    content = bytearray(png(np.zeros((4, 4, 1), int), 8, kind, palette, interlaced=field == 12))
+    content[16 + field] = 2
+    path.write_bytes(bytes(content[:8]) + chunk(b"IHDR", bytes(content[16:29])) + bytes(content[33:]))
+    with pytest.raises(DataError, match="damaged"):
+        read_stored(path)
+
+
+def test_a_critical_chunk_that_is_not_of_the_standard_is_named(path):
+    content = png(np.zeros((4, 4, 3), int), 8, 2)
+    path.write_bytes(content[:8] + chunk(b"CgBI", b"P\0 \2") + content[8:])
+    with pytest.raises(DataError, match="no PNG of the standard \\(a chunk 'CgBI'\\)"):
+        read_stored(path)

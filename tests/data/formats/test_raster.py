@@ -224,6 +224,33 @@ def test_exif_that_cannot_be_read_turns_nothing(path):
     assert read_stored(path).orientation == read_orientation(path) == 1
 
 
+# Runs of an image of 3 x 2: a row with a literal of three, and one of a run.
+LITERAL, RUN = [0, 3, 1, 2, 3, 0], [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("runs", "whole"),
+    [
+        ([*LITERAL, 0, 0, *RUN, 0, 0, 0, 1], True),
+        ([*LITERAL, 0, 0, *RUN, 0, 1], True),
+        ([*LITERAL, 0, 0, 2, 1, 0, 0, 0, 1], False),
+        ([*LITERAL, 0, 0, 0, 1], False),
+        ([*LITERAL, 0, 0, 0, 2, 1, 0, 2, 1, 0, 1], False),
+        ([*LITERAL, 1, 1, 0, 0, *RUN, 0, 1], False),
+        ([*LITERAL, 0, 0, *RUN], False),
+    ],
+)
+def test_a_bmp_whose_runs_leave_out_pixels_is_refused(path, runs, whole):
+    content = bmp(np.zeros((2, 3), int), 8, np.arange(768).reshape(256, 3) % 251, rle=True)
+    (start,) = struct.unpack_from("<I", content, 10)
+    path.write_bytes(content[:34] + struct.pack("<I", len(runs)) + content[38:start] + bytes(runs))
+    if whole:
+        np.testing.assert_array_equal(read_stored(path).samples[..., 0], [[1, 1, 1], [1, 2, 3]])
+    else:
+        with pytest.raises(DataError, match="its runs do not tell every pixel once"):
+            read_stored(path)
+
+
 CUT = {
     "GIF": gif(np.arange(600).reshape(20, 30) % 7, np.arange(24).reshape(8, 3)),
     "BMP": bmp(np.arange(600).reshape(20, 30) % 7, 8, np.arange(768).reshape(256, 3) % 251),

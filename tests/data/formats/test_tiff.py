@@ -304,3 +304,10 @@ def test_garbage_is_refused_in_one_line_or_read(path):
                 spoilt[place] = generator.integers(256)
             path.write_bytes(spoilt)
             assert "\n" not in refusal(path)
+
+
+def test_four_inks_that_are_not_those_of_print_are_refused(path):
+    extra = [(332, "H", 1, 2, True)]
+    tifffile.imwrite(path, np.zeros((4, 4, 4), np.uint8), photometric="separated", extratags=extra, metadata=None)
+    with pytest.raises(DataError, match="four inks that are not cyan, magenta, yellow and black"):
+        read_stored(path)

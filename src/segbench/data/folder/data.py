@@ -16,7 +16,7 @@ from segbench.data.cache import Pair
 from segbench.data.folder import split as splitting
 from segbench.data.folder.discovery import Found, Options, discover
 from segbench.data.folder.facts import Facts
-from segbench.data.folder.groups import advice, groups_nothing
+from segbench.data.folder.groups import advice, groups_nothing, name_of_group
 from segbench.data.folder.help import check_named, suggestion
 from segbench.data.folder.inspection import Seen
 from segbench.data.folder.intensity import chosen_intensity
@@ -112,7 +112,7 @@ class FolderData(ObjectData):
         self.name, self.val_fraction, self.test_fraction = name, val_fraction, test_fraction
         self.crop = None if crop is None else (int(crop[0]), int(crop[1]))
         self.resident = False if crop is not None else self.resident
-        self._regions = regions
+        self._regions, self.group_name = regions, name_of_group(group)
         self._asked = Options(
             root=self.root or Path(), images=images, masks=masks, pair=pair, unpaired=unpaired, table=table,
             classes=classes, colours=colours, ignore=self.ignore, objects=objects, instances=instances,

@@ -13,9 +13,9 @@ from segbench.data.folder.facts import Facts
 from segbench.data.folder.forms import ClassMasks, Form, InstanceMasks, OverlappingMasks
 from segbench.data.folder.groups import groups_by_pattern
 from segbench.data.folder.inspection import MOST_VALUES, ReadMasks, Seen, inspect
-from segbench.data.folder.numbered import check_not_numbered
+from segbench.data.folder.numbered import check_no_void, check_not_numbered
 from segbench.data.folder.outlined import find_outlined, outline_files
-from segbench.data.folder.photographs import check_not_lossy, check_not_photographs
+from segbench.data.folder.photographs import check_not_lossy, check_not_photographs, check_not_swapped
 from segbench.data.folder.polygons import IGNORED, Annotations
 from segbench.data.folder.samples import Sample, Samples, find_samples, images_place, with_parts_of_names
 from segbench.data.folder.sizes import Fit, Size, cropped, proposed_fit, proposed_spacing, shown_size
@@ -101,16 +101,27 @@ def discover(options: Options, cache_dir: Path) -> Found:
     if outlines is None:
         check_not_lossy(samples.found)
     seen = inspect(samples.found, read_masks, cache_dir, options.place, variant)
-    told = options.classes is not None or options.colours is not None or isinstance(options.masks, Mapping)
-    if outlines is None and not told and not options.instances:
-        check_not_numbered(samples.found, seen, read_masks, options.ignore)
-        check_not_photographs(samples.found, seen, read_masks, options.ignore)
+    doubts = [] if outlines is not None else _check_kind(options, samples.found, seen, read_masks)
     form = _form(options, seen, outlines)
     channels, which = _channels(options, seen)
     intensity = _intensity(options, seen, samples.found)
     fit, why = _fit(options, seen)
-    said = [*samples.said, _classes_line(form), f"{which}, {intensity.describe()}, {why}".rstrip(", ")]
+    said = [*samples.said, _classes_line(form), *doubts, f"{which}, {intensity.describe()}, {why}".rstrip(", ")]
     return Found(samples.found, seen, Facts(form, channels, intensity, fit), said, grouped, read_masks)
+
+
+def _check_kind(options: Options, samples: Sequence[Sample], seen: Sequence[Seen], read_masks: ReadMasks) -> list[str]:
+    """Refuse masks that are something else than the options say or, where these say nothing, than classes."""
+    if isinstance(options.masks, Mapping):
+        return []
+    check_not_swapped(samples, seen, read_masks, options.ignore)
+    if options.instances:
+        check_no_void(seen, options.ignore)
+    if options.instances or options.classes is not None or options.colours is not None:
+        return []
+    doubts = check_not_numbered(samples, seen, read_masks, options.ignore)
+    check_not_photographs(samples, seen, read_masks, options.ignore)
+    return doubts
 
 
 def _read_masks(mask: Path, image: Path, size: Size) -> list[MaskFile]:

@@ -40,6 +40,16 @@ def groups_by_pattern(names: Sequence[str], pattern: str) -> list[str]:
     return [match[1] for match in matches if match]
 
 
+def name_of_group(asked: str | None) -> str | None:
+    """Return what a group is called in one word, if a column says it: ``patient`` for ``Patient_ID``.
+
+    Args:
+        asked: ``data.group``.
+    """
+    found = re.fullmatch(r"([a-z]+?)[ _-]?(?:id)?", (asked or "").lower())
+    return found[1] if found else None
+
+
 def likely_pattern(names: Sequence[str]) -> str | None:
     """Return the pattern of names that number images within groups (``patient12_slice03``), if they look so.
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from segbench.data.folder.classes import MOST_GUESSED, remedy_of_many
 from segbench.data.folder.inspection import ReadMasks, Seen
 from segbench.data.folder.numbered import in_one_piece
 from segbench.data.folder.samples import Sample
+from segbench.data.pages import read_pages
 from segbench.errors import DataError
 from segbench.words import listed
 
 # Share of the masks that is nearly all; and of values in one piece, below which they number no objects.
 _NEARLY_ALL, _SCATTERED = 0.8, 0.5
+# Images that are looked at.
+_IMAGES = 12
 _LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
 _SWAPPED = "are data.images and data.masks swapped?"
 
@@ -67,6 +74,42 @@ def check_not_photographs(
         others = max(len(found) for found in kinds if len(found) <= MOST_GUESSED)
         remedy = remedy_of_many(in_colour)
         raise DataError(f"data.masks: {most} different {what} in {names}, at most {others} in the others; {remedy}")
+
+
+def check_not_swapped(
+    samples: Sequence[Sample], seen: Sequence[Seen], read_masks: ReadMasks, ignore: Sequence[int]
+) -> None:
+    """Refuse masks of many values or colours, no numbers of objects, whose images have few, also where these are named.
+
+    Args:
+        samples: The image files with their masks.
+        seen: What was seen of each.
+        read_masks: Reads the masks of a mask file.
+        ignore: Values that count nowhere.
+
+    Raises:
+        DataError: If nearly all masks have many, and none of some images has.
+    """
+    kinds = [max((len(part) for page in item.values for part in page), default=0) for item in seen]
+    if sum(kind > MOST_GUESSED for kind in kinds) < _NEARLY_ALL * len(kinds):
+        return
+    images = [_kinds(read_pages(sample.image).pixels) for sample in samples[:: max(1, len(samples) // _IMAGES)]]
+    if max(images) > MOST_GUESSED:
+        return
+    in_colour = any(isinstance(value, list) for item in seen for page in item.values for part in page for value in part)
+    if in_colour or in_one_piece(samples, seen, read_masks, ignore) < _SCATTERED:
+        raise DataError(
+            f"data.masks: they have up to {max(kinds)} different values or colours, the images at most {max(images)}:"
+            " data.images and data.masks are swapped; exchange them"
+        )
+
+
+def _kinds(pixels: NDArray[Any]) -> int:
+    """Return how many different values or colours an image (N,H,W,C) has."""
+    if not np.issubdtype(pixels.dtype, np.integer) or pixels.shape[3] > 3:
+        return MOST_GUESSED + 1
+    codes = pixels.reshape(-1, pixels.shape[3]).astype(np.int64)
+    return len(np.unique(codes @ np.array([1, 1 << 16, 1 << 32])[: codes.shape[1]]))
 
 
 def _label(value: object) -> object:

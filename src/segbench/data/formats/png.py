@@ -21,6 +21,8 @@ _GREY, _PALETTE = 0, 3
 # Samples per pixel of each colour type, with and without opacity.
 _STORED = {_GREY: 1, 2: 3, _PALETTE: 1, 4: 2, 6: 4}
 _COLOURS = {_GREY: 1, 2: 3, _PALETTE: 1, 4: 1, 6: 3}
+# What a reader must understand (a capital letter begins its name), of which the standard has no more.
+_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 # The passes of interlacing: first row and column, and the steps between rows and columns.
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 
@@ -97,6 +99,8 @@ def _verified_header(path: Path, stream: IO[bytes]) -> _Header:
                 pixels.add(block)
         if crc != struct.unpack(">I", _read_exactly(path, stream, 4))[0]:
             raise DataError(f"{path}: damaged (wrong checksum of its {kind.decode('latin-1')} chunk)")
+        if kind[:1].isupper() and kind not in _CRITICAL:
+            raise DataError(f"{path}: damaged, or no PNG of the standard (a chunk {kind.decode('latin-1')!a})")
         if kind == b"IHDR":
             header = _parse_header(path, first)
             pixels = None if header.is_plain else _PixelCount(path, header.content_bytes())
@@ -112,9 +116,11 @@ def _verified_header(path: Path, stream: IO[bytes]) -> _Header:
 def _parse_header(path: Path, content: bytes) -> _Header:
     if len(content) != 13:
         raise DataError(f"{path}: damaged (no valid header)")
-    width, height, bits, colour_type, _, _, interlaced = struct.unpack(">IIBBBBB", content)
+    width, height, bits, colour_type, compression, filtering, interlaced = struct.unpack(">IIBBBBB", content)
     check_pixels(path, width, height)
-    if colour_type not in _STORED or bits not in (1, 2, 4, 8, 16):
+    known = colour_type in _STORED and bits in (1, 2, 4, 8, 16) and (compression, filtering) == (0, 0)
+    # Pillow takes any other number for the only way to interlace that there is.
+    if not known or interlaced not in (0, 1):
         raise DataError(f"{path}: damaged (no valid header)")
     return _Header(width, height, bits, colour_type, bool(interlaced))
 

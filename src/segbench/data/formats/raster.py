@@ -23,6 +23,8 @@ _KINDS: dict[str, Kind] = {
 }  # fmt: skip
 # Most pixels per byte of run-length encoding: two bytes encode a run of 255.
 _MOST_RLE = 128
+# BMP's number for runs of 4 bits.
+_RLE4 = 2
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 
 
@@ -99,10 +101,43 @@ def read_gif(path: Path, stream: IO[bytes]) -> StoredImage:
 def read_bmp(path: Path, stream: IO[bytes]) -> StoredImage:
     """Read a BMP of any depth; the 5 or 6 bits per sample of a 16-bit BMP are scaled to 8."""
     with opened(path, stream, ("BMP",)) as image:
-        run_length_encoded = any(tile[0] == "bmp_rle" for tile in image.tile)
-        if run_length_encoded and image.width * image.height > _MOST_RLE * path.stat().st_size:
-            raise DataError(f"{path}: damaged (truncated)")
+        if any(tile[0] == "bmp_rle" for tile in image.tile):
+            if image.width * image.height > _MOST_RLE * path.stat().st_size:
+                raise DataError(f"{path}: damaged (truncated)")
+            stream.seek(image.tile[0][2])
+            if not _runs_tell_all(stream.read(), image.width, image.height, half=image.info["compression"] == _RLE4):
+                raise DataError(f"{path}: its runs do not tell every pixel once; save it without run-length encoding")
+            stream.seek(0)
         return stored(path, image)
+
+
+def _runs_tell_all(runs: bytes, width: int, height: int, half: bool) -> bool:
+    """Say whether run-length encoding tells each pixel once, row by row; Pillow makes zeros of those it leaves out.
+
+    Args:
+        runs: The encoded pixels.
+        width: Pixels of a row.
+        height: Rows.
+        half: Whether two pixels are in a byte (RLE4).
+    """
+    place, row, column = 0, 0, 0
+    while place + 1 < len(runs):
+        count, what = runs[place], runs[place + 1]
+        place += 2
+        if count:
+            column += count
+        elif what > 2:
+            column += what
+            size = (what + 1) // 2 if half else what
+            place += size + size % 2
+        elif what == 0 and column == width:
+            row, column = row + 1, 0
+        else:
+            # The end, also of a last row that has none of its own; or a row that is too short, or a leap.
+            return what == 1 and (row, column) in ((height, 0), (height - 1, width))
+        if column > width:
+            return False
+    return False
 
 
 def read_webp(path: Path, stream: IO[bytes]) -> StoredImage:

@@ -29,7 +29,7 @@ _SAMPLES: dict[Kind, int] = {"grey": 1, "palette": 1, "RGB": 3, "CMYK": 4}
 _JPEG, _LOSSY = 7, (7, 50001)
 _COMPRESSIONS = (1, 2, 3, 4, 5, _JPEG, 8, 32946, 32773, 34925, 50000, 50001)
 _WITH_PREDICTOR = (5, 8, 32946, 34925, 50000)
-_ORIENTATION, _PHOTOMETRIC, _COLOR_MAP = 274, 262, 320
+_ORIENTATION, _PHOTOMETRIC, _COLOR_MAP, _INK_SET = 274, 262, 320, 332
 # The tags that say how and where samples are stored.
 _LAYOUT_TAGS = {256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339}
 # Most pages of a file with thumbnails; one with more is a stack.
@@ -163,6 +163,8 @@ def _kind_of(path: Path, page: Any) -> Kind:
     if page.photometric == _YCBCR and page.compression == _JPEG:
         # The JPEG decoder converts it.
         return "RGB"
+    if page.photometric == _CMYK and page.tags.valueof(_INK_SET, 1) != 1:
+        raise DataError(f"{path}: four inks that are not cyan, magenta, yellow and black (InkSet); convert it to RGB")
     kind = _KINDS.get(page.photometric)
     if kind is None:
         name = getattr(page.photometric, "name", page.photometric)

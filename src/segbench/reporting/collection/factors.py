@@ -8,6 +8,7 @@ from typing import Any
 
 from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import Run
+from segbench.reporting.collection.tuned import tuned_keys
 from segbench.reporting.collection.variants import VARIANT
 from segbench.runs.bounded import parse_yaml
 from segbench.runs.identity import IRRELEVANT, LATER
@@ -69,8 +70,8 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
 
     A key is accounted for when it is a factor; when it lies in a group that is a factor and that group's choice alone
     decides it (``model.width`` under ``model``, unless one network was trained in two widths); when a variant that is a
-    factor decides it, whatever its group; when it repeats the seed; or when it cannot change a result
-    (``segbench.runs.identity.IRRELEVANT``).
+    factor decides it, whatever its group; when it was tuned and all runs of a row have the same value; when it repeats
+    the seed; or when it cannot change a result (``segbench.runs.identity.IRRELEVANT``).
 
     Data settings are only names for files, so the files' fingerprint is compared too, among runs of equal settings.
 
@@ -89,6 +90,7 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
         for key, values in columns.items()
         if matters(key) and _differs(values) and not _repeats_seed(key, values, runs)
     }
+    tuned = {key: differing.pop(key) for key in sorted(tuned_keys(runs) & differing.keys())}
     # A choice is only a name: another name for the same settings (but for the device, say) is no difference.
     groups = {
         group: [run.choices.get(group) for run in runs] for run in runs for group in run.choices if matters(group)
@@ -103,6 +105,8 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
         above = [factor for factor in (*factors, *found) if key.startswith(f"{factor}.")]
         if key not in factors and not any(_decided(groups.get(group, []), values) for group in above):
             found.append(key)
+    rows = [tuple(factor_value(run, factor) for factor in (*factors, *found)) for run in runs]
+    found += [key for key, values in tuned.items() if key not in factors and not _decided(rows, values)]
     if FINGERPRINT not in factors and _strangers_to_the_data(runs):
         found.append(FINGERPRINT)
     return sorted(found)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from segbench.errors import ConfigError
+from segbench.runs.tuning import ROW
 
 # What a run makes before it says who it is, or what is left of one that was half deleted.
 _MARKS = frozenset((".lock", "config.yaml", "checkpoints", "scores.parquet", "summary.json"))
@@ -40,7 +41,8 @@ def run_directories(root: Path) -> Iterator[Path]:
 def walk(root: Path) -> Iterator[tuple[Path, set[str]]]:
     """Yield folders at or below ``root`` with the names in them, in their order; nothing below a run is visited.
 
-    A link is followed to a run and nowhere else: others lead out of what was given, or in circles.
+    A link is followed to a run and nowhere else: others lead out of what was given, or in circles. Trials of a row are
+    found where their folder is what was given.
     """
     waiting, seen = [(root, 0)], 0
     while waiting:
@@ -54,7 +56,7 @@ def walk(root: Path) -> Iterator[tuple[Path, set[str]]]:
             continue
         names = {entry.name for entry in entries}
         linked = depth > 0 and folder.is_symlink()
-        if linked and not _SELF & names:
+        if (linked and not _SELF & names) or (depth > 0 and ROW in names):
             continue
         yield folder, names
         if not _SELF & names and depth < DEEPEST:

@@ -36,6 +36,7 @@ from segbench.runs.readers import (
 from segbench.runs.scores_file import read_scores
 from segbench.runs.settings import flatten, is_under, without_places
 from segbench.runs.split_scores import SplitScores, TaskRecord
+from segbench.runs.tuning import Tuning
 from segbench.words import visible
 
 State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "missing", "excluded"]
@@ -69,6 +70,7 @@ class Run:
         status: ``status.json``.
         folds: The runs of the folds of a cross-validation that it joins, by fold
             (:mod:`segbench.reporting.collection.folds`); empty for a run of its own.
+        tuning: The trials that chose its settings (:mod:`segbench.reporting.collection.tuned`); None without.
     """
 
     directory: Path
@@ -89,6 +91,7 @@ class Run:
     summary: dict[str, Any] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
     folds: tuple[Run, ...] = ()
+    tuning: Tuning | None = None
 
     @property
     def each(self) -> tuple[Run, ...]:

@@ -32,6 +32,7 @@ from segbench.reporting.collection.factors import (
 from segbench.reporting.collection.folds import join_folds
 from segbench.reporting.collection.looks import read_looks
 from segbench.reporting.collection.runs import Run
+from segbench.reporting.collection.tuned import with_tuning
 from segbench.reporting.collection.variants import name_variants
 from segbench.reporting.comparison.estimate import Estimate, estimate
 from segbench.reporting.comparison.metrics import (
@@ -46,7 +47,7 @@ from segbench.reporting.comparison.metrics import (
 )
 from segbench.reporting.comparison.model import COSTS, Comparison, Published, Row
 from segbench.reporting.comparison.question import family_of
-from segbench.runs.places import public
+from segbench.runs.places import places_of, public
 from segbench.runs.planned_looks import FILE, Plan, read_plan
 from segbench.runs.readers import DamagedError, named
 from segbench.runs.split_scores import TaskRecord, derive, has_metric
@@ -76,6 +77,7 @@ def compare(
     Raises:
         ConfigError: If the runs are not comparable, or metric or convention do not fit their task.
     """
+    asked, runs = asked or {}, with_tuning(runs)
     asked, folder = asked or {}, runs[0].directory.parent
     plan = plan or _planned_looks(folder)
     runs = exclude_beyond(runs, plan) if plan else runs
@@ -99,7 +101,7 @@ def compare(
     rows, published = _with_published(rows, declared.get("published") or (), metric, split, convention)
     left = [(run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"]
     family, baseline = family_of(declared, rows)
-    unfinished = [(run, public(reason, run.config.get("paths"))) for run, reason in left]
+    unfinished = [(run, public(reason, places_of(run.config))) for run, reason in left]
     return Comparison(
         directory=runs[0].directory.parent,
         title=title,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import re
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +18,12 @@ from segbench.reporting.comparison.estimate import Estimate
 from segbench.reporting.comparison.metrics import shared_metric
 from segbench.runs.planned_looks import Plan
 from segbench.runs.split_scores import SplitScores, TaskRecord
+from segbench.runs.tuning import Tuning
 from segbench.scores.convention import Convention
 from segbench.scores.score import Metric
 
+# What a data set calls a group of images, in one word: a car, a patient.
+_WORD = re.compile(r"[a-z]{1,30}")
 COSTS = (
     "parameters",
     "flops_per_image",
@@ -71,6 +75,12 @@ class Row:
     def done(self) -> list[Run]:
         """The finished runs, by seed."""
         return sorted((run for run in self.runs if run.state == "done"), key=lambda run: (run.seed or 0, run.name))
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """The trials that chose the settings of its finished runs; None where none did, or not for all."""
+        found = [run.tuning for run in self.done]
+        return found[0] if len({tuning.row if tuning else "" for tuning in found}) == 1 else None
 
     @property
     def devices(self) -> list[str]:
@@ -233,13 +243,28 @@ class Comparison:
         """What would be drawn again besides the seed: as :attr:`grouping`, or the ``folds`` of a cross-validation."""
         return "folds" if self.folds else self.grouping
 
+    @cached_property
+    def group_name(self) -> str:
+        """What groups of images are called: ``cars``, ``patients`` where all runs' data says so, else ``groups``."""
+        named = {str(run.summary.get("data", {}).get("group") or "") for run in self.trained}
+        name = named.pop() if len(named) == 1 else ""
+        return f"{name}s" if _WORD.fullmatch(name) else "groups"
+
     @property
     def grouping(self) -> str:
-        """What comes together: ``images``, each by itself, or ``groups of images``."""
-        alone = all(len(set(part.groups)) == len(part.ids) for part in self.parts)
-        return self.images if alone else f"groups of {self.images}"
+        """What comes together: ``images``, each by itself, or ``cars``, or ``groups of images`` without a name."""
+        if all(len(set(part.groups)) == len(part.ids) for part in self.parts):
+            return self.images
+        return self.group_name if self.group_name != "groups" else f"groups of {self.images}"
 
     @property
     def single_unit(self) -> str:
         """One of :attr:`unit`."""
         return self.unit.replace("groups", "group") if "groups" in self.unit else self.unit.removesuffix("s")
+
+
+def number_of(counts: Iterable[int], things: str) -> str:
+    """Return ``3 cars``, ``1 car``, or ``16 to 19 images`` where the counts differ."""
+    found = sorted(set(counts))
+    number = str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+    return f"{number} {things.removesuffix('s') if number == '1' else things}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from segbench.reporting.collection.folds import FOLDS
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.planned import looks_taken
+from segbench.reporting.conclusions.tuning import tuning_caveats
 from segbench.reporting.statistics.jackknife import Layout
 from segbench.reporting.statistics.pairs import Pair
 from segbench.words import listed
@@ -42,6 +43,7 @@ def caveats(
         *_amount(comparison, alone),
         *_missing(comparison, alone),
         *_images(comparison, rows),
+        *tuning_caveats(comparison),
     ]
     labels = [row.label for row in comparison.rows]
     if refused:

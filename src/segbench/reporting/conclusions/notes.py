@@ -7,14 +7,15 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from segbench.reporting.collection.factors import flatten, show_value
 from segbench.reporting.collection.folds import FOLDS
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.columns import averages, convention_words
-from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.comparison.model import Comparison, Row, number_of
 from segbench.reporting.conclusions.claims import explanation
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.reading import reading
+from segbench.reporting.conclusions.training import training_line
+from segbench.reporting.conclusions.tuning import tuning_lines
 from segbench.runs.split_scores import derive
 from segbench.words import listed
 
@@ -28,11 +29,11 @@ def convention_line(comparison: Comparison) -> str:
     parts = [f"Scores: {convention_words(comparison)}", f"{comparison.split} split"]
     counts = [run.counts[comparison.split] for run in comparison.done]
     if counts:
-        parts.append(_number(_range(len(part.ids) for part in counts), comparison.images))
+        parts.append(number_of([len(part.ids) for part in counts], comparison.images))
         if sizes := {size for part in counts for size in part.sizes}:
             parts.append(f"resolution {_resolution(sizes)}")
         if comparison.grouping != comparison.images:
-            parts.append(_number(_range(len(set(part.groups)) for part in counts), "groups"))
+            parts.append(number_of([len(set(part.groups)) for part in counts], comparison.group_name))
     parts.append(f"seeds {_seeds(comparison.done)}")
     return "; ".join(parts) + "."
 
@@ -48,7 +49,8 @@ def notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
     if comparison.wanted_split != comparison.split:
         asked = f"The comparison asks for the {comparison.wanted_split} split; not every run has one,"
         found.append(f"{asked} so the {comparison.split} split is used.")
-    found += [*_cross_validation(comparison), *_together(comparison), *_training(comparison)]
+    found += [*_cross_validation(comparison), *_together(comparison), *training_line(comparison)]
+    found += tuning_lines(comparison)
     if comparison.done:
         figures = evidence(comparison)
         read = explanation(figures.claims, comparison.metric, comparison.split, comparison.unit)
@@ -68,38 +70,6 @@ def notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
 
 
 _UNITS = {"px": "pixels", "mm": "millimetres"}
-_TRAINING = (
-    "trainer.max_epochs",
-    "trainer.limit_train_batches",
-    "trainer.early_stopping",
-    "trainer.monitor",
-    "data.batch_size",
-)
-
-
-def _training(comparison: Comparison) -> list[str]:
-    """Say how long the runs were trained and which epoch is scored; nothing where no configuration tells."""
-    flats = [flatten(run.config) for run in comparison.done if run.config.get("trainer")]
-    known = {
-        key: sorted({show_value(flat[key]) for flat in flats if flat.get(key) is not None}, key=_numerically)
-        for key in _TRAINING
-    }
-    if not known["trainer.max_epochs"] or not known["trainer.monitor"]:
-        return []
-    epochs = known["trainer.max_epochs"]
-    text = f"Trained for {' or '.join(epochs)} epoch{'' if epochs == ['1'] else 's'}"
-    if patience := known["trainer.early_stopping"]:
-        text += f" at most (stopped after {' or '.join(patience)} without a better score)"
-    if known["data.batch_size"]:
-        sizes = ["all images" if size == "all" else size for size in known["data.batch_size"]]
-        text += f" in batches of {' or '.join(sizes)}"
-    if limits := known["trainer.limit_train_batches"]:
-        whole = " or whole" if any(flat.get("trainer.limit_train_batches") is None for flat in flats) else ""
-        text += f", an epoch cut to {' or '.join(limits)}{whole} (trainer.limit_train_batches)"
-    monitors = [
-        "the last epoch" if name == "last" else f"the best epoch by {name}" for name in known["trainer.monitor"]
-    ]
-    return [f"{text}; scored at {' or '.join(monitors)}."]
 
 
 def _cross_validation(comparison: Comparison) -> list[str]:
@@ -123,10 +93,6 @@ def _together(comparison: Comparison) -> list[str]:
         f" the seeds 0 to {size - 1}, and so on; its costs are theirs together."
         for size in sorted(map(int, found))
     ]
-
-
-def _numerically(text: str) -> tuple[float, str]:
-    return (float(text), "") if text.replace(".", "").isdigit() else (0.0, text)
 
 
 def _spread(rows: Sequence[Row]) -> str:
@@ -232,15 +198,6 @@ def _unequal_circumstances(done: Sequence[Run]) -> list[str]:
 
 def _seeds(runs: Iterable[Run]) -> str:
     return ", ".join(str(seed) for seed in sorted({run.seed for run in runs if run.seed is not None})) or "none"
-
-
-def _number(count: str, things: str) -> str:
-    return f"{count} {things.removesuffix('s') if count == '1' else things}"
-
-
-def _range(numbers: Iterable[int]) -> str:
-    found = sorted(set(numbers))
-    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
 def _resolution(sizes: set[tuple[int, int]]) -> str:

@@ -14,7 +14,7 @@ from segbench.environment import processor_name
 from segbench.reporting.collection.factors import ABSENT, UNKNOWN, factor_value
 from segbench.reporting.collection.runs import Run
 from segbench.runs.directory import WEIGHTS_OF
-from segbench.runs.places import public
+from segbench.runs.places import public, public_assignment
 from segbench.words import duration, plural
 
 
@@ -105,7 +105,9 @@ def _assignments(run: Run, named: bool) -> dict[str, str]:
     """Return a run's overrides in order, with its seed; places on disk and the experiment's own name are left out."""
     pairs = [text.partition("=") for text in run.overrides if "=" in text]
     kept = {
-        key: value for key, _, value in pairs if not key.startswith("paths.") and not (named and key == "experiment")
+        key: public_assignment(key.lstrip("+"), value)
+        for key, _, value in pairs
+        if not key.startswith("paths.") and not (named and key == "experiment")
     }
     return kept if "seed" in kept or run.seed is None else kept | {"seed": str(run.seed)}
 

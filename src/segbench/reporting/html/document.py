@@ -17,11 +17,19 @@ from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.notes import ONE_VS_REST_TITLE, convention_line, notes
 from segbench.reporting.conclusions.provenance import provenance
 from segbench.reporting.conclusions.reading import variance_line
+from segbench.reporting.conclusions.tuning import TUNING, tuning_fact
 from segbench.reporting.conclusions.winner import how_to_predict
 from segbench.reporting.html.dot_plot import WIDTH
 from segbench.reporting.html.pictures import BUDGET, gallery
 from segbench.reporting.html.runs import run_views
-from segbench.reporting.html.scores import averaged_table, claim_views, mcnemar_table, pair_table, score_table
+from segbench.reporting.html.scores import (
+    averaged_table,
+    claim_views,
+    mcnemar_table,
+    pair_table,
+    score_table,
+    tuning_table,
+)
 from segbench.reporting.text.tables import published_lines
 
 
@@ -89,6 +97,8 @@ def _tables(comparison: Comparison, evidence: Evidence) -> dict[str, Any]:
         "pairs": pairs,
         "more_pairs": more_pairs,
         "mcnemar": mcnemar_table(comparison),
+        "tuning": tuning_table(comparison),
+        "tuning_title": TUNING,
         "averaged": averaged_table(comparison),
         "averaged_title": ONE_VS_REST_TITLE,
     }
@@ -105,6 +115,7 @@ def _facts(comparison: Comparison, evidence: Evidence) -> list[tuple[str, str]]:
         ("seeds", str(len({run.seed for run in comparison.done}))),
     ]
     if counts:
+        facts.append(("tuning trials a configuration", tuning_fact(comparison)))
         facts.append((f"{comparison.images} ({comparison.split} split)", str(max(len(part.ids) for part in counts))))
         if comparison.folds:
             facts.append(("folds", str(comparison.folds)))

@@ -15,7 +15,7 @@ from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.comparison.words import NOTHING, show_duration
 from segbench.runs.bounded import open_file
 from segbench.runs.identity import IRRELEVANT
-from segbench.runs.places import public
+from segbench.runs.places import places_of, public, public_assignment
 from segbench.runs.settings import is_under
 from segbench.runs.split_scores import derive
 
@@ -98,7 +98,7 @@ def run_views(comparison: Comparison) -> list[RunView]:
                 score,
                 NOTHING if seconds is None else show_duration(seconds),
                 differing,
-                public(log_tail(run.directory / LOG, _lines(run, len(placed))), run.config.get("paths")),
+                public(log_tail(run.directory / LOG, _lines(run, len(placed))), places_of(run.config)),
             )
         )
     return views
@@ -125,7 +125,7 @@ def differing_settings(runs: Sequence[Run]) -> list[tuple[Setting, ...]]:
     for run, flat in zip(runs, flats, strict=True):
         if flat is None:
             pairs = [text.partition("=") for text in run.overrides]
-            found.append(tuple(Setting(key, public(value), 0) for key, _, value in pairs))
+            found.append(tuple(Setting(key, public(public_assignment(key, value)), 0) for key, _, value in pairs))
             continue
         values = [(key, flat.get(key, ABSENT)) for key in varying if key in flat or key.partition(".")[0] not in chosen]
         found.append(

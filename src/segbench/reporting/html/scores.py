@@ -16,6 +16,7 @@ from segbench.reporting.comparison.words import HIGHER, NOTHING, show_higher, sh
 from segbench.reporting.conclusions.claims import JudgedClaim, measured
 from segbench.reporting.conclusions.evidence import Evidence, Pair
 from segbench.reporting.conclusions.reading import ends_hint
+from segbench.reporting.conclusions.tuning import tuning_cells
 from segbench.reporting.html.dot_plot import DotPlot, dot_plots
 from segbench.reporting.text.tables import cost_cells, mcnemar_cells, one_vs_rest_cells
 
@@ -155,6 +156,15 @@ def averaged_table(comparison: Comparison) -> SortableTable:
     words = len(header) - len(averages(comparison))
     columns = [Column(title, "text" if index < words else "number", down=True) for index, title in enumerate(header)]
     lines = [Line(tuple(Cell(cell, "" if cell == NOTHING else cell.split(" ")[0]) for cell in row)) for row in rows]
+    return SortableTable(tuple(columns), tuple(lines))
+
+
+def tuning_table(comparison: Comparison) -> SortableTable:
+    """Return the budget of trials of each configuration and the values that they chose; no lines where none did."""
+    header, rows = tuning_cells(comparison)
+    words = len(comparison.factors) or 1
+    columns = [Column(title, "text" if index < words else "number") for index, title in enumerate(header)]
+    lines = [Line(tuple(Cell(cell, "" if cell == NOTHING else cell) for cell in row)) for row in rows]
     return SortableTable(tuple(columns), tuple(lines))
 
 

@@ -12,6 +12,7 @@ from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.comparison.words import NOTHING
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.notes import convention_line
+from segbench.reporting.conclusions.tuning import tuning_lines
 from segbench.words import HIDDEN, visible
 
 _SPECIAL = {
@@ -122,7 +123,7 @@ def _caption(comparison: Comparison, evidence: Evidence) -> str:
     parts = [comparison.question, evidence.answer, convention_line(comparison)]
     if any(evidence.letters):
         parts.append("Rows that share a letter (group) cannot be told apart.")
-    return " ".join(escape(part) for part in parts if part)
+    return " ".join(escape(part) for part in [*parts, *tuning_lines(comparison)] if part)
 
 
 def _label(title: str) -> str:

@@ -1,0 +1,124 @@
+"""How the settings of each row were chosen: by how many trials, from which ranges, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from segbench.reporting.collection.factors import show_value
+from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.comparison.words import NOTHING
+from segbench.runs.tuning import Tuning
+from segbench.words import listed, plural
+
+# What is said of rows that were not tuned: what people tune first.
+_USUAL = ("optimizer.lr", "optimizer.weight_decay")
+TUNING = "Tuning before the seeds were trained: trials of each configuration and what the best of them has"
+
+
+def tuning_lines(comparison: Comparison) -> list[str]:
+    """Return how settings were chosen, in sentences; nothing without finished runs."""
+    if not comparison.done:
+        return []
+    tuned = _tuned(comparison)
+    if not tuned:
+        return [f"Nothing was tuned: all rows use the settings {_origin(comparison)}{_settings(comparison)}."]
+    monitors = listed(sorted({row.monitor for _, row in tuned}))
+    spaces = dict.fromkeys(_space(row) for _, row in tuned)
+    tried = spaces.popitem()[0] if len(spaces) == 1 else f"a range for each row ({'; '.join(spaces)})"
+    text = (
+        f"Tuned before the seeds were trained: {_budget(tuned)}, with a seed of their own. The best by {monitors} was"
+        f" taken; test images had no part in it. The first trial has the settings as they were, the others are from"
+        f" {tried}."
+    )
+    failed = [f"{label}: {trial.name} ({trial.reason})" for label, row in tuned for trial in row.failed]
+    return [text, *([f"Failed, and counted in the budget: {'; '.join(failed)}."] if failed else [])]
+
+
+def tuning_caveats(comparison: Comparison) -> list[str]:
+    """Return what tuning leaves open: rows with other budgets, ranges or ways to choose, and scores that chose."""
+    rows = [row for row in comparison.rows if row.done]
+    tuned = _tuned(comparison)
+    if not tuned:
+        return []
+    found = []
+    if len({len(row.tuning.trials) if row.tuning else 0 for row in rows}) > 1:
+        shares = [f"{row.label} had {_trials(row.tuning)}" for row in rows]
+        found.append(f"Unequal tuning: {listed(shares, 8)}. What was tried more often may be better for that alone.")
+    if len({row.monitor for _, row in tuned}) > 1:
+        found.append("Trials of different rows were judged by different scores (trainer.monitor).")
+    if comparison.split.startswith("val"):
+        found.append(
+            f"Settings were chosen by trials on the {comparison.split} images that are scored: the scores are too good,"
+            " and no interval covers that."
+        )
+    return found
+
+
+def tuning_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of the table of budgets and chosen values; no rows where nothing was tuned."""
+    tuned = _tuned(comparison)
+    keys = list(dict.fromkeys(key for _, row in tuned for key in row.space))
+    monitors = sorted({row.monitor for _, row in tuned})
+    header = [*(comparison.factors or ["configuration"]), "trials", "failed", f"best {' or '.join(monitors)}", *keys]
+    rows = []
+    for row in comparison.rows if tuned else ():
+        best = row.tuning.chosen if row.tuning else None
+        score = NOTHING if best is None or best.score is None else f"{best.score:.4f}"
+        counts = [str(len(row.tuning.trials)), str(len(row.tuning.failed))] if row.tuning else ["none", NOTHING]
+        values = [_value(row, key) for key in keys]
+        rows.append([*([show_value(value) for value in row.values] or ["all runs"]), *counts, score, *values])
+    return header, rows
+
+
+def tuning_fact(comparison: Comparison) -> str:
+    """Return the number of trials a row, in a word."""
+    budgets = sorted({len(row.tuning.trials) if row.tuning else 0 for row in comparison.rows if row.done})
+    return " or ".join(str(budget) for budget in budgets) if any(budgets) else "none"
+
+
+def _tuned(comparison: Comparison) -> list[tuple[str, Tuning]]:
+    return [(row.label, row.tuning) for row in comparison.rows if row.tuning]
+
+
+def _trials(row: Tuning | None) -> str:
+    return plural(len(row.trials), "trial") if row else "none"
+
+
+def _budget(tuned: Sequence[tuple[str, Tuning]]) -> str:
+    budgets = sorted({len(row.trials) for _, row in tuned})
+    epochs = sorted({show_value(trial.settings["trainer.max_epochs"]) for _, row in tuned for trial in row.trials
+                     if "trainer.max_epochs" in trial.settings})  # fmt: skip
+    length = f" of {' or '.join(epochs)} epochs" if epochs else ""
+    if len(budgets) == 1:
+        return f"{plural(budgets[0], 'trial')}{length} for each {'row' if len(tuned) > 1 else 'tuned row'}"
+    return f"{budgets[0]} to {budgets[-1]} trials{length} a row"
+
+
+def _space(row: Tuning) -> str:
+    return ", ".join(f"{key} {_range(limits)}" for key, limits in row.space.items())
+
+
+def _range(limits: Sequence[Any]) -> str:
+    low, high, *words = limits
+    return f"{show_value(low)} to {show_value(high)}" + (f" ({', '.join(map(str, words))})" if words else "")
+
+
+def _value(row: Row, key: str) -> str:
+    values = dict.fromkeys(run.settings.get(key) for run in row.done)
+    return " or ".join(show_value(value) for value in values) or NOTHING
+
+
+def _origin(comparison: Comparison) -> str:
+    return "as they were given" if comparison.title == "runs" else f"of {comparison.title}"
+
+
+def _settings(comparison: Comparison) -> str:
+    """Return the usual settings in brackets, but for those that are compared."""
+    said = []
+    for key in (key for key in _USUAL if key not in comparison.factors):
+        values: dict[Hashable, None] = dict.fromkeys(
+            run.settings[key] for run in comparison.done if key in run.settings
+        )
+        said += [f"{key} {' or '.join(map(show_value, values))}"] if values else []
+    return f" ({', '.join(said)})" if said else ""

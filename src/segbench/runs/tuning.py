@@ -1,0 +1,152 @@
+"""A row's tuning on disk: the folder ``tuning/<row>`` beside the runs, with a run directory for each trial.
+
+Values and scores are those of the trials themselves, and the choice follows from them, so that no record can disagree
+with what was trained. ``row.json`` adds what they cannot tell: how many there are to be, from which ranges, and which
+runs were trained with what they chose.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segbench.runs.files import write_json
+from segbench.runs.readers import DamagedError, config_file, json_file, named, summary_file
+from segbench.runs.settings import flatten
+
+FOLDER, ROW = "tuning", "row.json"
+# How a trial ends by its own settings: a bug or a library's refusal, a bad combination or too little memory, a loss
+# that diverges, the kernel's SIGKILL. What else stops one (the disk, the data, a signal) says nothing of its settings.
+_BY_ITSELF = (1, 2, 4, 137)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a row.
+
+    Attributes:
+        name: Name of its directory.
+        settings: Its configuration as dotted keys to values; empty where it could not be read.
+        score: Its best validation score; None without a finite one.
+        reason: Why it has none; empty with one.
+        exit_code: Of a trial that failed; 0 otherwise.
+        over: Whether it counts in the budget: it has a score, or none by its own settings.
+    """
+
+    name: str
+    settings: Mapping[str, Hashable] = field(default_factory=dict)
+    score: float | None = None
+    reason: str = ""
+    exit_code: int = 0
+    over: bool = True
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The trials of one row and what they chose.
+
+    Attributes:
+        row: Name of the folder.
+        monitor: The validation score that chose.
+        higher: Whether it is better when higher.
+        space: The tuned keys, each with its range as in ``tuning.space``.
+        trials: In their order; the first has the settings as they were configured.
+        runs: The runs that have what was chosen, by the names of their directories, with the overrides as they were
+            typed.
+    """
+
+    row: str
+    monitor: str
+    higher: bool
+    space: Mapping[str, Sequence[Any]]
+    trials: tuple[Trial, ...]
+    runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def chosen(self) -> Trial | None:
+        """The best trial, of equal ones the first; None where none has a score."""
+        scored = [(trial.score, trial) for trial in self.trials if trial.score is not None]
+        if not scored:
+            return None
+        return (max if self.higher else min)(scored, key=lambda pair: pair[0])[1]
+
+    @property
+    def failed(self) -> list[Trial]:
+        """The trials without a score."""
+        return [trial for trial in self.trials if trial.score is None]
+
+    @property
+    def followers(self) -> set[str]:
+        """The keys in which the trials differ: those of the space, and what is built from them."""
+        known = [trial.settings for trial in self.trials if trial.settings]
+        keys = {key for settings in known for key in settings if key.partition(".")[0] != "tuning"}
+        return {*self.space, *(key for key in keys if len({settings.get(key) for settings in known}) > 1)}
+
+
+def write_row(folder: Path, row: Tuning) -> None:
+    """Write ``row.json``.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(
+        folder / ROW,
+        {
+            "monitor": row.monitor,
+            "better": "max" if row.higher else "min",
+            "space": {key: list(limits) for key, limits in row.space.items()},
+            "trials": [trial.name for trial in row.trials],
+            "runs": {name: list(overrides) for name, overrides in row.runs.items()},
+        },
+    )
+
+
+def read_row(folder: Path) -> Tuning:
+    """Read a row's folder; a trial that cannot be read has no score, and says why.
+
+    Raises:
+        DamagedError: If ``row.json`` is missing or damaged.
+    """
+
+    def read(path: Path) -> Tuning:
+        value = json_file(path)
+        return Tuning(
+            row=folder.name,
+            monitor=str(value["monitor"]),
+            higher=value["better"] == "max",
+            space={str(key): tuple(limits) for key, limits in value["space"].items()},
+            trials=tuple(_read_trial(folder / Path(str(name)).name) for name in value["trials"]),
+            runs={str(name): tuple(map(str, overrides)) for name, overrides in value["runs"].items()},
+        )
+
+    return named(folder / ROW, read)
+
+
+def _read_trial(directory: Path) -> Trial:
+    if not directory.exists():
+        return Trial(directory.name, reason="missing", over=False)
+    settings: dict[str, Hashable] = {}
+    try:
+        status = json_file(directory / "status.json")
+        settings = flatten(config_file(directory / "config.yaml"))
+        if status["state"] == "done":
+            return _scored(directory, settings)
+    except DamagedError as damage:
+        return Trial(directory.name, settings, reason=str(damage), over=False)
+    if status["state"] != "failed":
+        return Trial(directory.name, settings, reason="not finished", over=False)
+    code = status.get("exit_code")
+    code = code if type(code) is int else 1
+    return Trial(directory.name, settings, None, str(status.get("reason") or "failed"), code, code in _BY_ITSELF)
+
+
+def _scored(directory: Path, settings: Mapping[str, Hashable]) -> Trial:
+    best = summary_file(directory / "summary.json").get("best")
+    value = best.get("value") if isinstance(best, dict) else None
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return Trial(directory.name, settings, reason="no finite validation score")
+    return Trial(directory.name, settings, float(value))
