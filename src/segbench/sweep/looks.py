@@ -12,9 +12,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, filter_overrides
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
@@ -25,7 +27,7 @@ from segbench.errors import ConfigError
 _ASKED = ("metric", "split", "family", "baseline", "margin")
 
 
-class LooksSweeper(BasicSweeper):
+class LooksSweeper(Sweeper):
     """Trains the seeds of a sweep look by look.
 
     Args:
@@ -45,7 +47,10 @@ class LooksSweeper(BasicSweeper):
             )
         if hours is not None and (type(hours) not in (int, float) or not 0 < hours < math.inf):
             raise ConfigError(f"decide.hours={hours}: must be a number of hours above 0")
-        super().__init__(None, {key: value for key, value in (params or {}).items() if key != "seed"})
+        self.params = {key: value for key, value in (params or {}).items() if key != "seed"}
+        self.hydra_context: HydraContext | None = None
+        self.config: DictConfig | None = None
+        self.launcher: Launcher | None = None
         self.looks, self.hours = tuple(looks), hours
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -56,7 +61,10 @@ class LooksSweeper(BasicSweeper):
         """
         if not str(config.hydra.launcher.get("_target_")).endswith(".ProcessesLauncher"):
             raise ConfigError("hydra/launcher: decide=true needs hydra/launcher=processes; leave the other out")
-        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.config, self.hydra_context = config, hydra_context
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Train look by look.
@@ -72,18 +80,22 @@ class LooksSweeper(BasicSweeper):
         """
         assert self.config is not None
         assert self.launcher is not None
-        # Imported here: Hydra imports its plugins for every command.
+        # Imported here: Hydra imports its plugins, of which this is one, for every command.
+        from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
         from segbench.runs.planned_looks import PlannedRow
         from segbench.sweep.looking import Looking
 
-        overrides = OverridesParser.create().parse_overrides([*self._parse_config(), *arguments])
+        overrides = OverridesParser.create().parse_overrides(
+            [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        )
         for override in overrides:
             if override.key_or_group == "seed":
                 raise ConfigError(
                     f"{override.input_line}: decide=true trains the seeds 0 to {self.looks[-1] - 1} as it needs them;"
                     " leave the seed out"
                 )
-        (settings,) = self.split_arguments(overrides, None)
+        (settings,) = BasicSweeper.split_arguments(overrides, None)
         rows, asked = dict[str, tuple[PlannedRow, list[str]]](), tuple[str, ...]()
         for row in settings:
             config = self._compose(row)

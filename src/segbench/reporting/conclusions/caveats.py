@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from segbench.reporting.collection.folds import FOLDS
 from segbench.reporting.comparison.model import Comparison
-from segbench.reporting.conclusions.planned import looks_taken
 from segbench.reporting.conclusions.tuning import tuning_caveats
 from segbench.reporting.statistics.jackknife import Layout
 from segbench.reporting.statistics.pairs import Pair
@@ -37,7 +36,6 @@ def caveats(
     if not rows:
         return ()
     found = [text] if (text := missing_runs(comparison)) else []
-    found += [text] if (text := looks_taken(comparison)) else []
     found += [
         *_looked_before(comparison),
         *_amount(comparison, alone),

@@ -60,21 +60,20 @@ def _mean(side: Side) -> float | None:
         return None
 
 
-def looks_taken(comparison: Comparison) -> str:
-    """Say at which look an experiment is and which rows were dropped; nothing where it is not decided look by look."""
+def looks_taken(comparison: Comparison) -> tuple[str, ...]:
+    """Return at which look an experiment is and which rows were dropped; nothing where there is no plan of looks."""
     plan = comparison.plan
     if plan is None:
-        return ""
+        return ()
     several = f"{len(plan.looks)} planned looks ({listed([str(count) for count in plan.looks], 9)} seeds)"
     if not plan.taken:
-        return f"Before the first of {several}: nothing is decided yet, so wait for it."
-    found = (
-        f"Look {len(plan.taken)} of {several}, at an error rate of {100 * plan.rate:.2g} % so that all together keep to"
-        " 5 %."
-    )
+        return (f"Before the first of {several}: nothing is decided yet, so wait for it.",)
+    rate = f"at an error rate of {100 * plan.rate:.2g} % so that all together keep to 5 %"
+    found = [f"Look {len(plan.taken)} of {several}, {rate}."]
     if gone := comparison.dropped:
         named = [f"{comparison.rows[row].label} (look {look})" for row, look in gone.items()]
-        found += f" No more seeds were trained for {listed(named, 9)}."
+        found.append(f"No more seeds were trained for {listed(named, 9)}.")
     if failed := plan.taken[-1].failed:
-        found += f" {plural(len(failed), 'run')} failed before it: {listed(failed)}."
-    return f"{found} {_ENDS[plan.end]}" if plan.end else f"{found} It goes on with the same command."
+        found.append(f"{plural(len(failed), 'run')} failed before it: {listed(failed)}.")
+    found.append(_ENDS[plan.end] if plan.end else "It goes on with the same command.")
+    return (" ".join(found),)
