@@ -68,8 +68,9 @@ def report_across(
     found = across([_compared(group, convention, options.mix, asked) for group in _experiments(options)])
     shown = findings(found, _margin_of(found, options.margin))
     folder = options.out or default_folder([comparison.directory for comparison in found.sets])
-    print_across(found, shown, console)
+    # Before anything is printed, which `| head` ends.
     written = write_across(found, shown, folder, command)
+    print_across(found, shown, console)
     say(console, f"Written: {', '.join(map(str, written))}", soft_wrap=True)
 
 

@@ -38,6 +38,8 @@ RANKS_FIGURE, GAINS_FIGURE = "critical-difference.png", "gains.png"
 FILES = (PAGE, README, SCORES, GAINS, LATEX, RANKS_FIGURE, GAINS_FIGURE)
 # By this a page of ours is known, which may be written again.
 MARK = 'name="generator" content="segbench, over data sets"'
+# Pairs in the figure, those of the best network first.
+MOST_DRAWN = 12
 _GAINS_TITLE = "Gains over data sets: of each (circles), their mean and its interval"
 _RANKS_TITLE = (
     "Critical-difference diagram: average ranks, and those on single data sets (circles, larger for several); a bar"
@@ -110,7 +112,7 @@ def _draw(found: Across, shown: Findings, folder: Path) -> list[tuple[str, str]]
                     tuple(gain.mean for gain in pair.gains),
                     pair.total.mean, pair.total.low, pair.total.high,
                 )
-                for pair in listed_pairs(shown)
+                for pair in listed_pairs(shown)[:MOST_DRAWN]
             ]  # fmt: skip
             draw_gains(lines, f"gain in {found.score.title_with_unit}", shown.margin, folder / GAINS_FIGURE)
             drawn.append((_GAINS_TITLE, GAINS_FIGURE))

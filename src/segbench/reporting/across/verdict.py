@@ -13,6 +13,7 @@ from segbench.reporting.statistics.pairs import LEVEL
 from segbench.words import listed, plural
 
 PLANNED = (5, 10, 20)
+MOST_BEATEN = 2
 
 
 def verdict(found: Across, shown: Findings) -> str:
@@ -115,11 +116,15 @@ def _clauses(found: Across, leader: int, own: list[Pair], held: str) -> list[str
 
 
 def _better_elsewhere(found: Across, leader: int, pairs: list[Pair]) -> list[str]:
-    """Return which others are better than which, one clause for each that is beaten."""
+    """Return which others are better than which, one clause for each that is beaten; of many, only their number."""
     beaten: dict[int, list[int]] = {}
     for pair in pairs:
         if pair.verdict == BETTER and leader not in (pair.first, pair.second):
             beaten.setdefault(pair.second, []).append(pair.first)
+    if len(beaten) > MOST_BEATEN:
+        others = [pair for pair in pairs if leader not in (pair.first, pair.second)]
+        better = sum(pair.verdict == BETTER for pair in others)
+        return [f"of the other {len(others)} pairs {better} are told apart"]
     clauses = []
     for second, better in beaten.items():
         names = listed([found.networks[index].label for index in better])
