@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from segbench.errors import ConfigError, SegbenchError
+from segbench.reporting.across.command import add_across_options, report_across
+from segbench.reporting.across.page import is_ours
 from segbench.reporting.collection.folders import place
 from segbench.reporting.collection.runs import Run, collect
 from segbench.reporting.figures import with_own
@@ -29,6 +31,7 @@ EXAMPLES = """examples:
   python src/report.py outputs/carvana/* --page results/carvana.md
   python src/report.py outputs/runs --reduction pooled
   python src/report.py results
+  python src/report.py --across outputs/carvana/architectures outputs/cells/architectures
   python src/report.py --plan outputs/carvana/architectures --seeds 3,5,10 --images 50,100"""
 
 
@@ -71,6 +74,7 @@ def parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> arg
     result.add_argument("--figure", action="append", default=[], metavar="MODULE", help="a module of your own that has"
                         " a FIGURE, drawn after the others; may be repeated")  # fmt: skip
     add_plan_options(result)
+    add_across_options(result)
     return result
 
 
@@ -87,6 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.directories and not options.plan:
         parser().error("give an experiment's directory, outputs/<experiment>")
     try:
+        if options.across:
+            report_across(options, _convention(options), terminal(), _asked(options), _command(given))
+            return 0
         if options.plan:
             print_plan(options, _convention(options), terminal(), _asked(options))
             return 0
@@ -111,7 +118,9 @@ def report(options: argparse.Namespace, given: Sequence[str]) -> int:
     """
     figures = with_own(options.figure)
     runs = collect(options.directories, Console(stderr=True))
-    empty = [path for path in options.directories if not any(is_inside(run, path) for run in runs)]
+    without = [path for path in options.directories if not any(is_inside(run, path) for run in runs)]
+    # outputs/* may hold a page over data sets.
+    empty = [path for path in without if not is_ours(path)]
     for directory in empty:
         print_error(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>")
     if not runs:
@@ -121,7 +130,7 @@ def report(options: argparse.Namespace, given: Sequence[str]) -> int:
         _convention(options),
         options.mix,
         options.page,
-        public(shlex.join(["python", "src/report.py", *given])),
+        _command(given),
         terminal(),
         options.pictures,
         print_error,
@@ -138,6 +147,11 @@ def _at_home(options: argparse.Namespace) -> argparse.Namespace:
     options.page = options.page and options.page.expanduser()
     options.out = options.out and options.out.expanduser()
     return options
+
+
+def _command(given: Sequence[str]) -> str:
+    """Return the command line as people publish it."""
+    return public(shlex.join(["python", "src/report.py", *given]))
 
 
 def _out(options: argparse.Namespace, several: bool, experiment: Path) -> Path | None:

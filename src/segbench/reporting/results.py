@@ -114,7 +114,8 @@ def _allowed(options: Namespace, page: Path) -> Namespace:
     Raises:
         ConfigError: If it would do anything else.
     """
-    if options.plan or options.out is not None or options.page is None or place(options.page) != place(page):
+    elsewhere = options.plan or options.across or options.out is not None
+    if elsewhere or options.page is None or place(options.page) != place(page):
         raise ConfigError("its command would write something else than this page; give that command yourself")
     if pages := [path for path in options.directories if has_pages(path)]:
         raise ConfigError(f"{pages[0]} is a folder of results pages, not of runs")

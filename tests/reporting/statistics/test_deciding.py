@@ -2,38 +2,12 @@
 
 import numpy as np
 import pytest
+from designs import pairwise, pool_of, rows_of
 from scipy import stats
 
 from segbench.reporting.statistics.deciding import decide
 from segbench.reporting.statistics.intervals import standard_errors
-from segbench.reporting.statistics.pooling import Pool, outlying, together
-from segbench.reporting.statistics.tested import Test
-
-
-def rows_of(means, seeds=3, groups=20, seed=0.007, image=0.018, rest=0.028, start=0):
-    """Contributions (K,S,G) of rows with these means."""
-    rng, count = np.random.default_rng(start), len(means)
-    table = np.array(means)[:, None, None] + seed * rng.normal(size=(count, seeds, 1))
-    return table + image * rng.normal(size=(count, 1, groups)) + rest * rng.normal(size=(count, seeds, groups))
-
-
-def pool_of(table):
-    scores = table.mean(axis=-1)
-    inside = ~outlying(scores)
-    square, own, freedom = together(scores, inside)
-    alone = {row: float(own[row]) for row in np.flatnonzero(inside)}
-    return Pool(tuple(range(scores.shape[1])), float(square), alone, float(freedom))
-
-
-def pairwise(table, pool=None):
-    """The tests of all pairs, and the rows by their means."""
-    pool, found = pool or Pool(), []
-    for first in range(len(table)):
-        for second in range(first + 1, len(table)):
-            errors = standard_errors(table[first] - table[second])
-            errors = errors.__class__(**vars(errors) | {"shared": pool.between(first, second)})
-            found.append(Test(first, second, float((table[first] - table[second]).mean()), errors))
-    return found, np.argsort(-table.mean(axis=(1, 2))).tolist()
+from segbench.reporting.statistics.pooling import Pool
 
 
 @pytest.fixture(params=[False, True], ids=["alone", "pooled"])

@@ -24,7 +24,8 @@ from segbench.reporting.statistics.decision import Decision
 from segbench.reporting.statistics.degenerate import collapses, same_rows
 from segbench.reporting.statistics.jackknife import Layout, Parts, UnpairedError, by_seed, layout
 from segbench.reporting.statistics.means import ENOUGH, Mean, means_of
-from segbench.reporting.statistics.pairs import Pair, compare_pairs
+from segbench.reporting.statistics.outlook import Outlook
+from segbench.reporting.statistics.pairs import Pair, Pairs, compare_pairs
 from segbench.reporting.statistics.power import detectable
 from segbench.reporting.statistics.ranks import rank_probabilities
 from segbench.reporting.statistics.variance_components import Components, components
@@ -49,6 +50,8 @@ class Evidence:
         variance: Share of the score's variance by source, keys ``seed``, ``image``, ``rest``, adding up to 1; empty
             where it cannot be said.
         detectable: Smallest true difference that this design finds with 80 % power at 5 %; NaN where it cannot be said.
+        outlook: What the corrected decision can find, where differences vary, and what more seeds would do; None where
+            no pair shows it.
         answer: The answer to the comparison's question in one sentence.
         decision: What the corrected comparisons decide of the question that was asked.
         caveats: Sentences about what cannot be concluded (one seed, few groups, ...).
@@ -64,6 +67,7 @@ class Evidence:
     best: NDArray[np.float64]
     variance: dict[str, float]
     detectable: float
+    outlook: Outlook | None
     answer: str
     decision: Decision
     caveats: tuple[str, ...] = ()
@@ -105,6 +109,7 @@ def _measure(comparison: Comparison) -> Evidence:
     ranks = _ranks([None if index in collapsed else found for index, found in enumerate(alone)], direction)
     crossed = [found.table[0] for found in alone if found is not None and found.known and found.crossed]
     variances = components(crossed)
+    outlook = _outlook(comparison, compared, max((found.overlap for found in alone if found), default=0.0))
     smallest = _detectable(pairs, differences, max((found.overlap for found in alone if found), default=0.0))
     return Evidence(
         means=means,
@@ -115,6 +120,7 @@ def _measure(comparison: Comparison) -> Evidence:
         best=ranks[:, 0] if len(rows) else np.zeros(0),
         variance=variances.shares if variances else {},
         detectable=smallest,
+        outlook=outlook,
         answer=answer(comparison, ranked, [mean.interval for mean in means], pairs, refused, smallest, same),
         decision=decide(
             compared.tests,
@@ -200,3 +206,14 @@ def _detectable(pairs: Sequence[Pair], differences: Sequence[Floats], overlap: f
         return float("nan")
     seeds, groups = (median_low(counts) for counts in ([len(d.seeds) for d in tested], [d.groups for d in tested]))
     return detectable(variances, seeds, groups, overlap=overlap)
+
+
+def _outlook(comparison: Comparison, compared: Pairs, overlap: float) -> Outlook | None:
+    """Return what the usual pair shows: the median number of seeds and of groups, the mean variances."""
+    variances, tests = components(compared.tables), compared.tests
+    if variances is None or not tests or not variances.shares:
+        return None
+    seeds, groups = (median_low(test.errors.freedom[place] + 1 for test in tests) for place in (0, 1))
+    rows = len({row for test in tests for row in test.rows})
+    pooled = bool(compared.pool.own)
+    return Outlook(variances, int(seeds), int(groups), rows, comparison.family, overlap, pooled)

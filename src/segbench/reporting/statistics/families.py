@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri
 
+from segbench.configuration.schema import Family
 from segbench.scores.arithmetic import Floats
 
 LEVEL = 0.05
@@ -69,6 +70,15 @@ def level(adjust: Adjust, rate: float = LEVEL) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if adjust(np.array(np.exp(middle))) < rate else (low, middle)
     return float(np.exp(high))
+
+
+def planned(family: Family, rows: int) -> float:
+    """Return the two-sided error rate of each comparison alone, among so many rows that vary alike."""
+    if rows < 3:
+        return LEVEL
+    if family == "best":
+        return min(2 * level(lambda p: one_sided_dunnett(p, rows - 1, 0.5)), LEVEL)
+    return level((lambda p: dunnett(p, rows - 1, 0.5)) if family == "baseline" else (lambda p: tukey(p, rows)))
 
 
 def _capped(p: Floats, count: int, by_node: Floats) -> Floats:

@@ -215,23 +215,23 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(shown(comparison.title, "bold") + shown(f"  {comparison.question}"))
     say(console, evidence(comparison).answer, "bold")
     words = len(comparison.factors) or 1
-    _print_table(console, score_cells(comparison), words + 1)
-    _print_table(console, other_score_cells(comparison), words)
+    print_table(console, score_cells(comparison), words + 1)
+    print_table(console, other_score_cells(comparison), words)
     if (averaged := one_vs_rest_cells(comparison))[1]:
         say(console, f"{ONE_VS_REST_TITLE}:", "bold")
-        _print_table(console, averaged, words + 1)
+        print_table(console, averaged, words + 1)
     if comparison.claims:
-        _print_table(console, claim_cells(comparison), 3)
+        print_table(console, claim_cells(comparison), 3)
     if (tuned := tuning_cells(comparison))[1]:
         say(console, f"{TUNING}:", "bold")
-        _print_table(console, tuned, words)
+        print_table(console, tuned, words)
     if (paired := mcnemar_cells(comparison))[1]:
         say(console, f"{MCNEMAR}:", "bold")
-        _print_table(console, paired, 2)
+        print_table(console, paired, 2)
     for line in notes(comparison):
         say(console, line, "dim")
     if comparison.done:
-        _print_table(console, cost_cells(comparison), words)
+        print_table(console, cost_cells(comparison), words)
     for title, lines in (
         ("Published", published_lines(comparison)),
         ("Differences from the published protocol", list(comparison.differences)),
@@ -246,7 +246,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         say(console, "\n".join(f"  {command}" for command in prediction.commands), soft_wrap=True)
 
 
-def _print_table(console: Console, cells: Cells, words: int) -> None:
+def print_table(console: Console, cells: Cells, words: int) -> None:
     """Print a table as wide as it needs when the output is a file, and folded into the terminal otherwise."""
     header, rows = cells
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

@@ -1,0 +1,1 @@
+"""One answer over several data sets, ``python src/report.py --across``: from their comparisons to a page of its own."""
