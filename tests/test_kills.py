@@ -20,6 +20,7 @@ SAMPLE = [
     "killed/rescoring-late",
     "killed/report-late",
     "killed/sweep-late",
+    "killed/tuning-late",
 ]
 
 

@@ -16,8 +16,10 @@ from typing import Any
 from segbench.runs.files import write_json
 from segbench.runs.readers import DamagedError, config_file, json_file, named, summary_file
 from segbench.runs.settings import flatten
+from segbench.words import visible
 
 FOLDER, ROW = "tuning", "row.json"
+LONGEST_REASON = 500
 # How a trial ends by its own settings: a bug or a library's refusal, a bad combination or too little memory, a loss
 # that diverges, the kernel's SIGKILL. What else stops one (the disk, the data, a signal) says nothing of its settings.
 _BY_ITSELF = (1, 2, 4, 137)
@@ -116,17 +118,24 @@ def read_row(folder: Path) -> Tuning:
         value = json_file(path)
         return Tuning(
             row=folder.name,
-            monitor=str(value["monitor"]),
+            monitor=visible(str(value["monitor"])),
             higher=value["better"] == "max",
-            space={str(key): tuple(limits) for key, limits in value["space"].items()},
-            trials=tuple(_read_trial(folder / Path(str(name)).name) for name in value["trials"]),
-            runs={str(name): tuple(map(str, overrides)) for name, overrides in value["runs"].items()},
+            space={visible(str(key)): _range(limits) for key, limits in value["space"].items()},
+            # Names, and no way out of the folder.
+            trials=tuple(read_trial(folder / Path(str(name)).name) for name in value["trials"]),
+            runs={Path(str(name)).name: tuple(map(str, overrides)) for name, overrides in value["runs"].items()},
         )
 
     return named(folder / ROW, read)
 
 
-def _read_trial(directory: Path) -> Trial:
+def _range(limits: Sequence[Any]) -> tuple[Any, ...]:
+    low, high, *words = limits
+    return (float(low), float(high), *(visible(str(word)) for word in words))
+
+
+def read_trial(directory: Path) -> Trial:
+    """Read one trial's directory; damage is a reason for no score."""
     if not directory.exists():
         return Trial(directory.name, reason="missing", over=False)
     settings: dict[str, Hashable] = {}
@@ -141,7 +150,8 @@ def _read_trial(directory: Path) -> Trial:
         return Trial(directory.name, settings, reason="not finished", over=False)
     code = status.get("exit_code")
     code = code if type(code) is int else 1
-    return Trial(directory.name, settings, None, str(status.get("reason") or "failed"), code, code in _BY_ITSELF)
+    reason = visible(str(status.get("reason") or "failed"))[:LONGEST_REASON]
+    return Trial(directory.name, settings, None, reason, code, code in _BY_ITSELF)
 
 
 def _scored(directory: Path, settings: Mapping[str, Hashable]) -> Trial:

@@ -24,7 +24,7 @@ from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.runs.identity import HASH_LENGTH, relevant, run_id
 from segbench.runs.readers import DamagedError
 from segbench.runs.settings import flatten, is_under
-from segbench.runs.tuning import FOLDER, Trial, Tuning, read_row, write_row
+from segbench.runs.tuning import FOLDER, Trial, Tuning, read_row, read_trial, write_row
 from segbench.sweep import finished
 from segbench.sweep.objective import optimises
 from segbench.sweep.space import Range, candidates, read_space
@@ -219,14 +219,7 @@ def _is_over(directory: Path, config: DictConfig) -> bool:
     """Say whether a trial need not be started: it is finished, or failed by its own settings."""
     if finished.done_before(directory, config):
         return True
-    return not config.rerun and any(trial.name == directory.name and trial.over for trial in _read(directory.parent))
-
-
-def _read(folder: Path) -> tuple[Trial, ...]:
-    try:
-        return read_row(folder).trials
-    except DamagedError:
-        return ()
+    return not config.rerun and read_trial(directory).over
 
 
 def _record(row: Row, runs: dict[str, tuple[str, ...]]) -> Tuning:

@@ -11,6 +11,7 @@ from segbench.reporting.collection.factors import (
     flatten,
     other_differences,
     require_comparable,
+    require_one_data_set,
     show_value,
 )
 from segbench.reporting.collection.runs import Run, collect
@@ -209,3 +210,23 @@ def test_a_refusal_lists_a_dozen_keys():
         require_comparable(runs, ["model"], mix=False)
     assert "data.k11 and 28 further keys (0, 0, " in str(refusal.value)
     assert "data.k12" not in str(refusal.value)
+
+
+def of_data(images, fingerprint, size=None):
+    data = {"_target_": "segbench.data.folder.data.FolderData", "images": images, "size": size}
+    return Run(Path("out/runs") / images, "done", config={"data": data}, summary={"data": {"fingerprint": fingerprint}})
+
+
+def test_runs_of_several_data_sets_are_refused_with_the_remedy():
+    runs = [of_data("leaves", "a"), of_data("leaves", "a"), of_data("cells", "b")]
+    with pytest.raises(ConfigError) as refused:
+        require_one_data_set(runs)
+    assert str(refused.value) == (
+        "out/runs: 2 runs of data.images=leaves and 1 run of data.images=cells: scores of different data say nothing of"
+        " each other; name the run directories of one, or give --mix for a table of all; paths.outputs=outputs/<name>"
+        " gives each its folder"
+    )
+    # Other sizes are other arrays of the same files; a folder that was moved has the same files.
+    require_one_data_set([of_data("leaves", "a"), of_data("leaves", "b", size=[8, 8])])
+    require_one_data_set([of_data("leaves", "a"), of_data("moved", "a")])
+    require_one_data_set([])

@@ -73,9 +73,11 @@ def test_runs_tell_what_was_typed(architectures):
     assert row.done[0].overrides == ("model=unet", "seed=0", "tuning.trials=2")
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"monitor": "val/loss"}', '{"trials": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"monitor": "val/loss"}', '{"trials": 3}', "limits", "names"])
 def test_a_damaged_record_costs_only_what_it_says(architectures, text):
     folder = tune(architectures, "unet", [0.3, 0.2], [1e-3, 4e-3])
-    (folder / "row.json").write_text(text)
+    record = json.loads((folder / "row.json").read_text())
+    odd = {"limits": {"space": {"optimizer.lr": [1]}}, "names": {"trials": ["../x"], "runs": {"/etc": [1]}}}
+    (folder / "row.json").write_text(json.dumps(record | odd[text]) if text in odd else text)
     (row,) = compare(collect([architectures.root])).rows
     assert (len(row.done), row.tuning) == (2, None)

@@ -13,7 +13,7 @@ from segbench.reporting.collection.variants import VARIANT
 from segbench.runs.bounded import parse_yaml
 from segbench.runs.identity import IRRELEVANT, LATER
 from segbench.runs.settings import flatten, is_under
-from segbench.words import listed
+from segbench.words import listed, plural
 
 UNKNOWN = "?"
 # Keys that a refusal lists where the runs part alike.
@@ -23,6 +23,8 @@ ABSENT = "–"
 FINGERPRINT = "data.fingerprint"
 # What says how the data is used, not what is read.
 _USE_OF_DATA = ("data.batch_size", "data.split", "data.split_by", "data.split_seed")
+# What says which data is read.
+_DATA_SET = ("data._target_", "data.root", "data.images", "data.masks", "data.table", "data.name")
 # Of the runs that share a value, in a refusal.
 MOST_NAMED = 8
 # What names a run; and where a group is chosen whose keys cannot change a result.
@@ -132,6 +134,30 @@ def require_comparable(runs: Sequence[Run], factors: Sequence[str], mix: bool) -
             " make these differences rows of the table"
         )
     return [*factors, *others]
+
+
+def require_one_data_set(runs: Sequence[Run]) -> None:
+    """Refuse finished runs of several data sets, as unnamed sweeps leave them in one folder: no score is of both.
+
+    Data sets are two where both the files and their names in the configuration differ: sizes, crops or splits do not
+    make another, nor does a folder that was moved.
+
+    Raises:
+        ConfigError: Names the data sets and what to do.
+    """
+    sets: dict[tuple[Hashable, ...], list[Run]] = {}
+    for run in runs:
+        if _fingerprint(run):
+            sets.setdefault(tuple(run.settings.get(key) for key in _DATA_SET), []).append(run)
+    if len(sets) < 2 or len({_fingerprint(found[0]) for found in sets.values()}) < 2:
+        return
+    one, other = list(sets)[:2]
+    key = next(index for index in range(len(_DATA_SET)) if one[index] != other[index])
+    shown = [f"{plural(len(members), 'run')} of {_DATA_SET[key]}={value[key]}" for value, members in sets.items()]
+    raise ConfigError(
+        f"{runs[0].directory.parent}: {listed(shown, 4)}: scores of different data say nothing of each other; name the"
+        " run directories of one, or give --mix for a table of all; paths.outputs=outputs/<name> gives each its folder"
+    )
 
 
 def _who_has_what(runs: Sequence[Run], keys: Sequence[str]) -> list[str]:

@@ -27,6 +27,7 @@ from segbench.reporting.collection.factors import (
     fits,
     other_differences,
     require_comparable,
+    require_one_data_set,
 )
 from segbench.reporting.collection.folds import join_folds
 from segbench.reporting.collection.looks import read_looks
@@ -82,6 +83,8 @@ def compare(
     everything, task, metric = _select(runs, declared, splits, same_data=bool(own) and not mix)
     runs = [run for run in everything if run.state != "excluded"]
     done = [run for run in runs if run.state == "done"]
+    if not own and not mix:
+        require_one_data_set(done)
     known = done or [run for run in runs if run.config]
     factors = _factors(known, declared, mix) if own else other_differences(known, ())
     everything, runs = (without_replaced(some, factors) for some in (everything, runs))

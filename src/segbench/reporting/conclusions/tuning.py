@@ -8,7 +8,8 @@ from typing import Any
 from segbench.reporting.collection.factors import show_value
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.comparison.words import NOTHING
-from segbench.runs.tuning import Tuning
+from segbench.runs.places import public
+from segbench.runs.tuning import Trial, Tuning
 from segbench.words import listed, plural
 
 # What is said of rows that were not tuned: what people tune first.
@@ -31,7 +32,7 @@ def tuning_lines(comparison: Comparison) -> list[str]:
         f" taken; test images had no part in it. The first trial has the settings as they were, the others are from"
         f" {tried}."
     )
-    failed = [f"{label}: {trial.name} ({trial.reason})" for label, row in tuned for trial in row.failed]
+    failed = [f"{label}: {trial.name} ({_reason(trial)})" for label, row in tuned for trial in row.failed]
     return [text, *([f"Failed, and counted in the budget: {'; '.join(failed)}."] if failed else [])]
 
 
@@ -79,6 +80,12 @@ def tuning_fact(comparison: Comparison) -> str:
 
 def _tuned(comparison: Comparison) -> list[tuple[str, Tuning]]:
     return [(row.label, row.tuning) for row in comparison.rows if row.tuning]
+
+
+def _reason(trial: Trial) -> str:
+    """Return why a trial has no score, without the places of who ran it."""
+    paths = {key.removeprefix("paths."): value for key, value in trial.settings.items() if key.startswith("paths.")}
+    return public(trial.reason, paths)
 
 
 def _trials(row: Tuning | None) -> str:
