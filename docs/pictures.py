@@ -1,4 +1,4 @@
-"""Draw docs/own-data-predicted.webp from generated photographs by the page's own commands: ``python docs/pictures.py``."""
+"""Draw docs/own-data-predicted.webp from generated photographs by its page's commands: ``python docs/pictures.py``."""
 
 from __future__ import annotations
 
