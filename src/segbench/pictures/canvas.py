@@ -1,8 +1,9 @@
-"""Saves figures: PNG for slides and previews, SVG for papers and pages; equal figures give equal bytes."""
+"""Saves figures: PNG for slides and previews, SVG for pages, PDF for LaTeX; equal figures give equal bytes."""
 
 from __future__ import annotations
 
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,13 @@ from segbench.words import visible
 
 # Text stays text, so that it can be searched, selected and set in the page's font. Element ids are hashes with this
 # salt, which is otherwise random.
-SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "segbench"}
+# In a PDF, TrueType fonts, which journals ask for.
+DRAWN: Any = {"svg.fonttype": "none", "svg.hashsalt": "segbench", "pdf.fonttype": 42}
+# Each kind with what would differ from one day to the next.
+KINDS: dict[str, Any] = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+# It tells of every table of every font that it puts into a PDF.
+logging.getLogger("fontTools").setLevel(logging.WARNING)
 
 # A dollar sign in a run's name is not the start of a formula.
 WORDS: Any = {"text.parse_math": False}
@@ -25,17 +32,17 @@ class NothingToDrawError(ValueError):
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG and as SVG, each atomically.
+    """Write a figure as PNG, SVG and PDF, each atomically.
 
     Args:
         figure: The figure.
-        path: The PNG; the SVG goes beside it.
+        path: The PNG; the others go beside it.
 
     Raises:
         OSError: If the folder cannot be written.
     """
-    with mpl.rc_context(SVG):
-        for kind, metadata in (("png", None), ("svg", {"Date": None})):
+    with mpl.rc_context(DRAWN):
+        for kind, metadata in KINDS.items():
             drawn = io.BytesIO()
             figure.savefig(drawn, format=kind, metadata=metadata)
             content = drawn.getvalue()

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from segbench.errors import ConfigError, SegbenchError, StorageError
+from segbench.pictures.canvas import KINDS
 from segbench.reporting.collection.folders import place
 from segbench.reporting.collection.looks import add_look
 from segbench.reporting.collection.runs import Run, collect
@@ -277,8 +278,8 @@ def _remove_pictures(folder: Path, text: str, inside: str = "") -> None:
     """
     for path in map(Path, pictures_in(text)):
         if path.parent == Path(inside) and path.suffix == ".png":
-            for kind in (".png", ".svg"):
-                (folder / path).with_suffix(kind).unlink(missing_ok=True)
+            for kind in KINDS:
+                (folder / path).with_suffix(f".{kind}").unlink(missing_ok=True)
 
 
 def _has_scores(folder: Path) -> bool:

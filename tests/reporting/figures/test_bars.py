@@ -9,7 +9,7 @@ from segbench.pictures.canvas import NothingToDrawError
 from segbench.pictures.palette import COLOURS, rgb
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
-from segbench.reporting.figures.bars import MEAN, draw_bars, run_scores, score_groups
+from segbench.reporting.figures.bars import MEAN, _ends, draw_bars, run_scores, score_groups
 from segbench.scores import Convention
 
 pytestmark = pytest.mark.slow
@@ -21,8 +21,8 @@ RING = (0.5, 50 / 150)
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """What is drawn: bars (middle, height), whiskers (height, deviation), dots (heights) and texts."""
-    found = {"bar": [], "errorbar": [], "scatter": [], "text": []}
+    """What is drawn: bars (middle, height), strokes (height, ends), whiskers (height, deviation), dots (heights) and texts."""
+    found = {"bar": [], "hlines": [], "errorbar": [], "scatter": [], "text": []}
     for name, calls in found.items():
         real = getattr(Axes, name)
 
@@ -67,7 +67,10 @@ def test_bars_are_means_and_whiskers_sample_deviations(architectures, tmp_path, 
     draw_bars(comparison(architectures.root), tmp_path / "classes.png")
     dice = [DISC[tp][0] for tp in (80, 90)]
     assert len(drawn["bar"]) == 6  # disc, ring and mean of Dice, then of IoU
-    assert drawn["bar"][0][1] == pytest.approx(np.mean(dice))
+    # Where values are close, a stroke on an axis that does not begin at 0.
+    assert drawn["hlines"][0][0] == pytest.approx(np.mean(dice))
+    assert len(drawn["hlines"]) == 4
+    assert drawn["bar"][1][1] == pytest.approx(RING[0])
     assert drawn["errorbar"][0][1:3] == pytest.approx((np.mean(dice), abs(dice[0] - dice[1]) / np.sqrt(2)))
     assert drawn["scatter"][0][1] == pytest.approx(dice)
     assert drawn["text"][0][2] == "0.894\n± 0.008"
@@ -107,7 +110,7 @@ def test_many_configurations_with_long_names_fit(architectures, tmp_path, drawn)
         architectures(name, 0, 90, name=re.sub(r"\W", "", name))
     draw_bars(comparison(architectures.root), tmp_path / "classes.png")
     assert len(drawn["bar"]) == 9 * 6
-    middles = sorted(bar[0] for bar in drawn["bar"][: 9 * 3])
+    middles = sorted(bar[0] for bar in drawn["bar"][:9])
     assert np.diff(middles).min() > 0.08
     pixels = np.asarray(Image.open(tmp_path / "classes.png").convert("L"))
     assert pixels[:, [0, -1]].min() == pixels[[0, -1]].min() == 255
@@ -118,3 +121,14 @@ def test_without_a_finished_run_there_is_no_figure(architectures, tmp_path):
     with pytest.raises(NothingToDrawError):
         draw_bars(comparison(architectures.root), tmp_path / "classes.png")
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_what_is_close_has_an_axis_that_tells_it_apart(architectures):
+    for seed, (low, high) in enumerate(((80, 90), (81, 89))):
+        architectures("unet", seed, low)
+        architectures("attunet", seed, high)
+    result = comparison(architectures.root)
+    low, high = _ends(result, ["dice"], ["disc"])
+    assert 0.8 < low < DISC[80][0] < DISC[90][0] < high <= 1
+    # The rings are all alike: nothing to tell apart. Disc and ring together are far from each other.
+    assert _ends(result, ["dice"], ["ring"]) == _ends(result, ["dice"], ["disc", "ring"]) == (0, 1)

@@ -60,6 +60,17 @@ def test_an_outline_follows_the_edge_of_its_class():
     np.testing.assert_allclose([corners.min(axis=0), corners.max(axis=0)], [[3, 2], [9, 6]], atol=0.01)
 
 
+def test_a_network_that_marks_the_whole_image_has_an_outline_along_its_edge():
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    contours._outline(axes, np.ones((10, 12), np.uint8), MaskKey(("background", "a")), dashed=False)
+    (drawn,) = axes.collections
+    corners = np.concatenate([path.vertices for path in drawn.get_paths()])
+    np.testing.assert_allclose([corners.min(axis=0), corners.max(axis=0)], [[0, 0], [12, 10]], atol=0.01)
+    assert not drawn.get_clip_on()
+
+
 def test_outlines_that_coincide_are_both_seen():
     """Of classes that overlap: the earlier one has the wider line, and lies below."""
     from matplotlib.figure import Figure

@@ -14,7 +14,7 @@ from segbench.pictures.panels import GREY, as_picture, class_colour, draw_panels
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.figures import curves
-from segbench.reporting.figures.curves import draw_curves, series
+from segbench.reporting.figures.curves import _panels, draw_curves, series
 
 KEY = MaskKey(("background", "a", "b"))
 pytestmark = pytest.mark.slow
@@ -239,3 +239,20 @@ def test_two_stains_are_shown_as_red_and_green(tmp_path):
     mask = np.zeros((6, 8), int)
     draw_panels([stains], [mask], [mask], KEY, tmp_path / "panels.png", ["one"])
     assert (tmp_path / "panels.png").stat().st_size
+
+
+def test_different_losses_share_no_axis(architectures):
+    architectures.comparison |= {"factors": ["loss"]}
+    for name in ("dice", "boundary"):
+        architectures("unet", 0, name=name, choices={"loss": name})
+    panels = _panels(compare(collect([architectures.root])))
+    assert [(panel.title, panel.rows) for panel in panels] == [
+        ("training loss (boundary)", (0,)),
+        ("validation loss (boundary)", (0,)),
+        ("training loss (dice)", (1,)),
+        ("validation loss (dice)", (1,)),
+        ("validation Dice", (0, 1)),
+    ]
+    for number in range(4):
+        architectures("unet", 0, name=f"x{number}", choices={"loss": f"x{number}"})
+    assert [panel.title for panel in _panels(compare(collect([architectures.root])))] == ["validation Dice"]

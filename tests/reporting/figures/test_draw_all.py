@@ -26,10 +26,11 @@ def test_text_stays_text_and_a_figure_made_again_is_the_same(tmp_path):
         save(picture(), tmp_path / name / "figure.png")
         written.append({path.suffix: path.read_bytes() for path in (tmp_path / name).iterdir()})
     assert written[0] == written[1]
-    assert sorted(written[0]) == [".png", ".svg"]
+    assert sorted(written[0]) == [".pdf", ".png", ".svg"]
     texts = [node.text for node in ElementTree.fromstring(written[0][".svg"]).iter(f"{SVG}text")]
     assert "Größe <b> & 50 %" in texts
     assert b"date" not in written[0][".svg"]
+    assert b"CreationDate" not in written[0][".pdf"]
 
 
 def test_every_figure_is_written_twice_and_named_once(compared, evidence, tmp_path):
@@ -40,13 +41,14 @@ def test_every_figure_is_written_twice_and_named_once(compared, evidence, tmp_pa
     assert all(reason for _, reason in skipped)
     for _, file in drawn:
         assert Image.open(tmp_path / file).size[0] > 300
-        assert (tmp_path / file).with_suffix(".svg").exists() or file == "panels.png"
+        for kind in (".svg", ".pdf"):
+            assert (tmp_path / file).with_suffix(kind).exists() or file == "panels.png"
     assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.slow
 def test_what_has_nothing_to_show_is_left_out_with_its_reason_and_its_old_file(compared, evidence, tmp_path):
-    for kind in ("png", "svg"):
+    for kind in ("png", "svg", "pdf"):
         for name in ("frequencies", "mistakes"):  # the second of classifications only
             (tmp_path / f"{name}.{kind}").write_bytes(b"of an earlier report")
     comparison = compared({"unet": (90,)})

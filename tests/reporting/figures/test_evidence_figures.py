@@ -12,7 +12,7 @@ from segbench.pictures.styles import MARKERS, colour, marker, wrapped
 from segbench.reporting.comparison.words import show_p
 from segbench.reporting.conclusions.evidence import evidence as measured
 from segbench.reporting.figures import NothingToDrawError
-from segbench.reporting.figures.costs import draw_costs, pareto_front, short
+from segbench.reporting.figures.costs import draw_costs, log_ticks, pareto_front, short
 from segbench.reporting.figures.differences import draw_differences, lines
 from segbench.reporting.figures.distributions import MOST_CONNECTED, draw_distributions
 from segbench.reporting.figures.images import image_values, row_values
@@ -254,3 +254,17 @@ def test_words():
     assert [short(value) for value in (999, 34_527_041, 8.3e10, 2e12)] == ["999", "34.5M", "83G", "2T"]
     assert wrapped("one two three four five six", 8, 2) == "one two\nthree …"
     assert len({(colour(index), marker(index)) for index in range(8)}) == len(MARKERS) == 8
+
+
+@pytest.mark.parametrize("inches", [1.5, 2.0, 3.0])
+@pytest.mark.parametrize(("low", "high"), [(34.5e6, 34.6e6), (1e6, 2e6), (3e5, 6e7), (1, 1e9), (4.9, 11.3), (7, 7)])
+def test_tick_labels_of_costs_do_not_touch(low, high, inches):
+    factor = max((high / low) ** 0.12, 1.15)
+    ends = low / factor, high * factor
+    ticks = log_ticks(ends, low, high, inches)
+    assert ticks
+    places = inches * np.log(np.array(ticks) / ends[0]) / np.log(ends[1] / ends[0])
+    # A letter of the labels is 0.064 inches wide on average, those that are widest 0.075.
+    widths = np.array([0.075 * len(short(tick)) for tick in ticks])
+    assert (np.diff(places) > (widths[1:] + widths[:-1]) / 2).all()
+    assert len({short(tick) for tick in ticks}) == len(ticks)

@@ -69,7 +69,7 @@ def require_free(folder: Path) -> None:
 
 
 def write_across(found: Across, shown: Findings, folder: Path, command: str) -> list[Path]:
-    """Write :data:`FILES` into a folder, figures as PNG and SVG.
+    """Write :data:`FILES` into a folder, figures as PNG, SVG and PDF.
 
     Args:
         found: Networks by data sets.

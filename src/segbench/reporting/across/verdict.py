@@ -126,9 +126,9 @@ def _better_elsewhere(found: Across, leader: int, pairs: list[Pair]) -> list[str
         better = sum(pair.verdict == BETTER for pair in others)
         return [f"of the other {len(others)} pairs {better} are told apart"]
     clauses = []
-    for second, better in beaten.items():
-        names = listed([found.networks[index].label for index in better])
-        verb = "are" if len(better) > 1 else "is"
+    for second, winners in beaten.items():
+        names = listed([found.networks[index].label for index in winners])
+        verb = "are" if len(winners) > 1 else "is"
         clauses.append(f"{names} {verb} better than {found.networks[second].label}")
     return clauses
 

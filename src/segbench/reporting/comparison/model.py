@@ -16,6 +16,7 @@ from segbench.reporting.collection.looks import Look
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.estimate import Estimate
 from segbench.reporting.comparison.metrics import shared_metric
+from segbench.runs.planned_looks import Plan
 from segbench.runs.split_scores import SplitScores, TaskRecord
 from segbench.runs.tuning import Tuning
 from segbench.scores.convention import Convention
@@ -130,6 +131,7 @@ class Comparison:
         unfinished: Runs that count in no mean, each with its reason.
         task: What the runs do.
         looks: What earlier reports of the experiment knew.
+        plan: How it is decided look by look; None where it is not.
         out: Where the report goes; None for the experiment's directory.
     """
 
@@ -151,6 +153,7 @@ class Comparison:
     family: Family = "best"
     baseline: int | None = None
     looks: tuple[Look, ...] = ()
+    plan: Plan | None = None
     out: Path | None = None
     _metrics: dict[str, Metric] = field(default_factory=dict, init=False, repr=False)
 
@@ -158,6 +161,20 @@ class Comparison:
     def folder(self) -> Path:
         """Where its report lies."""
         return self.out or self.directory
+
+    @cached_property
+    def dropped(self) -> dict[int, int]:
+        """Rows that get no more seeds, and after which look of the plan."""
+        if self.plan is None:
+            return {}
+        rows, looks = {run.directory: run.row for run in self.plan.runs}, self.plan.dropped
+        found = {}
+        for index, row in enumerate(self.rows):
+            planned = {rows.get(run.directory.name) for joined in row.runs for run in joined.each} - {None}
+            numbers = [looks.get(member) for member in planned if member is not None]
+            if numbers and all(numbers):
+                found[index] = max(number for number in numbers if number)
+        return found
 
     @property
     def score(self) -> Metric:

@@ -18,6 +18,7 @@ from segbench.reporting.conclusions.answer import answer
 from segbench.reporting.conclusions.caveats import caveats
 from segbench.reporting.conclusions.claims import JudgedClaim, judge
 from segbench.reporting.conclusions.oddities import oddities
+from segbench.reporting.conclusions.planned import decide_looks, looks_taken
 from segbench.reporting.statistics.compact_letter_display import compact_letter_display
 from segbench.reporting.statistics.deciding import decide
 from segbench.reporting.statistics.decision import Decision
@@ -130,9 +131,12 @@ def _measure(comparison: Comparison) -> Evidence:
             comparison.baseline,
             direction,
             most,
-        ),
+        )
+        if comparison.plan is None
+        else decide_looks(comparison, comparison.plan, sides, [row for row in ranked if row in members]),
         claims=judge(comparison, comparison.claims),
         caveats=(
+            *looks_taken(comparison),
             *oddities(comparison, collapsed, same),
             *caveats(comparison, alone, pairs, refused, order[MOST_ROWS:]),
         ),

@@ -1,4 +1,4 @@
-"""The figures of a report, each from a comparison and its evidence, written as PNG and SVG.
+"""The figures of a report, each from a comparison and its evidence, written as PNG, SVG and PDF.
 
 A figure is one file that offers its :class:`segbench.reporting.figures.spec.FigureSpec` as ``FIGURE``: what it is
 called, how it is drawn, and what a comparison must have for it. One that lies here is in every report, behind those of
@@ -17,7 +17,7 @@ from pkgutil import iter_modules
 from matplotlib import rc_context
 
 from segbench.errors import ConfigError
-from segbench.pictures.canvas import WORDS, NothingToDrawError
+from segbench.pictures.canvas import KINDS, WORDS, NothingToDrawError
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.spec import FigureSpec
@@ -93,7 +93,7 @@ def draw_all(
     skipped: list[tuple[str, str]] | None = None,
     figures: Sequence[FigureSpec] = FIGURES,
 ) -> list[tuple[str, str]]:
-    """Write every figure that has something to show, as PNG and SVG, in place of those of an earlier report.
+    """Write every figure that has something to show, as PNG, SVG and PDF, in place of those of an earlier report.
 
     A figure that fails is skipped like one without anything to show: it must not cost the tables and the others.
 
@@ -105,7 +105,7 @@ def draw_all(
         figures: Which are tried.
 
     Returns:
-        Title and file name (PNG; the SVG has the same stem) of each figure drawn, in the order of the report.
+        Title and file name (PNG; the others have the same stem) of each figure drawn, in the order of the report.
 
     Raises:
         OSError: If the folder cannot be written.
@@ -113,8 +113,8 @@ def draw_all(
     drawn, left_out = [], [] if skipped is None else skipped
     # Also those of another task, which an earlier report of this folder may have drawn.
     for figure in figures:
-        for kind in (".png", ".svg"):
-            (folder / figure.file).with_suffix(kind).unlink(missing_ok=True)
+        for kind in KINDS:
+            (folder / figure.file).with_suffix(f".{kind}").unlink(missing_ok=True)
     for figure in figures_of(comparison, figures):
         path = folder / figure.file
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,16 @@ POINTS = 72.0
 
 # More bars a class are neither legible nor quickly drawn.
 MOST_ROWS = 24
+# Groups that have an axis each.
+MOST_APART = 5
+# Values that lie within this share of the highest are drawn closer, but no closer than the least span.
+CLOSE, LEAST_SPAN = 0.35, 0.01
 
 
 def draw_bars(comparison: Comparison, path: Path) -> None:
-    """Draw Dice and IoU of each foreground class and their mean, from 0 to 1.
+    """Draw Dice and IoU of each foreground class and their mean, as bars from 0 to 1.
+
+    Where all values lie close together, as points on an axis that shows how they differ.
 
     Args:
         comparison: The experiment.
@@ -67,34 +74,56 @@ def draw_grouped(comparison: Comparison, scores: Mapping[str, str], path: Path, 
     groups = score_groups(comparison)
     if not rows or not groups:
         raise NothingToDrawError("no run is finished")
-    top = _highest(comparison, scores) if missing else 1.0
     bars = len(rows) * len(groups)
-    across, down = (2, 1) if bars <= 6 else (1, 2)
+    # Classes of unlike difficulty would hide on one axis how the rows differ in each.
+    apart = not missing and len(groups) <= MOST_APART
+    panels = [(score, names) for score in scores for names in ([[name] for name in groups] if apart else [groups])]
+    across = len(groups) if apart and len(groups) > 1 else 2 if bars <= 6 else 1
+    down = -(-len(panels) // across)
     width = min(max(0.2 * bars + 1.0, 7.2), 12.0)
     figure = Figure(dpi=150, layout="constrained")
     below = _legend(figure, comparison, rows, width)
     figure.set_size_inches(width, down * (AXES_INCHES + 0.5) + 0.3 + below)
-    group_inches = (width / across - 0.5) / len(groups)
     bar = GROUP / len(rows)
-    for number, (score, title) in enumerate(scores.items()):
+    for number, (score, names) in enumerate(panels):
         axes = figure.add_subplot(down, across, number + 1)
-        for group, name in enumerate(groups):
+        ends = _ends(comparison, [score], names) if not missing else _ends_of_missing(comparison, scores)
+        group_inches = (width / across - 0.5) / len(names)
+        for group, name in enumerate(names):
             for place, (index, row) in enumerate(rows):
                 left = group - GROUP / 2 + place * bar
-                _draw_bar(axes, left, bar, run_scores(comparison, row, score, name, missing), index, group_inches, top)
-        _finish(axes, groups, title, group_inches, top)
+                _draw_bar(axes, left, bar, run_scores(comparison, row, score, name, missing), index, group_inches, ends)
+        _finish(axes, names, scores[score], group_inches, ends)
     save(figure, path)
 
 
-def _highest(comparison: Comparison, scores: Iterable[str]) -> float:
-    """Return the end of the axis above all bars of what is missing to 1, with room for the figures above them."""
-    ends = [0.0]
-    for row in comparison.rows:
-        for score in scores:
-            for group in score_groups(comparison):
-                found = [value for value in run_scores(comparison, row, score, group, True) if np.isfinite(value)]
-                ends += [max([*found, (part := estimate(found)).mean + (part.spread or 0.0)])] if found else []
-    return max(ends) / 0.6 or 1.0
+def _range(
+    comparison: Comparison, scores: Iterable[str], groups: Iterable[str], missing: bool = False
+) -> tuple[float, float]:
+    """Return the lowest and the highest of all runs and whiskers; 1 and 0 without any."""
+    low, high = 1.0, 0.0
+    for row, score, group in product(comparison.rows, scores, groups):
+        found = [value for value in run_scores(comparison, row, score, group, missing) if np.isfinite(value)]
+        if found:
+            part = estimate(found)
+            spread = part.spread or 0.0
+            low, high = min([low, *found, part.mean - spread]), max([high, *found, part.mean + spread])
+    return low, high
+
+
+def _ends_of_missing(comparison: Comparison, scores: Iterable[str]) -> tuple[float, float]:
+    """Return the ends of the axis of what is missing to 1: above all bars, with room for the figures above them."""
+    return 0.0, _range(comparison, scores, score_groups(comparison), missing=True)[1] / 0.6 or 1.0
+
+
+def _ends(comparison: Comparison, scores: Iterable[str], groups: Iterable[str]) -> tuple[float, float]:
+    """Return the ends of the axis: 0 and 1; closer where all values are close, as bars from 0 would look alike."""
+    low, high = _range(comparison, scores, groups)
+    if not 0 < high - low < CLOSE * high:
+        return 0.0, 1.0
+    span = max(high - low, LEAST_SPAN)
+    # Below, there is room for the figures.
+    return max(low - span, 0.0), min(high + 0.3 * span, 1.0)
 
 
 def score_groups(comparison: Comparison) -> list[str]:
@@ -123,16 +152,31 @@ def run_scores(comparison: Comparison, row: Row, score: str, group: str, missing
 
 
 def _draw_bar(
-    axes: Axes, left: float, bar: float, values: list[float], index: int, group_inches: float, top: float
+    axes: Axes,
+    left: float,
+    bar: float,
+    values: list[float],
+    index: int,
+    group_inches: float,
+    ends: tuple[float, float],
 ) -> None:
-    """Draw one bar with its whisker, its runs and its figure in words; nothing where no run has a value."""
+    """Draw one bar with its whisker, its runs and its figure in words; nothing where no run has a value.
+
+    On an axis that does not begin at 0 its length would lie: there the mean is a stroke on a faint ground.
+    """
     values = [value for value in values if np.isfinite(value)]
     result = estimate(values)
     if not result.n:
         return
     paint = colour(index)
     middle, wide = left + bar / 2, bar * 0.92
-    axes.bar(middle, result.mean, wide, color=paint, hatch=hatch(index), edgecolor="white", linewidth=0, zorder=2)
+    look: dict[str, Any] = {"color": paint, "hatch": hatch(index), "edgecolor": "white", "linewidth": 0, "zorder": 2}
+    low, high = ends
+    if low:
+        axes.bar(middle, high - low, wide, bottom=low, **look | {"alpha": 0.15})
+        axes.hlines(result.mean, middle - wide / 2, middle + wide / 2, color=paint, linewidth=3.5, zorder=3)
+    else:
+        axes.bar(middle, result.mean, wide, **look)
     places = np.array([middle])
     if result.spread is not None:
         # Whisker left, dots right, so that neither hides the other; white below it shows it on a dark bar.
@@ -141,22 +185,31 @@ def _draw_bar(
             axes.errorbar(middle - 0.28 * wide, result.mean, result.spread, zorder=4, **style)
         places = middle + wide * (0.56 * (np.arange(len(values)) + 0.5) / len(values) - 0.1)
     axes.scatter(places, values, s=9, color="white", edgecolors="0.1", linewidths=0.6, zorder=5, clip_on=False)
-    _write(axes, middle, result, values, paint, bar * group_inches, top)
+    _write(axes, middle, result, values, paint, bar * group_inches, ends)
 
 
 def _write(
-    axes: Axes, middle: float, result: Estimate, values: list[float], paint: str, bar_inches: float, top: float
+    axes: Axes,
+    middle: float,
+    result: Estimate,
+    values: list[float],
+    paint: str,
+    bar_inches: float,
+    ends: tuple[float, float],
 ) -> None:
     """Write mean and spread at the foot of the bar, where no whisker is, or above one that is too short for it."""
+    low, top = ends[0], ends[1] - ends[0]
     parts = [f"{result.mean:.3f}"] + ([] if result.spread is None else [f"± {result.spread:.3f}"])
     upright = bar_inches * POINTS >= 0.62 * FONT * max(map(len, parts))
     text = ("\n" if upright else " ").join(parts)
     length = top * (1.25 * FONT * len(parts) if upright else 0.6 * FONT * len(text)) / (AXES_INCHES * POINTS)
     lowest, highest = min(values), max([*values, result.mean + (result.spread or 0.0)])
-    inside = min(lowest, result.mean - (result.spread or 0.0)) > length + 0.05 * top
+    inside = min(lowest, result.mean - (result.spread or 0.0)) - low > length + 0.05 * top
+    if low:
+        paint = "#ffffff"
     axes.text(
         middle,
-        0.02 * top if inside else highest + 0.03 * top,
+        low + 0.02 * top if inside else highest + 0.03 * top,
         text,
         rotation=0 if upright else 90,
         ha="center",
@@ -168,17 +221,18 @@ def _write(
     )
 
 
-def _finish(axes: Axes, groups: list[str], title: str, group_inches: float, top: float) -> None:
+def _finish(axes: Axes, groups: list[str], title: str, group_inches: float, ends: tuple[float, float]) -> None:
     characters = max(int(group_inches * POINTS / (0.6 * 9)), 6)
     names = [textwrap.fill(name, characters, break_long_words=False) for name in groups]
     axes.set_xticks(range(len(groups)), names, fontsize=9)
     axes.set_xlim(-0.5, len(groups) - 0.5)
-    if groups[-1] == MEAN and len(groups) > 1:
+    if groups[-1] == MEAN:
         axes.get_xticklabels()[-1].set_fontweight("bold")
+    if groups[-1] == MEAN and len(groups) > 1:
         axes.axvline(len(groups) - 1.5, color="0.6", linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.set_ylim(0, top)
-    axes.set_title(title, fontsize=10)
-    if top >= 1:
+    axes.set_ylim(*ends)
+    axes.set_title(f"{title}, from {ends[0]:.2g}" if ends[0] else title, fontsize=10)
+    if ends == (0, 1):
         axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     plain(axes, "y")
     axes.tick_params(axis="x", length=0, labelsize=9)
@@ -188,7 +242,7 @@ def _legend(figure: Figure, comparison: Comparison, rows: list[tuple[int, Row]],
     """Name the rows and say what is drawn; return the inches that this takes."""
     drawn = "one run each (dot)"
     if any(len(row.done) > 1 for _, row in rows):
-        drawn = "bars: mean over seeds; whiskers: ± sample standard deviation; dots: single runs"
+        drawn = "bars or strokes: mean over seeds; whiskers: ± sample standard deviation; dots: single runs"
     handles = [Patch(facecolor=colour(i), hatch=hatch(i), edgecolor="white", linewidth=0) for i, _ in rows]
     labels = [f"{row.label} (n={len(row.done)})" for _, row in rows]
     return legend_below(figure, handles, labels, width, f"{comparison.split} split; {drawn}")

@@ -62,6 +62,7 @@ def draw_contours(comparison: Comparison, evidence: Evidence, path: Path) -> Non
         axes.set_xlabel(wrapped(name, int(cell * 14), 2), fontsize=7)
         axes.set_xticks([])
         axes.set_yticks([])
+        axes.spines[:].set_visible(False)
     _explain(figure, key)
     seed = "" if best.run.seed is None else f", seed {best.run.seed}"
     words = f"{best.row.label}: {comparison.score.title_with_unit} of each image; {comparison.split} split{seed}"
@@ -75,18 +76,20 @@ def _outline(axes: Axes, mask: NDArray[np.uint8], key: MaskKey, dashed: bool) ->
     If classes overlap, earlier ones have wider lines, which show on both sides of a later one's where they coincide.
     """
     height, width = mask.shape
-    places = np.arange(width) + 0.5, np.arange(height) + 0.5
+    # The outline of what reaches the image's edge goes along it, also of a network that marks the whole image.
+    places = np.arange(-1, width + 1) + 0.5, np.arange(-1, height + 1) + 0.5
     alone = len(key.shown) == 1
     above = alone and dashed
     for index in key.shown:
         inside = key.inside(mask, index)
-        if not inside.any() or inside.all():
+        if not inside.any():
             continue
         colour = "white" if above else class_colour(index, key)
         wide = _width(key, index)
         dashes = (0, tuple(length * LINE / wide for length in TRUTH[1]))
         style: Any = {"colors": [colour], "linestyles": [dashes] if dashed else "-", "linewidths": wide}
-        drawn = axes.contour(*places, inside.astype(float), levels=[0.5], zorder=4 if above else 2, **style)
+        drawn = axes.contour(*places, np.pad(inside.astype(float), 1), levels=[0.5], zorder=4 if above else 2, **style)
+        drawn.set_clip_on(False)
         if alone or not dashed:
             rim = NARROW if key.form.overlapping and not alone else RIM
             drawn.set_path_effects([Stroke(linewidth=wide + rim, foreground="black" if alone else "white"), Normal()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.legend import legend_below
@@ -23,6 +24,8 @@ from segbench.reporting.figures.spec import FigureSpec
 
 WIDTH, HEIGHT = 7.2, 2.6
 MOST_PANELS = 3
+# Beside the axes, and of a letter of a tick's label.
+MARGIN, LETTER_INCHES = 0.9, 0.075
 # Costs that differ by less are those of the same network, measured again.
 SAME = 1.02
 
@@ -76,17 +79,21 @@ def draw_costs(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     figure = Figure(dpi=200, layout="constrained")
     width = WIDTH if len(costs) > 1 else WIDTH / 2
     grid = figure.subplots(1, len(costs), squeeze=False, sharey=True)[0]
+    fronts = []
     for axes, cost in zip(grid, costs, strict=True):
         points = [(index, found) for index, row in rows if (found := cost.of(row)).n]
-        _draw(axes, points, evidence, comparison.direction)
+        fronts.append(_draw(axes, points, evidence, comparison.direction))
+        _log_axis(axes, [found.mean for _, found in points], (width - MARGIN) / len(costs))
         axes.set_xlabel(cost.title, fontsize=8.5)
     grid[0].set_ylabel(f"{comparison.score.title_with_unit} ({comparison.split} split)", fontsize=8.5)
     handles = [
         Line2D([], [], color=colour(i), marker=marker(i), linestyle="", markeredgecolor=INK, markeredgewidth=0.5)
         for i, _ in rows
     ]
-    times = "level: ± standard deviation of times; " if any(cost.measured for cost in costs) else ""
-    words = f"upright: {evidence.ends}; {times}line: Pareto front, by the means"
+    times = "; level: ± standard deviation of times" if any(cost.measured for cost in costs) else ""
+    # One that beats all others is a point, not a line.
+    line = "; line: Pareto front, by the means" if max(fronts) > 1 else ""
+    words = f"upright: {evidence.ends}{times}{line}"
     below = legend_below(figure, handles, [row.label for _, row in rows], width, words)
     figure.set_size_inches(width, HEIGHT + below)
     save(figure, path)
@@ -127,7 +134,8 @@ def _differs(rows: Sequence[Row], cost: Cost) -> bool:
     return len(values) > 1 and max(values) > max(SAME * min(values), min(values) + noise)
 
 
-def _draw(axes: Axes, points: Sequence[tuple[int, Estimate]], evidence: Evidence, direction: int) -> None:
+def _draw(axes: Axes, points: Sequence[tuple[int, Estimate]], evidence: Evidence, direction: int) -> int:
+    """Draw the configurations over one cost; return how many lie on the Pareto front."""
     scores = [evidence.means[index].mean for index, _ in points]
     front = pareto_front([cost.mean for _, cost in points], [direction * score for score in scores])
     # A step: between two of them, the cheaper one's score is what that cost buys.
@@ -143,25 +151,48 @@ def _draw(axes: Axes, points: Sequence[tuple[int, Estimate]], evidence: Evidence
         style = {"markeredgecolor": INK, "markeredgewidth": 0.5, "markersize": 6.5, "zorder": 4}
         axes.plot(cost.mean, score, marker(index), color=colour(index), **style)
     plain(axes)
-    _log_axis(axes, [cost.mean for _, cost in points])
+    return len(front)
 
 
-def _log_axis(axes: Axes, values: Sequence[float]) -> None:
-    """Set a logarithmic axis with few ticks in words: ``20k``, ``1.5M``; powers of ten would need a formula."""
+def _log_axis(axes: Axes, values: Sequence[float], inches: float) -> None:
+    """Set a logarithmic axis with ticks in words, ``20k``, ``1.5M``, as many as have room; powers need a formula."""
     axes.set_xscale("log")
     low, high = min(values), max(values)
     # Less than an octave wide, the axis would have one tick or none.
     factor = max((high / low) ** 0.12, 1.15)
-    axes.set_xlim(low / factor, high * factor)
-    wide = high / low > 30
-    axes.xaxis.set_major_locator(
-        LogLocator(subs=(1.0,) if high / low > 300 else (1.0, 3.0) if wide else (1.0, 2.0, 5.0))
-    )
+    ends = low / factor, high * factor
+    axes.set_xlim(*ends)
     axes.xaxis.set_minor_locator(NullLocator())
-    ticks = [tick for tick in axes.get_xticks() if low / factor <= tick <= high * factor]
-    if len(ticks) < 2:
-        axes.set_xticks([float(f"{value:.2g}") for value in np.geomspace(low, high, 3)])
+    axes.set_xticks(log_ticks(ends, low, high, inches))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+
+
+def log_ticks(ends: tuple[float, float], low: float, high: float, inches: float) -> list[float]:
+    """Return the ticks of a logarithmic axis: the finest round numbers whose labels do not touch, or the values' ends.
+
+    Args:
+        ends: Of the axis.
+        low: Smallest value on it.
+        high: Largest one.
+        inches: Its length.
+    """
+
+    def apart(ticks: Sequence[float]) -> bool:
+        places = [inches * math.log(tick / ends[0]) / math.log(ends[1] / ends[0]) for tick in ticks]
+        widths = [LETTER_INCHES * (len(short(tick)) + 1) for tick in ticks]
+        return all(
+            right - left >= (first + second) / 2
+            for left, right, first, second in zip(places, places[1:], widths, widths[1:], strict=False)
+        )
+
+    powers = range(math.floor(math.log10(ends[0])), math.ceil(math.log10(ends[1])) + 1)
+    for leading in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [digit * 10.0**power for power in powers for digit in leading]
+        ticks = [tick for tick in ticks if ends[0] <= tick <= ends[1]]
+        if len(ticks) > 1 and apart(ticks):
+            return ticks
+    between = [[float(f"{value:.3g}") for value in np.geomspace(low, high, count)] for count in (3, 2, 1)]
+    return next(ticks for ticks in between if apart(ticks))
 
 
 def short(value: float) -> str:

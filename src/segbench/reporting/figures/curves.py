@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from matplotlib.ticker import MaxNLocator
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.legend import legend_below
 from segbench.pictures.styles import colour, dash, plain
+from segbench.reporting.collection.factors import show_value
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.figures.spec import FigureSpec, without_evidence
 from segbench.reporting.figures.stages import draw_stages, stage_legend
 
 WIDTH_INCHES, HEIGHT_INCHES = 3.6, 2.9
+# With more losses than this leaves room for, none is drawn.
+MOST_ACROSS, MOST_PANELS = 3, 9
 # A loss leaps where it is this many times what nine of ten values of its curve stay below.
 LEAP = 6.0
 BAND = "lines: mean over seeds; bands: lowest to highest seed; thin lines: seeds that trained longer than others"
@@ -29,6 +33,7 @@ BAND = "lines: mean over seeds; bands: lowest to highest seed; thin lines: seeds
 def draw_curves(comparison: Comparison, path: Path) -> None:
     """Draw training loss, validation loss and the deciding metric on the validation split over the epochs.
 
+    Rows that were trained by different losses share no axis of a loss.
     A metric that has no curve gives its place to the score that chose the best epoch. Runs that did not finish are
     drawn too, as far as they came. Where the stages of a curriculum begin, the curves have upright marks.
 
@@ -42,34 +47,69 @@ def draw_curves(comparison: Comparison, path: Path) -> None:
     panels = _panels(comparison)
     if not panels:
         raise NothingToDrawError("no run has curves")
-    width = WIDTH_INCHES * len(panels)
+    # Training and validation of one loss side by side.
+    across = min(len(panels), MOST_ACROSS if len({panel.key for panel in panels}) == len(panels) else 2)
+    down = -(-len(panels) // across)
+    width = WIDTH_INCHES * across
     figure = Figure(dpi=150, layout="constrained")
     named: dict[int, Line2D] = {}
-    for column, (key, title) in enumerate(panels):
-        axes = figure.add_subplot(1, len(panels), column + 1)
-        for index, row in enumerate(comparison.rows):
-            line = _draw_row(axes, row, key, index)
+    for number, panel in enumerate(panels):
+        axes = figure.add_subplot(down, across, number + 1)
+        for index in panel.rows:
+            line = _draw_row(axes, comparison.rows[index], panel.key, index)
             if line is not None:
                 named.setdefault(index, line)
         draw_stages(axes, comparison)
-        _finish(axes, title, _cut(axes, _curves(comparison, key)) if key.endswith("/loss") else "")
+        drawn = _curves([comparison.rows[index] for index in panel.rows], panel.key)
+        _finish(axes, panel.title, _cut(axes, drawn) if panel.key.endswith("/loss") else "")
     below = 0.0
     marks = stage_legend(comparison)
     if len(named) > 1 or comparison.factors or marks:
         lines = [named[index] for index in sorted(named)] + marks
         several = any("(mean of" in str(line.get_label()) for line in lines)
         below = legend_below(figure, lines, [str(line.get_label()) for line in lines], width, BAND if several else None)
-    figure.set_size_inches(width, HEIGHT_INCHES + below)
+    figure.set_size_inches(width, down * HEIGHT_INCHES + below)
     save(figure, path)
 
 
-def _panels(comparison: Comparison) -> list[tuple[str, str]]:
-    """Return the metrics.csv columns to draw, with titles: only those that some run has."""
-    wanted = [("train/loss", "training loss"), ("val/loss", "validation loss")]
+@dataclass(frozen=True)
+class _Panel:
+    """A column of ``metrics.csv``, its title, and the indices of the rows that share an axis."""
+
+    key: str
+    title: str
+    rows: tuple[int, ...]
+
+
+def _panels(comparison: Comparison) -> list[_Panel]:
+    """Return what to draw: only what some run has, and a loss for itself, as the values of two compare nothing."""
+    losses: dict[str, list[int]] = {}
+    for index, row in enumerate(comparison.rows):
+        losses.setdefault(_loss(row), []).append(index)
+    several = len(losses) > 1
+    panels = [
+        _Panel(key, f"{title} ({name})" if several else title, tuple(rows))
+        for name, rows in losses.items()
+        for key, title in (("train/loss", "training loss"), ("val/loss", "validation loss"))
+    ]
     # What only the final evaluation measures (SEG, say) has no curve: the score that chose the best epoch stands in.
-    scores = [comparison.metric] if _curves(comparison, f"val/{comparison.metric}") else _monitored(comparison)
-    wanted += [(f"val/{score}", f"validation {comparison.title_of(score)}") for score in scores]
-    return [(key, title) for key, title in wanted if _curves(comparison, key)]
+    measured = _curves(comparison.rows, f"val/{comparison.metric}")
+    scores = [comparison.metric] if measured else _monitored(comparison)
+    everything = tuple(range(len(comparison.rows)))
+    panels += [_Panel(f"val/{score}", f"validation {comparison.title_of(score)}", everything) for score in scores]
+    if len(panels) > MOST_PANELS:
+        panels = [panel for panel in panels if not panel.key.endswith("/loss")]
+    return [panel for panel in panels if _curves([comparison.rows[index] for index in panel.rows], panel.key)]
+
+
+def _loss(row: Row) -> str:
+    """Return what tells a row's loss from others': its choice, and its own settings where they are what is compared."""
+    own = [
+        part
+        for factor, part in zip(row.factors, map(show_value, row.values), strict=True)
+        if factor.startswith("loss.")
+    ]
+    return ", ".join([row.runs[0].choices.get("loss", ""), *own])
 
 
 def _monitored(comparison: Comparison) -> list[str]:
@@ -80,9 +120,9 @@ def _monitored(comparison: Comparison) -> list[str]:
     return [name for name in found if name != "loss"]
 
 
-def _curves(comparison: Comparison, key: str) -> list[pd.Series]:
+def _curves(rows: Sequence[Row], key: str) -> list[pd.Series]:
     """Return the curves of all runs that have one."""
-    curves = [run.curves for row in comparison.rows for run in row.runs if run.curves is not None]
+    curves = [run.curves for row in rows for run in row.runs if run.curves is not None]
     return [line for curve in curves if len(line := series(curve, key))]
 
 

@@ -20,7 +20,7 @@ from segbench.reporting.statistics.pairs import LEVEL
 
 WIDTH = 7.2
 MOST_PAIRS = 12
-LABEL_CHARACTERS = 30
+LABEL_CHARACTERS, NOTE_CHARACTERS = 30, 120
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,9 @@ def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> 
     axes.set_yticks(middles, labels)
     # Above the first line stands the heading of the figures.
     axes.set_ylim(sum(inches), -0.22)
-    axes.set_xlabel(_words(comparison, evidence, shown), fontsize=8.5)
+    axis, note = _words(comparison, evidence, shown)
+    axes.set_xlabel(axis, fontsize=8.5)
+    figure.supxlabel(note, fontsize=7.5, color="0.3")
     plain(axes, "x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -156,19 +158,20 @@ def _write(axes: Axes, places: list[float], shown: list[Line], with_higher: bool
     axes.set_axis_off()
 
 
-def _words(comparison: Comparison, evidence: Evidence, shown: list[Line]) -> str:
-    """Say what is drawn."""
+def _words(comparison: Comparison, evidence: Evidence, shown: list[Line]) -> tuple[str, str]:
+    """Say what the axis has, and how to read the rest."""
     name, count = comparison.score.title_with_unit, len(evidence.pairs)
-    words = f"difference in {name} ({comparison.split} split)"
+    axis, parts = f"difference in {name} ({comparison.split} split)", []
     if count > MOST_PAIRS:
-        best = wrapped(comparison.rows[shown[0].above].label, 44)
         worth = [_worth(evidence, index, comparison.direction) for index in range(len(evidence.means))]
         which = "the best" if worth[shown[0].above] == max(worth) else "the best that can be compared"
-        words = f"{name} of {which},\n{best},\nminus that of the others ({comparison.split} split)"
+        parts.append(f"{which}, {comparison.rows[shown[0].above].label}, minus each of the others")
     tested = sum(np.isfinite(pair.p) for pair in evidence.pairs)
-    test = f"p: after Holm over {tested};\nfilled: p < {LEVEL}" if tested else "nothing could be tested"
-    words = f"{words}\nintervals: each pair's own; {test}"
-    return words if not comparison.graded else f"{words};\n{HIGHER}: share of seeds and {comparison.unit}"
+    test = f"p: after Holm over {tested}; filled: p < {LEVEL}" if tested else "nothing could be tested"
+    parts += ["intervals: each pair's own", test]
+    if comparison.graded:
+        parts.append(f"{HIGHER}: share of seeds and {comparison.unit}")
+    return axis, wrapped("; ".join(parts), NOTE_CHARACTERS, 4)
 
 
 FIGURE = FigureSpec("Differences with their intervals", "differences.png", draw_differences)
