@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -66,13 +67,15 @@ def test_an_experiment_that_is_killed_goes_on_and_says_at_which_look_it_is(repos
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
-    def jobs_of(process):
-        return subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    def job_of(process):
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not children.read_text().split():
+            time.sleep(0.1)
+        return int(children.read_text().split()[-1])
 
     def wait_for_job(process, number):
         for line in process.stderr:
             if line.startswith(f"#{number} ") and "started" in line:
-                time.sleep(0.5)
                 return
         raise AssertionError("it ended")
 
@@ -84,7 +87,7 @@ def test_an_experiment_that_is_killed_goes_on_and_says_at_which_look_it_is(repos
     assert (read_plan(path).taken, len(read_plan(path).rows)) == ((), 2)
     second = begin()
     wait_for_job(second, 1)
-    os.kill(int(jobs_of(second)[-1]), signal.SIGKILL)
+    os.kill(job_of(second), signal.SIGKILL)
     _, said = second.communicate()
     assert "decide: look 1 of 2 (2 seeds)" in said
     plan = read_plan(path)

@@ -92,6 +92,13 @@ def test_the_page_says_at_which_look_it_is_and_which_rows_were_dropped(four):
     assert looks_taken(planned(four, [[2], [1, 3]], "decided"))[0].endswith(
         "for m1 (look 2), m2 (look 1) and m3 (look 2). It ended there, as the question is decided."
     )
+    ended = planned(four, [[2], [1, 3]], "decided")
+    assert [ended.finished(row) for row in range(4)] == [
+        "5 of 5",
+        "5 of 5, dropped at look 2",
+        "3 of 3, dropped at look 1",
+        "5 of 5, dropped at look 2",
+    ]
     assert looks_taken(planned(four, []))[0].startswith("Before the first of 3 planned looks")
     assert looks_taken(four) == ()
     assert not any("planned look" in line for line in evidence(four).caveats)

@@ -176,6 +176,11 @@ class Comparison:
                 found[index] = max(number for number in numbers if number)
         return found
 
+    def finished(self, index: int) -> str:
+        """Return how many runs of a row are finished, and where it was dropped, in words."""
+        row, look = self.rows[index], self.dropped.get(index)
+        return f"{len(row.done)} of {len(row.runs)}" + (f", dropped at look {look}" if look else "")
+
     @property
     def score(self) -> Metric:
         """The deciding metric: what it is called, which direction is better, what it can be at most."""

@@ -118,7 +118,7 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
         cells += [_estimate(row.scores[name]) for name in names[1:]]
         cells += _published_cells(row) if published else []
         cells += [texts[index] for _, texts in costs]
-        cells.append(Cell(f"{len(row.done)} of {len(row.runs)}", str(len(row.done))))
+        cells.append(Cell(comparison.finished(index), str(len(row.done))))
         lines.append(Line(tuple(cells), drawn[index] if drawn else None, _is_top(evidence, order[0], index)))
     return SortableTable(tuple(columns), tuple(lines), position if names else None, scale)
 

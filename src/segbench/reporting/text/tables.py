@@ -46,8 +46,8 @@ def score_cells(comparison: Comparison) -> Cells:
     header = [*_factor_titles(comparison), "finished", *(name.replace("_", " ") for name in names), *titles]
     header += ["published", "difference"] if published else []
     rows = []
-    for row, found in zip(comparison.rows, figures, strict=True):
-        cells = [*_factor_cells(comparison, row), f"{len(row.done)} of {len(row.runs)}"]
+    for index, (row, found) in enumerate(zip(comparison.rows, figures, strict=True)):
+        cells = [*_factor_cells(comparison, row), comparison.finished(index)]
         cells += [*(show_estimate(row.scores[name]) for name in names), *found]
         rows.append(cells + (_published_cells(row) if published else []))
     return header, rows
