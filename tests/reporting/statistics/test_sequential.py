@@ -11,8 +11,8 @@ import pytest
 from scipy.special import ndtri
 
 from segbench.reporting.statistics.deciding import decide
-from segbench.reporting.statistics.families import level, one_sided_dunnett
-from segbench.reporting.statistics.intervals import FAMILY, SINGLE, Errors, Shared, standard_errors
+from segbench.reporting.statistics.families import GUARD, level, one_sided_dunnett
+from segbench.reporting.statistics.intervals import SINGLE, Errors, Shared, standard_errors
 from segbench.reporting.statistics.pooling import Pool, outlying, together
 from segbench.reporting.statistics.sequential import crossing, rates
 from segbench.reporting.statistics.tested import Test
@@ -90,7 +90,7 @@ def ruled_out(scores, rate):
             correlation = np.minimum(np.clip(off, 0, 1).mean(axis=1), 0.5)
         alpha = np.interp(correlation, *_levels(size - 1, rate))
         where = np.flatnonzero((first == row) | (second == row))
-        needed = np.maximum(half(alpha[:, None] * np.ones(shared.shape), FAMILY), single)[:, where]
+        needed = np.maximum(half(alpha[:, None] * np.ones(shared.shape), GUARD["best"]), single)[:, where]
         rival = np.where(first[where] == row, second[where], first[where])
         out[:, row] = (means[:, rival] - means[:, [row]] > needed).any(axis=1)
     return out

@@ -61,7 +61,7 @@ class _Square:
         result = np.full(self.known.shape, np.inf)
         for row, others in enumerate(self.known):
             index, worse = self.where[row, others], self.gains[row, others] < 0
-            half = self.tests.family[index] / 2
+            half = self.tests.uncorrected[index] / 2
             one_sided = one_sided_dunnett(np.where(worse, half, 1 - half), *self._family(row))
             p = self.tests.adjusted(np.maximum(one_sided, self.tests.single[index]))
             result[row, others] = np.where(worse, p, 1.0)

@@ -44,7 +44,7 @@ def decide(
         nan = float("nan")
         nothing = tuple(Standing(row, False, nan, nan, nan, None) for row in order)
         return Decision(question, baseline, nothing, pool=pool)
-    figures = Tests(tests, direction, most, rate)
+    figures = Tests(tests, direction, most, question, rate)
     if question == "best":
         return decide_best(figures, order, pool)
     place = {row: index for index, row in enumerate(order)}
@@ -67,7 +67,7 @@ def _against(figures: Tests, baseline: int) -> tuple[Floats, Floats]:
     rows = [baseline, *sorted({row for test in figures.tests for row in test.rows} - {baseline})]
     count, correlation = len(figures.tests), float(figures.correlations(rows)[0])
     alpha = level(lambda p: dunnett(p, count, correlation), figures.rate)
-    return dunnett(figures.family, count, correlation), np.full(count, alpha)
+    return dunnett(figures.uncorrected, count, correlation), np.full(count, alpha)
 
 
 def _pairs(figures: Tests) -> tuple[Floats, Floats]:
@@ -77,10 +77,10 @@ def _pairs(figures: Tests) -> tuple[Floats, Floats]:
     """
     count = len(figures.tests)
     shared = np.array([test.errors.shared is not None for test in figures.tests])
-    p, alphas = np.minimum(figures.family * count, 1), np.full(count, figures.rate / count)
+    p, alphas = np.minimum(figures.uncorrected * count, 1), np.full(count, figures.rate / count)
     if shared.any():
         rows, part = len({row for test in figures.tests if test.errors.shared for row in test.rows}), shared.mean()
-        p[shared] = np.minimum(tukey(figures.family[shared], rows) / part, 1)
+        p[shared] = np.minimum(tukey(figures.uncorrected[shared], rows) / part, 1)
         alphas[shared] = level(lambda one: tukey(one, rows) / part, figures.rate)
     return p, alphas
 
