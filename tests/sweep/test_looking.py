@@ -68,7 +68,7 @@ def decide(machine, monkeypatch):
             out = (answers or {}).get(len(plan.taken), ())
             left = set(rows) - {plan.rows[row].settings[0] for row in plan.dropped} - set(out)
             settled = {name: "worse" for name in names if name[0] in out}
-            return look.Judgement(settled, len(left) == 1, tested)
+            return look.Judgement(settled, tested and len(left) == 1, tested)
 
         monkeypatch.setattr(look, "judge", judge)
         known = [(PlannedRow(name=name_of(row, 0), settings=(row,)), [f"model={row}"]) for row in rows]
@@ -100,6 +100,19 @@ def test_the_looks_end_undecided(decide, machine):
 def test_without_anything_to_test_no_more_seeds_are_trained(decide, machine):
     assert decide(tested=False).end == "untested"
     assert len(machine.batches) == 1
+
+
+@pytest.mark.parametrize(
+    ("failing", "end"),
+    [
+        ({("a", 1), ("b", 0)}, "looks"),
+        # One row is left.
+        ({(row, seed) for row in "ab" for seed in range(2)}, "untested"),
+    ],
+)
+def test_where_seeds_failed_more_may_still_show_something(decide, machine, failing, end):
+    machine.failing = failing
+    assert decide(tested=False, looks=(2, 3)).end == end
 
 
 @pytest.mark.parametrize("killed_at", [("a", 0), ("b", 1), ("c", 2), ("a", 3), ("c", 4)])

@@ -175,10 +175,12 @@ class Looking:
             if reasons := [found.settled[run.directory] for run in done[row] if run.directory in found.settled]:
                 out[row] = reasons[0]
         names = tuple(run.directory for row in going for run in failed[row])
-        look = Look(dropped=_dropped(out), decided=found.decided, untested=not found.tested, failed=names)
+        # Where seeds failed, others may show what these would have.
+        untested = not found.tested and (not names or len(going) - len(out) < 2)
+        look = Look(dropped=_dropped(out), decided=found.decided, untested=untested, failed=names)
         taken = (*plan.taken, look)
         end = next((name for name, holds in (
-            ("decided", found.decided), ("untested", not found.tested), ("looks", len(taken) == len(plan.looks))
+            ("decided", found.decided), ("untested", untested), ("looks", len(taken) == len(plan.looks))
         ) if holds), None)  # fmt: skip
         self._write(taken=taken, end=end)
         for row, reason in out.items():
