@@ -167,4 +167,4 @@ def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_power(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the smallest difference that a design finds, three quarters of the time that evidence takes."""
-    monkeypatch.setattr("segbench.reporting.conclusions.evidence.detectable", lambda *_, **__: float("nan"))
+    monkeypatch.setattr("segbench.reporting.statistics.outlook.detectable", lambda *_, **__: 0.02)

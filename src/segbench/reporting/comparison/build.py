@@ -123,6 +123,7 @@ def compare(
         task=task,
         family=family,
         baseline=baseline,
+        margin=declared.get("margin"),
         looks=read_looks(folder, before=plan.begun if plan else None),
         plan=plan,
     )

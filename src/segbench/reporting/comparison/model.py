@@ -128,6 +128,7 @@ class Comparison:
         differences: Stated differences from the published protocol.
         family: Which comparisons the question needs: ``best``, ``baseline`` or ``pairs``.
         baseline: Index of the row that the others are compared with, where ``family`` is ``baseline``; else None.
+        margin: Within what difference rows are alike, as the experiment states it; None where it does not.
         unfinished: Runs that count in no mean, each with its reason.
         task: What the runs do.
         looks: What earlier reports of the experiment knew.
@@ -152,6 +153,7 @@ class Comparison:
     task: TaskRecord
     family: Family = "best"
     baseline: int | None = None
+    margin: float | None = None
     looks: tuple[Look, ...] = ()
     plan: Plan | None = None
     out: Path | None = None

@@ -53,6 +53,11 @@ class Compared:
         return self.first, self.second
 
     @property
+    def gains(self) -> tuple[float, float, float]:
+        """The gain and the ends of its interval."""
+        return self.gain, self.low, self.high
+
+    @property
     def verdict(self) -> int:
         """1 where the first is shown to be better, -1 where worse, else 0."""
         return (1 if self.gain > 0 else -1) if self.p < LEVEL else 0

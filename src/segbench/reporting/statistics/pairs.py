@@ -55,9 +55,12 @@ class Pair:
     cases: int = 0
 
     @property
-    def apart(self) -> bool:
-        """Whether the two are told apart, all pairs of the comparison considered."""
-        return self.p_holm < LEVEL
+    def turned(self) -> Pair:
+        """The same, ``second`` minus ``first``."""
+        found = self.difference
+        difference = replace(found, mean=-found.mean, low=-found.high, high=-found.low)
+        ends = {"first": self.second, "second": self.first}
+        return replace(self, **ends, difference=difference, probability=1 - self.probability, effect=-self.effect)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class Pairs:
         refused: Why the others cannot, as the end of a sentence.
         tests: Those of ``pairs`` that have a test, for :func:`segbench.reporting.statistics.decision.decide`.
         pool: Which rows share their variance between seeds.
-        tables: The contributions to the difference, float64 (S,G), of each pair of which all is known.
+        tables: The contributions to the difference, float64 (S,G), of each pair of which all is known; without rows of
+            which a seed collapsed, as they say nothing of how others vary.
     """
 
     pairs: tuple[Pair, ...]
@@ -104,7 +108,11 @@ def compare_pairs(
     pairs = [_pair(*names, both, most, shared, test) for names, both, test in zip(found, layouts, tests, strict=True)]
     corrected = holm(np.array([pair.p for pair in pairs]))
     pairs = [replace(pair, p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
-    tables = [both.table[0] - both.table[1] for both in layouts if both.known and both.crossed]
+    tables = [
+        both.table[0] - both.table[1]
+        for names, both in zip(found, layouts, strict=True)
+        if both.known and both.crossed and not {*names} & {*collapsed}
+    ]
     return Pairs(tuple(pairs), refused, tuple(test for test in tests if test), shared, tables)
 
 
