@@ -38,6 +38,7 @@ def test_the_best_configurations_best_median_and_worst_image_are_outlined(archit
     assert outlined == [(True, 0.0), (False, 1.0)] * 3
     text = (tmp_path / "contours.svg").read_text()
     assert "unet: dice of each image" in text.lower()
+    assert "solid: prediction; dashed: truth" in text
     titles = re.findall(r">(best|median|worst): ([\d.]+)<", text)
     assert [rank for rank, _ in titles] == ["best", "median", "worst"]
     values = [float(value) for _, value in titles]

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
@@ -63,10 +62,11 @@ def draw_contours(comparison: Comparison, evidence: Evidence, path: Path) -> Non
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
-    _explain(figure, key)
+    class_legend(figure, key, ignored=False)
     seed = "" if best.run.seed is None else f", seed {best.run.seed}"
     words = f"{best.row.label}: {comparison.score.title_with_unit} of each image; {comparison.split} split{seed}"
-    figure.suptitle(wrapped(words, 100, 2), fontsize=8, color="0.3")
+    # A second legend beside that of the classes would run into it.
+    figure.suptitle(f"{wrapped(words, 100, 2)}\nsolid: prediction; dashed: truth", fontsize=8, color="0.3")
     save(figure, path)
 
 
@@ -98,17 +98,6 @@ def _outline(axes: Axes, mask: NDArray[np.uint8], key: MaskKey, dashed: bool) ->
 def _width(key: MaskKey, index: int) -> float:
     last = key.shown.stop - 1
     return LINE + (MORE * (last - index) / last if key.form.overlapping and last else 0)
-
-
-def _explain(figure: Figure, key: MaskKey) -> None:
-    class_legend(figure, key, ignored=False)
-    alone = len(key.shown) == 1
-    predicted = Line2D([], [], color=class_colour(key.shown.start, key) if alone else "0.2", linewidth=LINE)
-    true = Line2D([], [], color="white" if alone else "0.2", linestyle=TRUTH, linewidth=LINE)
-    lines = [predicted, true]
-    for line in lines if alone else ():
-        line.set_path_effects([Stroke(linewidth=LINE + RIM, foreground="black"), Normal()])
-    figure.legend(lines, ["prediction", "truth"], loc="outside lower right", ncols=2, fontsize=7.5, frameon=False)
 
 
 FIGURE = FigureSpec("Contours of the best", "contours.png", draw_contours, shows_data=True, needs=masks)
