@@ -103,6 +103,18 @@ def test_the_same_runs_give_the_same_page_again_in_its_own_folder(report, folder
     assert report(out, "--page", out / "x.md") == (2, "", "")
 
 
+def test_what_was_killed_before_its_page_may_be_written_again(report, folders, tmp_path, no_figures, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(page_module, "gains_csv", killed)
+        report("--across", *folders, "--out", tmp_path / "all")
+    assert (tmp_path / "all" / "scores.csv").exists()
+    assert report("--across", *folders, "--out", tmp_path / "all")[0] == 0
+    assert "is better than" in (tmp_path / "all" / "index.html").read_text()
+
+
 def test_many_data_sets_have_a_short_name(report, folders, tmp_path):
     from segbench.reporting.across.command import default_folder
 

@@ -87,6 +87,9 @@ def write_across(found: Across, shown: Findings, folder: Path, command: str) -> 
     require_free(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / PAGE).exists():
+            # Known as ours from the first file on: what is killed before the page may be written again.
+            write_text(folder / PAGE, f"<meta {MARK}>\n")
         figures = _draw(found, shown, folder)
         write_text(folder / README, markdown(found, shown, figures, command))
         write_text(folder / SCORES, scores_csv(found, shown))
