@@ -39,6 +39,57 @@ def test_options_are_handed_on_by_their_long_names(typed, given):
     assert arranged(typed) == given
 
 
+@pytest.mark.parametrize(
+    ("typed", "given"),
+    [
+        (["experiment=a/b", "decide=true"], ["--multirun", "hydra/sweeper=looks", "experiment=a/b"]),
+        (
+            ["decide.hours=2", "experiment=a/b", "decide.looks=[2,4]", "-m"],
+            [
+                "--multirun",
+                "hydra/sweeper=looks",
+                "hydra.sweeper.hours=2",
+                "hydra.sweeper.looks=[2,4]",
+                "experiment=a/b",
+            ],
+        ),
+        (["decide=false", "decide.hours=2", "seed=1"], ["seed=1"]),
+        (["experiment=a/b", "decide=true", "--cfg", "job"], ["--cfg", "job", "hydra/sweeper=looks", "experiment=a/b"]),
+        # A plan is of one folder.
+        (
+            ["model=unet,attunet", "optimizer.lr=1e-3, 1e-4", "decide=true"],
+            [
+                "--multirun",
+                "hydra/sweeper=looks",
+                "hydra.sweep.dir='${paths.outputs}/decide/model=unet,attunet-optimizer.lr=1e-3,-1e-4'",
+                "model=unet,attunet",
+                "optimizer.lr=1e-3, 1e-4",
+            ],
+        ),
+        (
+            ["model=unet,attunet", "hydra.sweep.dir=here", "decide=true"],
+            ["--multirun", "hydra/sweeper=looks", "model=unet,attunet", "hydra.sweep.dir=here"],
+        ),
+    ],
+)
+def test_deciding_is_a_sweep_with_a_sweeper_of_its_own(typed, given):
+    assert arranged(typed) == given
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["decide=3"], "decide=3: must be true or false"),
+        (["decide.look=[2]"], "decide.look=[2]: no such setting; did you mean looks?"),
+        (["decide=true", "--run"], "--run: decide=true trains many runs; leave one of the two out"),
+    ],
+)
+def test_what_deciding_does_not_know_is_refused(typed, said):
+    with pytest.raises(ConfigError) as error:
+        arranged(typed)
+    assert str(error.value) == said
+
+
 PATHS = st.text("abc/=.-_ ()%+@:~*?!&;^|<>#", min_size=1).filter(lambda path: path.strip() == path)
 
 

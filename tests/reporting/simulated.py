@@ -38,8 +38,7 @@ def counts(scores: np.ndarray, names: Sequence[str] | None = None, groups: Seque
     empty = np.isnan(scores)
     tp = np.where(empty, 0, np.round(np.clip(np.nan_to_num(scores), 0, 1) * PIXELS)).astype(np.int64)
     wrong = np.where(empty, 0, PIXELS - tp)
-    zero = np.zeros_like(tp)
-    rest = zero + 100 * PIXELS
+    rest = 100 * PIXELS - wrong
     table = np.stack([np.stack([rest, wrong, wrong, tp], -1), np.stack([tp, wrong, wrong, rest], -1)], 1)
     ids = tuple(names) if names is not None else tuple(f"i{index:03d}" for index in range(len(scores)))
     return SplitCounts(ids, tuple(groups) if groups is not None else ids, ((1000, 2000),), ("background", "car"), table)

@@ -75,7 +75,7 @@ def test_a_distance_that_the_file_declares_is_better_when_lower(compared, tmp_pa
     found = compared()
     proof = evidence(found)
     assert (found.score.direction, found.score.largest) == (-1, math.inf)
-    assert proof.answer.startswith("near scores better (lower) than far by ")
+    assert proof.answer.startswith("near is better than far: ")
     assert proof.claims[0].verdict == "holds"
     assert found.rows[proof.best.argmax()].label == "near"
     table = score_table(found, proof)
@@ -92,7 +92,7 @@ def test_a_distance_that_the_file_declares_is_better_when_lower(compared, tmp_pa
 def test_the_same_columns_declared_as_a_share_are_better_when_higher(compared):
     found = compared(score=replace(SHARE, ratios=(Ratio({"hd_sum": 0.05}, {"hd_number": 1}),)))
     assert (found.score.direction, found.score.largest) == (1, 1)
-    assert evidence(found).answer.startswith("far scores above near by ")
+    assert evidence(found).answer.startswith("far is better than near: ")
     assert evidence(found).claims[0].verdict == "does not hold"
 
 
@@ -167,7 +167,7 @@ def test_a_class_called_bone_loss_is_scored_like_any_other(make_run):
     found = compare(collect([make_run.root]))
     assert (found.score.label, found.score.direction) == ("bone loss", 1)
     assert found.title_of("dice_bone loss") == "Dice bone loss"
-    assert evidence(found).answer.startswith("good scores above bad by ")
+    assert evidence(found).answer.startswith("good is better than bad: ")
     assert score_table(found, evidence(found)).lines[0].cells[0].text == "good"
 
 

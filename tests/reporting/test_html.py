@@ -4,12 +4,14 @@ import json
 import math
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 
 import numpy as np
 import pandas as pd
 import pytest
+from made import made
 from PIL import Image
 from scored import rewrite
 
@@ -18,7 +20,7 @@ from segbench.pages import data_uri
 from segbench.pictures.panels import draw_panels
 from segbench.reporting import collect
 from segbench.reporting.comparison.build import compare
-from segbench.reporting.conclusions.evidence import Evidence, Pair, evidence
+from segbench.reporting.conclusions.evidence import Evidence, evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.html import html_page
 from segbench.reporting.html.dot_plot import MARGIN, WIDTH, dot_plots
@@ -26,12 +28,15 @@ from segbench.reporting.html.pictures import gallery, split_panels
 from segbench.reporting.html.runs import differing_settings, log_tail, run_views
 from segbench.reporting.html.scores import pair_table, score_table
 from segbench.reporting.page import write_report
-from segbench.reporting.statistics.intervals import Difference
+from segbench.reporting.statistics.decision import Compared
 from segbench.reporting.statistics.means import Mean
+from segbench.reporting.statistics.outlook import Outlook
+from segbench.reporting.statistics.variance_components import Components
 
 pytestmark = pytest.mark.usefixtures("no_power")
 
 NAN = math.nan
+OUTLOOK = Outlook(Components(0.0001, 0.0002, 0.0001), 2, 4, 2)
 
 
 class Page(HTMLParser):
@@ -60,14 +65,10 @@ class Page(HTMLParser):
 
 
 def evidence_for(rows: int) -> Evidence:
-    """The first row below the second, by 0.02; the third, if there is one, between them."""
-    means = tuple(Mean(0.8 + 0.01 * index, 0.7, 0.9) for index in range(rows))
-    pair = Pair(0, 1, Difference(-0.02, -0.05, 0.01, (0, 1), 4, 2), 0.04, 0.12, 0.3, -0.5)
-    best = np.linspace(0.2, 0.8, rows)
-    letters = ("b", "a", "ab")[:rows]
-    variance = {"seed": 0.25, "image": 0.5, "rest": 0.25}
-    caveats = ("Two seeds are few.",)
-    return Evidence(means, (pair,), letters, np.tile(best, (rows, 1)), best, variance, 0.0123, "B beats A.", caveats)
+    """The second row above the first, by 0.02; the third, if there is one, is compared with none."""
+    means = [Mean(0.8 + 0.01 * index, 0.7, 0.9) for index in range(rows)]
+    compared = [Compared(1, 0, 0.02, -0.01, 0.05, 0.12, 0.95)] if rows > 1 else []
+    return made(means, compared, "B beats A.", caveats=("Two seeds are few.",), outlook=OUTLOOK)
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +141,8 @@ def test_the_report_writes_a_page_that_points_nowhere(own_comparison):
 
 def test_the_answer_stands_on_top_and_everything_else_is_there(comparison):
     text = Page(html_page(comparison, (), evidence_for(2), "python src/report.py here")).text
-    parts = ["B beats A.", "Question Is attention worth its weights?", "Two seeds are few.", "0.0123", "Table 1.",
-             "25% comes from the seed, 50% comes from the group of images and 25% comes from what neither explains.", "Table 2.",
+    parts = ["undecided B beats A.", "Question Is attention worth its weights?", "Two seeds are few.", "Table 1.",
+             "A true difference of", "comes from the seed", "Table 2.",
              "report X, table 1", "12 cars instead of 318", "val/loss is not finite", "Conventions and notes",
              "python src/report.py here"]  # fmt: skip
     assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
@@ -182,25 +183,24 @@ def test_the_highest_row_comes_first_with_what_it_cannot_be_told_from(architectu
         architectures(model, 0, tp)
     table = score_table(compare(collect([architectures.root])), evidence_for(3))
     assert [line.cells[0].text for line in table.lines] == ["b", "c", "a"]
-    assert [line.top for line in table.lines] == [True, True, False]
+    # Nothing is ruled out.
+    assert [line.top for line in table.lines] == [False, False, False]
     assert all(len(line.cells) == len(table.columns) for line in table.lines)
     assert table.groups == ["classes", "other scores", "cost"]
     shown = dict(zip((column.title for column in table.columns), table.lines[0].cells, strict=True))
-    assert (shown["P(best)"].text, shown["letters"].text) == ("0.50", "a")
+    assert shown["verdict"].text == "may be best"
     assert (shown["dice disc"].text, shown["parameters"].text) == ("0.9000", "34,527,041")
 
 
-def test_a_pair_is_turned_so_that_its_difference_is_positive(comparison):
+def test_the_comparisons_of_the_question_are_in_the_table(comparison):
     table, more = pair_table(comparison, evidence_for(2))
     texts = [cell.text for cell in table.lines[0].cells]
-    assert texts == ["unet", "attunet", "+0.0200", "[-0.0100, +0.0500]", "0.040", "0.120", "70%", "+0.50"]
+    assert texts == ["unet", "attunet", "undecided", "+0.0200", "[-0.0100, +0.0500]", "0.120", "70%", "+0.50"]
     assert (more, table.lines[0].top) == (0, False)
 
 
 def test_the_dot_plot_spans_all_scores_and_leaves_out_what_is_missing(comparison):
-    unknown = Evidence(
-        (Mean(NAN, NAN, NAN),) * 2, (), ("", ""), np.full((2, 2), NAN), np.full(2, NAN), {}, NAN, "None."
-    )
+    unknown = made([Mean(NAN, NAN, NAN)] * 2, answer="None.")
     drawn, scale = dot_plots(comparison, unknown)
     places = [place for plot in drawn for place in (*plot.seeds, plot.published) if place is not None]
     assert (min(places), max(places)) == (MARGIN, WIDTH - MARGIN)
@@ -214,7 +214,7 @@ def test_the_dot_plot_spans_all_scores_and_leaves_out_what_is_missing(comparison
     assert not re.search(r"\bnan\b", text)
     # Where nothing was tested, no letter may be explained.
     assert "share a letter" not in text
-    assert "share a letter" in Page(html_page(comparison, (), evidence_for(2))).text
+    assert "share a letter" in Page(html_page(comparison, (), replace(evidence_for(2), letters=("b", "a")))).text
 
 
 def test_panels_are_cut_into_their_images_with_their_titles(comparison):

@@ -6,13 +6,13 @@ from urllib.parse import unquote, urlparse
 
 import numpy as np
 import pytest
+from made import made
 from PIL import Image
 
 from segbench.reporting import collect
 from segbench.reporting.comparison.build import compare
-from segbench.reporting.conclusions.evidence import Evidence, Pair
 from segbench.reporting.html import html_page
-from segbench.reporting.statistics.intervals import Difference
+from segbench.reporting.statistics.decision import Compared
 from segbench.reporting.statistics.means import Mean
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -30,13 +30,9 @@ def panels(path, rows):
 
 
 def evidence(rows):
-    means = tuple(Mean(0.7 + 0.01 * row, 0.6, 0.8) for row in range(rows))
-    pairs = tuple(
-        Pair(0, row, Difference(0.01 * row, -0.1, 0.2, (0, 1), 4, 2), 0.2, 0.4, 0.5, 0.1) for row in range(1, rows)
-    )
-    best = np.full(rows, 1 / rows)
-    answer = f"{EVIL} is {QUOTES}."
-    return Evidence(means, pairs, ("a",) * rows, np.tile(best, (rows, 1)), best, {"seed": 1.0}, 0.02, answer, (EVIL,))
+    means = [Mean(0.7 + 0.01 * row, 0.6, 0.8) for row in range(rows)]
+    compared = [Compared(0, row, 0.01 * row, -0.1, 0.2, 0.4, 0.95) for row in range(1, rows)]
+    return made(means, compared, f"{EVIL} is {QUOTES}.", caveats=(EVIL,))
 
 
 @pytest.fixture(scope="module")

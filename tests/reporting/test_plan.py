@@ -46,7 +46,7 @@ def test_a_plan_by_a_pilot_agrees_with_its_report():
     pilot = networks(np.random.default_rng(0), [0.6, 0.7, 0.65], shape=(3, 30))
     variances, pairs = difference_variances(pilot)
     assert pairs == 3
-    assert detectable(variances, 3, 30) == pytest.approx(evidence(pilot).detectable)
+    assert vars(evidence(pilot).outlook.variances) == pytest.approx(vars(variances))
     assert difference_variances(networks(np.random.default_rng(0), [0.6])) == (None, 0)
     assert difference_variances(networks(np.random.default_rng(0), [0.6, 0.7], shape=(1, 30))) == (None, 0)
 
@@ -57,7 +57,7 @@ def test_of_many_rows_a_plan_goes_by_the_highest_as_the_report_does(monkeypatch)
     pilot = networks(np.random.default_rng(0), [0.5, 0.7, 0.65], shape=(3, 30))
     variances, pairs = difference_variances(pilot)
     assert pairs == 1
-    assert detectable(variances, 3, 30) == pytest.approx(evidence(pilot).detectable)
+    assert vars(evidence(pilot).outlook.variances) == pytest.approx(vars(variances))
 
 
 def test_standard_deviations_on_the_command_line(report):

@@ -49,7 +49,7 @@ def test_it_is_read_compared_and_reported(organs, tmp_path):
         np.mean([SCORES["dice"](run.counts["test"].counts).mean() for run in found.rows[0].done])
     )
     assert part.image_scores(found.score, found.convention) == pytest.approx(dices.mean(axis=1))
-    assert evidence(found).answer.startswith("attunet scores above unet by ")
+    assert evidence(found).answer.startswith("attunet is better than unet: Dice 0.")
     assert report.main([str(found.directory)]) == 0
     drawn = {file for _, file in draw_all(found, evidence(found), tmp_path)}
     assert {"classes.png", "distributions.png", "differences.png", "frequencies.png"} <= drawn

@@ -23,6 +23,9 @@ _OF_SEVERAL_GROUPS = ("experiment", "variant")
 _NOTHING_CHOSEN = tuple(f"{group}=null" for group in _OF_SEVERAL_GROUPS)
 # What is trained; a sweep itself needs the other sections, for its folder and its loggers.
 _TRAINED = ("data", "model", "loss", "augmentation", "optimizer", "scheduler", "trainer", "callbacks", "scores")
+# Of a sweep that ends when its question is decided: settings of its sweeper, which takes part in no run's identity.
+_DECIDE, _DECIDE_SETTINGS = "decide", ("looks", "hours")
+_ODD = re.compile(r"[^\w.,=-]+")
 # Values with these mean something to Hydra: lists, dictionaries, quotes, interpolations, functions.
 _SPECIAL = re.compile(r"""[\[\]{}"'$\\]|^\w+\(""")
 
@@ -32,6 +35,7 @@ def arranged(arguments: Sequence[str]) -> list[str]:
 
     Values that Hydra's grammar cannot read, paths with ``=`` or brackets for example, are put in quotes. Where a group
     is swept (``model=unet,attunet``), keys below it are left to the jobs: the group's default may not have them.
+    ``decide=true`` and its settings choose a sweeper (:mod:`segbench.sweep.looks`).
 
     Args:
         arguments: What was typed after the command's name.
@@ -43,7 +47,13 @@ def arranged(arguments: Sequence[str]) -> list[str]:
     options, texts = _separated(list(arguments))
     if "--hydra-help" in options:
         return options  # it is of no configuration, and Hydra would look for the keys in none
-    overrides = [_read(text) for text in texts if text not in _NOTHING_CHOSEN]
+    read = [_read(text) for text in texts if text not in _NOTHING_CHOSEN]
+    overrides = [override for override in read if override.key_or_group.partition(".")[0] != _DECIDE]
+    if sweeper := _sweeper([override for override in read if override not in overrides]):
+        sweeper += _own_sweep_folder(overrides)
+        if "--run" in options:
+            raise ConfigError("--run: decide=true trains many runs; leave one of the two out")
+        options = options if set(options).intersection(_EXCLUSIVE) else ["--multirun", *options]
     for override in overrides:
         if override.key_or_group == "experiment" and override.is_sweep_override():
             raise ConfigError(
@@ -51,8 +61,32 @@ def arranged(arguments: Sequence[str]) -> list[str]:
                 "settings that belong together by variant="
             )
     if "--multirun" in options:
-        return [*options, *_beside_swept_groups(overrides)]
-    return [*options, *(str(override.input_line) for override in overrides)]
+        return [*options, *sweeper, *_beside_swept_groups(overrides)]
+    return [*options, *sweeper, *(str(override.input_line) for override in overrides)]
+
+
+def _sweeper(overrides: Sequence[Override]) -> list[str]:
+    """Return what ``decide=true``, ``decide.looks=`` and ``decide.hours=`` are to Hydra; nothing without them."""
+    result, wanted = ["hydra/sweeper=looks"], bool(overrides)
+    for override in overrides:
+        section, _, name = override.key_or_group.partition(".")
+        if override.key_or_group == section:
+            if not isinstance(override.value(), bool):
+                raise ConfigError(f"{override.input_line}: must be true or false")
+            wanted = bool(override.value())
+        elif name not in _DECIDE_SETTINGS:
+            raise ConfigError(f"{override.input_line}: no such setting{nearest(name, _DECIDE_SETTINGS)}")
+        else:
+            result.append(f"hydra.sweeper.{name}={str(override.input_line).partition('=')[2]}")
+    return result if wanted else []
+
+
+def _own_sweep_folder(overrides: Sequence[Override]) -> list[str]:
+    """Return the folder of looks without an experiment: a plan has its own, and ``runs`` has all kinds of runs."""
+    if {"experiment", "hydra.sweep.dir"}.intersection(override.key_or_group for override in overrides):
+        return []
+    swept = "-".join(str(override.input_line) for override in overrides if override.is_sweep_override())
+    return [f"hydra.sweep.dir='${{paths.outputs}}/decide/{_ODD.sub('-', swept)[:100] or 'runs'}'"]
 
 
 def _separated(arguments: list[str]) -> tuple[list[str], list[str]]:

@@ -194,6 +194,8 @@ class Comparison(_Closed):
             best), ``baseline`` (each against one row) or ``pairs`` (all); by default the first, or the second where a
             baseline is named.
         baseline: Factor values of the row that the others are compared with, or a single value that only it has.
+        margin: Within what difference, in units of the metric, rows count as alike; by default what two runs of one row
+            that differ in the seed alone differ by.
     """
 
     question: str
@@ -202,6 +204,7 @@ class Comparison(_Closed):
     split: Literal["train", "val", "test", "val_volumes", "test_volumes", "val_full"]
     family: Family | None = None
     baseline: dict[str, Any] | str | int | float | bool | None = None
+    margin: PositiveFloat | None = None
     published: list[Published] = []
     claims: list[Claim] = []
     # By name, so that an experiment that builds on another inherits them, replaces them or, by null, drops them.

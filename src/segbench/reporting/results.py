@@ -21,6 +21,7 @@ _REPORTED = "- Reported by: "
 LONGEST_COMMAND = 2**14
 _COMMAND = re.compile(r"(?P<fence>`+) ?python src/report\.py (?P<arguments>.+?) ?(?P=fence)")
 _FINISHED = re.compile(r"\| (\d+) of (\d+) \|")
+_ANSWER = re.compile(r"\*\*(?P<verdict>Better|Alike|Undecided)\.\*\* (?P<answer>.*)")
 _CLAIMS = re.compile(r"^\| claim \| verdict \|.*?\n\|[-| :]+\|\n(?P<rows>(?:\|.*\n?)+)", re.MULTILINE)
 
 
@@ -32,6 +33,7 @@ class Section:
         page: The page.
         title: The experiment.
         question: What it asks, Markdown.
+        verdict: ``better``, ``alike`` or ``undecided``; empty if the section was edited by hand.
         answer: What its runs say, in one sentence of Markdown; empty if the section was edited by hand.
         claims: The report's words, the verdict and what was measured, for each claim, Markdown.
         arguments: Of the command that made the section; empty where it does not say.
@@ -41,6 +43,7 @@ class Section:
     page: Path
     title: str
     question: str
+    verdict: str
     answer: str
     claims: tuple[tuple[str, ...], ...]
     arguments: tuple[str, ...]
@@ -129,8 +132,9 @@ def overview(folder: Path) -> str:
     found, unread = _all_sections(folder)
     command = markdown_code(shlex.join(["python", "src/report.py", folder.name]))
     lines = ["# Results", "", f"Every experiment with its answer; made by {command}.", ""]
-    lines += ["| experiment | question | answer |", "| --- | --- | --- |"]
-    lines += [_line(_name(section), section.question, section.answer or "–") for section in found]
+    lines += [f"- {word}: {', '.join(map(_link, sections))}" for word, sections in _by_verdict(found).items()]
+    lines += ["", "| experiment | verdict | question | answer |", "| --- | --- | --- | --- |"]
+    lines += [_line(_name(one), one.verdict or "–", one.question, one.answer or "–") for one in found]
     if unread:
         names = ", ".join(markdown_code(page.name) for page in unread)
         lines += ["", f"Cannot be read, so its experiments are missing here: {names}."]
@@ -140,6 +144,13 @@ def overview(folder: Path) -> str:
         lines += ["| claim | verdict | measured | experiment |", "| --- | --- | --- | --- |"]
         lines += [_line(*claim, _link(section)) for section, claim in claimed]
     return "\n".join(lines) + "\n"
+
+
+def _by_verdict(found: Sequence[Section]) -> dict[str, list[Section]]:
+    """Return the sections of each verdict that there is, to find them by it."""
+    words = ("better", "alike", "undecided")
+    gathered = {word: [section for section in found if section.verdict == word] for word in words}
+    return {word: sections for word, sections in gathered.items() if sections}
 
 
 def _all_sections(folder: Path) -> tuple[list[Section], dict[Path, ConfigError]]:
@@ -161,9 +172,9 @@ def _pages(folder: Path) -> list[Path]:
 def _section(page: Path, part: Part) -> Section:
     title, body = part.title, part.body
     paragraphs = [part.strip() for part in body.split("\n\n")]
-    # A heading, the question, the answer in bold, the table.
+    # A heading, the question, the verdict in bold with the answer, the table.
     words = [part for part in paragraphs if part and not part.startswith(("#", "|", "-", "!"))]
-    answers = [part[2:-2] for part in words if part.startswith("**") and part.endswith("**")]
+    answers = [found for part in words if (found := _ANSWER.fullmatch(part))]
     questions = [part for part in words if not part.startswith("**")]
     claims = _CLAIMS.search(body)
     rows = claims.group("rows").splitlines() if claims else []
@@ -171,7 +182,8 @@ def _section(page: Path, part: Part) -> Section:
         page,
         title,
         questions[0] if questions and questions[0].endswith("?") else "",
-        answers[0] if answers else "",
+        answers[0]["verdict"].lower() if answers else "",
+        answers[0]["answer"] if answers else "",
         tuple(tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip())[1:-1]) for row in rows),
         _arguments(body),
         _finished(body),

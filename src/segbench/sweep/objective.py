@@ -23,8 +23,8 @@ _DIRECTIONS: dict[str, Callable[[Any], str]] = {
 
 
 def optimises(config: DictConfig) -> bool:
-    """Say whether a sweep chooses its jobs by what earlier ones scored; Hydra's own sweeper takes them as listed."""
-    return not str(config.hydra.sweeper.get("_target_")).endswith(".BasicSweeper")
+    """Say whether a sweep looks for values that score best; Hydra's own sweeper, and that of looks, take all listed."""
+    return not str(config.hydra.sweeper.get("_target_")).endswith((".BasicSweeper", ".LooksSweeper"))
 
 
 def check_objective(config: DictConfig) -> None:
@@ -99,7 +99,7 @@ def job_return(config: DictConfig, overrides: list[str], directory: Path, outcom
         outcome: Its ``exit_code`` and ``reason``.
     """
     failed = outcome["exit_code"] != 0
-    result = JobReturn(overrides=overrides, cfg=config, status=JobStatus.COMPLETED)
+    result = JobReturn(overrides=overrides, cfg=config, status=JobStatus.COMPLETED, working_dir=str(directory))
     result.return_value = None if failed else monitored_score(directory)
     if failed and optimises(config):
         result.status = JobStatus.FAILED

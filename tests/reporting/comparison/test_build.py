@@ -13,7 +13,7 @@ from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.columns import score_names
 from segbench.reporting.comparison.estimate import estimate
-from segbench.reporting.comparison.words import show_duration, show_higher, show_probability
+from segbench.reporting.comparison.words import show_better, show_duration, show_probability
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.figures.curves import _panels
@@ -138,22 +138,22 @@ def test_one_seed_has_no_spread_and_says_so(architectures):
 
 
 @pytest.mark.parametrize(
-    ("attention", "plain", "said"),
+    ("attention", "plain", "word", "said"),
     [
-        ((91, 80), (90, 80), "No difference can be told from chance: attunet scores highest"),
-        ((99, 98), (80, 79), "attunet scores above unet by 0.0098 ["),
-        ((99, 98), (80,), "One shared seed: attunet scores highest"),
+        ((91, 80), (90, 80), "alike", "attunet and unet are alike: Dice 0."),
+        ((99, 98), (80, 79), "better", "attunet is better than unet: Dice 0.704 against 0.694, by 0.010 ["),
+        ((99, 98), (80,), "undecided", "One shared seed: attunet scores highest"),
     ],
 )
-def test_the_answer_stands_on_top(architectures, attention, plain, said):
+def test_the_answer_stands_on_top(architectures, attention, plain, word, said):
     for model, tps in (("attunet", attention), ("unet", plain)):
         for seed, tp in enumerate(tps):
             architectures(model, seed, tp)
     comparison = compared(architectures)
-    assert markdown_body(comparison).startswith(f"Is attention worth its weights?\n\n**{said}")
+    assert markdown_body(comparison).startswith(f"Is attention worth its weights?\n\n**{word.capitalize()}.** {said}")
     lines = printed(comparison).splitlines()
     assert lines[1].startswith("carvana/architectures")
-    assert lines[2].startswith(said)
+    assert lines[2].startswith(f"{word.upper()}  {said}")
 
 
 def test_what_the_tests_say_has_columns_where_there_is_any(architectures):
@@ -162,16 +162,23 @@ def test_what_the_tests_say_has_columns_where_there_is_any(architectures):
             architectures(model, seed, tp)
     found = evidence(compared(architectures))
     header, (attunet, unet) = score_cells(compared(architectures))
-    assert header[:7] == ["model", "finished", "dice", "range over groups of images", "letters", "P(best)", "published"]
+    assert header[:7] == [
+        "model",
+        "finished",
+        "dice",
+        "range over groups of images",
+        "verdict",
+        "published",
+        "difference",
+    ]
     interval = f"{found.means[0].low:.4f} to {found.means[0].high:.4f}"
-    assert attunet[3:6] == [interval, "a", ">0.99"]
-    assert unet[4:6] == ["b", "<0.01"]
+    assert attunet[3:5] == [interval, "best"]
+    assert unet[4] == "not best"
     said = " ".join(notes(compared(architectures)))
-    assert "rows that share one cannot be told apart" in said
-    assert "1 told apart" in said
+    assert "Verdict: whether the row may be the best" in said
     architectures("fcn", 0, state="failed", reason="disk full")
     header, cells = score_cells(compared(architectures))
-    assert cells[1][3:6] == ["–", "–", "–"]
+    assert cells[1][3:5] == ["–", "–"]
 
 
 def test_no_probability_is_shown_as_certain():
@@ -184,7 +191,7 @@ def test_no_probability_is_shown_as_certain():
      (0.001, 1000, 3, "<1%"), (0.5, 21, 1, "10.5 of 21"), (1.0, 20, 1, "20 of 20"), (math.nan, 0, 3, "–")],
 )  # fmt: skip
 def test_no_share_is_shown_as_certain_and_one_seed_is_counted(share, cases, seeds, shown):
-    assert show_higher(share, cases, seeds) == shown
+    assert show_better(share, cases, seeds) == shown
 
 
 def test_where_all_images_score_the_same_there_is_no_interval(architectures):
@@ -205,7 +212,7 @@ def test_one_seed_has_an_interval_over_images_and_no_letters(architectures):
         frame = pd.read_parquet(path)
         rewrite(path, frame.assign(tp=frame["tp"] - (frame["id"] == frame["id"].min())))
     header, _ = score_cells(compared(architectures))
-    assert header[2:5] == ["dice", "95 % interval", "published"]
+    assert header[2:5] == ["dice", "95 % interval", "verdict"]
     assert "dice disc" in other_score_cells(compared(architectures))[0]
     said = " ".join(notes(compared(architectures)))
     assert "One seed: intervals are over groups of images" in said

@@ -228,7 +228,7 @@ def test_claims_without_a_ranking_are_shown_and_not_judged(architectures):
 
 def test_the_notes_say_what_was_tested_and_how(architectures):
     said = " ".join(notes(compared(architectures, [ATTENTION], {"attunet": (95, 96), "unet": (80, 81)})))
-    assert "Letters (compact letter display): rows that share one cannot be told apart" in said
+    assert "Verdict: whether the row may be the best (multiple comparisons with the best, Hsu)" in said
     assert "mean difference in dice (test split)" in said
 
 

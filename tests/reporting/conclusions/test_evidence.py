@@ -25,28 +25,33 @@ def said(found):
 
 
 def test_all_figures_of_a_comparison_agree():
-    compared = networks(rng(1), [0.6, 0.75, 0.74, 0.6], image=0.02)
+    compared = replace(networks(rng(1), [0.6, 0.75, 0.74, 0.6], image=0.02), family="pairs")
     found = evidence(compared)
-    assert len(found.pairs) == 6
+    assert len(found.pairs) == len(found.decision.compared) == 6
     for pair in found.pairs:
         expected = paired_difference(
             compared.rows[pair.first].done, compared.rows[pair.second].done, "test", "dice", Convention()
         )
-        assert pair.difference == expected
-        assert (pair.p < 0.05) == (expected.sign != 0)
-        assert pair.p <= pair.p_holm
+        # Of the pair alone; the interval has its seeds' part from all four rows.
+        assert pair.difference.mean == expected.mean
+        assert (pair.difference.seeds, pair.difference.groups) == (expected.seeds, expected.groups)
+        assert (pair.p < 0.05) == (pair.difference.sign != 0)
+        decided = found.decision.between(pair.first, pair.second)
+        assert bool(decided.verdict) == (not decided.low <= 0 <= decided.high)
+        assert abs(decided.gain) == pytest.approx(abs(pair.difference.mean))
         shared = set(found.letters[pair.first]) & set(found.letters[pair.second])
-        assert bool(shared) == (not pair.apart)
+        assert bool(shared) == (not decided.verdict)
+        assert found.pair(pair.second, pair.first).difference.mean == -pair.difference.mean
     for row, mean in zip(compared.rows, found.means, strict=True):
         assert mean.mean == pytest.approx(row.scores["dice"].mean)
         assert 0 <= mean.low < mean.mean < mean.high <= 1
     assert found.letters == ("b", "a", "a", "b")
+    assert found.top == {1, 2}
     assert found.ranks.sum(axis=1) == pytest.approx(1)
     assert (found.best == found.ranks[:, 0]).all()
     assert found.best[1] + found.best[2] > 0.99
-    assert sum(found.variance.values()) == pytest.approx(1)
-    assert found.variance["image"] > found.variance["rest"] > 0
-    assert 0 < found.detectable < 0.1
+    assert sum(found.outlook.shares.values()) == pytest.approx(1)
+    assert 0 < found.outlook.detectable.value < 0.1
     assert evidence(compared) is found
 
 
@@ -67,54 +72,12 @@ def test_intervals_of_differences_end_where_shares_do():
     ]
 
 
-def test_the_answer_names_the_best_and_what_it_is_not_told_from():
-    found = evidence(networks(rng(1), [0.6, 0.75, 0.74, 0.6], image=0.02))
-    first = next(pair for pair in found.pairs if (pair.first, pair.second) == (0, 1))
-    figures = f"{-first.difference.mean:.4f} [{-first.difference.high:.4f}, {-first.difference.low:.4f}] in dice"
-    assert found.answer.startswith("m1 scores above m")
-    assert found.answer.endswith("; m2 cannot be told from m1.")
-    assert "after Holm's correction for 6 pairs)" in found.answer
-    two = evidence(networks(rng(1), [0.6, 0.75], image=0.02))
-    assert two.answer.startswith(f"m1 scores above m0 by {figures} (p")
-    assert "Holm" not in two.answer
-    three = evidence(networks(rng(1), [0.6, 0.75, 0.6], image=0.02))
-    assert three.answer.startswith("m1 scores above all others, the next of them m")
-
-
-def test_the_answer_where_nothing_is_told_apart_says_what_would_have_been():
-    found = evidence(networks(rng(2), [0.7, 0.7]))
-    assert found.answer.startswith("No difference can be told from chance: m")
-    assert found.answer.endswith(f"a difference of {found.detectable:.4f} would be found in 80 % of such experiments.")
-    assert found.letters == ("a", "a")
-    # Two seeds that vary by as much as there is: of shares no difference is above 1.
-    rows = {name: {seed: counts(scores(0.5 + 0.45 * seed, seed=seed)) for seed in range(2)} for name in ("a", "b")}
-    rows["b"] = {seed: counts(scores(0.95 - 0.45 * seed, seed=seed)) for seed in range(2)}
-    few = evidence(comparison(rows))
-    assert few.detectable > 1
-    assert few.answer.endswith("; no possible difference would be found in 80 % of such experiments.")
-    # The difference is that of one test; three pairs are corrected for.
-    assert "between two of them, uncorrected, would be found" in evidence(networks(rng(2), [0.7] * 3)).answer
-
-
-def test_the_answer_where_only_others_are_told_apart():
-    # The best row varies so much between seeds that it is told from nothing; the others hardly vary.
-    rows = {
-        name: {seed: counts(scores(mean, seed=seed)) for seed in range(3)} for name, mean in (("b", 0.7), ("c", 0.5))
-    }
-    rows["a"] = {seed: counts(scores(mean, seed=seed)) for seed, mean in enumerate((0.5, 0.9, 1.0))}
-    found = evidence(comparison(rows))
-    assert found.answer.startswith("a scores highest")
-    assert "but b and c cannot be told from a; 1 pair told apart, most clearly b above c by 0.2000" in found.answer
-    assert sorted(found.letters) == ["a", "ab", "b"]
-
-
 def test_one_configuration():
     found = evidence(networks(rng(), [0.7]))
-    assert found.answer.startswith("Only one configuration has a score: m0, dice 0.")
+    assert found.answer.startswith("Only one configuration has a score: m0, Dice 0.")
     assert (found.pairs, found.letters) == ((), ("",))
     assert np.isnan(found.ranks).all()
-    assert np.isnan(found.detectable)
-    assert set(found.variance) == {"seed", "image", "rest"}
+    assert found.outlook is None
     assert "nothing to compare it with" in said(found)
 
 
@@ -126,8 +89,7 @@ def test_one_seed():
     assert np.isnan([pair.p, pair.p_holm]).all()
     assert pair.probability < 0.1
     assert np.isnan(found.ranks).all()
-    assert found.variance == {}
-    assert np.isnan(found.detectable)
+    assert found.outlook is None
     assert "One seed: intervals are over images" in said(found)
     assert "fewer than 50" not in said(found)
 
@@ -137,8 +99,9 @@ def test_one_group():
         f"m{index}": {seed: counts(scores(0.6 + index / 10), groups=["g"] * 20) for seed in (0, 1)} for index in (0, 1)
     }
     found = evidence(comparison(rows))
-    assert found.answer.startswith("One group of images decides: m1 scores highest (dice 0.6")
-    assert np.isnan([found.means[0].low, found.pairs[0].p, found.detectable]).all()
+    assert found.answer.startswith("One group of images decides: m1 scores highest (Dice 0.6")
+    assert np.isnan([found.means[0].low, found.pairs[0].p]).all()
+    assert found.outlook is None
     assert "One group of images: no interval" in said(found)
     assert "fewer than" not in said(found)
 
@@ -159,8 +122,8 @@ def test_rows_with_different_numbers_of_seeds():
     assert found.ranks[:2, :2].sum(axis=0) == pytest.approx(1)
     assert np.isnan(found.means[4].mean)
     # Rows of which no pair could be tested: told from nothing, and alike to nothing.
-    assert list(found.letters[2:]) == ["", "", ""]
-    assert all(found.letters[:2])
+    assert set(found.verdict.rows) == {0, 1}
+    assert found.answer.endswith("one and other could not be compared.")
     assert "One seed only: one and other; told from no other row." in said(found)
     assert "Rows have different seeds" in said(found)
     assert "Not compared: three and other (and 2 other pairs), as no seed is finished by both." in said(found)
@@ -205,8 +168,8 @@ def test_pooled_counts():
     compared = networks(rng(3), [0.6, 0.7], image=0.02)
     rows = {row.label: {run.seed: run.counts["test"] for run in row.runs} for row in compared.rows}
     found = evidence(comparison(rows, convention=Convention("pooled")))
-    assert found.letters == ("b", "a")
-    assert found.variance["image"] > 0.5
+    assert found.decision.winner == 1
+    assert sum(found.outlook.shares.values()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("overlap", [False, True])
@@ -221,10 +184,9 @@ def test_each_seed_its_own_split(overlap):
     (pair,) = found.pairs
     assert pair.difference.images == (70 if overlap else 90)
     assert pair.difference.mean == pytest.approx(-0.1, abs=1e-5)
-    assert pair.apart
+    assert found.decision.winner == 1
     assert found.best == pytest.approx([0, 1], abs=0.01)
-    assert found.variance == {}
-    assert np.isnan(found.detectable)
+    assert found.outlook is None
     assert "Seeds are scored on different images" in said(found)
 
 
@@ -263,9 +225,9 @@ def test_an_epoch_chosen_on_the_same_images_is_told(split, monitor, told):
 
 def test_equal_configurations_are_told_apart_by_nothing():
     rows = {name: {seed: counts(scores(seed=seed)) for seed in range(3)} for name in "abc"}
-    found = evidence(comparison(rows))
+    found = evidence(replace(comparison(rows), family="pairs"))
     assert found.letters == ("a", "a", "a")
-    assert [pair.p_holm for pair in found.pairs] == [1, 1, 1]
+    assert [one.verdict for one in found.decision.compared] == [0, 0, 0]
     assert [pair.probability for pair in found.pairs] == [0.5, 0.5, 0.5]
     assert found.best == pytest.approx(np.full(3, 1 / 3), abs=0.02)
 
@@ -275,8 +237,7 @@ def test_of_many_rows_the_highest_are_compared():
     means = np.linspace(0.3, 0.8, MOST_ROWS + 5)
     found = evidence(networks(rng(), means, shape=(2, 6), seed=0.001, image=0.002, rest=0.002))
     assert len(found.pairs) == len(list(combinations(range(MOST_ROWS), 2)))
-    assert found.letters[:5] == ("",) * 5
-    assert all(found.letters[5:])
+    assert set(found.verdict.rows) == set(range(5, MOST_ROWS + 5))
     assert f"Pairs are tested among the {MOST_ROWS} best rows only." in said(found)
 
 
@@ -288,10 +249,9 @@ def test_a_leader_that_loses_on_the_shared_seeds_is_not_said_to_win():
         "apart": {7: counts(easy - 0.3)},
     }
     rows["lucky"][3] = counts(easy + 0.2)
-    answer = evidence(comparison(rows)).answer
-    assert answer.startswith("lucky scores highest")
-    assert "but on the seeds that both have steady scores above lucky by 0.0" in answer
+    found = evidence(comparison(rows))
+    assert found.verdict.word == "better"
+    assert found.answer.startswith("steady is better than lucky, by 0.0")
+    assert found.answer.endswith("on the seeds that both have. apart could not be compared.")
     del rows["lucky"][3]
-    answer = evidence(comparison(rows)).answer
-    assert answer.startswith("steady scores above lucky by 0.0")
-    assert "apart could not be compared with steady" in answer
+    assert evidence(comparison(rows)).answer.startswith("steady is better than lucky: Dice 0.")

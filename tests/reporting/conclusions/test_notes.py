@@ -1,31 +1,55 @@
+import re
+
 import numpy as np
 import pytest
 from simulated import comparison, counts, layouts
 
 from segbench.reporting.conclusions.notes import notes
-from segbench.reporting.conclusions.reading import variance_line
+from segbench.reporting.conclusions.reading import found_line, variance_line
+from segbench.reporting.statistics.outlook import Outlook
+from segbench.reporting.statistics.variance_components import Components
+from segbench.scores.score import Metric, Share
+
+DICE = Metric("dice", Share("dice", "Dice"))
+
+
+def outlook(seed, image, rest, shape=(3, 20)):
+    return Outlook(Components(seed, image, rest), *shape, 2)
+
+
+def test_the_shares_are_those_of_the_mean_difference():
+    said = variance_line(outlook(0.3, 2, 0), DICE, "image")
+    assert said.startswith(
+        "Of what makes the mean difference of two rows uncertain, 50% comes from the seed and 50% comes"
+    )
+
+
+def test_a_source_that_does_not_show_is_not_called_nothing():
+    said = variance_line(outlook(0, 0.4, 0.6), DICE, "image")
+    assert "; what comes from the seed does not show beside it." in said
+    assert "what comes from the seed and the group of images does not" in variance_line(
+        outlook(0, 0, 1), DICE, "group of images"
+    )
 
 
 @pytest.mark.parametrize(
-    ("shares", "said"),
+    ("sources", "said"),
     [
-        ({"seed": 0.25, "image": 0.5, "rest": 0.25},
-         "Of the variance of a single score, 25% comes from the seed, 50% comes from the image and 25% comes from what"
-         " neither explains."),
-        ({"seed": 0.0, "image": 0.4, "rest": 0.6},
-         "Of the variance of a single score, 40% comes from the image and 60% comes from what neither explains; what"
-         " comes from the seed does not show beside it."),
-        ({"seed": 0.0, "image": 0.0, "rest": 1.0},
-         "Of the variance of a single score, 100% comes from what neither explains; what comes from the seed and the"
-         " image does not show beside it."),
-        ({"seed": 0.001, "image": 0.4, "rest": 0.599},
-         "Of the variance of a single score, <1% comes from the seed, 40% comes from the image and 60% comes from what"
-         " neither explains."),
-        ({}, ""),
+        # The figures of the cardiac experiments: what more images could not do, two more seeds do.
+        ((0.0095**2, 0.008**2, 0.04**2), "More seeds would help more than more images: 6 seeds would find 0.0"),
+        ((0, 0.03**2, 0.001**2), "More images would help more than more seeds: 6 seeds would find 0.0"),
     ],
-)  # fmt: skip
-def test_a_source_that_does_not_show_is_not_called_nothing(shares, said):
-    assert variance_line(shares, "image") == said
+)
+def test_what_would_help_is_said(sources, said):
+    assert said in variance_line(outlook(*sources), DICE, "image")
+
+
+def test_what_would_be_found_has_one_digit_and_a_range():
+    said = found_line(outlook(0.01**2, 0.01**2, 0.02**2), DICE)
+    assert re.fullmatch(
+        r"A true difference of 0\.0\d would be found in 80 % of such experiments \(roughly: 0\.0\d to 0\.\d+\)\.", said
+    )
+    assert found_line(outlook(1, 1, 1, (2, 4)), DICE).startswith("No possible difference would be found")
 
 
 @pytest.mark.parametrize(("groups", "unit"), [(None, "images"), ([f"g{index // 2}" for index in range(20)], "groups")])

@@ -29,14 +29,16 @@ def test_a_network_that_marks_everything_is_said_and_not_ranked():
     assert found.unranked == {0}
     assert np.isnan(found.means[0].low)
     assert np.isnan(found.ranks).all()
-    assert found.answer.startswith("Only one configuration can be ranked: good, dice 0.")
+    assert found.answer.startswith("Only one configuration can be ranked: good, Dice 0.")
 
 
 def test_a_row_with_a_collapsed_seed_is_not_the_best_even_if_its_mean_is():
     compared = comparison({"wild": seeds(0.95, 1), "low": seeds(0.4), "lower": seeds(0.3)})
     found = evidence(compared)
     assert found.caveats[0].startswith("wild: 1 of 3 seeds collapsed (seed 1: dice 0.10")
-    assert found.answer.startswith("low scores above lower")
+    assert found.answer.startswith("low is better than lower: Dice 0.")
+    assert found.answer.endswith("wild is not ranked, as runs collapsed.")
+    assert found.verdict.rows[0] == "collapsed"
     assert found.means[0].mean > found.means[1].mean
     bold = [line for line in latex_table(compared, found).splitlines() if r"\textbf{0." in line]
     assert [line.split()[0] for line in bold] == ["low"]
@@ -56,7 +58,7 @@ def test_of_two_rows_that_are_the_same_neither_is_bold():
     compared = comparison({"a": seeds(0.8), "b": seeds(0.8)})
     found = evidence(compared)
     assert found.answer.startswith(
-        "a and b are the same: identical counts of right and wrong pixels on all 20 images (dice"
+        "a and b are the same: identical counts of right and wrong pixels on all 20 images (Dice"
     )
     assert r"\textbf{0." not in latex_table(compared, found)
 

@@ -145,8 +145,7 @@ def test_a_band_spans_the_seeds_and_longer_runs_go_on_as_lines(architectures, tm
         Axes, "plot", lambda axes, x, y, **style: lines.append((list(x), list(y))) or real(axes, x, y, **style)
     )
     for seed, losses in enumerate(([3.0, 2.0, 1.0], [5.0, 4.0, 3.0, 2.5, 2.0])):
-        path = architectures("unet", seed) / "metrics.csv"
-        pd.DataFrame({"epoch": range(len(losses)), "train/loss": losses}).to_csv(path, index=False)
+        architectures("unet", seed, curves={"epoch": range(len(losses)), "train/loss": losses})
     draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
     ((epochs, low, high),) = bands
     assert (list(epochs), list(low), list(high)) == ([0, 1, 2], [3, 2, 1], [5, 4, 3])
@@ -164,10 +163,9 @@ def curves_with(architectures, tmp_path, monkeypatch, losses):
 
     monkeypatch.setattr(Axes, "set_title", spy)
     for model, loss in losses.items():
-        path = architectures(model) / "metrics.csv"
         epochs = len(loss)
         table = {"epoch": range(epochs), "train/loss": [1.0] * epochs, "val/loss": loss, "val/dice": [0.5] * epochs}
-        pd.DataFrame(table).to_csv(path, index=False)
+        architectures(model, curves=table)
     draw_curves(compare(collect([architectures.root])), tmp_path / "curves.png")
     return panels
 

@@ -1,7 +1,6 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from segbench.masks import MaskKey
@@ -81,13 +80,14 @@ def test_a_line_for_each_image_and_a_column_for_each_epoch(tmp_path, lines):
 
 def test_the_best_configuration_that_kept_them_is_drawn_with_its_scores(architectures, tmp_path, lines):
     folders = {
-        (name, seed): architectures(name, seed, tp) for name, tp in (("a", 60), ("b", 80), ("c", 90)) for seed in (0, 1)
+        (name, seed): architectures(name, seed, tp, curves={"epoch": [3, 4], "val/dice": [0.25, 0.75]})
+        for name, tp in (("a", 60), ("b", 80), ("c", 90))
+        for seed in (0, 1)
     }
     for (name, seed), folder in folders.items():
         if name != "c":
             keep_epoch(folder, 3, panel(2 if (name, seed) == ("b", 0) else 0), NAMES)
             keep_epoch(folder, None, panel(1), NAMES)
-        pd.DataFrame({"epoch": [3, 4], "val/dice": [0.25, 0.75]}).to_csv(folder / "metrics.csv", index=False)
         summary = json.loads((folder / "summary.json").read_text()) | {"best": {"epoch": 4}}
         (folder / "summary.json").write_text(json.dumps(summary))
     comparison = compare(collect([architectures.root]))

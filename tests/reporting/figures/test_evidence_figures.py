@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import combinations
 from math import nan
 from xml.etree import ElementTree
 
@@ -17,6 +18,7 @@ from segbench.reporting.figures.differences import draw_differences, lines
 from segbench.reporting.figures.distributions import MOST_CONNECTED, draw_distributions
 from segbench.reporting.figures.images import image_values, row_values
 from segbench.reporting.figures.ranks import draw_ranks
+from segbench.reporting.statistics.decision import Compared
 from segbench.reporting.statistics.means import Mean
 from segbench.scores import Convention, class_scores
 
@@ -125,61 +127,45 @@ def test_the_same_images_are_connected_while_they_are_few(compared, evidence, tm
             folder.rmdir()
 
 
-def test_all_pairs_read_as_the_better_minus_the_other(compared, evidence):
+def test_the_comparisons_of_the_question_are_the_lines(compared, evidence):
     comparison = compared({"a": (80,), "b": (90,), "c": (70,)})
     found = lines(evidence(comparison))
-    assert [(line.above, line.below) for line in found] == [(1, 0), (0, 2), (1, 2)]
-    assert all(line.low < line.mean < line.high and line.mean > 0 for line in found)
-    assert [line.higher for line in found] == ["90%"] * 3
+    assert [line.found.rows for line in found] == [(1, 0), (1, 2)]
+    assert [line.better for line in found] == ["90%"] * 2
+    # Of a distance, where lower is better, a row is better where it is not higher.
+    assert [line.better for line in lines(evidence(comparison), -1)] == ["10%"] * 2
 
 
-def test_beyond_twelve_pairs_only_the_best_is_compared_closest_first(compared, evidence):
+def test_of_many_pairs_only_those_of_the_best_are_drawn(compared, evidence):
     comparison = compared({name: (tp,) for name, tp in zip("abcdef", (70, 90, 80, 60, 85, 75), strict=True)})
-    found = lines(evidence(comparison))
-    assert {line.above for line in found} == {1}
-    assert [comparison.rows[line.below].label for line in found] == ["e", "c", "f", "a", "d"]
-
-
-def test_where_the_best_has_no_pair_the_highest_that_has_is_compared(compared, evidence, tmp_path):
-    comparison = compared({name: (tp,) for name, tp in zip("abcdefg", (70, 90, 80, 60, 85, 75, 65), strict=True)})
     known = evidence(comparison)
-    left = tuple(pair for pair in known.pairs if 1 not in (pair.first, pair.second))
-    found = lines(replace(known, pairs=left))
-    assert {comparison.rows[line.above].label for line in found} == {"e"}
-    assert len(found) == 5
-    draw_differences(comparison, replace(known, pairs=left), tmp_path / "d.png")
-    assert "Dice of the best that can be compared," in words(tmp_path / "d.png")
-    draw_differences(comparison, known, tmp_path / "d.png")
-    assert "Dice of the best," in words(tmp_path / "d.png")
+    pairs = tuple(Compared(*rows, 0.01, 0.0, 0.02, 0.3, 0.95) for rows in combinations(range(6), 2))
+    asked = replace(known.decision, question="pairs", compared=pairs)
+    assert [line.found.rows for line in lines(replace(known, decision=asked))] == [
+        (0, 1),
+        (1, 2),
+        (1, 3),
+        (1, 4),
+        (1, 5),
+    ]
 
 
-def test_nothing_tested_is_said(compared, evidence, tmp_path):
-    comparison = compared({"a": (90,), "b": (60,)})
-    known = evidence(comparison)
-    pair = replace(known.pairs[0], p=nan, p_holm=nan, cases=4, probability=1.0)
-    draw_differences(comparison, replace(known, pairs=(pair,)), tmp_path / "d.png")
+@pytest.mark.parametrize(("family", "said"), [("best", "gain of b in Dice"), ("baseline", "gain over b in Dice")])
+def test_the_row_that_all_lines_share_is_named_once(compared, evidence, tmp_path, family, said):
+    comparison = replace(compared({"a": (80,), "b": (90,), "c": (70,)}), family=family)
+    draw_differences(comparison, evidence(comparison), tmp_path / "d.png")
     text = words(tmp_path / "d.png")
-    assert any("nothing could be tested" in part for part in text)
-    assert "4 of 4" in text
-    assert not any("after Holm" in part for part in text)
+    assert any(part.startswith(said) for part in text)
+    assert {"a", "c"} <= set(text)
 
 
-def test_what_chance_explains_is_hollow_and_without_an_interval_there_is_no_bar(compared, evidence, tmp_path, spy):
+def test_what_is_not_shown_is_hollow(compared, evidence, tmp_path, spy):
     comparison = compared({"a": (90,), "b": (60,), "c": (89,)})
-    known = evidence(comparison)
-    gone = replace(known.pairs[0].difference, low=nan, high=nan)
     calls = spy("plot")
-    draw_differences(
-        comparison,
-        replace(known, pairs=(replace(known.pairs[0], difference=gone), *known.pairs[1:])),
-        tmp_path / "d.png",
-    )
+    draw_differences(comparison, evidence(comparison), tmp_path / "d.png")
     faces = [style["color"] for values, style in calls if values[2:] == ("o",)]
-    assert faces == [COLOURS[0], "white", COLOURS[2]]
+    assert faces == ["white", COLOURS[1]]
     assert len([style for values, style in calls if style.get("linewidth") == 2.2]) == 2
-    text = words(tmp_path / "d.png")
-    assert any("[no interval]" in part for part in text)
-    assert any(f"over {len(known.pairs)}" in part for part in text)
 
 
 def test_p_values_as_papers_print_them():

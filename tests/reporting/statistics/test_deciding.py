@@ -14,11 +14,11 @@ from segbench.reporting.statistics.pooling import Pool
 def decided(request):
     """Decide a question about rows with these means."""
 
-    def decided(means, question="best", baseline=None, direction=1, **more):
+    def decided(means, question="best", baseline=None, direction=1, rate=0.05, **more):
         table = direction * rows_of(means, **more)
         pool = pool_of(table) if request.param else Pool()
         tests, order = pairwise(table, pool)
-        return decide(tests, order[::direction], pool, question, baseline, direction)
+        return decide(tests, order[::direction], pool, question, baseline, direction, rate=rate)
 
     return decided
 
@@ -99,3 +99,22 @@ def test_without_tests_nothing_is_ruled_out():
 
 def test_lower_can_be_better(decided):
     assert decided([0.1, 0.5, 0.1], direction=-1).winner == 1
+
+
+@pytest.mark.parametrize(("question", "baseline"), [("best", None), ("baseline", 1), ("pairs", None)])
+def test_a_look_decides_what_its_share_of_the_error_rate_allows(decided, question, baseline):
+    """A p-value of a look is that of the whole error rate, stretched; its interval leaves out 0 with it."""
+    verdicts = set()
+    for start in range(8):
+        whole, share = (
+            decided([0.1, 0.06, 0.04, 0.0], question, baseline, rate=rate, start=start) for rate in (0.05, 0.01)
+        )
+        for one in share.compared:
+            other = whole.between(*one.rows)
+            if other is not None and question != "best":
+                assert one.p == pytest.approx(min(5 * other.p, 1))
+                assert one.high - one.low > other.high - other.low
+            assert (one.p < 0.05) == (one.low > 0 or one.high < 0)
+            verdicts.add(abs(one.verdict))
+        assert set(share.ruled_out) <= set(whole.ruled_out)
+    assert {0, 1} <= verdicts

@@ -104,7 +104,7 @@ def test_identical_predictions_break_nothing(make_run, tmp_path: Path, seeds: in
             label_run(make_run, model, seed, *digits(100, 0.1, seed))
     found = compare(collect([tmp_path]))
     shown = evidence(found)
-    assert shown.answer.startswith("ff and home are not distinguishable: identical predictions on all 100 images")
+    assert shown.answer.startswith("ff and home are the same: identical predictions on all 100 images")
     assert math.isnan(shown.detectable)
     difference = shown.pairs[0].difference
     assert (difference.mean, difference.low, difference.high) == (0, 0, 0)

@@ -4,21 +4,22 @@ import shutil
 import subprocess
 from dataclasses import replace
 
-import numpy as np
 import pytest
+from made import made
 
 from segbench.reporting import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import Evidence, evidence
 from segbench.reporting.page import write_report
+from segbench.reporting.statistics.decision import Compared
 from segbench.reporting.statistics.means import Mean
 from segbench.reporting.text.latex import escape, latex_table
 
 
 def figures(rows: int) -> Evidence:
-    means = tuple(Mean(0.8, 0.7, 0.9) if index else Mean(0.8, math.nan, math.nan) for index in range(rows))
-    best = np.full(rows, 1 / rows)
-    return Evidence(means, (), ("a",) * rows, np.tile(best, (rows, 1)), best, {}, 0.01, "Neither: 50 % & more.")
+    means = [Mean(0.8, 0.7, 0.9) if index else Mean(0.8, math.nan, math.nan) for index in range(rows)]
+    compared = [Compared(0, row, 0.02, 0.01, 0.03, 0.01, 0.95) for row in range(1, rows)]
+    return made(means, compared, "Neither: 50 % & more.")
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_signs_that_latex_reads_are_escaped():
     assert escape("two\nlines – <ä>") == r"two lines -- \textless{}ä\textgreater{}"
 
 
-def test_the_highest_score_is_bold_and_every_line_is_complete(comparison):
+def test_what_may_be_the_best_is_bold_and_every_line_is_complete(comparison):
     text = latex_table(comparison, figures(2))
     assert r"att\_unet\&co & \textbf{0." in text
     assert text.count(r"\textbf{0.") == 1
@@ -45,15 +46,15 @@ def test_the_highest_score_is_bold_and_every_line_is_complete(comparison):
     columns = len(re.search(r"\{tabular\}\{([lr]+)\}", text)[1])
     assert len(lines) == 3
     assert all(len(re.split(r"(?<!\\)&", line)) == columns for line in lines)
-    assert r"Is attention worth its weights? Neither: 50 \% \& more. Scores: mean over images" in text
+    assert r"Is attention worth its weights? Undecided. Neither: 50 \% \& more. Scores: mean over images" in text
 
 
-def test_intervals_letters_and_the_answer_stand_in_it(comparison):
+def test_intervals_verdicts_and_the_answer_stand_in_it(comparison):
     text = latex_table(comparison, figures(2))
     assert r"50 \% \& more." in text
-    assert "{[0.7000, 0.9000]} & a &" in text
+    assert "{[0.7000, 0.9000]} & not best &" in text
     assert "nan" not in text
-    assert " & -- & a &" in text  # a row without an interval
+    assert " & -- & may be best &" in text  # a row without an interval
 
 
 @pytest.mark.usefixtures("no_figures")

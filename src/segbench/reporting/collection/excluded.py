@@ -15,6 +15,7 @@ from segbench.reporting.collection.factors import factor_value, other_difference
 from segbench.reporting.collection.folders import place
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.variants import apart_from_seed
+from segbench.runs.planned_looks import Plan
 from segbench.runs.split_scores import has_metric
 from segbench.runs.tuning import UNTUNED
 
@@ -64,6 +65,18 @@ def exclude_earlier(runs: Sequence[Run], latest: Collection[Path], factors: Sequ
         else run
         for run in runs
     ]
+
+
+def exclude_beyond(runs: Sequence[Run], plan: Plan) -> list[Run]:
+    """Exclude finished runs with seeds beyond the latest look that was taken: they belong to a later one, or to none.
+
+    Returns:
+        All runs in their order; as they are before the first look.
+    """
+    number, several = len(plan.taken), f"{len(plan.looks)}"
+    reason = f"not part of look {number} of {several}, of the seeds 0 to {plan.seeds - 1} (decide=true)"
+    beyond = [bool(number) and run.state == "done" and run.seed not in range(plan.seeds) for run in runs]
+    return [_excluded(run, reason) if other else run for run, other in zip(runs, beyond, strict=True)]
 
 
 def exclude_other_data(runs: Sequence[Run], factors: Iterable[str]) -> list[Run]:

@@ -30,11 +30,18 @@ class Look:
     planned: Mapping[str, int]
 
 
-def read_looks(folder: Path) -> tuple[Look, ...]:
-    """Return the looks at an experiment, the first one first; lines that are damaged are left out."""
+def read_looks(folder: Path, before: str | None = None) -> tuple[Look, ...]:
+    """Return the looks at an experiment, the first one first; lines that are damaged are left out.
+
+    Args:
+        folder: The experiment's.
+        before: Only looks before this time, ISO 8601 in UTC; None for all.
+    """
     found = []
     for entry in history.read(folder / history.LOOKS):
         with suppress(*DAMAGE):
+            if before is not None and str(entry.get("time") or "") >= before:
+                continue
             counts = [{str(row): int(count) for row, count in entry[key].items()} for key in ("seeds", "planned")]
             found.append(Look(str(entry.get("time") or "")[:10], *counts))
     return tuple(found)

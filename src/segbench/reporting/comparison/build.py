@@ -11,6 +11,7 @@ from typing import Any
 from segbench.errors import ConfigError
 from segbench.reporting.collection.declaration import ask, declaration, stated_differences
 from segbench.reporting.collection.excluded import (
+    exclude_beyond,
     exclude_copies,
     exclude_earlier,
     exclude_other_classes,
@@ -48,6 +49,8 @@ from segbench.reporting.comparison.metrics import (
 from segbench.reporting.comparison.model import COSTS, Comparison, Published, Row
 from segbench.reporting.comparison.question import family_of
 from segbench.runs.places import places_of, public
+from segbench.runs.planned_looks import FILE, Plan, read_plan
+from segbench.runs.readers import DamagedError, named
 from segbench.runs.split_scores import TaskRecord, derive, has_metric
 from segbench.scores.convention import Convention
 
@@ -58,6 +61,7 @@ def compare(
     mix: bool = False,
     asked: Mapping[str, str] | None = None,
     latest: Collection[Path] | None = None,
+    plan: Plan | None = None,
 ) -> Comparison:
     """Build the comparison of one experiment's runs.
 
@@ -67,6 +71,7 @@ def compare(
         mix: Allow differences besides factors and seed; they become factors too.
         asked: ``metric`` and ``split`` in place of the declared ones; claims and published figures that name no metric
             keep the declared one.
+        plan: Of an experiment that is decided look by look; by default what its folder has.
         latest: Directories of the runs of the latest sweep. Earlier ones with other settings are excluded then, not
             refused; without a declared comparison all of them are left out.
 
@@ -74,6 +79,9 @@ def compare(
         ConfigError: If the runs are not comparable, or metric or convention do not fit their task.
     """
     asked, runs = asked or {}, with_tuning(runs)
+    asked, folder = asked or {}, runs[0].directory.parent
+    plan = plan or _planned_looks(folder)
+    runs = exclude_beyond(runs, plan) if plan else runs
     title, own = declaration([run for run in runs if run.state == "done" or run.config] or runs)
     declared = ask(own, asked)
     if latest is not None:
@@ -115,8 +123,25 @@ def compare(
         task=task,
         family=family,
         baseline=baseline,
-        looks=read_looks(runs[0].directory.parent),
+        margin=declared.get("margin"),
+        looks=read_looks(folder, before=plan.begun if plan else None),
+        plan=plan,
     )
+
+
+def _planned_looks(folder: Path) -> Plan | None:
+    """Return the plan of an experiment that is decided look by look; None where there is none.
+
+    Raises:
+        ConfigError: If it cannot be read: without it nobody knows which error rate is left.
+    """
+    if not (folder / FILE).exists():
+        return None
+    try:
+        plan: Plan = named(folder / FILE, read_plan)
+    except DamagedError as error:
+        raise ConfigError(f"{folder}: {error}; restore it, or delete it to report without planned looks") from None
+    return plan
 
 
 def _select(

@@ -16,6 +16,7 @@ from segbench.reporting.collection.looks import Look
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.estimate import Estimate
 from segbench.reporting.comparison.metrics import shared_metric
+from segbench.runs.planned_looks import Plan
 from segbench.runs.split_scores import SplitScores, TaskRecord
 from segbench.runs.tuning import Tuning
 from segbench.scores.convention import Convention
@@ -127,9 +128,11 @@ class Comparison:
         differences: Stated differences from the published protocol.
         family: Which comparisons the question needs: ``best``, ``baseline`` or ``pairs``.
         baseline: Index of the row that the others are compared with, where ``family`` is ``baseline``; else None.
+        margin: Within what difference rows are alike, as the experiment states it; None where it does not.
         unfinished: Runs that count in no mean, each with its reason.
         task: What the runs do.
         looks: What earlier reports of the experiment knew.
+        plan: How it is decided look by look; None where it is not.
         out: Where the report goes; None for the experiment's directory.
     """
 
@@ -150,7 +153,9 @@ class Comparison:
     task: TaskRecord
     family: Family = "best"
     baseline: int | None = None
+    margin: float | None = None
     looks: tuple[Look, ...] = ()
+    plan: Plan | None = None
     out: Path | None = None
     _metrics: dict[str, Metric] = field(default_factory=dict, init=False, repr=False)
 
@@ -158,6 +163,25 @@ class Comparison:
     def folder(self) -> Path:
         """Where its report lies."""
         return self.out or self.directory
+
+    @cached_property
+    def dropped(self) -> dict[int, int]:
+        """Rows that get no more seeds, and after which look of the plan."""
+        if self.plan is None:
+            return {}
+        rows, looks = {run.directory: run.row for run in self.plan.runs}, self.plan.dropped
+        found = {}
+        for index, row in enumerate(self.rows):
+            planned = {rows.get(run.directory.name) for joined in row.runs for run in joined.each} - {None}
+            numbers = [looks.get(member) for member in planned if member is not None]
+            if numbers and all(numbers):
+                found[index] = max(number for number in numbers if number)
+        return found
+
+    def finished(self, index: int) -> str:
+        """Return how many runs of a row are finished, and where it was dropped, in words."""
+        row, look = self.rows[index], self.dropped.get(index)
+        return f"{len(row.done)} of {len(row.runs)}" + (f", dropped at look {look}" if look else "")
 
     @property
     def score(self) -> Metric:

@@ -8,8 +8,8 @@ from segbench.reporting.comparison.estimate import Estimate
 from segbench.words import duration
 
 NOTHING = "–"
-# The same name in tables and figures: in how many (seed, group) pairs a row scores higher than another.
-HIGHER = "P(higher)"
+# The same name in tables and figures: in how many (seed, group) pairs a row scores better than another.
+BETTER = "P(better)"
 
 
 def show_estimate(value: Estimate, with_n: bool = True) -> str:
@@ -25,8 +25,8 @@ def show_probability(value: float) -> str:
     return "<0.01" if value < 0.01 else ">0.99" if value > 0.99 else f"{value:.2f}"
 
 
-def show_higher(probability: float, cases: int, seeds: int) -> str:
-    """Return the share of (seed, group) pairs in which a row is higher, ``65%``; a dash where it is not known.
+def show_better(probability: float, cases: int, seeds: int) -> str:
+    """Return the share of (seed, group) pairs in which a row is better, ``65%``; a dash where it is not known.
 
     All pairs or none are no certainty, and one seed says nothing of others: there the pairs are counted, ``60 of 60``.
 

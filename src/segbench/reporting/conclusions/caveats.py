@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from segbench.reporting.collection.folds import FOLDS
 from segbench.reporting.comparison.model import Comparison
@@ -22,6 +22,7 @@ def caveats(
     pairs: Sequence[Pair],
     refused: Mapping[tuple[int, int], str],
     beyond: Sequence[int],
+    collapsed: Collection[int] = (),
 ) -> tuple[str, ...]:
     """Return what cannot be concluded, the gravest first.
 
@@ -31,6 +32,7 @@ def caveats(
         pairs: The pairs of rows that could be compared.
         refused: Why the others could not.
         beyond: Rows that were not compared because there are too many.
+        collapsed: Rows of which a seed collapsed, which is said elsewhere.
     """
     rows = [found for found in alone if found is not None]
     if not rows:
@@ -38,7 +40,7 @@ def caveats(
     found = [text] if (text := missing_runs(comparison)) else []
     found += [
         *_looked_before(comparison),
-        *_amount(comparison, alone),
+        *_amount(comparison, alone, collapsed),
         *_missing(comparison, alone),
         *_images(comparison, rows),
         *tuning_caveats(comparison),
@@ -53,7 +55,7 @@ def caveats(
     return tuple(found)
 
 
-def _amount(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str]:
+def _amount(comparison: Comparison, alone: Sequence[Layout | None], collapsed: Collection[int]) -> list[str]:
     """Say what one configuration, few seeds and few groups leave open."""
     labels = [row.label for row in comparison.rows]
     rows = [found for found in alone if found is not None]
@@ -84,7 +86,8 @@ def _amount(comparison: Comparison, alone: Sequence[Layout | None]) -> list[str]
             f"{groups} {comparison.grouping}, fewer than {FEW_GROUPS}: rare failures may not be among them, and then no"
             " interval knows of them."
         )
-    constant = [label for label, row in zip(labels, alone, strict=True) if row and len(row.groups) > 1 and row.constant]
+    shown = [row if index not in collapsed else None for index, row in enumerate(alone)]
+    constant = [label for label, row in zip(labels, shown, strict=True) if row and len(row.groups) > 1 and row.constant]
     if constant:
         found.append(
             f"{listed(constant)}: all {comparison.images} score the same, so there is no interval, as nothing shows how"

@@ -5,7 +5,7 @@ Each is explained in ``docs/statistics.md``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import median_low
 from weakref import WeakKeyDictionary
@@ -18,15 +18,18 @@ from segbench.reporting.conclusions.answer import answer
 from segbench.reporting.conclusions.caveats import caveats
 from segbench.reporting.conclusions.claims import JudgedClaim, judge
 from segbench.reporting.conclusions.oddities import oddities
+from segbench.reporting.conclusions.planned import decide_looks, looks_taken
+from segbench.reporting.conclusions.verdict import Asked, Verdict
 from segbench.reporting.statistics.compact_letter_display import compact_letter_display
 from segbench.reporting.statistics.deciding import decide
 from segbench.reporting.statistics.decision import Decision
 from segbench.reporting.statistics.degenerate import collapses, same_rows
 from segbench.reporting.statistics.jackknife import Layout, Parts, UnpairedError, by_seed, layout
+from segbench.reporting.statistics.margin import Margin, margin_of
 from segbench.reporting.statistics.means import ENOUGH, Mean, means_of
+from segbench.reporting.statistics.networks import Networks, compare_networks
 from segbench.reporting.statistics.outlook import Outlook
 from segbench.reporting.statistics.pairs import Pair, Pairs, compare_pairs
-from segbench.reporting.statistics.power import detectable
 from segbench.reporting.statistics.ranks import rank_probabilities
 from segbench.reporting.statistics.variance_components import Components, components
 from segbench.scores.arithmetic import Floats
@@ -43,17 +46,16 @@ class Evidence:
         means: One per row.
         pairs: Every pair of rows that can be compared.
         letters: The compact letter display, one text per row: rows that share a letter cannot be told apart; empty
-            where nothing was tested.
+            unless all pairs were asked for and tested.
         ranks: float64 (R,R): probability of row i to have rank j (0 = best) over resampled seeds and groups; rows of
             NaN where it cannot be said.
         best: float64 (R,): probability of being best, the first column of ``ranks``.
-        variance: Share of the score's variance by source, keys ``seed``, ``image``, ``rest``, adding up to 1; empty
-            where it cannot be said.
-        detectable: Smallest true difference that this design finds with 80 % power at 5 %; NaN where it cannot be said.
         outlook: What the corrected decision can find, where differences vary, and what more seeds would do; None where
             no pair shows it.
-        answer: The answer to the comparison's question in one sentence.
+        verdict: The answer to the comparison's question.
         decision: What the corrected comparisons decide of the question that was asked.
+        margin: Within what two rows are alike.
+        networks: What the trained networks show on other images, whatever another training would; None where nothing.
         caveats: Sentences about what cannot be concluded (one seed, few groups, ...).
         claims: The declared claims, judged by the rows.
         ends: What the ends of the means are, in words: ``95 % interval`` or ``range over images``.
@@ -65,15 +67,37 @@ class Evidence:
     letters: tuple[str, ...]
     ranks: NDArray[np.float64]
     best: NDArray[np.float64]
-    variance: dict[str, float]
-    detectable: float
     outlook: Outlook | None
-    answer: str
+    verdict: Verdict
     decision: Decision
+    margin: Margin
+    networks: Networks | None = None
     caveats: tuple[str, ...] = ()
     claims: tuple[JudgedClaim, ...] = ()
     ends: str = "95 % interval"
     unranked: frozenset[int] = frozenset()
+
+    @property
+    def top(self) -> frozenset[int]:
+        """Rows that stand out: they may be the best where others are not, or are better than the baseline."""
+        decision = self.decision
+        if decision.question == "baseline":
+            return frozenset(found.first for found in decision.compared if found.verdict > 0)
+        if decision.question == "best":
+            return frozenset(decision.shortlist if decision.ruled_out else ())
+        lettered = [standing.row for standing in decision.standings if self.letters[standing.row]]
+        shared = {row for row in lettered if {*self.letters[row]} & {*self.letters[lettered[0]]}}
+        return frozenset(shared if len(shared) < len(lettered) else ())
+
+    def pair(self, first: int, second: int) -> Pair | None:
+        """Return what is known of two rows, the one named first first; None where they could not be compared."""
+        found = next((one for one in self.pairs if {one.first, one.second} == {first, second}), None)
+        return found if found is None or found.first == first else found.turned
+
+    @property
+    def answer(self) -> str:
+        """The answer in one sentence."""
+        return self.verdict.sentence
 
 
 _KNOWN: WeakKeyDictionary[Comparison, Evidence] = WeakKeyDictionary()
@@ -91,53 +115,54 @@ def evidence(comparison: Comparison) -> Evidence:
 
 
 def _measure(comparison: Comparison) -> Evidence:
-    rows = comparison.rows
-    convention = comparison.convention
+    rows, convention, direction = comparison.rows, comparison.convention, comparison.direction
+    most, groups = comparison.score.largest, _fewest_groups(comparison)
     sides = [by_seed(row.done, comparison.split, comparison.metric, convention) for row in rows]
     alone = [_alone(side) for side in sides]
-    direction = comparison.direction
-    most = comparison.score.largest
-    groups = _fewest_groups(comparison)
     collapsed, same = collapses(comparison), same_rows(comparison)
     means = means_of(alone, most, groups, collapsed)
     order = _best_first(means, direction)
-    baseline = [row for row in order if row == comparison.baseline]
-    members = sorted({*order[:MOST_ROWS], *baseline})
     ranked = [index for index in order if index not in collapsed]
-    compared = compare_pairs(members, [sides[index] for index in members], most, collapsed)
-    pairs, refused, differences = compared.pairs, compared.refused, compared.tables
-    ranks = _ranks([None if index in collapsed else found for index, found in enumerate(alone)], direction)
-    crossed = [found.table[0] for found in alone if found is not None and found.known and found.crossed]
-    variances = components(crossed)
-    outlook = _outlook(comparison, compared, max((found.overlap for found in alone if found), default=0.0))
-    smallest = _detectable(pairs, differences, max((found.overlap for found in alone if found), default=0.0))
+    compared, decision = _decide(comparison, sides, order, collapsed)
+    fit = [None if index in collapsed else found for index, found in enumerate(alone)]
+    margin, ranks = margin_of(comparison.margin, fit, most), _ranks(fit, direction)
+    outlook = _outlook(comparison, compared, max((found.overlap for found in alone if found), default=0.0), collapsed)
+    asked = Asked(comparison, means, decision, margin)
     return Evidence(
         means=means,
         ends="95 % interval" if groups >= ENOUGH else f"range over {comparison.unit}",
-        pairs=pairs,
-        letters=_letters(len(rows), order[:MOST_ROWS], pairs),
+        pairs=compared.pairs,
+        letters=_letters(len(rows), decision),
         ranks=ranks,
         best=ranks[:, 0] if len(rows) else np.zeros(0),
-        variance=variances.shares if variances else {},
-        detectable=smallest,
         outlook=outlook,
-        answer=answer(comparison, ranked, [mean.interval for mean in means], pairs, refused, smallest, same),
-        decision=decide(
-            compared.tests,
-            [row for row in ranked if row in members],
-            compared.pool,
-            comparison.family,
-            comparison.baseline,
-            direction,
-            most,
-        ),
+        verdict=answer(asked, ranked, compared.pairs, compared.refused, same),
+        decision=decision,
+        margin=margin,
+        networks=compare_networks(alone, ranked, direction, most),
         claims=judge(comparison, comparison.claims),
         caveats=(
+            *looks_taken(comparison),
             *oddities(comparison, collapsed, same),
-            *caveats(comparison, alone, pairs, refused, order[MOST_ROWS:]),
+            *caveats(comparison, alone, compared.pairs, compared.refused, order[MOST_ROWS:], collapsed),
         ),
         unranked=frozenset(collapsed),
     )
+
+
+def _decide(
+    comparison: Comparison, sides: Sequence[dict[int, list[Parts]]], order: Sequence[int], collapsed: Collection[int]
+) -> tuple[Pairs, Decision]:
+    """Return all pairs of the best rows, the baseline among them, and what is decided of those that are ranked."""
+    direction, most = comparison.direction, comparison.score.largest
+    baseline = [row for row in order if row == comparison.baseline]
+    members = sorted({*order[:MOST_ROWS], *baseline})
+    compared = compare_pairs(members, [sides[index] for index in members], most, collapsed)
+    ranked = [row for row in order if row in members and row not in collapsed]
+    if comparison.plan is not None:
+        return compared, decide_looks(comparison, comparison.plan, sides, ranked)
+    question = comparison.family, comparison.baseline
+    return compared, decide(compared.tests, ranked, compared.pool, *question, direction, most)
 
 
 def difference_variances(comparison: Comparison) -> tuple[Components | None, int]:
@@ -190,27 +215,19 @@ def _ranks(alone: Sequence[Layout | None], direction: int) -> Floats:
     return result
 
 
-def _letters(count: int, order: Sequence[int], pairs: Sequence[Pair]) -> tuple[str, ...]:
-    """Return each row's letters; none for a row of which no pair could be tested."""
-    tested = {row for pair in pairs if np.isfinite(pair.p) for row in (pair.first, pair.second)}
-    found = compact_letter_display(
-        [row for row in order if row in tested], [(pair.first, pair.second) for pair in pairs if pair.apart]
-    )
+def _letters(count: int, decision: Decision) -> tuple[str, ...]:
+    """Return each row's letters; none for a row of which no pair could be tested, or where not all pairs were."""
+    if decision.question != "pairs":
+        return ("",) * count
+    tested = {row for found in decision.compared for row in found.rows}
+    order = [standing.row for standing in decision.standings if standing.row in tested]
+    found = compact_letter_display(order, [found.rows for found in decision.compared if found.verdict])
     return tuple(found.get(index, "") for index in range(count))
 
 
-def _detectable(pairs: Sequence[Pair], differences: Sequence[Floats], overlap: float) -> float:
-    """Return what the usual pair finds: the median number of seeds and of groups, the mean variances."""
-    variances, tested = components(differences), [pair.difference for pair in pairs if np.isfinite(pair.p)]
-    if variances is None or not tested or not variances.shares:
-        return float("nan")
-    seeds, groups = (median_low(counts) for counts in ([len(d.seeds) for d in tested], [d.groups for d in tested]))
-    return detectable(variances, seeds, groups, overlap=overlap)
-
-
-def _outlook(comparison: Comparison, compared: Pairs, overlap: float) -> Outlook | None:
-    """Return what the usual pair shows: the median number of seeds and of groups, the mean variances."""
-    variances, tests = components(compared.tables), compared.tests
+def _outlook(comparison: Comparison, compared: Pairs, overlap: float, collapsed: Collection[int]) -> Outlook | None:
+    """Return what the usual pair of ranked rows shows: the median numbers of seeds and groups, the mean variances."""
+    variances, tests = components(compared.tables), [test for test in compared.tests if not {*test.rows} & {*collapsed}]
     if variances is None or not tests or not variances.shares:
         return None
     seeds, groups = (median_low(test.errors.freedom[place] + 1 for test in tests) for place in (0, 1))

@@ -149,9 +149,9 @@ def _mcnemar(comparison: Comparison) -> list[str]:
     text = (
         "McNemar's test (only A correct, only B correct: images that one of the two classifies correctly and the other"
         " does not, for each seed): whether these two trained networks differ on other images. It knows nothing of"
-        " seeds: each p is of one training of each, and another training could turn it; p (Holm) is of our test, which"
-        " takes other seeds into account. Exact p is conservative, mid-p less so; neither is corrected for the number"
-        " of pairs and seeds."
+        " seeds: each p is of one training of each, and another training could turn it; p (recipe) is of the decision,"
+        " which takes other seeds into account. Exact p is conservative, mid-p less so; neither is corrected for the"
+        " number of pairs and seeds."
     )
     if comparison.grouping != comparison.images:
         text += " It takes images for independent, also those of one group."

@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from segbench.reporting.comparison.model import Comparison
-from segbench.reporting.conclusions.answer import show_detectable
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.statistics.means import ENOUGH
+from segbench.reporting.statistics.outlook import Outlook
+from segbench.scores.score import Metric
 from segbench.words import listed
 
 
 def reading(comparison: Comparison, found: Evidence) -> list[str]:
     """Say how to read the columns of the tests, and what they show of the scores' variance and of what is missed."""
-    said, unit = [], comparison.unit
-    family = sum(np.isfinite(pair.p) for pair in found.pairs)
+    said = []
     if any(np.isfinite(mean.low) for mean in found.means):
         said.append(f"{found.ends[0].upper()}{found.ends[1:]}: {ends_hint(comparison, found)}.")
-    if family:
-        apart = sum(pair.apart for pair in found.pairs)
-        corrected = f", Holm's correction for {family} pairs" if family > 1 else ""
-        said.append(
-            "Letters (compact letter display): rows that share one cannot be told apart (test of the paired difference"
-            f" over seeds and {unit}, 5 %{corrected}; {apart} told apart), which does not make them equal."
-        )
-    if np.isfinite(found.best).any():
-        top = "highest" if comparison.direction > 0 else "lowest"
-        said.append(f"P(best): how often the row is the {top} over resampled seeds and {unit}.")
-    if variance := variance_line(found.variance, comparison.single_unit):
-        said.append(variance)
-    if np.isfinite(found.detectable):
-        said.append(
-            f"Smallest true difference that a pair of these runs finds with 80 % power at 5 %, uncorrected:"
-            f" {show_detectable(found.detectable, comparison.score)}."
-        )
+    if found.decision.compared:
+        said.append(f"Verdict: {verdict_hint(comparison)}.")
+    said += [
+        f"{comparison.rows[row].label} {why}: its variance is its own." for row, why in found.decision.pool.left.items()
+    ]
+    if any(found.letters):
+        said.append(f"Letters (compact letter display): {LETTERS}, which does not make them equal.")
+    if found.outlook is not None:
+        said += [
+            found_line(found.outlook, comparison.score),
+            variance_line(found.outlook, comparison.score, comparison.single_unit),
+        ]
     return [" ".join(said)] if said else []
+
+
+LETTERS = "rows that share one are not shown to differ"
+
+
+def verdict_hint(comparison: Comparison) -> str:
+    """Say what the verdicts of rows come from, as the end of a sentence."""
+    asked = {
+        "best": "whether the row may be the best (multiple comparisons with the best, Hsu)",
+        "baseline": "whether the row is better than the baseline (Dunnett)",
+        "pairs": "which rows differ (all pairs, Tukey)",
+    }[comparison.family]
+    return f"{asked}, by paired differences over seeds and {comparison.unit}; at 5 % for all of them together"
 
 
 def ends_hint(comparison: Comparison, found: Evidence) -> str:
@@ -53,23 +59,50 @@ def ends_hint(comparison: Comparison, found: Evidence) -> str:
     return f"of the mean, for {scope}{single}"
 
 
-def variance_line(shares: Mapping[str, float], unit: str) -> str:
-    """Say how much of a score's variance comes from where; empty where it is not known.
+def outlook_line(outlook: Outlook, comparison: Comparison) -> str:
+    """Say what would be found, what makes differences uncertain, and what would help."""
+    score, unit = comparison.score, comparison.single_unit
+    return f"{found_line(outlook, score)} {variance_line(outlook, score, unit)}"
+
+
+def found_line(outlook: Outlook, score: Metric) -> str:
+    """Say which true difference the decision finds, to one digit, as it is itself an estimate."""
+    found = outlook.detectable
+    if found.value >= score.largest:
+        return "No possible difference would be found in 80 % of such experiments."
+    unit = f" {score.unit}".rstrip()
+    ends = f"{found.low:.1g} to {min(found.high, score.largest):.1g}{unit}"
+    return f"A true difference of {found.value:.1g}{unit} would be found in 80 % of such experiments (roughly: {ends})."
+
+
+def variance_line(outlook: Outlook, score: Metric, unit: str) -> str:
+    """Say what makes a difference uncertain, and whether more seeds or more images would help; of folds the first.
 
     An estimate that is cut off at 0 is no evidence of nothing, so that source is said not to show.
 
     Args:
-        shares: As in :class:`segbench.reporting.conclusions.evidence.Evidence`.
+        outlook: Where differences vary.
+        score: The deciding metric.
         unit: What varies besides the seed, ``image`` or ``group of images``.
     """
-    names = {"seed": "the seed", "image": f"the {unit}", "rest": "what neither explains"}
-    seen = [
-        f"{'<1%' if share < 0.005 else f'{share:.0%}'} comes from {names[source]}"
-        for source, share in shares.items()
-        if share > 0
-    ]
+    names = {"seed": "the seed", "image": f"the {unit}", "rest": "what neither explains (more of either helps)"}
+    shares = outlook.shares_of_mean
+    seen = [f"{'<1%' if share < 0.005 else f'{share:.0%}'} comes from {names[source]}"
+            for source, share in shares.items() if share > 0]  # fmt: skip
     hidden = [names[source] for source, share in shares.items() if share == 0 and source != "rest"]
-    if not seen:
-        return ""
-    text = f"Of the variance of a single score, {listed(seen)}"
-    return f"{text}; what comes from {' and '.join(hidden)} does not show beside it." if hidden else f"{text}."
+    text = f"Of what makes the mean difference of two rows uncertain, {listed(seen)}"
+    text += f"; what comes from {' and '.join(hidden)} does not show beside it" if hidden else ""
+    return f"{text}.{'' if outlook.overlap else f' {_which_helps(outlook, score, unit)}'}"
+
+
+def _which_helps(outlook: Outlook, score: Metric, unit: str) -> str:
+    """Say whether twice the seeds or twice the images would find the smaller difference."""
+    seeds, groups = 2 * outlook.seeds, 2 * outlook.groups
+    by_seed, by_group = outlook.finds(seeds), outlook.finds(outlook.seeds, groups)
+    unit = unit.replace("group", "groups") if "group" in unit else f"{unit}s"
+    ends = [f"{value:.2g}" if value < score.largest else "none" for value in (by_seed, by_group)]
+    each = f"{seeds} seeds would find {ends[0]}, {groups} {unit} {ends[1]}"
+    if max(by_seed, by_group) < 1.05 * min(by_seed, by_group):
+        return f"More seeds and more {unit} would help alike: {each}."
+    more, less = ("seeds", unit) if by_seed < by_group else (unit, "seeds")
+    return f"More {more} would help more than more {less}: {each}."

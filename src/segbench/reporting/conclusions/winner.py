@@ -14,7 +14,7 @@ from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.provenance import Origin
 from segbench.runs.directory import RunDirectory
-from segbench.words import listed, plural
+from segbench.words import plural
 
 # More runs than these are not named one by one, where the row's settings name them.
 MOST_NAMED = 5
@@ -51,17 +51,10 @@ def _lead(comparison: Comparison, found: Evidence, leader: int, scored: Sequence
     """Return what is known of the leader's lead, as a clause."""
     if len(scored) == 1:
         return ""
-    # The leader's difference to another row, and the row.
-    apart = [
-        (pair.difference.mean, pair.second) if pair.first == leader else (-pair.difference.mean, pair.first)
-        for pair in found.pairs
-        if leader in (pair.first, pair.second) and pair.apart
-    ]
-    worse = {other for difference, other in apart if comparison.direction * difference > 0}
+    if found.decision.winner == leader:
+        return f", which is better than {'all others' if len(scored) > 2 else 'the other'}"
     score = "highest score" if comparison.direction > 0 else "lowest (best) score"
-    if untold := [comparison.rows[index].label for index in scored if index != leader and index not in worse]:
-        return f", which has the {score} but is not told apart from {listed(untold)}"
-    return f", which is better than {'all others' if len(scored) > 2 else 'the other'}"
+    return f", which has the {score} but is not shown to be the best"
 
 
 def _runs(comparison: Comparison, row: Row, runs: Sequence[Run]) -> str:

@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.styles import INK, colour, plain, wrapped
 from segbench.reporting.comparison.model import Comparison
-from segbench.reporting.comparison.words import HIGHER, show_higher, show_p
-from segbench.reporting.conclusions.evidence import Evidence, Pair
+from segbench.reporting.comparison.words import BETTER, NOTHING, show_better, show_p
+from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.spec import FigureSpec
-from segbench.reporting.statistics.pairs import LEVEL
+from segbench.reporting.statistics.decision import Compared
+from segbench.reporting.statistics.families import LEVEL
 
 WIDTH = 7.2
 MOST_PAIRS = 12
@@ -25,47 +26,43 @@ LABEL_CHARACTERS, NOTE_CHARACTERS = 30, 120
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the figure: ``above`` minus ``below`` (indices of rows) with its interval and its test."""
+    """One line of the figure: a comparison, and in how many pairs of seed and image its first row is better."""
 
-    above: int
-    below: int
-    mean: float
-    low: float
-    high: float
-    p: float
-    higher: str
+    found: Compared
+    better: str
 
 
 def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> None:
-    """Draw the paired differences as a forest plot: of all pairs, or of many only those of the best configuration.
+    """Draw the comparisons that the question needs as a forest plot: of many pairs only those of the best row.
 
     Args:
         comparison: The experiment.
-        evidence: What its runs show: the pairs.
+        evidence: What its runs show: the decision.
         path: The PNG to write; the SVG lies beside it.
 
     Raises:
-        NothingToDrawError: Where no two configurations can be compared.
+        NothingToDrawError: Where no two configurations could be tested.
     """
     shown = lines(evidence, comparison.direction)
     if not shown:
         done = sum(bool(row.done) for row in comparison.rows)
         raise NothingToDrawError(
-            "only one configuration has finished runs" if done == 1 else "no two configurations can be compared"
+            "only one configuration has finished runs" if done == 1 else "no two configurations could be tested"
         )
-    labels = [_label(comparison, line, len(evidence.pairs) > MOST_PAIRS) for line in shown]
+    one = _common(shown)
+    labels = [_label(comparison, line.found, one) for line in shown]
     inches = [0.16 + 0.155 * (label.count("\n") + 1) for label in labels]
     middles = np.cumsum(inches) - np.array(inches) / 2
-    figure = Figure(figsize=(WIDTH, sum(inches) + 1.1), dpi=200, layout="constrained")
+    figure = Figure(figsize=(WIDTH, sum(inches) + 0.95), dpi=200, layout="constrained")
     axes, words = figure.subplots(1, 2, sharey=True, width_ratios=(0.95, 1))
-    only_best = len(evidence.pairs) > MOST_PAIRS
     for place, line in zip(middles, shown, strict=True):
-        _draw_line(axes, float(place), line, colour(line.below if only_best else line.above))
+        first, second = line.found.rows
+        _draw_line(axes, float(place), line.found, colour(second if one == first else first))
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
     axes.set_yticks(middles, labels)
     # Above the first line stands the heading of the figures.
     axes.set_ylim(sum(inches), -0.22)
-    axis, note = _words(comparison, evidence, shown)
+    axis, note = _words(comparison, one)
     axes.set_xlabel(axis, fontsize=8.5)
     figure.supxlabel(note, fontsize=7.5, color="0.3")
     plain(axes, "x")
@@ -76,81 +73,73 @@ def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> 
 
 
 def lines(evidence: Evidence, direction: int = 1) -> list[Line]:
-    """Return the lines of the figure.
+    """Return the lines of the figure: each comparison of the question; of many pairs those of the best row.
 
     Args:
         evidence: What the runs show.
         direction: 1 where the higher score is the better one, -1 where the lower is.
-
-    Returns:
-        All pairs, turned so that no mean is negative, in the order of the rows. Beyond :data:`MOST_PAIRS` only the best
-        row's, as the best minus the other, the closest first.
     """
-    if len(evidence.pairs) <= MOST_PAIRS:
-        return [_line(pair, turned=pair.difference.mean < 0) for pair in evidence.pairs]
-    best = best_compared(evidence, direction)
-    own = [_line(pair, turned=pair.second == best) for pair in evidence.pairs if best in (pair.first, pair.second)]
-    return sorted(own, key=lambda line: direction * line.mean)
+    decision = evidence.decision
+    compared = decision.compared
+    if decision.question == "pairs" and len(compared) > MOST_PAIRS:
+        compared = tuple(found for found in compared if decision.standings[0].row in found.rows)
+    return [Line(found, _better(evidence, found, direction)) for found in compared]
 
 
-def best_compared(evidence: Evidence, direction: int = 1) -> int:
-    """Return the row with the best mean of those that can be compared with any."""
-    compared = {index for pair in evidence.pairs for index in (pair.first, pair.second)}
-    return max(sorted(compared), key=lambda index: _worth(evidence, index, direction))
+def _better(evidence: Evidence, found: Compared, direction: int) -> str:
+    pair = evidence.pair(*found.rows)
+    if pair is None:
+        return NOTHING
+    probability = pair.probability if direction > 0 else 1 - pair.probability
+    return show_better(probability, pair.cases, len(pair.difference.seeds))
 
 
-def _worth(evidence: Evidence, index: int, direction: int) -> float:
-    mean = evidence.means[index].mean
-    return direction * mean if np.isfinite(mean) else -np.inf
+def _common(shown: list[Line]) -> int | None:
+    """Return the row that stands first, or second, on every line; None where there is none or one line only."""
+    firsts, seconds = ({line.found.rows[place] for line in shown} for place in (0, 1))
+    if len(shown) == 1:
+        return None
+    return next((rows.pop() for rows in (firsts, seconds) if len(rows) == 1), None)
 
 
-def _line(pair: Pair, turned: bool) -> Line:
-    found, count = pair.difference, len(pair.difference.seeds)
-    if not turned:
-        higher = show_higher(pair.probability, pair.cases, count)
-        return Line(pair.first, pair.second, found.mean, found.low, found.high, pair.p_holm, higher)
-    ends, higher = (-found.mean, -found.high, -found.low), show_higher(1 - pair.probability, pair.cases, count)
-    return Line(pair.second, pair.first, *ends, pair.p_holm, higher)
-
-
-def _label(comparison: Comparison, line: Line, only_best: bool) -> str:
-    above, below = (comparison.rows[index].label for index in (line.above, line.below))
-    if only_best:
-        return wrapped(below, LABEL_CHARACTERS)
-    together = f"{above} − {below}"
+def _label(comparison: Comparison, found: Compared, one: int | None) -> str:
+    first, second = (comparison.rows[index].label for index in found.rows)
+    if one is not None:
+        return wrapped(second if one == found.first else first, LABEL_CHARACTERS)
+    together = f"{first} − {second}"
     if len(together) <= LABEL_CHARACTERS:
         return together
-    return f"{wrapped(above, LABEL_CHARACTERS, 2)}\n− {wrapped(below, LABEL_CHARACTERS - 2, 2)}"
+    return f"{wrapped(first, LABEL_CHARACTERS, 2)}\n− {wrapped(second, LABEL_CHARACTERS - 2, 2)}"
 
 
-def _draw_line(axes: Axes, place: float, line: Line, paint: str) -> None:
-    """Draw interval and mean; hollow where chance explains the difference."""
+def _draw_line(axes: Axes, place: float, line: Compared, paint: str) -> None:
+    """Draw interval and gain; hollow where nothing is shown."""
     if np.isfinite([line.low, line.high]).all():
         # White below: a light colour keeps its edges where it crosses the line of no difference.
         for shade, width in (("white", 3.6), (paint, 2.2)):
             ends = [line.low, line.high], [place, place]
             axes.plot(*ends, color=shade, linewidth=width, solid_capstyle="butt", zorder=3)
     face = paint if line.p < LEVEL else "white"
-    axes.plot(line.mean, place, "o", color=face, markeredgecolor=INK, markeredgewidth=0.9, markersize=6, zorder=4)
+    axes.plot(line.gain, place, "o", color=face, markeredgecolor=INK, markeredgewidth=0.9, markersize=6, zorder=4)
 
 
-def _write(axes: Axes, places: list[float], shown: list[Line], with_higher: bool) -> None:
+def _write(axes: Axes, places: list[float], shown: list[Line], with_better: bool) -> None:
     """Write the figures beside the lines.
 
-    Of classified images most are right or wrong in both rows, which counts half: in how many one is higher says little.
+    Of classified images most are right or wrong in both rows, which counts half: in how many one is better says little.
     """
-    digits = 4 if max(abs(line.mean) for line in shown) < 0.01 else 3
+    digits = 4 if max(abs(line.found.gain) for line in shown) < 0.01 else 3
 
     def signed(value: float) -> str:
         return f"{value:+.{digits}f}".replace("-", "−")
 
-    columns = [("difference [95 % interval]", 0.0, "left"), ("p", 0.72, "center"), (HIGHER, 1.0, "right")]
-    columns = columns if with_higher else columns[:2]
+    columns = [("gain [interval]", 0.0, "left"), ("p", 0.72, "center"), (BETTER, 1.0, "right")]
+    columns = columns if with_better else columns[:2]
     table = [tuple(words for words, _, _ in columns)]
     for line in shown:
-        known = np.isfinite([line.low, line.high]).all()
-        ends = f"{signed(line.low)}, {signed(line.high)}" if known else "no interval"
-        table.append((f"{signed(line.mean)} [{ends}]", show_p(line.p), line.higher))
+        found = line.found
+        ends = f"{signed(found.low)}, {signed(found.high)}"
+        table.append((f"{signed(found.gain)} [{ends}]", show_p(found.p), line.better))
     for number, (height, cells) in enumerate(zip([-0.1, *places], table, strict=True)):
         for (_, place, side), cell in zip(columns, cells[: len(columns)], strict=True):
             style: Any = {"fontsize": 7.5, "ha": side, "va": "center", "weight": "normal" if number else "bold"}
@@ -158,19 +147,15 @@ def _write(axes: Axes, places: list[float], shown: list[Line], with_higher: bool
     axes.set_axis_off()
 
 
-def _words(comparison: Comparison, evidence: Evidence, shown: list[Line]) -> tuple[str, str]:
+def _words(comparison: Comparison, one: int | None) -> tuple[str, str]:
     """Say what the axis has, and how to read the rest."""
-    name, count = comparison.score.title_with_unit, len(evidence.pairs)
-    axis, parts = f"difference in {name} ({comparison.split} split)", []
-    if count > MOST_PAIRS:
-        worth = [_worth(evidence, index, comparison.direction) for index in range(len(evidence.means))]
-        which = "the best" if worth[shown[0].above] == max(worth) else "the best that can be compared"
-        parts.append(f"{which}, {comparison.rows[shown[0].above].label}, minus each of the others")
-    tested = sum(np.isfinite(pair.p) for pair in evidence.pairs)
-    test = f"p: after Holm over {tested}; filled: p < {LEVEL}" if tested else "nothing could be tested"
-    parts += ["intervals: each pair's own", test]
+    gain = "gain"
+    if one is not None:
+        gain = f"gain {'over' if comparison.family == 'baseline' else 'of'} {comparison.rows[one].label}"
+    axis = wrapped(f"{gain} in {comparison.score.title_with_unit} ({comparison.split} split)", 52)
+    parts = [f"filled: p < {LEVEL}, corrected", "intervals hold together with 95 %"]
     if comparison.graded:
-        parts.append(f"{HIGHER}: share of seeds and {comparison.unit}")
+        parts.append(f"{BETTER}: share of seeds and {comparison.unit}")
     return axis, wrapped("; ".join(parts), NOTE_CHARACTERS, 4)
 
 

@@ -21,6 +21,7 @@ SHADES = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", "#9CC9E6", BLUE
 CELL_INCHES = 0.46
 LABEL_CHARACTERS = 26
 MOST_WRITTEN = 16
+PALE = 3.0
 
 
 def draw_ranks(comparison: Comparison, evidence: Evidence, path: Path) -> None:
@@ -50,11 +51,13 @@ def draw_ranks(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     width = max(cell * len(order) + 0.075 * max(len(line) for label in labels for line in label.split("\n")) + 0.6, 3.4)
     figure = Figure(figsize=(width, heights * len(order) + 1.1), dpi=200, layout="constrained")
     axes = figure.add_subplot()
-    axes.pcolormesh(shares, cmap=SHADES, vmin=0, vmax=1, edgecolors="white")
+    # A dark cell would read as a decision, which these shares are not: without one they stay pale.
+    most = 1.0 if evidence.verdict.word == "better" else PALE
+    axes.pcolormesh(shares, cmap=SHADES, vmin=0, vmax=most, edgecolors="white")
     for (line, column), share in np.ndenumerate(shares):
         if len(order) <= MOST_WRITTEN:
             words = f"{100 * share:.0f}" if share >= 0.005 else ("<1" if share > 0 else "")
-            shade = ink(to_hex(SHADES(float(share))))
+            shade = ink(to_hex(SHADES(float(share) / most)))
             axes.text(column + 0.5, line + 0.5, words, ha="center", va="center", fontsize=8, color=shade)
     places = np.arange(len(order)) + 0.5
     axes.set_yticks(places, labels, fontsize=8)
@@ -70,7 +73,8 @@ def draw_ranks(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     axes.tick_params(axis="y", pad=11)
     axes.spines[:].set_color("0.7")
     axes.set_xlabel(f"rank by {comparison.score.title_with_unit} (1 = best)", fontsize=9)
-    axes.set_title(f"probability in %, {comparison.split} split", fontsize=8, color="0.3")
+    title = f"probability in %, {comparison.split} split; the verdict: {evidence.verdict.word}"
+    axes.set_title(title, fontsize=8, color="0.3")
     save(figure, path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -12,12 +11,13 @@ from markupsafe import Markup
 
 from segbench.pages import content_policy, page_environment, shared_style
 from segbench.reporting.comparison.model import Comparison
-from segbench.reporting.conclusions.answer import show_detectable
 from segbench.reporting.conclusions.evidence import Evidence
+from segbench.reporting.conclusions.next_step import next_step
 from segbench.reporting.conclusions.notes import ONE_VS_REST_TITLE, convention_line, notes
 from segbench.reporting.conclusions.provenance import provenance
-from segbench.reporting.conclusions.reading import variance_line
+from segbench.reporting.conclusions.reading import outlook_line
 from segbench.reporting.conclusions.tuning import TUNING, tuning_fact
+from segbench.reporting.conclusions.two_questions import two_answers
 from segbench.reporting.conclusions.winner import how_to_predict
 from segbench.reporting.html.dot_plot import WIDTH
 from segbench.reporting.html.pictures import BUDGET, gallery
@@ -81,10 +81,14 @@ def _conclusions(comparison: Comparison, evidence: Evidence) -> dict[str, Any]:
     """Return what the runs show, in words."""
     return {
         "answer": evidence.answer,
+        "word": evidence.verdict.word,
+        "answers": two_answers(comparison, evidence),
+        "next_step": next_step(comparison, evidence),
         "caveats": evidence.caveats,
         "ends": evidence.ends,
         "letters": any(evidence.letters),
-        "variance": variance_line(evidence.variance, comparison.single_unit),
+        "top": _top(comparison, evidence),
+        "outlook": outlook_line(evidence.outlook, comparison) if evidence.outlook else "",
         "claims": claim_views(evidence.claims),
     }
 
@@ -121,9 +125,16 @@ def _facts(comparison: Comparison, evidence: Evidence) -> list[tuple[str, str]]:
             facts.append(("folds", str(comparison.folds)))
         if comparison.grouping != comparison.images:
             facts.append((comparison.grouping, str(max(len(set(part.groups)) for part in counts))))
-    if math.isfinite(evidence.detectable):
-        facts.append(("smallest detectable difference", show_detectable(evidence.detectable, comparison.score)))
     return facts
+
+
+def _top(comparison: Comparison, evidence: Evidence) -> str:
+    """Say what a bar at the left of a configuration means; empty where none has one."""
+    if not evidence.top:
+        return ""
+    return (
+        "those that are better than the baseline" if comparison.family == "baseline" else "those that may be the best"
+    )
 
 
 def _script() -> str:

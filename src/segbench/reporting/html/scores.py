@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from segbench.reporting.collection.factors import show_value
 from segbench.reporting.comparison.columns import averages, score_names
 from segbench.reporting.comparison.estimate import Estimate
 from segbench.reporting.comparison.model import COSTS, Comparison, Row
-from segbench.reporting.comparison.words import HIGHER, NOTHING, show_higher, show_p, show_probability
+from segbench.reporting.comparison.words import BETTER, NOTHING, show_better, show_p
 from segbench.reporting.conclusions.claims import JudgedClaim, measured
-from segbench.reporting.conclusions.evidence import Evidence, Pair
-from segbench.reporting.conclusions.reading import ends_hint
+from segbench.reporting.conclusions.evidence import Evidence
+from segbench.reporting.conclusions.reading import LETTERS, ends_hint, verdict_hint
 from segbench.reporting.conclusions.tuning import tuning_cells
+from segbench.reporting.conclusions.verdict import word_of
 from segbench.reporting.html.dot_plot import DotPlot, dot_plots
+from segbench.reporting.statistics.decision import Compared
 from segbench.reporting.text.tables import cost_cells, mcnemar_cells, one_vs_rest_cells
 
 MOST_PAIRS = 200
@@ -96,9 +96,9 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
     columns += [Column("seeds and interval", "dot-plot")] if drawn else []
     columns += [
         Column(evidence.ends, down=True, hint=ends_hint(comparison, evidence)),
-        Column("letters", "text", hint="compact letter display: rows that share a letter cannot be told apart"),
-        Column("P(best)", down=True, hint="probability of being the best of these configurations"),
+        Column("verdict", "text", hint=verdict_hint(comparison)),
     ]
+    columns += [Column("letters", "text", hint=f"compact letter display: {LETTERS}")] if any(evidence.letters) else []
     columns += [
         Column(_heading(name, comparison), down=not lower[name], group=_group(name, comparison)) for name in names[1:]
     ]
@@ -118,28 +118,30 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
         cells += [_estimate(row.scores[name]) for name in names[1:]]
         cells += _published_cells(row) if published else []
         cells += [texts[index] for _, texts in costs]
-        cells.append(Cell(f"{len(row.done)} of {len(row.runs)}", str(len(row.done))))
-        lines.append(Line(tuple(cells), drawn[index] if drawn else None, _is_top(evidence, order[0], index)))
+        cells.append(Cell(comparison.finished(index), str(len(row.done))))
+        lines.append(Line(tuple(cells), drawn[index] if drawn else None, index in evidence.top))
     return SortableTable(tuple(columns), tuple(lines), position if names else None, scale)
 
 
 def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTable, int]:
-    """Return the table of pairs, the one that scores higher first, and how many pairs were left out of it."""
+    """Return the table of the comparisons that the question needs, and how many were left out of it."""
     halves = f" ({comparison.task.tie})" if comparison.task.tie else ""
-    ends = ("higher", "lower") if comparison.direction > 0 else ("higher (worse)", "lower (better)")
+    ends = ("row", "baseline") if comparison.family == "baseline" else ("better in the mean", "than")
     unit = f" ({comparison.score.unit})" if comparison.score.unit else ""
     columns = (
-        *(Column(title, "text") for title in ends), Column(f"difference{unit}", down=True),
-        Column("95 % interval", down=True, hint="of the difference; not corrected for the number of pairs"),
-        Column("p"), Column("p (Holm)", hint="corrected for all pairs of this comparison"),
-        Column(HIGHER, down=True,
-               hint=f"share of seeds and {comparison.unit} in which it scores higher{halves}; where it is"
+        *(Column(title, "text") for title in ends),
+        Column("verdict", "text", hint="alike: the whole interval lies within the margin"),
+        Column(f"gain{unit}", down=True, hint="how much better the first is, also where lower is better"),
+        Column("interval", down=True, hint="of the gain; all of them hold together with 95 %"),
+        Column("p", hint="corrected for all comparisons of this table"),
+        Column(BETTER, down=True,
+               hint=f"share of seeds and {comparison.unit} in which it scores better{halves}; where it is"
                " all, or there is one seed, they are counted: that is no certainty for others"),
         Column("effect size", down=True, hint="mean of the paired differences by their standard deviation"),
     )  # fmt: skip
-    ordered = sorted(evidence.pairs, key=lambda pair: -np.nan_to_num(abs(pair.difference.mean), nan=-1.0))
-    lines = [Line(tuple(_pair_cells(comparison, pair)), top=pair.p_holm < 0.05) for pair in ordered[:MOST_PAIRS]]
-    return SortableTable(columns, tuple(lines), 2), max(0, len(ordered) - MOST_PAIRS)
+    ordered = evidence.decision.compared
+    lines = [Line(tuple(_pair_cells(comparison, evidence, one)), top=one.verdict != 0) for one in ordered[:MOST_PAIRS]]
+    return SortableTable(columns, tuple(lines)), max(0, len(ordered) - MOST_PAIRS)
 
 
 def mcnemar_table(comparison: Comparison) -> SortableTable:
@@ -207,11 +209,6 @@ def _from_the_best(comparison: Comparison, index: int) -> float:
     return -comparison.direction * mean if math.isfinite(mean) else math.inf
 
 
-def _is_top(evidence: Evidence, first: int, index: int) -> bool:
-    """Say whether a row shares a letter with the best one; without letters nothing is said."""
-    return bool(set(evidence.letters[first]) & set(evidence.letters[index]))
-
-
 def _estimate(value: Estimate) -> Cell:
     if not value.n:
         return Cell(NOTHING)
@@ -219,12 +216,9 @@ def _estimate(value: Estimate) -> Cell:
 
 
 def _evidence_cells(evidence: Evidence, index: int) -> list[Cell]:
-    mean, best = evidence.means[index], float(evidence.best[index])
-    return [
-        Cell(show_interval(mean.low, mean.high), _number_key(mean.low)),
-        Cell(evidence.letters[index] or NOTHING, evidence.letters[index]),
-        Cell(show_probability(best) if math.isfinite(best) else NOTHING, _number_key(best)),
-    ]
+    mean, letters, standing = evidence.means[index], evidence.letters[index], evidence.verdict.rows.get(index, "")
+    cells = [Cell(show_interval(mean.low, mean.high), _number_key(mean.low)), Cell(standing or NOTHING, standing)]
+    return [*cells, Cell(letters or NOTHING, letters)] if any(evidence.letters) else cells
 
 
 def _published_cells(row: Row) -> list[Cell]:
@@ -252,24 +246,22 @@ def _costs(comparison: Comparison) -> list[tuple[Column, list[Cell]]]:
     return found
 
 
-def _pair_cells(comparison: Comparison, pair: Pair) -> list[Cell]:
-    labels = [comparison.rows[index].label for index in (pair.first, pair.second)]
-    # The pair is turned so that the difference is positive, which is easier to read down a column.
-    turned = pair.difference.mean < 0
-    sign = -1 if turned else 1
-    low, high = sorted((sign * pair.difference.low, sign * pair.difference.high))
-    mean, above = abs(pair.difference.mean), 1 - pair.probability if turned else pair.probability
-    show: Callable[[float, str], Cell] = lambda value, form: (  # noqa: E731
-        Cell(f"{value:{form}}", repr(value)) if math.isfinite(value) else Cell(NOTHING)
-    )
+def _pair_cells(comparison: Comparison, evidence: Evidence, found: Compared) -> list[Cell]:
+    labels = [comparison.rows[index].label for index in found.rows]
+    pair = evidence.pair(*found.rows)
+    better, effect, cases, seeds = math.nan, math.nan, 0, 0
+    if pair is not None:
+        better = pair.probability if comparison.direction > 0 else 1 - pair.probability
+        effect, cases, seeds = comparison.direction * pair.effect, pair.cases, len(pair.difference.seeds)
+    word = word_of(found, evidence.margin)
     return [
-        *(Cell(label, label) for label in (reversed(labels) if turned else labels)),
-        show(mean, "+.4f"),
-        Cell(show_interval(low, high, "+.4f"), _number_key(low)),
-        Cell(show_p(pair.p), _number_key(pair.p)),
-        Cell(show_p(pair.p_holm), _number_key(pair.p_holm)),
-        Cell(show_higher(above, pair.cases, len(pair.difference.seeds)), _number_key(above)),
-        show(sign * pair.effect, "+.2f"),
+        *(Cell(label, label) for label in labels),
+        Cell(word, word),
+        Cell(f"{found.gain:+.4f}", repr(found.gain)),
+        Cell(show_interval(found.low, found.high, "+.4f"), _number_key(found.low)),
+        Cell(show_p(found.p), _number_key(found.p)),
+        Cell(show_better(better, cases, seeds), _number_key(better)),
+        Cell(f"{effect:+.2f}" if math.isfinite(effect) else NOTHING, _number_key(effect)),
     ]
 
 

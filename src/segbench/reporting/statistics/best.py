@@ -61,9 +61,10 @@ class _Square:
         result = np.full(self.known.shape, np.inf)
         for row, others in enumerate(self.known):
             index, worse = self.where[row, others], self.gains[row, others] < 0
-            half = self.tests.family[index] / 2
+            half = self.tests.uncorrected[index] / 2
             one_sided = one_sided_dunnett(np.where(worse, half, 1 - half), *self._family(row))
-            result[row, others] = np.where(worse, np.maximum(one_sided, self.tests.single[index]), 1.0)
+            p = self.tests.adjusted(np.maximum(one_sided, self.tests.single[index]))
+            result[row, others] = np.where(worse, p, 1.0)
         return result
 
     @cached_property
@@ -85,8 +86,8 @@ class _Square:
     def _alpha(self, row: int) -> float:
         count, correlation = self._family(row)
         if not count:
-            return LEVEL
-        return min(2 * level(lambda p: one_sided_dunnett(p, count, correlation)), LEVEL)
+            return self.tests.rate
+        return min(2 * level(lambda p: one_sided_dunnett(p, count, correlation), self.tests.rate), self.tests.rate)
 
 
 def decide_best(tests: Tests, order: Sequence[int], pool: Pool) -> Decision:

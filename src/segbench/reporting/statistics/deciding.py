@@ -23,6 +23,7 @@ def decide(
     baseline: int | None = None,
     direction: int = 1,
     most: float = np.inf,
+    rate: float = LEVEL,
 ) -> Decision:
     """Decide a question.
 
@@ -34,6 +35,7 @@ def decide(
         baseline: Index of the row that others are compared with, of that question.
         direction: 1 where the highest score is the best, -1 where the lowest is.
         most: What the score can be at most; limits are cut off there.
+        rate: Error rate of the whole decision; of one of several looks its share.
     """
     tests = [test for test in tests if {*test.rows} <= {*order}]
     if question == "baseline":
@@ -42,12 +44,12 @@ def decide(
         nan = float("nan")
         nothing = tuple(Standing(row, False, nan, nan, nan, None) for row in order)
         return Decision(question, baseline, nothing, pool=pool)
-    figures = Tests(tests, direction, most)
+    figures = Tests(tests, direction, most, question, rate)
     if question == "best":
         return decide_best(figures, order, pool)
     place = {row: index for index, row in enumerate(order)}
     p, alphas = _pairs(figures) if baseline is None else _against(figures, baseline)
-    halves, p = figures.halves(np.arange(len(tests)), alphas), np.maximum(p, figures.single)
+    halves, p = figures.halves(np.arange(len(tests)), alphas), figures.adjusted(np.maximum(p, figures.single))
     compared = []
     for index, test in enumerate(tests):
         turned = bool(figures.gains[index] < 0) if baseline is None else test.first == baseline
@@ -64,8 +66,8 @@ def _against(figures: Tests, baseline: int) -> tuple[Floats, Floats]:
     """Return the corrected p-values of comparisons with one row, and the error rate of each alone, (T,) both."""
     rows = [baseline, *sorted({row for test in figures.tests for row in test.rows} - {baseline})]
     count, correlation = len(figures.tests), float(figures.correlations(rows)[0])
-    alpha = level(lambda p: dunnett(p, count, correlation))
-    return dunnett(figures.family, count, correlation), np.full(count, alpha)
+    alpha = level(lambda p: dunnett(p, count, correlation), figures.rate)
+    return dunnett(figures.uncorrected, count, correlation), np.full(count, alpha)
 
 
 def _pairs(figures: Tests) -> tuple[Floats, Floats]:
@@ -75,11 +77,11 @@ def _pairs(figures: Tests) -> tuple[Floats, Floats]:
     """
     count = len(figures.tests)
     shared = np.array([test.errors.shared is not None for test in figures.tests])
-    p, alphas = np.minimum(figures.family * count, 1), np.full(count, LEVEL / count)
+    p, alphas = np.minimum(figures.uncorrected * count, 1), np.full(count, figures.rate / count)
     if shared.any():
         rows, part = len({row for test in figures.tests if test.errors.shared for row in test.rows}), shared.mean()
-        p[shared] = np.minimum(tukey(figures.family[shared], rows) / part, 1)
-        alphas[shared] = level(lambda one: tukey(one, rows) / part)
+        p[shared] = np.minimum(tukey(figures.uncorrected[shared], rows) / part, 1)
+        alphas[shared] = level(lambda one: tukey(one, rows) / part, figures.rate)
     return p, alphas
 
 

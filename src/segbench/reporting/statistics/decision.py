@@ -33,7 +33,8 @@ class Compared:
         gain: How much better the first scores, in units of the score; positive also where lower is better.
         low: Lower end of the interval that belongs to the decision.
         high: Its upper end.
-        p: The corrected p-value; below 0.05 if and only if the interval leaves out 0.
+        p: The corrected p-value; below 0.05 if and only if the interval leaves out 0. At one of several looks it is
+            corrected for these too.
         confidence: Of this interval alone, at least 0.95; all of a family hold together with 95 %, of the best those of
             the ends that rule out.
     """
@@ -50,6 +51,11 @@ class Compared:
     def rows(self) -> tuple[int, int]:
         """Both rows."""
         return self.first, self.second
+
+    @property
+    def gains(self) -> tuple[float, float, float]:
+        """The gain and the ends of its interval."""
+        return self.gain, self.low, self.high
 
     @property
     def verdict(self) -> int:

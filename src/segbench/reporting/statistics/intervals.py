@@ -49,7 +49,7 @@ training images are outside of all of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,9 +109,9 @@ class Shared:
     freedom: Floats
 
 
-# How many times the two rows' own squared error counts beside the shared one (segbench.reporting.statistics.pooling):
-# more for a single test, which has no correction that leaves room.
-SINGLE, FAMILY = 2.0, 1.4
+# How many times the two rows' own squared error counts beside the shared one (segbench.reporting.statistics.pooling)
+# in a single test, which has no correction that leaves room.
+SINGLE = 2.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,8 @@ class Errors:
 
         Args:
             alpha: In (0, 1).
-            guard: :data:`SINGLE`, or :data:`FAMILY` where ``alpha`` is that of one of several comparisons.
+            guard: :data:`SINGLE`, or that of a family of comparisons
+                (:data:`segbench.reporting.statistics.families.GUARD`).
         """
         by_seed, by_group = (
             np.where(np.asarray(freedom) > 0, stdtrit(np.maximum(freedom, 1), np.asarray(alpha) / 2) ** 2, 0.0)
@@ -230,17 +231,21 @@ def p_value(mean: Floats, table: Floats, overlap: float = 0.0) -> Floats:
     return standard_errors(table, overlap).p_value(mean)
 
 
-def difference_of(found: Layout, confidence: float = 0.95, most: float = np.inf) -> Difference:
+def difference_of(
+    found: Layout, confidence: float = 0.95, most: float = np.inf, shared: Shared | None = None
+) -> Difference:
     """Return the difference of two configurations laid out together, the first minus the second.
 
     Args:
         found: The two.
         confidence: Of the interval.
         most: What the score can be at most, where no difference is larger: the interval is cut off there.
+        shared: What other rows say of the seeds' part, if they do.
     """
     mean, table = float((found.scores[0] - found.scores[1]).mean()), found.table[0] - found.table[1]
     known = found.known and len(found.groups) > 1
-    half = float(half_width(table, confidence, found.overlap)) if known else float("nan")
+    errors = replace(standard_errors(table, found.overlap), shared=shared)
+    half = float(errors.half_width(1 - confidence)) if known else float("nan")
     low, high = np.clip([mean - half, mean + half], -most, most).tolist()
     return Difference(mean, low, high, found.seeds, found.images, len(found.groups))
 

@@ -79,7 +79,7 @@ class Outlook:
         level = planned(self.family, self.rows)
         # Rows of two seeds could not show whether they vary alike.
         rows = self.rows if self.pooled or self.seeds < LEAST_SEEDS else 2
-        return detectable(self.variances, seeds, groups or self.groups, level, POWER, self.overlap, rows)
+        return detectable(self.variances, seeds, groups or self.groups, level, POWER, self.overlap, rows, self.family)
 
     def settle(self, difference: float, most: int = MOST_SEEDS) -> int | None:
         """Return how many seeds each row needs in all, so that such a true difference is found in 80 % of experiments.

@@ -1,9 +1,10 @@
 """All pairs of an experiment's rows: difference, test, correction for their number, and how large the difference is.
 
-The p-value is that of the interval (:func:`segbench.reporting.statistics.intervals.p_value`), which takes seeds and
-groups of images for random. The usual tests over images, Wilcoxon's or sign flips, take the trained networks as given:
-they answer whether these networks differ on other images, and where seeds differ they call equal configurations
-different far too often (``tests/reporting/test_simulations.py``). So there is none.
+The p-value is that of the interval (:mod:`segbench.reporting.statistics.intervals`), which takes seeds and groups of
+images for random, and the seeds' part from all rows that vary alike (:mod:`segbench.reporting.statistics.pooling`). The
+usual tests over images, Wilcoxon's or sign flips, take the trained networks as given: they answer whether these
+networks differ on other images, and where seeds differ they call equal configurations different far too often
+(``tests/reporting/test_simulations.py``). So there is none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from segbench.reporting.statistics.intervals import (
     ROUNDING,
     Difference,
     difference_of,
-    p_value,
     standard_errors,
 )
 from segbench.reporting.statistics.jackknife import Layout, Side, UnpairedError, layout
@@ -36,7 +36,7 @@ class Pair:
     Attributes:
         first: Index of a row.
         second: Index of another, with first < second.
-        difference: The paired difference with its (uncorrected) 95 % interval.
+        difference: The paired difference with its 95 % interval, not corrected for other pairs.
         p: Two-sided p-value of the test; NaN where there is none (one shared seed, one group).
         p_holm: The same after Holm's correction over all pairs of the comparison.
         probability: Share of (seed, group) pairs in which the first scores higher, in [0, 1], a tie counting half: with
@@ -55,9 +55,12 @@ class Pair:
     cases: int = 0
 
     @property
-    def apart(self) -> bool:
-        """Whether the two are told apart, all pairs of the comparison considered."""
-        return self.p_holm < LEVEL
+    def turned(self) -> Pair:
+        """The same, ``second`` minus ``first``."""
+        found = self.difference
+        difference = replace(found, mean=-found.mean, low=-found.high, high=-found.low)
+        ends = {"first": self.second, "second": self.first}
+        return replace(self, **ends, difference=difference, probability=1 - self.probability, effect=-self.effect)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class Pairs:
         refused: Why the others cannot, as the end of a sentence.
         tests: Those of ``pairs`` that have a test, for :func:`segbench.reporting.statistics.decision.decide`.
         pool: Which rows share their variance between seeds.
-        tables: The contributions to the difference, float64 (S,G), of each pair of which all is known.
+        tables: The contributions to the difference, float64 (S,G), of each pair of which all is known; without rows of
+            which a seed collapsed, as they say nothing of how others vary.
     """
 
     pairs: tuple[Pair, ...]
@@ -97,13 +101,19 @@ def compare_pairs(
             found.append((first, second))
         except UnpairedError as error:
             refused[first, second] = str(error)
-    pairs = [_pair(*names, both, most) for names, both in zip(found, layouts, strict=True)]
+    shared = pool(rows, sides, collapsed)
+    tests = [
+        _test(*names, both, shared) if _testable(both) else None for names, both in zip(found, layouts, strict=True)
+    ]
+    pairs = [_pair(*names, both, most, shared, test) for names, both, test in zip(found, layouts, tests, strict=True)]
     corrected = holm(np.array([pair.p for pair in pairs]))
     pairs = [replace(pair, p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
-    shared = pool(rows, sides, collapsed)
-    tests = [_test(*names, both, shared) for names, both in zip(found, layouts, strict=True) if _testable(both)]
-    tables = [both.table[0] - both.table[1] for both in layouts if both.known and both.crossed]
-    return Pairs(tuple(pairs), refused, tuple(tests), shared, tables)
+    tables = [
+        both.table[0] - both.table[1]
+        for names, both in zip(found, layouts, strict=True)
+        if both.known and both.crossed and not {*names} & {*collapsed}
+    ]
+    return Pairs(tuple(pairs), refused, tuple(test for test in tests if test), shared, tables)
 
 
 def holm(p: Floats) -> Floats:
@@ -154,15 +164,16 @@ def _test(first: int, second: int, both: Layout, shared: Pool) -> Test:
     return Test(first, second, mean, replace(errors, shared=shared.between(first, second)))
 
 
-def _pair(first: int, second: int, both: Layout, most: float) -> Pair:
-    difference, table, nan = difference_of(both, most=most), both.table[0] - both.table[1], float("nan")
+def _pair(first: int, second: int, both: Layout, most: float, shared: Pool, test: Test | None) -> Pair:
+    difference = difference_of(both, most=most, shared=shared.between(first, second))
+    table, nan = both.table[0] - both.table[1], float("nan")
     if not both.known:
         return Pair(first, second, difference, nan, nan, nan, nan)
     return Pair(
         first,
         second,
         difference,
-        p=float(p_value(np.array(difference.mean), table, both.overlap)) if _testable(both) else nan,
+        p=float(test.errors.p_value(np.array(test.mean))) if test else nan,
         p_holm=nan,
         probability=probability_above(table),
         effect=effect_size(table),

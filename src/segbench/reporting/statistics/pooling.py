@@ -12,8 +12,8 @@ not be, and three seeds can hardly show it; so four rules protect the test:
   times the mean square, f = S - 1. Where half of the rows vary far more, that is the variance of those.
 - **Fewer degrees of freedom**: divided by K sum(w²), as S. Geisser and S. W. Greenhouse correct an analysis of variance
   of repeated measures (Ann. Math. Stat. 29 (1958) 885-891) where variances differ.
-- **Never less than the two rows say themselves**: their own squared error counts 1.4 times (2 times in a single test),
-  though no more than in a test that knows them alone.
+- **Never less than the two rows say themselves**: their own squared error counts 1.4 to 2.2
+  times (:data:`segbench.reporting.statistics.families.GUARD`), though no more than in a test that knows them alone.
 
 With two seeds no such rule held, and none applies.
 """

@@ -8,8 +8,9 @@ import numpy as np
 from scipy import stats
 from scipy.special import ndtr
 
-from segbench.reporting.statistics.families import LEVEL
-from segbench.reporting.statistics.intervals import FAMILY, SINGLE, Errors, Shared
+from segbench.configuration.schema import Family
+from segbench.reporting.statistics.families import GUARD, LEVEL
+from segbench.reporting.statistics.intervals import SINGLE, Errors, Shared
 from segbench.reporting.statistics.pooling import LEAST_ROWS, LEAST_SEEDS, outlying, together
 from segbench.reporting.statistics.variance_components import Components
 from segbench.scores.arithmetic import Floats
@@ -29,6 +30,7 @@ def detectable(
     power: float = POWER,
     overlap: float = 0.0,
     rows: int = 2,
+    family: Family | None = None,
 ) -> float:
     """Return the smallest true difference whose interval leaves out 0 with the given probability.
 
@@ -45,13 +47,14 @@ def detectable(
         power: Probability of finding the difference, in (level, 1).
         overlap: As for :func:`segbench.reporting.statistics.intervals.standard_errors`, where the groups are folds.
         rows: How many rows there are, all taken to vary alike; of 3 or more the seeds' part is taken from all.
+        family: What the test is corrected for; None for a single one.
 
     Returns:
         The difference in units of the score; NaN for fewer than 2 seeds or groups, which tell nothing apart.
     """
     if min(seeds, groups) < 2:
         return float("nan")
-    design = _Design(variances, seeds, groups, overlap, rows)
+    design = _Design(variances, seeds, groups, overlap, rows, family)
     spread = design.spread
     if spread == 0:
         return 0.0
@@ -73,6 +76,7 @@ class _Design:
     groups: int
     overlap: float
     rows: int
+    family: Family | None
 
     @property
     def rest(self) -> float:
@@ -109,7 +113,7 @@ class _Design:
 
         Drawn are as many rows as there are, each of half the difference's variance.
         """
-        rng, rows, guard = np.random.default_rng(0), min(self.rows, _MOST_ROWS), FAMILY if level < LEVEL else SINGLE
+        rng, rows = np.random.default_rng(0), min(self.rows, _MOST_ROWS)
         scores = np.sqrt(self.by_seed * self.seeds / 2) * rng.normal(size=(_DRAWS, rows, self.seeds))
         inside = ~outlying(scores)
         shares = inside[:, 0] & inside[:, 1] & (inside.sum(axis=-1) >= LEAST_ROWS)
@@ -118,8 +122,10 @@ class _Design:
         groups, rest = (rng.chisquare(free, _DRAWS) / free for free in self.freedoms[1:])
         errors = Errors(alone, self.by_group * groups, self.rest * rest, self.freedoms[:2])
         pooled = replace(errors, shared=Shared(square, own[:, 0] + own[:, 1], freedom))
-        single = pooled.half_width(LEVEL, SINGLE) if level < LEVEL else 0.0
-        return np.where(shares, np.maximum(pooled.half_width(level, guard), single), errors.half_width(level))
+        widths = pooled.half_width(level, GUARD[self.family] if self.family else SINGLE)
+        if self.family:
+            widths = np.maximum(widths, pooled.half_width(LEVEL, SINGLE))
+        return np.where(shares, widths, errors.half_width(level))
 
 
 def _quantiles(freedom: int, count: int) -> Floats:

@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.reporting.statistics.families import LEVEL
-from segbench.reporting.statistics.intervals import FAMILY, SINGLE, Errors, Shared
+from segbench.configuration.schema import Family
+from segbench.reporting.statistics.families import GUARD, LEVEL
+from segbench.reporting.statistics.intervals import SINGLE, Errors, Shared
 from segbench.scores.arithmetic import Floats
 
 
@@ -47,6 +48,9 @@ class Tests:
         tests: They.
         direction: 1 where the highest score is the best, -1 where the lowest is.
         most: What the score can be at most.
+        family: What they are to be corrected for.
+        rate: Error rate of all together; of one of several looks its share
+            (:mod:`segbench.reporting.statistics.sequential`).
     """
 
     __test__ = False
@@ -54,6 +58,8 @@ class Tests:
     tests: Sequence[Test]
     direction: int = 1
     most: float = np.inf
+    family: Family = "best"
+    rate: float = LEVEL
 
     @cached_property
     def gains(self) -> Floats:
@@ -66,12 +72,16 @@ class Tests:
         return self._p_values(SINGLE)
 
     @cached_property
-    def family(self) -> Floats:
+    def uncorrected(self) -> Floats:
         """Two-sided p-values that are to be corrected for their number, (T,)."""
-        return self._p_values(FAMILY)
+        return self._p_values(GUARD[self.family])
+
+    def adjusted(self, p: Floats) -> Floats:
+        """Return corrected p-values that mean at 5 % what the given ones mean at the error rate."""
+        return np.minimum(p * (LEVEL / self.rate), 1)
 
     def halves(self, which: NDArray[np.int64], alphas: Floats) -> Floats:
-        """Return half the width of the intervals of N tests, never less than that of each alone at 5 %.
+        """Return half the width of the intervals of N tests, never less than that of each alone at the error rate.
 
         Args:
             which: Their indices, int64 (N,).
@@ -82,8 +92,8 @@ class Tests:
         """
         result = np.zeros(len(which))
         for where, errors in _stacked([self.tests[index] for index in which.tolist()]):
-            alone = errors.half_width(np.full(len(where), LEVEL), SINGLE)
-            result[where] = np.maximum(errors.half_width(alphas[where], FAMILY), alone)
+            alone = errors.half_width(np.full(len(where), self.rate), SINGLE)
+            result[where] = np.maximum(errors.half_width(alphas[where], GUARD[self.family]), alone)
         return result
 
     def correlations(self, rows: Sequence[int]) -> Floats:

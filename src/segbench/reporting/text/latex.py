@@ -12,6 +12,7 @@ from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.comparison.words import NOTHING
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.notes import convention_line
+from segbench.reporting.conclusions.reading import LETTERS
 from segbench.reporting.conclusions.tuning import tuning_lines
 from segbench.words import HIDDEN, visible
 
@@ -34,7 +35,7 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
     """Return a comparison as a floating table (packages: booktabs).
 
     One line for each row: the factors' values, the deciding score as mean ± standard deviation over seeds, with its
-    interval and letters, then classes and further scores, parameters and the published figure.
+    interval and what is decided of the row, then classes and further scores, parameters and the published figure.
 
     Args:
         comparison: What to set.
@@ -45,7 +46,8 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
         # Ten classes and more do not fit a line; they stand in the other tables.
         names = [name for name in names if name == comparison.metric or comparison.metric_named(name).label is None]
     published = any(row.published for row in comparison.rows)
-    titles = [*(comparison.factors or ("configuration",)), *_score_titles(names, evidence.ends), "parameters"]
+    standing = "letters" if any(evidence.letters) else "verdict"
+    titles = [*(comparison.factors or ("configuration",)), *_score_titles(names, evidence.ends, standing), "parameters"]
     titles += ["published"] if published else []
     lines = [_line([rf"\textbf{{{escape(title)}}}" for title in titles]), r"\midrule"]
     lines += [
@@ -72,33 +74,26 @@ def latex_table(comparison: Comparison, evidence: Evidence) -> str:
 
 
 def _cells(comparison: Comparison, evidence: Evidence, index: int, names: list[str]) -> list[str]:
-    """Return a row's cells: factors, scores with interval and letters behind the deciding one, parameters."""
-    row, best = comparison.rows[index], _best(comparison, evidence)
+    """Return a row's cells: factors, scores with interval and standing behind the deciding one, parameters."""
+    row = comparison.rows[index]
     cells = [escape(show_value(value)) for value in row.values] or ["all runs"]
     # After a line's end LaTeX would take a bracket or a star for its own.
     cells[0] = f"{{}}{cells[0]}" if cells[0].startswith(("[", "*")) else cells[0]
     for name in names:
-        cells.append(_estimate(row.scores[name], bold=name == comparison.metric and index == best))
+        cells.append(_estimate(row.scores[name], bold=name == comparison.metric and index in evidence.top))
         if name == comparison.metric:
-            cells += [_interval(evidence, index), escape(evidence.letters[index]) or "--"]
+            cells += [_interval(evidence, index), escape(_standing(evidence, index)) or "--"]
     parameters = row.costs["parameters"]
     return [*cells, f"{parameters.mean:,.0f}" if parameters.n else "--"]
 
 
-def _score_titles(names: list[str], ends: str) -> list[str]:
+def _score_titles(names: list[str], *beside: str) -> list[str]:
     shown = [name.replace("_", " ") for name in names]
-    return [*shown[:1], *([ends, "letters"] if shown else []), *shown[1:]]
+    return [*shown[:1], *(beside if shown else ()), *shown[1:]]
 
 
-def _best(comparison: Comparison, evidence: Evidence) -> int | None:
-    """Return the ranked row of the best mean; bold for a single row, or for one of two that are equal, says nothing."""
-    means = {
-        index: comparison.direction * row.scores[comparison.metric].mean
-        for index, row in enumerate(comparison.rows)
-        if row.scores and row.scores[comparison.metric].n and index not in evidence.unranked
-    }
-    best = [index for index, mean in means.items() if mean == max(means.values())]
-    return best[0] if len(means) > 1 and len(best) == 1 else None
+def _standing(evidence: Evidence, index: int) -> str:
+    return evidence.letters[index] or evidence.verdict.rows.get(index, "")
 
 
 def _estimate(value: Estimate, bold: bool) -> str:
@@ -120,9 +115,12 @@ def _published(row: Row) -> str:
 
 
 def _caption(comparison: Comparison, evidence: Evidence) -> str:
-    parts = [comparison.question, evidence.answer, convention_line(comparison)]
+    verdict = f"{evidence.verdict.word.capitalize()}."
+    parts = [comparison.question, verdict, evidence.answer, convention_line(comparison)]
     if any(evidence.letters):
-        parts.append("Rows that share a letter (group) cannot be told apart.")
+        parts.append(f"Letters: {LETTERS}.")
+    if evidence.top:
+        parts.append(f"Bold: {'better than the baseline' if comparison.family == 'baseline' else 'may be the best'}.")
     return " ".join(escape(part) for part in [*parts, *tuning_lines(comparison)] if part)
 
 

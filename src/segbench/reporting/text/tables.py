@@ -19,16 +19,18 @@ from segbench.reporting.comparison.words import (
     show_duration,
     show_estimate,
     show_p,
-    show_probability,
     show_short,
 )
 from segbench.reporting.conclusions.claims import measured
 from segbench.reporting.conclusions.evidence import Evidence, evidence
+from segbench.reporting.conclusions.next_step import next_step
 from segbench.reporting.conclusions.notes import MCNEMAR, ONE_VS_REST_TITLE, notes
 from segbench.reporting.conclusions.tuning import TUNING, tuning_cells
+from segbench.reporting.conclusions.two_questions import two_answers
 from segbench.reporting.conclusions.winner import how_to_predict
 from segbench.reporting.statistics.mcnemar import identical_images, mcnemar
-from segbench.reporting.text.markdown import markdown_list, markdown_table, markdown_text
+from segbench.reporting.text.markdown import markdown_code, markdown_list, markdown_table, markdown_text
+from segbench.runs.places import public
 from segbench.runs.split_scores import derive
 from segbench.scores.derive import MICRO
 from segbench.terminal import say, shown
@@ -46,8 +48,8 @@ def score_cells(comparison: Comparison) -> Cells:
     header = [*_factor_titles(comparison), "finished", *(name.replace("_", " ") for name in names), *titles]
     header += ["published", "difference"] if published else []
     rows = []
-    for row, found in zip(comparison.rows, figures, strict=True):
-        cells = [*_factor_cells(comparison, row), f"{len(row.done)} of {len(row.runs)}"]
+    for index, (row, found) in enumerate(zip(comparison.rows, figures, strict=True)):
+        cells = [*_factor_cells(comparison, row), comparison.finished(index)]
         cells += [*(show_estimate(row.scores[name]) for name in names), *found]
         rows.append(cells + (_published_cells(row) if published else []))
     return header, rows
@@ -85,7 +87,7 @@ def _evidence_cells(found: Evidence) -> Cells:
     columns = {
         found.ends: ["" if math.isnan(mean.low) else f"{mean.low:.4f} to {mean.high:.4f}" for mean in found.means],
         "letters": list(found.letters),
-        "P(best)": ["" if math.isnan(best) else show_probability(best) for best in found.best],
+        "verdict": [found.verdict.rows.get(index, "") for index in range(len(found.means))],
     }
     kept = {title: [cell or NOTHING for cell in cells] for title, cells in columns.items() if any(cells)}
     return list(kept), [[cells[index] for cells in kept.values()] for index in range(len(found.means))]
@@ -107,7 +109,7 @@ def mcnemar_cells(comparison: Comparison) -> Cells:
     """
     found = evidence(comparison)
     metric = comparison.metric.replace("_", " ")
-    header = ["A", "B", f"A − B in {metric}", "p (Holm)", "seeds", "only A correct", "only B correct"]
+    header = ["A", "B", f"A − B in {metric}", "p (recipe)", "seeds", "only A correct", "only B correct"]
     pairs = list(found.pairs)
     if len(pairs) > MOST_PAIRS:
         worth = [comparison.direction * mean.mean for mean in found.means]
@@ -119,16 +121,14 @@ def mcnemar_cells(comparison: Comparison) -> Cells:
         tests = mcnemar(first.done, second.done, comparison.split)
         if not tests:
             continue
-        gain = pair.difference
-        interval = "" if math.isnan(gain.low) else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
+        decided = found.decision.between(pair.first, pair.second)
         counts = [", ".join(str(getattr(test, side)) for test in tests) for side in ("first_alone", "second_alone")]
         ps = [", ".join(show_p(getattr(test, kind)) for test in tests) for kind in ("exact", "mid")]
         if images := identical_images(tests):
             ps = [f"identical predictions on all {images} images", NOTHING]
         seeds = ", ".join(str(test.seed) for test in tests)
-        rows.append(
-            [first.label, second.label, f"{gain.mean:+.4f}{interval}", show_p(pair.p_holm), seeds, *counts, *ps]
-        )
+        p = show_p(decided.p) if decided else NOTHING
+        rows.append([first.label, second.label, f"{pair.difference.mean:+.4f}", p, seeds, *counts, *ps])
     return [*header, "exact p", "mid-p"], rows
 
 
@@ -162,7 +162,13 @@ def cost_cells(comparison: Comparison) -> Cells:
 def markdown_body(comparison: Comparison) -> str:
     """Return question, answer, tables, claims, notes, published figures and unfinished runs as Markdown, unheaded."""
     blocks = [markdown_text(comparison.question)] if comparison.question else []
-    blocks += [f"**{markdown_text(evidence(comparison).answer)}**"]
+    found = evidence(comparison)
+    blocks += [f"**{found.verdict.word.capitalize()}.** {markdown_text(found.answer)}"]
+    lines = [markdown_list([f"{who}: {what}"]) for who, what in two_answers(comparison, found)]
+    if step := next_step(comparison, found):
+        commands = "; ".join(markdown_code(public(command)) for command in step.commands)
+        lines.append(f"{markdown_list([f'What next. {step.text}'])} {commands}".rstrip())
+    blocks += ["\n".join(lines)] if lines else []
     words = len(comparison.factors) or 1
     blocks += [markdown_table(score_cells(comparison), words + 1), markdown_table(other_score_cells(comparison), words)]
     if (averaged := one_vs_rest_cells(comparison))[1]:
@@ -213,7 +219,13 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print the tables and everything that has to be said with them."""
     console.print()
     console.print(shown(comparison.title, "bold") + shown(f"  {comparison.question}"))
-    say(console, evidence(comparison).answer, "bold")
+    found = evidence(comparison)
+    say(console, f"{found.verdict.word.upper()}  {found.answer}", "bold")
+    for who, what in two_answers(comparison, found):
+        say(console, f"{who}: {what}")
+    if step := next_step(comparison, found):
+        say(console, f"What next. {step.text}", soft_wrap=True)
+        say(console, "\n".join(f"  {command}" for command in step.commands), soft_wrap=True)
     words = len(comparison.factors) or 1
     print_table(console, score_cells(comparison), words + 1)
     print_table(console, other_score_cells(comparison), words)
@@ -241,7 +253,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
             say(console, f"{title}:", "bold")
             for line in lines:
                 say(console, f"  {line}")
-    if prediction := how_to_predict(comparison, evidence(comparison)):
+    if prediction := how_to_predict(comparison, found):
         say(console, prediction.text, "bold", soft_wrap=True)
         say(console, "\n".join(f"  {command}" for command in prediction.commands), soft_wrap=True)
 

@@ -1,0 +1,70 @@
+"""What next: how many seeds, for how long, and a command that names the runs that there are and those to come."""
+
+import shlex
+from dataclasses import replace
+
+from segbench.reporting import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.evidence import evidence
+from segbench.reporting.conclusions.next_step import MOST, next_step
+from segbench.reporting.statistics.outlook import MOST_SEEDS, Outlook
+from segbench.reporting.statistics.variance_components import Components
+
+UNLIKE = {"unet": (80, 90, 84), "attunet": (92, 86, 95)}
+OUTLOOK = Outlook(Components(0.0001, 0.00001, 0.00001), 3, 40, 2)
+
+
+def written(maker, models, **more):
+    for model, tps in models.items():
+        for seed, tp in enumerate(tps):
+            maker(model, seed, tp, **more)
+    return compare(collect([maker.root]))
+
+
+def open_question(comparison, **changes):
+    found = evidence(comparison)
+    undecided = replace(found.verdict, word="undecided")
+    compared = tuple(replace(one, low=-0.02, high=0.04, p=0.3, gain=0.01) for one in found.decision.compared)
+    decision = replace(found.decision, compared=compared)
+    return replace(found, verdict=undecided, decision=decision, outlook=OUTLOOK, **changes)
+
+
+def test_the_command_names_old_and_new_seeds_of_the_open_rows(architectures):
+    comparison = written(architectures, UNLIKE)
+    step = next_step(comparison, open_question(comparison))
+    needed = OUTLOOK.settle(0.01)
+    assert (
+        step.text
+        == f"To settle 0.01 between attunet and unet: {needed - 3} more seeds each, about {2 * (needed - 3) * 252 / 60:.0f} minutes:"
+    )
+    (command,) = step.commands
+    words = shlex.split(command)
+    assert words[:4] == ["python", "src/run.py", "-m", "experiment=carvana/architectures"]
+    assert set(words[4:]) == {"model=attunet,unet", f"seed={','.join(map(str, range(needed)))}"}
+
+
+def test_data_and_outputs_stay_where_they_are(architectures):
+    overrides = ["model=unet", "seed=0", "paths.outputs=my runs"]
+    comparison = written(architectures, {"unet": (80,), "attunet": (90,)}, overrides=overrides)
+    step = next_step(comparison, evidence(comparison))
+    assert step.text.startswith("To know what other seeds would change: 2 more seeds each, about ")
+    assert shlex.split(step.commands[0])[-1] == "paths.outputs=my runs"
+
+
+def test_what_seeds_cannot_settle_has_no_command(architectures):
+    comparison = written(architectures, UNLIKE)
+    images = open_question(comparison)
+    step = next_step(comparison, replace(images, outlook=replace(OUTLOOK, variances=Components(0, 0.1, 0))))
+    assert step.text.startswith(f"Even {MOST_SEEDS} seeds each would not settle 0.01 between ")
+    assert step.commands == ()
+    many = next_step(comparison, replace(images, outlook=replace(OUTLOOK, variances=Components(0.0006, 0, 0))))
+    assert many.text.startswith("It would take ")
+    assert int(many.text.split()[3]) > MOST
+    small = next_step(comparison, replace(images, outlook=replace(OUTLOOK, variances=Components(1e-6, 1e-6, 1e-6))))
+    assert small.text.startswith("3 seeds each find a true difference of 0.01 between ")
+
+
+def test_what_is_decided_has_no_next_step(architectures):
+    comparison = written(architectures, {"unet": (80, 80, 81), "attunet": (95, 96, 95)})
+    assert evidence(comparison).verdict.word == "better"
+    assert next_step(comparison, evidence(comparison)) is None
