@@ -82,7 +82,13 @@ def test_further_columns_come_beside_the_same_counts(tiny, run, trained, at_once
     assert "already trained, but not scored by hd95, nsd: evaluating the best weights again" in caplog.text
     after = pd.read_parquet(finished / "scores.parquet")
     pd.testing.assert_frame_equal(after[before.columns], before)
-    assert list(after.columns.difference(before.columns)) == ["hd95_images", "hd95_sum", "nsd_points", "nsd_within"]
+    assert list(after.columns.difference(before.columns)) == [
+        "hd95_images",
+        "hd95_most",
+        "hd95_sum",
+        "nsd_points",
+        "nsd_within",
+    ]
     changed = ("scores.parquet", "summary.json", "config.yaml")
     assert contents(finished, *changed) == {k: v for k, v in files.items() if k.name not in changed}
     # Only the scores of the summary, their rules, and who computed them, are new.

@@ -76,7 +76,11 @@ def test_each_score_has_its_own_classes():
     assert known["seg_sum"] == known["object_tp"] == [False, True, False]
     assert known["assd_points"] == [False, True, True]
     # Objects have two dimensions, surfaces any number.
-    assert list(scorer.columns("frame0", mask[None], mask[None], (5.0, 1.0, 1.0))) == ["assd_sum", "assd_points"]
+    assert list(scorer.columns("frame0", mask[None], mask[None], (5.0, 1.0, 1.0))) == [
+        "assd_sum",
+        "assd_points",
+        "assd_most",
+    ]
 
 
 class Found:
@@ -159,7 +163,7 @@ def finished(tiny, run, tmp_path_factory):
 def test_a_run_without_objects_is_scored_by_surfaces(finished):
     table = pd.read_parquet(finished / "scores.parquet")
     columns = [name for name in table if name.startswith(("hd95", "assd", "nsd", "boundary_f1"))]
-    assert len(columns) == 2 + 2 + 2 + 4
+    assert len(columns) == 3 + 3 + 2 + 4
     assert table.loc[table["class_index"] == 0, columns].isna().all(axis=None)
     assert np.isfinite(table.loc[table["class_index"] > 0, columns].to_numpy()).all()
     assert not [name for name in table if name.startswith(("object", "seg"))]

@@ -65,6 +65,14 @@ def test_the_question_is_decided_when_one_row_is_left(architectures):
     assert (set(found.settled), found.decided) == (set(names_of("segnet")), True)
 
 
+def test_rows_that_are_alike_are_an_answer(architectures):
+    architectures.comparison |= {"margin": 0.2}
+    tp = {"unet": 90, "attunet": 90}
+    folder = trained(architectures, tp=tp)
+    found = judge(folder, names_of(*tp), plan_of(tp=tp))
+    assert (found.settled, found.decided) == ({}, True)
+
+
 def test_only_runs_of_the_plan_count(architectures):
     folder = trained(architectures)
     found = judge(folder, names_of("unet", "attunet"), plan_of())

@@ -39,6 +39,7 @@ LONGEST = 500.0
 def with_columns(part, **columns):
     """Counts with further columns of the foreground class, 0 where not given."""
     zero = np.zeros(len(part.ids))
+    columns = {"object_hausdorff_most": zero + LONGEST} | columns
     found = {name: np.asarray(columns.get(name, zero), float) for name in OBJECT_COLUMNS}
     nothing = np.full(len(part.ids), np.nan)
     values = {name: np.stack([nothing, values], 1) for name, values in found.items()}
@@ -61,7 +62,7 @@ def compared(metric, means=(60.0, 30.0, 90.0), seeds=3, images=12, spread=6.0):
     rows = {}
     for index, mean in enumerate(means):
         table = mean + hard + spread * rng.normal(size=(seeds, images)) + 2 * rng.normal(size=(seeds, 1))
-        rows[f"m{index}"] = {seed: distances(np.round(values.clip(1), 3)) for seed, values in enumerate(table)}
+        rows[f"m{index}"] = {seed: distances(np.round(values.clip(1, LONGEST), 3)) for seed, values in enumerate(table)}
     found = simulated.comparison(rows, metric=metric)
     costs = dict.fromkeys(COSTS, Estimate(1.0, None, 1))
     return replace(found, rows=tuple(replace(row, costs=costs) for row in found.rows))
@@ -108,6 +109,15 @@ def test_the_answer_names_the_lowest_as_the_best(lower, higher):
     alike = evidence(compared("object_hausdorff", means=(30.0, 30.2, 30.1)))
     assert "may be the best: m" in alike.answer
     assert " px), or " in alike.answer or " px, or behind" in alike.answer
+
+
+def test_intervals_of_a_distance_end_at_the_longest_diagonal(lower):
+    assert lower.score.largest == LONGEST
+    wild = compared("object_hausdorff", means=(300.0, 250.0), seeds=2, images=3, spread=200.0)
+    assert wild.score.largest == LONGEST
+    (pair,) = evidence(wild).pairs
+    assert (pair.difference.low, pair.difference.high) == (-LONGEST, LONGEST)
+    assert all(mean.high <= LONGEST for mean in evidence(wild).means)
 
 
 def test_an_interval_of_a_distance_is_not_cut_at_1(lower):

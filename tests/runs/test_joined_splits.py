@@ -8,7 +8,7 @@ import pytest
 
 from segbench.runs.split_labels import SplitLabels
 from segbench.runs.split_overlaps import SplitOverlaps
-from segbench.runs.split_scores import derive
+from segbench.runs.split_scores import derive, metric_of
 from segbench.scores import Convention
 from segbench.scores.columns import ColumnScore, Ratio
 
@@ -41,6 +41,17 @@ def test_counts_and_columns_stand_with_their_images():
     for name in ("dice", "depth"):
         each = [derive(part, name, Convention()) for part in parts]
         assert derive(whole, name, Convention()) == pytest.approx(np.average(each, weights=weights))
+
+
+def test_a_bound_is_that_of_all_parts_and_unknown_where_one_does_not_state_it():
+    bounded = replace(DEPTH, lower_is_better=True, most="all")
+    one, two = overlaps(("a",), 0, (bounded,)), overlaps(("b",), 1, (bounded,))
+    three = overlaps(("c",), 2, (replace(bounded, most=""),))
+    most = [part.columns["all"].max() for part in (one, two)]
+    assert [metric_of(part, "depth").largest for part in (one, two)] == most
+    assert metric_of(one.joined([two]), "depth").largest == max(most)
+    assert metric_of(one.joined([two, three]), "depth").largest == np.inf
+    assert metric_of(one, "depth") == metric_of(three, "depth")
 
 
 def test_a_score_that_one_lacks_is_left_out():

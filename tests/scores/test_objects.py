@@ -91,7 +91,9 @@ def test_where_one_side_is_empty_and_where_both_are():
         assert [found[name] for name in ("object_tp", "object_fp", "object_fn")] == counts
         assert (found["object_f1"], found["object_dice"]) == (0, 0)
         assert found["object_hausdorff"] == 50
-    assert not object_terms(none, none).any()
+    *others, diagonal = object_terms(none, none)
+    assert not any(others)
+    assert diagonal == pytest.approx(np.hypot(*(np.array(none.shape) - 1)))
     found = scored(none, none)
     assert all(np.isnan(found[name]) for name in ("object_f1", "object_dice", "object_hausdorff"))
 

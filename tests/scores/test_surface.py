@@ -110,7 +110,7 @@ def test_what_neither_side_has_is_nothing_to_score(region, score_of):
     for score in (*every(), *every(empty="skip")):
         assert np.isnan(score_of(score, region(none, none)))
         (declared,) = score.declare("px")
-        assert not any(score.terms(region(none, none)).values())
+        assert {name for name, value in score.terms(region(none, none)).items() if value} <= {declared.most}
         assert declared.filled(np.zeros(len(declared.columns)), Convention(empty="one")) == (
             not declared.lower_is_better
         )
@@ -127,13 +127,26 @@ def test_what_one_side_has_costs_the_diagonal_or_scores_0(region, score_of, spac
         assert (nsd, boundary) == (0, 0)
 
 
+def test_distances_state_the_most_that_they_can_be_in_every_image(region):
+    some, none = np.zeros((31, 41), bool), np.zeros((31, 41), bool)
+    some[3:9, 5:7] = True
+    for score, most in zip(every(), ("hd95_most", "assd_most", "", ""), strict=True):
+        (declared,) = score.declare("px")
+        assert declared.most == most
+        for truth in (some, none):
+            terms = score.terms(region(truth, none, (0.5, 0.5)))
+            assert terms.keys() == set(declared.columns)
+            assert not most or terms[most] == pytest.approx(25)
+
+
 def test_or_is_left_out_which_is_not_the_same_as_nothing(region, score_of):
     some, none = np.zeros((9, 9), bool), np.zeros((9, 9), bool)
     some[3:5, 3:5] = True
     for score in every(empty="skip"):
         (declared,) = score.declare("px")
         terms = score.terms(region(some, none))
-        assert {name for name, value in terms.items() if value} == {f"{score.name}_left_out"} == {declared.left_out}
+        assert declared.left_out == f"{score.name}_left_out"
+        assert {name for name, value in terms.items() if value} == {declared.left_out, declared.most} - {""}
         values = np.array([terms[name] for name in declared.columns])
         assert np.isnan(declared.score(values))
         assert np.isnan(declared.filled(values, Convention(empty="one")))

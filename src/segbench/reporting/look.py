@@ -56,7 +56,9 @@ def judge(folder: Path, names: Collection[str], plan: Plan) -> Judgement:
         for joined in comparison.rows[row].done
         for run in joined.each
     }
-    return Judgement(settled, bool(decision.compared) and not _open(decision), bool(decision.compared))
+    # Rows that are alike need no more seeds either: that is an answer.
+    closed = not _open(decision) or found.verdict.word == "alike"
+    return Judgement(settled, bool(decision.compared) and closed, bool(decision.compared))
 
 
 def _open(decision: Decision) -> set[int]:

@@ -61,6 +61,8 @@ class _Score(_Strict):
     unit: str
     empty: str
     left_out: str
+    # Files of before have none.
+    most: str = ""
 
     def declared(self) -> ColumnScore:
         ratios = tuple(Ratio(part.numerator, part.denominator) for part in self.ratios)

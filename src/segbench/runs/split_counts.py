@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from segbench.runs.split_scores import About, ConfidentError, Overview, TaskRecord, in_order, joined_order
 from segbench.scores.additive import Additive, mean_over_images, pooled
 from segbench.scores.arithmetic import Floats, mean_present
-from segbench.scores.columns import ColumnScore
+from segbench.scores.columns import ColumnScore, shared_scores
 from segbench.scores.constant import constant_counts
 from segbench.scores.convention import Convention
 from segbench.scores.derive import OVERALL_SCORES, SCORES, TermScore, class_scores, mean_score, overall_score, pools
@@ -24,8 +24,7 @@ from segbench.words import decimal
 COUNTS = ["tp", "fp", "fn", "tn"]
 COLUMNS = ["split", "id", "group", "height", "width", "class_index", "class_name", *COUNTS]
 CountsT = TypeVar("CountsT", bound="SplitCounts")
-# Those that are printed when a run ends.
-PRINTED = ("dice", "iou", "sensitivity", "specificity", "precision")
+PRINTED = ("dice", "iou", "sensitivity", "specificity", "precision")  # when a run ends
 
 
 def read_counts(table: pd.DataFrame, about: About) -> dict[str, SplitCounts]:
@@ -120,6 +119,11 @@ class SplitCounts:
         known = ~np.isnan(self._terms(score.name)).any(axis=(0, 2))
         return [label for label, scored in zip(self.class_names, known, strict=True) if scored]
 
+    def bound(self, score: Score) -> float:
+        """Return the most that a score can be in these images: of a distance the longest diagonal, if they have it."""
+        most = next((declared.most for declared in self.declared if declared.name == score.name), "")
+        return float(np.nanmax(self.columns[most])) if most else score.largest
+
     @property
     def shown_scores(self) -> tuple[str, ...]:
         """The usual scores, the benchmark's for data without a background, and all that are declared."""
@@ -180,7 +184,7 @@ class SplitCounts:
         """
         parts = [self, *others]
         order = joined_order(parts)
-        declared = tuple(score for score in self.declared if all(score in part.declared for part in others))
+        declared = shared_scores([part.declared for part in parts])
         columns = dict.fromkeys(column for score in declared for column in score.columns)
         confusions = [part.confusion for part in parts if part.confusion is not None]
         return replace(
@@ -202,11 +206,8 @@ class SplitCounts:
         """Return the scores of the classes and what all of them have together."""
         convention = Convention().of(self.background)
         per_class = {name: class_scores(self.counts, name, convention) for name in PRINTED}
-        classes = [
-            (label, tuple(decimal(per_class[name][index]) for name in PRINTED))
-            for index, label in enumerate(self.class_names)
-            if index >= convention.first
-        ]
+        labels = list(enumerate(self.class_names))[convention.first :]
+        classes = [(label, tuple(decimal(per_class[name][index]) for name in PRINTED)) for index, label in labels]
         together = {"pixel_accuracy": "pixel accuracy"} | ({} if self.background else {"miou": "pooled mIoU"})
         named = [
             f"{title} {decimal(mean_score(self.counts, name, convention))}"

@@ -130,6 +130,10 @@ class SplitLabels:
         """Return all classes; accuracy has none of its own."""
         return self.class_names if score.name in CLASS_SCORES else ()
 
+    def bound(self, score: Score) -> float:
+        """Return the most that a score can be: 1, as all are shares."""
+        return score.largest
+
     @property
     def shown_scores(self) -> tuple[str, ...]:
         """The usual scores."""

@@ -7,7 +7,7 @@ A task is one file ``split_*.py`` beside this one: a class that offers :class:`S
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any, ClassVar, Protocol
@@ -147,6 +147,9 @@ class SplitScores(Protocol):
     def scored_classes(self, score: Score) -> Sequence[str]:
         """Return the names of the classes that have a score of their own; none for a score of all classes together."""
 
+    def bound(self, score: Score) -> float:
+        """Return the most that a score of theirs can be in these images."""
+
     @property
     def shown_scores(self) -> tuple[str, ...]:
         """Names of the scores that tables show beside the deciding one."""
@@ -225,7 +228,7 @@ def metric_of(split: SplitScores, name: str) -> Metric:
         raise ConfigError(
             f"no score {name!r} of a {split.record.name}; there are {', '.join(split.scores)}, <score>_<class>{hint}"
         )
-    return found
+    return replace(found, bound=split.bound(found.score))
 
 
 def has_metric(split: SplitScores, name: str) -> bool:

@@ -43,6 +43,7 @@ class ASSD(SurfaceScore):
                 unit=unit,
                 empty=self.rule("the diagonal"),
                 left_out=self.left_out,
+                most=f"{self.name}_most",
             )
         ]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -66,11 +66,13 @@ class ColumnScore:
             out; a harmonic one is 0 if another ratio is, whatever this one would be, else unknown too. Where all are
             unknown the score is NaN.
         mean: ``arithmetic``, or ``harmonic``, as the F1 score is of precision and recall; of one ratio both are it.
-        lower_is_better: Whether it is a distance, 0 at best and without an upper end, rather than a share of 0 to 1.
+        lower_is_better: Whether it is a distance, 0 at best, rather than a share of 0 to 1.
         unit: Of a distance.
         empty: What a class that only truth or only prediction has scores, as a note to the convention.
         left_out: Column that counts the images whose class is left out on purpose, if there is such: of them the score
             is unknown, and not that of an image which has nothing to score.
+        most: Column that holds the most that a distance can be in each image, if that is known: the image's diagonal.
+            Scores that differ in it alone are equal, as it changes no value.
 
     Raises:
         ValueError: If it is not so, or longer than what tables and figures can hold.
@@ -84,6 +86,7 @@ class ColumnScore:
     unit: str = ""
     empty: str = ""
     left_out: str = ""
+    most: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.mean not in ("arithmetic", "harmonic"):
@@ -93,8 +96,9 @@ class ColumnScore:
         texts = ((self.title, LONGEST_TITLE), (self.unit, LONGEST_UNIT), (self.empty, LONGEST_RULE))
         if not self.title or not all(len(text) <= longest and text.isprintable() for text, longest in texts):
             raise ValueError(f"{self.name}: title, unit and empty must be one printable line, and short")
-        if self.left_out and not _NAME.fullmatch(self.left_out):
-            raise ValueError(f"{self.name}: left_out={self.left_out[:80]!r}: a column is a word in a-z, 0-9, _")
+        for key, column in (("left_out", self.left_out), ("most", self.most)):
+            if column and not _NAME.fullmatch(column):
+                raise ValueError(f"{self.name}: {key}={column[:80]!r}: a column is a word in a-z, 0-9, _")
         if not 1 <= len(self.ratios) <= MOST_RATIOS or len(self.columns) > MOST_COLUMNS:
             raise ValueError(
                 f"{self.name}: must be made of 1 to {MOST_RATIOS} ratios of at most {MOST_COLUMNS} columns"
@@ -105,11 +109,11 @@ class ColumnScore:
         """Names of the K columns that it is made of, each once."""
         parts = [part for quotient in self.ratios for part in (quotient.numerator, quotient.denominator)]
         names = [column for part in parts for column in part]
-        return tuple(dict.fromkeys([*names, self.left_out] if self.left_out else names))
+        return tuple(dict.fromkeys([*names, *filter(None, (self.left_out, self.most))]))
 
     @property
     def largest(self) -> float:
-        """The most that it can be: 1 for a share, infinity for a distance."""
+        """The most that it can be in any image: 1 for a share, infinity for a distance."""
         return np.inf if self.lower_is_better else 1.0
 
     def score(self, terms: Floats) -> Floats:
@@ -213,3 +217,14 @@ def reserved(columns: Iterable[str]) -> list[str]:
 def with_columns(scores: Iterable[ColumnScore], columns: Container[str]) -> tuple[ColumnScore, ...]:
     """Return the scores of which all columns are there."""
     return tuple(score for score in scores if all(column in columns for column in score.columns))
+
+
+def shared_scores(parts: Sequence[Sequence[ColumnScore]]) -> tuple[ColumnScore, ...]:
+    """Return the scores that all parts declare alike, with the column of their bound where all have it."""
+    same = {score.name: [found for part in parts for found in part if found == score] for score in parts[0]}
+    bounded = {name for name, found in same.items() if len({score.most for score in found}) == 1}
+    return tuple(
+        score if score.name in bounded else replace(score, most="")
+        for score in parts[0]
+        if len(same[score.name]) == len(parts)
+    )

@@ -47,6 +47,7 @@ class HD95(SurfaceScore):
                 unit=unit,
                 empty=self.rule("the diagonal"),
                 left_out=self.left_out,
+                most=f"{self.name}_most",
             )
         ]
 

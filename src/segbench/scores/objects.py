@@ -36,7 +36,7 @@ from segbench.scores.columns import ColumnScore, Ratio, Region
 from segbench.scores.hausdorff import LabelledSets, hausdorff, least_distances
 
 # Of one image and class, in the order of :func:`object_terms`. Counts of objects, areas in pixels, and sums over the
-# objects of one side: area times Dice, area times Hausdorff distance.
+# objects of one side: area times Dice, area times Hausdorff distance. Last the image's diagonal, in pixels.
 OBJECT_COLUMNS = (
     "object_tp",
     "object_fp",
@@ -47,6 +47,7 @@ OBJECT_COLUMNS = (
     "object_dice_predicted",
     "object_hausdorff_truth",
     "object_hausdorff_predicted",
+    "object_hausdorff_most",
 )
 
 
@@ -66,6 +67,7 @@ OBJECT_SCORES = (
         lower_is_better=True,
         unit="px",
         empty="an image where one side alone is empty counts with its diagonal, the largest distance there is",
+        most="object_hausdorff_most",
     ),
 )
 
@@ -136,7 +138,7 @@ def object_terms(truth: Labels, prediction: Labels) -> Floats:
         prediction: The same of the prediction.
 
     Returns:
-        float64 (9,), in the order of :data:`OBJECT_COLUMNS`.
+        float64 (10,), in the order of :data:`OBJECT_COLUMNS`.
     """
     one, other = LabelledSets(_consecutive(truth)), LabelledSets(_consecutive(prediction))
     # Pixels that each truth object shares with each predicted one; index 0 is none.
@@ -147,7 +149,7 @@ def object_terms(truth: Labels, prediction: Labels) -> Floats:
     counts = [tp, other.count - tp, one.count - tp]
     dice = [_dice_sum(overlap, one.areas, other.areas), _dice_sum(overlap.T, other.areas, one.areas)]
     distances = _hausdorff_sums(one, other, overlap)
-    return np.array([*counts, one.areas.sum(), other.areas.sum(), *dice, *distances], np.float64)
+    return np.array([*counts, one.areas.sum(), other.areas.sum(), *dice, *distances, one.diagonal], np.float64)
 
 
 def _consecutive(labels: Labels) -> NDArray[np.int32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 
@@ -28,7 +28,7 @@ class Score(Protocol):
 
     @property
     def largest(self) -> float:
-        """The most that it can be: 1 for a share, infinity for a distance. None is below 0."""
+        """The most that it can be in any image: 1 for a share, infinity for a distance. None is below 0."""
 
     @property
     def empty(self) -> str:
@@ -61,11 +61,13 @@ class Metric:
             not.
         score: The score.
         label: The class that it is of; None for the mean over classes, or for a score of all classes together.
+        bound: The most that it can be in the images at hand, which its meaning does not depend on.
     """
 
     name: str
     score: Score
     label: str | None = None
+    bound: float = field(default=float("inf"), compare=False)
 
     @property
     def title(self) -> str:
@@ -95,7 +97,7 @@ class Metric:
     @property
     def largest(self) -> float:
         """The most that it can be."""
-        return self.score.largest
+        return min(self.score.largest, self.bound)
 
 
 def empty_rules(scores: Iterable[Score]) -> list[str]:

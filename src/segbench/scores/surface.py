@@ -117,7 +117,7 @@ class SurfaceScore(ABC):
 
     @abstractmethod
     def measure(self, distances: SurfaceDistances, diagonal: float) -> Mapping[str, float]:
-        """Return the columns, but for that of skipped ones, of a class that truth or prediction has.
+        """Return the columns, but for those of skipped ones and of the bound, of a class that truth or prediction has.
 
         Args:
             distances: Of its surfaces; infinite ones where one side has none.
@@ -131,7 +131,8 @@ class SurfaceScore(ABC):
 
     def terms(self, region: Region) -> Mapping[str, float]:
         """Return the value of every column; all are 0 where neither truth nor prediction has the class."""
-        columns = dict.fromkeys(self.declare("")[0].columns, 0.0)
+        declared = self.declare("")[0]
+        columns = dict.fromkeys(declared.columns, 0.0) | ({declared.most: region.diagonal} if declared.most else {})
         distances = surface_distances(region)
         if distances.one_sided and self.empty == "skip":
             return columns | {self.left_out: 1.0}

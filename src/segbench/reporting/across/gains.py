@@ -169,7 +169,7 @@ def _all_gains(found: Across) -> tuple[list[tuple[int, int, tuple[Gain, ...]]], 
 
 def _gain(place: int, left: Side, right: Side, found: Across) -> Gain:
     both = layout(left, right)
-    difference = difference_of(both, most=found.score.largest)
+    difference = difference_of(both, most=found.sets[place].score.largest)
     square = nan
     if both.known and len(both.groups) > 1:
         square = squared_error(standard_errors(both.table[0] - both.table[1], both.overlap))

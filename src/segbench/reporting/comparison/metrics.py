@@ -82,7 +82,8 @@ def shared_metric(name: str, task: TaskRecord, parts: Sequence[SplitScores]) -> 
         raise ConfigError(
             f"the runs' scores files declare {having[0].score.name} differently; compare those that measured it alike"
         )
-    return having[0]
+    # All of them lie below the highest bound.
+    return max(having, key=lambda metric: metric.largest)
 
 
 def shown_classes(parts: Sequence[SplitScores]) -> tuple[str, ...]:

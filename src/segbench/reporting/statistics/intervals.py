@@ -281,5 +281,5 @@ def paired_difference(
     sides = [by_seed(runs, split, metric, convention) for runs in (first, second)]
     if not sides[0].keys() & sides[1].keys():
         raise UnpairedError(f"no run has anything to score by {metric}")
-    most = next(part.metric.largest for members in sides[0].values() for part in members)
+    most = max(part.metric.largest for side in sides for members in side.values() for part in members)
     return difference_of(layout(*sides), confidence, most)

@@ -58,7 +58,7 @@ def means_of(
 
     Args:
         rows: Each row laid out by itself; None where it has no score.
-        most: What the score can be at most: 1 for a share, infinity for a distance.
+        most: What the score can be at most: 1 for a share; of a distance the images' diagonal, or infinity.
         groups: How many groups of images there are, also where folds are the units: those of the row with the fewest.
         collapsed: Rows (indices) of which a seed collapsed: no interval knows what others would do, so none is given.
     """
@@ -86,7 +86,7 @@ def interval(mean: float, half: float, most: float) -> tuple[float, float]:
     Args:
         mean: In [0, most].
         half: 0 or more.
-        most: 1 for a share; infinity for a distance, whose interval is symmetric and ends at 0.
+        most: 1 for a share; more for a distance, whose interval is symmetric and ends at 0 and there.
     """
     if most == 1 and 0 < mean < 1:
         width = half / (mean * (1 - mean))
