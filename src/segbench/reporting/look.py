@@ -56,8 +56,9 @@ def judge(folder: Path, names: Collection[str], plan: Plan) -> Judgement:
         for joined in comparison.rows[row].done
         for run in joined.each
     }
-    # Rows that are alike need no more seeds either: that is an answer.
-    closed = not _open(decision) or found.verdict.word == "alike"
+    # Rows that are alike within a margin that was asked for need no more seeds either: that is an answer.
+    alike = comparison.margin is not None and found.verdict.word == "alike"
+    closed = alike or not _open(decision)
     return Judgement(settled, bool(decision.compared) and closed, bool(decision.compared))
 
 
