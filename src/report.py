@@ -14,7 +14,7 @@ from rich.console import Console
 
 from segbench.errors import ConfigError, SegbenchError
 from segbench.reporting.across.command import add_across_options, report_across
-from segbench.reporting.across.page import is_ours
+from segbench.reporting.across.page import is_ours, require_no_runs
 from segbench.reporting.collection.folders import place
 from segbench.reporting.collection.runs import Run, collect
 from segbench.reporting.figures import with_own
@@ -125,6 +125,7 @@ def report(options: argparse.Namespace, given: Sequence[str]) -> int:
         print_error(f"{directory}: no runs here; give an experiment's directory, outputs/<experiment>")
     if not runs:
         return ConfigError.exit_code
+    out = _out_of_each(options, list(experiments(runs)))
     worst = write_all(
         runs,
         _convention(options),
@@ -136,7 +137,7 @@ def report(options: argparse.Namespace, given: Sequence[str]) -> int:
         print_error,
         _asked(options),
         figures,
-        partial(_out, options, len(experiments(runs)) > 1),
+        out.get,
     )
     return max(worst, ConfigError.exit_code if empty else 0)
 
@@ -154,10 +155,28 @@ def _command(given: Sequence[str]) -> str:
     return public(shlex.join(["python", "src/report.py", *given]))
 
 
+def _out_of_each(options: argparse.Namespace, folders: Sequence[Path]) -> dict[Path, Path | None]:
+    """Return where each experiment's report goes.
+
+    Raises:
+        ConfigError: If ``--out`` is an experiment's folder, or two reports would be written into one.
+    """
+    found = {folder: _out(options, len(folders) > 1, folder) for folder in folders}
+    if options.out is not None:
+        taken: dict[Path, Path] = {}
+        for folder, out in found.items():
+            assert out is not None
+            require_no_runs(out)
+            if (other := taken.setdefault(out, folder)) is not folder:
+                raise ConfigError(f"--out {options.out}: {other} and {folder} would both be in {out}; one at a time")
+    return found
+
+
 def _out(options: argparse.Namespace, several: bool, experiment: Path) -> Path | None:
     """Return where an experiment's report goes: never over its page by another score; None for its directory."""
     if options.out is not None:
-        return Path(options.out, *experiment.parts[-2:]) if several else Path(options.out)
+        # Of the whole name, without its root and .., which would lead out of the folder.
+        return Path(options.out, *place(experiment).parts[1:][-2:]) if several else Path(options.out)
     other = [value for _, value in sorted(_asked(options).items())]
     other += ["pooled"] if options.reduction == "pooled" else []
     other += ["background"] if options.background else []

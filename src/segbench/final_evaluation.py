@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from segbench.data.base import ImageData
 from segbench.runs.run_callback import RunContext
 from segbench.runs.split_scores import About
+from segbench.runs.tuning import is_trial
 from segbench.scores.columns import with_columns
 from segbench.scores.score import empty_rules
 from segbench.tasks.base import Task
@@ -36,14 +37,19 @@ def read_data(data: ImageData, task: Task[Any]) -> None:
     task.loss.prepare(torch.from_numpy(data.class_pixels))
 
 
-def evaluate(context: RunContext) -> RunContext:
-    """Score the task's weights on all scored splits, into ``task.evaluation``; return the context with the splits."""
+def evaluate(context: RunContext, cfg: DictConfig) -> RunContext:
+    """Score the task's weights on all scored splits, into ``task.evaluation``; return the context with the splits.
+
+    A trial of tuning is scored on none: its best validation score is known, and nobody shall choose by test images.
+    """
     task, data = context.task, context.data
-    splits = tuple(data.eval_dataloaders())
+    if trial := is_trial(cfg):
+        log.info("a trial of tuning, which is judged by %s and scored on no test images", cfg.trainer.monitor)
+    splits = () if trial else tuple(data.eval_dataloaders())
     task.begin_evaluation(splits)
     if splits:
         context.trainer.test(task, datamodule=data, verbose=False)
-    else:
+    elif not trial:
         log.info("all labelled images were trained on, so there is nothing to score; predict with src/predict.py")
     return replace(context, splits=splits)
 

@@ -99,7 +99,7 @@ def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str], ensembl
         task.network.compile()
     if ensemble is None:
         task.load_state_dict(_build_checkpoints(cfg, run).load_best())
-    context = evaluate(context)
+    context = evaluate(context, cfg)
     table, about = scores_table(context)
     rescoring.require_same(run, before, table, about, lacking)
     write_scores(run.scores, [table], about)
@@ -209,7 +209,7 @@ def _fit_and_evaluate(
     task.load_state_dict(checkpoints.load_best())
     # Not current_epoch: Lightning's is one less where a training is taken up that had stopped early.
     epochs = progress_of(trainer)[0]
-    context = evaluate(context)
+    context = evaluate(context, cfg)
     trained = {"best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1}, "epochs": epochs}
     return _record(context, extra, code, trained | {"cost": cost.report(trainer, task)})
 
@@ -223,7 +223,7 @@ def _evaluate_together(
     trainer = build_trainer(cfg, loggers, [cost, *extra])
     context = RunContext(run, data, task, trainer)
     run_callback.bind([cost, *extra], context)
-    context = evaluate(context)
+    context = evaluate(context, cfg)
     return _record(context, extra, code, {"cost": ensemble.cost(cost.report(trainer, task))})
 
 

@@ -1,6 +1,7 @@
 import io
 import json
 import shutil
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 from rich.console import Console
+from tests.reporting.conftest import Maker, asking
 
 from report import main
 from segbench.errors import ConfigError
@@ -425,6 +427,29 @@ def test_metric_and_split_of_the_command_line_decide(swept, report, no_figures):
     )
     assert report(folder, "--out", folder.parent / "elsewhere").returncode == 0
     assert "index.html" in {path.name for path in (folder.parent / "elsewhere").iterdir()}
+
+
+def test_reports_of_several_experiments_stay_in_their_folder(tmp_path, report, no_figures, monkeypatch):
+    maker = asking(Maker(tmp_path / "outputs"))
+    here = tmp_path / "outputs" / "here"
+    here.mkdir(parents=True)
+    for experiment in ("a", "b", "deep/here/a"):
+        for model in ("unet", "attunet"):
+            maker(model, 0, experiment=experiment)
+    monkeypatch.chdir(here)
+    up = Path("..")
+    assert report(up / "a", up / "b", "--out", "all").returncode == 0
+    assert sorted(path.relative_to(here) for path in here.rglob("index.html")) == [
+        Path("all/outputs/a/index.html"), Path("all/outputs/b/index.html"),
+    ]  # fmt: skip
+    # Another experiment's own page is nobody's to write over, nor one of two reports the other's.
+    refused = report(up / "a", "--out", up / "b")
+    assert (refused.returncode, refused.stderr) == (2, "--out ../b: holds runs; name a folder of its own\n")
+    maker("unet", 0, experiment="here/a")
+    refused = report(up / "deep/here/a", up / "here/a", "--out", "both")
+    assert refused.returncode == 2
+    assert "would both be in both/here/a; one at a time" in refused.stderr
+    assert not Path("both").exists()
 
 
 def test_the_viewer_says_which_split_its_images_are_of(swept, report, no_figures):

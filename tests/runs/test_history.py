@@ -27,6 +27,11 @@ def test_half_a_line_swallows_nothing(tmp_path):
     assert list(planned_runs(tmp_path)) == ["a", "b"]
 
 
+def test_no_letter_ends_a_line_but_a_line_end(tmp_path):
+    history.plan(tmp_path, [job("a", overrides=["comparison.question='a\u2028b\x85c'"])])
+    assert planned_runs(tmp_path)["a"].overrides == ("comparison.question='a\u2028b\x85c'",)
+
+
 def test_a_single_run_is_planned_by_an_experiment_only(tmp_path):
     identity = job("a") | {"experiment": "runs"}
     history.start(tmp_path / "a", identity)

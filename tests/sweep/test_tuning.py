@@ -235,6 +235,38 @@ def test_what_would_not_be_fair_is_refused(jobs, composed, overrides, said):
     assert said in str(refused.value)
 
 
+def test_runs_that_only_predict_otherwise_share_a_row_and_its_trials(jobs, composed):
+    plain = jobs(models=["unet"])
+    others = [*jobs("predict.tta=flips", models=["unet"]), *jobs("predict.ensemble=2", models=["unet"], seeds=[0])]
+    trainings = Trainings()
+    rows, final = tuned([*plain, *others], composed, trainings)
+    (row,) = rows
+    assert row.folder == tuning.plan(plain, composed)[0].folder
+    assert {(trial.config.predict.tta, trial.config.predict.ensemble) for trial in row.trials} == {(None, None)}
+    assert len(trainings.begun) == len(row.trials) + len(final)
+    assert len(set(rates(final))) == 1
+    assert [job.config.predict.ensemble for job in final] == [None] * 4 + [2]
+    assert set(read_row(row.folder).runs) == {job.directory.name for job in final}
+
+
+def test_runs_are_planned_before_their_settings_are_chosen(jobs, composed):
+    asked = jobs()
+    rows = tuning.plan(asked, composed)
+    waiting = tuning.untuned(rows)
+    assert [job.config.seed for job in waiting] == [job.config.seed for job in asked]
+    assert len({job.directory for job in (*waiting, *asked)}) == 2 * len(asked)
+
+
+def test_a_trial_is_no_twin_of_a_run_that_has_to_be_scored(tmp_path):
+    for folder in ("tuning/row/run", "other/tuning/row/run"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "status.json").write_text('{"state": "done"}')
+    finished._link_twin(tmp_path / "new" / "run", tmp_path, trial=False)
+    assert not (tmp_path / "new").exists()
+    finished._link_twin(tmp_path / "new" / "run", tmp_path, trial=True)
+    assert (tmp_path / "new" / "run").is_symlink()
+
+
 def test_what_is_swept_is_not_tuned(composed):
     swept = [
         composed(number, ["model=unet", f"optimizer.lr={rate}", "tuning.trials=2"])

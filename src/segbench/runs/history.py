@@ -77,7 +77,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     """Return the entries of a file, the oldest first; what is no JSON object is left out, and so is a lost file."""
     found = []
     with suppress(OSError, ValueError):
-        for line in read_text(path, largest=LISTS).splitlines():
+        for line in read_text(path, largest=LISTS).split("\n"):  # not at U+2028, which JSON leaves as it is
             with suppress(ValueError):
                 entry = parse_json(line)
                 found += [entry] if isinstance(entry, dict) else []

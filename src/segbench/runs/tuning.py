@@ -13,16 +13,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
+
 from segbench.runs.files import write_json
 from segbench.runs.readers import DamagedError, config_file, json_file, named, summary_file
 from segbench.runs.settings import flatten
 from segbench.words import visible
 
 FOLDER, ROW = "tuning", "row.json"
+# Behind the name of a run whose settings are not chosen yet: with those as they are it may be another, and finished.
+UNTUNED = "-untuned"
 LONGEST_REASON = 500
 # How a trial ends by its own settings: a bug or a library's refusal, a bad combination or too little memory, a loss
 # that diverges, the kernel's SIGKILL. What else stops one (the disk, the data, a signal) says nothing of its settings.
 _BY_ITSELF = (1, 2, 4, 137)
+
+
+def is_trial(cfg: DictConfig) -> bool:
+    """Say whether a configuration is a trial's: of a row, with the seed that only its trials have."""
+    return bool(cfg.tuning.row) and cfg.seed == cfg.tuning.seed
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from segbench.runs.directory import RunDirectory
+from segbench.runs.tuning import FOLDER, is_trial
 
 
 def done_before(directory: Path, config: DictConfig) -> bool:
@@ -28,7 +29,7 @@ def done_before(directory: Path, config: DictConfig) -> bool:
     if config.rerun:
         return False
     if not directory.exists():
-        _link_twin(directory, Path(str(config.paths.outputs)))
+        _link_twin(directory, Path(str(config.paths.outputs)), is_trial(config))
     if RunDirectory(directory).state() != "done":
         return False
     # Imported here: they import torch, which a sweep without finished runs does not need.
@@ -40,8 +41,10 @@ def done_before(directory: Path, config: DictConfig) -> bool:
     return not lacking_scores(RunDirectory(directory), config)
 
 
-def _link_twin(directory: Path, outputs: Path) -> None:
+def _link_twin(directory: Path, outputs: Path, trial: bool) -> None:
     for twin in outputs.rglob(f"{directory.name}/status.json"):
+        if not trial and FOLDER in twin.relative_to(outputs).parts:
+            continue  # a trial has no scores
         if RunDirectory(twin.parent).state() == "done":
             directory.parent.mkdir(parents=True, exist_ok=True)
             directory.symlink_to(os.path.relpath(twin.parent.resolve(), directory.parent.resolve()))

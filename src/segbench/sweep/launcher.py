@@ -125,6 +125,8 @@ class ProcessesLauncher(Launcher):
         hide_in_sweep(record.with_name("multirun.yaml"))
         former = take(_raise_stopped)
         try:
+            # Before the trials: a sweep that is stopped at them has runs that are missing, too.
+            plan_jobs(record.parent, tuning.untuned(rows))
             tuned = tuning.tune(rows, self._compose, self._run_all)
             jobs = [tuned.jobs.get(job.directory, job) for job in jobs]
             plan_jobs(record.parent, [job for job in jobs if job.directory not in tuned.refused])

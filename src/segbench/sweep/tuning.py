@@ -24,7 +24,7 @@ from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.runs.identity import HASH_LENGTH, relevant, run_id
 from segbench.runs.readers import DamagedError
 from segbench.runs.settings import flatten, is_under
-from segbench.runs.tuning import FOLDER, Trial, Tuning, read_row, read_trial, write_row
+from segbench.runs.tuning import FOLDER, UNTUNED, Trial, Tuning, read_row, read_trial, write_row
 from segbench.sweep import finished
 from segbench.sweep.objective import optimises
 from segbench.sweep.space import Range, candidates, read_space
@@ -46,13 +46,15 @@ class Job(Protocol):
         """Return the job with another run directory."""
 
 
+# What acts after the training alone: runs that differ in it have one row, and its trials.
+_TRAINED_ALIKE = ("predict.tta=null", "predict.ensemble=null")
 Compose = Callable[[int, list[str]], Any]
 IsDone = Callable[[Path, DictConfig], bool]
 
 
 @dataclass
 class Row:
-    """Jobs that are alike but for their seed, and the trials that are to choose their settings.
+    """Jobs that are trained alike but for their seed, and the trials that are to choose their settings.
 
     Attributes:
         folder: Where the trials lie.
@@ -123,13 +125,18 @@ def plan(jobs: Sequence[Any], compose: Compose) -> list[Row]:
         space = read_space(job.config)
         _check(job, jobs, space)
         asked = job.config.tuning
-        alike = compose(job.number, [*job.overrides, f"seed={asked.seed}"])
+        alike = compose(job.number, [*job.overrides, *_TRAINED_ALIKE, f"seed={asked.seed}"])
         _check_seed(job, alike)
         folder = _folder(job, alike, space)
         rows.setdefault(folder, Row(folder, space, [], [], [])).jobs.append(job)
     for row in rows.values():
         _add_trials(row, compose)
     return list(rows.values())
+
+
+def untuned(rows: Sequence[Row]) -> list[Job]:
+    """Return the jobs of rows as they are named until their settings are chosen."""
+    return [_untuned(job) for row in rows for job in row.jobs]
 
 
 def tune(rows: Sequence[Row], compose: Compose, run_all: Callable[[list[Any], IsDone], None]) -> Tuned:
@@ -204,9 +211,8 @@ def _add_trials(row: Row, compose: Compose) -> None:
         if len(found) == asked.trials:
             break
         given = [f"{key}={value}" for key, value in values.items()]
-        trial = compose(
-            len(found) + 1, [*first.overrides, f"seed={asked.seed}", *epochs, *given, f"tuning.row={row.folder.name}"]
-        )
+        fixed = [*_TRAINED_ALIKE, f"seed={asked.seed}", *epochs]
+        trial = compose(len(found) + 1, [*first.overrides, *fixed, *given, f"tuning.row={row.folder.name}"])
         trial = trial.moved(row.folder / trial.directory.name)
         if found.setdefault(trial.directory, trial) is trial:
             row.values.append(given)
@@ -243,9 +249,8 @@ def _choose(row: Row, compose: Compose, tuned: Tuned) -> None:
     found = _record(row, {})
     if reason := _undecided(row, found):
         for job in row.jobs:
-            # A name that no run has: one with the settings as they are may be finished.
-            place = job.directory.with_name(f"{row.folder.name}-seed{job.config.seed}")
-            tuned.jobs[job.directory], tuned.refused[place] = job.moved(place), reason
+            tuned.jobs[job.directory] = waiting = _untuned(job)
+            tuned.refused[waiting.directory] = reason
         return
     best = found.chosen
     assert best is not None
@@ -259,6 +264,10 @@ def _choose(row: Row, compose: Compose, tuned: Tuned) -> None:
     _record(row, runs)
     tuned.jobs |= chosen
     _say(row, found, number)
+
+
+def _untuned(job: Job) -> Job:
+    return job.moved(job.directory.with_name(f"{job.directory.name}{UNTUNED}"))
 
 
 def _undecided(row: Row, found: Tuning) -> str:

@@ -2,13 +2,16 @@
 
 import csv
 import runpy
+from math import nan
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 from tests.reporting.conftest import Maker, asking
 
 from segbench.reporting.across import page as page_module
+from segbench.reporting.across.command import _margin_of
 from segbench.reporting.across.page import MARK
 
 SCRIPT = Path(__file__).parents[3] / "src" / "report.py"
@@ -101,6 +104,30 @@ def test_the_same_runs_give_the_same_page_again_in_its_own_folder(report, folder
     assert (out / "README.md").read_text() == before
     # It is no experiment without runs where all that lies in outputs/ is reported.
     assert report(out, "--page", out / "x.md") == (2, "", "")
+
+
+def test_what_was_killed_before_its_page_may_be_written_again(report, folders, tmp_path, no_figures, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(page_module, "gains_csv", killed)
+        report("--across", *folders, "--out", tmp_path / "all")
+    assert (tmp_path / "all" / "scores.csv").exists()
+    assert report("--across", *folders, "--out", tmp_path / "all")[0] == 0
+    assert "is better than" in (tmp_path / "all" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("stated", "largest", "asked", "margin"),
+    [([0.02, 0.02], 1, None, 0.02), ([0.02, 0.02], 1, 0.05, 0.05), ([0.02, 0.03], 1, None, 0.01),
+     ([0.02, None], 1, None, 0.01), ([None, None], 1, None, 0.01), ([0.5, 0.5], 9, None, 0.5),
+     ([None, None], 9, None, nan)],
+)  # fmt: skip
+def test_the_margin_is_the_one_that_all_experiments_state(stated, largest, asked, margin):
+    sets = [SimpleNamespace(margin=each) for each in stated]
+    found = SimpleNamespace(sets=sets, score=SimpleNamespace(largest=largest))
+    assert _margin_of(found, asked) == pytest.approx(margin, nan_ok=True)
 
 
 def test_many_data_sets_have_a_short_name(report, folders, tmp_path):

@@ -8,6 +8,7 @@ from simulated import comparison, counts
 
 from segbench.reporting.across.gains import ALIKE, BETTER, UNDECIDED, findings
 from segbench.reporting.across.table import across
+from segbench.reporting.across.text import notes
 from segbench.reporting.across.verdict import power, ranks_line, verdict
 from segbench.reporting.statistics.intervals import paired_difference
 
@@ -118,5 +119,28 @@ def test_a_data_set_that_pairs_nothing_is_named():
     network = found.networks[1]
     others = tuple(replace(run, seed=run.seed + 9) for run in network.rows[2].runs)
     rows = (*network.rows[:2], replace(network.rows[2], runs=others))
-    (pair,) = findings(replace(found, networks=(found.networks[0], replace(network, rows=rows)))).pairs
-    assert (len(pair.gains), pair.refused) == (2, ("d2: no seed is finished by both",))
+    shown = findings(replace(found, networks=(found.networks[0], replace(network, rows=rows))))
+    (pair,) = shown.pairs
+    assert (len(pair.gains), shown.refused) == (2, ((0, 1, "d2: no seed is finished by both"),))
+
+
+def test_a_pair_that_is_left_without_two_data_sets_is_said_with_the_reason():
+    found = joined({"a": [0.1, 0.13], "c": [0.0, 0.001]})
+    network = found.networks[1]
+    others = tuple(replace(run, seed=run.seed + 9) for run in network.rows[1].runs)
+    rows = (network.rows[0], replace(network.rows[1], runs=others))
+    found = replace(found, networks=(found.networks[0], replace(network, rows=rows)))
+    shown = findings(found)
+    assert verdict(found, shown) == "Undecided: no two networks can be paired in two data sets or more."
+    assert "a and c in d1: no seed is finished by both." in notes(found, shown)
+
+
+def test_who_is_alike_to_a_third_is_not_said_to_be_alike():
+    gains = {"a": [0.103, 0.097, 0.104, 0.096], "b": [0.101] * 4, "c": [0.097, 0.103, 0.096, 0.104]}
+    found = joined(gains)
+    shown = findings(found, 0.013)
+    assert [pair.verdict for pair in shown.pairs] == [ALIKE, UNDECIDED, ALIKE]
+    assert verdict(found, shown) == (
+        "b is alike to each of a and c over 4 data sets (95 % for all 3 pairs together); how the others compare with"
+        " one another is undecided."
+    )

@@ -49,6 +49,12 @@ def test_rows_are_joined_by_equal_values_and_what_is_missing_is_named():
     }
 
 
+def test_two_networks_that_no_two_data_sets_have_both_are_refused():
+    sets = [scored("a", {"unet": 0.8}), scored("b", {"unet": 0.8, "segnet": 0.7}), scored("c", {"segnet": 0.7})]
+    with pytest.raises(ConfigError, match="any two of a, b and c share fewer than two rows by model"):
+        across(sets)
+
+
 def test_experiments_of_one_name_are_told_apart():
     means = {"unet": 0.8, "segnet": 0.7}
     assert across([scored("a", means), scored("a", means)]).names == ("a (1)", "a (2)")

@@ -79,6 +79,17 @@ def test_one_that_was_made_again_with_other_settings_is_not_missing(swept):
     assert not compare(collect([folder])).missing
 
 
+def test_what_waited_for_its_tuning_is_missing_until_what_that_chose_is_planned(swept):
+    make, folder = swept
+    untuned = {"directory": "x-unet-seed3-untuned", "seed": 3, "choices": {"model": "unet"}, "overrides": []}
+    history.plan(folder, [untuned])
+    assert "6 of 7 runs; missing: unet seed=3 (never" in markdown_body(compare(collect([folder])))
+    planned(folder, ("unet", 3))
+    assert "6 of 7 runs; missing: unet seed=3 (never" in markdown_body(compare(collect([folder])))
+    make("unet", 3, 90)
+    assert not compare(collect([folder])).missing
+
+
 def test_a_lost_job_has_the_seed_of_the_plan(swept):
     _, folder = swept
     planned(folder, ("unet", 3))

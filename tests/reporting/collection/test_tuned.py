@@ -63,7 +63,7 @@ def test_what_a_smaller_budget_chose_is_excluded_once_there_are_runs_of_the_larg
     found = compare(collect([architectures.root]))
     assert [len(row.done) for row in found.rows] == [2, 2]
     assert [(run.name, reason) for run, reason in found.unfinished] == [
-        ("earlier", "its row has more trials now, which chose other settings")
+        ("earlier", "its row has other trials now, which chose other settings")
     ]
 
 

@@ -36,8 +36,8 @@ def add_across_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--across", action="store_true", help="one answer over data sets: join the rows of these"
                        " experiments, one a data set, by equal factor values; gains, ranks and figures go into --out"
                        " (default: across-<experiments> beside them)")  # fmt: skip
-    group.add_argument("--margin", type=_margin, help="gains within it are alike, in units of the score (default"
-                       " 0.01 for shares, none for distances)")  # fmt: skip
+    group.add_argument("--margin", type=_margin, help="gains within it are alike, in units of the score (default:"
+                       " comparison.margin where all state one, else 0.01 for shares, none for distances)")  # fmt: skip
 
 
 def report_across(
@@ -111,9 +111,12 @@ def _compared(runs: list[Run], convention: Convention, mix: bool, asked: Mapping
 
 
 def _margin_of(found: Across, asked: float | None) -> float:
-    """Return the margin that was asked for, or that of shares; distances have none that fits all."""
+    """Return the margin that was asked for, that all experiments state, or that of shares; NaN for distances."""
     if asked is not None:
         return asked
+    stated = [comparison.margin for comparison in found.sets]
+    if stated[0] is not None and len(set(stated)) == 1:
+        return stated[0]
     return MARGIN if found.score.largest == 1 else nan
 
 

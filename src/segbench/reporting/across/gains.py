@@ -51,7 +51,6 @@ class Pair:
         p: Its p-value, corrected likewise; NaN where there is none.
         signed_rank: p-value of the signed-rank test after Holm's correction.
         verdict: One of better, alike and undecided.
-        refused: Data sets that have both and cannot pair them, with the reason.
     """
 
     first: int
@@ -61,7 +60,6 @@ class Pair:
     p: float
     signed_rank: float
     verdict: str
-    refused: tuple[str, ...] = ()
 
     @property
     def won(self) -> int:
@@ -98,12 +96,14 @@ class Findings:
         ranking: None where fewer than two networks are in every data set.
         margin: Within it gains are alike, in units of the score; NaN for none.
         order: Networks from the best, by average rank and then mean; those that are not ranked last.
+        refused: Data sets that have two networks and cannot pair them: first, second, and where and why.
     """
 
     pairs: tuple[Pair, ...]
     ranking: Ranking | None
     margin: float
     order: tuple[int, ...]
+    refused: tuple[tuple[int, int, str], ...] = ()
 
     @property
     def deviation(self) -> float:
@@ -123,29 +123,27 @@ def findings(found: Across, margin: float = nan) -> Findings:
         found: Networks by data sets.
         margin: Gains within it are of no importance, in units of the score; NaN for none.
     """
-    gathered = [
-        (first, second, gains, refused)
-        for first, second, gains, refused in _all_gains(found)
-        if len(gains) > 1  # One data set is what its own report compares.
-    ]
+    all_gains, refused = _all_gains(found)
+    # One data set is what its own report compares.
+    gathered = [(first, second, gains) for first, second, gains in all_gains if len(gains) > 1]
     level = LEVEL / max(1, len(gathered))
     pairs = []
-    for first, second, gains, refused in gathered:
+    for first, second, gains in gathered:
         means = np.array([gain.mean for gain in gains])
         total = mean_gain(means, np.array([gain.square for gain in gains]), level)
         p = min(1.0, total.p * len(gathered)) if isfinite(total.p) else nan
-        pairs.append(Pair(first, second, gains, total, p, signed_rank(means), _verdict(total, margin), refused))
+        pairs.append(Pair(first, second, gains, total, p, signed_rank(means), _verdict(total, margin)))
     corrected = holm(np.array([pair.signed_rank for pair in pairs]))
     pairs = [replace(pair, signed_rank=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
     ranking = _ranking(found)
     average = ranking.average if ranking else {}
     means = found.direction * np.nanmean(found.means, axis=1)
     order = sorted(range(len(means)), key=lambda index: (average.get(index, len(means) + 1), -means[index]))
-    return Findings(tuple(pairs), ranking, margin, tuple(order))
+    return Findings(tuple(pairs), ranking, margin, tuple(order), tuple(refused))
 
 
-def _all_gains(found: Across) -> list[tuple[int, int, tuple[Gain, ...], tuple[str, ...]]]:
-    """Return every pair of networks, better one first, with its gains and why data sets have none."""
+def _all_gains(found: Across) -> tuple[list[tuple[int, int, tuple[Gain, ...]]], list[tuple[int, int, str]]]:
+    """Return every pair of networks, better one first, with its gains; and of which data sets have none, and why."""
     sides = [
         [
             by_seed(row.done, comparison.split, comparison.metric, comparison.convention) if row else None
@@ -153,20 +151,20 @@ def _all_gains(found: Across) -> list[tuple[int, int, tuple[Gain, ...], tuple[st
         ]
         for network in found.networks
     ]
-    result = []
+    result, refused = [], []
     for first, second in combinations(range(len(sides)), 2):
-        gains, refused = [], []
+        gains = []
         for place, (left, right) in enumerate(zip(sides[first], sides[second], strict=True)):
             if left is None or right is None:
                 continue
             try:
                 gains.append(_gain(place, left, right, found))
             except UnpairedError as error:
-                refused.append(f"{found.names[place]}: {error}")
+                refused.append((first, second, f"{found.names[place]}: {error}"))
         if gains and np.mean([gain.mean for gain in gains]) < 0:
             first, second, gains = second, first, [_turned(gain) for gain in gains]
-        result.append((first, second, tuple(gains), tuple(refused)))
-    return result
+        result.append((first, second, tuple(gains)))
+    return result, refused
 
 
 def _gain(place: int, left: Side, right: Side, found: Across) -> Gain:

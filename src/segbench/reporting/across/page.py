@@ -56,14 +56,23 @@ def is_ours(folder: Path) -> bool:
         return False
 
 
+def require_no_runs(folder: Path) -> None:
+    """Refuse a folder that is a run's or an experiment's, whose own page and files would be written over.
+
+    Raises:
+        ConfigError: If it or a folder in it is a run.
+    """
+    if any(next(folder.glob(f"{inside}{name}"), None) for name in ("run.json", "status.json") for inside in ("", "*/")):
+        raise ConfigError(f"--out {folder}: holds runs; name a folder of its own")
+
+
 def require_free(folder: Path) -> None:
     """Refuse a folder in which other files would be written over: a run's, an experiment's, a results overview.
 
     Raises:
         ConfigError: If it or a folder in it is a run, or it has a file of one of our names and no page of ours.
     """
-    if any(next(folder.glob(f"{inside}{name}"), None) for name in ("run.json", "status.json") for inside in ("", "*/")):
-        raise ConfigError(f"--out {folder}: holds runs; name a folder of its own")
+    require_no_runs(folder)
     if any((folder / name).exists() for name in FILES) and not is_ours(folder):
         raise ConfigError(f"--out {folder}: holds other pages, which would be overwritten; name a folder of its own")
 
@@ -87,6 +96,9 @@ def write_across(found: Across, shown: Findings, folder: Path, command: str) -> 
     require_free(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / PAGE).exists():
+            # Known as ours from the first file on: what is killed before the page may be written again.
+            write_text(folder / PAGE, f"<meta {MARK}>\n")
         figures = _draw(found, shown, folder)
         write_text(folder / README, markdown(found, shown, figures, command))
         write_text(folder / SCORES, scores_csv(found, shown))

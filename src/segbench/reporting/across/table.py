@@ -97,11 +97,12 @@ def across(comparisons: Sequence[Comparison]) -> Across:
         _require_alike(names[0], first, name, other)
     _require_own_data(names, comparisons)
     networks, missing = _join(names, comparisons)
-    shared = [sum(1 for row in network.rows if row) for network in networks]
-    if sum(count > 1 for count in shared) < 2:
+    shared = [sum(1 for left, right in zip(one.rows, two.rows, strict=True) if left and right)
+              for one, two in combinations(networks, 2)]  # fmt: skip
+    if max(shared, default=0) < 2:
         raise ConfigError(
-            f"--across: {listed(names)} share fewer than two rows by {', '.join(first.factors) or 'anything'};"
-            " give experiments that compare the same networks"
+            f"--across: any two of {listed(names)} share fewer than two rows by"
+            f" {', '.join(first.factors) or 'anything'}; give experiments that compare the same networks"
         )
     caveats = [*_collapsed(names, comparisons), *_other_settings(names, networks), *_same_choice(names, comparisons)]
     caveats += _other_splits(names, comparisons)

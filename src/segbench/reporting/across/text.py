@@ -81,9 +81,8 @@ def notes(found: Across, shown: Findings) -> list[str]:
     """Return what has to be said with the tables, the power of so many data sets first."""
     lines = [*power(found, shown), *found.missing, *found.caveats]
     lines += [
-        f"{found.networks[pair.first].label} and {found.networks[pair.second].label} in {reason}."
-        for pair in shown.pairs
-        for reason in pair.refused
+        f"{found.networks[first].label} and {found.networks[second].label} in {reason}."
+        for first, second, reason in shown.refused
     ]
     if more := len(shown.pairs) - MOST_PAIRS:
         lines += [f"{more} further pairs stand in gains.csv."] if more > 0 else []

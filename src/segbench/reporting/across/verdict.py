@@ -19,6 +19,8 @@ MOST_BEATEN = 2
 def verdict(found: Across, shown: Findings) -> str:
     """Return the answer over data sets in one sentence, which claims no more than the corrected intervals do."""
     pairs = [pair for pair in shown.pairs if isfinite(pair.total.low)]
+    if not shown.pairs:
+        return "Undecided: no two networks can be paired in two data sets or more."
     over = _over(pairs or shown.pairs)
     if not pairs:
         return f"Undecided {over}: no two networks have a mean gain with an interval."
@@ -29,8 +31,11 @@ def verdict(found: Across, shown: Findings) -> str:
     if any(pair.verdict == BETTER for pair in pairs):
         clauses = [*_clauses(found, leader, own, _held(pairs)), *_better_elsewhere(found, leader, pairs)]
         return f"{'; '.join(clauses)}."
-    nearest = min(own, key=lambda pair: abs(pair.total.mean))
     names = _names(found, leader, [pair for pair in own if pair.verdict == UNDECIDED])
+    if not names:
+        (clause,) = _clauses(found, leader, own, "")
+        return f"{clause} {over}{_held(pairs)}; how the others compare with one another is undecided."
+    nearest = min(own, key=lambda pair: abs(pair.total.mean))
     return (
         f"Undecided {over}: {found.networks[leader].label} is ahead, over {found.networks[nearest.second].label}"
         f" {_amount(found, nearest)}{_held(pairs)}, which leaves open whether it is better than {listed(names)}."
@@ -109,7 +114,10 @@ def _clauses(found: Across, leader: int, own: list[Pair], held: str) -> list[str
         names = listed(_names(found, leader, won))
         clauses.append(f"{name} is better than {names} {_over(won)}{least} {_amount(found, nearest)}{held}")
     if pairs := by_verdict[ALIKE]:
-        clauses.append(f"{listed([name, *_names(found, leader, pairs)])} are alike")
+        others = _names(found, leader, pairs)
+        # Two that are alike to a third may differ by more than the margin.
+        each = f"{name} is alike to each of {listed(others)}"
+        clauses.append(each if len(others) > 1 else f"{name} and {others[0]} are alike")
     if pairs := by_verdict[UNDECIDED]:
         clauses.append(f"whether {name} is better than {listed(_names(found, leader, pairs))} is undecided")
     return clauses

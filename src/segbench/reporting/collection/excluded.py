@@ -17,6 +17,7 @@ from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.variants import apart_from_seed
 from segbench.runs.planned_looks import Plan
 from segbench.runs.split_scores import has_metric
+from segbench.runs.tuning import UNTUNED
 
 
 def exclude_copies(runs: Sequence[Run]) -> list[Run]:
@@ -173,6 +174,8 @@ def exclude_runs_without(runs: Sequence[Run], metric: str) -> list[Run]:
 def without_replaced(runs: Sequence[Run], factors: Sequence[str]) -> list[Run]:
     """Leave out missing runs that were made again with other settings: of the same values of the factors and seed.
 
+    Those that waited for their tuning are left out where what it chose is planned.
+
     Returns:
         The others in their order.
     """
@@ -181,7 +184,12 @@ def without_replaced(runs: Sequence[Run], factors: Sequence[str]) -> list[Run]:
         return (run.seed, *(factor_value(run, factor) for factor in factors))
 
     there = {place_of(run) for run in runs if run.state != "missing"}
-    return [run for run in runs if run.state != "missing" or place_of(run) not in there]
+    tuned = {place_of(run) for run in runs if not run.name.endswith(UNTUNED)}
+    return [
+        run
+        for run in runs
+        if run.state != "missing" or place_of(run) not in (tuned if run.name.endswith(UNTUNED) else there)
+    ]
 
 
 def _classes(run: Run) -> tuple[str, ...]:

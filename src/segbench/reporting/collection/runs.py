@@ -50,9 +50,9 @@ class Run:
 
     Attributes:
         directory: Where it lies. For a job that ended before it made one, where it would lie.
-        state: ``done``, ``unscored`` (done, but all labelled images were trained on), ``failed``, ``killed`` (says
-            running, but nobody holds its lock), ``running``, ``unreadable`` or ``missing`` (planned, but not
-            there); ``excluded`` by a comparison that it does not belong into.
+        state: ``done``, ``unscored`` (done, but a trial, or all labelled images were trained on), ``failed``,
+            ``killed`` (says running, but nobody holds its lock), ``running``, ``unreadable`` or ``missing`` (planned,
+            but not there); ``excluded`` by a comparison that it does not belong into.
         reason: Why it is not done, in one line; None for a done run.
         id: The hash of everything in its configuration that can change its result, seed included; empty if unknown.
         experiment: The experiment it belongs to, ``runs`` without one.
@@ -182,7 +182,8 @@ def read_run(directory: Path) -> Run:
         if state == "done" and not known["counts"]:
             if known["summary"].get("scores") != {}:
                 raise DamagedError("scores.parquet: no rows")
-            state, reason = "unscored", "done; all labelled images were trained on, so there is nothing to score"
+            state = "unscored"
+            reason = "done; a trial of tuning, or all labelled images were trained on, so there is nothing to score"
     except DamagedError as damage:
         state, reason = "unreadable", _short(damage)
     return Run(directory=directory, state=state, reason=reason, **known)

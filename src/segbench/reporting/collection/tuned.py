@@ -15,7 +15,7 @@ from segbench.runs.tuning import FOLDER, Tuning, read_row
 def with_tuning(runs: Sequence[Run]) -> list[Run]:
     """Return the runs, those with what their row's trials chose with the trials and the overrides as they were typed.
 
-    Finished runs with what a smaller budget chose are excluded where others have what the larger one did.
+    Finished runs with what another budget chose are excluded where others have what the latest one did.
     """
     rows = [(folder, row) for folder in dict.fromkeys(run.directory.parent for run in runs) for row in _rows(folder)]
     known = {place(folder / name): row for folder, row in rows for name in row.runs}
@@ -50,4 +50,4 @@ def _with(run: Run, row: Tuning | None) -> Run:
 def _superseded(run: Run, row: Tuning | None, trained: Collection[str]) -> Run:
     if row is None or run.tuning or run.state != "done" or row.row not in trained:
         return run
-    return replace(run, state="excluded", reason="its row has more trials now, which chose other settings")
+    return replace(run, state="excluded", reason="its row has other trials now, which chose other settings")
