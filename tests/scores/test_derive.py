@@ -315,7 +315,7 @@ def test_describe_mentions_every_choice(convention):
     assert ("without background" in text) == (not convention.background)
     for choice, words in {"nan": "left out", "one": "scored 1", "zero": "scored 0"}.items():
         assert (words in text) == (convention.empty == choice)
-    assert "label 255 counts nowhere" in text
+    assert "pixels marked as ignored count nowhere" in text
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ class Convention:
         words = {"nan": "left out", "one": "scored 1 (a distance: 0)", "zero": "scored 0 (a distance: not at all)"}
         return (
             f"{reduction}, then over {classes}; "
-            f"a class empty in truth and prediction is {words[self.empty]}; label 255 counts nowhere"
+            f"a class empty in truth and prediction is {words[self.empty]}; pixels marked as ignored count nowhere"
         ) + ("" if "miou" not in scores or self._is_benchmark else f"; {_MIOU}")
 
     @property

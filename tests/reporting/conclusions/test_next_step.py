@@ -3,12 +3,16 @@
 import shlex
 from dataclasses import replace
 
+import pytest
+
 from segbench.reporting import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.next_step import MOST, next_step
 from segbench.reporting.statistics.outlook import MOST_SEEDS, Outlook
+from segbench.reporting.statistics.sequential import rates
 from segbench.reporting.statistics.variance_components import Components
+from segbench.runs.planned_looks import Plan, PlannedRow
 
 UNLIKE = {"unet": (80, 90, 84), "attunet": (92, 86, 95)}
 OUTLOOK = Outlook(Components(0.0001, 0.00001, 0.00001), 3, 40, 2)
@@ -62,6 +66,28 @@ def test_what_seeds_cannot_settle_has_no_command(architectures):
     assert int(many.text.split()[3]) > MOST
     small = next_step(comparison, replace(images, outlook=replace(OUTLOOK, variances=Components(1e-6, 1e-6, 1e-6))))
     assert small.text.startswith("3 seeds each find a true difference of 0.01 between ")
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("looks", "plan afresh in a new folder, and report both answers: the same command with decide.looks=[3,{}]"),
+        ("budget", "The planned looks go on with the same command and a larger decide.hours."),
+        ("untested", None),
+        (None, None),
+    ],
+)
+def test_no_seeds_are_added_to_planned_looks(architectures, end, words):
+    comparison = written(architectures, UNLIKE)
+    rows = tuple(PlannedRow(name=row.label, settings=()) for row in comparison.rows)
+    plan = Plan(begun="2026-01-01T00:00:00+00:00", looks=(2, 3), rates=rates((2, 3)), asked=(), rows=rows, end=end)
+    planned = replace(comparison, plan=plan)
+    step = next_step(planned, open_question(comparison))
+    assert (step is None) == (words is None)
+    if step is not None:
+        assert words.format(OUTLOOK.settle(0.01)) in step.text
+        assert "more seed" not in step.text
+        assert step.commands == ()
 
 
 def test_what_is_decided_has_no_next_step(architectures):

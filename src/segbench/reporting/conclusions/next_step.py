@@ -14,12 +14,15 @@ from segbench.reporting.conclusions.provenance import Origin, sweep_commands
 from segbench.reporting.conclusions.verdict import word_of
 from segbench.reporting.statistics.decision import Compared
 from segbench.reporting.statistics.outlook import MOST_SEEDS, Outlook
+from segbench.runs.planned_looks import Plan
 from segbench.words import plural
 
 # A design with one seed or none that can be compared gets as many as show how seeds vary.
 FEWEST = 3
 # More seeds than these nobody is told to paste.
 MOST = 30
+
+_MORE_HOURS = "The planned looks go on with the same command and a larger decide.hours."
 
 
 def next_step(comparison: Comparison, found: Evidence) -> Origin | None:
@@ -33,10 +36,11 @@ def next_step(comparison: Comparison, found: Evidence) -> Origin | None:
     scored = [row for row in rows if row.done]
     if found.verdict.word != "undecided" or len(scored) < 2:
         return None
+    if comparison.plan is not None and comparison.plan.end != "looks":
+        return Origin(_MORE_HOURS) if comparison.plan.end == "budget" else None
     if found.outlook is None or not found.decision.compared:
         seeds = min(len(_seeds([row])) for row in scored)
-        lead = f"To know what other seeds would change: {_more(scored, FEWEST)}"
-        return _step(comparison, lead, scored, FEWEST) if seeds < FEWEST else None
+        return _step(comparison, "To know what other seeds would change", scored, FEWEST) if seeds < FEWEST else None
     open_ones = [one for one in found.decision.compared if word_of(one, found.margin) == "undecided"]
     if not open_ones:
         return None
@@ -67,17 +71,30 @@ def _settle(
             f"{plural(least, 'seed')} each find a true difference of {what} in 80 % of such experiments; these did not,"
             " so it is more likely to be smaller."
         )
-    return _step(comparison, f"To settle {what}: {_more(rows, needed)}", rows, needed)
+    return _step(comparison, f"To settle {what}", rows, needed)
 
 
-def _step(comparison: Comparison, lead: str, rows: Sequence[Row], seeds: int) -> Origin:
+def _step(comparison: Comparison, aim: str, rows: Sequence[Row], seeds: int) -> Origin:
     """Return the words with the time, and the command for so many seeds of each row, those that there are included."""
+    if comparison.plan is not None:
+        return _afresh(comparison.plan, aim, seeds)
+    lead = f"{aim}: {_more(rows, seeds)}"
     runs = [run for row in rows for run in _planned(row, seeds)]
     time = sum(_missing(row, seeds) * _time(row) for row in rows)
     about = f", about {_about(time)}" if math.isfinite(time) and time > 0 else ""
     commands = sweep_commands(runs, comparison.title)
     places = sorted({text for row in rows for run in row.done for part in run.each for text in _places(part)})
     return Origin(f"{lead}{about}:", tuple(" ".join([command, *map(shlex.quote, places)]) for command in commands))
+
+
+def _afresh(plan: Plan, aim: str, seeds: int) -> Origin:
+    """Return how to ask again after the last planned look: seeds added to it would err more often than in 5 %."""
+    last = plan.looks[-1]
+    return Origin(
+        f"The planned looks are used up, and the question stays undecided; add no seeds. {aim}, plan afresh in a"
+        f" new folder, and report both answers: the same command with decide.looks=[{last},{max(seeds, last + 1)}]"
+        " paths.outputs=outputs-again."
+    )
 
 
 def _more(rows: Sequence[Row], seeds: int) -> str:
