@@ -78,9 +78,9 @@ def compare(
     Raises:
         ConfigError: If the runs are not comparable, or metric or convention do not fit their task.
     """
-    asked, runs = asked or {}, with_tuning(runs)
     asked, folder = asked or {}, runs[0].directory.parent
     plan = plan or _planned_looks(folder)
+    runs = with_tuning(runs)
     runs = exclude_beyond(runs, plan) if plan else runs
     title, own = declaration([run for run in runs if run.state == "done" or run.config] or runs)
     declared = ask(own, asked)
@@ -98,15 +98,13 @@ def compare(
     everything, runs = (without_replaced(some, factors) for some in (everything, runs))
     split = shared_split(done, splits, keys["split"])
     counts = [run.counts[split] for run in done]
-    convention = convention_of(task, convention, runs[0].directory.parent, counts)
+    convention = convention_of(task, convention, folder, counts)
     rows, strangers = _rows(runs, known, factors)
     rows = _score_all(rows, metric, task, split, convention, keys["metric"])
     rows, published = _with_published(rows, declared.get("published") or (), metric, split, convention)
-    left = [(run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"]
     family, baseline = family_of(declared, rows)
-    unfinished = [(run, public(reason, places_of(run.config))) for run, reason in left]
     return Comparison(
-        directory=runs[0].directory.parent,
+        directory=folder,
         title=title,
         question=str(declared.get("question") or ""),
         factors=tuple(factors),
@@ -119,7 +117,7 @@ def compare(
         published=tuple(published),
         claims=tuple(declared.get("claims") or ()),
         differences=stated_differences(declared, known),
-        unfinished=tuple(unfinished),
+        unfinished=_unfinished(everything, strangers),
         task=task,
         family=family,
         baseline=baseline,
@@ -127,6 +125,12 @@ def compare(
         looks=read_looks(folder, before=plan.begun if plan else None),
         plan=plan,
     )
+
+
+def _unfinished(everything: Sequence[Run], strangers: Mapping[str, str]) -> tuple[tuple[Run, str], ...]:
+    """Return the runs that count in no mean, each with its reason, without places of the machine."""
+    left = [(run, strangers.get(run.name) or str(run.reason)) for run in everything if run.state != "done"]
+    return tuple((run, public(reason, places_of(run.config))) for run, reason in left)
 
 
 def _planned_looks(folder: Path) -> Plan | None:
