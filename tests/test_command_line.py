@@ -73,7 +73,7 @@ def test_help_shows_every_group_and_examples(fresh_program):
     for group in ("data", "model", "loss", "augmentation", "optimizer", "scheduler", "trainer", "logger", "callbacks"):
         assert re.search(rf"^{group}: .*\w", text, re.MULTILINE), group
     assert "carvana: architectures" in text
-    assert text.count("python src/run.py") == 3
+    assert text.count("python src/run.py") == 4
     # Hydra lists the choices of a group on one line, however many there are.
     lists = re.compile(r"[\w/]+: \w+(, \w+)*")
     assert max(len(line) for line in text.splitlines() if not lists.fullmatch(line)) <= 120

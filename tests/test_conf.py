@@ -112,7 +112,6 @@ def test_the_published_comparison_uses_the_published_networks(experiment):
         assert experiment(name).trainer.max_epochs == 5
 
 
-@pytest.mark.slow
 def test_the_search_by_wandb_sets_keys_that_exist(compose):
     sweep = yaml.safe_load((CONF / "wandb_sweep.yaml").read_text())
     assert (CONF.parent / sweep["program"]).is_file()

@@ -36,7 +36,6 @@ def column(directory, name="augmentation/stage"):
         return [float(row[name]) for row in csv.DictReader(stream)]
 
 
-@pytest.mark.slow
 def test_the_stage_begins_after_the_epoch_that_passes_the_threshold(config, run, tmp_path, caplog):
     caplog.set_level("INFO", "segbench")
     # The loss falls below its own first value, so a stage that waits for half way begins within the run.

@@ -236,7 +236,7 @@ def test_a_report_needs_no_own_code_and_says_what_was_trained(program, own, trai
     monkeypatch.setattr("segbench.reporting.page.draw_all", lambda *_, **__: [])
     result = program("report.py", "outputs/runs", "--metric", "found", folder=own)
     assert result.returncode == 0, result.stderr
-    text = (own / "outputs" / "runs" / "table.md").read_text()
+    text = (own / "outputs" / "runs" / "reports" / "found" / "table.md").read_text()
     digest = hashlib.sha256((own / "code" / "mine.py").read_bytes()).hexdigest()[:12]
     assert f", own module mine {digest};" in text
     command = "python src/run.py --config-dir conf data=drawn model=tiny loss=half"

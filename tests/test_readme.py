@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from segbench.configuration.arguments import arranged
 from segbench.configuration.schema import validate
 
 TESTS = Path(__file__).parent
@@ -27,9 +28,11 @@ def lines():
 @pytest.mark.parametrize("line", lines())
 def test_a_command_of_the_readme_is_a_valid_configuration(compose, line):
     parts = shlex.split(re.sub(r"<[^>]*>", "file", line).removeprefix("-m "))
+    # What is of the sweep alone, as decide= is, leaves the configuration of a job.
+    own = [part for part in arranged(parts) if not part.startswith(("hydra", "--"))]
     if line.startswith("-m "):
-        parts = [part.partition(",")[0] for part in parts]
-    validate(compose(*BESIDE.get(parts[0], ()), *(part for part in parts if not part.startswith("hydra."))))
+        own = [part.partition(",")[0] for part in own]
+    validate(compose(*BESIDE.get(parts[0], ()), *own))
 
 
 def test_the_whole_configuration_is_printed(program):

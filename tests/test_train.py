@@ -306,7 +306,6 @@ def _hold(directory, held, release):
         release.wait(120)
 
 
-@pytest.mark.slow
 def test_the_same_run_started_twice_at_once(run, tiny, tmp_path):
     fork = multiprocessing.get_context("fork")
     held, release = fork.Event(), fork.Event()
@@ -528,14 +527,12 @@ def test_options_train(run, tiny, tmp_path, overrides):
     assert np.isfinite(summary["best"]["value"])
 
 
-@pytest.mark.slow
 def test_each_row_of_the_curves_has_the_rate_that_its_epoch_was_trained_with(run, tiny, tmp_path):
     table = "scheduler.rates=[[1,1e-3],[2,0.5],[9,1e-4]]"
     run(tiny(tmp_path, "scheduler=epoch_table", table), tmp_path / "run")
     assert pd.read_csv(tmp_path / "run" / "metrics.csv")["lr"].tolist() == [1e-3, 0.5, 1e-4]
 
 
-@pytest.mark.slow
 def test_early_stopping_stops_and_is_remembered(run, tiny, tmp_path, monkeypatch):
     overrides = (
         "trainer.early_stopping=1",
@@ -568,7 +565,6 @@ def test_compiled_networks_are_compiled_and_keep_their_weight_names(run, tiny, t
     assert set(stored) == {f"network.{name}" for name in UNet(1, 4, width=2).state_dict()}
 
 
-@pytest.mark.slow
 def test_a_final_model_trains_on_validation_images_too_and_takes_the_last_epoch(run, finished, tiny, tmp_path):
     overrides = ("data.fit_on=train+val", "trainer.monitor=last")
     summary = run(tiny(tmp_path, *overrides), tmp_path / "run")

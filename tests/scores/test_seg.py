@@ -112,8 +112,9 @@ def test_a_class_without_objects_is_in_no_mean(empty, reduction):
         assert mean_score(values, score, convention) == class_scores(values, score, convention)[1]
         assert np.isnan(class_scores(values, score, convention)[[0, 2]]).all()
         assert np.array_equal(image_scores(values, score, convention), image_scores(values[:, :2], score, convention))
-    distance = np.full((2, 3, 4), np.nan)
-    distance[:, 1] = [[3, 1, 3, 1], [5, 1, 5, 1]]
+    # Its last column is the largest distance that there can be.
+    distance = np.full((2, 3, 5), np.nan)
+    distance[:, 1] = [[3, 1, 3, 1, 90], [5, 1, 5, 1, 90]]
     assert mean_score(distance, distance_to, convention) == 4
 
 

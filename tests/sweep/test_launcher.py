@@ -133,7 +133,6 @@ def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(fr
     assert attempts == [1, 2]
 
 
-@pytest.mark.slow
 def test_what_was_trained_on_other_files_than_are_there_now_does_not_count_as_done(sweep, copied):
     folder, done = copied
     record = folder / "runs" / done / "run.json"
@@ -225,7 +224,6 @@ def test_jobs_of_a_killed_sweep_save_and_end_by_themselves(begun, tmp_path):
     assert [status["exit_code"] for status in statuses(tmp_path).values()] == [143, 143]
 
 
-@pytest.mark.slow
 def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_trained_again(sweep, copied):
     folder, name = copied
     (folder / "runs").rename(folder / "earlier")
@@ -239,7 +237,7 @@ def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_t
 
 
 def job_in(folder, number):
-    config = OmegaConf.create({"rerun": False, "paths": {"outputs": str(folder)}})
+    config = OmegaConf.create({"rerun": False, "paths": {"outputs": str(folder)}, "tuning": {"row": None}})
     return launcher._Job(number, [], config, folder / "runs" / f"job{number}")
 
 

@@ -164,11 +164,11 @@ class SplitCounts:
         """Whether another run was scored on images of the same names and classes."""
         return isinstance(other, SplitCounts) and (self.ids, self.class_names) == (other.ids, other.class_names)
 
-    def same(self, other: Any) -> bool:
-        """Whether another run has equal counts, and equal columns of those that both have."""
+    def same(self, other: Any, columns: bool = True) -> bool:
+        """Whether another run has equal counts, and where asked equal columns of those that both have."""
         if not (isinstance(other, SplitCounts) and np.array_equal(self.counts, other.counts)):
             return False
-        both = self.columns.keys() & other.columns.keys()
+        both = self.columns.keys() & other.columns.keys() if columns else ()
         return all(np.array_equal(self.columns[name], other.columns[name], equal_nan=True) for name in both)
 
     def constants(self) -> dict[str, SplitCounts]:

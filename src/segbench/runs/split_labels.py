@@ -167,7 +167,7 @@ class SplitLabels:
             and np.array_equal(self.truth, other.truth)
         )
 
-    def same(self, other: Any) -> bool:
+    def same(self, other: Any, columns: bool = True) -> bool:
         """Whether another run classified images of the same names alike."""
         return (
             isinstance(other, SplitLabels)

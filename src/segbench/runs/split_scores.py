@@ -167,8 +167,8 @@ class SplitScores(Protocol):
     def same_images(self, other: Any) -> bool:
         """Whether another run of the task was scored on the same images with the same truth."""
 
-    def same(self, other: Any) -> bool:
-        """Whether another run of the task made the same of them, too."""
+    def same(self, other: Any, columns: bool = True) -> bool:
+        """Whether another run of the task made the same of them, too; without columns by the predictions alone."""
 
     def constants(self) -> Mapping[str, Any]:
         """Return the split as networks would have made it that wrongly predict one thing everywhere, by its name."""

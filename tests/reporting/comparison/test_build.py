@@ -339,7 +339,8 @@ def test_the_iou_of_one_class_can_decide(architectures):
 def test_the_curve_of_one_class_is_drawn_where_it_was_logged(architectures):
     architectures.comparison |= {"metric": "iou_ring", "claims": [], "published": []}
     folder = architectures("unet", 0)
-    assert [key for key, _ in _panels(compared(architectures))] == ["train/loss", "val/loss"]
+    assert [panel.key for panel in _panels(compared(architectures))] == ["train/loss", "val/loss"]
     curves = pd.read_csv(folder / "metrics.csv")
     curves.assign(**{"val/iou_ring": 0.5}).to_csv(folder / "metrics.csv", index=False)
-    assert _panels(compared(architectures))[-1] == ("val/iou_ring", "validation IoU ring")
+    last = _panels(compared(architectures))[-1]
+    assert (last.key, last.title) == ("val/iou_ring", "validation IoU ring")
