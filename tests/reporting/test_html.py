@@ -217,6 +217,14 @@ def test_the_dot_plot_spans_all_scores_and_leaves_out_what_is_missing(comparison
     assert "share a letter" in Page(html_page(comparison, (), replace(evidence_for(2), letters=("b", "a")))).text
 
 
+@pytest.mark.parametrize("ranges", [False, True])
+def test_the_heading_of_the_dot_plot_says_range_where_the_ends_are_those_of_images(comparison, ranges):
+    found = evidence_for(2)
+    found = replace(found, means=tuple(replace(mean, ranges=ranges) for mean in found.means))
+    titles = [column.title for column in score_table(comparison, found).columns]
+    assert ("seeds and range" in titles, "seeds and interval" in titles) == (ranges, not ranges)
+
+
 def test_panels_are_cut_into_their_images_with_their_titles(comparison):
     path = comparison.done[0].directory / "figures" / "predictions.png"
     images, legend = split_panels(path.read_bytes())

@@ -393,6 +393,11 @@ def _table(own):
     (own / "t.csv").write_text("image,mask,split\nimages/a1.png,masks/a9.png,train\nimages/a2.png,masks/a2.png,exam\n")
 
 
+def _bare_table(own):
+    _good(own)
+    (own / "t.csv").write_text("image,mask\na1.png,masks/a1.png\n")
+
+
 @pytest.mark.parametrize(
     ("write", "options", "words"),
     [
@@ -427,6 +432,7 @@ def _table(own):
         (_good, {"group": "b*"}, ["data.group=b*", "do not match"]),
         (_good, {"objects": ["cell"]}, ["no class cell", "class 1"]),
         (_table, {"table": "t.csv"}, ["line 2: no file masks/a9.png", "line 3: split exam"]),
+        (_bare_table, {"table": "t.csv"}, ["no file a1.png in /", "there is images/a1.png and masks/a1.png: name the"]),
         (_good, {"table": "u.csv"}, ["data.table=u.csv: no such file"]),
     ],
 )

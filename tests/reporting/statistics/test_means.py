@@ -50,6 +50,6 @@ def test_groups_are_counted_not_images():
 
 
 def test_text():
-    assert Mean(0.5, np.nan, np.nan).interval == "0.5000"
-    assert Mean(0.5, 0.4, 0.6).interval == "0.5000 [0.4000, 0.6000]"
-    assert Mean(0.5, 0.4, 0.6, ranges=True).interval == "0.5000 (0.4000 to 0.6000)"
+    assert Mean(0.5, np.nan, np.nan).interval("images") == "0.5000"
+    assert Mean(0.5, 0.4, 0.6).interval("images") == "0.5000 [0.4000, 0.6000]"
+    assert Mean(0.5, 0.4, 0.6, ranges=True).interval("images") == "0.5000 (images from 0.4000 to 0.6000)"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from segbench.data.file_names import name_without_suffix, nfc
 from segbench.data.folder.samples import PART_OF, Sample, Samples
+from segbench.data.folder.sources import folders_in
 from segbench.data.tables import read_rows
 from segbench.errors import DataError
 from segbench.words import listed, plural
@@ -37,7 +38,7 @@ def listed_samples(path: Path, root: Path) -> Samples | None:
         cells = {name: row[index] for name, index in columns.items()}
         files = [_file(path, root, cells[name]) for name in ("image", "mask")]
         if missing := [cells[name] for name, file in zip(("image", "mask"), files, strict=True) if file is None]:
-            samples.faults.append(f"{path}: line {number}: no file {missing[0] or '(empty cell)'}")
+            samples.faults.append(f"{path}: line {number}: no file {_sought(path, root, missing[0])}")
             continue
         image, mask = (file for file in files if file is not None)
         name = cells.get("id") or name_without_suffix(Path(cells["image"]))
@@ -114,6 +115,16 @@ def _names(sample: Sample) -> list[str]:
 def _file(table: Path, root: Path, cell: str) -> Path | None:
     """Return the file that a cell names, in the folder of the table or in ``root``."""
     return next((place for base in (table.parent, root) if cell and (place := base / cell).is_file()), None)
+
+
+def _sought(table: Path, root: Path, cell: str) -> str:
+    """Return a cell that names no file, where it was looked for, and in which folders there such a file lies."""
+    if not cell or Path(cell).is_absolute():
+        return cell or "(empty cell)"
+    places = list(dict.fromkeys(base.resolve() for base in (table.parent, root)))
+    text = f"{cell} in {' or '.join(map(str, places))}"
+    names = [f"{name}/{cell}" for place in places for name in folders_in(place) if (place / name / cell).is_file()]
+    return f"{text}; there is {listed(names)}: name the folder too" if names else text
 
 
 def _part(cell: str) -> tuple[str | None, str | None]:

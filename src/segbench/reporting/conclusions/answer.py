@@ -52,7 +52,7 @@ def _answer(
         return Verdict("undecided", "Every row collapsed: none can be ranked.", rows=dict.fromkeys(scored, "collapsed"))
     leader = ranked[0]
     metric = asked.comparison.score
-    value = f"{metric.title} {asked.means[leader].interval} {metric.unit}".rstrip()
+    value = f"{metric.title} {asked.means[leader].interval(asked.comparison.unit)} {metric.unit}".rstrip()
     if len(ranked) == 1:
         only = "can be ranked" if len(scored) > 1 else "has a score"
         return Verdict("undecided", f"Only one configuration {only}: {asked.labels[leader]}, {value}.")

@@ -88,12 +88,13 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
     names = score_names(comparison)
     drawn, scale = dot_plots(comparison, evidence)
     published = any(row.published for row in comparison.rows)
+    ranges = any(mean.ranges for mean in evidence.means)
     columns = _factor_columns(comparison)
     position = len(columns)
     hint = "mean and standard deviation over seeds"
     lower = {name: comparison.metric_named(name).lower_is_better for name in names}
     columns += [Column(_heading(name, comparison), down=not lower[name], hint=hint) for name in names[:1]]
-    columns += [Column("seeds and interval", "dot-plot")] if drawn else []
+    columns += [Column(f"seeds and {'range' if ranges else 'interval'}", "dot-plot")] if drawn else []
     columns += [
         Column(evidence.ends, down=True, hint=ends_hint(comparison, evidence)),
         Column("verdict", "text", hint=verdict_hint(comparison)),

@@ -42,12 +42,17 @@ class Mean:
     high: float
     ranges: bool = False
 
-    @property
-    def interval(self) -> str:
-        """The mean with its ends as text, ``0.8785 [0.8310, 0.9260]`` or, of groups, ``0.8785 (0.6101 to 0.9701)``."""
+    def interval(self, unit: str) -> str:
+        """Return the mean with its ends as text: ``0.8785 [0.8310, 0.9260]``, or that of so few groups that they range.
+
+        Args:
+            unit: What the groups are, ``images``: ``0.8785 (images from 0.6101 to 0.9701)`` is no margin of error.
+        """
         if np.isnan(self.low):
             return f"{self.mean:.4f}"
-        ends = f"({self.low:.4f} to {self.high:.4f})" if self.ranges else f"[{self.low:.4f}, {self.high:.4f}]"
+        ends = (
+            f"({unit} from {self.low:.4f} to {self.high:.4f})" if self.ranges else f"[{self.low:.4f}, {self.high:.4f}]"
+        )
         return f"{self.mean:.4f} {ends}"
 
 
