@@ -46,6 +46,15 @@ def test_a_seed_far_below_the_others_collapsed():
     assert only.score == pytest.approx(scores(0.35).mean(), abs=1e-6)
 
 
+def test_a_row_that_learns_next_to_nothing_with_any_seed_collapsed_whole():
+    (one,) = collapses(comparison({"all": {0: everywhere("car")}}))[0]
+    nothing, little = (counts(scores(one.score + gain) - scores(0).mean()) for gain in (0.005, 0.05))
+    found = collapses(comparison({"a": {0: good(0)}, "b": {0: nothing, 1: nothing}, "c": {0: little, 1: little}}))
+    assert {row: [(one.seed, one.everywhere) for one in seeds] for row, seeds in found.items()} == {
+        1: [(0, ""), (1, "")]
+    }
+
+
 def test_of_a_score_that_trivial_predictions_win_nothing_collapses():
     # A network that marks everything misses nothing.
     rows = {"a": {0: good(0), 1: good(1), 2: counts(scores(0.3))}, "b": {0: everywhere("car")}}

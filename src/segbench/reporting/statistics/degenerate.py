@@ -2,12 +2,13 @@
 
 A run that marks everything, or nothing, has a score all the same (Dice 0.15, say), and a mean of two such rows has a
 better one. A seed **collapsed** that predicts one thing everywhere, or reaches less than half of what its row's median
-seed reaches above the best such prediction: such a row's mean is that of two kinds of runs, and its interval knows of
-the second kind only what so few seeds show.
+seed reaches above the best such prediction, or next to nothing of what the best row's does: such a row's mean is that
+of two kinds of runs, and its interval knows of the second kind only what so few seeds show.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median_high
@@ -21,6 +22,8 @@ from segbench.runs.split_scores import SplitScores, derive
 
 # Scores that differ by less differ by rounding.
 _ROUNDING = 1e-12
+# A seed that gains less than this share of the best row's gain has learned nothing, whatever its row's other seeds do.
+_NOTHING = 0.02
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,10 @@ class Same:
 def collapses(comparison: Comparison) -> dict[int, tuple[Collapse, ...]]:
     """Return the collapsed seeds of each row (its index) that has any, ascending."""
     trivial = _Trivial(comparison)
-    found = {index: _collapsed(row, trivial) for index, row in enumerate(comparison.rows)}
+    scored = [_scored(row, comparison) for row in comparison.rows]
+    middles = [middle for seeds in scored if np.isfinite(middle := _middle(seeds))]
+    best = max(middles, default=np.nan)
+    found = {index: _collapsed(seeds, best, trivial) for index, seeds in enumerate(scored)}
     return {index: seeds for index, seeds in found.items() if seeds}
 
 
@@ -116,19 +122,29 @@ class _Trivial:
         return best
 
 
-def _collapsed(row: Row, trivial: _Trivial) -> tuple[Collapse, ...]:
-    comparison = trivial.comparison
+def _scored(row: Row, comparison: Comparison) -> list[tuple[Run, SplitScores, float]]:
+    """Return each seed's run, what it made of the split, and its score."""
     parts = [(run, run.counts[comparison.split]) for run in row.done if run.seed is not None]
-    scores = [derive(part, comparison.metric, comparison.convention) for _, part in parts]
-    known = [score for score in scores if np.isfinite(score)]
-    middle = median_high(known) if known else np.nan
-    found = []
-    for (run, part), score in zip(parts, scores, strict=True):
+    return [(run, part, derive(part, comparison.metric, comparison.convention)) for run, part in parts]
+
+
+def _middle(scored: Sequence[tuple[Run, SplitScores, float]]) -> float:
+    """Return the median seed's score, the upper of two; NaN without any."""
+    known = [score for _, _, score in scored if np.isfinite(score)]
+    return median_high(known) if known else np.nan
+
+
+def _collapsed(
+    scored: Sequence[tuple[Run, SplitScores, float]], best: float, trivial: _Trivial
+) -> tuple[Collapse, ...]:
+    middle, found = _middle(scored), []
+    for run, part, score in scored:
         least = trivial.score(part)
         # False where anything is NaN: of a distance only what is predicted counts.
         far = middle > least and score < (least + middle) / 2
+        nothing = best > least and score < least + _NOTHING * (best - least)
         everywhere = "" if score > least + _ROUNDING else _everywhere(part)
-        if far or everywhere:
+        if far or nothing or everywhere:
             found.append(Collapse(_seed(run), score, everywhere))
     return tuple(found)
 
