@@ -67,7 +67,7 @@ def test_a_near_tie_and_ignorance_do_not_read_the_same():
     assert near.verdict.word == ignorant.verdict.word == "undecided"
     assert "may be better by up to 0.00" in near.answer
     assert ignorant.answer.endswith("of the difference hardly anything is known.")
-    assert "too much to call less than that alike" in ignorant.verdict.detail
+    assert "so nothing smaller is called alike" in ignorant.verdict.detail
 
 
 def test_against_a_baseline_each_row_has_its_word():

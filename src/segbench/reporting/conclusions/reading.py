@@ -69,10 +69,10 @@ def found_line(outlook: Outlook, score: Metric) -> str:
     """Say which true difference the decision finds, to one digit, as it is itself an estimate."""
     found = outlook.detectable
     if found.value >= score.largest:
-        return "No possible difference would be found in 80 % of such experiments."
+        return "An experiment like this notices no difference that there can be in 80 % of cases."
     unit = f" {score.unit}".rstrip()
     ends = f"{found.low:.1g} to {min(found.high, score.largest):.1g}{unit}"
-    return f"A true difference of {found.value:.1g}{unit} would be found in 80 % of such experiments (roughly: {ends})."
+    return f"An experiment like this notices a true difference of {found.value:.1g}{unit} in 80 % of cases (estimated: {ends})."
 
 
 def variance_line(outlook: Outlook, score: Metric, unit: str) -> str:

@@ -110,9 +110,10 @@ class Asked:
     def limit(self) -> str:
         """What counts as alike, as a clause; empty where there is no margin."""
         unit = f" {self.comparison.score.unit}".rstrip()
-        own = f"two runs of one row that differ in the seed alone lie up to {self.margin.noise:g}{unit} apart"
+        own = f"the same row trained with another seed can differ by {self.margin.noise:g}{unit}"
         if isnan(self.margin.value):
-            return f"{own}, too much to call less than that alike (set comparison.margin)" if self.margin.noise else ""
+            own += ", so nothing smaller is called alike unless comparison.margin says which difference matters"
+            return own if self.margin.noise else ""
         if not self.margin.proposed:
             return f"alike means within {self.margin.value:g}{unit} (comparison.margin)"
         return f"alike means within {self.margin.value:g}{unit}, as {own} (comparison.margin sets another)"
