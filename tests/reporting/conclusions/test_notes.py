@@ -47,7 +47,8 @@ def test_what_would_help_is_said(sources, said):
 def test_what_would_be_found_has_one_digit_and_a_range():
     said = found_line(outlook(0.01**2, 0.01**2, 0.02**2), DICE)
     assert re.fullmatch(
-        r"An experiment like this notices a true difference of 0\.0\d in 80 % of cases \(estimated: 0\.0\d to 0\.\d+\)\.", said
+        r"An experiment like this notices a true difference of 0\.0\d in 80 % of cases \(estimated: 0\.0\d to 0\.\d+\)\.",
+        said,
     )
     assert found_line(outlook(1, 1, 1, (2, 4)), DICE).startswith("An experiment like this notices no difference")
 

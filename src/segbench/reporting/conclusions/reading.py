@@ -72,7 +72,8 @@ def found_line(outlook: Outlook, score: Metric) -> str:
         return "An experiment like this notices no difference that there can be in 80 % of cases."
     unit = f" {score.unit}".rstrip()
     ends = f"{found.low:.1g} to {min(found.high, score.largest):.1g}{unit}"
-    return f"An experiment like this notices a true difference of {found.value:.1g}{unit} in 80 % of cases (estimated: {ends})."
+    size = f"{found.value:.1g}{unit}"
+    return f"An experiment like this notices a true difference of {size} in 80 % of cases (estimated: {ends})."
 
 
 def variance_line(outlook: Outlook, score: Metric, unit: str) -> str:
