@@ -136,18 +136,19 @@ def test_1000_whole_experiments_of_four_equal_networks(images, seed, image, rest
     for number in range(1000):
         found = evidence(networks(np.random.default_rng(number), [0.7] * 4, (3, images), seed, image, rest))
         pairs += [pair.p < 0.05 for pair in found.pairs]
-        family.append(min(pair.p_holm for pair in found.pairs) < 0.05)
+        family.append(len(found.decision.ruled_out) / len(found.means))
         covered += [pair.difference.low <= 0 <= pair.difference.high for pair in found.pairs]
         means += [mean.low <= 0.7 <= mean.high for mean in found.means]
         sure.append(found.best.max() > 0.95)
         best.append(found.best[0])
     print(
-        f"\n3 seeds x {images} images, standard deviations {seed}, {image}, {rest}: a pair {np.mean(pairs):.1%}, any pair"
-        f" after Holm {np.mean(family):.1%}, difference covered {np.mean(covered):.1%}, mean covered"
+        f"\n3 seeds x {images} images, standard deviations {seed}, {image}, {rest}: a pair {np.mean(pairs):.1%}, any row"
+        f" ruled out {np.mean(np.array(family) > 0):.1%}, difference covered {np.mean(covered):.1%}, mean covered"
         f" {np.mean(means):.1%}, P(best) above 95 % {np.mean(sure):.1%}, mean P(best) {np.mean(best):.3f}"
     )
     assert 0.01 <= np.mean(pairs) <= 0.065
-    assert LEAST <= np.mean(family) <= 0.065
+    # Each of the four is the best, and so stays in 95 % of experiments.
+    assert LEAST <= np.mean(family) <= 0.05
     assert 0.93 <= np.mean(covered) <= 0.99
     assert 0.93 <= np.mean(means) <= 0.99
     assert np.mean(best) == pytest.approx(0.25, abs=0.02)
@@ -156,7 +157,7 @@ def test_1000_whole_experiments_of_four_equal_networks(images, seed, image, rest
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_power")
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("times", "single", "family"), [(1, 0.76, 0.1), (2, 0.95, 0.7)])
+@pytest.mark.parametrize(("times", "single", "family"), [(1, 0.8, 0.75), (2, 0.95, 0.95)])
 def test_1000_whole_experiments_with_one_network_above_three_equal_ones(monkeypatch, times, single, family):
     # Half of the time that the rest takes, and not looked at.
     ranks = "segbench.reporting.conclusions.evidence.rank_probabilities"
@@ -167,20 +168,20 @@ def test_1000_whole_experiments_with_one_network_above_three_equal_ones(monkeypa
     told, apart, wrong, covered, alarm = [], [], [], [], []
     for number in range(1000):
         drawn = networks(np.random.default_rng(number), [0.5 + true, *[0.5] * 3], shape, *deviations)
-        pairs = evidence(drawn).pairs
-        own = [pair for pair in pairs if pair.first == 0]
+        found = evidence(drawn)
+        own = [pair for pair in found.pairs if pair.first == 0]
         told += [pair.p < 0.05 for pair in own]
-        apart += [pair.apart for pair in own]
+        apart += [index in found.decision.ruled_out for index in (1, 2, 3)]
         wrong += [pair.p < 0.05 and pair.difference.mean < 0 for pair in own]
         covered += [pair.difference.low <= true <= pair.difference.high for pair in own]
-        alarm.append(any(pair.apart for pair in pairs if pair.first != 0))
+        alarm.append(any(one.verdict for one in found.decision.compared if 0 not in one.rows))
     print(
         f"\n{shape[0]} seeds x {shape[1]} images, standard deviations {deviations}, one network {true:.3f} above three:"
-        f" rejected {np.mean(told):.1%}, after Holm {np.mean(apart):.1%}, with the wrong sign {np.mean(wrong):.2%},"
+        f" rejected {np.mean(told):.1%}, ruled out {np.mean(apart):.1%}, with the wrong sign {np.mean(wrong):.2%},"
         f" difference covered {np.mean(covered):.1%}, any two of the equal ones told apart {np.mean(alarm):.1%}"
     )
     assert np.mean(told) >= single
     assert np.mean(apart) >= family
     assert np.mean(wrong) <= 0.002
     assert 0.93 <= np.mean(covered) <= 0.99
-    assert LEAST <= np.mean(alarm) <= 0.065
+    assert np.mean(alarm) <= 0.05

@@ -105,11 +105,11 @@ def test_identical_predictions_break_nothing(make_run, tmp_path: Path, seeds: in
     found = compare(collect([tmp_path]))
     shown = evidence(found)
     assert shown.answer.startswith("ff and home are the same: identical predictions on all 100 images")
-    assert math.isnan(shown.detectable)
+    assert shown.outlook is None
     difference = shown.pairs[0].difference
     assert (difference.mean, difference.low, difference.high) == (0, 0, 0)
     assert shown.pairs[0].probability == 0.5
-    assert not shown.pairs[0].apart
+    assert not any(compared.verdict for compared in shown.decision.compared)
     claim = evidence(found).claims[0]
     assert claim.verdict == ("not distinguishable" if seeds > 1 else "cannot be judged")
     assert "identical predictions on all 100 images" in claim.reason
