@@ -27,6 +27,8 @@ SHAPES = [(3, 20), (3, 50), (2, 20), (5, 50)]
 # Of these the test should reject just 5 %; of the others less, but a test that never rejects would be of no use.
 ONE_SOURCE = ("seeds alone", "images alone")
 LEAST = 0.003
+# Each is a whole comparison with everything that a report says, at about 50 ms.
+EXPERIMENTS = 250
 
 
 def bootstrap_rejects(table: np.ndarray, rng: np.random.Generator, draws: int = 1000) -> bool:
@@ -131,9 +133,9 @@ def test_skewed_groups_and_rare_failures_are_covered_less_as_the_docs_say():
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("images", [20, 50])
 @pytest.mark.parametrize(("seed", "image", "rest"), [(0.007, 0.018, 0.028), (0.014, 0.02, 0.014)])
-def test_1000_whole_experiments_of_four_equal_networks(images, seed, image, rest):
+def test_whole_experiments_of_four_equal_networks(images, seed, image, rest):
     pairs, family, covered, means, sure, best = [], [], [], [], [], []
-    for number in range(1000):
+    for number in range(EXPERIMENTS):
         found = evidence(networks(np.random.default_rng(number), [0.7] * 4, (3, images), seed, image, rest))
         pairs += [pair.p < 0.05 for pair in found.pairs]
         family.append(len(found.decision.ruled_out) / len(found.means))
@@ -151,14 +153,14 @@ def test_1000_whole_experiments_of_four_equal_networks(images, seed, image, rest
     assert LEAST <= np.mean(family) <= 0.05
     assert 0.93 <= np.mean(covered) <= 0.99
     assert 0.93 <= np.mean(means) <= 0.99
-    assert np.mean(best) == pytest.approx(0.25, abs=0.02)
+    assert np.mean(best) == pytest.approx(0.25, abs=0.03)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_power")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("times", "single", "family"), [(1, 0.8, 0.75), (2, 0.95, 0.95)])
-def test_1000_whole_experiments_with_one_network_above_three_equal_ones(monkeypatch, times, single, family):
+def test_whole_experiments_with_one_network_above_three_equal_ones(monkeypatch, times, single, family):
     # Half of the time that the rest takes, and not looked at.
     ranks = "segbench.reporting.conclusions.evidence.rank_probabilities"
     monkeypatch.setattr(ranks, lambda rows, **_: np.full((len(rows), len(rows)), np.nan))
@@ -166,7 +168,7 @@ def test_1000_whole_experiments_with_one_network_above_three_equal_ones(monkeypa
     # The difference of two networks varies twice as much as each of them.
     true = times * detectable(Components(*(2 * deviation**2 for deviation in deviations)), *shape)
     told, apart, wrong, covered, alarm = [], [], [], [], []
-    for number in range(1000):
+    for number in range(EXPERIMENTS):
         drawn = networks(np.random.default_rng(number), [0.5 + true, *[0.5] * 3], shape, *deviations)
         found = evidence(drawn)
         own = [pair for pair in found.pairs if pair.first == 0]
