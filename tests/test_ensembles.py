@@ -75,8 +75,10 @@ def test_the_scores_are_those_of_the_mean_of_the_probabilities(tiny, trained, to
 
 
 @pytest.mark.slow
-def test_it_is_a_row_of_its_own_that_says_what_it_is(trained, together):
+def test_it_is_a_row_of_its_own_that_says_what_it_is(trained, together, monkeypatch):
     directory, _ = together
+    # Networks of so few steps have learned nothing, and would not be ranked.
+    monkeypatch.setattr("segbench.reporting.conclusions.evidence.collapses", lambda _: {})
     comparison = compare(collect([trained / "runs"]), mix=True)
     assert [row.label for row in comparison.rows] == ["ensemble=none", "ensemble=2"]
     assert [len(row.done) for row in comparison.rows] == [2, 1]
