@@ -101,7 +101,9 @@ def test_scores_and_curves_are_of_the_regions(trained):
 
 
 @pytest.mark.slow
-def test_a_comparison_is_tables_and_every_figure_that_applies(swept, tmp_path):
+def test_a_comparison_is_tables_and_every_figure_that_applies(swept, tmp_path, monkeypatch):
+    # Networks of so few epochs may have learned nothing, and would not be compared.
+    monkeypatch.setattr("segbench.reporting.conclusions.evidence.collapses", lambda _: {})
     found = compare(collect([swept]))
     assert (found.task.name, found.metric, found.classes) == ("multilabel", "dice", tuple(MEMBERS))
     skipped = []
