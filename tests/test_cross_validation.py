@@ -20,6 +20,6 @@ def test_folds_are_trained_joined_and_drawn(tiny, run, tmp_path, monkeypatch):
         assert len(part.ids) == 16
         assert len(set(part.groups)) == 8
     written = {path.name for path in write_report(found)}
-    assert {"index.html", "panels.png", "differences.png", "curves.png"} <= written
+    assert {"index.html", "panels.png", "curves.png"} <= written
     page = (tmp_path / "runs" / "index.html").read_text()
     assert "Folds share training images" in page
