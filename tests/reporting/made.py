@@ -57,6 +57,4 @@ def pair(found: Compared, higher: float = 0.7) -> Pair:
     sign = 1 if first == found.first else -1
     low, high = sorted((sign * found.low, sign * found.high))
     probability = higher if sign > 0 else 1 - higher
-    return Pair(
-        first, second, Difference(sign * found.gain, low, high, (0, 1), 4, 2), found.p, found.p, probability, sign * 0.5
-    )
+    return Pair(first, second, Difference(sign * found.gain, low, high, (0, 1), 4, 2), found.p, probability, sign * 0.5)

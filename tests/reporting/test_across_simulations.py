@@ -10,8 +10,8 @@ import pytest
 from simulated import layouts
 
 from segbench.reporting.statistics.data_sets import mean_gain, signed_rank
+from segbench.reporting.statistics.families import holm
 from segbench.reporting.statistics.friedman import friedman, ranks
-from segbench.reporting.statistics.pairs import holm
 
 NETWORKS, SEEDS, LEVEL = 4, 3, 0.05
 # Images of the data sets in turn, and standard deviations of scores by seed, image and rest, as in our experiments.

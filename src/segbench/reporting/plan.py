@@ -84,7 +84,7 @@ def plan(variances: Components, origin: str, seeds: Sequence[int], images: Seque
         "",
         f"Standard deviations of the difference between two configurations: {deviations} ({origin}).",
         "Where images come in groups (a patient, a car), count groups instead of images. The test is that of the report"
-        " (docs/statistics.md); Holm's correction for many pairs needs more.",
+        " (docs/statistics.md); a decision between more than two rows needs more.",
     ]
     if not variances.seed:
         lines.append(

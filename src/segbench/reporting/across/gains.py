@@ -11,10 +11,10 @@ import numpy as np
 
 from segbench.reporting.across.table import Across
 from segbench.reporting.statistics.data_sets import MeanGain, mean_gain, signed_rank, squared_error
+from segbench.reporting.statistics.families import LEVEL, holm
 from segbench.reporting.statistics.friedman import Friedman, friedman, ranks
 from segbench.reporting.statistics.intervals import difference_of, standard_errors
 from segbench.reporting.statistics.jackknife import Side, UnpairedError, by_seed, layout
-from segbench.reporting.statistics.pairs import LEVEL, holm
 from segbench.scores.arithmetic import Floats
 
 BETTER, ALIKE, UNDECIDED = "better", "alike", "undecided"

@@ -29,7 +29,7 @@ from segbench.reporting.across.text import (
 from segbench.reporting.across.verdict import power, verdict
 from segbench.reporting.figures.critical_difference import draw_critical_difference
 from segbench.reporting.figures.gains import GainLine, draw_gains
-from segbench.reporting.statistics.pairs import LEVEL
+from segbench.reporting.statistics.families import LEVEL
 from segbench.runs.bounded import LISTS, read_bytes, read_text
 from segbench.runs.files import write_text
 

@@ -9,7 +9,7 @@ from segbench.reporting.across.gains import ALIKE, BETTER, UNDECIDED, Findings, 
 from segbench.reporting.across.table import Across
 from segbench.reporting.comparison.words import show_p
 from segbench.reporting.statistics.data_sets import detectable_gain, smallest_signed_rank
-from segbench.reporting.statistics.pairs import LEVEL
+from segbench.reporting.statistics.families import LEVEL
 from segbench.words import listed, plural
 
 PLANNED = (5, 10, 20)

@@ -18,11 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
+from segbench.reporting.statistics.families import LEVEL
 from segbench.reporting.statistics.intervals import ROUNDING
 from segbench.reporting.statistics.jackknife import Layout
 from segbench.scores.arithmetic import Floats
-
-_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def compare_networks(
     values = direction * np.stack([row.table[0].mean(axis=0) for _, row in fit])
     best_first = np.argsort(-values.mean(axis=1), kind="stable")
     values, names = values[best_first], [fit[place] for place in best_first]
-    one_sided = min(_LEVEL / (len(fit) - 1), _LEVEL / 2)
+    one_sided = min(LEVEL / (len(fit) - 1), LEVEL / 2)
     gains, halves = _between(values, one_sided)
     beaten = np.asarray((gains - halves > ROUNDING).any(axis=0))
     low, high = np.clip([gains[0, 1] - halves[0, 1], gains[0, 1] + halves[0, 1]], -most, most).tolist()

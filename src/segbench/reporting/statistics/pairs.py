@@ -1,4 +1,4 @@
-"""All pairs of an experiment's rows: difference, test, correction for their number, and how large the difference is.
+"""All pairs of an experiment's rows: difference, test, and how large the difference is.
 
 The p-value is that of the interval (:mod:`segbench.reporting.statistics.intervals`), which takes seeds and groups of
 images for random, and the seeds' part from all rows that vary alike (:mod:`segbench.reporting.statistics.pooling`). The
@@ -26,8 +26,6 @@ from segbench.reporting.statistics.pooling import Pool, pool
 from segbench.reporting.statistics.tested import Test
 from segbench.scores.arithmetic import Floats
 
-LEVEL = 0.05
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -38,7 +36,6 @@ class Pair:
         second: Index of another, with first < second.
         difference: The paired difference with its 95 % interval, not corrected for other pairs.
         p: Two-sided p-value of the test; NaN where there is none (one shared seed, one group).
-        p_holm: The same after Holm's correction over all pairs of the comparison.
         probability: Share of (seed, group) pairs in which the first scores higher, in [0, 1], a tie counting half: with
             several seeds and groups an estimate of that for new ones. NaN where contributions are unknown.
         effect: Standardised effect size of the paired differences (Cohen's d_z); NaN where they do not vary.
@@ -49,7 +46,6 @@ class Pair:
     second: int
     difference: Difference
     p: float
-    p_holm: float
     probability: float
     effect: float
     cases: int = 0
@@ -106,33 +102,12 @@ def compare_pairs(
         _test(*names, both, shared) if _testable(both) else None for names, both in zip(found, layouts, strict=True)
     ]
     pairs = [_pair(*names, both, most, shared, test) for names, both, test in zip(found, layouts, tests, strict=True)]
-    corrected = holm(np.array([pair.p for pair in pairs]))
-    pairs = [replace(pair, p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
     tables = [
         both.table[0] - both.table[1]
         for names, both in zip(found, layouts, strict=True)
         if both.known and both.crossed and not {*names} & {*collapsed}
     ]
     return Pairs(tuple(pairs), refused, tuple(test for test in tests if test), shared, tables)
-
-
-def holm(p: Floats) -> Floats:
-    """Return p-values corrected for their number, so that 5 % of families have any false alarm at 0.05.
-
-    The smallest of m is multiplied by m, the next by m - 1 and so on, and none falls below the one before (S. Holm,
-    Scand. J. Stat. 6 (1979) 65-70).
-
-    Args:
-        p: float64 (M,); NaN is no member of the family and stays.
-
-    Returns:
-        float64 (M,), at most 1.
-    """
-    result = p.copy()
-    order = np.argsort(p)[: np.isfinite(p).sum()]
-    factors = len(order) - np.arange(len(order))
-    result[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1)
-    return result
 
 
 def probability_above(table: Floats) -> float:
@@ -168,13 +143,12 @@ def _pair(first: int, second: int, both: Layout, most: float, shared: Pool, test
     difference = difference_of(both, most=most, shared=shared.between(first, second))
     table, nan = both.table[0] - both.table[1], float("nan")
     if not both.known:
-        return Pair(first, second, difference, nan, nan, nan, nan)
+        return Pair(first, second, difference, nan, nan, nan)
     return Pair(
         first,
         second,
         difference,
         p=float(test.errors.p_value(np.array(test.mean))) if test else nan,
-        p_holm=nan,
         probability=probability_above(table),
         effect=effect_size(table),
         cases=int(np.isfinite(table).sum()),

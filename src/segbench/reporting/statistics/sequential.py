@@ -18,9 +18,9 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
+from segbench.reporting.statistics.families import LEVEL
 from segbench.scores.arithmetic import Floats
 
-LEVEL = 0.05
 _DELTA = 0.35
 _POINTS = 401
 
