@@ -64,7 +64,10 @@ def jobs(composed):
 @pytest.fixture(autouse=True)
 def done_by_its_state(monkeypatch):
     """Take a run for finished by its status alone: these have neither data nor scores."""
-    done = lambda directory, config: not config.rerun and RunDirectory(directory).state() == "done"  # noqa: E731
+
+    def done(directory, config):
+        return not config.rerun and RunDirectory(directory).state() == "done"
+
     monkeypatch.setattr(finished, "done_before", done)
 
 

@@ -121,9 +121,11 @@ def plan(jobs: Sequence[Any], compose: Compose) -> list[Row]:
         ConfigError: If trials would not be fair, or would see the images that runs are tested on.
     """
     rows: dict[Path, Row] = {}
-    for job in (job for job in jobs if job.config.tuning.trials):
-        space = read_space(job.config)
-        _check(job, jobs, space)
+    tuned = [(job, read_space(job.config)) for job in jobs if job.config.tuning.trials]
+    keys, seeds = {key for _, space in tuned for key in space}, {job.config.seed for job in jobs}
+    swept = {key for key in keys if len({_typed(job, key) for job in jobs}) > 1}
+    for job, space in tuned:
+        _check(job, seeds, swept, space)
         asked = job.config.tuning
         alike = compose(job.number, [*job.overrides, *_TRAINED_ALIKE, f"seed={asked.seed}"])
         _check_seed(job, alike)
@@ -160,7 +162,12 @@ def tune(rows: Sequence[Row], compose: Compose, run_all: Callable[[list[Any], Is
     return tuned
 
 
-def _check(job: Job, jobs: Sequence[Job], space: dict[str, Range]) -> None:
+def _typed(job: Job, key: str) -> tuple[str, ...]:
+    """Return the overrides of a key."""
+    return tuple(text for text in job.overrides if text.lstrip("+").startswith(f"{key}="))
+
+
+def _check(job: Job, seeds: set[int], swept: set[str], space: dict[str, Range]) -> None:
     cfg = job.config
     trials = f"tuning.trials={cfg.tuning.trials}"
     if optimises(cfg):
@@ -172,12 +179,11 @@ def _check(job: Job, jobs: Sequence[Job], space: dict[str, Range]) -> None:
             f"{trials}: a fold is validated on images that other folds test, so it cannot be tuned without them; "
             "leave out data.folds"
         )
-    if any(other.config.seed == cfg.tuning.seed for other in jobs):
+    if cfg.tuning.seed in seeds:
         raise ConfigError(f"tuning.seed={cfg.tuning.seed}: is a seed of the comparison; set another")
     factors = cfg.comparison.factors if cfg.comparison else ()
     for key in space:
-        typed = {tuple(text for text in other.overrides if text.lstrip("+").startswith(f"{key}=")) for other in jobs}
-        if key in factors or len(typed) > 1:
+        if key in factors or key in swept:
             raise ConfigError(f"{key}: is compared, so it cannot be tuned; name other keys in tuning.space")
 
 
@@ -228,8 +234,8 @@ def _is_over(directory: Path, config: DictConfig) -> bool:
     return not config.rerun and read_trial(directory).over
 
 
-def _record(row: Row, runs: dict[str, tuple[str, ...]]) -> Tuning:
-    """Write what the row's trials cannot tell, with the runs that are known already, and read it all back."""
+def _record(row: Row, runs: dict[str, tuple[str, ...]]) -> None:
+    """Write what the row's trials cannot tell, with the runs that are known already."""
     monitor = str(row.jobs[0].config.trainer.monitor)
     space = {key: limits.described() for key, limits in row.space.items()}
     trials = tuple(Trial(trial.directory.name) for trial in row.trials)
@@ -241,12 +247,11 @@ def _record(row: Row, runs: dict[str, tuple[str, ...]]) -> Tuning:
         write_row(row.folder, Tuning("", monitor, monitor_mode(monitor) == "max", space, trials, {**before, **runs}))
     except OSError as error:
         raise StorageError(f"paths.outputs: cannot write {row.folder}: {error.strerror or error}") from error
-    return read_row(row.folder)
 
 
 def _choose(row: Row, compose: Compose, tuned: Tuned) -> None:
     """Compose the row's jobs with the settings of its best trial, or say why there is none."""
-    found = _record(row, {})
+    found = read_row(row.folder)
     if reason := _undecided(row, found):
         for job in row.jobs:
             tuned.jobs[job.directory] = waiting = _untuned(job)
