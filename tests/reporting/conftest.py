@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from segbench.runs.bounded import YAML_END, YAML_START
 from segbench.runs.directory import SCHEMA
 from segbench.runs.split_scores import About
 
+SCRIPT = Path(__file__).parents[2] / "src" / "report.py"
 CLASSES = ("background", "disc", "ring")
 # Ten times as fast, where PyYAML was built with it.
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -145,6 +148,21 @@ def architectures(make_run: Maker) -> Maker:
 def shared_architectures(tmp_path_factory: pytest.TempPathFactory) -> Maker:
     """The same, for tests of one file that only read."""
     return asking(Maker(tmp_path_factory.mktemp("shared") / "outputs"))
+
+
+@pytest.fixture
+def report(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[Any, str, str]]:
+    """Run report.py's command line in this process: exit code, stdout, stderr."""
+    main = runpy.run_path(str(SCRIPT))["main"]
+
+    def run(*arguments: Any) -> tuple[Any, str, str]:
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture

@@ -1,6 +1,3 @@
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
 from simulated import networks
@@ -10,23 +7,7 @@ from segbench.reporting.plan import plan
 from segbench.reporting.statistics.power import detectable
 from segbench.reporting.statistics.variance_components import Components
 
-SCRIPT = Path(__file__).parents[2] / "src" / "report.py"
 SD = "seed=0.005,image=0.03,rest=0.04"
-
-
-@pytest.fixture
-def report(capsys):
-    """Run the command line in this process: exit code, stdout, stderr."""
-    main = runpy.run_path(str(SCRIPT))["main"]
-
-    def run(*arguments):
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_the_table_holds_the_detectable_differences():

@@ -1,9 +1,7 @@
 """``report.py --across`` from runs on disk to its folder."""
 
 import csv
-import runpy
 from math import nan
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +12,6 @@ from segbench.reporting.across import page as page_module
 from segbench.reporting.across.command import _margin_of
 from segbench.reporting.across.page import MARK
 
-SCRIPT = Path(__file__).parents[3] / "src" / "report.py"
 SETS = {"carvana": {"unet": (80, 83), "attunet": (90, 91), "own": (50, 52)}, "cells": {"unet": (60, 61), "attunet": (66, 68)},
         "glands": {"unet": (70, 72), "attunet": (79, 80)}}  # fmt: skip
 
@@ -34,21 +31,6 @@ def experiments(root, sets=SETS):
 def folders(tmp_path_factory):
     """The experiments, which no test changes."""
     return experiments(tmp_path_factory.mktemp("across") / "outputs")
-
-
-@pytest.fixture
-def report(capsys):
-    """Run the command line in this process: exit code, stdout, stderr."""
-    main = runpy.run_path(str(SCRIPT))["main"]
-
-    def run(*arguments):
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture
