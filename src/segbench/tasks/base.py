@@ -19,6 +19,7 @@ from segbench.rng import derive_seed
 from segbench.runs.directory import SCHEMA
 from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
+from segbench.tasks.batches import step_weight
 from segbench.tasks.evaluation import EvaluationTable
 from segbench.tasks.kind import TaskKind
 from segbench.tasks.together import logarithms
@@ -169,7 +170,7 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
             torch.get_device_module(self.device).manual_seed(seed)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Return the batch's loss, weighted by its share of the images that its step takes (:meth:`_step_weight`).
+        """Return the batch's loss, weighted by its share of the images that its step takes.
 
         Raises:
             DivergedError: If the loss is not finite; names the step, the learning rate and the images.
@@ -188,24 +189,9 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         self.running_loss = (
             value if self.running_loss is None else self.running_loss + _NEWEST * (value - self.running_loss)
         )
-        return loss if self.trainer.accumulate_grad_batches == 1 else loss * self._step_weight(batch_idx, images)
-
-    def _step_weight(self, batch_idx: int, images: int) -> float:
-        """Return what makes a step over several batches that over all their images at once.
-
-        Lightning divides the loss of each by ``accumulate_grad_batches``, also where the epoch ends before there are so
-        many, and where the last has fewer images. With this weight the step is the mean over the images that it takes;
-        of full batches it is 1.
-
-        Args:
-            batch_idx: The batch's index in its epoch.
-            images: The images in it.
-        """
-        together = self.trainer.accumulate_grad_batches
-        first = batch_idx - batch_idx % together
-        batches = range(first, min(first + together, int(self.trainer.num_training_batches)))
-        loader: Any = self.trainer.train_dataloader
-        return together * images / sum(loader.images_in(batch) for batch in batches)
+        return (
+            loss if self.trainer.accumulate_grad_batches == 1 else loss * step_weight(self.trainer, batch_idx, images)
+        )
 
     @property
     def train_loss(self) -> float:
