@@ -11,6 +11,7 @@ import torch
 from omegaconf import DictConfig
 
 from segbench.data.base import ImageData
+from segbench.errors import reading_data
 from segbench.runs.run_callback import RunContext
 from segbench.runs.split_scores import About
 from segbench.runs.tuning import is_trial
@@ -33,7 +34,8 @@ def prepare_torch(cfg: DictConfig) -> None:
 def read_data(data: ImageData, task: Task[Any]) -> None:
     """Read the data, with weights of pixels where the loss asks for them, and tell the loss of its classes."""
     data.weigh_by(task.loss)
-    data.setup()
+    with reading_data():
+        data.setup()
     task.loss.prepare(torch.from_numpy(data.class_pixels))
 
 

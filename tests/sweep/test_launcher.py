@@ -14,6 +14,7 @@ from tests.forked import fork_jobs
 
 from segbench.runs.readers import planned_runs
 from segbench.sweep import finished, launcher
+from segbench.sweep.refused import spare
 
 TINY = [
     "data.subjects=8",
@@ -264,3 +265,28 @@ def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
     assert [job.outcome["exit_code"] for job in sweep] == [74, 74, 0, 0]
     assert "Resource temporarily unavailable" in sweep[0].outcome["reason"]
     assert "No space left on device" in sweep[1].outcome["reason"]
+
+
+def test_data_that_is_refused_is_said_once_and_nothing_else_is_started_on_it(program, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        fork_jobs(patch)
+        result = program(
+            "run.py", "-m", "data=carvana", "seed=0,1,2,3,4", "model.width=2", "hydra.launcher.jobs=2",
+            f"paths.outputs={tmp_path}", f"paths.data={tmp_path / 'nowhere'}",
+        )  # fmt: skip
+    assert result.returncode == 3, result.stderr
+    (reason,) = {job["reason"] for job in jobs_of(tmp_path)}
+    # What the forks say themselves lies in their console.log where jobs are processes.
+    assert sum(reason in line for line in result.stderr.splitlines() if line.startswith("#")) == 1
+    assert "3 other jobs on the same data are not started" in result.stderr
+    assert [(job["exit_code"], job["of_data"]) for job in jobs_of(tmp_path)] == [(3, True)] * 5
+    assert len(statuses(tmp_path)) == 2
+    # There is nothing to compare.
+    assert not result.stdout
+
+
+def test_jobs_on_other_data_go_on(tmp_path):
+    jobs = [job_in(tmp_path, number) for number in range(4)]
+    for job, fold in zip(jobs, (0, 0, 1, 0), strict=True):
+        job.config.data = {"root": "images", "fold": fold}
+    assert [job.number for job in spare(jobs[0], jobs[1:])] == [1, 3]

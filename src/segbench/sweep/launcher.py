@@ -33,6 +33,7 @@ from segbench.sweep import finished, tuning
 from segbench.sweep.difference import each_once, next_ready
 from segbench.sweep.objective import check_metrics, check_objective, job_return
 from segbench.sweep.record import earlier_jobs, plan_jobs, write_record
+from segbench.sweep.refused import log_failures, spare
 from segbench.sweep.resources import check_gpus, job_environment
 from segbench.words import plural
 
@@ -90,6 +91,8 @@ class ProcessesLauncher(Launcher):
         self.config: DictConfig | None = None
         self.hydra_context: HydraContext | None = None
         self._flags: list[str] = []
+        # What data was refused for, as far as the terminal shows it: a job that runs alone says so itself there.
+        self._said: set[str] | None = None if jobs == 1 else set()
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Store what Hydra composed for the sweep."""
@@ -188,7 +191,9 @@ class ProcessesLauncher(Launcher):
                 if (code := job.process.poll()) is not None:
                     running.remove(job)
                     free.append(job.slot)
-                    _settle(job, code, skipped=False)
+                    _settle(job, code, skipped=False, said=self._said)
+                    if job.outcome["of_data"]:
+                        waiting = _without_refused(waiting, job)
 
     def _start(self, job: _Job) -> None:
         environment = job_environment(os.environ, self.jobs, job.slot, self.gpus)
@@ -216,27 +221,53 @@ class ProcessesLauncher(Launcher):
             )
 
 
-def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None) -> None:
-    """Record and log a job's outcome, with the given reason or the one that the job recorded."""
-    seconds = round(time.monotonic() - job.started, 1) if job.started else 0.0
-    job.outcome = {
+def _without_refused(waiting: list[_Job], refused: _Job) -> list[_Job]:
+    """Return the jobs that still wait once the data of one was refused; the others end as it did."""
+    spared = spare(refused, waiting)
+    for job in spared:
+        job.outcome = _outcome(job, refused.outcome["exit_code"], refused.outcome["reason"], of_data=True)
+    return [job for job in waiting if job not in spared]
+
+
+def _settle(job: _Job, code: int, skipped: bool, reason: str | None = None, said: set[str] | None = None) -> None:
+    """Record and log a job's outcome, with the given reason or the one that the job recorded.
+
+    Args:
+        job: The job.
+        code: Its exit code, negative for a signal.
+        skipped: Whether it was done before.
+        reason: Why it could not be started.
+        said: What data was refused for and need not be said again, to be added to; None where the job said it.
+    """
+    reason, of_data = (None, False) if code == 0 else (reason, False) if reason else _reason(job, code)
+    job.outcome = _outcome(job, code, reason, skipped, of_data)
+    name = f"#{job.number} {job.directory.name}"
+    if skipped:
+        log.info("%s: already done, skipped", name)
+    elif code == 0:
+        log.info("%s: done in %.0f s", name, job.outcome["seconds"])
+    else:
+        known = of_data and (said is None or reason in said)
+        log.error("%s: failed%s", name, " by its data" if known else f": {reason}")
+        if of_data and said is not None:
+            said.add(str(reason))
+
+
+def _outcome(job: _Job, code: int, reason: str | None, skipped: bool = False, of_data: bool = False) -> dict[str, Any]:
+    """Return what ``sweep.json`` records of a job."""
+    return {
         "directory": job.directory.name,
         "overrides": recorded_overrides(filter_overrides(job.overrides)),
         "exit_code": code if code >= 0 else 128 - code,
-        "reason": None if code == 0 else reason or _reason(job, code),
-        "seconds": seconds,
+        "reason": reason,
+        "of_data": of_data,
+        "seconds": round(time.monotonic() - job.started, 1) if job.started else 0.0,
         "skipped": skipped,
     }
-    if skipped:
-        log.info("#%d %s: already done, skipped", job.number, job.directory.name)
-    elif code == 0:
-        log.info("#%d %s: done in %.0f s", job.number, job.directory.name, seconds)
-    else:
-        log.error("#%d %s: failed: %s", job.number, job.directory.name, job.outcome["reason"])
 
 
-def _reason(job: _Job, code: int) -> str:
-    """Return why a job failed; for a killed job, which could not record it, record it here."""
+def _reason(job: _Job, code: int) -> tuple[str, bool]:
+    """Return why a job failed, and whether any on its data would; of a killed job, which could not, record it here."""
     from segbench.runs.directory import RunDirectory
 
     if code < 0:
@@ -244,21 +275,20 @@ def _reason(job: _Job, code: int) -> str:
         if job.directory.is_dir():
             with suppress(OSError):  # the disk may be full; sweep.json and the log have the reason too
                 RunDirectory(job.directory).fail(reason, 128 - code)
-        return reason
+        return reason, False
     status: dict[str, Any] = {}
     with suppress(OSError):  # unreadable: there is still the exit code
         status = read_json(job.directory / "status.json") or {}
     if status.get("state") == "failed" and status.get("reason"):
-        return str(status["reason"])
-    return f"exit code {code}; see {job.directory / 'train.log'}"
+        return str(status["reason"]), bool(status.get("of_data"))
+    return f"exit code {code}; see {job.directory / 'train.log'}", False
 
 
 def _log_outcome(jobs: list[_Job]) -> None:
     failed = [job for job in jobs if job.outcome.get("exit_code")]
     skipped = sum(job.outcome.get("skipped", False) for job in jobs)
     log.info("sweep: %d done (%d skipped), %d failed", len(jobs) - len(failed), skipped, len(failed))
-    for job in failed:
-        log.error("failed: #%d %s: %s", job.number, job.directory.name, job.outcome["reason"])
+    log_failures(jobs)
 
 
 def _stop(jobs: list[_Job]) -> None:
