@@ -24,6 +24,7 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 Family = Literal["best", "baseline", "pairs"]
+TestTimeAugmentation = Literal["flips"]
 
 
 def _batch_size(value: Any) -> Any:
@@ -99,7 +100,7 @@ class PredictConfig(_Closed):
 
     window: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None
     overlap: Annotated[float, Field(ge=0, lt=1)]
-    tta: Literal["flips"] | None
+    tta: TestTimeAugmentation | None
     ensemble: Annotated[int, Field(ge=2, le=1000)] | None
 
 
