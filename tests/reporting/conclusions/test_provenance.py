@@ -1,5 +1,6 @@
 """The command that makes the runs of a report again."""
 
+import shlex
 from pathlib import Path
 
 from segbench.reporting.collection.runs import Run
@@ -19,3 +20,14 @@ def test_a_full_grid_is_one_command_and_anything_else_one_for_each_run():
 def test_combinations_of_many_keys_are_not_listed():
     apart = [[f"k{key}={value}" for key in range(60)] for value in range(2)]
     assert len(sweep_commands(runs(*apart), "x")) == 2
+
+
+def test_where_outputs_were_said_to_go_is_in_the_command_but_for_who_ran_it(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    command = "python src/run.py -m experiment=x a=1,2"
+    for typed, told in (("outputs/leaves", "outputs/leaves"), (tmp_path / "o", "o"), ("/mnt/o", "<folder>")):
+        made = runs([f"paths.outputs={typed}", "a=1"], ["paths.data=/d", f"paths.outputs={typed}", "a=2"])
+        (public,) = sweep_commands(made, "x")
+        assert shlex.split(public) == [*shlex.split(command), f"paths.outputs={told}"]
+        (own,) = sweep_commands(made, "x", places=True)
+        assert shlex.split(own) == [*shlex.split(command), "paths.data=/d", f"paths.outputs={typed}"]

@@ -34,7 +34,8 @@ def answer(
     if not ranked or not collapsed:
         return found
     labels = [asked.labels[index] for index in collapsed]
-    lost = f" {listed(labels)} {'is' if len(labels) == 1 else 'are'} not ranked, as runs collapsed."
+    are, whose = ("is", "its") if len(labels) == 1 else ("are", "their")
+    lost = f" {listed(labels)} {are} not ranked, as some of {whose} trainings learned next to nothing (collapsed)."
     return replace(found, sentence=found.sentence + lost, rows={**found.rows, **dict.fromkeys(collapsed, "collapsed")})
 
 

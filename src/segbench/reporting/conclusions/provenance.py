@@ -17,6 +17,8 @@ from segbench.runs.directory import WEIGHTS_OF
 from segbench.runs.places import public, public_assignment
 from segbench.words import duration, plural
 
+_OUTPUTS = "paths.outputs="
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -68,10 +70,16 @@ def machine(runs: Sequence[Run]) -> str:
     return "; ".join(parts)
 
 
-def sweep_commands(runs: Sequence[Run], experiment: str) -> list[str]:
+def sweep_commands(runs: Sequence[Run], experiment: str, places: bool = False) -> list[str]:
     """Return the command that makes these runs again: one sweep if they form a full grid, else one for each run.
 
     A run that another experiment trained lacks overrides of this one; they are read from its configuration.
+
+    Args:
+        runs: The runs.
+        experiment: The experiment they are reported under.
+        places: Name the folders of data and outputs as they were typed, for who goes on with these runs here; else
+            only that of the outputs, if it was typed, and without the place of who ran it.
     """
     start = [] if experiment == "runs" else [f"experiment={experiment}"]
     programs = [_program(run) for run in runs]
@@ -86,12 +94,24 @@ def sweep_commands(runs: Sequence[Run], experiment: str) -> list[str]:
     whole = len(combinations) == math.prod(map(len, choices)) and combinations == set(product(*choices))
     if len(jobs) > 1 and whole and all(program == programs[0] for program in programs):
         swept = [f"{key}={','.join(values)}" for key, values in zip(keys, choices, strict=True)]
-        return [f"{programs[0]} {shlex.join(['-m', *start, *swept])}"]
+        return [f"{programs[0]} {shlex.join(['-m', *start, *swept, *_places(runs, places)])}"]
     lines = [
-        " ".join([program, *map(shlex.quote, [*start, *(f"{key}={value}" for key, value in job.items())])])
-        for program, job in zip(programs, jobs, strict=True)
+        f"{program} {shlex.join([*start, *(f'{key}={value}' for key, value in job.items()), *_places([run], places)])}"
+        for run, program, job in zip(runs, programs, jobs, strict=True)
     ]
     return list(dict.fromkeys(lines))
+
+
+def _places(runs: Sequence[Run], own: bool) -> list[str]:
+    """Return where the runs' data and outputs were said to be, as typed; or where outputs were, as anybody may know."""
+    said = sorted({text for run in runs for text in run.overrides if text.startswith("paths.")})
+    return said if own else sorted({_public_outputs(text) for text in said if text.startswith(_OUTPUTS)})
+
+
+def _public_outputs(text: str) -> str:
+    """Return where outputs went as anybody may type it; ``<folder>`` where that lies outside of the project."""
+    value = public(text.removeprefix(_OUTPUTS))
+    return f"{_OUTPUTS}{'<folder>' if value.startswith(('/', '~')) else value}"
 
 
 def _program(run: Run) -> str:
