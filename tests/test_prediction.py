@@ -42,6 +42,7 @@ def trained(run, tiny, tmp_path_factory):
     return folder / "run", data
 
 
+@pytest.mark.slow
 def test_a_picture_of_another_size_gives_the_pixels_that_training_had(trained, tmp_path):
     """Resized by the same function from the same bytes, normalised by the same one."""
     source = np.random.default_rng(0).integers(0, 256, (50, 41), np.uint8)
@@ -335,6 +336,7 @@ def test_the_command_predicts_and_tells_what_became_of_the_files(either_program,
     assert list((trained[0] / "predictions" / "images" / "masks").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -416,6 +416,7 @@ def test_two_classes_of_objects_have_a_column_each(by_seg):
     assert titles == ["object f1 disc", "object f1 ring"]
 
 
+@pytest.mark.slow
 def test_runs_of_which_seg_was_not_measured_are_read(by_seg):
     by_seg.comparison |= {"metric": "dice", "claims": [{"text": "x", "better": {"model": "unet"}, "metric": "seg"}]}
     for model in ("unet", "attunet"):

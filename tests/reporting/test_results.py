@@ -115,6 +115,7 @@ def test_a_section_without_its_runs_stays_and_is_said(architectures, tmp_path, c
     assert "Attention is better" in (page.parent / "README.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_a_page_that_cannot_be_read_costs_the_others_nothing(architectures, tmp_path, capsys):
     _, page = made(architectures, tmp_path)
@@ -173,6 +174,7 @@ def test_a_figure_that_cannot_be_had_is_one_line(architectures, own_figure, caps
     assert capsys.readouterr().err.startswith("--figure absent_figure: no module absent_figure; PYTHONPATH must hold")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_a_page_cannot_choose_code_and_its_reader_can(architectures, tmp_path, own_figure, capsys):
     _, page = made(architectures, tmp_path)

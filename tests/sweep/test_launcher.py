@@ -170,6 +170,7 @@ def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(fresh_swe
     assert "going on from" in log
 
 
+@pytest.mark.slow
 def test_a_sweep_with_one_bad_value_starts_nothing(forked_sweep, tmp_path):
     result = forked_sweep(tmp_path, "optimizer.lr=1e-3,-1")
     assert result.returncode == 2

@@ -36,6 +36,7 @@ def test_an_experiments_seeds_are_those_of_the_looks():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
