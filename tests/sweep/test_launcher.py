@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from tests.forked import fork_jobs
 
 from segbench.runs.readers import planned_runs
-from segbench.sweep import finished, launcher
+from segbench.sweep import finished, job, processes
 
 TINY = [
     "data.subjects=8",
@@ -239,12 +239,12 @@ def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_t
 
 def job_in(folder, number):
     config = OmegaConf.create({"rerun": False, "paths": {"outputs": str(folder)}, "tuning": {"row": None}})
-    return launcher._Job(number, [], config, folder / "runs" / f"job{number}")
+    return job.Job(number, [], config, folder / "runs" / f"job{number}")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
-    started = launcher.subprocess.Popen
+    started = job.subprocess.Popen
 
     def popen(command, **options):
         if "job0" in command[-1]:
@@ -258,10 +258,9 @@ def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
             raise OSError(28, "No space left on device", str(directory))
         return done_before(directory, config)
 
-    monkeypatch.setattr(launcher.subprocess, "Popen", popen)
-    monkeypatch.setattr(finished, "done_before", full)
+    monkeypatch.setattr(job.subprocess, "Popen", popen)
     sweep = [job_in(tmp_path, number) for number in range(4)]
-    launcher.ProcessesLauncher(jobs)._run_all(sweep)
+    processes.ProcessesLauncher(jobs).run_all(sweep, full)
     assert [job.outcome["exit_code"] for job in sweep] == [74, 74, 0, 0]
     assert "Resource temporarily unavailable" in sweep[0].outcome["reason"]
     assert "No space left on device" in sweep[1].outcome["reason"]

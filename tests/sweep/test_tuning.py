@@ -16,7 +16,7 @@ from segbench.errors import ConfigError, SegbenchError
 from segbench.runs.directory import RunDirectory
 from segbench.runs.tuning import FOLDER, read_row
 from segbench.sweep import finished, tuning
-from segbench.sweep.launcher import _Job
+from segbench.sweep.job import Job
 
 MODELS, SEEDS = ("unet", "attunet"), (0, 1)
 BEST_RATE = {"unet": 3e-3, "attunet": 4e-4}
@@ -44,7 +44,7 @@ def composed(networks, tmp_path):
         config.paths.outputs = str(tmp_path)
         for override in others:
             OmegaConf.update(config, override.key_or_group, override.value(), merge=False)
-        return _Job(number, list(overrides), config, tmp_path / "runs" / str(config.hydra.sweep.subdir))
+        return Job(number, list(overrides), config, tmp_path / "runs" / str(config.hydra.sweep.subdir))
 
     return made
 
