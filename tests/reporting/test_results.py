@@ -108,11 +108,18 @@ def test_no_name_breaks_a_page_or_its_overview(architectures, tmp_path, capsys):
 def test_a_section_without_its_runs_stays_and_is_said(architectures, tmp_path, capsys):
     folder, page = made(architectures, tmp_path)
     folder.rename(tmp_path / "gone")
+    # As it was before there were verdicts.
+    page.write_text(
+        re.sub(r"^\*\*Better\.\*\* .*", "**unet scores above attunet.**", page.read_text(), flags=re.MULTILINE)
+    )
     before = page.read_text()
     assert report.main([str(page.parent)]) == 0
     assert page.read_text() == before
     assert f"a section stays as it is: {folder} is not here" in capsys.readouterr().err
-    assert "Attention is better" in (page.parent / "README.md").read_text()
+    overview = (page.parent / "README.md").read_text()
+    assert "Attention is better" in overview
+    assert " | – | Is attention worth its weights? | unet scores above attunet. |" in overview
+    assert "before there were verdicts" in overview
 
 
 @pytest.mark.slow

@@ -21,7 +21,8 @@ _REPORTED = "- Reported by: "
 LONGEST_COMMAND = 2**14
 _COMMAND = re.compile(r"(?P<fence>`+) ?python src/report\.py (?P<arguments>.+?) ?(?P=fence)")
 _FINISHED = re.compile(r"\| (\d+) of (\d+) \|")
-_ANSWER = re.compile(r"\*\*(?P<verdict>Better|Alike|Undecided)\.\*\* (?P<answer>.*)")
+# A page of before the verdicts has the whole sentence in bold.
+_ANSWER = re.compile(r"\*\*(?P<verdict>Better|Alike|Undecided)\.\*\* (?P<answer>.*)|\*\*(?P<former>[^*]+)\*\*")
 _CLAIMS = re.compile(r"^\| claim \| verdict \|.*?\n\|[-| :]+\|\n(?P<rows>(?:\|.*\n?)+)", re.MULTILINE)
 
 
@@ -33,7 +34,8 @@ class Section:
         page: The page.
         title: The experiment.
         question: What it asks, Markdown.
-        verdict: ``better``, ``alike`` or ``undecided``; empty if the section was edited by hand.
+        verdict: ``better``, ``alike`` or ``undecided``; empty if the section is older than verdicts or was edited by
+            hand.
         answer: What its runs say, in one sentence of Markdown; empty if the section was edited by hand.
         claims: The report's words, the verdict and what was measured, for each claim, Markdown.
         arguments: Of the command that made the section; empty where it does not say.
@@ -135,6 +137,8 @@ def overview(folder: Path) -> str:
     lines += [f"- {word}: {', '.join(map(_link, sections))}" for word, sections in _by_verdict(found).items()]
     lines += ["", "| experiment | verdict | question | answer |", "| --- | --- | --- | --- |"]
     lines += [_line(_name(one), one.verdict or "–", one.question, one.answer or "–") for one in found]
+    if any(one.answer and not one.verdict for one in found):
+        lines += ["", "An answer without a verdict was given before there were verdicts; its runs were not here since."]
     if unread:
         names = ", ".join(markdown_code(page.name) for page in unread)
         lines += ["", f"Cannot be read, so its experiments are missing here: {names}."]
@@ -182,8 +186,8 @@ def _section(page: Path, part: Part) -> Section:
         page,
         title,
         questions[0] if questions and questions[0].endswith("?") else "",
-        answers[0]["verdict"].lower() if answers else "",
-        answers[0]["answer"] if answers else "",
+        (answers[0]["verdict"] or "").lower() if answers else "",
+        answers[0]["answer"] or answers[0]["former"] or "" if answers else "",
         tuple(tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip())[1:-1]) for row in rows),
         _arguments(body),
         _finished(body),
