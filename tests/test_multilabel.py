@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-import report
 from segbench.assembly import build_data, build_task
+from segbench.commands import report
 from segbench.data.phantom import PhantomData
 from segbench.errors import ConfigError
 from segbench.masks import BITS, MaskKey

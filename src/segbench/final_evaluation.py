@@ -11,6 +11,7 @@ import torch
 from omegaconf import DictConfig
 
 from segbench.data.base import ImageData
+from segbench.installation import typed
 from segbench.runs.run_callback import RunContext
 from segbench.runs.split_scores import About
 from segbench.runs.tuning import is_trial
@@ -50,7 +51,7 @@ def evaluate(context: RunContext, cfg: DictConfig) -> RunContext:
     if splits:
         context.trainer.test(task, datamodule=data, verbose=False)
     elif not trial:
-        log.info("all labelled images were trained on, so there is nothing to score; predict with src/predict.py")
+        log.info("all labelled images were trained on, so there is nothing to score; predict with %s", typed("predict"))
     return replace(context, splits=splits)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hostile import CASES, SECRET, alias_bomb
 
-import report
+from segbench.commands import report
 from segbench.environment import bounded_memory
 from segbench.reporting.collection.runs import collect, read_run
 from segbench.reporting.html.pictures import gallery

@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 from tests.reporting.conftest import Maker, asking
 
-from report import main
+from segbench.commands.report import main
 from segbench.errors import ConfigError
 from segbench.reporting import collect, report_experiment
 from segbench.reporting.comparison.build import compare

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-import report
+from segbench.commands import report
 from segbench.reporting import figures, results
 
 pytestmark = pytest.mark.usefixtures("no_power")
@@ -188,7 +188,7 @@ def test_a_page_cannot_choose_code_and_its_reader_can(architectures, tmp_path, o
     imported, text = own_figure.with_suffix(".imported"), page.read_text()
     refusals = {
         f"--figure {own_figure.stem}": f"--figure {own_figure.stem}: a page asks for it",
-        f"--fig={own_figure.stem}": "its command is none of report.py: unrecognized arguments: --fig=",
+        f"--fig={own_figure.stem}": "its command is none of report's: unrecognized arguments: --fig=",
     }
     for asked, said in refusals.items():
         before = text.replace("src/report.py ", f"src/report.py {asked} ")

@@ -10,7 +10,7 @@ import yaml
 from rich.console import Console
 from scored import rewrite
 
-import report
+from segbench.commands import report
 from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare

@@ -49,7 +49,7 @@ def test_out_and_options_may_stand_anywhere(program, clean, tmp_path):
         (["data=foldr"], "data=foldr: no such choice; did you mean folder?"),
         (["data=phantom", "stps=3"], "stps"),
         (["data=phantom", "steps=many"], "steps=many: should be a number"),
-        (["data=phantom", "-m"], "--multirun: survey.py takes no such option"),
+        (["data=phantom", "-m"], "--multirun: survey takes no such option"),
         (["data=phantom", "data.batch_size=0"], "data.batch_size=0: should be greater than 0"),
         (["data=folder", "data.root=nowhere"], "data.root=nowhere: no such folder"),
     ],

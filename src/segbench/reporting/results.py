@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.errors import ConfigError, SegbenchError
+from segbench.installation import typed
 from segbench.reporting.collection.folders import place
 from segbench.reporting.text.markdown import inside_cell, markdown_code, markdown_link
 from segbench.reporting.text.sections import Part, find_parts
@@ -19,7 +20,7 @@ from segbench.runs.files import write_text
 OVERVIEW = "README.md"
 _REPORTED = "- Reported by: "
 LONGEST_COMMAND = 2**14
-_COMMAND = re.compile(r"(?P<fence>`+) ?python src/report\.py (?P<arguments>.+?) ?(?P=fence)")
+_COMMAND = re.compile(r"(?P<fence>`+) ?(?:python src/report\.py|segbench report) (?P<arguments>.+?) ?(?P=fence)")
 _FINISHED = re.compile(r"\| (\d+) of (\d+) \|")
 # A page of before the verdicts has the whole sentence in bold.
 _ANSWER = re.compile(r"\*\*(?P<verdict>Better|Alike|Undecided)\.\*\* (?P<answer>.*)|\*\*(?P<former>[^*]+)\*\*")
@@ -132,7 +133,7 @@ def _allowed(options: Namespace, page: Path) -> Namespace:
 def overview(folder: Path) -> str:
     """Return the overview of a folder's pages as Markdown: every experiment with its answer, every claim."""
     found, unread = _all_sections(folder)
-    command = markdown_code(shlex.join(["python", "src/report.py", folder.name]))
+    command = markdown_code(f"{typed('report')} {shlex.quote(folder.name)}")
     lines = ["# Results", "", f"Every experiment with its answer; made by {command}.", ""]
     lines += [f"- {word}: {', '.join(map(_link, sections))}" for word, sections in _by_verdict(found).items()]
     lines += ["", "| experiment | verdict | question | answer |", "| --- | --- | --- | --- |"]

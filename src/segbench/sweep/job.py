@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
+from segbench.installation import again
 from segbench.runs.files import read_json
 from segbench.runs.signals import end_with_parent, give_back, take
 from segbench.sweep.resources import with_threads
@@ -159,7 +159,7 @@ class Job:
         """
         directory = str(self.directory).replace("\\", "\\\\").replace("'", "\\'")
         own = (*flags, *self.overrides, "hydra.mode=RUN", f"hydra.run.dir='{directory}'")
-        return Command((sys.executable, sys.argv[0], *own), Path.cwd(), self.directory, cores)
+        return Command((*again("run"), *own), Path.cwd(), self.directory, cores)
 
     def status(self) -> dict[str, Any]:
         """Return its ``status.json``; empty where there is none."""

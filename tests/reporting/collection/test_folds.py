@@ -10,7 +10,7 @@ from labelled import digits
 from scipy import stats
 from scored import rewrite
 
-import report
+from segbench.commands import report
 from segbench.reporting.collection.folds import join_folds, overlap_of, units_of
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare

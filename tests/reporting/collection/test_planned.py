@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from report import main
+from segbench.commands.report import main
 from segbench.errors import SegbenchError
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
