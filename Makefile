@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := pyproject.toml constraints.txt
+# One thread for each process, and as many processes as there are cores, up to four: each holds a torch of its own.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all campaign lint bench clean
@@ -15,10 +17,10 @@ demo: $(VENV)/.installed  ## install, train an Attention U-Net on generated data
 	@echo "Results: $$(ls -td outputs/runs/*/ | head -n 1) (scores in summary.json, pictures in figures/)"
 
 test: $(VENV)/.installed-test  ## run tests that touch every promise of the README
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-all: $(VENV)/.installed-test  ## run all tests, slow ones too, but those that need a GPU
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not gpu' $(ARGS)
+	$(PYTEST) -m 'not gpu' $(ARGS)
 
 campaign: $(VENV)/.installed-test  ## try faults and attacks, for about 45 minutes; goes on where it was interrupted
 	OMP_NUM_THREADS=1 $(BIN)/python -m campaign $(ARGS)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from segbench.sweep import launcher
+from segbench.sweep import job
 
 FORK = multiprocessing.get_context("fork")
 
@@ -46,4 +46,4 @@ class ForkedJob:
 
 def fork_jobs(patch: pytest.MonkeyPatch) -> None:
     """Let sweeps start their jobs so."""
-    patch.setattr(launcher, "subprocess", SimpleNamespace(Popen=ForkedJob, STDOUT=subprocess.STDOUT))
+    patch.setattr(job, "subprocess", SimpleNamespace(Popen=ForkedJob, STDOUT=subprocess.STDOUT))

@@ -36,6 +36,7 @@ def test_every_room_stands_on_one_floor_and_in_the_table(script):
     assert named == set(rooms) - foundations
 
 
+@pytest.mark.slow
 def test_the_picture_shows_the_imports_that_there_are(script, tmp_path):
     script.draw(tmp_path / "architecture.png")
     drawn, kept = (Image.open(path).text["Description"] for path in (tmp_path / "architecture.png", PICTURE))
@@ -43,6 +44,7 @@ def test_the_picture_shows_the_imports_that_there_are(script, tmp_path):
     assert drawn == kept, "docs/architecture.png is out of date; draw it again with: python docs/architecture.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("upper", "line", "broken"),
     [

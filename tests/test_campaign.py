@@ -20,6 +20,7 @@ from campaign.trial import Outcome
 SOURCE = Source("abc", "123", "a machine")
 
 
+@pytest.mark.slow
 def test_the_catalogue_has_as_many_cases_as_it_should_and_names_only_what_there_is():
     cases = load()
     counts = Counter(case.kind for case in cases)
@@ -88,6 +89,7 @@ BEHAVIOUR = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BEHAVIOUR)
 def test_whatever_a_command_should_not_do_is_noticed(tmp_path, monkeypatch, name):
     code, verdict, detail = BEHAVIOUR[name]

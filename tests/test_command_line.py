@@ -143,6 +143,7 @@ def test_a_variable_of_the_environment_is_recorded_as_it_was_typed(program, tmp_
     assert "${oc.env:ASKED}" in run.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_output_that_cannot_be_written_is_one_line(repository):
     with Path("/dev/full").open("w") as full:

@@ -86,6 +86,7 @@ def _killed_after_two_epochs(run, config, folder):
     run(config("val/loss", 10.0), folder / "killed")
 
 
+@pytest.mark.slow
 def test_a_stage_that_waits_for_a_score_that_does_not_come_is_refused(config, run, tmp_path):
     with pytest.raises(ConfigError, match=r"^augmentation.stages.\w+.monitor=val/iou_cell: \w+ has no such score"):
         run(config("val/iou_cell", 0.7), tmp_path / "run")

@@ -92,6 +92,7 @@ def kept(path):
         return archive.namelist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "scores.parquet")) for name in READERS]
 )
@@ -114,6 +115,7 @@ def test_a_configuration_of_before_files_had_an_end_is_read(finished, tmp_path):
     assert config_file(tmp_path / "config.yaml") == config_file(finished[1] / "config.yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "shape"), cases())
 def test_the_same_command_again_names_the_file_and_the_remedy_or_goes_on(finished, tmp_path, caplog, name, shape):
     cfg, directory = finished[0], shutil.copytree(finished[1], tmp_path / "run")
@@ -141,6 +143,7 @@ def test_the_same_command_again_names_the_file_and_the_remedy_or_goes_on(finishe
 
 
 # What the run puts there: a file where a folder belongs and the reverse.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "folder"),
     [("checkpoints", False), ("figures", False), ("metrics.csv", True), ("summary.json", True), (".lock", True),

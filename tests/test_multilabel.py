@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-import report
 from segbench.assembly import build_data, build_task
+from segbench.commands import report
 from segbench.data.phantom import PhantomData
 from segbench.errors import ConfigError
 from segbench.masks import BITS, MaskKey
@@ -168,6 +168,7 @@ def test_large_images_are_predicted_by_windows(trained, tmp_path):
     assert [Image.open(path).size for path in outcome.masks] == [(41, 50)] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -198,6 +199,7 @@ def test_what_does_not_fit_is_refused_in_one_line(tiny, tmp_path, overrides, mes
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss",
     ["bce_dice", "focal", *(pytest.param(loss, marks=pytest.mark.slow) for loss in ("dice", "bce", "dice_focal"))],

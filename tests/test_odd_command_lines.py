@@ -21,6 +21,7 @@ def case(listed):
     return pytest.param(listed, marks=marks, id=" ".join(listed["arguments"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listed", [case(listed) for listed in LISTED])
 def test_an_odd_command_line_is_one_line_with_the_key_and_the_remedy(program, tmp_path, listed):
     cwd = tmp_path / "cwd"

@@ -192,6 +192,7 @@ def test_a_callback_that_listens_is_told_of_the_run(trained):
     assert written == [f"{split} {images[split]} images of 4 classes" for split in ("val", "test")]
 
 
+@pytest.mark.slow
 def test_a_callback_says_whether_it_makes_another_run(command, trained):
     result, runs = command("callbacks.written.name=other.txt")
     assert result.returncode == 0, result.stderr
@@ -201,6 +202,7 @@ def test_a_callback_says_whether_it_makes_another_run(command, trained):
     assert unchanging == ["callbacks.panels", "callbacks.predictions", "callbacks.written"]
 
 
+@pytest.mark.slow
 def test_an_option_that_an_own_class_lacks_is_refused_in_one_line(command, trained):
     result, runs = command("+callbacks.written.nam=x")
     assert result.returncode == 2
@@ -208,6 +210,7 @@ def test_an_option_that_an_own_class_lacks_is_refused_in_one_line(command, train
     assert runs == [trained]
 
 
+@pytest.mark.slow
 def test_a_module_that_python_does_not_find_is_one_line_with_the_key(command, program, own, trained):
     elsewhere = str(own / "nowhere")
     said = f"no module mine; PYTHONPATH must hold the folder of mine.py (it is {elsewhere})\n"
@@ -232,6 +235,7 @@ def test_images_are_predicted_by_an_own_network(program, own, trained):
     assert np.asarray(Image.open(own / "found" / "masks" / "a.png")).shape == (20, 30)
 
 
+@pytest.mark.slow
 def test_a_report_needs_no_own_code_and_says_what_was_trained(program, own, trained, monkeypatch):
     monkeypatch.setattr("segbench.reporting.page.draw_all", lambda *_, **__: [])
     result = program("report.py", "outputs/runs", "--metric", "found", folder=own)
@@ -267,6 +271,7 @@ NEAR = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", NEAR)
 def test_own_choices_are_suggested_as_the_project_s_are(program, own, line):
     result = program("run.py", *line.split(), folder=own, PYTHONPATH=str(own / "code"))

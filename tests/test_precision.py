@@ -23,6 +23,7 @@ def machine(monkeypatch):
     return moved
 
 
+@pytest.mark.slow
 def test_a_run_is_identified_by_the_precision_that_is_found(tiny, tmp_path, machine):
     ids = {precision: run_id(tiny(tmp_path, f"trainer.precision={precision}")) for precision in ("32", "bf16-mixed")}
     for has, used in ((True, "bf16-mixed"), (False, "32")):
@@ -31,6 +32,7 @@ def test_a_run_is_identified_by_the_precision_that_is_found(tiny, tmp_path, mach
     assert ids["32"] != ids["bf16-mixed"]
 
 
+@pytest.mark.slow
 def test_what_is_found_is_said_and_recorded_and_never_changed_on_another_machine(run, tiny, tmp_path, machine, caplog):
     caplog.set_level(logging.INFO, "segbench")
     cfg, runs, lines = tiny(tmp_path, "trainer.precision=auto", "trainer.max_epochs=1"), {}, {}

@@ -42,6 +42,7 @@ def trained(run, tiny, tmp_path_factory):
     return folder / "run", data
 
 
+@pytest.mark.slow
 def test_a_picture_of_another_size_gives_the_pixels_that_training_had(trained, tmp_path):
     """Resized by the same function from the same bytes, normalised by the same one."""
     source = np.random.default_rng(0).integers(0, 256, (50, 41), np.uint8)
@@ -305,7 +306,7 @@ def test_runs_without_a_whole_checkpoint_are_refused(trained, tmp_path):
         Predictor.load(tmp_path, CPU)
     path = tmp_path / "weights.pth"
     torch.save({"state_dict": {}}, path)
-    with pytest.raises(CheckpointError, match="it was not written by src/run.py"):
+    with pytest.raises(CheckpointError, match="it was not written by segbench"):
         Predictor.load(path, CPU)
     directory = tmp_path / "copy" / "checkpoints"
     directory.mkdir(parents=True)
@@ -335,6 +336,7 @@ def test_the_command_predicts_and_tells_what_became_of_the_files(either_program,
     assert list((trained[0] / "predictions" / "images" / "masks").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -392,9 +394,8 @@ def test_windows_predict_an_image_at_its_own_size(trained, tmp_path):
         assert np.allclose(single.probabilities(picture)[0], whole(image).softmax(dim=1)[0].numpy(), atol=1e-5)
 
 
-def test_the_command_line_takes_a_window(trained, pictures, tmp_path, repository, monkeypatch):
-    monkeypatch.syspath_prepend(str(repository / "src"))
-    from predict import main, parse
+def test_the_command_line_takes_a_window(trained, pictures, tmp_path):
+    from segbench.commands.predict import main, parse
 
     options = parse([f"run={trained[0]}", f"images={pictures}", "window=[16,24]", "overlap=0.25"])
     assert (list(options.window), options.overlap) == ([16, 24], 0.25)

@@ -125,6 +125,7 @@ def test_what_is_there_already_is_kept_and_not_computed_again(tiny, run, trained
     assert lacking_scores(directory, tiny(folder, "scores=nsd", "scores.nsd.tolerance=5")) == ["nsd"]
 
 
+@pytest.mark.slow
 def test_a_sweep_starts_the_job_of_a_run_that_lacks_scores(tiny, trained, scored):
     folder, _ = trained
     assert done_before(scored, tiny(folder))
@@ -144,6 +145,7 @@ def another_image(table):
     table["id"] += "x"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [other_counts, other_groups, another_image])
 def test_other_predictions_are_refused_and_the_run_stays_as_it_was(tiny, run, trained, finished, untrained, change):
     folder, _ = trained
@@ -168,6 +170,7 @@ def test_without_its_best_weights_a_run_cannot_be_scored_again(tiny, run, traine
     assert json.loads((finished / "status.json").read_text())["state"] == "done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "damage", "said"),
     [
@@ -227,6 +230,7 @@ def own(tmp_path, monkeypatch):
     return write
 
 
+@pytest.mark.slow
 def test_own_code_that_has_changed_is_another_score(tiny, run, trained, finished, untrained, own):
     folder, _ = trained
     directory = RunDirectory(finished)

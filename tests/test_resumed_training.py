@@ -132,6 +132,7 @@ class StatefulCheckpoint(Stateful, pl.callbacks.Checkpoint):
     """One that Lightning calls with those that save."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Stateful, pytest.param(StatefulCheckpoint, marks=pytest.mark.slow)])
 def test_a_callback_of_one_s_own_is_told_everything_once(stopped, tiny, tmp_path, monkeypatch, kind):
     own = kind()
@@ -151,6 +152,7 @@ def test_a_callback_of_one_s_own_is_told_everything_once(stopped, tiny, tmp_path
     ]
 
 
+@pytest.mark.slow
 def test_a_callback_that_a_network_brings_has_done_its_work_before_the_run_is_saved(run, tiny, tmp_path, monkeypatch):
     own = StatefulCheckpoint()
     monkeypatch.setattr(segbench.tasks.SegmentationTask, "configure_callbacks", lambda task: [own])

@@ -69,6 +69,7 @@ def test_what_is_taken_over_is_what_a_training_of_its_own_gives(
     assert run(again, named(again, alone.parent))["weights_of"] == [alone.name]
 
 
+@pytest.mark.slow
 def test_weights_of_other_data_are_not_taken_over(tiny, run, trained, plain, caplog):
     identity = plain / "run.json"
     identity.write_text(json.dumps(json.loads(identity.read_text()) | {"data_fingerprint": "0" * 64}))
@@ -79,6 +80,7 @@ def test_weights_of_other_data_are_not_taken_over(tiny, run, trained, plain, cap
     assert "the data files changed since this run began" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["predict.window=[16,16]", "optimizer.lr=0.002", "seed=1"])
 def test_what_acts_in_training_is_trained(tiny, trained, plain, key):
     beside = RunDirectory(plain.parent / "new")

@@ -52,6 +52,7 @@ def test_a_resumed_run_has_the_rates_of_an_uninterrupted_one_to_the_bit():
     assert before + rates(second, 7) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epochs", "last"), [(10, 1.32e-4), (100, 1.21e-4)])
 def test_the_choice_falls_from_3e_3_to_about_1e_4_over_the_run(compose, epochs, last):
     cfg = compose("scheduler=exponential_floor", f"trainer.max_epochs={epochs}", "optimizer.lr=3e-3")
@@ -155,6 +156,7 @@ def test_what_is_no_table_is_refused(table, said):
         EpochTable(adam(1e-3), table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["5", "[5,6]", "[[5,abc]]", "[[x,0.1]]"])
 def test_a_table_on_the_command_line_that_is_none_is_refused_before_data_is_touched(compose, table):
     with pytest.raises(ConfigError, match=r"^scheduler.rates="):

@@ -158,6 +158,7 @@ def test_without_a_network_a_run_is_kept_offline_with_one_line(compose, tmp_path
     assert "WANDB_MODE" not in os.environ
 
 
+@pytest.mark.slow
 def test_wandb_can_be_disabled(compose, tmp_path, wandb_calls, monkeypatch, caplog):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     with caplog.at_level(logging.INFO, "segbench"):

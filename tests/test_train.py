@@ -47,6 +47,7 @@ def copied(finished, tmp_path):
     return finished[0], shutil.copytree(finished[1], tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_run_says_which_callbacks_cannot_change_it_and_reports_compare_without_them(finished):
     _, directory, _ = finished
     known = json.loads((directory / "run.json").read_text())
@@ -94,6 +95,7 @@ def test_stored_predictions_and_truths_give_the_counts_again(finished):
         assert images.image(name).shape == (30, 34)
 
 
+@pytest.mark.slow
 def test_predictions_of_the_comparison_s_split_are_kept(run, tiny, tmp_path):
     asked = "comparison={question: q, factors: [], metric: dice, split: val}"
     summary = run(tiny(tmp_path, asked, "trainer.max_epochs=1"), tmp_path / "run")
@@ -111,6 +113,7 @@ def test_predictions_are_not_kept_where_they_are_not_wanted(run, tiny, tmp_path)
     assert not list(tmp_path.rglob("*.zip"))
 
 
+@pytest.mark.slow
 def test_keeping_predictions_does_not_make_another_run(tiny, tmp_path):
     assert run_id(tiny(tmp_path)) == run_id(tiny(tmp_path, "callbacks.predictions.megabytes=0"))
     assert run_id(tiny(tmp_path)) == run_id(tiny(tmp_path, "~callbacks.predictions"))
@@ -194,6 +197,7 @@ def test_weights_that_are_not_finite_are_never_saved(run, tiny, tmp_path, monkey
     assert not list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
 
 
+@pytest.mark.slow
 def test_a_mean_of_batch_normalisation_that_is_not_finite_is_never_saved(run, tiny, tmp_path, monkeypatch):
     begin = SegmentationTask.on_train_epoch_start
 
@@ -248,6 +252,7 @@ def test_damaged_checkpoints_fall_back_and_then_refuse(run, tiny, tmp_path, monk
     assert run(tiny(tmp_path, "rerun=true"), directory)["epochs"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["deleted", "damaged", "manifest deleted"])
 def test_a_lost_best_checkpoint_is_not_called_divergence(run, copied, harm):
     cfg, directory = copied
@@ -266,6 +271,7 @@ def test_a_lost_best_checkpoint_is_not_called_divergence(run, copied, harm):
     assert (status(directory)["exit_code"], "\n" in str(refusal.value)) == (5, False)
 
 
+@pytest.mark.slow
 def test_the_summary_tells_of_the_checkpoint_that_was_evaluated(run, finished, tmp_path):
     cfg, directory, summary = finished
     shutil.copytree(directory, tmp_path / "run")
@@ -416,6 +422,7 @@ def test_parts_that_do_not_fit_are_refused_before_data_is_read(run, tiny, tmp_pa
         assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", every_day(BAD_CLASSIFICATIONS))
 def test_classifications_that_do_not_fit_are_refused_before_data_is_read(run, compose, tmp_path, overrides):
     cfg = compose(
@@ -428,6 +435,7 @@ def test_classifications_that_do_not_fit_are_refused_before_data_is_read(run, co
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_the_summary_is_safe_before_pictures_are_drawn(run, finished, tmp_path, monkeypatch):
     cfg, directory, summary = finished
     shutil.copytree(directory, tmp_path / "run")
@@ -477,6 +485,7 @@ MISMATCHES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("override", MISMATCHES)
 def test_weights_of_another_network_are_refused(run, finished, tiny, tmp_path, override):
     overrides = [override] if override != "model=attunet" else [override, "model.width=2"]
@@ -490,6 +499,7 @@ def test_init_from_nothing_is_exit_code_5(run, tiny, tmp_path):
     assert refusal.value.exit_code == 5
 
 
+@pytest.mark.slow
 def test_init_from_a_pattern_that_matches_two(run, finished, tiny, tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"many-{name}").mkdir()
@@ -579,6 +589,7 @@ def test_a_final_model_trains_on_validation_images_too_and_takes_the_last_epoch(
     assert all(torch.equal(value, last["state_dict"][name]) for name, value in best["state_dict"].items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

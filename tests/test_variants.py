@@ -33,6 +33,7 @@ def test_the_command_line_wins_over_it(compose):
     assert (cfg.optimizer.lr, cfg.model.dropout, cfg.model.hidden) == (0.5, 0.1, 200)
 
 
+@pytest.mark.slow
 def test_a_run_is_what_it_is_composed_of_whatever_its_name(compose):
     by_name = compose("variant=digits/cnn_adam")
     by_hand = compose("model=mnist_cnn", "data.batch_size=100", "trainer.max_epochs=15")

@@ -20,18 +20,15 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from segbench.configuration.build import explain_instantiation
-from segbench.configuration.choices import CONF, choices, own_folder, where_else
+from segbench.configuration.choices import choices, own_folder, where_else
 from segbench.errors import ConfigError, SegbenchError, StorageError
+from segbench.installation import CONF, typed
 from segbench.suggest import nearest
 from segbench.torchvision_operators import declare_missing
 from segbench.words import first_line, visible
 
 log = logging.getLogger("segbench")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
-NO_COMPARISON = (
-    "only an experiment has a comparison; add experiment=<name>, or compare finished runs by another score with"
-    " python src/report.py <folder> --metric <score>"
-)
 
 
 def run_entry_point(job: Callable[[], None], outputs: str = "paths.outputs") -> int:
@@ -128,6 +125,14 @@ def explain(error: Exception) -> SegbenchError:
     return ConfigError(first_line(error))
 
 
+def no_comparison() -> str:
+    """Return what to do about a key of a comparison where there is none."""
+    return (
+        "only an experiment has a comparison; add experiment=<name>, or compare finished runs by another score with"
+        f" {typed('report')} <folder> --metric <score>"
+    )
+
+
 def _explain_override(error: ConfigCompositionException) -> str:
     text = f"{error} {error.__cause__ or ''}"
     if several := re.search(r"Ambiguous value for argument '(.*)'", text):
@@ -141,7 +146,7 @@ def _explain_override(error: ConfigCompositionException) -> str:
     if unknown := re.search(r"override '([^']*)'", text):
         key = unknown.group(1)
         if key.startswith("comparison."):
-            return f"{key}: {NO_COMPARISON}"
+            return f"{key}: {no_comparison()}"
         return f"{key}: {_owner(key)}no such key{_nearest_key(key)}"
     for argument in sys.argv[1:]:
         key = argument.lstrip("+~").partition("=")[0]

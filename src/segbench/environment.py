@@ -14,7 +14,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_PACKAGES = ("segbench", "torch", "pytorch-lightning", "hydra-core", "albumentations", "numpy")
+from segbench import __version__
+from segbench.installation import INSTALLED, installed_commit
+
+_PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "albumentations", "numpy")
 _CPUINFO = Path("/proc/cpuinfo")
 # What processors call it that compute in bfloat16: x86's two extensions, ARM's one.
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
@@ -24,7 +27,8 @@ _STATUS = Path("/proc/self/status")
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
+    known = {"python": platform.python_version(), "segbench": __version__}
+    return known | {name: metadata.version(name) for name in _PACKAGES}
 
 
 def processor_name() -> str:
@@ -125,12 +129,17 @@ def processor_has_bfloat16() -> bool:
 def git_state(folder: Path | None = None) -> dict[str, Any]:
     """Return the checkout's ``commit`` (None outside a checkout) and whether it is ``dirty``.
 
+    Where segbench is installed, the commit is that which pip was told, if any: the packages may lie in a checkout of
+    something else.
+
     Untracked files below ``src`` or ``conf`` that git does not ignore count as changes, as they can affect results.
     Other untracked files, such as notes and outputs, do not.
 
     Args:
         folder: A folder of the checkout; None for this package's.
     """
+    if folder is None and INSTALLED:
+        return {"commit": installed_commit(), "dirty": False}
     folder = folder or Path(__file__).resolve().parent
     # Without locks: what only asks writes nothing, not even git's own notes, which a full disk would cut.
     begin = ["git", "--no-optional-locks", "-C", str(folder)]

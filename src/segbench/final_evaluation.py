@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from segbench.data.base import ImageData
 from segbench.errors import reading_data
+from segbench.installation import typed
 from segbench.runs.run_callback import RunContext
 from segbench.runs.split_scores import About
 from segbench.runs.tuning import is_trial
@@ -52,7 +53,7 @@ def evaluate(context: RunContext, cfg: DictConfig) -> RunContext:
     if splits:
         context.trainer.test(task, datamodule=data, verbose=False)
     elif not trial:
-        log.info("all labelled images were trained on, so there is nothing to score; predict with src/predict.py")
+        log.info("all labelled images were trained on, so there is nothing to score; predict with %s", typed("predict"))
     return replace(context, splits=splits)
 
 

@@ -149,7 +149,7 @@ def describe_prediction(cfg: DictConfig, data: ImageData, task: Task[Any]) -> di
         found = _describe(cfg, data, task)
         read_record(found)
     except (ValidationError, ValueError, CheckpointError) as error:
-        log.warning("src/predict.py will not be able to predict with this run: %s", _faults(error))
+        log.warning("no masks of new images can be predicted with this run: %s", _faults(error))
         return None
     return found
 
@@ -197,7 +197,7 @@ def read_record(value: Any) -> PredictionRecord:
         CheckpointError: If it is not a record, or a part of it is not allowed; names the part.
     """
     if not isinstance(value, dict):
-        raise CheckpointError("holds no record of how to predict; it was not written by src/run.py")
+        raise CheckpointError("holds no record of how to predict; it was not written by segbench")
     plain = _plain(value, "", 0, iter(range(_MOST_VALUES)))
     try:
         if isinstance(inputs := plain.get("inputs"), dict):

@@ -135,7 +135,7 @@ def _record(stored: dict[str, Any], run: Path, path: Path) -> PredictionRecord:
     """Return what a checkpoint says of how to predict."""
     known = stored.get("segbench")
     if not isinstance(known, dict) or "schema" not in known:
-        raise CheckpointError(f"run={run}: {path} describes no network; it was not written by src/run.py")
+        raise CheckpointError(f"run={run}: {path} describes no network; it was not written by segbench")
     if type(known["schema"]) is not int or known["schema"] != SCHEMA:
         raise CheckpointError(f"run={run}: {other_schema(known, path.name)}; train the run again with rerun=true")
     if known.get("task") == ClassificationTask.name:

@@ -20,6 +20,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from segbench.configuration.build import build
 from segbench.configuration.recorded import recorded, recorded_overrides
 from segbench.errors import ConfigError
+from segbench.installation import require
 from segbench.labels import IGNORE_INDEX
 from segbench.masks import MaskKey
 from segbench.runs.files import read_json, write_json
@@ -77,8 +78,7 @@ def new_wandb_id() -> str:
 
 def _build_wandb(cfg: DictConfig, directory: Path, identity: dict[str, Any]) -> Logger:
     """Build the W&B logger and start its run, offline if W&B cannot be reached."""
-    import wandb
-
+    wandb = require("wandb", "wandb", "logger=wandb")
     obstacle = _wandb_obstacle()
     if obstacle is None:
         logger: Logger = build("logger.wandb", cfg, **_wandb_options(directory, identity, offline=False))

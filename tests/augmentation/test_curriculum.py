@@ -76,6 +76,7 @@ def test_what_is_refused(stages, message):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_the_curriculum_of_the_report(compose):
     """Its stages are cells.yaml and then cells_elastic.yaml, which is Elastic before cells.yaml."""
     curriculum = build("augmentation", compose("augmentation=cells_curriculum"))

@@ -19,6 +19,7 @@ def places(transform, shape, seed=0):
     return drawn["from_y"], drawn["from_x"]
 
 
+@pytest.mark.slow
 @examples(25)
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),

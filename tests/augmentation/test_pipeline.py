@@ -24,6 +24,7 @@ def named(request, compose):
     return request.param, build("augmentation", compose(f"augmentation={request.param}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_size_and_type_stay_and_masks_hold_labels_only(named, channels):
     name, augmentation = named
@@ -204,6 +205,7 @@ def test_an_epoch_s_augmentations_all_differ_and_repeat_with_any_number_of_worke
     assert not set(epoch_of(augmentation, 0, 2, seed=1)) & set(expected[0])
 
 
+@pytest.mark.slow
 def test_the_library_alone_would_repeat_itself():
     """Why the seed is needed: an unseeded pipeline draws the same in every worker (albumentations 2.0.8)."""
     import albumentations

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tests.pretended import Event
 
 from segbench.callbacks import CostMeter
 
@@ -35,8 +36,9 @@ def gpu(monkeypatch):
     """Stand in for a graphics card, and note what is asked of it."""
     asked = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    for name in ("synchronize", "reset_peak_memory_stats", "max_memory_allocated"):
+    for name in ("reset_peak_memory_stats", "max_memory_allocated"):
         monkeypatch.setattr(torch.cuda, name, lambda *arguments, name=name: asked.append((name, *arguments)) or 0)
+    monkeypatch.setattr(torch.cuda, "Event", Event)
     return asked
 
 
@@ -49,7 +51,17 @@ def test_a_run_on_the_processor_of_a_machine_with_a_gpu(gpu):
 def test_a_run_on_the_gpu_asks_that_gpu(gpu):
     measured("cuda:1").state_dict()
     assert {device for _, device in gpu} == {torch.device("cuda:1")}
-    assert {name for name, *_ in gpu} == {"synchronize", "reset_peak_memory_stats", "max_memory_allocated"}
+    assert {name for name, *_ in gpu} == {"reset_peak_memory_stats", "max_memory_allocated"}
+
+
+def test_a_gpu_s_steps_are_timed_by_itself_and_read_when_somebody_asks(gpu):
+    meter, trainer, batch = CostMeter(), trainer_on("cuda:1"), {"image": torch.zeros(2, 1, 4, 4)}
+    meter.setup(trainer, None, "fit")
+    for _ in range(7):
+        meter.on_train_batch_start(trainer, None, batch, 0)
+        meter.on_train_batch_end(trainer, None, None, batch, 0)
+    state = meter.state_dict()
+    assert (state["images"]["train"], state["seconds"]["train"]) == (8, 0.004)  # without the first three
 
 
 def test_the_peak_is_that_of_all_attempts():

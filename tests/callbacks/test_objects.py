@@ -59,6 +59,7 @@ def finished(glas, compose, run, tmp_path_factory):
         return run(cfg, folder / "run"), folder / "run"
 
 
+@pytest.mark.slow
 def test_the_columns_are_those_of_the_stored_predictions_and_the_drawn_glands(finished, glas):
     _, directory = finished
     frame = pd.read_parquet(directory / "scores.parquet")
@@ -89,6 +90,7 @@ def test_the_summary_has_the_scores(finished):
     assert 0 < summary["scores"]["test"]["object_hausdorff"] < 30
 
 
+@pytest.mark.slow
 def test_other_data_has_no_such_columns(tiny, run, tmp_path):
     summary = run(tiny(tmp_path, "trainer.max_epochs=1"), tmp_path / "run")
     frame = pd.read_parquet(tmp_path / "run" / "scores.parquet")

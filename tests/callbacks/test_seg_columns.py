@@ -71,6 +71,7 @@ def test_every_column_of_a_score_is_filled(tmp_path):
     assert {column for score in scores for made in score.declare("px") for column in made.columns} == set(COLUMNS)
 
 
+@pytest.mark.slow
 def test_the_boundary_has_no_columns_and_the_cells_have(finished):
     _, directory = finished
     frame = pd.read_parquet(directory / "scores.parquet")

@@ -54,6 +54,7 @@ def configured(compose, acdc, folder, *overrides):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_volumes_stand_beside_slices_in_the_scores(acdc, compose, run, tmp_path, monkeypatch):
     cfg = configured(compose, acdc, tmp_path)
     monkeypatch.setattr(CardiacUNet, "forward", read_off)

@@ -9,7 +9,7 @@ from segbench.configuration.build import build
 from segbench.entry import explain
 from segbench.errors import ConfigError, DataError
 from segbench.losses import DiceLoss
-from segbench.sweep.launcher import ProcessesLauncher
+from segbench.sweep.processes import ProcessesLauncher
 from segbench.tracking import build_loggers
 
 CAUSES = {
@@ -69,7 +69,7 @@ def test_a_logger_that_refuses_is_named(compose, monkeypatch, tmp_path):
 @pytest.mark.parametrize("jobs", [0, -1, 1.5, "two", True])
 def test_the_launchers_refusal_reaches_the_command_line(jobs):
     with pytest.raises(InstantiationException) as raised:
-        instantiate({"_target_": "segbench.sweep.launcher.ProcessesLauncher", "jobs": jobs})
+        instantiate({"_target_": "segbench.sweep.processes.ProcessesLauncher", "jobs": jobs})
     assert str(explain(raised.value)) == f"hydra.launcher.jobs={jobs}: must be a positive integer"
 
 
@@ -80,7 +80,9 @@ def test_devices_are_numbers(gpus):
 
 
 def test_hydras_own_refusal_names_the_section():
-    cfg = OmegaConf.create({"hydra": {"launcher": {"_target_": "segbench.sweep.launcher.ProcessesLauncher", "foo": 1}}})
+    cfg = OmegaConf.create(
+        {"hydra": {"launcher": {"_target_": "segbench.sweep.processes.ProcessesLauncher", "foo": 1}}}
+    )
     with pytest.raises(InstantiationException) as raised:
         instantiate(cfg.hydra.launcher)
     line = str(explain(raised.value))

@@ -13,6 +13,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(environment, "memory_bytes", lambda: 2**30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["trainer.threads", "data.num_workers"])
 def test_threads_and_workers_beyond_reason_are_refused_with_the_most(compose, key):
     check_machine(compose(f"{key}=16"))

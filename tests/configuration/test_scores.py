@@ -23,6 +23,7 @@ def built(cfg):
     return data.score_columns()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "names"),
     [
@@ -53,6 +54,7 @@ def test_options_and_a_second_tolerance(tiny, tmp_path):
     assert (coarse.tolerance, coarse.empty, fine.tolerance, fine.name) == (3, "skip", 1, "nsd_fine")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -68,6 +70,7 @@ def test_what_the_schema_refuses(tiny, tmp_path, overrides, message):
         validate(tiny(tmp_path, *overrides))
 
 
+@pytest.mark.slow
 def test_what_a_score_and_the_data_refuse(tiny, compose, tmp_path):
     twice = "+scores.again={_target_: segbench.scores.nsd.NSD, tolerance: 1}"
     objects = "+scores.mine={_target_: segbench.scores.objects.ObjectScores, classes: [cell]}"
@@ -97,6 +100,7 @@ class Counting(ObjectScores):
         return [ColumnScore(self.name, "counting", (Ratio({self.column: 1}, {f"{self.name}_all": 1}),))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "column",
     [

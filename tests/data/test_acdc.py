@@ -220,6 +220,7 @@ BAD = {
 EVERY_DAY = ("truncated", "shape", "affine", "NaN", "no Info.cfg", "no label")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault", [pytest.param(fault, marks=() if fault in EVERY_DAY else pytest.mark.slow) for fault in BAD]
 )

@@ -67,6 +67,7 @@ def test_data_is_told_apart_without_decoding_any(carvana, carvana_folder, monkey
     assert carvana().find() != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["images.npy", "masks.npy", "manifest.json"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_a_damaged_cache_is_built_again(carvana, tmp_path, monkeypatch, caplog, name, damage):

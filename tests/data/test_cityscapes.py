@@ -113,6 +113,7 @@ def test_normalising_is_an_option_that_is_kept_for_predictions(make):
     assert 0 <= image.min() < image.max() <= 1
 
 
+@pytest.mark.slow
 def test_crops_are_parts_of_the_frame_drawn_by_seed_epoch_and_frame(make, root):
     module = make(input="crop", size=[8, 16], labels="ids", normalise=False, seed=5)
     module.setup()

@@ -135,6 +135,7 @@ def test_frames_of_8_and_16_bits_are_scaled_by_their_percentiles(tmp_path, depth
     assert data.datasets["train"][0]["image"].shape == (1, *SIZE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [None, (16, 24), (40, 40)])
 @pytest.mark.parametrize("width", [1, 2])
 def test_the_boundary_is_made_at_the_size_that_is_stored(folder, size, width):
@@ -285,6 +286,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_is_told_with_its_file(folder, case):
     spoil, expected = CASES[case]

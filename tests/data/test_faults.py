@@ -90,6 +90,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_fault_is_named_in_one_line(carvana_folder, carvana, case):
     spoil, expected = CASES[case]

@@ -212,6 +212,7 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.6)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stain", ["rgb", "hed"])
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_is_told_with_its_file(folder, case, stain):

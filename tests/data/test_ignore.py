@@ -121,6 +121,7 @@ VALUES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name in SETS for value in VALUES.get(name, (255, 200))])
 def test_the_value_counts_nowhere_in_every_data_set(tmp_path, name, value):
     make = SETS[name](tmp_path, value)
@@ -171,6 +172,7 @@ def test_colours_have_no_value_to_ignore(tmp_path):
         Colours(cache_dir=tmp_path, ignore=255)
 
 
+@pytest.mark.slow
 def test_it_can_be_typed(compose):
     from segbench.configuration.schema import validate
 

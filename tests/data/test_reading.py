@@ -142,6 +142,7 @@ def test_any_8_bit_mode_is_read_with_the_channels_asked_for(tmp_path, mode, chan
     assert abs(int(read.mean()) - 90) < 6
 
 
+@pytest.mark.slow
 def test_an_image_beyond_the_limit_is_refused_before_it_is_decoded(tmp_path):
     Image.new("1", (20_000, 6_000)).save(tmp_path / "bomb.png")
     with pytest.raises(DataError, match="at most 100,000,000|larger than"):

@@ -188,6 +188,7 @@ def test_classes_that_are_named_too_late_are_noticed(tmp_path):
         late.setup()
 
 
+@pytest.mark.slow
 def test_the_command_line_names_regions_and_the_run_is_another(compose):
     text = "data.regions={whole heart: [left ventricle, myocardium, right ventricle], epicardium: [myocardium]}"
     cfg = compose("data=cmr", text)

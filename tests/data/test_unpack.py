@@ -47,6 +47,7 @@ def test_a_link_is_unpacked_as_the_text_that_it_is(archive, tmp_path):
     assert (tmp_path / "out" / "a.txt").read_text() == "/etc/passwd"
 
 
+@pytest.mark.slow
 def test_what_unpacks_to_far_more_than_a_data_set_does_is_not_unpacked(archive, tmp_path):
     path = archive({f"{number}.txt": bytes(30_000_000) for number in range(4)} | {"last.txt": ""})
     with pytest.raises(DataError, match=r"set.zip: [\d,]+ bytes that unpack to 120,000,000 in 5 files, which no data"):

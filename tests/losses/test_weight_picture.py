@@ -61,6 +61,7 @@ def test_the_image_with_the_heaviest_border_is_drawn_with_the_settings(finish, d
     assert path.stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_loss_that_weighs_no_borders_has_no_picture_and_keeps_no_old_one(finish, caplog):
     assert finish(data_of(1)).exists()
     with caplog.at_level(logging.INFO):

@@ -34,6 +34,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_one_image_of_odd_sides(name):
     torch.manual_seed(0)

@@ -95,6 +95,7 @@ def test_a_local_file_fills_the_backbone_and_fits_other_channels(published, chan
     torch.testing.assert_close(network(grey.expand(-1, channels, -1, -1))[-1], expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused(tmp_path, published):
     other = tmp_path / "other.pth"
     torch.save(torch.nn.Conv2d(1, 1, 1).state_dict(), other)
@@ -119,6 +120,7 @@ def test_imagenet_without_a_network_says_what_to_do(monkeypatch, tmp_path):
         DeepLabV3(1, 1, pretrained="imagenet")
 
 
+@pytest.mark.slow
 def test_imagenet_is_taken_from_torch_s_store_once_fetched(monkeypatch, tmp_path, published):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)

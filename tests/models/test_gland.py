@@ -114,6 +114,7 @@ def test_the_chain_is_its_table(batch_norm):
     torch.testing.assert_close(network(image), head(w, x), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skips", [True, False])
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("kind", [GlandWaist, GlandUNet, GlandResNet])

@@ -112,6 +112,7 @@ def trained(pool_first, batch_norm, x, layout, steps=4):
     return seen + [value.clone() for value in network.state_dict().values()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("kind", ["random", "ties", "black"])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)

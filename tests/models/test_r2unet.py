@@ -61,6 +61,7 @@ def test_gates_cost_what_they_cost_the_attention_u_net():
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("kind", [R2UNet, R2AttentionUNet])
 @pytest.mark.parametrize("shared", [True, False])
@@ -139,6 +140,7 @@ def test_an_impossible_recurrence_is_refused(t):
         R2UNet(1, 1, width=0)
 
 
+@pytest.mark.slow
 def test_the_configurations_differ_in_what_their_names_say(compose):
     full, plain, gated = (compose(f"model={name}").model for name in ("r2unet", "runet", "r2attunet"))
     assert (full.t, full.residual, plain.residual, gated.residual) == (2, True, False, True)

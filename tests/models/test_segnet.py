@@ -42,6 +42,7 @@ class Equations(Layers):
         return self.unit(torch.cat([*parts, pooled.expand_as(parts[0])], dim=1), "aspp.project")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("pyramid", [True, False])
 def test_outputs_agree_with_the_equations(pyramid, training):

@@ -190,6 +190,7 @@ def test_an_impossible_dropout_is_refused(dropout):
             build(1, dropout=dropout)
 
 
+@pytest.mark.slow
 def test_a_file_that_unpacks_to_more_than_it_is_takes_no_such_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "_MEMORY", 2**26)
     torch.save({"features.0.weight": torch.zeros(2**25)}, tmp_path / "whole.pth")

@@ -52,6 +52,7 @@ def volume(path, classes):
     nibabel.save(nibabel.Nifti1Image(voxels, affine), path)
 
 
+@pytest.mark.slow
 def test_volumes_hold_values_too_and_class_indices_for_colours(reader, tmp_path, classes):
     volume(tmp_path / "a.nii.gz", classes)
     for stored, values in (((0, 9, 300, 4), [0, 9, 300, 4]), (STORED["colours"][0], range(4))):
@@ -80,6 +81,7 @@ def test_objects_are_numbered_as_they_are_scored(image, reader, tmp_path, classe
     np.testing.assert_array_equal(found == 3, classes == 3)
 
 
+@pytest.mark.slow
 def test_more_objects_than_16_bits_are_a_tiff(reader, tmp_path):
     pixels = np.zeros((600, 600), np.uint8)
     pixels[::2, ::2] = 64
@@ -115,6 +117,7 @@ def test_overlays_of_many_images_are_drawn_only_if_asked_for(image, reader, tmp_
     assert (asked.undrawn, len(list((tmp_path / "asked" / "overlays").iterdir()))) == (False, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "values"),
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ import pytest
 import yaml
 from scored import store
 
+from segbench.commands.report import main
 from segbench.reporting.figures import FIGURES, draw_all
 from segbench.runs.bounded import YAML_END, YAML_START
 from segbench.runs.directory import SCHEMA
 from segbench.runs.split_scores import About
 
-SCRIPT = Path(__file__).parents[2] / "src" / "report.py"
 CLASSES = ("background", "disc", "ring")
 # Ten times as fast, where PyYAML was built with it.
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -153,7 +152,6 @@ def shared_architectures(tmp_path_factory: pytest.TempPathFactory) -> Maker:
 @pytest.fixture
 def report(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[Any, str, str]]:
     """Run report.py's command line in this process: exit code, stdout, stderr."""
-    main = runpy.run_path(str(SCRIPT))["main"]
 
     def run(*arguments: Any) -> tuple[Any, str, str]:
         try:

@@ -110,6 +110,7 @@ def show(design, found):
     print(f"{design!s:78}" + "".join(f"{name} {share:5.1%}  " for name, share in found.items()))
 
 
+@pytest.mark.slow
 def test_all_at_once_is_the_decision():
     """The arrays decide as ``decide`` does, experiment by experiment."""
     for design in (Design(4, 3, 8, EVEN, 4, 2), Design(3, 2, 6, EVEN)):

@@ -125,6 +125,7 @@ def test_a_class_that_is_not_measured_is_in_no_mean(compared):
         assert "hd95_disc" not in row.scores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("background", [True, False])
 def test_class_0_counts_where_it_is_no_background(compared, background):
     found = compared(classes=("background", "disc", "ring"), background=background)
@@ -140,6 +141,7 @@ def test_class_0_counts_where_it_is_no_background(compared, background):
     assert part.additive(found.score, found.convention).total == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_runs_that_declare_it_differently_are_not_compared_by_it(make_run, compared):
     found = compared()
     measured(make_run, "other", 0, 3.0, score=replace(HD95, title="HD95 in voxels", unit="px"))
@@ -171,6 +173,7 @@ def test_a_class_called_bone_loss_is_scored_like_any_other(make_run):
     assert score_table(found, evidence(found)).lines[0].cells[0].text == "good"
 
 
+@pytest.mark.slow
 def test_a_run_that_lacks_the_deciding_score_is_left_out_and_says_how_to_add_it(compared, make_run):
     compared()
     make_run("near", 7)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hostile import CASES, SECRET, alias_bomb
 
-import report
+from segbench.commands import report
 from segbench.environment import bounded_memory
 from segbench.reporting.collection.runs import collect, read_run
 from segbench.reporting.html.pictures import gallery
@@ -56,6 +56,7 @@ SLOW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_time")
 @pytest.mark.parametrize("case", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CASES])
 def test_a_bad_file_is_one_line_or_none(architectures, outside, case):
@@ -162,6 +163,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_power", "no_figures", "in_time")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_on_a_page_makes_nothing_but_the_page_again(architectures, tmp_path, outside, capsys, command):
@@ -213,6 +215,7 @@ def test_json_that_is_nested_is_refused(text):
     assert parse_json("[" * 60 + "]" * 60)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's bound is Linux's")
 def test_memory_is_bounded_inside_and_free_after():
     before = resource.getrlimit(resource.RLIMIT_DATA)
@@ -252,6 +255,7 @@ OPENERS = {"open", "read_text", "read_bytes", "safe_load", "read_csv", "read_par
            "copyfile", "imread", "loads"}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_reports_open_files_of_runs_in_one_way():
     """What reads files is a function of runs.bounded or runs.unfolding, or an archive's; templates are the package's."""
     ours = {"segbench.runs.bounded", "segbench.runs.unfolding"}

@@ -199,6 +199,7 @@ def test_the_comparisons_of_the_question_are_in_the_table(comparison):
     assert (more, table.lines[0].top) == (0, False)
 
 
+@pytest.mark.slow
 def test_the_dot_plot_spans_all_scores_and_leaves_out_what_is_missing(comparison):
     unknown = made([Mean(NAN, NAN, NAN)] * 2, answer="None.")
     drawn, scale = dot_plots(comparison, unknown)
@@ -269,6 +270,7 @@ def test_a_picture_that_cannot_be_cut_is_shown_as_it_is(own_comparison):
     assert len(gallery(own_comparison, ()).panels) == 3
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_left_out_and_said(own_comparison):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (99, 99), np.uint8)).save(
         own_comparison.directory / "big.png"
@@ -287,6 +289,7 @@ def test_what_does_not_fit_is_left_out_and_said(own_comparison):
     )
 
 
+@pytest.mark.slow
 def test_a_drawing_is_preferred_to_its_pixels(own_comparison):
     (own_comparison.directory / "curves.png").write_bytes(b"pixels")
     (own_comparison.directory / "curves.svg").write_bytes(b"<svg/>")

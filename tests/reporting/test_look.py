@@ -142,6 +142,7 @@ def test_looks_that_were_planned_are_no_further_looks(architectures):
     assert any(line.startswith("Looked at before") for line in evidence(compare(collect([folder]))).caveats)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"looks": [3, 2]}', "[" * 100])
 def test_a_damaged_plan_is_refused_in_one_line(architectures, text):
     folder = trained(architectures)

@@ -10,6 +10,7 @@ from segbench.reporting.statistics.variance_components import Components
 SD = "seed=0.005,image=0.03,rest=0.04"
 
 
+@pytest.mark.slow
 def test_the_table_holds_the_detectable_differences():
     variances = Components(0.005**2, 0.03**2, 0.04**2)
     lines = "\n".join(plan(variances, "by hand", (1, 3), (20, 50))).splitlines()

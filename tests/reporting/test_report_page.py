@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 from tests.reporting.conftest import Maker, asking
 
-from report import main
+from segbench.commands.report import main
 from segbench.errors import ConfigError
 from segbench.reporting import collect, report_experiment
 from segbench.reporting.comparison.build import compare
@@ -81,6 +81,7 @@ def test_a_sweep_ends_with_table_csv_and_curves(swept):
     assert not list(folder.glob(".*"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_a_sweep_with_other_settings_excludes_earlier_runs_and_names_them(swept):
     folder = swept.root / "carvana/architectures"

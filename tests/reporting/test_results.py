@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-import report
+from segbench.commands import report
 from segbench.reporting import figures, results
 
 pytestmark = pytest.mark.usefixtures("no_power")
@@ -111,13 +111,21 @@ def test_no_name_breaks_a_page_or_its_overview(architectures, tmp_path, capsys):
 def test_a_section_without_its_runs_stays_and_is_said(architectures, tmp_path, capsys):
     folder, page = made(architectures, tmp_path)
     folder.rename(tmp_path / "gone")
+    # As it was before there were verdicts.
+    page.write_text(
+        re.sub(r"^\*\*Better\.\*\* .*", "**unet scores above attunet.**", page.read_text(), flags=re.MULTILINE)
+    )
     before = page.read_text()
     assert report.main([str(page.parent)]) == 0
     assert page.read_text() == before
     assert f"a section stays as it is: {folder} is not here" in capsys.readouterr().err
-    assert "Attention is better" in (page.parent / "README.md").read_text()
+    overview = (page.parent / "README.md").read_text()
+    assert "Attention is better" in overview
+    assert " | – | Is attention worth its weights? | unet scores above attunet. |" in overview
+    assert "before there were verdicts" in overview
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_a_page_that_cannot_be_read_costs_the_others_nothing(architectures, tmp_path, capsys):
     _, page = made(architectures, tmp_path)
@@ -176,13 +184,14 @@ def test_a_figure_that_cannot_be_had_is_one_line(architectures, own_figure, caps
     assert capsys.readouterr().err.startswith("--figure absent_figure: no module absent_figure; PYTHONPATH must hold")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_a_page_cannot_choose_code_and_its_reader_can(architectures, tmp_path, own_figure, capsys):
     _, page = made(architectures, tmp_path)
     imported, text = own_figure.with_suffix(".imported"), page.read_text()
     refusals = {
         f"--figure {own_figure.stem}": f"--figure {own_figure.stem}: a page asks for it",
-        f"--fig={own_figure.stem}": "its command is none of report.py: unrecognized arguments: --fig=",
+        f"--fig={own_figure.stem}": "its command is none of report's: unrecognized arguments: --fig=",
     }
     for asked, said in refusals.items():
         before = text.replace("src/report.py ", f"src/report.py {asked} ")

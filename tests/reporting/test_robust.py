@@ -10,7 +10,7 @@ import yaml
 from rich.console import Console
 from scored import rewrite
 
-import report
+from segbench.commands import report
 from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
@@ -89,6 +89,7 @@ def test_mixed_on_request_another_data_set_is_a_row(pair):
     assert sum(done(comparison)) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("same", [True, False])
 def test_a_copied_run_counts_once(pair, same):
     folder = pair.root / "carvana/architectures/fake-unet-dice-seed1"

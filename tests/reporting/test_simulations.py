@@ -71,6 +71,7 @@ def test_with_one_source_of_variance_it_rejects_in_just_5_percent(shape):
         assert (p_value(tables.mean(axis=(1, 2)), tables) < 0.05).mean() == pytest.approx(0.05, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [SHAPES[0], *(pytest.param(shape, marks=pytest.mark.slow) for shape in SHAPES[1:])])
 def test_a_difference_that_is_called_detectable_is_found_with_its_sign(shape):
     for name, (seed, image, rest) in MIXTURES.items():

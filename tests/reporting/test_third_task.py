@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from scored import store
 
-import report
+from segbench.commands import report
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.columns import score_names

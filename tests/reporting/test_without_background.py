@@ -96,6 +96,7 @@ def test_a_comparison_can_be_decided_by_micro_scores_and_miou(street, metric):
     assert found.rows[0].scores[metric].mean > found.rows[1].scores[metric].mean
 
 
+@pytest.mark.slow
 def test_pictures_take_the_data_s_colours(street, tmp_path):
     found = compare(collect([street.root]))
     assert found.done[0].class_colours == tuple(COLOURS)

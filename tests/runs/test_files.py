@@ -29,6 +29,7 @@ def test_an_exception_leaves_the_old_file_and_no_temporary(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_the_old_file_whole(tmp_path):
     path = tmp_path / "value.json"
     write_json(path, {"n": [0] * 5000})

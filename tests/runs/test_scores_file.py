@@ -202,6 +202,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_whatever_a_file_says_damage_is_one_line_that_names_it(tmp_path, kind):
     value = HOSTILE[kind]

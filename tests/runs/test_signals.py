@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import runpy
 import select
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 import segbench.train
+from segbench.commands.run import job
 from segbench.data.phantom import PhantomData
 from segbench.errors import InterruptedRun
 from segbench.runs.directory import RunDirectory
@@ -182,7 +182,6 @@ def test_a_stopped_job_ends_a_sweep_of_hydras_own_launchers(repository, tmp_path
     )
     monkeypatch.setattr(HydraConfig, "get", lambda: node)
     monkeypatch.setattr(segbench.train, "train", stopped)
-    job = runpy.run_path(str(repository / "src" / "run.py"), run_name="run")["job"]
     with pytest.raises(SystemExit) as left:
         job.__wrapped__(compose())
     assert left.value.code == 143

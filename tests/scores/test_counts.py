@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
 from tests.examples import examples
 
+from segbench.scores import counts as counting
 from segbench.scores.counts import confusion_matrices, counts
 
 
@@ -79,6 +80,16 @@ def test_predictions_at_ignored_pixels_count_nowhere_and_inputs_stay_as_they_are
     assert torch.equal(confusion_matrices(other, target, classes), confusion_matrices(prediction, target, classes))
     assert torch.equal(prediction, before[0])
     assert torch.equal(target, before[1])
+
+
+@examples(50)
+@given(batches())
+def test_a_gpu_counts_the_same_by_products(batch):
+    classes, prediction, target = batch
+    void = target == 255
+    truth = target.masked_fill(void, 0)
+    ours = [counting._by_products(*image, classes) for image in zip(truth, prediction, void, strict=True)]
+    assert torch.equal(torch.stack(ours), confusion_matrices(prediction, target, classes))
 
 
 def test_rows_are_the_truth_and_columns_the_prediction():

@@ -182,6 +182,7 @@ def test_as_the_definitions_say(truth, prediction):
         assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-6), name
 
 
+@pytest.mark.slow
 @examples(150)
 @given(arrays(np.uint8, (7, 9), elements=st.integers(0, 3)), arrays(np.uint8, (7, 9), elements=st.integers(0, 3)))
 def test_as_the_definitions_say_of_scattered_labels(truth, prediction):

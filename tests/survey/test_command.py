@@ -22,6 +22,7 @@ def test_one_command_finds_planted_faults_measures_steps_and_writes_a_page(progr
     assert [path.name for path in (tmp_path / "outputs").iterdir() if path.name != ".cache"] == ["surveys"]
 
 
+@pytest.mark.slow
 def test_what_it_proposes_is_a_valid_configuration(surveyed, compose):
     from segbench.configuration.schema import validate
 
@@ -29,6 +30,7 @@ def test_what_it_proposes_is_a_valid_configuration(surveyed, compose):
     validate(compose("data=folder", *(part for item in surveyed.proposals for part in item.override.split())))
 
 
+@pytest.mark.slow
 def test_out_and_options_may_stand_anywhere(program, clean, tmp_path):
     done = program(
         "survey.py", "steps=0", f"data.root={clean}", "out=here", "data=folder", "--config-dir", str(tmp_path),
@@ -40,13 +42,14 @@ def test_out_and_options_may_stand_anywhere(program, clean, tmp_path):
     assert not (tmp_path / "outputs" / "surveys").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["data=foldr"], "data=foldr: no such choice; did you mean folder?"),
         (["data=phantom", "stps=3"], "stps"),
         (["data=phantom", "steps=many"], "steps=many: should be a number"),
-        (["data=phantom", "-m"], "--multirun: survey.py takes no such option"),
+        (["data=phantom", "-m"], "--multirun: survey takes no such option"),
         (["data=phantom", "data.batch_size=0"], "data.batch_size=0: should be greater than 0"),
         (["data=folder", "data.root=nowhere"], "data.root=nowhere: no such folder"),
     ],
@@ -59,6 +62,7 @@ def test_what_cannot_be_surveyed_is_said_in_one_line(program, tmp_path, argument
     assert said in line
 
 
+@pytest.mark.slow
 def test_a_network_that_does_not_fit_costs_only_the_measurement(compose, clean, tmp_path):
     from segbench.survey.look import survey
 

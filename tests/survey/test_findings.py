@@ -26,6 +26,7 @@ def only(survey):
     return finding
 
 
+@pytest.mark.slow
 def test_a_turned_mask_is_found_with_the_way_back(shapes, look_at):
     spoil(shapes, "train_04", "masks", np.rot90)
     finding = only(look_at(shapes))
@@ -34,12 +35,14 @@ def test_a_turned_mask_is_found_with_the_way_back(shapes, look_at):
     assert "90 degrees to the right" in finding.images[0]
 
 
+@pytest.mark.slow
 def test_a_mirrored_image_is_found(shapes, look_at):
     spoil(shapes, "val_02", "images", np.fliplr)
     finding = only(look_at(shapes))
     assert (finding.kind, "mirrored left to right" in finding.images[0]) == ("masks turned", True)
 
 
+@pytest.mark.slow
 def test_an_image_saved_again_as_jpeg_is_a_near_copy(shapes, look_at):
     kept = planted.file(shapes, "test_05", "images")
     Image.open(planted.file(shapes, "train_05", "images")).save(kept.with_suffix(".jpg"), quality=60)
@@ -50,6 +53,7 @@ def test_an_image_saved_again_as_jpeg_is_a_near_copy(shapes, look_at):
     assert "test_05" in kinds["near copies across the split"].images[0]
 
 
+@pytest.mark.slow
 def test_a_mask_not_drawn_and_a_slip_of_the_pen_are_found(shapes, look_at):
     spoil(shapes, "train_09", "masks", np.zeros_like)
 
@@ -65,6 +69,7 @@ def test_a_mask_not_drawn_and_a_slip_of_the_pen_are_found(shapes, look_at):
     assert kinds["specks"].shots[0].box == (2, 2, 2, 1)
 
 
+@pytest.mark.slow
 def test_a_dark_and_a_flat_image_are_found(shapes, look_at):
     spoil(shapes, "train_12", "images", lambda image: image // 4)
     spoil(shapes, "train_13", "images", lambda image: (110 + 0.1 * (image.astype(float) - 110)).astype(np.uint8))
@@ -74,6 +79,7 @@ def test_a_dark_and_a_flat_image_are_found(shapes, look_at):
     assert "train_13: less contrast" in said
 
 
+@pytest.mark.slow
 def test_groups_on_both_sides_of_a_split_are_named_and_mended(tmp_path, look_at):
     root = tmp_path / "rows"
     for kind in ("images", "masks"):
@@ -87,6 +93,7 @@ def test_groups_on_both_sides_of_a_split_are_named_and_mended(tmp_path, look_at)
     assert not look_at(root, "data.group=*_?").findings
 
 
+@pytest.mark.slow
 def test_where_edges_tell_nothing_no_mask_is_called_shifted(shapes, look_at):
     chance = np.random.default_rng(0)
     for part, count in planted.PARTS.items():
@@ -97,6 +104,7 @@ def test_where_edges_tell_nothing_no_mask_is_called_shifted(shapes, look_at):
     assert not survey.findings
 
 
+@pytest.mark.slow
 def test_overlapping_classes_are_surveyed_too(compose, tmp_path):
     from segbench.survey.look import survey
 
@@ -106,6 +114,7 @@ def test_overlapping_classes_are_surveyed_too(compose, tmp_path):
     assert all(share.pixels.any() for share in found.shares)
 
 
+@pytest.mark.slow
 def test_labelled_images_are_surveyed_by_what_applies(compose, tmp_path):
     from segbench.survey.look import survey
 

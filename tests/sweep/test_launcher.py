@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 from tests.forked import fork_jobs
 
 from segbench.runs.readers import planned_runs
-from segbench.sweep import finished, launcher
-from segbench.sweep.refused import spare
+from segbench.sweep import finished, job, processes
+from segbench.sweep.difference import on_same_data
 
 TINY = [
     "data.subjects=8",
@@ -171,6 +171,7 @@ def test_a_killed_job_is_named_and_a_restart_does_only_what_is_missing(fresh_swe
     assert "going on from" in log
 
 
+@pytest.mark.slow
 def test_a_sweep_with_one_bad_value_starts_nothing(forked_sweep, tmp_path):
     result = forked_sweep(tmp_path, "optimizer.lr=1e-3,-1")
     assert result.returncode == 2
@@ -239,12 +240,12 @@ def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_t
 
 def job_in(folder, number):
     config = OmegaConf.create({"rerun": False, "paths": {"outputs": str(folder)}, "tuning": {"row": None}})
-    return launcher._Job(number, [], config, folder / "runs" / f"job{number}")
+    return job.Job(number, [], config, folder / "runs" / f"job{number}")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
-    started = launcher.subprocess.Popen
+    started = job.subprocess.Popen
 
     def popen(command, **options):
         if "job0" in command[-1]:
@@ -258,10 +259,9 @@ def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
             raise OSError(28, "No space left on device", str(directory))
         return done_before(directory, config)
 
-    monkeypatch.setattr(launcher.subprocess, "Popen", popen)
-    monkeypatch.setattr(finished, "done_before", full)
+    monkeypatch.setattr(job.subprocess, "Popen", popen)
     sweep = [job_in(tmp_path, number) for number in range(4)]
-    launcher.ProcessesLauncher(jobs)._run_all(sweep)
+    processes.ProcessesLauncher(jobs).run_all(sweep, full)
     assert [job.outcome["exit_code"] for job in sweep] == [74, 74, 0, 0]
     assert "Resource temporarily unavailable" in sweep[0].outcome["reason"]
     assert "No space left on device" in sweep[1].outcome["reason"]
@@ -278,7 +278,7 @@ def test_data_that_is_refused_is_said_once_and_nothing_else_is_started_on_it(pro
     (reason,) = {job["reason"] for job in jobs_of(tmp_path)}
     # What the forks say themselves lies in their console.log where jobs are processes.
     assert sum(reason in line for line in result.stderr.splitlines() if line.startswith("#")) == 1
-    assert "3 other jobs on the same data are not started" in result.stderr
+    assert "not started, as their data was refused for another: 3 jobs" in result.stderr
     assert [(job["exit_code"], job["of_data"]) for job in jobs_of(tmp_path)] == [(3, True)] * 5
     assert len(statuses(tmp_path)) == 2
     # There is nothing to compare.
@@ -286,7 +286,7 @@ def test_data_that_is_refused_is_said_once_and_nothing_else_is_started_on_it(pro
 
 
 def test_jobs_on_other_data_go_on(tmp_path):
-    jobs = [job_in(tmp_path, number) for number in range(4)]
-    for job, fold in zip(jobs, (0, 0, 1, 0), strict=True):
-        job.config.data = {"root": "images", "fold": fold}
-    assert [job.number for job in spare(jobs[0], jobs[1:])] == [1, 3]
+    sweep = [job_in(tmp_path, number) for number in range(3)]
+    for one, fold in zip(sweep, (0, 0, 1), strict=True):
+        one.config.data = {"root": "images", "fold": fold}
+    assert [on_same_data(sweep[0], other) for other in sweep[1:]] == [True, False]

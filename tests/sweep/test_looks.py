@@ -36,12 +36,13 @@ def test_an_experiments_seeds_are_those_of_the_looks():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["model=unet,attunet", "seed=0,1"], "seed=0,1: decide=true trains the seeds 0 to 9 as it needs them; leave"),
         (["model=unet"], "decide=true: one row, and nothing to compare it with"),
-        (["model=unet,attunet", "hydra/launcher=basic"], "decide=true needs hydra/launcher=processes"),
+        (["model=unet,attunet", "hydra/launcher=basic"], "decide=true needs a launcher of segbench"),
         pytest.param(["model=unet,attunett"], "attunett", marks=pytest.mark.slow),
     ],
 )

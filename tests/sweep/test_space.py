@@ -27,6 +27,7 @@ def test_a_space_replaces_the_usual_one(compose):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

@@ -17,7 +17,7 @@ from segbench.errors import ConfigError, SegbenchError
 from segbench.runs.directory import RunDirectory
 from segbench.runs.tuning import FOLDER, Tuning, read_row, write_row
 from segbench.sweep import finished, tuning
-from segbench.sweep.launcher import _Job
+from segbench.sweep.job import Job
 
 MODELS, SEEDS = ("unet", "attunet"), (0, 1)
 BEST_RATE = {"unet": 3e-3, "attunet": 4e-4}
@@ -45,7 +45,7 @@ def composed(networks, tmp_path):
         config.paths.outputs = str(tmp_path)
         for override in others:
             OmegaConf.update(config, override.key_or_group, override.value(), merge=False)
-        return _Job(number, list(overrides), config, tmp_path / "runs" / str(config.hydra.sweep.subdir))
+        return Job(number, list(overrides), config, tmp_path / "runs" / str(config.hydra.sweep.subdir))
 
     return made
 
@@ -148,6 +148,7 @@ def test_each_row_gets_its_best_settings_from_as_many_trials_of_the_same_values(
     assert not {job.directory for job in asked} & {job.directory for job in final}
 
 
+@pytest.mark.slow
 def test_the_record_names_trials_ranges_and_runs_as_they_were_typed(jobs, composed, tmp_path):
     rows, final = tuned(jobs(), composed, Trainings())
     found = read_row(rows[0].folder)
@@ -160,6 +161,7 @@ def test_the_record_names_trials_ranges_and_runs_as_they_were_typed(jobs, compos
     assert final[0].config.tuning.row == rows[0].folder.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [4, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (0, 2, 6, 7))])
 def test_what_was_killed_goes_on_with_what_is_missing(jobs, composed, stop):
     first = Trainings(stop)
@@ -172,6 +174,7 @@ def test_what_was_killed_goes_on_with_what_is_missing(jobs, composed, stop):
     assert [job.directory for job in final] == [job.directory for job in tuned(jobs(), composed, Trainings(0))[1]]
 
 
+@pytest.mark.slow
 def test_a_larger_budget_goes_on_from_the_smaller_one(jobs, composed):
     tuned(jobs(), composed, Trainings())
     more = Trainings()
@@ -180,6 +183,7 @@ def test_a_larger_budget_goes_on_from_the_smaller_one(jobs, composed):
     assert sum(name in {trial.directory.name for row in rows for trial in row.trials} for name in more.begun) == 4
 
 
+@pytest.mark.slow
 def test_trials_that_fail_by_their_settings_are_spent_and_named(jobs, composed, caplog):
     caplog.set_level("INFO", logger="segbench")
     rows, final = tuned(jobs(models=["unet"]), composed, Trainings(ends={2: 4, 3: 137}))
@@ -190,6 +194,7 @@ def test_trials_that_fail_by_their_settings_are_spent_and_named(jobs, composed, 
     tuned(jobs(models=["unet"]), composed, Trainings(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [3, 74, 143])
 def test_what_stops_a_trial_from_outside_costs_no_trial(jobs, composed, code):
     trainings = Trainings(ends={2: code})
@@ -211,6 +216,7 @@ def test_where_all_trials_fail_no_seed_is_trained(jobs, composed):
     assert final[0].outcome["reason"] == "not tuned, as all 3 trials failed: as planned"
 
 
+@pytest.mark.slow
 def test_a_small_space_has_fewer_trials_and_says_so(jobs, composed, caplog):
     asked = jobs("tuning.space={data.batch_size: [7, 8, int]}", models=["unet"])
     rows, _ = tuned(asked, composed, Trainings())
@@ -219,6 +225,7 @@ def test_a_small_space_has_fewer_trials_and_says_so(jobs, composed, caplog):
     assert "the space has only 2 different trials" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -239,6 +246,7 @@ def test_what_would_not_be_fair_is_refused(jobs, composed, overrides, said):
     assert said in str(refused.value)
 
 
+@pytest.mark.slow
 def test_runs_that_only_predict_otherwise_share_a_row_and_its_trials(jobs, composed):
     plain = jobs(models=["unet"])
     others = [*jobs("predict.tta=flips", models=["unet"]), *jobs("predict.ensemble=2", models=["unet"], seeds=[0])]
@@ -272,6 +280,7 @@ def test_two_sweeps_of_one_row_lose_no_run_of_each_other(tmp_path):
     assert set(read_row(tmp_path).runs) == {*names[0], *names[1]}
 
 
+@pytest.mark.slow
 def test_runs_are_planned_before_their_settings_are_chosen(jobs, composed):
     asked = jobs()
     rows = tuning.plan(asked, composed)

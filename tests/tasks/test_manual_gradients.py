@@ -141,6 +141,7 @@ def test_frozen_weights_stay_and_a_run_of_torch_can_be_gone_on_from(run, configu
     assert same == {name for name in first if name.startswith("network.body.")}
 
 
+@pytest.mark.slow
 def test_a_loss_that_diverges_is_refused_as_everywhere(run, configured, tmp_path):
     with pytest.raises(DivergedError, match="lower optimizer.lr"):
         run(configured(tmp_path, "optimizer.lr=1e6"), tmp_path / "run")
@@ -162,6 +163,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "override",
     [
@@ -187,6 +189,7 @@ def test_a_gpu_found_by_itself_is_refused_too(configured, tmp_path, monkeypatch)
         build_task(cfg, build_data(cfg))
 
 
+@pytest.mark.slow
 def test_other_networks_are_trained_by_torch(configured, tmp_path):
     cfg = configured(tmp_path)
     assert type(build_task(cfg, build_data(cfg))) is ManualGradientsTask

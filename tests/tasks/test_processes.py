@@ -118,6 +118,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "share"), CASES)
 def test_every_process_has_the_table_of_one(together, kind, share):
     frame, validation, final = evaluated(kind, [batch_of(kind, [number]) for number in range(IMAGES)])
@@ -128,6 +129,7 @@ def test_every_process_has_the_table_of_one(together, kind, share):
         assert other_final == pytest.approx(final, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_a_process_goes_on_with_its_own_images(together):
     """What was gathered is not gathered again: every image is there once."""
     for frame, *_ in together(SegmentationTask, SHARES["in turn"], asked_in_between):

@@ -157,7 +157,12 @@ class RunCheckpoints(Checkpoint):
 
 
 def _refuse_non_finite(module: pl.LightningModule) -> None:
+    task: Any = module
+    # A loss that a GPU had not computed yet says more: the step, and its images.
+    task.readings.settle()
     # Also what is counted and not learned, such as a batch normalisation's mean.
-    for name, weight in module.state_dict().items():
-        if not torch.isfinite(weight).all():
+    weights = module.state_dict()
+    finite = torch.stack([torch.isfinite(weight).all() for weight in weights.values()]).tolist()
+    for name, is_finite in zip(weights, finite, strict=True):
+        if not is_finite:
             raise DivergedError(f"weight {name} is not finite at step {module.global_step}; lower optimizer.lr")

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from segbench.callbacks.clock import WorkClock
 from segbench.environment import peak_memory_bytes, processor_name
 from segbench.runs.run_callback import RunCallback, RunContext
 
@@ -23,30 +24,40 @@ class CostMeter(RunCallback):
     """Measures training and prediction while they happen, and counts parameters and operations once.
 
     The speed in training is that of the steps (forward, backward, optimiser), without waiting for data and
-    without validation; in prediction that of network, loss and counts. The clocks and the peak of the memory are
-    in the checkpoint, so an interrupted run reports the sum and the maximum over its attempts.
+    without validation; in prediction that of network, loss and counts. A GPU keeps its own time
+    (:class:`segbench.callbacks.clock.WorkClock`). The clocks and the peak of the memory are in the checkpoint, so an
+    interrupted run reports the sum and the maximum over its attempts.
     """
 
     changes_result = False
 
     def __init__(self) -> None:
-        self.seconds = {"fit": 0.0, "train": 0.0, "predict": 0.0}
-        self.images = {"train": 0, "predict": 0}
-        self.parameters, self.trainable_parameters, self.flops = 0, 0, 0
-        self._fit_started = self._batch_started = 0.0
-        self._steps = 0
         self._device = torch.device("cpu")
+        self._train, self._predict = WorkClock(), WorkClock()
+        self._fit_seconds = 0.0
+        self.parameters, self.trainable_parameters, self.flops = 0, 0, 0
+        self._fit_started = 0.0
+        self._steps = 0
         self._earlier_peak = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return the clocks and the peak of the memory, brought up to now."""
-        seconds = dict(self.seconds)
-        seconds["fit"] += time.monotonic() - self._fit_started if self._fit_started else 0.0
-        return {"seconds": seconds, "images": dict(self.images), "peak_memory_bytes": self._peak_memory()}
+        clocks = {"train": self._train, "predict": self._predict}
+        for clock in clocks.values():
+            clock.settle()
+        fit = self._fit_seconds + (time.monotonic() - self._fit_started if self._fit_started else 0.0)
+        return {
+            "seconds": {"fit": fit} | {name: clock.seconds for name, clock in clocks.items()},
+            "images": {name: clock.images for name, clock in clocks.items()},
+            "peak_memory_bytes": self._peak_memory(),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the clocks and the peak."""
-        self.seconds, self.images = dict(state_dict["seconds"]), dict(state_dict["images"])
+        seconds, images = state_dict["seconds"], state_dict["images"]
+        self._fit_seconds = seconds["fit"]
+        self._train.seconds, self._train.images = seconds["train"], images["train"]
+        self._predict.seconds, self._predict.images = seconds["predict"], images["predict"]
         self._earlier_peak = state_dict["peak_memory_bytes"]
 
     def bind(self, context: RunContext) -> None:
@@ -57,6 +68,8 @@ class CostMeter(RunCallback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Learn on which device the run is: a machine with a GPU may train on its processor."""
         self._device = trainer.strategy.root_device
+        self._train.use(self._device)
+        self._predict.use(self._device)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the wall clock."""
@@ -66,30 +79,30 @@ class CostMeter(RunCallback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the wall clock."""
-        self.seconds["fit"] += time.monotonic() - self._fit_started
+        self._fit_seconds += time.monotonic() - self._fit_started
         self._fit_started = 0.0
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Start the step's clock."""
-        self._batch_started = time.perf_counter()
+        if self._steps >= _WARM_UP_STEPS:
+            self._train.start()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop the step's clock, once a GPU has finished the step."""
-        synchronize(self._device)
+        """Stop the step's clock."""
+        if self._steps >= _WARM_UP_STEPS:
+            self._train.stop(len(batch["image"]))
         self._steps += 1
-        if self._steps > _WARM_UP_STEPS:
-            self._count("train", batch)
 
     def on_test_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Start the batch's clock."""
-        synchronize(self._device)
-        self._batch_started = time.perf_counter()
+        """Start the batch's clock, but not for a first batch of several, which may tune and compile."""
+        if batch_idx > 0 or trainer.num_test_batches[dataloader_idx] == 1:
+            self._predict.start()
 
     def on_test_batch_end(
         self,
@@ -101,9 +114,8 @@ class CostMeter(RunCallback):
         dataloader_idx: int = 0,
     ) -> None:
         """Stop the batch's clock (network, loss and counts)."""
-        synchronize(self._device)
         if batch_idx > 0 or trainer.num_test_batches[dataloader_idx] == 1:
-            self._count("predict", batch)
+            self._predict.stop(len(batch["image"]))
 
     def measure_network(self, task: pl.LightningModule, image: torch.Tensor) -> None:
         """Count parameters, and the operations of one image's forward pass (a multiply-add is 2).
@@ -130,10 +142,10 @@ class CostMeter(RunCallback):
             "parameters": self.parameters,
             "trainable_parameters": self.trainable_parameters,
             "flops_per_image": self.flops,
-            "train_images_per_second": self._rate("train"),
-            "predict_images_per_second": self._rate("predict"),
+            "train_images_per_second": _rate(self._train),
+            "predict_images_per_second": _rate(self._predict),
             "peak_memory_bytes": self._peak_memory(),
-            "wall_seconds": round(self.seconds["fit"], 3),
+            "wall_seconds": round(self._fit_seconds, 3),
             "device": device_name(trainer.strategy.root_device),
             "threads": torch.get_num_threads(),
             "precision": str(trainer.precision),
@@ -145,13 +157,11 @@ class CostMeter(RunCallback):
             return max(self._earlier_peak, int(torch.cuda.max_memory_allocated(self._device)))
         return max(self._earlier_peak, peak_memory_bytes())
 
-    def _count(self, stage: str, batch: Any) -> None:
-        self.seconds[stage] += time.perf_counter() - self._batch_started
-        self.images[stage] += len(batch["image"])
 
-    def _rate(self, stage: str) -> float | None:
-        seconds = self.seconds[stage]
-        return round(self.images[stage] / seconds, 3) if seconds else None
+def _rate(clock: WorkClock) -> float | None:
+    """Return images per second."""
+    clock.settle()
+    return round(clock.images / clock.seconds, 3) if clock.seconds else None
 
 
 def synchronize(device: torch.device) -> None:

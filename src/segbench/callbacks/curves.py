@@ -6,10 +6,12 @@ import csv
 import io
 import logging
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from segbench.runs.files import write_text
 from segbench.words import duration, visible
@@ -35,7 +37,8 @@ class Curves(pl.Callback):
         self._seconds = 0.0
         self._since = 0.0
         self._rate = 0.0
-        self._step, self._step_loss = 0, 0.0
+        self._step = 0
+        self._shares: list[torch.Tensor] = []
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows so far, and the seconds spent in the epoch in progress."""
@@ -62,13 +65,13 @@ class Curves(pl.Callback):
     ) -> None:
         """Send the training loss to the loggers, every few steps."""
         # Of a step over several batches each has its share, and the shares add up to the step's loss.
-        self._step_loss += outputs["loss"].item()
+        self._shares.append(outputs["loss"])
         if trainer.global_step == self._step:
             return
-        if trainer.global_step % self.log_every_n_steps == 0:
-            for logger in trainer.loggers:
-                logger.log_metrics({"train/loss_step": self._step_loss}, step=trainer.global_step)
-        self._step, self._step_loss = trainer.global_step, 0.0
+        if trainer.loggers and trainer.global_step % self.log_every_n_steps == 0:
+            task: Any = pl_module
+            task.readings.read(torch.stack(self._shares), partial(_log, trainer, trainer.global_step))
+        self._step, self._shares = trainer.global_step, []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the epoch's row, send its training loss to the loggers and say one line."""
@@ -81,9 +84,9 @@ class Curves(pl.Callback):
             "seconds": round(seconds, 3),
             "lr": self._rate,
         }
-        row |= {"train/loss": task.train_loss}
+        row |= {"train/loss": task.train_loss.mean}
         row |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-        task.reset_train_loss()
+        task.train_loss.reset()
         self.rows.append(row)
         self._write()
         curves = {visible(name): value for name, value in row.items() if name not in ("step", "seconds")}
@@ -108,3 +111,8 @@ class Curves(pl.Callback):
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
+
+
+def _log(trainer: pl.Trainer, step: int, shares: list[float]) -> None:
+    for logger in trainer.loggers:
+        logger.log_metrics({"train/loss_step": sum(shares)}, step=step)

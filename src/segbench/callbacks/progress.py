@@ -29,8 +29,8 @@ class TerminalBar(RichProgressBar):
         """Return what stands beside the bar: the running loss and the task's headline of the last validation."""
         task: Any = pl_module
         shown = {}
-        if task.running_loss is not None:
-            shown["loss"] = f"{task.running_loss:.4f}"
+        if task.train_loss.running is not None:
+            shown["loss"] = f"{task.train_loss.running:.4f}"
         if task.headline in trainer.callback_metrics:
             shown[task.headline.replace("/", " ")] = f"{float(trainer.callback_metrics[task.headline]):.4f}"
         return shown

@@ -12,8 +12,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from segbench.configuration.choices import CONF
 from segbench.errors import ConfigError
+from segbench.installation import CONF
 from segbench.suggest import nearest
 
 _EXCLUSIVE = ("--run", "--multirun", "--cfg", "--info", "--shell-completion")

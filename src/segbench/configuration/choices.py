@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-CONF = Path(__file__).resolve().parents[3] / "conf"
+from segbench.installation import CONF
+
 _OWN_FOLDER = ("--config-dir", "-cd")
 _FLAGS = ("--config-path", "-cp", "--config-name", "-cn", *_OWN_FOLDER)
 

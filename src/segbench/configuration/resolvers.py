@@ -10,6 +10,7 @@ from pathlib import PurePath
 from omegaconf import OmegaConf
 
 from segbench.configuration.monitor import monitor_mode
+from segbench.installation import requirement, typed
 from segbench.runs.identity import experiment_name, run_name
 
 log = logging.getLogger("segbench")
@@ -38,15 +39,16 @@ def if_installed(package: str, extra: str, text: str) -> str:
     if find_spec(package) is not None:
         return text
     left_out = text.strip(", ")
-    log.warning("%s left out: %s is not installed; pip install -c constraints.txt '.[%s]'", left_out, package, extra)
+    log.warning("%s left out: %s is not installed; %s", left_out, package, requirement(extra))
     return ""
 
 
 def register() -> None:
-    """Make the resolvers run_name, experiment_name, monitor_mode, share, folder_name and if_installed usable."""
+    """Make the resolvers usable: run_name, experiment_name, monitor_mode, share, folder_name, if_installed, typed."""
     OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_), replace=True)
     OmegaConf.register_new_resolver("experiment_name", lambda *, _root_: experiment_name(_root_), replace=True)
     OmegaConf.register_new_resolver("monitor_mode", monitor_mode, replace=True)
     OmegaConf.register_new_resolver("share", share, replace=True)
     OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
     OmegaConf.register_new_resolver("if_installed", if_installed, replace=True)
+    OmegaConf.register_new_resolver("typed", typed, replace=True)

@@ -64,9 +64,14 @@ class ResidentTensors:
         Args:
             indices: Indices in the split, (B,).
         """
-        where = indices if isinstance(indices, slice) else torch.from_numpy(indices).to(self.device)
+        where = indices if isinstance(indices, slice) else self._sent(torch.from_numpy(indices))
         target = self.dataset.batch_target(self.target[where])
         return {"image": self.image[where], self.dataset.target: target, "id": self.ids[indices].tolist()}
+
+    def _sent(self, indices: Tensor) -> Tensor:
+        """Return indices on the device; a GPU takes them from pinned memory, when it comes to them."""
+        on_card = self.device.type == "cuda"
+        return (indices.pin_memory() if on_card else indices).to(self.device, non_blocking=on_card)
 
 
 class ResidentLoader:

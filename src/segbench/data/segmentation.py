@@ -219,7 +219,7 @@ class SegmentationData(ImageData):
         return self.input_format().read(path)
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Refuse a class whose images src/predict.py would read in another way than training."""
+        """Refuse a class whose images the command predict would read in another way than training."""
         super().__init_subclass__(**options)
         for name in ("read_picture", "prediction_plane"):
             if name in vars(cls):

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from segbench.models.blocks import require_positive
 from segbench.models.pretrained import load_pretrained
+from segbench.models.resampling import upsample_bilinear
 from segbench.models.resnet import ResNet18
 
 RESNET18_URL = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
@@ -120,4 +121,4 @@ class DeepLabV3(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (B,K,H,W) for images (B,C,H,W)."""
         logits = self.head(self.aspp(self.encoder(image)[-1]))
-        return functional.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
+        return upsample_bilinear(logits, (image.shape[-2], image.shape[-1]))

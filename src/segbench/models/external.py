@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
-
 from torch import Tensor, nn
 
 from segbench.errors import ConfigError
 from segbench.models.deeplab import SingleValueBatchNorm
-
-
-def require(package: str, extra: str) -> ModuleType:
-    """Import an optional package.
-
-    Args:
-        package: Its import name.
-        extra: The extra of ``pyproject.toml`` that installs it, which is also the ``model=`` choice that needs it.
-
-    Raises:
-        ConfigError: If it cannot be imported; says how to install it.
-    """
-    try:
-        return import_module(package)
-    except ImportError as error:
-        absent = isinstance(error, ModuleNotFoundError) and error.name == package
-        reason = "is not installed" if absent else f"cannot be imported ({error})"
-        raise ConfigError(f"model={extra}: {package} {reason}; pip install -c constraints.txt '.[{extra}]'") from error
 
 
 class ExternalNetwork(nn.Module):

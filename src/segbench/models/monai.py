@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from segbench.errors import CheckpointError, ConfigError
+from segbench.installation import require
 from segbench.models.blocks import require_positive
-from segbench.models.external import ExternalNetwork, require
+from segbench.models.external import ExternalNetwork
 from segbench.suggest import nearest
 from segbench.words import first_line
 
@@ -107,7 +108,7 @@ class Monai(ExternalNetwork):
 
 def _find(arch: str) -> tuple[type[nn.Module], dict[str, bool]]:
     """Return the class, and for each of its arguments whether it is required."""
-    nets = require("monai.networks.nets", "monai")
+    nets = require("monai.networks.nets", "monai", "model=monai")
     kinds = {
         name: accepted
         for name, value in vars(nets).items()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from segbench.models.blocks import conv_unit, require_dropout, require_positive
 from segbench.models.deeplab import ASPP
 from segbench.models.initialisation import initialise
+from segbench.models.resampling import max_unpool
 from segbench.models.vgg import STAGES, VGG16
 
 
@@ -38,7 +38,7 @@ class SegNetDecoder(nn.Module):
     def forward(self, x: Tensor, positions: list[Tensor]) -> Tensor:
         """Return (B,channels[0],H,W) for the lowest features (B,C,H/32,W/32) and the five poolings' indices."""
         for stage, where in zip(self.stages, reversed(positions), strict=True):
-            x = stage(functional.max_unpool2d(x, where, (2, 2)))
+            x = stage(max_unpool(x, where))
         return x
 
 

@@ -7,8 +7,9 @@ import re
 from typing import Any
 
 from segbench.errors import CheckpointError, ConfigError
+from segbench.installation import require
 from segbench.models.blocks import require_positive
-from segbench.models.external import ExternalNetwork, require
+from segbench.models.external import ExternalNetwork
 from segbench.suggest import nearest
 from segbench.torchvision_operators import declare_missing
 
@@ -47,7 +48,7 @@ class SMP(ExternalNetwork):
         Raises:
             CheckpointError: If others are set, or the encoder is an address.
         """
-        kinds = require("segmentation_models_pytorch", "smp").MODEL_ARCHITECTURES_MAPPING
+        kinds = require("segmentation_models_pytorch", "smp", "model=smp").MODEL_ARCHITECTURES_MAPPING
         arch, encoder = str(arguments.get("arch", "Unet")).lower(), str(arguments.get("encoder", "resnet18"))
         if not re.fullmatch(r"[\w.-]+", encoder):
             raise CheckpointError(f"model.encoder={encoder!a:.100}: no name of an encoder; trust=true if it is yours")
@@ -67,7 +68,7 @@ class SMP(ExternalNetwork):
     ) -> None:
         require_positive(in_channels=in_channels, out_channels=out_channels)
         declare_missing()
-        library = require("segmentation_models_pytorch", "smp")
+        library = require("segmentation_models_pytorch", "smp", "model=smp")
         if arch.lower() not in library.MODEL_ARCHITECTURES_MAPPING:
             names = [kind.__name__ for kind in library.MODEL_ARCHITECTURES_MAPPING.values()]
             raise ConfigError(f"model.arch={arch}: no such architecture{nearest(arch, names)}")

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from segbench.models.blocks import Encoder, conv_unit, require_positive
 from segbench.models.outputs import TrainingOutputs
+from segbench.models.resampling import GlobalMaxPool, upsample_bilinear
 
 # Subtracted from the logit of a class called absent: multiplies its odds by 2e-9.
 _ABSENT = 20.0
@@ -99,7 +100,7 @@ class UNet3Plus(nn.Module):
         self.presence = nn.Sequential(
             nn.Dropout(0.5),
             nn.Conv2d(filters[-1], max(out_channels - 1, 1), kernel_size=1),
-            nn.AdaptiveMaxPool2d(1),
+            GlobalMaxPool(),
             nn.Flatten(),
         ) if classification else None  # fmt: skip
 
@@ -125,7 +126,7 @@ class UNet3Plus(nn.Module):
 
 
 def _upsample(x: Tensor, factor: int) -> Tensor:
-    return functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+    return upsample_bilinear(x, (factor * x.shape[-2], factor * x.shape[-1]))
 
 
 def _gate(logits: Tensor, presence: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from segbench.errors import ConfigError, SegbenchError
+from segbench.installation import typed
 from segbench.reporting.collection.folders import place
 from segbench.reporting.html import OverviewLine, overview_page
 from segbench.reporting.text.markdown import inside_cell, markdown_code, markdown_link, shown_text
@@ -21,9 +22,10 @@ from segbench.runs.files import write_text
 OVERVIEW, PAGE = "README.md", "index.html"
 _REPORTED = "- Reported by: "
 LONGEST_COMMAND = 2**14
-_COMMAND = re.compile(r"(?P<fence>`+) ?python src/report\.py (?P<arguments>.+?) ?(?P=fence)")
+_COMMAND = re.compile(r"(?P<fence>`+) ?(?:python src/report\.py|segbench report) (?P<arguments>.+?) ?(?P=fence)")
 _FINISHED = re.compile(r"\| (\d+) of (\d+) \|")
-_ANSWER = re.compile(r"\*\*(?P<verdict>Better|Alike|Undecided)\.\*\* (?P<answer>.*)")
+# A page of before the verdicts has the whole sentence in bold.
+_ANSWER = re.compile(r"\*\*(?P<verdict>Better|Alike|Undecided)\.\*\* (?P<answer>.*)|\*\*(?P<former>[^*]+)\*\*")
 _CLAIMS = re.compile(r"^\| claim \| verdict \|.*?\n\|[-| :]+\|\n(?P<rows>(?:\|.*\n?)+)", re.MULTILINE)
 
 
@@ -35,7 +37,8 @@ class Section:
         page: The page.
         title: The experiment.
         question: What it asks, Markdown.
-        verdict: ``better``, ``alike`` or ``undecided``; empty if the section was edited by hand.
+        verdict: ``better``, ``alike`` or ``undecided``; empty if the section is older than verdicts or was edited by
+            hand.
         answer: What its runs say, in one sentence of Markdown; empty if the section was edited by hand.
         claims: The report's words, the verdict and what was measured, for each claim, Markdown.
         arguments: Of the command that made the section; empty where it does not say.
@@ -133,11 +136,13 @@ def _allowed(options: Namespace, page: Path) -> Namespace:
 def overview(folder: Path) -> str:
     """Return the overview of a folder's pages as Markdown: every experiment with its answer, every claim."""
     found, unread = _all_sections(folder)
-    command = markdown_code(shlex.join(["python", "src/report.py", folder.name]))
+    command = markdown_code(_command(folder))
     lines = ["# Results", "", f"Every experiment with its answer; made by {command}."]
     lines += [f"{markdown_link(PAGE, PAGE)}, opened in a browser, has the same tables with a filter."]
     lines += ["", "| experiment | verdict | question | answer |", "| --- | --- | --- | --- |"]
     lines += [_line(_name(one), one.verdict or "–", one.question, one.answer or "–") for one in found]
+    if any(one.answer and not one.verdict for one in found):
+        lines += ["", "An answer without a verdict was given before there were verdicts; its runs were not here since."]
     if unread:
         names = ", ".join(markdown_code(page.name) for page in unread)
         lines += ["", f"Cannot be read, so its experiments are missing here: {names}."]
@@ -161,7 +166,11 @@ def _page(folder: Path) -> str:
         for one in found
         for text, *cells in one.claims
     ]
-    return overview_page(experiments, claims, shlex.join(["python", "src/report.py", folder.name]))
+    return overview_page(experiments, claims, _command(folder))
+
+
+def _command(folder: Path) -> str:
+    return f"{typed('report')} {shlex.quote(folder.name)}"
 
 
 def _all_sections(folder: Path) -> tuple[list[Section], dict[Path, ConfigError]]:
@@ -193,8 +202,8 @@ def _section(page: Path, part: Part) -> Section:
         page,
         title,
         questions[0] if questions and questions[0].endswith("?") else "",
-        answers[0]["verdict"].lower() if answers else "",
-        answers[0]["answer"] if answers else "",
+        (answers[0]["verdict"] or "").lower() if answers else "",
+        answers[0]["answer"] or answers[0]["former"] or "" if answers else "",
         tuple(tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip())[1:-1]) for row in rows),
         _arguments(body),
         _finished(body),

@@ -160,6 +160,7 @@ class RunDirectory:
             state="running",
             reason=None,
             exit_code=None,
+            of_data=False,
             started=_now(),
             finished=None,
             attempts=(attempts if type(attempts) is int else 0) + 1,

@@ -59,6 +59,11 @@ def next_ready(waiting: Sequence[JobT], running: Sequence[JobT]) -> JobT | None:
     return next(ready, None)
 
 
+def on_same_data(one: Job, other: Job) -> bool:
+    """Say whether two jobs read the same data, in the same way."""
+    return difference(one.config.data, other.config.data) is None
+
+
 def _trains_alike(one: DictConfig, other: DictConfig) -> bool:
     """Say whether two configurations differ in nothing but ``predict.tta``, which is not part of training."""
     alike = other.copy()

@@ -15,9 +15,11 @@ from segbench.configuration.schema import validate
 from segbench.entry import print_error
 from segbench.errors import DataError, SegbenchError, StorageError
 from segbench.runs.files import read_json
+from segbench.sweep.launcher import keeps_record
 from segbench.sweep.number import check_number
 from segbench.sweep.objective import check_objective
-from segbench.sweep.refused import all_refused
+from segbench.sweep.outcome import all_refused
+from segbench.sweep.outcome import failed as has_failed
 from segbench.sweep.tuning import require_none
 from segbench.words import first_line
 
@@ -50,7 +52,7 @@ class RunnerCallback(Callback):
         try:
             check_sweep_folder(config)
             check_number(config)
-            if not str(config.hydra.launcher.get("_target_")).endswith(".ProcessesLauncher"):
+            if not keeps_record(config):
                 check_objective(config)
                 require_none(config)
                 record.unlink(missing_ok=True)
@@ -71,7 +73,7 @@ class RunnerCallback(Callback):
             return
         if all_refused(sweep["jobs"]):
             raise SystemExit(DataError.exit_code)
-        failed = any(job["exit_code"] for job in sweep["jobs"])
+        failed = any(has_failed(job) for job in sweep["jobs"])
         try:
             runs = [directory / job["directory"] for job in sweep["jobs"]]
             comparison, written = report_experiment(directory, runs, terminal())

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from segbench.configuration.recorded import recorded_overrides
 from segbench.errors import ConfigError
+from segbench.sweep.launcher import keeps_record
 
 # What of the question may not change once it was looked at.
 _ASKED = ("metric", "split", "family", "baseline", "margin")
@@ -68,8 +69,8 @@ class LooksSweeper(Sweeper):
         Raises:
             ConfigError: With a launcher that keeps no record of how its jobs ended.
         """
-        if not str(config.hydra.launcher.get("_target_")).endswith(".ProcessesLauncher"):
-            raise ConfigError("hydra/launcher: decide=true needs hydra/launcher=processes; leave the other out")
+        if not keeps_record(config):
+            raise ConfigError("hydra/launcher: decide=true needs a launcher of segbench; leave the other out")
         self.config, self.hydra_context = config, hydra_context
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config

@@ -24,15 +24,26 @@ def job_environment(environment: Mapping[str, str], jobs: int, slot: int, gpus: 
     Raises:
         ConfigError: If a device does not exist.
     """
-    result = dict(environment)
-    if jobs > 1:
-        share = max(1, len(os.sched_getaffinity(0)) // jobs)
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            # Without a number of its own, MKL uses OpenMP's.
-            allowed = _threads(environment.get(name)) or _threads(environment.get("OMP_NUM_THREADS")) or share
-            result[name] = str(min(share, allowed))
+    result = with_threads(environment, max(1, len(os.sched_getaffinity(0)) // jobs) if jobs > 1 else None)
     if gpus:
         result[_DEVICES] = _device(environment, gpus[slot % len(gpus)])
+    return result
+
+
+def with_threads(environment: Mapping[str, str], cores: int | None) -> dict[str, str]:
+    """Return environment variables with as many threads as a job has cores, or fewer where the user allowed fewer.
+
+    Args:
+        environment: The environment variables.
+        cores: The job's cores; None changes nothing.
+    """
+    result = dict(environment)
+    if cores is None:
+        return result
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        # Without a number of its own, MKL uses OpenMP's.
+        allowed = _threads(environment.get(name)) or _threads(environment.get("OMP_NUM_THREADS")) or cores
+        result[name] = str(min(cores, allowed))
     return result
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -12,21 +12,20 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from segbench.errors import ConfigError, DivergedError
+from segbench.errors import ConfigError
 from segbench.labels import IGNORE_INDEX
 from segbench.losses import SegmentationLoss
 from segbench.rng import derive_seed
 from segbench.runs.directory import SCHEMA
 from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
-from segbench.tasks.batches import step_weight
 from segbench.tasks.evaluation import EvaluationTable
 from segbench.tasks.kind import TaskKind
+from segbench.tasks.readings import Readings
 from segbench.tasks.together import logarithms
+from segbench.tasks.training_loss import TrainingLoss
 
 TableT = TypeVar("TableT", bound=EvaluationTable)
-# Weight of the newest step in the running loss that the progress bar shows.
-_NEWEST = 0.05
 
 
 class Task(TaskKind, pl.LightningModule, Generic[TableT]):
@@ -50,6 +49,8 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
 
     Attributes:
         evaluation: The table of each split of the final evaluation, in the order of its loaders.
+        readings: How training reads numbers of its device.
+        train_loss: The loss of the training steps.
     """
 
     def __init__(
@@ -79,11 +80,11 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         self.network.to(memory_format=self.memory_format)  # type: ignore[call-overload]  # missing from its annotations
         self.validation = self.new_table()
         self.evaluation: dict[str, TableT] = {}
-        self.running_loss: float | None = None
+        self.readings = Readings()
+        self.train_loss = TrainingLoss(self.readings)
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
         self._frozen = frozen
         self._remembered: dict[str, Any] = {}
-        self._loss_sum, self._loss_images = 0.0, 0
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute: Lightning notes its current hook 45 times a step, past torch's search for modules."""
@@ -170,37 +171,33 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
             torch.get_device_module(self.device).manual_seed(seed)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Return the batch's loss, weighted by its share of the images that its step takes.
+        """Return the batch's loss, weighted by its share of the images that its step takes (:meth:`_step_weight`).
 
         Raises:
-            DivergedError: If the loss is not finite; names the step, the learning rate and the images.
+            DivergedError: If the loss is not finite; names the step, the learning rate and the images. On a GPU it is
+                raised once the loss is known, steps later, but before anything of those is kept.
         """
-        loss = self.batch_loss(batch)
-        value = loss.item()
-        if not math.isfinite(value):
-            rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]  # a list only where several are
-            raise DivergedError(
-                f"loss is {value} at step {self.global_step} (epoch {self.current_epoch}), learning rate {rate:g}, "
-                f"images {', '.join(batch['id'])}; lower optimizer.lr or look at these images"
-            )
-        images = len(batch["image"])
-        self._loss_sum += value * images
-        self._loss_images += images
-        self.running_loss = (
-            value if self.running_loss is None else self.running_loss + _NEWEST * (value - self.running_loss)
-        )
-        return (
-            loss if self.trainer.accumulate_grad_batches == 1 else loss * step_weight(self.trainer, batch_idx, images)
-        )
+        loss, images = self.batch_loss(batch), len(batch["image"])
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.train_loss.add(loss, images, partial(_describe, self.global_step, self.current_epoch, rate, batch["id"]))
+        return loss if self.trainer.accumulate_grad_batches == 1 else loss * self._step_weight(batch_idx, images)
 
-    @property
-    def train_loss(self) -> float:
-        """Mean training loss per image since the epoch began."""
-        return self._loss_sum / max(self._loss_images, 1)
+    def _step_weight(self, batch_idx: int, images: int) -> float:
+        """Return what makes a step over several batches that over all their images at once.
 
-    def reset_train_loss(self) -> None:
-        """Begin the mean of a new epoch."""
-        self._loss_sum, self._loss_images = 0.0, 0
+        Lightning divides the loss of each by ``accumulate_grad_batches``, also where the epoch ends before there are so
+        many, and where the last has fewer images. With this weight the step is the mean over the images that it takes;
+        of full batches it is 1.
+
+        Args:
+            batch_idx: The batch's index in its epoch.
+            images: The images in it.
+        """
+        together = self.trainer.accumulate_grad_batches
+        first = batch_idx - batch_idx % together
+        batches = range(first, min(first + together, int(self.trainer.num_training_batches)))
+        loader: Any = self.trainer.train_dataloader
+        return together * images / sum(loader.images_in(batch) for batch in batches)
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training; a frozen part stays in evaluation, so that its batch-norm statistics stay too."""
@@ -283,9 +280,13 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         checkpoint["segbench"] = self._remembered | {
             "schema": SCHEMA,
             "class_names": list(self.class_names),
-            "train_loss": [self._loss_sum, self._loss_images, self.running_loss],
+            "train_loss": self.train_loss.state(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the running means."""
-        self._loss_sum, self._loss_images, self.running_loss = checkpoint["segbench"]["train_loss"]
+        self.train_loss.restore(checkpoint["segbench"]["train_loss"])
+
+
+def _describe(step: int, epoch: int, rate: float, images: Sequence[str]) -> str:
+    return f"step {step} (epoch {epoch}), learning rate {rate:g}, images {', '.join(images)}"

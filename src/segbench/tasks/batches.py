@@ -1,11 +1,10 @@
-"""The batches of an epoch: whether a network can be trained on each, and how much each counts in its step."""
+"""Whether a network can be trained on every batch of an epoch, before the first."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from torch import nn
@@ -48,25 +47,6 @@ def check_batches(cfg: DictConfig, task: nn.Module, data: Any) -> None:
             f"one image of {width}x{height} batch normalisation sees a single value per channel; "
             f"set {_better(size, images)}a larger data.size"
         )
-
-
-def step_weight(trainer: pl.Trainer, batch_idx: int, images: int) -> float:
-    """Return what makes a step over several batches that over all their images at once.
-
-    Lightning divides the loss of each by ``accumulate_grad_batches``, also where the epoch ends before there are so
-    many, and where the last has fewer images. With this weight the step is the mean over the images that it takes; of
-    full batches it is 1.
-
-    Args:
-        trainer: Lightning's, in training.
-        batch_idx: The batch's index in its epoch.
-        images: The images in it.
-    """
-    together = trainer.accumulate_grad_batches
-    first = batch_idx - batch_idx % together
-    batches = range(first, min(first + together, int(trainer.num_training_batches)))
-    loader: Any = trainer.train_dataloader
-    return together * images / sum(loader.images_in(batch) for batch in batches)
 
 
 def _better(size: int, images: int) -> str:

@@ -45,7 +45,7 @@ class Windows:
         overlap = self.overlap if self.size else 0.0
         wanted = self.size or [math.ceil(side / parts) for side, parts in zip(sides, self.tiles or (1, 1), strict=True)]
         height, width = (min(side, most) for side, most in zip(sides, wanted, strict=True))
-        weight = gaussian(height, width).to(image.device) if overlap else torch.ones(height, width, device=image.device)
+        weight = gaussian(height, width, image.device) if overlap else torch.ones(height, width, device=image.device)
         total, weights = None, torch.zeros(sides, device=image.device)
         for top in starts(sides[0], height, overlap):
             for left in starts(sides[1], width, overlap):
@@ -76,9 +76,10 @@ def starts(side: int, window: int, overlap: float) -> list[int]:
     return [round(index * (side - window) / number) for index in range(number + 1)]
 
 
-def gaussian(height: int, width: int) -> Tensor:
+def gaussian(height: int, width: int, device: torch.device | None = None) -> Tensor:
     """Return a Gaussian around the centre of a window, 1 at most, float32 (height, width)."""
     rows, columns = (
-        torch.exp(-0.5 * ((torch.arange(side) - (side - 1) / 2) / (side * _SPREAD)) ** 2) for side in (height, width)
+        torch.exp(-0.5 * ((torch.arange(side, device=device) - (side - 1) / 2) / (side * _SPREAD)) ** 2)
+        for side in (height, width)
     )
     return (rows[:, None] * columns).clamp(min=_LEAST)

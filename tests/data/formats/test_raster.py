@@ -278,6 +278,7 @@ def refusal(path):
     return ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CUT)
 def test_garbage_is_refused_in_one_line_or_read(path, name):
     generator = np.random.default_rng(0)

@@ -294,6 +294,7 @@ def refusal(path):
     return ""
 
 
+@pytest.mark.slow
 def test_garbage_is_refused_in_one_line_or_read(path):
     generator = np.random.default_rng(0)
     for compression in (1, 8, 32773):

@@ -181,6 +181,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED)
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("name", ["image.nii", "image.nii.gz"])

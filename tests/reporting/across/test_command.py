@@ -76,6 +76,7 @@ def test_it_writes_a_page_tables_and_figures_and_says_the_verdict_first(report, 
     assert Image.open(out / "critical-difference.png").width <= 1000
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_page_again_in_its_own_folder(report, folders, no_figures):
     code, shown, _ = report("--across", *folders)
     assert code == 0
@@ -88,6 +89,7 @@ def test_the_same_runs_give_the_same_page_again_in_its_own_folder(report, folder
     assert report(out, "--page", out / "x.md") == (2, "", "")
 
 
+@pytest.mark.slow
 def test_what_was_killed_before_its_page_may_be_written_again(report, folders, tmp_path, no_figures, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
@@ -121,6 +123,7 @@ def test_many_data_sets_have_a_short_name(report, folders, tmp_path):
     assert default_folder([*many[:-1], tmp_path / "other" / "networks"]).name != name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -153,6 +156,7 @@ def test_a_run_s_or_an_experiment_s_folder_is_never_written_to(report, folders, 
     assert sorted(run.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_one_data_set_and_other_metrics_are_refused(report, tmp_path, folders):
     assert "two data sets or more" in report("--across", folders[0])[2]
     maker = asking(Maker(tmp_path / "outputs"))

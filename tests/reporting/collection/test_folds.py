@@ -10,7 +10,7 @@ from labelled import digits
 from scipy import stats
 from scored import rewrite
 
-import report
+from segbench.commands import report
 from segbench.reporting.collection.folds import join_folds, overlap_of, units_of
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
@@ -58,6 +58,7 @@ def experiment(make):
     return make.root / "carvana/architectures"
 
 
+@pytest.mark.slow
 def test_the_folds_of_a_seed_are_one_run_that_tested_each_image_once(folded):
     found = compare(collect([folded.root]))
     assert [row.label for row in found.rows] == ["attunet", "unet"]
@@ -96,6 +97,7 @@ def test_the_difference_has_the_interval_of_nadeau_and_bengio(architectures):
     assert "6 groups of images, fewer than 50" in said
 
 
+@pytest.mark.slow
 def test_folds_of_other_seeds_of_the_split_are_other_folds(architectures):
     for model in ("unet", "attunet"):
         for seed in range(2):
@@ -116,6 +118,7 @@ def compare_all(make):
     return join_folds(collect([make.root]), ["model"])
 
 
+@pytest.mark.slow
 def test_a_seed_that_lacks_a_fold_counts_nowhere_and_says_so(folded):
     shutil.rmtree(experiment(folded) / "fake-unet-seed1-fold2")
     shutil.rmtree(experiment(folded) / "fake-attunet-seed0-fold1")
@@ -133,6 +136,7 @@ def test_a_seed_that_lacks_a_fold_counts_nowhere_and_says_so(folded):
     assert views["fake-attunet-seed0-fold1"].reason == "out of memory"
 
 
+@pytest.mark.slow
 def test_a_group_in_two_folds_is_refused(folded):
     path = experiment(folded) / "fake-unet-seed1-fold2" / "scores.parquet"
     table = pd.read_parquet(path)
@@ -143,6 +147,7 @@ def test_a_group_in_two_folds_is_refused(folded):
     assert all("g0-1 is tested in fold 1 and fold 2" in reason or "g1-1 is" in reason for _, reason in found.unfinished)
 
 
+@pytest.mark.slow
 def test_other_files_by_equal_settings_are_refused(folded):
     path = experiment(folded) / "fake-unet-seed1-fold2" / "summary.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"data": {"fingerprint": "other"}}))
@@ -169,6 +174,7 @@ def test_some_of_the_folds_say_that_they_are_not_all(architectures):
     assert "Only 2 of 3 folds were trained: images of the others are tested by none." in evidence(found).caveats
 
 
+@pytest.mark.slow
 def test_the_fold_is_a_factor_only_if_it_is_declared(folded):
     for run in collect([folded.root]):
         path = run.directory / "config.yaml"
@@ -211,6 +217,7 @@ def label_scores(folder, fold, drawn):
     store(folder / "scores.parquet", table.assign(id=names, group=names), About("classification", background=False))
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_runs_of_every_fold_and_the_command_of_the_sweep(folded):
     found = compare(collect([folded.root]))
     text = html_page(found, [], evidence(found))
@@ -219,6 +226,7 @@ def test_the_page_shows_the_runs_of_every_fold_and_the_command_of_the_sweep(fold
     assert "12 runs" in text
 
 
+@pytest.mark.slow
 def test_nothing_is_planned_by_folds(folded, capsys):
     assert report.main(["--plan", str(experiment(folded))]) != 0
     assert "cross-validated, so its differences vary by fold, not by image" in capsys.readouterr().err

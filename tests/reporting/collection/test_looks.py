@@ -23,6 +23,7 @@ def warnings(folder):
     return [line for line in evidence(compare(collect([folder]))).caveats if line.startswith("Looked at before")]
 
 
+@pytest.mark.slow
 def test_more_seeds_than_an_earlier_report_knew_are_warned_of(architectures):
     folder = trained(architectures, 0, 1, 2)
     write_report(compare(collect([folder])))
@@ -42,6 +43,7 @@ def test_more_seeds_than_an_earlier_report_knew_are_warned_of(architectures):
     assert "Looked at before" in (folder / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_seeds_that_were_planned_before_the_look_are_no_further_look(architectures):
     folder = trained(architectures, 0, 1)
     jobs = [

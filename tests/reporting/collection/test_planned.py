@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from report import main
+from segbench.commands.report import main
 from segbench.errors import SegbenchError
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
@@ -38,6 +38,7 @@ def swept(architectures):
     return architectures, folder
 
 
+@pytest.mark.slow
 def test_a_deleted_folder_is_named_and_costs_the_exit_code(swept, no_figures, capsys):
     _, folder = swept
     assert main([str(folder)]) == 0
@@ -79,6 +80,7 @@ def test_one_that_was_made_again_with_other_settings_is_not_missing(swept):
     assert not compare(collect([folder])).missing
 
 
+@pytest.mark.slow
 def test_what_waited_for_its_tuning_is_missing_until_what_that_chose_is_planned(swept):
     make, folder = swept
     untuned = {"directory": "x-unet-seed3-untuned", "seed": 3, "choices": {"model": "unet"}, "overrides": []}

@@ -79,6 +79,7 @@ def test_no_runs(tmp_path):
     assert collect([tmp_path, tmp_path / "missing"]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", ["truncated", "garbage", "empty"])
 def test_damage_makes_the_run_unreadable_and_names_the_file(make_run, name, damage):

@@ -73,6 +73,7 @@ def test_runs_tell_what_was_typed(architectures):
     assert row.done[0].overrides == ("model=unet", "seed=0", "tuning.trials=2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "[]", '{"monitor": "val/loss"}', '{"trials": 3}', "limits", "names"])
 def test_a_damaged_record_costs_only_what_it_says(architectures, text):
     folder = tune(architectures, "unet", [0.3, 0.2], [1e-3, 4e-3])

@@ -137,6 +137,7 @@ def test_one_seed_has_no_spread_and_says_so(architectures):
     assert "One seed for each row: there is no spread" in markdown_body(comparison)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attention", "plain", "word", "said"),
     [
@@ -156,6 +157,7 @@ def test_the_answer_stands_on_top(architectures, attention, plain, word, said):
     assert lines[2].startswith(f"{word.upper()}  {said}")
 
 
+@pytest.mark.slow
 def test_what_the_tests_say_has_columns_where_there_is_any(architectures):
     for model, tps in (("attunet", (95, 96)), ("unet", (80, 81))):
         for seed, tp in enumerate(tps):

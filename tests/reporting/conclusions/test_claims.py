@@ -149,6 +149,7 @@ def test_of_many_rivals_the_strongest_and_a_count_are_shown(architectures):
     assert text.endswith("each interval 99.2%")
 
 
+@pytest.mark.slow
 def test_runs_that_are_missing_are_named(architectures):
     missing = "no finished run of"
     assert only(architectures, ATTENTION, {"attunet": (95, 96, 95)}).reason == f"{missing} model=unet"
@@ -203,6 +204,7 @@ def test_one_group_is_no_verdict(architectures):
     assert "[no interval] over unet (2 seeds, 2 images of 1 group)" in measured(claim)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("by", "said"),
     [

@@ -41,6 +41,7 @@ def open_question(comparison, **changes):
     return replace(found, verdict=undecided, decision=decision, outlook=OUTLOOK, **changes)
 
 
+@pytest.mark.slow
 def test_the_command_names_old_and_new_seeds_of_the_open_rows(architectures):
     comparison = written(architectures, UNLIKE)
     step = next_step(comparison, open_question(comparison))
@@ -63,6 +64,7 @@ def test_data_and_outputs_stay_where_they_are(architectures):
     assert shlex.split(step.commands[0])[-1] == "paths.outputs=my runs"
 
 
+@pytest.mark.slow
 def test_what_seeds_cannot_settle_has_no_command(architectures):
     comparison = written(architectures, UNLIKE)
     images = open_question(comparison)
@@ -76,6 +78,7 @@ def test_what_seeds_cannot_settle_has_no_command(architectures):
     assert small.text.startswith("3 seeds each find a true difference of 0.01 between ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("end", "words"),
     [

@@ -24,6 +24,7 @@ def test_the_shares_are_those_of_the_mean_difference():
     )
 
 
+@pytest.mark.slow
 def test_a_source_that_does_not_show_is_not_called_nothing():
     said = variance_line(outlook(0, 0.4, 0.6), DICE, "image")
     assert "60% comes from both together, as each seed errs on other images (" in said
@@ -34,6 +35,7 @@ def test_a_source_that_does_not_show_is_not_called_nothing():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sources", "said"),
     [
@@ -55,6 +57,7 @@ def test_what_would_be_found_has_one_digit_and_a_range():
     assert found_line(outlook(1, 1, 1, (2, 4)), DICE).startswith("An experiment like this notices no difference")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("groups", "unit"), [(None, "images"), ([f"g{index // 2}" for index in range(20)], "groups")])
 def test_groups_are_named_only_where_images_come_in_groups(groups, unit):
     rng = np.random.default_rng(0)

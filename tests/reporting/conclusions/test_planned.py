@@ -63,6 +63,7 @@ def four():
     return networks(np.random.default_rng(3), [0.8, 0.8, 0.3, 0.77], (5, 20), rest=0.02, image=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "baseline"), [("best", None), ("baseline", 0), ("pairs", None)])
 def test_rows_that_are_left_are_compared_with_each_other_at_the_rate_of_their_look(four, family, baseline):
     four = replace(four, family=family, baseline=baseline)

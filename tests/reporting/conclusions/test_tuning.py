@@ -67,6 +67,7 @@ def test_equal_tuning_leaves_nothing_to_warn_of(tuned):
     assert not [line for line in evidence(found(tuned)).caveats if "tuning" in line or "trial" in line]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["fewer", "none", "deleted"])
 def test_unequal_budgets_are_a_caveat(architectures, other):
     folder = tune(architectures, "unet", [0.3, 0.2, 0.4], [1e-3, 4e-3, 9e-3])

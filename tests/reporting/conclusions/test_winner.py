@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from predict import parse
+from segbench.commands.predict import parse
 from segbench.reporting import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence

@@ -33,6 +33,7 @@ def test_matrices_are_summed_over_images_and_seeds(architectures):
     assert confusion(comparison, comparison.rows[0]).tolist() == (8 * MATRIX).tolist()
 
 
+@pytest.mark.slow
 def test_shares_of_the_true_class_are_drawn_for_each_configuration(architectures, tmp_path, monkeypatch):
     drawn = []
     real = Axes.pcolormesh

@@ -29,6 +29,7 @@ def outlined(monkeypatch):
     return drawn
 
 
+@pytest.mark.slow
 def test_the_best_configurations_best_median_and_worst_image_are_outlined(architectures, tmp_path, outlined):
     run(architectures, "attunet", (90, 20, 80, 70))
     run(architectures, "unet", (99, 88, 97, 95))

@@ -19,6 +19,7 @@ def picture(words="Größe <b> & 50 %"):
     return figure
 
 
+@pytest.mark.slow
 def test_text_stays_text_and_a_figure_made_again_is_the_same(tmp_path):
     written = []
     for name in ("first", "second"):
@@ -60,6 +61,7 @@ def test_what_has_nothing_to_show_is_left_out_with_its_reason_and_its_old_file(c
     assert dict(skipped)["Class frequencies"] == "no finished run tells the class frequencies of its training set"
 
 
+@pytest.mark.slow
 def test_a_figure_that_fails_does_not_cost_the_others(compared, evidence, tmp_path, caplog):
     def broken(*_):
         raise ZeroDivisionError("division by zero\nsecond line")

@@ -78,6 +78,7 @@ def test_a_line_for_each_image_and_a_column_for_each_epoch(tmp_path, lines):
     assert lines[-1] == [1, 2, 0, 1]
 
 
+@pytest.mark.slow
 def test_the_best_configuration_that_kept_them_is_drawn_with_its_scores(architectures, tmp_path, lines):
     folders = {
         (name, seed): architectures(name, seed, tp, curves={"epoch": [3, 4], "val/dice": [0.25, 0.75]})

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from segbench.reporting.statistics.compact_letter_display import compact_letter_display
 
 
+@pytest.mark.slow
 @given(st.integers(1, 9).flatmap(lambda n: st.tuples(st.permutations(range(n)), st.sets(
     st.sampled_from(list(combinations(range(n), 2)) or [(0, 0)]).filter(lambda pair: pair[0] != pair[1])
 ) if n > 1 else st.just(set()))))  # fmt: skip

@@ -23,6 +23,7 @@ def decided(request):
     return decided
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", [1, -1])
 @pytest.mark.parametrize(("question", "baseline"), [("best", None), ("baseline", 1), ("pairs", None)])
 def test_an_interval_leaves_out_0_where_p_is_below_5_percent(decided, question, baseline, direction):
@@ -101,6 +102,7 @@ def test_lower_can_be_better(decided):
     assert decided([0.1, 0.5, 0.1], direction=-1).winner == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("question", "baseline"), [("best", None), ("baseline", 1), ("pairs", None)])
 def test_a_look_decides_what_its_share_of_the_error_rate_allows(decided, question, baseline):
     """A p-value of a look is that of the whole error rate, stretched; its interval leaves out 0 with it."""

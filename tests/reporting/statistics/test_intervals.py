@@ -99,6 +99,7 @@ def test_it_covers_what_it_says_for_few_seeds(shape, by_seed, by_group, rest):
         assert (np.abs(table.mean(axis=(1, 2))) <= half_width(table, confidence)).mean() > least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("background", [True, False])
 @pytest.mark.parametrize(
     "metric",

@@ -118,6 +118,7 @@ def test_identical_predictions_break_nothing(make_run, tmp_path: Path, seeds: in
     assert (tmp_path / "outputs/mnist/networks/index.html") in write_report(found)
 
 
+@pytest.mark.slow
 def test_the_report_shows_mcnemar_beside_ours(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     for model, wrong in (("cnn", 0.05), ("ff", 0.3)):
         for seed in range(3):

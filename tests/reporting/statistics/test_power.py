@@ -21,6 +21,7 @@ def test_components_by_hand():
     assert sum(found.shares.values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("true", [(1, 2, 3), (0, 1, 0.5), (2, 0, 1)])
 def test_components_are_unbiased_but_for_the_clipping(true):
     tables = layouts(np.random.default_rng(0), 4000, (3, 20), *true)

@@ -44,6 +44,7 @@ class Words(HTMLParser):
         self.text += data
 
 
+@pytest.mark.slow
 @given(ANY)
 def test_nothing_is_hidden(text):
     shown = visible(text)

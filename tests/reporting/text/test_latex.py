@@ -57,6 +57,7 @@ def test_intervals_verdicts_and_the_answer_stand_in_it(comparison):
     assert " & -- & may be best &" in text  # a row without an interval
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_the_report_writes_it(comparison):
     path = comparison.directory / "table.tex"

@@ -11,10 +11,9 @@ from segbench.data.folder.discovery import Options
 from segbench.data.folder.rules import IMAGE_WORDS, MASK_WORDS
 from segbench.data.folder.sources import PICTURES
 from segbench.errors import ConfigError
+from segbench.installation import typed
 from segbench.words import listed
 
-_COMMAND = "python src/run.py data=folder"
-_EXAMPLE = f"{_COMMAND} data.images=photos data.masks=drawings"
 # Where runs leave pictures; and the folders of a checkout of segbench, which is known by its packages.
 _OUTPUTS = "outputs"
 _OWN = ("benchmarks", "campaign", "conf", "docs", "results", "src", "tests")
@@ -59,10 +58,10 @@ def check_named(options: Options) -> None:
 
 def suggestion(root: Path) -> str:
     """Return the command for the folders with images below a folder, or an example if there are none."""
-    folders = image_folders(root)
+    command, folders = f"{typed('run')} data=folder", image_folders(root)
     if not folders:
-        return f"for example: {_EXAMPLE} (no images at or below {root.resolve()})"
-    command = _COMMAND if str(root) == "." else f"{_COMMAND} data.root={root}"
+        return f"for example: {command} data.images=photos data.masks=drawings (no images at or below {root.resolve()})"
+    command += "" if str(root) == "." else f" data.root={root}"
     seen = listed([f"{folder.name} ({folder.images})" for folder in folders[:6]], 6)
     if len(folders) == 1:
         return f"try: {command} data.images={folders[0].name} (the folder with images here: {seen})"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from segbench.environment import processor_name
+from segbench.installation import typed
 from segbench.reporting.collection.factors import ABSENT, UNKNOWN, factor_value
 from segbench.reporting.collection.runs import Run
 from segbench.runs.directory import WEIGHTS_OF
@@ -118,7 +119,8 @@ def _program(run: Run) -> str:
     """Return the beginning of a run's command, with where its own classes and choices are found."""
     own = run.python_path if (run.summary.get("git") or {}).get("own") else ""
     variable = f"PYTHONPATH={shlex.quote(own)} " if own else ""
-    return variable + shlex.join(["python", "src/run.py", *(["--config-dir", run.config_dir] * bool(run.config_dir))])
+    flag = f" {shlex.join(['--config-dir', run.config_dir])}" if run.config_dir else ""
+    return f"{variable}{typed('run')}{flag}"
 
 
 def _assignments(run: Run, named: bool) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from segbench.installation import typed
 from segbench.reporting.collection.factors import ABSENT, UNKNOWN
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
@@ -44,7 +45,7 @@ def how_to_predict(comparison: Comparison, found: Evidence) -> Origin | None:
         return None
     together = f", by its {plural(len(runs), 'run')} together (scores are of each alone)" if len(runs) > 1 else ""
     words = f"Predict new images with {row.label}{_lead(comparison, found, leader, scored)}{together}:"
-    return Origin(words, (f"python src/predict.py {_runs(comparison, row, runs)} images=<folder>",))
+    return Origin(words, (f"{typed('predict')} {_runs(comparison, row, runs)} images=<folder>",))
 
 
 def _lead(comparison: Comparison, found: Evidence, leader: int, scored: Sequence[int]) -> str:

@@ -1,0 +1,181 @@
+"""One job of a sweep: the command that one could type for it, as a process of its own wherever a launcher puts it.
+
+A job that raises, exits, runs out of memory or is killed so leaves the others running, and what it leaves behind is the
+same with every launcher.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig
+
+from segbench.installation import again
+from segbench.runs.files import read_json
+from segbench.runs.signals import end_with_parent, give_back, take
+from segbench.sweep.resources import with_threads
+
+POLL_SECONDS = 0.2
+# A run that another sweep has is tried again as soon as its status.json changes, and after this long: whoever had it
+# may have been killed without a word. That file may lie on a shared file system.
+RETRY_SECONDS, LOOK_SECONDS = 60.0, 2.0
+
+
+class Ended(NamedTuple):
+    """How a job's process ended.
+
+    Attributes:
+        code: Its exit code, -n where signal n killed it; None where nobody knows, and the run directory has to tell.
+        seconds: How long it took.
+        remark: What its launcher knows of a process of which nothing else is known.
+    """
+
+    code: int | None
+    seconds: float
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """The command of one job. Called, it runs and is waited for; libraries call it on the machine that they choose.
+
+    Attributes:
+        arguments: The program and its arguments.
+        folder: The folder that it is typed in.
+        directory: The run directory, from there.
+        cores: Cores that the job is given, for the number of its threads; None leaves that to torch.
+    """
+
+    arguments: tuple[str, ...]
+    folder: Path
+    directory: Path
+    cores: int | None = None
+
+    def start(self, environment: Mapping[str, str], on_terminal: bool = False) -> subprocess.Popen[bytes]:
+        """Start it.
+
+        Args:
+            environment: Its environment variables.
+            on_terminal: Whether it writes to this process's terminal and not to ``console.log`` of its run directory.
+
+        Raises:
+            OSError: If it cannot be started.
+        """
+        # So that no job outlives a sweep that is killed.
+        tied = partial(end_with_parent, signal.SIGTERM, os.getpid())
+        command = list(self.arguments)
+        if on_terminal:
+            return subprocess.Popen(command, env=environment, cwd=self.folder, preexec_fn=tied)
+        # Several progress bars on one terminal are unreadable: each job writes to its own file.
+        directory = self.folder / self.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / "console.log").open("ab") as console:
+            return subprocess.Popen(
+                command, env=environment, cwd=self.folder, preexec_fn=tied, stdout=console, stderr=subprocess.STDOUT
+            )
+
+    def __call__(self) -> Ended:
+        """Run it and wait for it; a stop signal is passed on, and acts here once the run is saved.
+
+        Then it does what it did before: with submitit, the signal of a job's time limit queues it again. Where that
+        lets the process go on, it ends without a result, so that nobody takes an interrupted job for one that is over.
+        """
+        came, begun = list[int](), time.monotonic()
+
+        def pass_on(number: int, frame: FrameType | None) -> None:
+            came.append(number)
+            if process is not None:
+                process.send_signal(number)
+
+        process: subprocess.Popen[bytes] | None = None
+        former = take(pass_on) if threading.current_thread() is threading.main_thread() else {}
+        try:
+            process = self.start(with_threads(os.environ, self.cores))
+            for number in tuple(came):
+                process.send_signal(number)
+            while (code := process.poll()) is None:
+                # Not in one system call: Ray interrupts the interpreter only.
+                time.sleep(POLL_SECONDS)
+        finally:
+            give_back(former)
+        if came:
+            signal.raise_signal(came[0])
+            os._exit(128 + came[0])
+        return Ended(code, time.monotonic() - begun)
+
+    def checkpoint(self) -> Any:
+        """Return what submitit queues again when the time limit is near: the same command goes on with its run."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+@dataclass
+class Job:
+    """One job of the sweep and its outcome.
+
+    Attributes:
+        number: Its number in the sweep.
+        overrides: What it sets beside what the sweep sets.
+        config: Its configuration.
+        directory: Its run directory.
+        slot: Which of the jobs that run at a time it is, from 0.
+        process: Its process, with the launcher ``processes``.
+        started: When it was, by the monotonic clock.
+        outcome: How it ended, as ``sweep.json`` has it; empty before.
+    """
+
+    number: int
+    overrides: list[str]
+    config: DictConfig
+    directory: Path
+    slot: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    outcome: dict[str, Any] = field(default_factory=dict)
+    _refused: tuple[float, dict[str, Any]] | None = None
+    _looked: float = 0.0
+
+    def moved(self, directory: Path) -> Job:
+        """Return the job with another run directory."""
+        return replace(self, directory=directory)
+
+    def command(self, flags: Sequence[str], cores: int | None = None) -> Command:
+        """Return the job's command.
+
+        Args:
+            flags: What the sweep was told beside its jobs' overrides.
+            cores: Cores that the job is given.
+        """
+        directory = str(self.directory).replace("\\", "\\\\").replace("'", "\\'")
+        own = (*flags, *self.overrides, "hydra.mode=RUN", f"hydra.run.dir='{directory}'")
+        return Command((*again("run"), *own), Path.cwd(), self.directory, cores)
+
+    def status(self) -> dict[str, Any]:
+        """Return its ``status.json``; empty where there is none."""
+        return read_json(self.directory / "status.json") or {}
+
+    def wait_for_other(self) -> None:
+        """Note that another process has its run."""
+        self._looked = time.monotonic()
+        self._refused = self._looked, self.status()
+
+    def is_due(self) -> bool:
+        """Say whether it may be tried: no other process has its run, as far as is known."""
+        if self._refused is None:
+            return True
+        now, (moment, status) = time.monotonic(), self._refused
+        if now - self._looked < LOOK_SECONDS:
+            return False
+        self._looked = now
+        return now - moment > RETRY_SECONDS or self.status() != status

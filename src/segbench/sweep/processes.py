@@ -1,0 +1,91 @@
+"""Hydra launcher ``processes``: the jobs of a sweep are processes of this machine, a few at a time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from segbench.errors import ConfigError, StorageError
+from segbench.sweep.difference import next_ready
+from segbench.sweep.job import POLL_SECONDS, Ended, Job
+from segbench.sweep.launcher import IsDone, SweepLauncher
+from segbench.sweep.outcome import settle
+from segbench.sweep.resources import check_gpus, job_environment
+
+
+class ProcessesLauncher(SweepLauncher):
+    """Runs each job of a sweep in its own process.
+
+    Args:
+        jobs: Number of jobs that run at a time. Each gets cores/jobs threads: oversubscribed cores run many times
+            slower.
+        gpus: Devices assigned to the jobs in turn, as indices into ``CUDA_VISIBLE_DEVICES`` if it is set; empty leaves
+            that variable alone.
+        busy: As in :class:`SweepLauncher`.
+
+    Raises:
+        ConfigError: If an argument is invalid.
+    """
+
+    def __init__(self, jobs: int = 1, gpus: Sequence[int] = (), busy: str = "wait") -> None:
+        super().__init__(busy)
+        # Hydra does not check the types of launcher options.
+        if type(jobs) is not int or jobs < 1:
+            raise ConfigError(f"hydra.launcher.jobs={jobs}: must be a positive integer")
+        if isinstance(gpus, str) or not isinstance(gpus, Sequence) or any(type(number) is not int for number in gpus):
+            raise ConfigError(f"hydra.launcher.gpus={gpus}: must be a list of numbers, for example [0,1]")
+        self.jobs, self.gpus = jobs, list(gpus)
+        self.where, self.on_terminal = f"{jobs} at a time", jobs == 1
+
+    def check(self) -> None:
+        """Refuse devices that are not visible."""
+        check_gpus(os.environ, self.gpus)
+
+    def run_all(self, jobs: list[Job], is_done: IsDone) -> None:
+        """Run jobs but those that are done."""
+        running = list[Job]()
+        try:
+            self._run_each(jobs, running, is_done)
+        finally:
+            _stop(running)
+
+    def _run_each(self, jobs: list[Job], running: list[Job], is_done: IsDone) -> None:
+        waiting = list(jobs)
+        free = list(range(self.jobs))
+        while waiting or running:
+            while free and (job := next_ready([job for job in waiting if job.is_due()], running)):
+                waiting.remove(job)
+                job.slot = free[0]
+                if not self.is_to_start(job, is_done) or not self._start(job):
+                    continue
+                free.pop(0)
+                running.append(job)
+            time.sleep(POLL_SECONDS)
+            for job in list(running):
+                assert job.process is not None
+                if (code := job.process.poll()) is not None:
+                    running.remove(job)
+                    free.append(job.slot)
+                    waiting += self.settled(job, Ended(code, time.monotonic() - job.started))
+
+    def _start(self, job: Job) -> bool:
+        """Start a job, or record that its folder or process could not be created; the others may still run."""
+        environment = job_environment(os.environ, self.jobs, job.slot, self.gpus)
+        self.say_started(job)
+        try:
+            job.process = job.command(self.flags).start(environment, on_terminal=self.on_terminal)
+        except OSError as error:
+            settle(job, Ended(StorageError.exit_code, 0.0), f"cannot start in {job.directory}: {error}")
+            return False
+        return True
+
+
+def _stop(jobs: list[Job]) -> None:
+    """Terminate the running jobs; each saves its progress."""
+    for job in jobs:
+        assert job.process is not None
+        job.process.terminate()
+    for job in jobs:
+        assert job.process is not None
+        job.process.wait()

@@ -1,0 +1,246 @@
+"""On a graphics card that is only pretended: nothing is mixed, nothing waited for, nothing added in an order of its own."""
+
+from functools import cache, partial
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.loggers.logger import DummyLogger
+from tests.pretended import CountWaits, pretended_card
+from torch import nn
+from torch.utils.data import DataLoader
+
+from segbench.callbacks import CostMeter, Curves
+from segbench.errors import DivergedError
+from segbench.losses import DiceLoss
+from segbench.runs.checkpoint_io import load_checkpoint
+from segbench.tasks import ClassificationTask, MultilabelTask, SegmentationTask
+from segbench.trainer import build_trainer
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+# Of the last only the class has a second choice, and it computes on the processor alone.
+NETWORKS = sorted(
+    {path.stem for path in (CONF / "model").glob("*.yaml") if "imagenet" not in path.stem} - {"mnist_ff_numpy"}
+)
+LOSSES = sorted(path.stem for path in (CONF / "loss").glob("*.yaml"))
+SMALL = {
+    "width": 2,
+    "fully_connected": 4,
+    "aspp_channels": 4,
+    "deep_supervision": True,
+    "classification": True,
+}
+# Task, channels of the logits, names of the classes.
+KINDS = {
+    "softmax": (SegmentationTask, 3, "abc"),
+    "sigmoid": (SegmentationTask, 1, "ab"),
+    "multilabel": (MultilabelTask, 2, "ab"),
+    "classification": (ClassificationTask, 3, "abc"),
+}
+COMBINATIONS = [
+    (network, kind)
+    for network, kind in product(NETWORKS, KINDS)
+    if (kind == "classification") == network.startswith("mnist")
+]
+SIZE = (30, 27)  # is padded
+
+
+class Sum(nn.Module):
+    """Every loss that fits, at once."""
+
+    def __init__(self, losses):
+        super().__init__()
+        self.losses = nn.ModuleList(losses)
+
+    def forward(self, *arguments):
+        return torch.stack([loss(*arguments) for loss in self.losses]).sum()
+
+
+@pytest.fixture(scope="module")
+def built(compose):
+    """Return a task that trains a network by every loss that fits, or skip."""
+
+    @cache
+    def losses(task, outputs, classes):
+        found = [instantiate(compose(f"loss={name}").loss) for name in LOSSES]
+        fitting = []
+        for loss in found:
+            try:
+                loss.check(1 if task is MultilabelTask else outputs)
+            except ValueError:
+                continue
+            if task.losses in loss.tasks:
+                loss.prepare(torch.arange(1, classes + 1))
+                fitting.append(loss)
+        return fitting
+
+    def made(network, kind, **options):
+        task, outputs, classes = KINDS[kind]
+        section = compose(f"model={network}").model
+        section.update({key: value for key, value in SMALL.items() if key in section})
+        if kind == "multilabel" and "classification" in section:
+            section.classification = False
+        torch.manual_seed(0)
+        module = instantiate(section, in_channels=1, out_channels=outputs)
+        return task(
+            module,
+            Sum(losses(task, outputs, len(classes))),
+            partial(torch.optim.SGD, lr=0.1),
+            None,
+            classes,
+            seed=3,
+            **options,
+        )
+
+    return made
+
+
+def batches(kind, count, images=2):
+    """Return batches of random images, a part of their labels ignored."""
+    task, outputs, classes = KINDS[kind]
+    chance = torch.Generator().manual_seed(1)
+    made = []
+    for number in range(count):
+        size = (28, 28) if kind == "classification" else SIZE
+        batch = {
+            "image": torch.rand(images, 1, *size, generator=chance),
+            "id": [f"{number}-{i}" for i in range(images)],
+        }
+        if kind == "classification":
+            batch["label"] = torch.randint(0, 3, (images,), generator=chance)
+        else:
+            shape = (images, *((outputs,) if kind == "multilabel" else ()), *size)
+            mask = torch.randint(0, 2 if kind == "multilabel" else len(classes), shape, generator=chance)
+            batch["mask"] = mask.masked_fill(torch.rand(shape, generator=chance) < 0.1, 255)
+            batch["weight"] = torch.rand(images, *size, generator=chance)
+        made.append(batch)
+    return made
+
+
+def fit(tiny, folder, task, kind, *overrides):
+    """Train three steps and validate two batches, in Lightning's loops with our callbacks; return what was waited for."""
+    cfg = tiny(folder, "trainer.accelerator=cuda", "trainer.max_epochs=1", "trainer.log_every_n_steps=1", *overrides)
+    extra = [CostMeter(), Curves(folder / "metrics.csv", 1), CountWaits(), Checkpoint()]
+    trainer = build_trainer(cfg, [DummyLogger()], extra)
+    loaders = [DataLoader(batches(kind, count), batch_size=None) for count in (3, 2)]
+    trainer.fit(task, *loaders)
+    assert len(CountWaits.steps) == 2
+    assert len(CountWaits.validated) == 1
+    return CountWaits.steps, CountWaits.validated
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "kind"), COMBINATIONS)
+def test_nothing_is_waited_for_and_nothing_inexact(built, tiny, tmp_path, network, kind):
+    if network == "smp":
+        pytest.importorskip("segmentation_models_pytorch")
+    task = built(network, kind)
+    with pretended_card() as card:
+        steps, validated = fit(tiny, tmp_path, task, kind)
+    assert not sum(map(len, steps)), steps
+    assert all(sum(waits.values()) <= 1 for waits in validated), validated
+    assert not card.inexact
+
+
+def test_a_step_is_neither_waited_for_nor_inexact(built, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.test_pretended_card.SIZE", (16, 16))
+    with pretended_card() as card:
+        steps, validated = fit(tiny, tmp_path, built("unet", "multilabel"), "multilabel")
+    assert not sum(map(len, steps)), steps
+    assert all(sum(waits.values()) <= 1 for waits in validated), validated
+    assert not card.inexact
+
+
+WAITS = "+callbacks.waits._target_=tests.pretended.CountWaits"
+# What a run's other parts do to its steps.
+RUNS = {
+    "as it is": ["model=attunet"],
+    "channels last, steps over several batches, clipped": [
+        "trainer.channels_last=true",
+        "trainer.accumulate_grad_batches=2",
+        "trainer.gradient_clip_val=1",
+    ],
+    "augmented image by image, by stages, and predicted by windows": [
+        "augmentation=cells_curriculum",
+        "augmentation.stages.elastic.monitor=val/dice",
+        "augmentation.stages.elastic.threshold=1e-9",
+        "predict.window=[16,16]",
+        "loss=ce_dice",
+        "scheduler=plateau",
+    ],
+    "classes that overlap, mirrored": [
+        "data.regions={heart: [right ventricle, myocardium, left ventricle], wall: [myocardium]}",
+        "loss=bce_dice",
+        "predict.tta=flips",
+        "trainer.early_stopping=2",
+    ],
+}
+
+
+def waited_only_between_steps():
+    assert len(CountWaits.steps) >= 3
+    assert not sum(map(len, CountWaits.steps)), CountWaits.steps
+    assert all(sum(waits.values()) <= 1 for waits in CountWaits.validated), CountWaits.validated
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overrides", RUNS.values(), ids=RUNS)
+def test_a_whole_run_has_the_bits_of_the_processor_s_and_waits_in_no_step(run, tiny, tmp_path, overrides):
+    overrides = [*overrides, WAITS, "trainer.log_every_n_steps=1"]
+    with pretended_card():
+        on_card = run(tiny(tmp_path, *overrides, "trainer.accelerator=cuda"), tmp_path / "card")
+    waited_only_between_steps()
+    at_home = run(tiny(tmp_path, *overrides), tmp_path / "home")
+    assert on_card["scores"] == at_home["scores"]
+    states = [load_checkpoint(tmp_path / name / "checkpoints" / "last.ckpt")["state_dict"] for name in ("card", "home")]
+    assert all(torch.equal(weight, states[1][name]) for name, weight in states[0].items())
+    assert (tmp_path / "card" / "metrics.csv").read_text().count("\n") == 4
+
+
+@pytest.mark.slow
+def test_a_run_in_bfloat16_waits_in_no_step(run, tiny, tmp_path):
+    with pretended_card():
+        run(tiny(tmp_path, "trainer.precision=bf16-mixed", "trainer.accelerator=cuda", WAITS), tmp_path / "card")
+    waited_only_between_steps()
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_known_late_still_names_its_step_and_spoils_no_checkpoint(run, tiny, tmp_path, monkeypatch):
+    compute, calls = DiceLoss.compute, []
+
+    def poisoned(self, logits, target, weight):
+        calls.append(torch.is_grad_enabled())
+        return compute(self, logits, target, weight) * (float("nan") if sum(calls) == 6 else 1)
+
+    monkeypatch.setattr(DiceLoss, "compute", poisoned)
+    with (
+        pretended_card(),
+        pytest.raises(DivergedError, match=r"^loss is nan at step 5 \(epoch 1\), learning rate 0.001"),
+    ):
+        run(tiny(tmp_path, "trainer.accelerator=cuda", WAITS), tmp_path / "run")
+    assert sum(calls) == 7  # the next step had begun
+    last = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert all(torch.isfinite(value).all() for value in last["state_dict"].values())
+    assert last["global_step"] == 4
+
+
+def test_the_card_refuses_mixtures_and_counts_what_is_waited_for():
+    with pretended_card() as card:
+        x = torch.arange(4.0, device="cuda")
+        with pytest.raises(RuntimeError, match="same device"):
+            x + torch.ones(4)
+        assert (x.device.type, (x * 2).is_cuda, card.waits.total()) == ("cuda", True, 0)
+        y = torch.ones(4).to("cuda", non_blocking=True)
+        assert torch.equal((x @ y).to("cpu", non_blocking=True), torch.tensor(6.0))
+        assert card.waits.total() == 0
+        for number, wait in enumerate(
+            (lambda: x.sum().item(), lambda: x[x > 1], lambda: bool(x[0] > 1), lambda: x.tolist())
+        ):
+            wait()
+            assert card.waits.total() == number + 1
+        x.requires_grad_()
+        torch.nn.functional.interpolate(x.view(1, 1, 2, 2), size=(4, 4), mode="bicubic").sum().backward()
+        assert card.inexact == {"aten.upsample_bicubic2d_backward.default": 1}
