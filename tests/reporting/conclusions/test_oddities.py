@@ -48,7 +48,7 @@ def test_a_row_with_a_collapsed_seed_is_not_the_best_even_if_its_mean_is():
 
 def test_where_every_row_collapsed_there_is_no_best():
     found = evidence(comparison({name: {0: everywhere("background")} for name in "ab"}))
-    assert found.answer == "Every row collapsed: none can be ranked."
+    assert found.answer == "Every row has trainings that learned next to nothing (collapsed), so none can be ranked."
     assert found.caveats[2].startswith(
         "a and b are the same: identical counts of right and wrong pixels on all 20 images"
     )

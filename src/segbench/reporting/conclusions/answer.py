@@ -50,7 +50,11 @@ def _answer(
     if not scored:
         return Verdict("undecided", "No finished run has a score: there is no answer yet.")
     if not ranked:
-        return Verdict("undecided", "Every row collapsed: none can be ranked.", rows=dict.fromkeys(scored, "collapsed"))
+        return Verdict(
+            "undecided",
+            "Every row has trainings that learned next to nothing (collapsed), so none can be ranked.",
+            rows=dict.fromkeys(scored, "collapsed"),
+        )
     leader = ranked[0]
     metric = asked.comparison.score
     value = f"{metric.title} {asked.means[leader].interval(asked.comparison.unit)} {metric.unit}".rstrip()
