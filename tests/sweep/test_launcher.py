@@ -104,11 +104,13 @@ def test_its_jobs_are_trained_and_compared(swept):
 
 
 @pytest.mark.slow
-def test_forks_train_to_the_bits_of_fresh_processes(swept, fresh_sweep, tmp_path):
-    folder, _ = swept
-    assert fresh_sweep(tmp_path, "seed=0").returncode == 0
-    name = jobs_of(tmp_path)[0]["directory"]
-    weights = [torch.load(of / "runs" / name / "checkpoints" / "last.ckpt")["state_dict"] for of in (folder, tmp_path)]
+def test_forks_train_to_the_bits_of_fresh_processes(forked_sweep, fresh_sweep, tmp_path):
+    weights = []
+    for sweep in (forked_sweep, fresh_sweep):
+        folder = tmp_path / sweep.__qualname__
+        assert sweep(folder, "seed=0").returncode == 0
+        (checkpoint,) = (folder / "runs").glob("*/checkpoints/last.ckpt")
+        weights.append(torch.load(checkpoint)["state_dict"])
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
