@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.forked import fork_jobs
 
 from segbench.reporting.figures import FIGURES, draw_all
 
@@ -56,7 +55,6 @@ def reader(repository, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SEGBENCH_DATA", raising=False)
         patch.delenv("PYTHONPATH", raising=False)
-        fork_jobs(patch)
         patch.setattr("segbench.reporting.page.draw_all", few_figures)
         yield {"HOME": str(home), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 

@@ -9,8 +9,8 @@ import sys
 import time
 
 import pytest
+import torch
 from omegaconf import OmegaConf
-from tests.forked import fork_jobs
 
 from segbench.runs.readers import planned_runs
 from segbench.sweep import finished, job, processes
@@ -31,8 +31,8 @@ def arguments_of(folder, *arguments):
 
 
 @pytest.fixture(scope="module")
-def fresh_sweep(program):
-    """Sweep into a folder; the jobs are processes that begin from nothing. The comparison is drawn without figures."""
+def forked_sweep(program):
+    """Sweep into a folder; its jobs are forks. The comparison is drawn without figures."""
 
     def swept(folder, *arguments):
         with pytest.MonkeyPatch.context() as patch:
@@ -43,15 +43,9 @@ def fresh_sweep(program):
 
 
 @pytest.fixture(scope="module")
-def forked_sweep(fresh_sweep):
-    """Sweep with jobs that are forks of this process."""
-
-    def swept(folder, *arguments):
-        with pytest.MonkeyPatch.context() as patch:
-            fork_jobs(patch)
-            return fresh_sweep(folder, *arguments)
-
-    return swept
+def fresh_sweep(forked_sweep):
+    """Sweep with jobs that begin from nothing."""
+    return lambda folder, *arguments: forked_sweep(folder, *arguments, "hydra.launcher.fork=false")
 
 
 @pytest.fixture(scope="module", params=["forked_sweep", pytest.param("fresh_sweep", marks=pytest.mark.slow)])
@@ -108,6 +102,18 @@ def test_its_jobs_are_trained_and_compared(swept):
     assert {name: (run.seed, run.started) for name, run in planned_runs(folder / "runs").items()} == {
         job["directory"]: (0, True)
     }
+
+
+@pytest.mark.slow
+def test_forks_train_to_the_bits_of_fresh_processes(forked_sweep, fresh_sweep, tmp_path):
+    weights = []
+    for sweep in (forked_sweep, fresh_sweep):
+        folder = tmp_path / sweep.__qualname__
+        assert sweep(folder, "seed=0").returncode == 0
+        (checkpoint,) = (folder / "runs").glob("*/checkpoints/last.ckpt")
+        weights.append(torch.load(checkpoint)["state_dict"])
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 
 @pytest.mark.slow
@@ -261,7 +267,7 @@ def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
 
     monkeypatch.setattr(job.subprocess, "Popen", popen)
     sweep = [job_in(tmp_path, number) for number in range(4)]
-    processes.ProcessesLauncher(jobs).run_all(sweep, full)
+    processes.ProcessesLauncher(jobs, fork=False).run_all(sweep, full)
     assert [job.outcome["exit_code"] for job in sweep] == [74, 74, 0, 0]
     assert "Resource temporarily unavailable" in sweep[0].outcome["reason"]
     assert "No space left on device" in sweep[1].outcome["reason"]

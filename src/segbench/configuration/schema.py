@@ -36,7 +36,15 @@ def _batch_size(value: Any) -> Any:
     raise PydanticCustomError("batch_size", "should be a whole number of images, or the word all")
 
 
+def _num_workers(value: Any) -> Any:
+    """Refuse in one message what is neither, too."""
+    if value == "auto" or (type(value) is int and value >= 0):
+        return value
+    raise PydanticCustomError("num_workers", "should be a number of processes, 0 or more, or the word auto")
+
+
 BatchSize = Annotated[Any, AfterValidator(_batch_size)]
+NumWorkers = Annotated[Any, AfterValidator(_num_workers)]
 
 
 class _Closed(BaseModel):
@@ -56,7 +64,7 @@ class DataConfig(_Component):
     root: str | None = None
     size: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | Literal["auto"] | None = None
     batch_size: BatchSize = 1
-    num_workers: NonNegativeInt = 0
+    num_workers: NumWorkers = 0
     split_seed: NonNegativeInt = 0
     folds: Annotated[int, Field(ge=2)] | None = None
     fold: NonNegativeInt | None = None

@@ -85,6 +85,14 @@ def give_back(former: dict[signal.Signals, object]) -> None:
         signal.signal(number, signal.SIG_DFL if handler is None else handler)  # type: ignore[arg-type]  # what it gave
 
 
+def as_at_the_start() -> None:
+    """In a fork: treat stop signals as a program does that has just been started by the forking one."""
+    for number in _STOPPING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+
+
 @contextmanager
 def stop_signals() -> Iterator[StopSignals]:
     """Take the stop signals over for the block (in the main thread; elsewhere Python forbids it).

@@ -11,12 +11,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 from omegaconf import DictConfig
 
@@ -45,6 +45,47 @@ class Ended(NamedTuple):
     remark: str = ""
 
 
+class Process(Protocol):
+    """What is done with a job's process; ``subprocess.Popen`` is one."""
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal, or None while it runs."""
+
+    def wait(self) -> int:
+        """Wait for its end, and return the exit code."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Send it a signal, if it runs."""
+
+    def terminate(self) -> None:
+        """Send it SIGTERM, if it runs."""
+
+
+Begin = Callable[[Sequence[str], Mapping[str, str], Path, IO[bytes] | None], Process]
+
+
+def begin_fresh(
+    arguments: Sequence[str], environment: Mapping[str, str], folder: Path, console: IO[bytes] | None
+) -> Process:
+    """Begin a job as a process that has nothing loaded, and that ends with this one.
+
+    Args:
+        arguments: The interpreter, the program and its arguments.
+        environment: Its environment variables.
+        folder: Where it runs.
+        console: Where its output goes; None for this process's.
+
+    Raises:
+        OSError: If there can be no further process.
+    """
+    # So that no job outlives a sweep that is killed.
+    tied = partial(end_with_parent, signal.SIGTERM, os.getpid())
+    errors = None if console is None else subprocess.STDOUT
+    return subprocess.Popen(
+        list(arguments), env=environment, cwd=folder, preexec_fn=tied, stdout=console, stderr=errors
+    )
+
+
 @dataclass(frozen=True)
 class Command:
     """The command of one job. Called, it runs and is waited for; libraries call it on the machine that they choose.
@@ -61,28 +102,24 @@ class Command:
     directory: Path
     cores: int | None = None
 
-    def start(self, environment: Mapping[str, str], on_terminal: bool = False) -> subprocess.Popen[bytes]:
+    def start(self, environment: Mapping[str, str], on_terminal: bool = False, begin: Begin = begin_fresh) -> Process:
         """Start it.
 
         Args:
             environment: Its environment variables.
             on_terminal: Whether it writes to this process's terminal and not to ``console.log`` of its run directory.
+            begin: What makes the process.
 
         Raises:
             OSError: If it cannot be started.
         """
-        # So that no job outlives a sweep that is killed.
-        tied = partial(end_with_parent, signal.SIGTERM, os.getpid())
-        command = list(self.arguments)
         if on_terminal:
-            return subprocess.Popen(command, env=environment, cwd=self.folder, preexec_fn=tied)
+            return begin(self.arguments, environment, self.folder, None)
         # Several progress bars on one terminal are unreadable: each job writes to its own file.
         directory = self.folder / self.directory
         directory.mkdir(parents=True, exist_ok=True)
         with (directory / "console.log").open("ab") as console:
-            return subprocess.Popen(
-                command, env=environment, cwd=self.folder, preexec_fn=tied, stdout=console, stderr=subprocess.STDOUT
-            )
+            return begin(self.arguments, environment, self.folder, console)
 
     def __call__(self) -> Ended:
         """Run it and wait for it; a stop signal is passed on, and acts here once the run is saved.
@@ -97,7 +134,7 @@ class Command:
             if process is not None:
                 process.send_signal(number)
 
-        process: subprocess.Popen[bytes] | None = None
+        process: Process | None = None
         former = take(pass_on) if threading.current_thread() is threading.main_thread() else {}
         try:
             process = self.start(with_threads(os.environ, self.cores))
@@ -140,7 +177,7 @@ class Job:
     config: DictConfig
     directory: Path
     slot: int = 0
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     started: float = 0.0
     outcome: dict[str, Any] = field(default_factory=dict)
     _refused: tuple[float, dict[str, Any]] | None = None

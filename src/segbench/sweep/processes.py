@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 
 from segbench.errors import ConfigError, StorageError
+from segbench.sweep import forks
 from segbench.sweep.difference import next_ready
-from segbench.sweep.job import POLL_SECONDS, Ended, Job
+from segbench.sweep.job import POLL_SECONDS, Ended, Job, begin_fresh
 from segbench.sweep.launcher import IsDone, SweepLauncher
 from segbench.sweep.outcome import settle
 from segbench.sweep.resources import check_gpus, job_environment
@@ -23,19 +24,23 @@ class ProcessesLauncher(SweepLauncher):
         gpus: Devices assigned to the jobs in turn, as indices into ``CUDA_VISIBLE_DEVICES`` if it is set; empty leaves
             that variable alone.
         busy: As in :class:`SweepLauncher`.
+        fork: Whether jobs begin as forks of this process, which has imported what they need; else each begins with
+            nothing. A fork is a process of its own, too.
 
     Raises:
         ConfigError: If an argument is invalid.
     """
 
-    def __init__(self, jobs: int = 1, gpus: Sequence[int] = (), busy: str = "wait") -> None:
+    def __init__(self, jobs: int = 1, gpus: Sequence[int] = (), busy: str = "wait", fork: bool = True) -> None:
         super().__init__(busy)
         # Hydra does not check the types of launcher options.
         if type(jobs) is not int or jobs < 1:
             raise ConfigError(f"hydra.launcher.jobs={jobs}: must be a positive integer")
         if isinstance(gpus, str) or not isinstance(gpus, Sequence) or any(type(number) is not int for number in gpus):
             raise ConfigError(f"hydra.launcher.gpus={gpus}: must be a list of numbers, for example [0,1]")
-        self.jobs, self.gpus = jobs, list(gpus)
+        if type(fork) is not bool:
+            raise ConfigError(f"hydra.launcher.fork={fork}: must be true or false")
+        self.jobs, self.gpus, self.fork = jobs, list(gpus), fork
         self.where, self.on_terminal = f"{jobs} at a time", jobs == 1
 
     def check(self) -> None:
@@ -73,8 +78,9 @@ class ProcessesLauncher(SweepLauncher):
         """Start a job, or record that its folder or process could not be created; the others may still run."""
         environment = job_environment(os.environ, self.jobs, job.slot, self.gpus)
         self.say_started(job)
+        begin = forks.begin if self.fork and forks.can_begin(job.config) else begin_fresh
         try:
-            job.process = job.command(self.flags).start(environment, on_terminal=self.on_terminal)
+            job.process = job.command(self.flags).start(environment, on_terminal=self.on_terminal, begin=begin)
         except OSError as error:
             settle(job, Ended(StorageError.exit_code, 0.0), f"cannot start in {job.directory}: {error}")
             return False
