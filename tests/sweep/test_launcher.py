@@ -274,15 +274,13 @@ def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
 
 
 def test_data_that_is_refused_is_said_once_and_nothing_else_is_started_on_it(program, tmp_path):
-    with pytest.MonkeyPatch.context() as patch:
-        fork_jobs(patch)
-        result = program(
-            "run.py", "-m", "data=carvana", "seed=0,1,2,3,4", "model.width=2", "hydra.launcher.jobs=2",
-            f"paths.outputs={tmp_path}", f"paths.data={tmp_path / 'nowhere'}",
-        )  # fmt: skip
+    result = program(
+        "run.py", "-m", "data=carvana", "seed=0,1,2,3,4", "model.width=2", "hydra.launcher.jobs=2",
+        f"paths.outputs={tmp_path}", f"paths.data={tmp_path / 'nowhere'}",
+    )  # fmt: skip
     assert result.returncode == 3, result.stderr
     (reason,) = {job["reason"] for job in jobs_of(tmp_path)}
-    # What the forks say themselves lies in their console.log where jobs are processes.
+    # What each job says itself lies in its console.log.
     assert sum(reason in line for line in result.stderr.splitlines() if line.startswith("#")) == 1
     assert "not started, as their data was refused for another: 3 jobs" in result.stderr
     assert [(job["exit_code"], job["of_data"]) for job in jobs_of(tmp_path)] == [(3, True)] * 5

@@ -2,6 +2,7 @@
 
 import json
 import math
+import multiprocessing
 from contextlib import suppress
 
 import pytest
@@ -10,7 +11,6 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
-from tests.forked import FORK
 
 from segbench.configuration.resolvers import register
 from segbench.errors import ConfigError, SegbenchError
@@ -272,7 +272,7 @@ def test_two_sweeps_of_one_row_lose_no_run_of_each_other(tmp_path):
             write_row(tmp_path, Tuning("", "val/loss", False, {}, (), {name: ()}))
 
     names = [[f"{sweep}-{number}" for number in range(20)] for sweep in "ab"]
-    sweeps = [FORK.Process(target=record, args=(each,)) for each in names]
+    sweeps = [multiprocessing.get_context("fork").Process(target=record, args=(each,)) for each in names]
     for sweep in sweeps:
         sweep.start()
     for sweep in sweeps:
