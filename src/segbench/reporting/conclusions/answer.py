@@ -35,7 +35,7 @@ def answer(
         return found
     labels = [asked.labels[index] for index in collapsed]
     are, whose = ("is", "its") if len(labels) == 1 else ("are", "their")
-    lost = f" {listed(labels)} {are} not ranked, as some of {whose} trainings learned next to nothing (collapsed)."
+    lost = f" {listed(labels)} {are} not ranked, as some of {whose} trainings collapsed (learned little or nothing)."
     return replace(found, sentence=found.sentence + lost, rows={**found.rows, **dict.fromkeys(collapsed, "collapsed")})
 
 
@@ -52,7 +52,7 @@ def _answer(
     if not ranked:
         return Verdict(
             "undecided",
-            "Every row has trainings that learned next to nothing (collapsed), so none can be ranked.",
+            "Every row has trainings that collapsed (learned little or nothing), so none can be ranked.",
             rows=dict.fromkeys(scored, "collapsed"),
         )
     leader = ranked[0]
