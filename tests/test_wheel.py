@@ -26,7 +26,14 @@ class TinyNet(nn.Sequential):
     def __init__(self, in_channels, out_channels, width):
         super().__init__(nn.Conv2d(in_channels, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, out_channels, 1))
 """
-TINY = ["data.subjects=8", "data.slices=2", "data.size=[32,32]", "trainer.max_epochs=1", "trainer.accelerator=cpu", "trainer.progress=lines"]
+TINY = [
+    "data.subjects=8",
+    "data.slices=2",
+    "data.size=[32,32]",
+    "trainer.max_epochs=1",
+    "trainer.accelerator=cpu",
+    "trainer.progress=lines",
+]
 
 
 @pytest.fixture(scope="module")
