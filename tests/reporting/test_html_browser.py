@@ -11,7 +11,7 @@ from PIL import Image
 
 from segbench.reporting import collect
 from segbench.reporting.comparison.build import compare
-from segbench.reporting.html import OverviewLine, html_page, overview_page
+from segbench.reporting.html import html_page
 from segbench.reporting.statistics.decision import Compared
 from segbench.reporting.statistics.means import Mean
 
@@ -244,26 +244,6 @@ def test_figures_keep_a_size_that_can_be_read_on_a_phone(visit):
     assert widths
     assert min(widths) >= 640
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
-
-
-def test_the_overview_is_filtered_by_verdict(browser, tmp_path):
-    lines = [
-        OverviewLine(f"x/{word}", "x.md#x", (word, "Which?", f"It is {word}.")) for word in ("better", "undecided")
-    ]
-    path = tmp_path / "index.html"
-    path.write_text(overview_page(lines, [OverviewLine("A *claim*", "x.md#x", ("holds", "+0.1", "x"))], "make"))
-    context = browser.new_context()
-    page, errors = context.new_page(), []
-    page.on("pageerror", lambda error: errors.append(error))
-    page.goto(path.as_uri())
-    page.locator("#experiments input[type=search]").fill("undecided")
-    assert page.locator("#experiments tbody tr:visible").all_inner_texts() == [
-        "x/undecided\tundecided\tWhich?\tIt is undecided."
-    ]
-    assert page.locator("#experiments .count").inner_text() == "1 of 2 experiments"
-    assert page.locator("#claims tbody tr:visible").count() == 1
-    assert not errors
-    context.close()
 
 
 def test_without_script_everything_is_there(visit):

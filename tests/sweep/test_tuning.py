@@ -2,7 +2,6 @@
 
 import json
 import math
-import multiprocessing
 from contextlib import suppress
 
 import pytest
@@ -15,7 +14,7 @@ from omegaconf import OmegaConf
 from segbench.configuration.resolvers import register
 from segbench.errors import ConfigError, SegbenchError
 from segbench.runs.directory import RunDirectory
-from segbench.runs.tuning import FOLDER, Tuning, read_row, write_row
+from segbench.runs.tuning import FOLDER, read_row
 from segbench.sweep import finished, tuning
 from segbench.sweep.job import Job
 
@@ -264,20 +263,6 @@ def test_runs_that_only_predict_otherwise_share_a_row_and_its_trials(jobs, compo
 def test_the_log_tells_trials_of_all_rows_apart_by_their_numbers(jobs, composed):
     rows = tuning.plan(jobs(), composed)
     assert [trial.number for row in rows for trial in row.trials] == [1, 2, 3, 4, 5, 6]
-
-
-def test_two_sweeps_of_one_row_lose_no_run_of_each_other(tmp_path):
-    def record(names):
-        for name in names:
-            write_row(tmp_path, Tuning("", "val/loss", False, {}, (), {name: ()}))
-
-    names = [[f"{sweep}-{number}" for number in range(20)] for sweep in "ab"]
-    sweeps = [multiprocessing.get_context("fork").Process(target=record, args=(each,)) for each in names]
-    for sweep in sweeps:
-        sweep.start()
-    for sweep in sweeps:
-        sweep.join()
-    assert set(read_row(tmp_path).runs) == {*names[0], *names[1]}
 
 
 @pytest.mark.slow

@@ -182,8 +182,8 @@ def _folds(comparison: Comparison) -> list[str]:
     if not joined:
         return []
     found = [
-        "Folds share training images. Intervals and tests allow for that (Nadeau and Bengio 2003), but only roughly:"
-        " there is no unbiased estimate of their variance (Bengio and Grandvalet 2004)."
+        "Folds share training images, so they differ less than experiments on other images would; intervals and tests"
+        " allow for that only roughly (Nadeau and Bengio 2003; Bengio and Grandvalet 2004)."
     ]
     whole = {(len(run.folds), run.settings[FOLDS]) for run in joined}
     if some := sorted((count, of) for count, of in whole if count != of):

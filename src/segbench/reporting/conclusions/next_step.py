@@ -74,7 +74,9 @@ def _settle(
     what = f"{shown} {comparison.score.unit}".rstrip() + f" between {first} and {second}"
     needed = outlook.settle(float(shown))
     if needed is None:
-        return Origin(f"Even {MOST_SEEDS} seeds each would not settle {what}: that takes more {comparison.unit}.")
+        # Further folds of the same images would tell little more.
+        more = comparison.images if comparison.folds else comparison.unit
+        return Origin(f"Even {MOST_SEEDS} seeds each would not settle {what}: that takes more {more}.")
     if needed > MOST:
         return Origin(f"It would take {needed} seeds each to settle {what}.")
     least = min(len(_seeds([row])) for row in rows)

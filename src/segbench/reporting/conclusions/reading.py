@@ -89,10 +89,12 @@ def variance_line(outlook: Outlook, score: Metric, unit: str) -> str:
         score: The deciding metric.
         unit: What varies besides the seed, ``image`` or ``group of images``.
     """
+    # Folds share training images, which no number of seeds makes up for.
+    either = "" if outlook.overlap else " (more of either helps)"
     names = {
         "seed": "the seed",
         "image": f"the {unit}",
-        "rest": f"both together, as each seed errs on other {_several(unit)} (more of either helps)",
+        "rest": f"both together, as each seed errs on other {_several(unit)}{either}",
     }
     shares = outlook.shares_of_mean
     seen = [f"{'<1%' if share < 0.005 else f'{share:.0%}'} comes from {names[source]}"

@@ -73,7 +73,7 @@ def draw_ranks(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     axes.tick_params(axis="y", pad=11)
     axes.spines[:].set_color("0.7")
     axes.set_xlabel(f"rank by {comparison.score.title_with_unit} (1 = best)", fontsize=9)
-    title = f"probability in %, {comparison.split} split; the verdict: {evidence.verdict.word}"
+    title = f"% of experiments redrawn from these runs, {comparison.split} split; the verdict: {evidence.verdict.word}"
     # Over the whole figure: the cells alone may be narrower than these words.
     figure.suptitle(wrapped(title, int(width * 14), 2), fontsize=8, color="0.3")
     save(figure, path)

@@ -38,6 +38,8 @@ from segbench.terminal import say, shown
 Cells = tuple[list[str], list[list[str]]]
 # More pairs than a reader goes through.
 MOST_PAIRS = 28
+# What is to be done first, and what besides.
+_LEADS = ("What next", "Also")
 
 
 def score_cells(comparison: Comparison) -> Cells:
@@ -170,9 +172,9 @@ def markdown_body(comparison: Comparison, alone: bool = True) -> str:
     found = evidence(comparison)
     blocks += [f"**{found.verdict.word.capitalize()}.** {markdown_text(found.answer)}"]
     lines = [markdown_list([f"{who}: {what}"]) for who, what in two_answers(comparison, found)]
-    for step in next_steps(comparison, found):
+    for lead, step in zip(_LEADS, next_steps(comparison, found), strict=False):
         commands = "; ".join(markdown_code(public(command)) for command in step.commands)
-        lines.append(f"{markdown_list([f'What next. {step.text}'])} {commands}".rstrip())
+        lines.append(f"{markdown_list([f'{lead}. {step.text}'])} {commands}".rstrip())
     blocks += ["\n".join(lines)] if lines else []
     words = len(comparison.factors) or 1
     blocks += [markdown_table(score_cells(comparison), words + 1), markdown_table(other_score_cells(comparison), words)]
@@ -228,8 +230,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     say(console, f"{found.verdict.word.upper()}  {found.answer}", "bold")
     for who, what in two_answers(comparison, found):
         say(console, f"{who}: {what}")
-    for step in next_steps(comparison, found):
-        say(console, f"What next. {step.text}", soft_wrap=True)
+    for lead, step in zip(_LEADS, next_steps(comparison, found), strict=False):
+        say(console, f"{lead}. {step.text}", soft_wrap=True)
         say(console, "\n".join(f"  {command}" for command in step.commands), soft_wrap=True)
     words = len(comparison.factors) or 1
     print_table(console, score_cells(comparison), words + 1)
