@@ -1,8 +1,7 @@
 """Names by which images find their masks: each pair is read pixel by pixel as it was written."""
 
 import pytest
-from tests.data.folder.conftest import picture, read, save
-from tests.data.folder.test_layouts import CLASSES, pairs, same
+from tests.data.folder.conftest import CLASSES, pairs, picture, read, same, save
 
 from segbench.errors import DataError
 

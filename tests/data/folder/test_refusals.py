@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from tests.data.folder.conftest import drawing, picture, read, save
-from tests.data.folder.test_layouts import NUMBERS, pairs
+from tests.data.folder.conftest import NUMBERS, drawing, pairs, picture, read, save
 
 from segbench.errors import ConfigError, DataError
 
