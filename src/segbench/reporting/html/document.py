@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from segbench.pages import content_policy, page_environment, shared_style
 from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.comparison.words import P_MEANING
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.next_step import next_steps
 from segbench.reporting.conclusions.notes import ONE_VS_REST_TITLE, convention_line, notes
@@ -61,6 +62,7 @@ def html_page(
         facts=_facts(comparison, evidence),
         convention=convention_line(comparison),
         dot_plot_width=WIDTH,
+        p_meaning=P_MEANING,
         **_conclusions(comparison, evidence),
         **_tables(comparison, evidence),
         gallery=gallery(comparison, figures, budget),
