@@ -109,6 +109,34 @@ class Precision(NamedTuple):
     reason: str
 
 
+class Card(NamedTuple):
+    """A CUDA device.
+
+    Attributes:
+        name: Its model name.
+        capability: Its compute capability, major and minor.
+    """
+
+    name: str
+    capability: tuple[int, int]
+
+    def __str__(self) -> str:
+        return f"{self.name}, compute capability {self.capability[0]}.{self.capability[1]}"
+
+
+def graphics_card(accelerator: str) -> Card | None:
+    """Return the CUDA device that a run is on; None for other devices.
+
+    Args:
+        accelerator: ``trainer.accelerator``; of a machine with several graphics cards the first is asked.
+    """
+    import torch  # not above, as in native_precision
+
+    if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
+        return None
+    return Card(torch.cuda.get_device_name(0), torch.cuda.get_device_capability(0))
+
+
 def native_precision(accelerator: str) -> Precision:
     """Return bfloat16 if the device computes in it, else float32: a device that only imitates it is many times slower.
 

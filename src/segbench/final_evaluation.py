@@ -19,15 +19,16 @@ from segbench.runs.tuning import is_trial
 from segbench.scores.columns import with_columns
 from segbench.scores.score import empty_rules
 from segbench.tasks.base import Task
-from segbench.trainer import check_precision, quiet_lightning
+from segbench.trainer import check_precision, prepare_card, quiet_lightning
 
 log = logging.getLogger("segbench")
 
 
 def prepare_torch(cfg: DictConfig) -> None:
-    """Set threads and messages of torch and Lightning, and check the precision."""
+    """Set threads, card and messages of torch and Lightning, and check the precision."""
     quiet_lightning()
     check_precision(cfg)
+    prepare_card(cfg)
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
 

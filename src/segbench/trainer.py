@@ -16,15 +16,19 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.profilers import PassThroughProfiler
+from torch import nn
 
 from segbench import callbacks
 from segbench.configuration.monitor import monitor_mode
-from segbench.environment import native_precision
+from segbench.environment import Card, graphics_card, native_precision
 from segbench.errors import ConfigError
 from segbench.runs.checkpoint_io import VerifiedCheckpointIO
 from segbench.words import first_line
 
 log = logging.getLogger("segbench")
+
+# Compute capabilities from which a card has TF32, and torch compiles for it.
+_TF32, _TRITON = (8, 0), (7, 0)
 
 
 def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback]) -> pl.Trainer:
@@ -59,6 +63,7 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
             accelerator=settings.accelerator,
             devices=1,
             precision=settings.precision,
+            benchmark=settings.cudnn_benchmark,
             # Needed for bit-identical runs on a GPU; on a CPU it changes nothing and takes time.
             deterministic="warn" if cuda else False,
             logger=loggers,
@@ -108,6 +113,48 @@ def check_precision(cfg: DictConfig) -> None:
         raise ConfigError("trainer.precision=16-mixed: needs a GPU; use trainer.precision=auto on a CPU")
     if settings.precision == "bf16-mixed" and (native := native_precision(settings.accelerator)).value == 32:
         log.warning("trainer.precision=bf16-mixed: %s, 32 would be several times faster", native.reason)
+
+
+def prepare_card(cfg: DictConfig) -> None:
+    """Set how a CUDA device multiplies float32, check what it is asked for, and say it in one line.
+
+    Args:
+        cfg: The whole configuration, settled.
+
+    Raises:
+        ConfigError: If the device cannot compile as asked.
+    """
+    settings, card = cfg.trainer, graphics_card(cfg.trainer.accelerator)
+    _check_compilation(settings.compile, card)
+    if card is None:
+        return
+    tf32 = bool(settings.tf32) and card.capability >= _TF32
+    # Torch's own default is TF32 for convolutions and not for products of matrices.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    words = [f"precision {settings.precision}", "TF32" if tf32 else "float32 in full"]
+    if settings.tf32 and not tf32:
+        words[-1] += " (no TF32 before compute capability 8.0)"
+    words.append("kernels chosen by time" if settings.cudnn_benchmark else "kernels that repeat to the bit")
+    if settings.compile:
+        words.append("compiled" if settings.compile is True else f"compiled ({settings.compile})")
+    log.info("%s: %s", card, ", ".join(words))
+
+
+def _check_compilation(mode: bool | str, card: Card | None) -> None:
+    if isinstance(mode, str) and card is None:
+        raise ConfigError(f"trainer.compile={mode}: needs a CUDA device; use trainer.compile=true")
+    if mode and card is not None and card.capability < _TRITON:
+        raise ConfigError(f"trainer.compile={mode}: {card}, and torch compiles for 7.0 and above; use false")
+
+
+def compile_network(network: nn.Module, cfg: DictConfig) -> None:
+    """Compile a network in place if ``trainer.compile`` asks for it, after its operations have been counted.
+
+    Torch gives up, without a word, on a network first seen by the counter.
+    """
+    mode = cfg.trainer.compile
+    if mode:
+        network.compile(**({} if mode is True else {"mode": mode}))
 
 
 def quiet_lightning() -> None:

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from segbench.configuration.machine import check_machine
 from segbench.configuration.places import check_places
 from segbench.configuration.signature import check_signature
+from segbench.configuration.values import BatchSize, NumWorkers, choice
 from segbench.errors import ConfigError
 from segbench.words import first_line
 
@@ -25,26 +26,6 @@ NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 Family = Literal["best", "baseline", "pairs"]
 TestTimeAugmentation = Literal["flips"]
-
-
-def _batch_size(value: Any) -> Any:
-    """Refuse in one message what is neither; of a union pydantic would tell two faults."""
-    if value == "all" or (type(value) is int and value > 0):
-        return value
-    if type(value) is int:
-        raise PydanticCustomError("batch_size", "should be greater than 0, or the word all")
-    raise PydanticCustomError("batch_size", "should be a whole number of images, or the word all")
-
-
-def _num_workers(value: Any) -> Any:
-    """Refuse in one message what is neither, too."""
-    if value == "auto" or (type(value) is int and value >= 0):
-        return value
-    raise PydanticCustomError("num_workers", "should be a number of processes, 0 or more, or the word auto")
-
-
-BatchSize = Annotated[Any, AfterValidator(_batch_size)]
-NumWorkers = Annotated[Any, AfterValidator(_num_workers)]
 
 
 class _Closed(BaseModel):
@@ -89,8 +70,10 @@ class TrainerConfig(_Closed):
     max_epochs: PositiveInt
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
     precision: Literal["auto", 32, "bf16-mixed", "16-mixed"]
-    compile: bool
+    compile: Annotated[Any, choice(False, True, "reduce-overhead", "max-autotune")]
     channels_last: bool
+    tf32: Annotated[Any, choice(None, True)]
+    cudnn_benchmark: Annotated[Any, choice(None, True)]
     threads: PositiveInt | None
     accumulate_grad_batches: PositiveInt
     gradient_clip_val: PositiveFloat | None

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 
 from segbench.reporting.collection.runs import Run
-from segbench.reporting.conclusions.provenance import sweep_commands
+from segbench.reporting.conclusions.provenance import provenance, sweep_commands
 
 
 def runs(*overrides):
@@ -31,3 +31,16 @@ def test_where_outputs_were_said_to_go_is_in_the_command_but_for_who_ran_it(monk
         assert shlex.split(public) == [*shlex.split(command), f"paths.outputs={told}"]
         (own,) = sweep_commands(made, "x", places=True)
         assert shlex.split(own) == [*shlex.split(command), "paths.data=/d", f"paths.outputs={typed}"]
+
+
+def test_runs_that_would_differ_when_repeated_are_counted_with_the_reason():
+    def said(*reasons):
+        found = [{"repeats": {"to_the_bit": not because, "because": because}} for because in reasons]
+        made = [Run(Path("a") / str(number), "done", summary=summary) for number, summary in enumerate(found)]
+        return [line.text for line in provenance(made, "x") if line.text.startswith("Repeated")]
+
+    assert said([], []) == [
+        "Repeated: a run done again on its device, with its threads and versions, has the same bits."
+    ]
+    assert said([], ["max_unpool2d"]) == ["Repeated: 1 of 2 runs would differ in the last bits, for max_unpool2d."]
+    assert not [line for line in provenance(runs([]), "x") if line.text.startswith("Repeated")]

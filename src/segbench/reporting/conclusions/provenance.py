@@ -50,12 +50,26 @@ def provenance(runs: Sequence[Run], experiment: str, report_command: str | None 
         Origin(f"Seeds: {', '.join(map(str, seeds))}."),
         Origin("Made by:", tuple(public(line) for line in sweep_commands(runs, experiment))),
     ]
+    lines += _repeated(runs)
     if others := sorted({run.experiment for run in runs} - {experiment}):
         shared = sum(run.experiment != experiment for run in runs)
         lines.append(Origin(f"Shared: {shared} runs of equal configuration were trained by {', '.join(others)}."))
     if taken := sum(WEIGHTS_OF in run.summary for run in runs):
         lines.append(Origin(f"Weights: {plural(taken, 'run')} took those of other runs, which summary.json names."))
     return [*lines, Origin("Reported by:", (report_command,))] if report_command else lines
+
+
+def _repeated(runs: Sequence[Run]) -> list[Origin]:
+    """Return whether repeated trainings would have the same bits, of runs that say so."""
+    said = [run.summary["repeats"] for run in runs if run.summary.get("repeats")]
+    if not said:
+        return []
+    reasons = sorted({reason for found in said for reason in found["because"]})
+    if not reasons:
+        return [Origin("Repeated: a run done again on its device, with its threads and versions, has the same bits.")]
+    inexact = sum(not found["to_the_bit"] for found in said)
+    why = ", ".join(map(public, reasons))
+    return [Origin(f"Repeated: {inexact} of {plural(len(said), 'run')} would differ in the last bits, for {why}.")]
 
 
 def machine(runs: Sequence[Run]) -> str:
