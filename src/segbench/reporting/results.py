@@ -141,11 +141,8 @@ def overview(folder: Path) -> str:
     lines += [f"{markdown_link(PAGE, PAGE)}, opened in a browser, has the same tables with a filter."]
     lines += ["", "| experiment | verdict | question | answer |", "| --- | --- | --- | --- |"]
     lines += [_line(_name(one), one.verdict or "–", one.question, one.answer or "–") for one in found]
-    if any(one.answer and not one.verdict for one in found):
-        lines += ["", "An answer without a verdict was given before there were verdicts; its runs were not here since."]
-    if unread:
-        names = ", ".join(markdown_code(page.name) for page in unread)
-        lines += ["", f"Cannot be read, so its experiments are missing here: {names}."]
+    for remark in _remarks(found, [markdown_code(page.name) for page in unread]):
+        lines += ["", remark]
     claimed = [(section, claim) for section in found for claim in section.claims]
     if claimed:
         lines += ["", "## Claims of the reports", ""]
@@ -156,9 +153,13 @@ def overview(folder: Path) -> str:
 
 def _page(folder: Path) -> str:
     """Return the overview as a page that is filtered."""
-    found, _ = _all_sections(folder)
+    found, unread = _all_sections(folder)
     experiments = [
-        OverviewLine(one.title, _target(one), (one.verdict, shown_text(one.question), shown_text(one.answer)))
+        OverviewLine(
+            f"{one.title}{_unfinished(one)}",
+            _target(one),
+            (one.verdict or "–", shown_text(one.question), shown_text(one.answer)),
+        )
         for one in found
     ]
     claims = [
@@ -166,7 +167,19 @@ def _page(folder: Path) -> str:
         for one in found
         for text, *cells in one.claims
     ]
-    return overview_page(experiments, claims, _command(folder))
+    return overview_page(experiments, claims, _command(folder), _remarks(found, [page.name for page in unread]))
+
+
+def _remarks(found: Sequence[Section], unread: Sequence[str]) -> list[str]:
+    """Return what has to be said under the experiments."""
+    remarks = []
+    if any(one.answer and not one.verdict for one in found):
+        remarks.append(
+            "An answer without a verdict was given before there were verdicts; its runs were not here since."
+        )
+    if unread:
+        remarks.append(f"Cannot be read, so its experiments are missing here: {', '.join(unread)}.")
+    return remarks
 
 
 def _command(folder: Path) -> str:
@@ -229,8 +242,12 @@ def _arguments(body: str) -> tuple[str, ...]:
 
 def _name(section: Section) -> str:
     """Return the link to an experiment, and how many of its runs are finished where some are not."""
+    return f"{_link(section)}{_unfinished(section)}"
+
+
+def _unfinished(section: Section) -> str:
     done, of = section.finished
-    return _link(section) + (f" ({done} of {of} runs)" if done < of else "")
+    return f" ({done} of {of} runs)" if done < of else ""
 
 
 def _link(section: Section) -> str:
