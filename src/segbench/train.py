@@ -92,7 +92,7 @@ def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str], ensembl
     read_data(data, task)
     # Those that cannot change the scores have done their work.
     extra = [callback for callback in build_callbacks(cfg, data, task) if changes_result(type(callback))]
-    trainer = build_trainer(cfg, [], extra)
+    trainer = build_trainer(cfg, [], extra, run.path)
     context = RunContext(run, data, task, trainer)
     run_callback.bind(extra, context)
     compile_network(task.network, cfg)
@@ -199,7 +199,7 @@ def _fit_and_evaluate(
     checkpoints = _build_checkpoints(cfg, run)
     extra = build_callbacks(cfg, data, task)
     check_batches(cfg, task.train(), data)
-    trainer = build_trainer(cfg, loggers, [cost, curves, repeatability, *extra, checkpoints])
+    trainer = build_trainer(cfg, loggers, [cost, curves, repeatability, *extra, checkpoints], run.path)
     context = RunContext(run, data, task, trainer)
     run_callback.bind([cost, *extra], context)
     compile_network(task.network, cfg)
@@ -219,7 +219,7 @@ def _evaluate_together(
     """Score an ensemble, as :func:`_fit_and_evaluate` does a network that it has trained; return the summary."""
     code = run_inputs.score_code(cfg)
     cost, extra = callbacks.CostMeter(), build_callbacks(cfg, data, task)
-    trainer = build_trainer(cfg, loggers, [cost, *extra])
+    trainer = build_trainer(cfg, loggers, [cost, *extra], run.path)
     context = RunContext(run, data, task, trainer)
     run_callback.bind([cost, *extra], context)
     context = evaluate(context, cfg)
