@@ -33,14 +33,21 @@ ELASTIC = {
 }
 
 
-@pytest.mark.parametrize("variables", [SLURM, ELASTIC])
+# As of sbatch --ntasks=2, which Lightning refuses: it wants them per node.
+NTASKS = {name: value for name, value in SLURM.items() if name != "SLURM_NTASKS_PER_NODE"} | {"SLURM_NTASKS": "2"}
+
+
+@pytest.mark.parametrize("variables", [SLURM, NTASKS, ELASTIC])
 def test_a_run_is_one_process_by_itself_whoever_started_it(tiny, tmp_path, monkeypatch, variables):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(rank_zero_only, "rank", 3)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hpc_ckpt_1.ckpt").write_bytes(b"of another run")
-    trainer = build_trainer(tiny(tmp_path), [], [])
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "hpc_ckpt_2.ckpt").write_bytes(b"of another run")
+    trainer = build_trainer(tiny(tmp_path), [], [], tmp_path / "run")
+    assert trainer.default_root_dir == str(tmp_path / "run")
     assert (trainer.global_rank, trainer.world_size, trainer.is_global_zero) == (0, 1, True)
     assert rank_zero_only.rank == 0
     connector = trainer._checkpoint_connector

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,6 +17,9 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.profilers import PassThroughProfiler
+
+# Lightning has no other way to switch off the checkpoints of its own that it takes up; its version is pinned.
+from pytorch_lightning.trainer.connectors.checkpoint_connector import _CheckpointConnector
 from torch import nn
 
 from segbench import callbacks
@@ -31,13 +35,16 @@ log = logging.getLogger("segbench")
 _TF32, _TRITON = (8, 0), (7, 0)
 
 
-def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback]) -> pl.Trainer:
+def build_trainer(
+    cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback], folder: Path | None = None
+) -> pl.Trainer:
     """Build Lightning's trainer from ``cfg.trainer``.
 
     Args:
         cfg: The whole configuration.
         loggers: The loggers.
         extra: Callbacks; early stopping and the progress bar are added here.
+        folder: The run directory, for what Lightning's own callbacks write; None where nothing may be written.
 
     Raises:
         ConfigError: If the accelerator or the precision does not exist on this machine.
@@ -58,7 +65,7 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
     # Of a task of Slurm or the like, Lightning would take another rank for one that must not write.
     rank_zero_only.rank = 0  # type: ignore[attr-defined]  # that is where Lightning keeps it
     try:
-        return pl.Trainer(
+        trainer = pl.Trainer(
             max_epochs=settings.max_epochs,
             accelerator=settings.accelerator,
             devices=1,
@@ -68,10 +75,10 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
             deterministic="warn" if cuda else False,
             logger=loggers,
             callbacks=every,
-            # The environment is named, and Lightning given no folder: in a Slurm job it would else count tasks that are
-            # not its own, requeue the job itself, and go on from any hpc_ckpt_1.ckpt in the folder.
+            # The environment is named: in a Slurm job Lightning would else count tasks that are not its own, save an
+            # hpc_ckpt_1.ckpt on signals, and queue the job again itself.
             plugins=[VerifiedCheckpointIO(), LightningEnvironment()],
-            default_root_dir=os.devnull,
+            default_root_dir=folder or os.devnull,
             profiler=_NoProfiler(),
             accumulate_grad_batches=settings.accumulate_grad_batches,
             gradient_clip_val=settings.gradient_clip_val,
@@ -85,6 +92,16 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
     except (pl.utilities.exceptions.MisconfigurationException, ValueError) as error:
         line = first_line(error)
         raise ConfigError(f"trainer.accelerator={settings.accelerator}: {line}; use trainer.accelerator=cpu") from error
+    trainer._checkpoint_connector = _OwnCheckpointsOnly(trainer)
+    return trainer
+
+
+class _OwnCheckpointsOnly(_CheckpointConnector):
+    """Goes on from no ``hpc_ckpt_1.ckpt``, which Lightning takes in a Slurm job, whatever run has left it there."""
+
+    @property
+    def _hpc_resume_path(self) -> None:
+        return None
 
 
 class _NoProfiler(PassThroughProfiler):
@@ -170,6 +187,7 @@ def quiet_lightning() -> None:
         ".*Checkpoint directory.*",
         ".*no `val_dataloader`.*",
         ".*mps.*",
+        ".*`srun` command is available.*",
         ".*is using 'interval': 'epoch'.*",
         ".*Total length of `list` across ranks is zero.*",
         # Of torchmetrics: a split without images is an empty table.

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -13,7 +14,7 @@ import torch
 from omegaconf import OmegaConf
 
 from segbench.runs.readers import planned_runs
-from segbench.sweep import finished, job, processes
+from segbench.sweep import batches, finished, job, outcome, processes
 from segbench.sweep.difference import on_same_data
 
 TINY = [
@@ -247,6 +248,62 @@ def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_t
 def job_in(folder, number):
     config = OmegaConf.create({"rerun": False, "paths": {"outputs": str(folder)}, "tuning": {"row": None}})
     return job.Job(number, [], config, folder / "runs" / f"job{number}")
+
+
+@pytest.fixture
+def busy(tmp_path):
+    """The directory of a job whose run another process has, and the job's command, which says so."""
+    (directory := job_in(tmp_path, 0).directory).mkdir(parents=True)
+    (directory / "status.json").write_text('{"state": "running", "pid": 1}')
+    return directory, job.Command((sys.executable, "-c", "raise SystemExit(75)"), tmp_path, directory)
+
+
+@pytest.mark.parametrize("launcher", [processes.ProcessesLauncher, batches.JoblibLauncher])
+@pytest.mark.parametrize("choice", ["wait", "leave"])
+def test_a_run_that_another_sweep_trains_is_waited_for_or_left_and_never_failed(
+    tmp_path, monkeypatch, busy, launcher, choice, caplog
+):
+    directory, command = busy
+    monkeypatch.setattr(job, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(processes.forks, "can_begin", lambda _: False)
+    monkeypatch.setattr(job.Job, "command", lambda *_, **__: command)
+    looked = []
+
+    def is_done(place, config):
+        looked.append(place)
+        if len(looked) == 2:
+            # The other one is through with it.
+            assert json.loads((directory / "status.json").read_text())["state"] == "done"
+            return True
+        threading.Timer(0.5, (directory / "status.json").write_text, ['{"state": "done"}']).start()
+        return False
+
+    with caplog.at_level("INFO", logger="segbench"):
+        launcher(busy=choice).run_all(asked := [job_in(tmp_path, 0)], is_done)
+        outcome.log_outcomes(asked)
+    ended = asked[0].outcome
+    assert (ended["exit_code"], ended["skipped"], len(looked)) == ((0, True, 2) if choice == "wait" else (75, False, 1))
+    assert not outcome.failed(ended)
+    done, left = (
+        ("1 done (1 skipped)", "") if choice == "wait" else ("0 done (0 skipped)", ", 1 left to who trains them")
+    )
+    assert f"sweep: {done}, 0 failed{left}" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_sweep_waits_for_a_run_that_was_started_elsewhere(forked_sweep, repository, tmp_path):
+    own = ("trainer.max_epochs=20", "seed=0")
+    command = [sys.executable, str(repository / "src" / "run.py"), f"paths.outputs={tmp_path}", *TINY, *own]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as elsewhere:
+        while not list((tmp_path / "runs").glob("*/checkpoints/last.ckpt")):
+            assert elsewhere.poll() is None
+            time.sleep(0.05)
+        result = forked_sweep(tmp_path, "trainer.max_epochs=20", "seed=0,1", "hydra.launcher.jobs=1")
+        elsewhere.communicate()
+    assert (result.returncode, elsewhere.returncode) == (0, 0), result.stderr
+    assert "in progress elsewhere, waited for" in result.stderr
+    assert "sweep: 2 done (1 skipped), 0 failed" in result.stderr
+    assert [status["attempts"] for status in statuses(tmp_path).values()] == [1, 1]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -60,6 +60,7 @@ class SweepLauncher(Launcher):
 
     Attributes:
         where: Where jobs run, for the terminal.
+        begun: What is done with a job there, for the terminal.
         flags: What each job is told beside its overrides.
         on_terminal: Whether a job writes to this process's terminal, so that it says itself why it failed.
 
@@ -68,6 +69,7 @@ class SweepLauncher(Launcher):
     """
 
     where: str
+    begun = "started"
     on_terminal = False
 
     def __init__(self, busy: str = "wait") -> None:
@@ -153,8 +155,8 @@ class SweepLauncher(Launcher):
         return False
 
     def say_started(self, job: Job) -> None:
-        """Say that a job is started."""
-        log.info("#%d %s: started", job.number, job.directory.name)
+        """Say that a job is started, or given to who will start it."""
+        log.info("#%d %s: %s", job.number, job.directory.name, self.begun)
         job.started = time.monotonic()
 
     def settled(self, job: Job, ended: Ended) -> list[Job]:
