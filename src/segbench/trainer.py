@@ -59,8 +59,8 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
             accelerator=settings.accelerator,
             devices=1,
             precision=settings.precision,
-            # Needed for bit-identical runs on a GPU; on a CPU it changes nothing and takes time.
-            deterministic="warn" if cuda else False,
+            # Needed for bit-identical runs on a GPU. On a CPU it changes nothing: False would load torch's compiler.
+            deterministic="warn" if cuda else None,
             logger=loggers,
             callbacks=every,
             # The environment is named, and Lightning given no folder: in a Slurm job it would else count tasks that are
