@@ -7,7 +7,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all campaign lint bench clean
+.PHONY: help demo test test-all test-slurm campaign lint bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -19,8 +19,11 @@ demo: $(VENV)/.installed  ## install, train an Attention U-Net on generated data
 test: $(VENV)/.installed-test  ## run tests that touch every promise of the README
 	$(PYTEST) $(ARGS)
 
-test-all: $(VENV)/.installed-test  ## run all tests, slow ones too, but those that need a GPU
-	$(PYTEST) -m 'not gpu' $(ARGS)
+test-all: $(VENV)/.installed-test  ## run all tests, slow ones too, but those that need a GPU or a Slurm
+	$(PYTEST) -m 'not gpu and not slurm' $(ARGS)
+
+test-slurm: $(VENV)/.installed-test  ## sweep by every launcher, with a Slurm of one node that is begun for it (Debian, root)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm tests/slurm $(ARGS)
 
 campaign: $(VENV)/.installed-test  ## try faults and attacks, for about 45 minutes; goes on where it was interrupted
 	OMP_NUM_THREADS=1 $(BIN)/python -m campaign $(ARGS)

@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     found = config.stash.setdefault(COLLECTED, {})
     for item in items:
         name = f"{item.path.relative_to(Path(__file__).parent).as_posix()}::{item.originalname}"
-        left_out = any(item.get_closest_marker(name) for name in ("slow", "gpu"))
+        left_out = any(item.get_closest_marker(name) for name in ("slow", "gpu", "slurm"))
         found[name] = found.get(name, False) or not left_out
 
 

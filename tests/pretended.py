@@ -304,6 +304,7 @@ def pretended_card():
         for name, stand_in in {
             "Event": Event,
             "synchronize": synchronize,
+            "mem_get_info": lambda *_: (2**30, 2**31),
             "max_memory_allocated": lambda *_: 2**28,
             "reset_peak_memory_stats": lambda *_: None,
             "get_device_name": lambda *_: "a card that is not there",

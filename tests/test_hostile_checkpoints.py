@@ -35,13 +35,12 @@ def good(compose, tmp_path_factory):
 
 
 @pytest.fixture
-def predict(good, tmp_path, repository, monkeypatch, capfd, caplog):
+def predict(good, tmp_path, monkeypatch, capfd, caplog):
     """Type the command on a checkpoint; return exit code and what was said. Nothing of an attack may have happened."""
-    monkeypatch.syspath_prepend(str(repository / "src"))
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("SEGBENCH_SECRET", SECRET)
     monkeypatch.chdir(tmp_path)
-    from predict import main
+    from segbench.commands.predict import main
 
     def typed(path, *options):
         arguments = [f"run={path}", f"images={good / 'image.png'}", f"out={tmp_path / 'out'}", "accelerator=cpu"]
@@ -118,8 +117,7 @@ def test_trust_does_not_resolve_interpolations(predict, good, tmp_path):
 
 @pytest.mark.parametrize("place", ["predictions", "predictions/image", "predictions/image/masks"])
 def test_nothing_is_written_through_a_link_of_the_run(good, tmp_path, repository, monkeypatch, place):
-    monkeypatch.syspath_prepend(str(repository / "src"))
-    from predict import main
+    from segbench.commands.predict import main
 
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     (tmp_path / "run" / "checkpoints" / "best.ckpt").write_bytes((good / "best.ckpt").read_bytes())

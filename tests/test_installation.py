@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from segbench import installation
+import segbench
+from segbench import commands, installation
 from segbench.errors import ConfigError
 from segbench.installation import again, require, requirement, typed
 
@@ -38,3 +39,15 @@ def test_where_it_is_installed_an_extra_is_its_packages(monkeypatch):
         installation.metadata, "requires", lambda _: ["numpy>=2", 'b[c]>=1; extra == "x"', 'd; extra == "xy"']
     )
     assert requirement("x") == "pip install 'b[c]>=1' (segbench's extra x)"
+
+
+def test_the_installed_program_runs_the_command_that_it_is_given(monkeypatch, capsys):
+    def typed(*words):
+        monkeypatch.setattr(sys, "argv", ["/bin/segbench", *words])
+        return commands.main(), *capsys.readouterr()
+
+    assert typed("--version") == (0, f"segbench {segbench.__version__}\n", "")
+    assert typed("surve") == (2, "", "error: surve: no such command; did you mean survey?\n")
+    assert all(f"  {name} " in typed()[1] for name in commands.COMMANDS)
+    code, out, _ = typed("predict", "--help")
+    assert (code, out.splitlines()[0][:27], sys.argv[1:]) == (0, "usage: segbench predict run", ["--help"])

@@ -14,6 +14,7 @@ from torch import nn
 from segbench.configuration.build import build
 from segbench.configuration.check import check_comparison, check_parts
 from segbench.data.base import ImageData
+from segbench.errors import reading_data
 from segbench.rng import derive_seed
 from segbench.targets import find_class
 from segbench.tasks.base import Task
@@ -42,8 +43,10 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows
 
     Raises:
         ConfigError: If the parts do not fit together.
+        DataError: If the data must be read to learn its classes, and cannot be.
     """
-    data.inspect()
+    with reading_data():
+        data.inspect()
     kind = data.task_for(find_class("model", cfg.model["_target_"]))
     torch.manual_seed(derive_seed(cfg.seed, "loss"))
     loss = build("loss", cfg)

@@ -21,6 +21,10 @@ _PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "albumentations", "nump
 _CPUINFO = Path("/proc/cpuinfo")
 # What processors call it that compute in bfloat16: x86's two extensions, ARM's one.
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+# The variable in which a sweep tells a job of its share of the cores.
+CORES = "SEGBENCH_CORES"
+# More than these seldom load faster, and each takes memory.
+_MOST_LOADERS = 8
 _CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")
 _STATUS = Path("/proc/self/status")
 
@@ -43,6 +47,13 @@ def processor_name() -> str:
 def processors() -> int:
     """Return the number of the machine's logical processors."""
     return os.cpu_count() or 1
+
+
+def loader_processes() -> int:
+    """Return how many processes load images for a GPU: the cores that this job may use but one, 8 at most."""
+    share = os.environ.get(CORES, "")
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else processors()
+    return min(max((int(share) if share.isdecimal() else mine) - 1, 1), _MOST_LOADERS)
 
 
 def memory_bytes() -> int:
@@ -96,6 +107,34 @@ class Precision(NamedTuple):
 
     value: int | str
     reason: str
+
+
+class Card(NamedTuple):
+    """A CUDA device.
+
+    Attributes:
+        name: Its model name.
+        capability: Its compute capability, major and minor.
+    """
+
+    name: str
+    capability: tuple[int, int]
+
+    def __str__(self) -> str:
+        return f"{self.name}, compute capability {self.capability[0]}.{self.capability[1]}"
+
+
+def graphics_card(accelerator: str) -> Card | None:
+    """Return the CUDA device that a run is on; None for other devices.
+
+    Args:
+        accelerator: ``trainer.accelerator``; of a machine with several graphics cards the first is asked.
+    """
+    import torch  # not above, as in native_precision
+
+    if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
+        return None
+    return Card(torch.cuda.get_device_name(0), torch.cuda.get_device_capability(0))
 
 
 def native_precision(accelerator: str) -> Precision:

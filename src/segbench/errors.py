@@ -6,12 +6,16 @@ traceback.
 """
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class SegbenchError(Exception):
     """Base of all errors that a user can fix. The message is one line that names the file or key and the fix."""
 
     exit_code = 1
+    # Whether every run on the same data would end so, whatever is trained.
+    of_data = False
 
 
 class ConfigError(SegbenchError):
@@ -24,6 +28,21 @@ class DataError(SegbenchError):
     """The data on disk cannot be used. The message lists every fault, not only the first."""
 
     exit_code = 3
+
+
+class UnusableDataError(DataError):
+    """The data cannot be read, or not be split, so that nothing can be trained on it."""
+
+    of_data = True
+
+
+@contextmanager
+def reading_data() -> Iterator[None]:
+    """Raise what data is refused for as :class:`UnusableDataError`: a sweep then starts no other run on it."""
+    try:
+        yield
+    except DataError as error:
+        raise UnusableDataError(str(error)) from error
 
 
 class DivergedError(SegbenchError):

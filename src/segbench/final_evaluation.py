@@ -11,6 +11,7 @@ import torch
 from omegaconf import DictConfig
 
 from segbench.data.base import ImageData
+from segbench.errors import reading_data
 from segbench.installation import typed
 from segbench.runs.run_callback import RunContext
 from segbench.runs.split_scores import About
@@ -18,15 +19,16 @@ from segbench.runs.tuning import is_trial
 from segbench.scores.columns import with_columns
 from segbench.scores.score import empty_rules
 from segbench.tasks.base import Task
-from segbench.trainer import check_precision, quiet_lightning
+from segbench.trainer import check_precision, prepare_card, quiet_lightning
 
 log = logging.getLogger("segbench")
 
 
 def prepare_torch(cfg: DictConfig) -> None:
-    """Set threads and messages of torch and Lightning, and check the precision."""
+    """Set threads, card and messages of torch and Lightning, and check the precision."""
     quiet_lightning()
     check_precision(cfg)
+    prepare_card(cfg)
     if cfg.trainer.threads:
         torch.set_num_threads(cfg.trainer.threads)
 
@@ -34,7 +36,8 @@ def prepare_torch(cfg: DictConfig) -> None:
 def read_data(data: ImageData, task: Task[Any]) -> None:
     """Read the data, with weights of pixels where the loss asks for them, and tell the loss of its classes."""
     data.weigh_by(task.loss)
-    data.setup()
+    with reading_data():
+        data.setup()
     task.loss.prepare(torch.from_numpy(data.class_pixels))
 
 

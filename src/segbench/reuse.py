@@ -10,10 +10,11 @@ import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
+from segbench.configuration.schema import TestTimeAugmentation
 from segbench.data.base import ImageData
 from segbench.errors import SegbenchError
 from segbench.run_inputs import check_sources, find_sources
@@ -24,7 +25,7 @@ from segbench.runs.identity import run_id
 from segbench.runs.kept_epochs import FOLDER
 
 log = logging.getLogger("segbench")
-_TTA = (None, "flips")
+_TTA = (None, *get_args(TestTimeAugmentation))
 
 
 def changed(cfg: DictConfig, values: Mapping[str, Any]) -> DictConfig:

@@ -27,8 +27,10 @@ from segbench.tasks.initialisation import weights_digest
 from segbench.words import listed
 
 log = logging.getLogger("segbench")
-_INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-_NOT_OWN = [folder.resolve() for folder in (*_INSTALLED, Path(__file__).parent)]
+_PYTHON = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
+_NOT_OWN = [folder.resolve() for folder in (*_PYTHON, Path(__file__).parent)]
+# Of this environment, of the system that it stands on, and of its user.
+_INSTALLED = {"site-packages", "dist-packages"}
 _DIGITS = 12
 
 
@@ -140,8 +142,12 @@ def _own_code(targets: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {
         name: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:_DIGITS]
         for name, file in files.items()
-        if file and not any(Path(file).resolve().is_relative_to(folder) for folder in _NOT_OWN)
+        if file and _is_own(Path(file).resolve())
     }
+
+
+def _is_own(file: Path) -> bool:
+    return _INSTALLED.isdisjoint(file.parts) and not any(file.is_relative_to(folder) for folder in _NOT_OWN)
 
 
 def _finders(data: ImageData, cfg: DictConfig) -> dict[str, Callable[[], str]]:

@@ -33,7 +33,7 @@ from segbench.runs.scores_file import write_scores
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
 from segbench.tasks.base import Task
 from segbench.tasks.batches import check_batches
-from segbench.trainer import build_trainer
+from segbench.trainer import build_trainer, compile_network
 
 log = logging.getLogger("segbench")
 
@@ -92,11 +92,10 @@ def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str], ensembl
     read_data(data, task)
     # Those that cannot change the scores have done their work.
     extra = [callback for callback in build_callbacks(cfg, data, task) if changes_result(type(callback))]
-    trainer = build_trainer(cfg, [], extra)
+    trainer = build_trainer(cfg, [], extra, run.path)
     context = RunContext(run, data, task, trainer)
     run_callback.bind(extra, context)
-    if cfg.trainer.compile:
-        task.network.compile()
+    compile_network(task.network, cfg)
     if ensemble is None:
         task.load_state_dict(_build_checkpoints(cfg, run).load_best())
     context = evaluate(context, cfg)
@@ -196,22 +195,22 @@ def _fit_and_evaluate(
     # Not at the end, when the files may no longer be what was imported.
     code = run_inputs.score_code(cfg)
     cost, curves = callbacks.CostMeter(), callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps)
+    repeatability = callbacks.Repeatability()
     checkpoints = _build_checkpoints(cfg, run)
     extra = build_callbacks(cfg, data, task)
     check_batches(cfg, task.train(), data)
-    trainer = build_trainer(cfg, loggers, [cost, curves, *extra, checkpoints])
+    trainer = build_trainer(cfg, loggers, [cost, curves, repeatability, *extra, checkpoints], run.path)
     context = RunContext(run, data, task, trainer)
     run_callback.bind([cost, *extra], context)
-    if cfg.trainer.compile:
-        # Not before its operations are counted: torch gives up, without a word, on a network first seen by the counter.
-        task.network.compile()
+    compile_network(task.network, cfg)
     _fit(context, checkpoints)
     task.load_state_dict(checkpoints.load_best())
     # Not current_epoch: Lightning's is one less where a training is taken up that had stopped early.
     epochs = progress_of(trainer)[0]
     context = evaluate(context, cfg)
     trained = {"best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1}, "epochs": epochs}
-    return _record(context, extra, code, trained | {"cost": cost.report(trainer, task)})
+    measured = {"cost": cost.report(trainer, task), "repeats": repeatability.report()}
+    return _record(context, extra, code, trained | measured)
 
 
 def _evaluate_together(
@@ -220,7 +219,7 @@ def _evaluate_together(
     """Score an ensemble, as :func:`_fit_and_evaluate` does a network that it has trained; return the summary."""
     code = run_inputs.score_code(cfg)
     cost, extra = callbacks.CostMeter(), build_callbacks(cfg, data, task)
-    trainer = build_trainer(cfg, loggers, [cost, *extra])
+    trainer = build_trainer(cfg, loggers, [cost, *extra], run.path)
     context = RunContext(run, data, task, trainer)
     run_callback.bind([cost, *extra], context)
     context = evaluate(context, cfg)

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,23 +18,33 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.profilers import PassThroughProfiler
 
+# Lightning has no other way to switch off the checkpoints of its own that it takes up; its version is pinned.
+from pytorch_lightning.trainer.connectors.checkpoint_connector import _CheckpointConnector
+from torch import nn
+
 from segbench import callbacks
 from segbench.configuration.monitor import monitor_mode
-from segbench.environment import native_precision
+from segbench.environment import Card, graphics_card, native_precision
 from segbench.errors import ConfigError
 from segbench.runs.checkpoint_io import VerifiedCheckpointIO
 from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 
+# Compute capabilities from which a card has TF32, and torch compiles for it.
+_TF32, _TRITON = (8, 0), (7, 0)
 
-def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback]) -> pl.Trainer:
+
+def build_trainer(
+    cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback], folder: Path | None = None
+) -> pl.Trainer:
     """Build Lightning's trainer from ``cfg.trainer``.
 
     Args:
         cfg: The whole configuration.
         loggers: The loggers.
         extra: Callbacks; early stopping and the progress bar are added here.
+        folder: The run directory, for what Lightning's own callbacks write; None where nothing may be written.
 
     Raises:
         ConfigError: If the accelerator or the precision does not exist on this machine.
@@ -54,19 +65,20 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
     # Of a task of Slurm or the like, Lightning would take another rank for one that must not write.
     rank_zero_only.rank = 0  # type: ignore[attr-defined]  # that is where Lightning keeps it
     try:
-        return pl.Trainer(
+        trainer = pl.Trainer(
             max_epochs=settings.max_epochs,
             accelerator=settings.accelerator,
             devices=1,
             precision=settings.precision,
+            benchmark=settings.cudnn_benchmark,
             # Needed for bit-identical runs on a GPU. On a CPU it changes nothing: False would load torch's compiler.
             deterministic="warn" if cuda else None,
             logger=loggers,
             callbacks=every,
-            # The environment is named, and Lightning given no folder: in a Slurm job it would else count tasks that are
-            # not its own, requeue the job itself, and go on from any hpc_ckpt_1.ckpt in the folder.
+            # The environment is named: in a Slurm job Lightning would else count tasks that are not its own, save an
+            # hpc_ckpt_1.ckpt on signals, and queue the job again itself.
             plugins=[VerifiedCheckpointIO(), LightningEnvironment()],
-            default_root_dir=os.devnull,
+            default_root_dir=folder or os.devnull,
             profiler=_NoProfiler(),
             accumulate_grad_batches=settings.accumulate_grad_batches,
             gradient_clip_val=settings.gradient_clip_val,
@@ -80,6 +92,16 @@ def build_trainer(cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback])
     except (pl.utilities.exceptions.MisconfigurationException, ValueError) as error:
         line = first_line(error)
         raise ConfigError(f"trainer.accelerator={settings.accelerator}: {line}; use trainer.accelerator=cpu") from error
+    trainer._checkpoint_connector = _OwnCheckpointsOnly(trainer)
+    return trainer
+
+
+class _OwnCheckpointsOnly(_CheckpointConnector):
+    """Goes on from no ``hpc_ckpt_1.ckpt``, which Lightning takes in a Slurm job, whatever run has left it there."""
+
+    @property
+    def _hpc_resume_path(self) -> None:
+        return None
 
 
 class _NoProfiler(PassThroughProfiler):
@@ -110,6 +132,48 @@ def check_precision(cfg: DictConfig) -> None:
         log.warning("trainer.precision=bf16-mixed: %s, 32 would be several times faster", native.reason)
 
 
+def prepare_card(cfg: DictConfig) -> None:
+    """Set how a CUDA device multiplies float32, check what it is asked for, and say it in one line.
+
+    Args:
+        cfg: The whole configuration, settled.
+
+    Raises:
+        ConfigError: If the device cannot compile as asked.
+    """
+    settings, card = cfg.trainer, graphics_card(cfg.trainer.accelerator)
+    _check_compilation(settings.compile, card)
+    if card is None:
+        return
+    tf32 = bool(settings.tf32) and card.capability >= _TF32
+    # Torch's own default is TF32 for convolutions and not for products of matrices.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    words = [f"precision {settings.precision}", "TF32" if tf32 else "float32 in full"]
+    if settings.tf32 and not tf32:
+        words[-1] += " (no TF32 before compute capability 8.0)"
+    words.append("kernels chosen by time" if settings.cudnn_benchmark else "kernels that repeat to the bit")
+    if settings.compile:
+        words.append("compiled" if settings.compile is True else f"compiled ({settings.compile})")
+    log.info("%s: %s", card, ", ".join(words))
+
+
+def _check_compilation(mode: bool | str, card: Card | None) -> None:
+    if isinstance(mode, str) and card is None:
+        raise ConfigError(f"trainer.compile={mode}: needs a CUDA device; use trainer.compile=true")
+    if mode and card is not None and card.capability < _TRITON:
+        raise ConfigError(f"trainer.compile={mode}: {card}, and torch compiles for 7.0 and above; use false")
+
+
+def compile_network(network: nn.Module, cfg: DictConfig) -> None:
+    """Compile a network in place if ``trainer.compile`` asks for it, after its operations have been counted.
+
+    Torch gives up, without a word, on a network first seen by the counter.
+    """
+    mode = cfg.trainer.compile
+    if mode:
+        network.compile(**({} if mode is True else {"mode": mode}))
+
+
 def quiet_lightning() -> None:
     """Silence Lightning's messages about choices that are deliberate here."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning", "pytorch_lightning.utilities.rank_zero"):
@@ -123,6 +187,7 @@ def quiet_lightning() -> None:
         ".*Checkpoint directory.*",
         ".*no `val_dataloader`.*",
         ".*mps.*",
+        ".*`srun` command is available.*",
         ".*is using 'interval': 'epoch'.*",
         ".*Total length of `list` across ranks is zero.*",
         # Of torchmetrics: a split without images is an empty table.

@@ -1,10 +1,16 @@
+import os
 import signal
+from types import SimpleNamespace
 
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
 from segbench.data.loader import QuietLoader, ReplayLoader, images_per_batch
+from segbench.data.phantom import PhantomData
+from segbench.environment import loader_processes
 
 
 class Echo(Dataset):
@@ -122,3 +128,26 @@ def test_no_stop_signal_can_hit_a_worker_that_is_being_started():
     (found,) = QuietLoader(Masked(), batch_size=None, num_workers=1, worker_init_fn=note_signals)
     assert found == [True, True]
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+def test_as_many_processes_load_as_feed_a_gpu_and_none_where_the_processor_trains(tmp_path, monkeypatch):
+    data = PhantomData(
+        subjects=6, slices=1, size=[32, 32], cache_dir=tmp_path, batch_size=4, num_workers="auto", resident=False
+    )
+    data.setup()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
+    found = {}
+    for device in ("cpu", "cuda"):
+        data.trainer = SimpleNamespace(
+            strategy=SimpleNamespace(root_device=torch.device(device)), fit_loop=None, limit_train_batches=1.0
+        )
+        loaders = [data.train_dataloader()._loader, data.val_dataloader(), *data.test_dataloader()]
+        found[device] = {(loader.num_workers, loader.persistent_workers, loader.pin_memory) for loader in loaders}
+    assert found == {"cpu": {(0, False, False)}, "cuda": {(5, True, True)}}
+
+
+@pytest.mark.parametrize(("share", "expected"), [("4", 3), ("1", 1), ("", 1), ("64", 8)])
+def test_a_job_of_a_sweep_loads_by_its_share_of_the_cores(monkeypatch, share, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setenv("SEGBENCH_CORES", share)
+    assert loader_processes() == expected

@@ -4,11 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tests.pretended import DEVICE, pretended_card
 
 from segbench.augmentation import Augmentation, QuarterTurns
 from segbench.data.loader import ReplayLoader
 from segbench.data.phantom import PhantomData
-from segbench.data.resident import ResidentLoader, ResidentTensors
+from segbench.data.resident import ResidentLoader, ResidentTensors, obstacle
 from segbench.errors import ConfigError
 
 
@@ -66,10 +67,33 @@ def test_what_cannot_be_resident_is_not_or_is_refused(tmp_path, reason):
 
 
 def test_data_too_large_for_memory_is_not_resident(tmp_path, monkeypatch):
-    monkeypatch.setattr("segbench.data.resident.MOST_BYTES", 18 * 32 * 32 * 4 - 1)
+    monkeypatch.setattr("segbench.data.resident.MOST_BYTES", 18 * 32 * 32 * (4 + 1) - 1)
     assert not isinstance(phantom(tmp_path).val_dataloader(), ResidentLoader)
-    monkeypatch.setattr("segbench.data.resident.MOST_BYTES", 18 * 32 * 32 * 4)
+    monkeypatch.setattr("segbench.data.resident.MOST_BYTES", 18 * 32 * 32 * (4 + 1))
     assert isinstance(phantom(tmp_path).val_dataloader(), ResidentLoader)
+
+
+def test_a_gpu_keeps_images_as_they_are_stored_and_gives_the_same_bits(tmp_path):
+    data = phantom(tmp_path, augmentation=Augmentation(copies=[QuarterTurns(90)]))
+    dataset = data.datasets["train"]
+    at_home = ResidentLoader(ResidentTensors.of(dataset, torch.device("cpu")), 4, 7)
+    with pretended_card() as card:
+        tensors = ResidentTensors.of(dataset, DEVICE)
+        assert (tensors.image.dtype, tensors.image.is_cuda) == (torch.uint8, True)
+        card.waits.clear()
+        batches = list(ResidentLoader(tensors, 4, 7))
+        assert not card.waits
+        for left, right in zip(batches, at_home, strict=True):
+            assert left["image"].is_cuda
+            equal({name: value if name == "id" else value.cpu() for name, value in left.items()}, right)
+
+
+def test_a_gpu_may_be_filled_to_a_quarter(tmp_path, monkeypatch):
+    datasets = phantom(tmp_path).datasets
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (4 * 18 * 32 * 32 * (1 + 1), 2**40))
+    assert obstacle(datasets, 0, DEVICE) is None
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (4 * 18 * 32 * 32 * (1 + 1) - 4, 2**40))
+    assert obstacle(datasets, 0, DEVICE).startswith("images and masks take 0 MiB")
 
 
 def test_the_training_loader_follows_the_trainer(tmp_path):

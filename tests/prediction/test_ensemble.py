@@ -1,6 +1,8 @@
 """Several networks that predict together."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from segbench.data.input_format import InputFormat
 from segbench.data.pictures import open_picture
 from segbench.errors import CheckpointError, ConfigError
 from segbench.masks import MaskKey
-from segbench.prediction.ensemble import Ensemble, runs_of_row
+from segbench.prediction.ensemble import Ensemble, name_together, runs_of_row
 from segbench.runs.directory import SCHEMA
 from segbench.runs.files import write_json
 
@@ -91,3 +93,17 @@ def test_a_row_that_is_none_is_refused_in_one_line(experiment, tmp_path):
         runs_of_row(tmp_path / "nowhere", [])
     with pytest.raises(CheckpointError, match=r"no finished run there"):
         runs_of_row(experiment / "notes", [])
+
+
+def test_what_runs_predict_together_is_named_for_them():
+    of = "phantom-unet-dice-seed{}-{:x}".format
+    runs = [Path("outputs/x") / of(seed, 0xABC + seed) for seed in (0, 1, 2)]
+    assert name_together(runs, ["model=unet", "data.root=/my data"]) == "model=unet,data.root=-my-data"
+    assert name_together(runs[:1], []) == ""
+    name = name_together(runs, [])
+    assert re.fullmatch("phantom-unet-dice-3-runs-[0-9a-f]{6}", name)
+    assert name_together(runs[::-1], []) == name
+    others = [Path("outputs/x") / of(seed, 0xFFF + seed) for seed in (0, 1, 2)]
+    assert name_together(others, []) != name
+    mixed = [runs[0], Path("outputs/x/phantom-attunet-dice-seed0-ab/checkpoints/best.ckpt")]
+    assert name_together(mixed, []).startswith("phantom-attunet-dice+phantom-unet-dice-2-runs-")

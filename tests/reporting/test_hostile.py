@@ -133,12 +133,12 @@ def test_folders_of_many_levels_are_walked(architectures, tmp_path):
 
 @pytest.mark.usefixtures("no_power", "no_figures")
 def test_one_experiment_of_unforeseen_files_leaves_the_others(architectures, capsys, monkeypatch):
-    from segbench.reporting import page
+    from segbench.reporting import each
 
     folders = [architectures("unet", experiment=name).parent for name in ("a", "b")]
-    whole = page.compare
+    whole = each.compare
     monkeypatch.setattr(
-        page, "compare", lambda runs, *rest: 1 / 0 if runs[0].directory.parent == folders[0] else whole(runs, *rest)
+        each, "compare", lambda runs, *rest: 1 / 0 if runs[0].directory.parent == folders[0] else whole(runs, *rest)
     )
     assert report.main([str(architectures.root)]) == 1
     assert (

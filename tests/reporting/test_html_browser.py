@@ -238,6 +238,14 @@ def test_nothing_is_wider_than_the_window(visit, width):
     assert box.evaluate("box => box.getBoundingClientRect().right") <= width
 
 
+def test_figures_keep_a_size_that_can_be_read_on_a_phone(visit):
+    page = visit(400)
+    widths = page.evaluate("[...document.querySelectorAll('.figures img')].map((i) => i.getBoundingClientRect().width)")
+    assert widths
+    assert min(widths) >= 640
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
 def test_without_script_everything_is_there(visit):
     page = visit(java_script_enabled=False)
     assert page.locator(".panel:visible").count() == 15

@@ -151,6 +151,7 @@ def test_page_sections_are_replaced_and_the_rest_stays(swept, tmp_path):
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         "## carvana/architectures",
         "## carvana/split",
+        "## How to read the tables",
     ]
     assert text.index("More by hand.") < text.index("## carvana/split")
     assert "| unet | 1 of 1 |" in text
@@ -203,7 +204,7 @@ def test_runs_that_are_no_full_grid_have_a_command_each(make_run):
     make_run("unet", 1)
     make_run("attunet", 0, experiment="carvana/architectures", overrides=["model=attunet", "paths.outputs=/x"])
     assert sweep_commands(collect([make_run.root]), "carvana/architectures") == [
-        "python src/run.py experiment=carvana/architectures model=attunet seed=0",
+        "python src/run.py experiment=carvana/architectures model=attunet seed=0 'paths.outputs=<folder>'",
         "python src/run.py experiment=carvana/architectures model=unet seed=0",
         "python src/run.py experiment=carvana/architectures model=unet seed=1",
     ]
@@ -330,6 +331,7 @@ def test_an_experiment_that_is_refused_does_not_stop_the_others(swept, tmp_path,
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         "## carvana/architectures",
         "## carvana/split",
+        "## How to read the tables",
     ]
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{folders[1]}: the runs differ in optimizer.lr (0.001: fake-unet-dice-seed0 / 0.01: ")

@@ -72,10 +72,12 @@ def test_the_overview_has_every_experiment_answer_and_claim(architectures, tmp_p
     assert architectures.comparison["question"] in line
     assert "| better | " in line
     assert "unet is better than attunet: Dice 0." in line
-    assert f"- better: {link}" in text.splitlines()
     (claim,) = [line for line in text.splitlines() if line.startswith("| Attention is better |")]
     assert "does not hold" in claim
     assert claim.endswith(f"| {link} |")
+    found = (page.parent / "index.html").read_text()
+    assert '<a href="carvana.md#carvanaarchitectures">carvana/architectures</a>' in found
+    assert "unet is better than attunet: Dice 0." in found
 
 
 @pytest.mark.slow
@@ -95,7 +97,8 @@ def test_no_name_breaks_a_page_or_its_overview(architectures, tmp_path, capsys):
     assert page.read_text() == before
     lines = before.splitlines()
     assert [line for line in lines if line.startswith("#")] == [r"# Results: carvana \*1\*", "## carvana/architectures"]
-    assert sum(line.startswith("<!--") for line in lines) == 2
+    # The section's edges, the notes that it names, and theirs.
+    assert sum(line.startswith("<!--") for line in lines) == 5
     links = re.findall(r"\]\((.*?)\)", before)
     assert "carvana%20%2A1%2A/carvana-architectures-curves.png" in links
     assert all((page.parent / unquote(link)).is_file() for link in links)

@@ -74,3 +74,17 @@ def test_nothing_is_written_through_a_link(tmp_path):
     with pytest.raises(StorageError):
         history.plan(tmp_path, [job("a")])
     assert outside.read_text() == "kept\n"
+
+
+def test_a_plan_of_any_number_of_runs_is_known_and_one_that_cannot_be_read_is_warned_of(tmp_path, caplog):
+    path = tmp_path / history.PLAN
+    history.plan(tmp_path, [job("first")])
+    with path.open("a") as stream:
+        stream.write((" " * 1023 + "\n") * (17 * 1024))
+    history.plan(tmp_path, [job("last")])
+    assert list(planned_runs(tmp_path)) == ["first", "last"]
+    assert not caplog.text
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    assert history.read(path) == []
+    assert "plan.jsonl: it is a link" in caplog.text

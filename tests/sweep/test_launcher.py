@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -13,7 +14,8 @@ import torch
 from omegaconf import OmegaConf
 
 from segbench.runs.readers import planned_runs
-from segbench.sweep import finished, job, processes
+from segbench.sweep import batches, finished, job, outcome, processes
+from segbench.sweep.difference import on_same_data
 
 TINY = [
     "data.subjects=8",
@@ -248,6 +250,62 @@ def job_in(folder, number):
     return job.Job(number, [], config, folder / "runs" / f"job{number}")
 
 
+@pytest.fixture
+def busy(tmp_path):
+    """The directory of a job whose run another process has, and the job's command, which says so."""
+    (directory := job_in(tmp_path, 0).directory).mkdir(parents=True)
+    (directory / "status.json").write_text('{"state": "running", "pid": 1}')
+    return directory, job.Command((sys.executable, "-c", "raise SystemExit(75)"), tmp_path, directory)
+
+
+@pytest.mark.parametrize("launcher", [processes.ProcessesLauncher, batches.JoblibLauncher])
+@pytest.mark.parametrize("choice", ["wait", "leave"])
+def test_a_run_that_another_sweep_trains_is_waited_for_or_left_and_never_failed(
+    tmp_path, monkeypatch, busy, launcher, choice, caplog
+):
+    directory, command = busy
+    monkeypatch.setattr(job, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(processes.forks, "can_begin", lambda _: False)
+    monkeypatch.setattr(job.Job, "command", lambda *_, **__: command)
+    looked = []
+
+    def is_done(place, config):
+        looked.append(place)
+        if len(looked) == 2:
+            # The other one is through with it.
+            assert json.loads((directory / "status.json").read_text())["state"] == "done"
+            return True
+        threading.Timer(0.5, (directory / "status.json").write_text, ['{"state": "done"}']).start()
+        return False
+
+    with caplog.at_level("INFO", logger="segbench"):
+        launcher(busy=choice).run_all(asked := [job_in(tmp_path, 0)], is_done)
+        outcome.log_outcomes(asked)
+    ended = asked[0].outcome
+    assert (ended["exit_code"], ended["skipped"], len(looked)) == ((0, True, 2) if choice == "wait" else (75, False, 1))
+    assert not outcome.failed(ended)
+    done, left = (
+        ("1 done (1 skipped)", "") if choice == "wait" else ("0 done (0 skipped)", ", 1 left to who trains them")
+    )
+    assert f"sweep: {done}, 0 failed{left}" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_sweep_waits_for_a_run_that_was_started_elsewhere(forked_sweep, repository, tmp_path):
+    own = ("trainer.max_epochs=20", "seed=0")
+    command = [sys.executable, str(repository / "src" / "run.py"), f"paths.outputs={tmp_path}", *TINY, *own]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as elsewhere:
+        while not list((tmp_path / "runs").glob("*/checkpoints/last.ckpt")):
+            assert elsewhere.poll() is None
+            time.sleep(0.05)
+        result = forked_sweep(tmp_path, "trainer.max_epochs=20", "seed=0,1", "hydra.launcher.jobs=1")
+        elsewhere.communicate()
+    assert (result.returncode, elsewhere.returncode) == (0, 0), result.stderr
+    assert "in progress elsewhere, waited for" in result.stderr
+    assert "sweep: 2 done (1 skipped), 0 failed" in result.stderr
+    assert [status["attempts"] for status in statuses(tmp_path).values()] == [1, 1]
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
     started = job.subprocess.Popen
@@ -270,3 +328,26 @@ def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
     assert [job.outcome["exit_code"] for job in sweep] == [74, 74, 0, 0]
     assert "Resource temporarily unavailable" in sweep[0].outcome["reason"]
     assert "No space left on device" in sweep[1].outcome["reason"]
+
+
+def test_data_that_is_refused_is_said_once_and_nothing_else_is_started_on_it(program, tmp_path):
+    result = program(
+        "run.py", "-m", "data=carvana", "seed=0,1,2,3,4", "model.width=2", "hydra.launcher.jobs=2",
+        f"paths.outputs={tmp_path}", f"paths.data={tmp_path / 'nowhere'}",
+    )  # fmt: skip
+    assert result.returncode == 3, result.stderr
+    (reason,) = {job["reason"] for job in jobs_of(tmp_path)}
+    # What each job says itself lies in its console.log.
+    assert sum(reason in line for line in result.stderr.splitlines() if line.startswith("#")) == 1
+    assert "not started, as their data was refused for another: 3 jobs" in result.stderr
+    assert [(job["exit_code"], job["of_data"]) for job in jobs_of(tmp_path)] == [(3, True)] * 5
+    assert len(statuses(tmp_path)) == 2
+    # There is nothing to compare.
+    assert not result.stdout
+
+
+def test_jobs_on_other_data_go_on(tmp_path):
+    sweep = [job_in(tmp_path, number) for number in range(3)]
+    for one, fold in zip(sweep, (0, 0, 1), strict=True):
+        one.config.data = {"root": "images", "fold": fold}
+    assert [on_same_data(sweep[0], other) for other in sweep[1:]] == [True, False]

@@ -62,7 +62,7 @@ def machine(tmp_path):
 def decide(machine, monkeypatch):
     """Train look by look, ``answers``: look to the rows that are settled; the question is decided when one is left."""
 
-    def decided(answers=None, rows=ROWS, looks=(3, 5, 10), hours=None, asked=("metric=dice",), tested=True):
+    def decided(answers=None, rows=ROWS, looks=(3, 5, 10), hours=None, asked=("metric=dice",), tested=True, first=0):
         def judge(folder, names, plan):
             machine.questions.append((len(plan.taken), sorted(names)))
             out = (answers or {}).get(len(plan.taken), ())
@@ -72,7 +72,7 @@ def decide(machine, monkeypatch):
 
         monkeypatch.setattr(look, "judge", judge)
         known = [(PlannedRow(name=name_of(row, 0), settings=(row,)), [f"model={row}"]) for row in rows]
-        looking = Looking(machine.folder, looks, hours, known, asked)
+        looking = Looking(machine.folder, looks, first, hours, known, asked)
         looking.train(machine.launch)
         return read_plan(machine.folder / FILE)
 
@@ -89,6 +89,15 @@ def test_each_look_trains_the_rows_that_are_left_up_to_its_seeds(decide, machine
     assert [count for count, _ in machine.questions] == [1, 2]
     # What is asked is asked of all that is finished: the report says so of dropped rows too.
     assert name_of("b", 2) in machine.questions[1][1]
+
+
+def test_a_plan_after_another_goes_on_from_its_seeds(decide, machine):
+    plan = decide({1: "b", 2: "c"}, looks=(2, 4), first=10)
+    assert machine.trained(0) == {row: [10, 11] for row in ROWS}
+    assert machine.trained(1) == {row: [12, 13] for row in "ac"}
+    assert [list(plan.known_at(look)) for look in (0, 1, 2)] == [[10, 11], [10, 11], [10, 11, 12, 13]]
+    with pytest.raises(ConfigError, match="begun with looks at 2 and 4 seeds from 10, and"):
+        decide(looks=(2, 4))
 
 
 def test_the_looks_end_undecided(decide, machine):

@@ -260,6 +260,11 @@ def test_runs_that_only_predict_otherwise_share_a_row_and_its_trials(jobs, compo
     assert set(read_row(row.folder).runs) == {job.directory.name for job in final}
 
 
+def test_the_log_tells_trials_of_all_rows_apart_by_their_numbers(jobs, composed):
+    rows = tuning.plan(jobs(), composed)
+    assert [trial.number for row in rows for trial in row.trials] == [1, 2, 3, 4, 5, 6]
+
+
 @pytest.mark.slow
 def test_runs_are_planned_before_their_settings_are_chosen(jobs, composed):
     asked = jobs()
@@ -270,13 +275,14 @@ def test_runs_are_planned_before_their_settings_are_chosen(jobs, composed):
 
 
 def test_a_trial_is_no_twin_of_a_run_that_has_to_be_scored(tmp_path):
-    for folder in ("tuning/row/run", "other/tuning/row/run"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "status.json").write_text('{"state": "done"}')
-    finished._link_twin(tmp_path / "new" / "run", tmp_path, trial=False)
+    run = "phantom-unet-dice-seed0-0123456789"
+    for folder in ("tuning/row", "other/tuning/row"):
+        (tmp_path / folder / run).mkdir(parents=True)
+        (tmp_path / folder / run / "status.json").write_text('{"state": "done"}')
+    finished._link_twin(tmp_path / "new" / run, tmp_path, trial=False)
     assert not (tmp_path / "new").exists()
-    finished._link_twin(tmp_path / "new" / "run", tmp_path, trial=True)
-    assert (tmp_path / "new" / "run").is_symlink()
+    finished._link_twin(tmp_path / "new" / run, tmp_path, trial=True)
+    assert (tmp_path / "new" / run).is_symlink()
 
 
 def test_what_is_swept_is_not_tuned(composed):

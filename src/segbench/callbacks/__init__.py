@@ -7,6 +7,7 @@ from segbench.callbacks.curves import Curves
 from segbench.callbacks.panels import PredictionPanels
 from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
+from segbench.callbacks.repeatability import Repeatability
 from segbench.callbacks.volumes import VolumeScores
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "CostMeter",
     "Curves",
     "PredictionPanels",
+    "Repeatability",
     "RunCheckpoints",
     "StoredPredictions",
     "TerminalBar",

@@ -20,7 +20,8 @@ from segbench.words import first_line, visible
 
 USAGE = """run=<run directory or checkpoint> images=<folder, image or NIfTI volume>"""
 HELP = """
-  out=<folder>       where to write the results; default <run>/predictions/<name of images>
+  out=<folder>       where to write the results; default <run>/predictions/<name of images>, and of several runs
+                     <experiment>/predictions/<row or runs>/<name of images>
   run=[a,b,c]        several runs predict together: the mean of their probabilities; so do the members of an ensemble
   ensemble=<folder>  instead of run: all finished runs in an experiment's folder, of one configuration
   row=[model=unet]   with ensemble: those of its runs that have these settings
@@ -168,7 +169,7 @@ def main(arguments: Sequence[str]) -> None:
     from segbench.data.file_names import name_without_suffix
     from segbench.data.records import grouped_by_reason
     from segbench.prediction import Wanted, predict_files
-    from segbench.prediction.ensemble import Ensemble, networks, runs_of_row
+    from segbench.prediction.ensemble import Ensemble, name_together, networks, runs_of_row
     from segbench.predictor import Predictor, choose_device
     from segbench.tasks.windows import Windows
     from segbench.trainer import quiet_lightning
@@ -178,9 +179,11 @@ def main(arguments: Sequence[str]) -> None:
     named = [Path(run) for run in _listed(options.run)]
     runs = named or runs_of_row(Path(str(options.ensemble)), _listed(options.row))
     first = runs[0] if runs[0].is_dir() else runs[0].resolve().parent.parent
-    inside = Path(options.ensemble) if options.ensemble else first
     name = images.resolve().name if images.is_dir() else name_without_suffix(images.resolve())
-    out = Path(options.out) if options.out else _beside(inside, name)
+    together = name_together(runs, _listed(options.row))
+    # What several predict is no member's own.
+    home = Path(options.ensemble) if options.ensemble else first.parent if together else first
+    out = Path(options.out) if options.out else _beside(home / "predictions", together, name)
     windows = Windows(size=(options.window[0], options.window[1]), overlap=options.overlap) if options.window else None
     device, asked = choose_device(options.accelerator), options.tta
     members = {member: scored for run in runs for member, scored in networks(run).items()}
@@ -194,8 +197,8 @@ def main(arguments: Sequence[str]) -> None:
     outcome = predict_files(Ensemble.of(loaded), images, out, overlays, wanted)
     for line in grouped_by_reason(outcome.skipped):
         print(visible(f"skipped: {line}"), file=sys.stderr)
-    together = f" by {len(members)} runs together" if len(members) > 1 else ""
-    parts = [f"{outcome.predicted} predicted{together}", f"{len(outcome.skipped)} skipped"]
+    by = f" by {len(members)} runs together" if len(members) > 1 else ""
+    parts = [f"{outcome.predicted} predicted{by}", f"{len(outcome.skipped)} skipped"]
     if outcome.ignored:
         parts.append(f"{outcome.ignored} other files ignored")
     print(visible(outcome.legend))
@@ -204,10 +207,10 @@ def main(arguments: Sequence[str]) -> None:
     print(visible(f"{', '.join(parts)}: {out}"))
 
 
-def _beside(run: Path, name: str) -> Path:
-    """Return the folder in a run for the results, which no link of somebody's may lead out of it."""
-    out = run / "predictions" / name
-    for folder in (out.parent, out, out / "masks", out / "overlays"):
+def _beside(place: Path, together: str, name: str) -> Path:
+    """Return the folder in a run or an experiment for the results, which no link of somebody's may lead out of it."""
+    out = place / together / name
+    for folder in (place, place / together, out, out / "masks", out / "overlays"):
         if folder.is_symlink():
             raise ConfigError(f"{folder}: is a link, which may lead anywhere; give out=<folder>")
     return out

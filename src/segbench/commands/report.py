@@ -18,8 +18,9 @@ from segbench.reporting.across.command import add_across_options, report_across
 from segbench.reporting.across.page import is_ours, require_no_runs
 from segbench.reporting.collection.folders import place
 from segbench.reporting.collection.runs import Run, collect
+from segbench.reporting.each import Wanted, experiments, write_all
 from segbench.reporting.figures import with_own
-from segbench.reporting.page import experiments, plain, write_all
+from segbench.reporting.page import plain
 from segbench.reporting.plan import add_plan_options, print_plan
 from segbench.reporting.results import has_pages, rebuild
 from segbench.runs.places import public
@@ -128,19 +129,17 @@ def report(options: argparse.Namespace, given: Sequence[str]) -> int:
     if not runs:
         return ConfigError.exit_code
     out = _out_of_each(options, list(experiments(runs)))
-    worst = write_all(
-        runs,
-        _convention(options),
-        options.mix,
-        options.page,
-        _command(given),
-        terminal(),
-        options.pictures,
-        print_error,
-        _asked(options),
-        figures,
-        out.get,
+    wanted = Wanted(
+        convention=_convention(options),
+        command=_command(given),
+        mix=options.mix,
+        asked=_asked(options),
+        page=options.page,
+        pictures=options.pictures,
+        figures=figures,
+        out=out.get,
     )
+    worst = write_all(runs, wanted, terminal(), print_error)
     return max(worst, ConfigError.exit_code if empty else 0)
 
 

@@ -24,7 +24,7 @@ _NOTHING_CHOSEN = tuple(f"{group}=null" for group in _OF_SEVERAL_GROUPS)
 # What is trained; a sweep itself needs the other sections, for its folder and its loggers.
 _TRAINED = ("data", "model", "loss", "augmentation", "optimizer", "scheduler", "trainer", "callbacks", "scores")
 # Of a sweep that ends when its question is decided: settings of its sweeper, which takes part in no run's identity.
-_DECIDE, _DECIDE_SETTINGS = "decide", ("looks", "hours")
+_DECIDE, _DECIDE_SETTINGS = "decide", ("looks", "first", "hours")
 _ODD = re.compile(r"[^\w.,=-]+")
 # Values with these mean something to Hydra: lists, dictionaries, quotes, interpolations, functions.
 _SPECIAL = re.compile(r"""[\[\]{}"'$\\]|^\w+\(""")
@@ -66,7 +66,7 @@ def arranged(arguments: Sequence[str]) -> list[str]:
 
 
 def _sweeper(overrides: Sequence[Override]) -> list[str]:
-    """Return what ``decide=true``, ``decide.looks=`` and ``decide.hours=`` are to Hydra; nothing without them."""
+    """Return what ``decide=true`` and its settings (``decide.looks=``) are to Hydra; nothing without them."""
     result, wanted = ["hydra/sweeper=looks"], bool(overrides)
     for override in overrides:
         section, _, name = override.key_or_group.partition(".")

@@ -26,7 +26,7 @@ def check_machine(cfg: DictConfig) -> None:
     processors = environment.processors()
     most = _PER_PROCESSOR * processors
     for key, number in (("trainer.threads", cfg.trainer.threads), ("data.num_workers", cfg.data.get("num_workers"))):
-        if number is not None and number > most:
+        if isinstance(number, int) and number > most:
             raise ConfigError(
                 f"{key}={number}: this machine has {plural(processors, 'processor')}; set {most} or fewer"
             )

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from segbench.configuration.machine import check_machine
 from segbench.configuration.places import check_places
 from segbench.configuration.signature import check_signature
+from segbench.configuration.values import BatchSize, NumWorkers, choice
 from segbench.errors import ConfigError
 from segbench.words import first_line
 
@@ -24,18 +25,7 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 Family = Literal["best", "baseline", "pairs"]
-
-
-def _batch_size(value: Any) -> Any:
-    """Refuse in one message what is neither; of a union pydantic would tell two faults."""
-    if value == "all" or (type(value) is int and value > 0):
-        return value
-    if type(value) is int:
-        raise PydanticCustomError("batch_size", "should be greater than 0, or the word all")
-    raise PydanticCustomError("batch_size", "should be a whole number of images, or the word all")
-
-
-BatchSize = Annotated[Any, AfterValidator(_batch_size)]
+TestTimeAugmentation = Literal["flips"]
 
 
 class _Closed(BaseModel):
@@ -55,7 +45,7 @@ class DataConfig(_Component):
     root: str | None = None
     size: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | Literal["auto"] | None = None
     batch_size: BatchSize = 1
-    num_workers: NonNegativeInt = 0
+    num_workers: NumWorkers = 0
     split_seed: NonNegativeInt = 0
     folds: Annotated[int, Field(ge=2)] | None = None
     fold: NonNegativeInt | None = None
@@ -80,8 +70,10 @@ class TrainerConfig(_Closed):
     max_epochs: PositiveInt
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
     precision: Literal["auto", 32, "bf16-mixed", "16-mixed"]
-    compile: bool
+    compile: Annotated[Any, choice(False, True, "reduce-overhead", "max-autotune")]
     channels_last: bool
+    tf32: Annotated[Any, choice(None, True)]
+    cudnn_benchmark: Annotated[Any, choice(None, True)]
     threads: PositiveInt | None
     accumulate_grad_batches: PositiveInt
     gradient_clip_val: PositiveFloat | None
@@ -99,7 +91,7 @@ class PredictConfig(_Closed):
 
     window: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None
     overlap: Annotated[float, Field(ge=0, lt=1)]
-    tta: Literal["flips"] | None
+    tta: TestTimeAugmentation | None
     ensemble: Annotated[int, Field(ge=2, le=1000)] | None
 
 

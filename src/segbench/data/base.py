@@ -19,7 +19,7 @@ from segbench.data.dataset import ImageDataset
 from segbench.data.folded import FoldedData
 from segbench.data.learned import LearnedData
 from segbench.data.loader import BatchSize
-from segbench.data.loaders import SCORED_TRAIN, Loaders
+from segbench.data.loaders import SCORED_TRAIN, Loaders, NumWorkers
 from segbench.data.measure import measure, training_stacks
 from segbench.data.records import Record, os_errors_as_faults, raise_faults
 from segbench.data.scored import ScoredData
@@ -43,7 +43,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         root: Folder of the data set.
         size: Height and width that images are resized to, or None to keep theirs.
         batch_size: Images per batch; ``all`` makes each split one batch (full-batch training).
-        num_workers: Loader processes; batches are bit-identical for any number.
+        num_workers: Loader processes, or ``auto`` (for a GPU some, else 0); batches are bit-identical for any number.
         split_by: ``group`` keeps the images of a car, a patient and the like together; ``image`` does not.
         fit_on: ``train``, or ``train+val`` for a final model: no images are then left to choose an epoch by.
         resident: Whether the images are one tensor on the training device: True, False, or ``auto`` for whenever
@@ -91,7 +91,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         root: str | None = None,
         size: Sequence[int] | None = None,
         batch_size: BatchSize = 4,
-        num_workers: int = 0,
+        num_workers: NumWorkers = 0,
         split_by: str = "group",
         fit_on: str = "train",
         folds: int | None = None,

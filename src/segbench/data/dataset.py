@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -39,8 +40,22 @@ class Normalise:
 
     def __call__(self, image: NDArray[Any]) -> torch.Tensor:
         """Return float32 (...,C,H,W) for images (...,H,W,C)."""
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).movedim(-1, -3).contiguous()
+        return self.apply(channels_first(image))
+
+    def apply(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return float32 (...,C,H,W) for stored pixels (...,C,H,W), to the same bits on every device."""
         return pixels.float().mul_(self._factor).add_(self._offset)
+
+    def on(self, device: torch.device) -> Normalise:
+        """Return the same for pixels on a device."""
+        there = copy.copy(self)
+        there._factor, there._offset = self._factor.to(device), self._offset.to(device)
+        return there
+
+
+def channels_first(image: NDArray[Any]) -> torch.Tensor:
+    """Return (...,C,H,W) for images (...,H,W,C)."""
+    return torch.from_numpy(np.ascontiguousarray(image)).movedim(-1, -3).contiguous()
 
 
 class ImageDataset(Dataset[dict[str, Any]]):

@@ -13,9 +13,11 @@ from segbench.data import resident
 from segbench.data.dataset import ImageDataset
 from segbench.data.loader import BatchSize, Draw, QuietLoader, ReplayLoader, images_per_batch, progress_of, steps_of
 from segbench.data.resident import ResidentLoader, ResidentTensors
+from segbench.environment import loader_processes
 from segbench.errors import ConfigError
 from segbench.runs.signals import leave_stopping_to_parent
 
+NumWorkers = int | Literal["auto"]
 # Key of the training images for scoring: not augmented, not cut into tiles.
 SCORED_TRAIN = "train, unaugmented"
 
@@ -34,7 +36,7 @@ class Loaders(pl.LightningDataModule):
     splits: dict[str, list[int]]
     augmentation: Augmentation
     batch_size: BatchSize
-    num_workers: int
+    num_workers: NumWorkers
     resident: bool | Literal["auto"]
     score_train: bool
     seed: int
@@ -58,9 +60,9 @@ class Loaders(pl.LightningDataModule):
             lambda: progress_of(trainer),
             steps=steps_of(trainer),
             stage=lambda: augmentation.stage,
-            num_workers=self.num_workers,
+            num_workers=self._workers(),
             worker_init=begin_worker,
-            pin_memory=trainer.strategy.root_device.type == "cuda",
+            pin_memory=self._feeds_gpu(),
         )
 
     def val_dataloader(self) -> Any:
@@ -114,12 +116,27 @@ class Loaders(pl.LightningDataModule):
     def _in_order(self, split: str) -> Any:
         if self._resident():
             return ResidentLoader(self._on_device(split), self.images_per_batch(self.datasets[split]))
+        workers = self._workers()
         return QuietLoader(
             self.datasets[split],
             batch_size=self.images_per_batch(self.datasets[split]),
-            num_workers=self.num_workers,
-            worker_init_fn=begin_worker if self.num_workers else None,
+            num_workers=workers,
+            worker_init_fn=begin_worker if workers else None,
+            persistent_workers=workers > 0,
+            pin_memory=self._feeds_gpu(),
         )
+
+    def _workers(self) -> int:
+        """Return the number of loader processes."""
+        if self.num_workers != "auto":
+            return self.num_workers
+        return loader_processes() if self._feeds_gpu() else 0
+
+    def _feeds_gpu(self) -> bool:
+        return self._device().type == "cuda"
+
+    def _device(self) -> torch.device:
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
 
     def _resident(self) -> bool:
         """Return whether the data is kept on the training device.
@@ -129,13 +146,14 @@ class Loaders(pl.LightningDataModule):
         """
         if self.resident is False:
             return False
-        obstacle = resident.obstacle(self.datasets, self.num_workers)
+        asked = 0 if self.num_workers == "auto" else self.num_workers
+        obstacle = resident.obstacle(self.datasets, asked, self._device())
         if self.resident is True and obstacle:
             raise ConfigError(f"data.resident=true: {obstacle}; use data.resident=auto")
         return obstacle is None
 
     def _on_device(self, split: str) -> ResidentTensors:
-        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        device = self._device()
         if split not in self._tensors or self._tensors[split].device != device:
             self._tensors[split] = ResidentTensors.of(self.datasets[split], device)
         return self._tensors[split]

@@ -12,36 +12,41 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segbench.data.dataset import ImageDataset
+from segbench.data.dataset import ImageDataset, Normalise, channels_first
 from segbench.data.loader import EpochOrder, Position
 
 # Images normalised at once: enough for speed, few enough not to need a second copy of all.
 _AT_ONCE = 4096
 
-# Upper limit of the bytes of all splits together, as float32.
+# Upper limit of the bytes of all splits together in main memory; on a GPU, this share of what is free.
 MOST_BYTES = 512 * 2**20
+_OF_GPU = 0.25
 
 
 @dataclass(frozen=True)
 class ResidentTensors:
-    """A split, normalised, on a device.
+    """A split on a device: normalised, or, of 8-bit images on a GPU, as they are stored, to be normalised as a batch.
 
     Attributes:
-        image: float32 (N,C,H,W).
+        image: float32 (N,C,H,W), or uint8.
         target: As it is stored, uint8 (N,) or (N,H,W).
         ids: The N ids, as objects.
         dataset: The split; it tells what a batch has of targets, and what they are called there.
+        normalise: Normalises the images of a batch, where they are not.
     """
 
     image: Tensor
     target: Tensor
     ids: NDArray[np.object_]
     dataset: ImageDataset
+    normalise: Normalise | None = None
 
     @classmethod
     def of(cls, dataset: ImageDataset, device: torch.device) -> Self:
         """Return all items of a data set, unaugmented, on a device."""
-        image = torch.empty(len(dataset), *dataset[0]["image"].shape, device=device)
+        as_stored = stays_stored(dataset, device)
+        kind = torch.uint8 if as_stored else torch.float32
+        image = torch.empty(len(dataset), *dataset[0]["image"].shape, dtype=kind, device=device)
         target = []
         for number, start in product(range(1 + len(dataset.copies)), range(0, len(dataset.indices), _AT_ONCE)):
             rows = dataset.indices[start : start + _AT_ONCE]
@@ -49,9 +54,10 @@ class ResidentTensors:
             if number:
                 images, targets = dataset.transformed_stack(dataset.copies[number - 1], images, targets)
             first = number * len(dataset.indices) + start
-            image[first : first + len(rows)] = dataset.normalise(images)
+            image[first : first + len(rows)] = channels_first(images) if as_stored else dataset.normalise(images)
             target.append(torch.from_numpy(targets))
-        return cls(image, torch.cat(target).to(device), np.array(dataset.ids, dtype=object), dataset)
+        normalise = dataset.normalise.on(device) if as_stored else None
+        return cls(image, torch.cat(target).to(device), np.array(dataset.ids, dtype=object), dataset, normalise)
 
     @property
     def device(self) -> torch.device:
@@ -66,7 +72,10 @@ class ResidentTensors:
         """
         where = indices if isinstance(indices, slice) else self._sent(torch.from_numpy(indices))
         target = self.dataset.batch_target(self.target[where])
-        return {"image": self.image[where], self.dataset.target: target, "id": self.ids[indices].tolist()}
+        image = self.image[where]
+        if self.normalise is not None:
+            image = self.normalise.apply(image)
+        return {"image": image, self.dataset.target: target, "id": self.ids[indices].tolist()}
 
     def _sent(self, indices: Tensor) -> Tensor:
         """Return indices on the device; a GPU takes them from pinned memory, when it comes to them."""
@@ -125,12 +134,18 @@ class ResidentLoader:
         """Do nothing, for the same reason."""
 
 
-def obstacle(datasets: Mapping[str, ImageDataset], num_workers: int) -> str | None:
+def stays_stored(dataset: ImageDataset, device: torch.device) -> bool:
+    """Return whether images lie on the device as they are stored, a quarter of the bytes: so on a GPU."""
+    return device.type == "cuda" and dataset.arrays.images.dtype == np.uint8
+
+
+def obstacle(datasets: Mapping[str, ImageDataset], num_workers: int, device: torch.device) -> str | None:
     """Return why the data cannot be kept on the device, or None.
 
     Args:
         datasets: All splits.
-        num_workers: Worker processes, which would have nothing to do.
+        num_workers: Worker processes that were asked for, which would have nothing to do.
+        device: The device.
     """
     if any(dataset.augmentation is not None and dataset.augmentation.transforms for dataset in datasets.values()):
         return "augmentation works image by image"
@@ -142,8 +157,17 @@ def obstacle(datasets: Mapping[str, ImageDataset], num_workers: int) -> str | No
         return "the images have several sizes"
     if num_workers:
         return f"data.num_workers={num_workers} loads image by image"
-    images = next(iter(datasets.values())).arrays.images
-    needed = 4 * sum(len(dataset) for dataset in datasets.values()) * int(np.prod(images.shape[1:]))
-    if needed > MOST_BYTES:
-        return f"the images take {needed / 2**20:.0f} MiB, more than {MOST_BYTES // 2**20} MiB"
+    needed, most = sum(_bytes(dataset, device) for dataset in datasets.values()), _most_bytes(device)
+    if needed > most:
+        return f"images and masks take {needed / 2**20:.0f} MiB, more than {most / 2**20:.0f} MiB"
     return None
+
+
+def _bytes(dataset: ImageDataset, device: torch.device) -> int:
+    """Return what a split takes on the device, images and targets."""
+    image = int(np.prod(dataset.arrays.images.shape[1:])) * (1 if stays_stored(dataset, device) else 4)
+    return len(dataset) * (image + np.asarray(dataset.arrays.targets[0]).nbytes)
+
+
+def _most_bytes(device: torch.device) -> int:
+    return int(_OF_GPU * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else MOST_BYTES

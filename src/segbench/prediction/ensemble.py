@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,10 @@ from segbench.words import listed
 _REPEATED = ("seed", "data.fold", "data.split_seed", "callbacks", "hydra")
 # What a key is in a configuration of before there was such a key, too.
 _NULL = "null"
+# What ends the name of a run's directory: its seed and its identity.
+_REPEAT = re.compile(r"-seed\d+-[0-9a-f]+\Z")
+_UNSAFE = re.compile(r"[^\w.,=+-]+")
+_LONGEST = 100
 Flips = Literal["auto", "flips", "none"]
 _AGREED = {"inputs": "the input", "key": "the classes", "stored": "the masks", "objects": "the objects"}
 
@@ -126,6 +132,24 @@ def runs_of_row(experiment: Path, row: Sequence[str]) -> list[Path]:
                 f" row={example}"
             )
     return list(fitting)
+
+
+def name_together(runs: Sequence[Path], row: Sequence[str]) -> str:
+    """Return the name of the folder for what several runs predict together; empty for one run, and without a row.
+
+    Args:
+        runs: The runs: ``phantom-unet-dice-seed0-1f6c...`` and its other seeds are ``phantom-unet-dice-3-runs-`` with a
+            digest of their names, as rows may differ in what no name shows.
+        row: The settings that name them, which are the folder's name then.
+    """
+    if row:
+        return _UNSAFE.sub("-", ",".join(row))
+    if len(runs) < 2:
+        return ""
+    names = sorted((run.resolve().parent.parent if run.suffix == ".ckpt" else run.resolve()).name for run in runs)
+    stems = dict.fromkeys(_REPEAT.sub("", name) for name in names)
+    digest = hashlib.sha256("/".join(names).encode()).hexdigest()[:6]
+    return f"{'+'.join(stems)[:_LONGEST]}-{len(names)}-runs-{digest}"
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -4,52 +4,40 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from segbench.errors import ConfigError, SegbenchError, StorageError
+from segbench.errors import ConfigError, StorageError
 from segbench.pictures.canvas import KINDS
 from segbench.reporting.collection.folders import place
 from segbench.reporting.collection.looks import add_look
-from segbench.reporting.collection.runs import Run, collect
+from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
-from segbench.reporting.conclusions.caveats import missing_runs
 from segbench.reporting.conclusions.evidence import evidence
+from segbench.reporting.conclusions.notes import general_notes
 from segbench.reporting.conclusions.provenance import Origin, provenance
 from segbench.reporting.figures import FIGURES, FigureSpec, draw_all, figures_of
 from segbench.reporting.html import html_page
 from segbench.reporting.html.pictures import PANELS
 from segbench.reporting.text.latex import latex_table
 from segbench.reporting.text.markdown import markdown_code, markdown_line, markdown_link, markdown_text, pictures_in
+from segbench.reporting.text.once import naming, with_notes
 from segbench.reporting.text.sections import edges, find_parts
 from segbench.reporting.text.spreadsheet import csv_text
 from segbench.reporting.text.tables import markdown_body, print_comparison
 from segbench.runs.bounded import LISTS, read_bytes, read_text
 from segbench.runs.files import atomic_open, sweep_abandoned, write_text
-from segbench.scores.convention import Convention
 from segbench.terminal import say as show
-from segbench.words import first_line
 
-log = logging.getLogger("segbench")
 # The same table for reading, for further work and for a paper.
 TABLES = ("table.md", "table.csv", "table.tex")
 PAGE = "index.html"
 MOST_PANELS = 6
-
-
-def experiments(runs: Sequence[Run]) -> dict[Path, list[Run]]:
-    """Gather runs by the directory they lie in, which is their experiment's."""
-    gathered: dict[Path, list[Run]] = {}
-    for run in runs:
-        gathered.setdefault(run.directory.parent, []).append(run)
-    return gathered
 
 
 def report_experiment(
@@ -153,81 +141,26 @@ def update_page(
         former = next((part for part in find_parts(text) if text.startswith(f"{begin}\n", part.start)), None)
         # What is shown no more must not lie there to be committed.
         _remove_pictures(page.parent, former.body if former else "", page.stem)
-        body = _section(comparison, _copy_figures(comparison, page, pictures, figures), command)
-        section = f"{begin}\n## {markdown_text(comparison.title)}\n\n{body}{end}\n"
+        body = _section(comparison, _copy_figures(comparison, page, pictures, figures), command, alone=False)
+        read = general_notes(comparison)
+        section = f"{begin}\n## {markdown_text(comparison.title)}\n\n{body}{naming(read)}{end}\n"
         before, after = (text[: former.start], text[former.end :]) if former else (f"{text.rstrip()}\n\n", "")
-        write_text(page, f"{before}{section}{after}")
+        write_text(page, with_notes(f"{before}{section}{after}", read))
     except OSError as error:
         raise StorageError(f"--page {page}: cannot be updated: {error.strerror or error}") from error
     except ValueError as error:
         raise ConfigError(f"--page {page}: cannot be updated: {error}") from error
 
 
-def write_all(
-    runs: Sequence[Run],
-    convention: Convention,
-    mix: bool,
-    page: Path | None,
-    command: str,
-    console: Console,
-    pictures: bool = False,
-    say: Callable[[str], None] = print,
-    asked: Mapping[str, str] | None = None,
-    figures: Sequence[FigureSpec] = FIGURES,
-    out: Callable[[Path], Path | None] = lambda _: None,
-) -> int:
-    """Report each experiment among the runs; one that is refused costs the others nothing.
-
-    Args:
-        runs: Runs of any number of experiments.
-        convention: How counts become scores.
-        mix: As for :func:`segbench.reporting.comparison.build.compare`.
-        page: Results page that gets a section for each experiment; None for none.
-        command: The command that makes the report.
-        console: Where the tables are printed.
-        pictures: As for :func:`update_page`.
-        say: Takes one line for each experiment that is refused.
-        asked: As for :func:`segbench.reporting.comparison.build.compare`.
-        figures: Which are tried.
-        out: From an experiment's directory to where its report goes; None for the directory.
-
-    Returns:
-        The worst exit code: 0 where all were reported, and no run that was planned is missing.
-    """
-    worst = 0
-    for members in experiments(runs).values():
-        try:
-            comparison = replace(compare(members, convention, mix, asked), out=out(members[0].directory.parent))
-            print_comparison(comparison, console)
-            written = write_report(comparison, command, figures)
-            if page is not None:
-                update_page(page, comparison, command, pictures, figures)
-                written.append(page)
-        except SegbenchError as error:
-            say(str(error))
-            worst = max(worst, error.exit_code)
-            continue
-        except Exception as error:
-            # Files that are no run's and that no check has refused must not cost the other experiments.
-            log.debug("unexpected error", exc_info=error)
-            where = members[0].directory.parent
-            say(f"{where}: cannot be reported: unexpected {type(error).__name__}: {first_line(error)}")
-            worst = max(worst, SegbenchError.exit_code)
-            continue
-        show(console, f"Written: {', '.join(map(str, written))}", soft_wrap=True)
-        if lost := missing_runs(comparison):
-            say(f"{comparison.directory}: {lost}")
-            worst = max(worst, SegbenchError.exit_code)
-    return worst
-
-
-def _section(comparison: Comparison, figures: Sequence[tuple[str, str]], command: str | None) -> str:
+def _section(
+    comparison: Comparison, figures: Sequence[tuple[str, str]], command: str | None, alone: bool = True
+) -> str:
     """Return tables, figures and provenance as Markdown; figures are (title, path relative to the page)."""
     pictures = [
         f"{markdown_text(title[0].upper() + title[1:])}:\n\n!{markdown_link(title, path)}" for title, path in figures
     ]
     origin = "\n".join(_origin(line) for line in provenance(comparison.trained, comparison.title, command))
-    return "\n\n".join(part for part in (markdown_body(comparison).rstrip(), *pictures, origin) if part) + "\n"
+    return "\n\n".join(part for part in (markdown_body(comparison, alone).rstrip(), *pictures, origin) if part) + "\n"
 
 
 def _origin(line: Origin) -> str:

@@ -8,16 +8,18 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from segbench.errors import ConfigError, SegbenchError
 from segbench.installation import typed
 from segbench.reporting.collection.folders import place
-from segbench.reporting.text.markdown import inside_cell, markdown_code, markdown_link
+from segbench.reporting.html import OverviewLine, overview_page
+from segbench.reporting.text.markdown import inside_cell, markdown_code, markdown_link, shown_text
 from segbench.reporting.text.sections import Part, find_parts
 from segbench.runs.bounded import LISTS, read_text
 from segbench.runs.files import write_text
 
-OVERVIEW = "README.md"
+OVERVIEW, PAGE = "README.md", "index.html"
 _REPORTED = "- Reported by: "
 LONGEST_COMMAND = 2**14
 _COMMAND = re.compile(r"(?P<fence>`+) ?(?:python src/report\.py|segbench report) (?P<arguments>.+?) ?(?P=fence)")
@@ -106,7 +108,8 @@ def rebuild(
             say(f"{page}: a section stays as it is: {error}")
             worst = max(worst, error.exit_code)
     write_text(folder / OVERVIEW, overview(folder))
-    say(f"Written: {folder / OVERVIEW}")
+    write_text(folder / PAGE, _page(folder))
+    say(f"Written: {folder / OVERVIEW}, {folder / PAGE}")
     return worst
 
 
@@ -133,9 +136,9 @@ def _allowed(options: Namespace, page: Path) -> Namespace:
 def overview(folder: Path) -> str:
     """Return the overview of a folder's pages as Markdown: every experiment with its answer, every claim."""
     found, unread = _all_sections(folder)
-    command = markdown_code(f"{typed('report')} {shlex.quote(folder.name)}")
-    lines = ["# Results", "", f"Every experiment with its answer; made by {command}.", ""]
-    lines += [f"- {word}: {', '.join(map(_link, sections))}" for word, sections in _by_verdict(found).items()]
+    command = markdown_code(_command(folder))
+    lines = ["# Results", "", f"Every experiment with its answer; made by {command}."]
+    lines += [f"{markdown_link(PAGE, PAGE)}, opened in a browser, has the same tables with a filter."]
     lines += ["", "| experiment | verdict | question | answer |", "| --- | --- | --- | --- |"]
     lines += [_line(_name(one), one.verdict or "–", one.question, one.answer or "–") for one in found]
     if any(one.answer and not one.verdict for one in found):
@@ -151,11 +154,23 @@ def overview(folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _by_verdict(found: Sequence[Section]) -> dict[str, list[Section]]:
-    """Return the sections of each verdict that there is, to find them by it."""
-    words = ("better", "alike", "undecided")
-    gathered = {word: [section for section in found if section.verdict == word] for word in words}
-    return {word: sections for word, sections in gathered.items() if sections}
+def _page(folder: Path) -> str:
+    """Return the overview as a page that is filtered."""
+    found, _ = _all_sections(folder)
+    experiments = [
+        OverviewLine(one.title, _target(one), (one.verdict, shown_text(one.question), shown_text(one.answer)))
+        for one in found
+    ]
+    claims = [
+        OverviewLine(shown_text(text), _target(one), (*map(shown_text, cells), one.title))
+        for one in found
+        for text, *cells in one.claims
+    ]
+    return overview_page(experiments, claims, _command(folder))
+
+
+def _command(folder: Path) -> str:
+    return f"{typed('report')} {shlex.quote(folder.name)}"
 
 
 def _all_sections(folder: Path) -> tuple[list[Section], dict[Path, ConfigError]]:
@@ -219,9 +234,16 @@ def _name(section: Section) -> str:
 
 
 def _link(section: Section) -> str:
-    # GitHub's anchors: lower case, without punctuation.
-    anchor = re.sub(r"[^\w\- ]", "", section.title.lower()).replace(" ", "-")
-    return markdown_link(section.title, section.page.name, anchor)
+    return markdown_link(section.title, section.page.name, _anchor(section))
+
+
+def _target(section: Section) -> str:
+    return f"{quote(section.page.name, errors='replace')}#{_anchor(section)}"
+
+
+def _anchor(section: Section) -> str:
+    # GitHub's: lower case, without punctuation.
+    return re.sub(r"[^\w\- ]", "", section.title.lower()).replace(" ", "-")
 
 
 def _line(*cells: str) -> str:

@@ -160,6 +160,7 @@ class RunDirectory:
             state="running",
             reason=None,
             exit_code=None,
+            of_data=False,
             started=_now(),
             finished=None,
             attempts=(attempts if type(attempts) is int else 0) + 1,
@@ -199,9 +200,9 @@ class RunDirectory:
         """Record that the run is done."""
         self._write_status(state="done", reason=None, exit_code=0, finished=_now())
 
-    def fail(self, reason: str, exit_code: int) -> None:
-        """Record why the run stopped; it can be started again."""
-        self._write_status(state="failed", reason=reason, exit_code=exit_code, finished=_now())
+    def fail(self, reason: str, exit_code: int, of_data: bool = False) -> None:
+        """Record why the run stopped, and whether any run on its data would; it can be started again."""
+        self._write_status(state="failed", reason=reason, exit_code=exit_code, of_data=of_data, finished=_now())
 
     def clear(self) -> None:
         """Remove everything but the lock and the logs, for a run that starts from nothing."""

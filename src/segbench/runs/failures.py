@@ -111,6 +111,6 @@ def record_failure(run: RunDirectory, error: BaseException) -> None:
     """
     reason = str(error) if isinstance(error, SegbenchError) else f"{type(error).__name__}: {error}"
     try:
-        run.fail(reason, getattr(error, "exit_code", 1))
+        run.fail(reason, getattr(error, "exit_code", 1), getattr(error, "of_data", False))
     except OSError as second:
         log.error("%s: status.json could not be written: %s", run.path, second)

@@ -7,6 +7,7 @@ a report that is made again takes nothing back; who means to forget a run delete
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from segbench.errors import StorageError
-from segbench.runs.bounded import LISTS, parse_json, read_text
+from segbench.runs.bounded import TABLE, open_file, parse_json
+from segbench.words import first_line
 
+log = logging.getLogger("segbench")
 PLAN, LOOKS = "plan.jsonl", "looks.jsonl"
 PLANNED, STARTED = "planned", "started"
 
@@ -74,11 +77,19 @@ def add(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the entries of a file, the oldest first; what is no JSON object is left out, and so is a lost file."""
+    """Return the entries of a file, the oldest first; what is no JSON object is left out.
+
+    Without the file there are none; one that cannot be read is warned of, as what it remembers is then missing.
+    """
     found = []
-    with suppress(OSError, ValueError):
-        for line in read_text(path, largest=LISTS).split("\n"):  # not at U+2028, which JSON leaves as it is
-            with suppress(ValueError):
-                entry = parse_json(line)
-                found += [entry] if isinstance(entry, dict) else []
+    try:
+        with open_file(path, largest=TABLE) as stream:
+            for line in stream:  # not at U+2028, which JSON leaves as it is
+                with suppress(ValueError):
+                    entry = parse_json(line.decode())
+                    found += [entry] if isinstance(entry, dict) else []
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        log.warning("%s: %s; what it remembers of the experiment is left out", path, first_line(error))
     return found

@@ -37,7 +37,14 @@ IRRELEVANT = (
     "trainer.checkpoint_every_n_steps",
 )
 # Options that came later: null is what there was before them.
-LATER = ("data.folds", "data.fold", "predict.tta", "predict.ensemble")
+LATER = (
+    "data.folds",
+    "data.fold",
+    "predict.tta",
+    "predict.ensemble",
+    "trainer.tf32",
+    "trainer.cudnn_benchmark",
+)
 # A whole number here is a count and any other a share: 1 is one batch, 1.0 all of them.
 COUNT_OR_SHARE = ("trainer.limit_train_batches",)
 HASH_LENGTH = 10

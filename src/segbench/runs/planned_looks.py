@@ -95,6 +95,7 @@ class Plan(_Part):
     Attributes:
         begun: When it was made, ISO 8601 in UTC.
         looks: Number of seeds at each look, ascending.
+        first: The first seed; a plan after another one begins where that ended, as seeds are evidence only once.
         rates: Error rate of each look; together they err in 5 % at most.
         asked: What is to be decided, ``metric=dice`` for example.
         rows: What is compared.
@@ -107,6 +108,7 @@ class Plan(_Part):
     looks: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1, max_length=100)]
     rates: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
     asked: tuple[str, ...]
+    first: _Count = 0
     rows: Annotated[tuple[PlannedRow, ...], Field(min_length=1)]
     runs: tuple[PlannedRun, ...] = ()
     taken: tuple[Look, ...] = ()
@@ -127,6 +129,10 @@ class Plan(_Part):
     def seeds(self) -> int:
         """Number of seeds at the latest look that was taken; 0 before the first."""
         return self.looks[len(self.taken) - 1] if self.taken else 0
+
+    def known_at(self, look: int) -> range:
+        """Return the seeds that a look knows, counted from 1; those of the first before any."""
+        return range(self.first, self.first + self.looks[max(look, 1) - 1])
 
     @property
     def rate(self) -> float:

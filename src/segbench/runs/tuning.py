@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from omegaconf import DictConfig
 
 from segbench.runs.files import write_json
@@ -98,22 +99,27 @@ class Tuning:
 
 
 def write_row(folder: Path, row: Tuning) -> None:
-    """Write ``row.json``.
+    """Write ``row.json``; the runs that it names already stay, also those that another sweep adds meanwhile.
 
     Raises:
         OSError: If it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(
-        folder / ROW,
-        {
-            "monitor": row.monitor,
-            "better": "max" if row.higher else "min",
-            "space": {key: list(limits) for key, limits in row.space.items()},
-            "trials": [trial.name for trial in row.trials],
-            "runs": {name: list(overrides) for name, overrides in row.runs.items()},
-        },
-    )
+    with FileLock(folder / ".row.lock"):
+        try:
+            before = read_row(folder).runs
+        except DamagedError:
+            before = {}
+        write_json(
+            folder / ROW,
+            {
+                "monitor": row.monitor,
+                "better": "max" if row.higher else "min",
+                "space": {key: list(limits) for key, limits in row.space.items()},
+                "trials": [trial.name for trial in row.trials],
+                "runs": {name: list(overrides) for name, overrides in {**before, **row.runs}.items()},
+            },
+        )
 
 
 def read_row(folder: Path) -> Tuning:

@@ -107,7 +107,7 @@ def _speed(situation: Situation) -> Iterable[Proposal]:
     if cost is None:
         return
     cores = processors()
-    if cost.waiting > _WAITING and situation.cfg.data.get("num_workers") == 0 and cores > 1:
+    if cost.waiting > _WAITING and situation.cfg.data.get("num_workers") in (0, "auto") and cores > 1:
         yield Proposal(f"data.num_workers={min(4, cores)}", f"{cost.waiting:.0%} of a step waits for data")
     native = native_precision(settings.accelerator)
     if settings.precision == 32 and native.value != 32:

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.errors import ConfigError
+from segbench.runs.identity import run_id
 
 log = logging.getLogger("segbench")
 
@@ -57,6 +58,28 @@ def next_ready(waiting: Sequence[JobT], running: Sequence[JobT]) -> JobT | None:
     """
     ready = (job for job in waiting if not any(_trains_alike(job.config, other.config) for other in running))
     return next(ready, None)
+
+
+def independent(jobs: Sequence[JobT]) -> list[JobT]:
+    """Return the jobs that can run at the same time: of those that train the same weights, the first.
+
+    Args:
+        jobs: Jobs in their order, each another run.
+    """
+    if len({str(OmegaConf.select(job.config, "predict.tta")) for job in jobs}) < 2:
+        return list(jobs)
+    first = dict[str, JobT]()
+    for job in jobs:
+        alike = job.config.copy()
+        OmegaConf.set_readonly(alike, False)
+        OmegaConf.update(alike, "predict.tta", None, force_add=True)
+        first.setdefault(run_id(alike), job)
+    return list(first.values())
+
+
+def on_same_data(one: Job, other: Job) -> bool:
+    """Say whether two jobs read the same data, in the same way."""
+    return difference(one.config.data, other.config.data) is None
 
 
 def _trains_alike(one: DictConfig, other: DictConfig) -> bool:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
+import time
+from functools import lru_cache
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from segbench.runs.directory import RunDirectory
+from segbench.runs.identity import HASH_LENGTH
 from segbench.runs.tuning import FOLDER, is_trial
+
+# What the name of a run's directory ends with.
+_RUN = re.compile(rf"-seed-?\d+-[0-9a-f]{{{HASH_LENGTH}}}$")
+_LOOK_SECONDS = 60
 
 
 def done_before(directory: Path, config: DictConfig) -> bool:
@@ -42,10 +50,26 @@ def done_before(directory: Path, config: DictConfig) -> bool:
 
 
 def _link_twin(directory: Path, outputs: Path, trial: bool) -> None:
-    for twin in outputs.rglob(f"{directory.name}/status.json"):
+    for twin in _runs_below(outputs, int(time.monotonic() // _LOOK_SECONDS)).get(directory.name, ()):
         if not trial and FOLDER in twin.relative_to(outputs).parts:
             continue  # a trial has no scores
-        if RunDirectory(twin.parent).state() == "done":
+        if RunDirectory(twin).state() == "done":
             directory.parent.mkdir(parents=True, exist_ok=True)
-            directory.symlink_to(os.path.relpath(twin.parent.resolve(), directory.parent.resolve()))
+            directory.symlink_to(os.path.relpath(twin.resolve(), directory.parent.resolve()))
             return
+
+
+@lru_cache(maxsize=1)
+def _runs_below(outputs: Path, moment: int) -> dict[str, list[Path]]:
+    """Return the run directories below a folder, by name, without a look into any: a sweep asks for each of its jobs.
+
+    Args:
+        outputs: The folder.
+        moment: Changes when it is to be looked at again.
+    """
+    found = dict[str, list[Path]]()
+    for place, folders, _ in os.walk(outputs):
+        for name in [name for name in folders if _RUN.search(name)]:
+            folders.remove(name)
+            found.setdefault(name, []).append(Path(place, name))
+    return found

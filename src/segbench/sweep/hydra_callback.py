@@ -13,11 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from segbench.configuration.places import check_sweep_folder
 from segbench.configuration.schema import validate
 from segbench.entry import print_error
-from segbench.errors import SegbenchError, StorageError
+from segbench.errors import DataError, SegbenchError, StorageError
 from segbench.runs.files import read_json
 from segbench.sweep.launcher import keeps_record
 from segbench.sweep.number import check_number
 from segbench.sweep.objective import check_objective
+from segbench.sweep.outcome import all_refused
 from segbench.sweep.outcome import failed as has_failed
 from segbench.sweep.tuning import require_none
 from segbench.words import first_line
@@ -62,7 +63,7 @@ class RunnerCallback(Callback):
             raise SystemExit(print_error(refusal)) from None
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print the comparison of the sweep's runs; exit with 1 if a job failed."""
+        """Print the comparison of the sweep's runs; exit with 1 if a job failed, with 3 if all failed by their data."""
         from segbench.reporting.page import report_experiment
         from segbench.terminal import terminal
 
@@ -70,6 +71,8 @@ class RunnerCallback(Callback):
         sweep = read_json(directory / "sweep.json")
         if sweep is None:
             return
+        if all_refused(sweep["jobs"]):
+            raise SystemExit(DataError.exit_code)
         failed = any(has_failed(job) for job in sweep["jobs"])
         try:
             runs = [directory / job["directory"] for job in sweep["jobs"]]

@@ -122,32 +122,42 @@ class Command:
             return begin(self.arguments, environment, self.folder, console)
 
     def __call__(self) -> Ended:
-        """Run it and wait for it; a stop signal is passed on, and acts here once the run is saved.
+        """Run it and wait for it; a stop signal stops it, and acts here once the run is saved.
 
         Then it does what it did before: with submitit, the signal of a job's time limit queues it again. Where that
         lets the process go on, it ends without a result, so that nobody takes an interrupted job for one that is over.
         """
-        came, begun = list[int](), time.monotonic()
+        came = list[int]()
 
-        def pass_on(number: int, frame: FrameType | None) -> None:
+        def stop(number: int, frame: FrameType | None) -> None:
             came.append(number)
-            if process is not None:
-                process.send_signal(number)
 
-        process: Process | None = None
-        former = take(pass_on) if threading.current_thread() is threading.main_thread() else {}
+        former = take(stop) if threading.current_thread() is threading.main_thread() else {}
         try:
-            process = self.start(with_threads(os.environ, self.cores))
-            for number in tuple(came):
-                process.send_signal(number)
-            while (code := process.poll()) is None:
-                # Not in one system call: Ray interrupts the interpreter only.
-                time.sleep(POLL_SECONDS)
+            ended = self.run(came)
         finally:
             give_back(former)
         if came:
             signal.raise_signal(came[0])
             os._exit(128 + came[0])
+        return ended
+
+    def run(self, signals: Sequence[int]) -> Ended:
+        """Run it and wait for it.
+
+        Args:
+            signals: Gets the signals that come for it meanwhile, of which the first is passed on.
+        """
+        begun = time.monotonic()
+        if signals:
+            return Ended(None, 0.0, "stopped before it was started")
+        process, told = self.start(with_threads(os.environ, self.cores)), False
+        # Not in one system call, which Ray could not interrupt.
+        while (code := process.poll()) is None:
+            if signals and not told:
+                told = True
+                process.send_signal(signals[0])
+            time.sleep(POLL_SECONDS)
         return Ended(code, time.monotonic() - begun)
 
     def checkpoint(self) -> Any:
@@ -157,7 +167,7 @@ class Command:
         return DelayedSubmission(self)
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """One job of the sweep and its outcome.
 
@@ -215,4 +225,5 @@ class Job:
         if now - self._looked < LOOK_SECONDS:
             return False
         self._looked = now
-        return now - moment > RETRY_SECONDS or self.status() != status
+        # It may have ended before it was asked.
+        return status.get("state") != "running" or now - moment > RETRY_SECONDS or self.status() != status

@@ -25,10 +25,10 @@ from segbench.configuration.recorded import hide_in_sweep
 from segbench.errors import BusyError, ConfigError, SegbenchError, StorageError
 from segbench.runs.signals import give_back, leave_lost_terminal, take
 from segbench.sweep import tuning
-from segbench.sweep.difference import each_once
+from segbench.sweep.difference import each_once, on_same_data
 from segbench.sweep.job import Ended, Job
 from segbench.sweep.objective import check_metrics, check_objective, job_return
-from segbench.sweep.outcome import log_outcomes, settle
+from segbench.sweep.outcome import log_outcomes, settle, spare
 from segbench.sweep.record import earlier_jobs, plan_jobs, write_record
 from segbench.words import plural
 
@@ -60,13 +60,17 @@ class SweepLauncher(Launcher):
 
     Attributes:
         where: Where jobs run, for the terminal.
+        begun: What is done with a job there, for the terminal.
         flags: What each job is told beside its overrides.
+        on_terminal: Whether a job writes to this process's terminal, so that it says itself why it failed.
 
     Raises:
         ConfigError: If an argument is invalid.
     """
 
     where: str
+    begun = "started"
+    on_terminal = False
 
     def __init__(self, busy: str = "wait") -> None:
         if busy not in ("wait", "leave"):
@@ -75,6 +79,7 @@ class SweepLauncher(Launcher):
         self.config: DictConfig | None = None
         self.hydra_context: HydraContext | None = None
         self.flags: list[str] = []
+        self._refused = list[Job]()
 
     @abstractmethod
     def run_all(self, jobs: list[Job], is_done: IsDone) -> None:
@@ -132,11 +137,17 @@ class SweepLauncher(Launcher):
         return [job_return(job.config, job.overrides, job.directory, outcomes[job.directory]) for job in final]
 
     def is_to_start(self, job: Job, is_done: IsDone) -> bool:
-        """Say whether a job is not done; record its outcome if it is, or if its run can neither be used nor go on."""
+        """Say whether a job is not done; record its outcome if it is, or if its run can neither be used nor go on.
+
+        Nor is one to start that would read the data that another was refused for.
+        """
         try:
-            if not is_done(job.directory, job.config):
+            if is_done(job.directory, job.config):
+                settle(job, Ended(0, 0.0), skipped=True)
+            elif refused := next((one for one in self._refused if on_same_data(one, job)), None):
+                spare(job, refused)
+            else:
                 return True
-            settle(job, Ended(0, 0.0), skipped=True)
         except SegbenchError as error:
             settle(job, Ended(error.exit_code, 0.0), str(error))
         except OSError as error:
@@ -144,14 +155,15 @@ class SweepLauncher(Launcher):
         return False
 
     def say_started(self, job: Job) -> None:
-        """Say that a job is started."""
-        log.info("#%d %s: started", job.number, job.directory.name)
+        """Say that a job is started, or given to who will start it."""
+        log.info("#%d %s: %s", job.number, job.directory.name, self.begun)
         job.started = time.monotonic()
 
     def settled(self, job: Job, ended: Ended) -> list[Job]:
         """Record how a job ended; return it if it has to wait for another process that has its run."""
         if ended.code != BusyError.exit_code:
-            settle(job, ended)
+            settle(job, ended, known=None if self.on_terminal else {one.outcome["reason"] for one in self._refused})
+            self._refused += [job] if job.outcome["of_data"] else []
         elif self.busy == "leave":
             settle(job, ended, "another process is training it")
         else:

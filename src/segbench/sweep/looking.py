@@ -42,6 +42,7 @@ class Looking:
     Args:
         folder: The experiment's folder.
         looks: Number of seeds at each look.
+        first: The first seed.
         hours: What the runs may take together; None for no limit.
         rows: Each row and its overrides, without the seed.
         asked: What is to be decided.
@@ -55,6 +56,7 @@ class Looking:
         self,
         folder: Path,
         looks: tuple[int, ...],
+        first: int,
         hours: float | None,
         rows: Sequence[tuple[PlannedRow, list[str]]],
         asked: tuple[str, ...],
@@ -66,7 +68,8 @@ class Looking:
         self._overrides = {row.name: overrides for row, overrides in rows}
         begun = datetime.now(UTC).isoformat(timespec="seconds")
         planned = tuple(row for row, _ in rows)
-        self.plan = _begun(folder, Plan(begun=begun, looks=looks, rates=rates(looks), asked=asked, rows=planned))
+        new = Plan(begun=begun, looks=looks, first=first, rates=rates(looks), asked=asked, rows=planned)
+        self.plan = _begun(folder, new)
         self._launched = set[_Job]()
         self._write()
 
@@ -106,8 +109,8 @@ class Looking:
 
     def _next(self) -> list[_Job]:
         """Return the jobs that the coming look needs and that were not launched yet, seed by seed."""
-        out, seeds = self.plan.dropped, self.plan.looks[len(self.plan.taken)]
-        needed = [_Job(row, seed) for seed in range(seeds) for row in range(len(self.plan.rows)) if row not in out]
+        out, seeds = self.plan.dropped, self.plan.known_at(len(self.plan.taken) + 1)
+        needed = [_Job(row, seed) for seed in seeds for row in range(len(self.plan.rows)) if row not in out]
         return [job for job in needed if job not in self._launched]
 
     def _over_budget(self, jobs: Sequence[_Job]) -> str:
@@ -236,7 +239,7 @@ def _asked(plan: Plan) -> list[str]:
     # By their names, which depend on all settings, and not by the words.
     mark = hashlib.sha256(" ".join(row.name for row in rows).encode()).hexdigest()[:8]
     return [
-        f"looks at {listed([str(count) for count in plan.looks], 9)} seeds",
+        f"looks at {listed([str(count) for count in plan.looks], 9)} seeds" + f" from {plan.first}" * bool(plan.first),
         f"the rows {listed([row.label for row in rows], 9)} ({mark})",
         f"the question {', '.join(plan.asked) or '(none)'}",
     ]

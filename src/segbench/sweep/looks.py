@@ -33,6 +33,7 @@ class LooksSweeper(Sweeper):
 
     Args:
         looks: Number of seeds at each look, ascending, at least 2.
+        first: The first seed; where another plan ended, that plan's last plus one.
         hours: What the runs may take together; None for no limit.
         params: What an experiment sweeps, as for Hydra's own sweeper; its seeds are those of the looks.
 
@@ -40,7 +41,13 @@ class LooksSweeper(Sweeper):
         ConfigError: If an argument is invalid.
     """
 
-    def __init__(self, looks: Sequence[int], hours: float | None = None, params: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        looks: Sequence[int],
+        hours: float | None = None,
+        params: dict[str, str] | None = None,
+        first: int = 0,
+    ) -> None:
         whole = OmegaConf.is_list(looks) and bool(looks) and all(type(number) is int for number in looks)
         if not whole or list(looks) != sorted(set(looks)) or looks[0] < 2:
             raise ConfigError(
@@ -48,11 +55,13 @@ class LooksSweeper(Sweeper):
             )
         if hours is not None and (type(hours) not in (int, float) or not 0 < hours < math.inf):
             raise ConfigError(f"decide.hours={hours}: must be a number of hours above 0")
+        if type(first) is not int or first < 0:
+            raise ConfigError(f"decide.first={first}: must be a seed, 0 or more")
         self.params = {key: value for key, value in (params or {}).items() if key != "seed"}
         self.hydra_context: HydraContext | None = None
         self.config: DictConfig | None = None
         self.launcher: Launcher | None = None
-        self.looks, self.hours = tuple(looks), hours
+        self.looks, self.hours, self.first = tuple(looks), hours, first
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Store what Hydra composed for the sweep.
@@ -93,7 +102,8 @@ class LooksSweeper(Sweeper):
         for override in overrides:
             if override.key_or_group == "seed":
                 raise ConfigError(
-                    f"{override.input_line}: decide=true trains the seeds 0 to {self.looks[-1] - 1} as it needs them;"
+                    f"{override.input_line}: decide=true trains the seeds {self.first} to"
+                    f" {self.first + self.looks[-1] - 1} as it needs them;"
                     " leave the seed out"
                 )
         (settings,) = BasicSweeper.split_arguments(overrides, None)
@@ -108,7 +118,7 @@ class LooksSweeper(Sweeper):
                 "decide=true: one row, and nothing to compare it with; sweep something (model=unet,attunet)"
             )
         folder = Path(str(self.config.hydra.sweep.dir))
-        looking = Looking(folder, self.looks, self.hours, list(rows.values()), asked)
+        looking = Looking(folder, self.looks, self.first, self.hours, list(rows.values()), asked)
         OmegaConf.save(self.config, folder / "multirun.yaml")
         return looking.train(self.launcher.launch)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ from segbench.configuration.recorded import recorded_overrides
 from segbench.errors import BusyError
 from segbench.runs.directory import RunDirectory
 from segbench.sweep.job import Ended, Job
+from segbench.words import listed, plural
 
 log = logging.getLogger("segbench")
 
@@ -23,7 +24,20 @@ def failed(outcome: dict[str, Any]) -> bool:
     return outcome.get("exit_code") not in (0, BusyError.exit_code)
 
 
-def settle(job: Job, ended: Ended, reason: str | None = None, skipped: bool = False) -> None:
+def all_refused(outcomes: Sequence[dict[str, Any]]) -> bool:
+    """Say whether the data of all of a sweep's jobs was refused, so that there is nothing to compare."""
+    return bool(outcomes) and all(outcome.get("of_data") for outcome in outcomes)
+
+
+def spare(job: Job, refused: Job) -> None:
+    """Record that a job was not started, as the data that it would read was refused for another."""
+    told = {key: refused.outcome[key] for key in ("exit_code", "reason", "of_data")}
+    job.outcome = _outcome(job, Ended(None, 0.0)) | told
+
+
+def settle(
+    job: Job, ended: Ended, reason: str | None = None, skipped: bool = False, known: Collection[str] | None = ()
+) -> None:
     """Record and log a job's outcome.
 
     Args:
@@ -31,16 +45,12 @@ def settle(job: Job, ended: Ended, reason: str | None = None, skipped: bool = Fa
         ended: How its process ended.
         reason: Why it failed; None to ask the run directory.
         skipped: Whether it was done before.
+        known: Why data was refused, as far as the terminal shows it already; None where each job says so itself there.
     """
     code, said = _told(job, ended)
-    job.outcome = {
-        "directory": job.directory.name,
-        "overrides": recorded_overrides(filter_overrides(job.overrides)),
-        "exit_code": code,
-        "reason": None if code == 0 else reason or said,
-        "seconds": round(ended.seconds, 1),
-        "skipped": skipped,
-    }
+    told = {"exit_code": code, "reason": None if code == 0 else reason or said, "skipped": skipped}
+    told["of_data"] = code != 0 and reason is None and bool(job.status().get("of_data"))
+    job.outcome = _outcome(job, ended) | told
     name = f"#{job.number} {job.directory.name}"
     if skipped:
         log.info("%s: already done, skipped", name)
@@ -48,8 +58,23 @@ def settle(job: Job, ended: Ended, reason: str | None = None, skipped: bool = Fa
         log.info("%s: done in %.0f s", name, ended.seconds)
     elif not failed(job.outcome):
         log.warning("%s: left: %s", name, job.outcome["reason"])
+    elif job.outcome["of_data"] and (known is None or job.outcome["reason"] in known):
+        log.error("%s: failed by its data", name)
     else:
         log.error("%s: failed: %s", name, job.outcome["reason"])
+
+
+def _outcome(job: Job, ended: Ended) -> dict[str, Any]:
+    """Return what is recorded of every job."""
+    return {
+        "directory": job.directory.name,
+        "overrides": recorded_overrides(filter_overrides(job.overrides)),
+        "exit_code": None,
+        "reason": None,
+        "of_data": False,
+        "seconds": round(ended.seconds, 1),
+        "skipped": False,
+    }
 
 
 def _told(job: Job, ended: Ended) -> tuple[int, str]:
@@ -89,5 +114,12 @@ def log_outcomes(jobs: Sequence[Job]) -> None:
     skipped = sum(job.outcome.get("skipped", False) for job in jobs)
     rest = f", {len(left)} left to who trains them" if left else ""
     log.info("sweep: %d done (%d skipped), %d failed%s", len(jobs) - len(bad) - len(left), skipped, len(bad), rest)
+    if spared := [job for job in bad if job.outcome["of_data"] and not job.started]:
+        log.error("not started, as their data was refused for another: %s", plural(len(spared), "job"))
+    reasons: dict[str, list[str]] = {}
     for job in bad:
-        log.error("failed: #%d %s: %s", job.number, job.directory.name, job.outcome["reason"])
+        reasons.setdefault(str(job.outcome["reason"]), []).append(f"#{job.number} {job.directory.name}")
+    if len(reasons) == 1 and all_refused([job.outcome for job in jobs]):
+        return  # it is the only thing that was said
+    for reason, names in reasons.items():
+        log.error("failed: %s: %s", listed(names), reason)

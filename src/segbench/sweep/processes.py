@@ -41,7 +41,7 @@ class ProcessesLauncher(SweepLauncher):
         if type(fork) is not bool:
             raise ConfigError(f"hydra.launcher.fork={fork}: must be true or false")
         self.jobs, self.gpus, self.fork = jobs, list(gpus), fork
-        self.where = f"{jobs} at a time"
+        self.where, self.on_terminal = f"{jobs} at a time", jobs == 1
 
     def check(self) -> None:
         """Refuse devices that are not visible."""
@@ -80,7 +80,7 @@ class ProcessesLauncher(SweepLauncher):
         self.say_started(job)
         begin = forks.begin if self.fork and forks.can_begin(job.config) else begin_fresh
         try:
-            job.process = job.command(self.flags).start(environment, on_terminal=self.jobs == 1, begin=begin)
+            job.process = job.command(self.flags).start(environment, on_terminal=self.on_terminal, begin=begin)
         except OSError as error:
             settle(job, Ended(StorageError.exit_code, 0.0), f"cannot start in {job.directory}: {error}")
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+from segbench.environment import CORES
 from segbench.errors import ConfigError
 from segbench.words import plural
 
@@ -31,7 +32,7 @@ def job_environment(environment: Mapping[str, str], jobs: int, slot: int, gpus: 
 
 
 def with_threads(environment: Mapping[str, str], cores: int | None) -> dict[str, str]:
-    """Return environment variables with as many threads as a job has cores, or fewer where the user allowed fewer.
+    """Return environment variables with a job's cores and as many threads, or fewer where the user allowed fewer.
 
     Args:
         environment: The environment variables.
@@ -40,6 +41,7 @@ def with_threads(environment: Mapping[str, str], cores: int | None) -> dict[str,
     result = dict(environment)
     if cores is None:
         return result
+    result[CORES] = str(cores)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         # Without a number of its own, MKL uses OpenMP's.
         allowed = _threads(environment.get(name)) or _threads(environment.get("OMP_NUM_THREADS")) or cores

@@ -22,7 +22,6 @@ from segbench.configuration.monitor import LAST_EPOCH, monitor_mode
 from segbench.configuration.recorded import recorded_overrides
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.runs.identity import HASH_LENGTH, relevant, run_id
-from segbench.runs.readers import DamagedError
 from segbench.runs.settings import flatten, is_under
 from segbench.runs.tuning import FOLDER, UNTUNED, Trial, Tuning, read_row, read_trial, write_row
 from segbench.sweep import finished
@@ -131,8 +130,10 @@ def plan(jobs: Sequence[Any], compose: Compose) -> list[Row]:
         _check_seed(job, alike)
         folder = _folder(job, alike, space)
         rows.setdefault(folder, Row(folder, space, [], [], [])).jobs.append(job)
+    number = 0
     for row in rows.values():
-        _add_trials(row, compose)
+        _add_trials(row, compose, number)
+        number += len(row.trials)
     return list(rows.values())
 
 
@@ -206,7 +207,8 @@ def _folder(job: Job, alike: Job, space: dict[str, Range]) -> Path:
     return Path(str(job.config.hydra.sweep.dir)) / FOLDER / f"{name}-{digest}"
 
 
-def _add_trials(row: Row, compose: Compose) -> None:
+def _add_trials(row: Row, compose: Compose, before: int) -> None:
+    """Add a row's trials, numbered on from so many of other rows, as the log tells them apart by their numbers."""
     first = row.jobs[0]
     asked = first.config.tuning
     epochs = [f"trainer.max_epochs={asked.epochs}"] if asked.epochs else []
@@ -218,7 +220,7 @@ def _add_trials(row: Row, compose: Compose) -> None:
             break
         given = [f"{key}={value}" for key, value in values.items()]
         fixed = [*_TRAINED_ALIKE, f"seed={asked.seed}", *epochs]
-        trial = compose(len(found) + 1, [*first.overrides, *fixed, *given, f"tuning.row={row.folder.name}"])
+        trial = compose(before + len(found) + 1, [*first.overrides, *fixed, *given, f"tuning.row={row.folder.name}"])
         trial = trial.moved(row.folder / trial.directory.name)
         if found.setdefault(trial.directory, trial) is trial:
             row.values.append(given)
@@ -235,16 +237,12 @@ def _is_over(directory: Path, config: DictConfig) -> bool:
 
 
 def _record(row: Row, runs: dict[str, tuple[str, ...]]) -> None:
-    """Write what the row's trials cannot tell, with the runs that are known already."""
+    """Write what the row's trials cannot tell."""
     monitor = str(row.jobs[0].config.trainer.monitor)
     space = {key: limits.described() for key, limits in row.space.items()}
     trials = tuple(Trial(trial.directory.name) for trial in row.trials)
     try:
-        before = read_row(row.folder).runs
-    except DamagedError:
-        before = {}
-    try:
-        write_row(row.folder, Tuning("", monitor, monitor_mode(monitor) == "max", space, trials, {**before, **runs}))
+        write_row(row.folder, Tuning("", monitor, monitor_mode(monitor) == "max", space, trials, runs))
     except OSError as error:
         raise StorageError(f"paths.outputs: cannot write {row.folder}: {error.strerror or error}") from error
 

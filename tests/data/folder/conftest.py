@@ -56,3 +56,29 @@ def read(data):
     data.inspect()
     data.find()
     return {record.id: data.read(record) for record in data.records}
+
+
+NUMBERS = range(1, 9)
+
+
+def pairs(own, image, mask, numbers=NUMBERS, shape=(24, 32, 3), kind=np.uint8, labels=(0, 1), **options):
+    """Write images and masks under names with {} for a number; return their pixels by number."""
+    written = {}
+    for number in numbers:
+        written[number] = picture(number, shape, kind), drawing(number, shape[:2], labels)
+        save(own / image.format(number), written[number][0])
+        save(own / mask.format(number), written[number][1], **options)
+    return written
+
+
+def same(found, written, name="{}", classes=None):
+    """Hold what was read against what was written."""
+    assert len(found) == len(written)
+    for number, (image, mask) in written.items():
+        stored, target = found[name.format(number)]
+        assert np.array_equal(stored, image.reshape(*image.shape[:2], -1))
+        assert np.array_equal(target, mask if classes is None else classes[mask])
+
+
+CLASSES = np.full(256, 255, np.uint8)
+CLASSES[[0, 1]] = 0, 1

@@ -93,7 +93,7 @@ def test_the_difference_has_the_interval_of_nadeau_and_bengio(architectures):
     assert pair.difference.groups == 3
     said = " ".join(notes(found))
     assert "taken for (1/3 + 1/2) S² instead of S²/3" in said
-    assert "no unbiased estimate of their variance (Bengio and Grandvalet 2004)" in said
+    assert "allow for that only roughly (Nadeau and Bengio 2003; Bengio and Grandvalet 2004)" in said
     assert "6 groups of images, fewer than 50" in said
 
 

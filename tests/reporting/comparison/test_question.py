@@ -5,6 +5,7 @@ import pytest
 from simulated import networks
 
 from segbench.errors import ConfigError
+from segbench.reporting.collection.declaration import ask
 from segbench.reporting.comparison.question import family_of
 
 
@@ -33,3 +34,10 @@ def test_a_baseline_that_is_no_row_is_refused_and_the_rows_named(rows, named):
         ConfigError, match=r"comparison.baseline=.*: no row is it; name the values of one of m0, m1 and m2"
     ):
         family_of({"baseline": named}, rows)
+
+
+def test_a_margin_is_in_the_unit_of_the_declared_metric_and_of_no_other():
+    declared = {"metric": "dice", "split": "test", "margin": 0.01}
+    assert "margin" not in ask(declared, {"metric": "hd95"})
+    assert ask(declared, {"metric": "dice", "split": "val"})["margin"] == 0.01
+    assert ask(declared, {"split": "val"})["margin"] == 0.01

@@ -203,7 +203,7 @@ def test_few_seeds_and_groups_and_missing_runs_are_told():
     lost = [(run, "out of memory") for run in compared.rows[0].runs[:2]]
     rows = {row.label: {run.seed: run.counts["test"] for run in row.runs} for row in compared.rows}
     found = said(evidence(comparison(rows, unfinished=lost)))
-    assert "3 seeds do not show whether seeds vary normally" in found
+    assert "3 seeds are few: the intervals take for granted that seeds scatter normally" in found
     assert "20 images, fewer than 50" in found
     assert "2 runs are missing from the means: if they failed" in found
     assert "best epoch" not in found

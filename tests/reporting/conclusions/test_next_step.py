@@ -1,5 +1,6 @@
 """What next: how many seeds, for how long, and a command that names the runs that there are and those to come."""
 
+import json
 import shlex
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import pytest
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
-from segbench.reporting.conclusions.next_step import MOST, next_step
+from segbench.reporting.conclusions.next_step import MOST, next_steps
 from segbench.reporting.statistics.outlook import MOST_SEEDS, Outlook
 from segbench.reporting.statistics.sequential import rates
 from segbench.reporting.statistics.variance_components import Components
@@ -23,6 +24,13 @@ def written(maker, models, **more):
         for seed, tp in enumerate(tps):
             maker(model, seed, tp, **more)
     return compare(collect([maker.root]))
+
+
+def next_step(comparison, found):
+    """The only step; None where there is none."""
+    steps = next_steps(comparison, found)
+    assert len(steps) < 2
+    return steps[0] if steps else None
 
 
 def open_question(comparison, **changes):
@@ -40,7 +48,7 @@ def test_the_command_names_old_and_new_seeds_of_the_open_rows(architectures):
     needed = OUTLOOK.settle(0.01)
     assert (
         step.text
-        == f"To settle 0.01 between attunet and unet: {needed - 3} more seeds each, about {2 * (needed - 3) * 252 / 60:.0f} minutes:"
+        == f"To settle 0.01 between attunet and unet: {needed - 3} more seeds each, about {2 * (needed - 3)}.0 hours:"
     )
     (command,) = step.commands
     words = shlex.split(command)
@@ -74,7 +82,11 @@ def test_what_seeds_cannot_settle_has_no_command(architectures):
 @pytest.mark.parametrize(
     ("end", "words"),
     [
-        ("looks", "plan afresh in a new folder, and report both answers: the same command with decide.looks=[3,{}]"),
+        (
+            "looks",
+            "plan afresh in a new folder, with new seeds, and report both answers: the same command with"
+            " decide.looks=[3,{}] decide.first=3 paths.outputs=outputs-again.",
+        ),
         ("budget", "The planned looks go on with the same command and a larger decide.hours."),
         ("untested", None),
         (None, None),
@@ -97,3 +109,46 @@ def test_what_is_decided_has_no_next_step(architectures):
     comparison = written(architectures, {"unet": (80, 80, 81), "attunet": (95, 96, 95)})
     assert evidence(comparison).verdict.word == "better"
     assert next_step(comparison, evidence(comparison)) is None
+
+
+def test_the_time_is_that_of_whole_runs_as_the_sweep_saw_them(architectures):
+    comparison = written(architectures, UNLIKE)
+    # By status.json an hour less the seed's seconds; the fit alone took 252 seconds.
+    assert [run.seconds for run in comparison.done] == [3600, 3599, 3598] * 2
+    names = [run.directory.name for run in comparison.done]
+    jobs = [{"directory": name, "exit_code": 0, "seconds": 7200.0} for name in names]
+    (architectures.root / "carvana/architectures/sweep.json").write_text(json.dumps({"jobs": jobs}))
+    comparison = compare(collect([architectures.root]))
+    (step,) = next_steps(comparison, open_question(comparison))
+    more = OUTLOOK.settle(0.01) - 3
+    assert step.text.endswith(f"{more} more seeds each, about {4 * more}.0 hours:")
+
+
+def cut_off(run, best, epochs=5):
+    return replace(
+        run,
+        summary=run.summary | {"best": {"epoch": best, "value": 0.1}, "epochs": 5},
+        config=run.config | {"trainer": {"max_epochs": epochs, "monitor": "val/loss"}},
+    )
+
+
+@pytest.mark.parametrize(("best", "words"), [
+    ({"unet": (5, 5, 4), "attunet": (3, 5, 2)}, "the best epoch of unet is the last of 5, so it was still improving."),
+    ({"unet": (5, 5, 5), "attunet": (5, 5, 5)},
+     "the best epoch of attunet and unet is the last of 5, so they were still improving."),
+    ({"unet": (4, 5, 3), "attunet": (5, 1, 2)}, None),
+])  # fmt: skip
+def test_what_was_still_improving_is_to_be_trained_longer(architectures, best, words):
+    architectures.comparison["published"] = []
+    runs = collect([written(architectures, UNLIKE).directory])
+    comparison = compare([cut_off(run, best[run.choices["model"]][run.seed]) for run in runs])
+    steps = next_steps(comparison, open_question(comparison))
+    assert len(steps) == 1 + bool(words)
+    if words:
+        assert steps[0].text == f"Train longer: {words} Twice as many epochs, about 12.0 hours:"
+        (command,) = steps[0].commands
+        assert command.startswith("python src/run.py -m experiment=carvana/architectures ")
+        assert "trainer.max_epochs=10" in command
+        # A report's epochs belong to its question: seeds first.
+        asked = replace(comparison, claims=({"text": "?"},))
+        assert next_steps(asked, open_question(comparison)) == steps[::-1]

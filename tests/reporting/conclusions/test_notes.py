@@ -20,16 +20,18 @@ def outlook(seed, image, rest, shape=(3, 20)):
 def test_the_shares_are_those_of_the_mean_difference():
     said = variance_line(outlook(0.3, 2, 0), DICE, "image")
     assert said.startswith(
-        "Of what makes the mean difference of two rows uncertain, 50% comes from the seed and 50% comes"
+        "What makes the difference of two rows uncertain: 50% comes from the seed and 50% comes from the image."
     )
 
 
 @pytest.mark.slow
 def test_a_source_that_does_not_show_is_not_called_nothing():
     said = variance_line(outlook(0, 0.4, 0.6), DICE, "image")
-    assert "; what comes from the seed does not show beside it." in said
-    assert "what comes from the seed and the group of images does not" in variance_line(
-        outlook(0, 0, 1), DICE, "group of images"
+    assert "60% comes from both together, as each seed errs on other images (" in said
+    assert "; the seed alone does not show." in said
+    assert (
+        "other groups of images (more of either helps); the seed and the group of images alone do not"
+        in variance_line(outlook(0, 0, 1), DICE, "group of images")
     )
 
 

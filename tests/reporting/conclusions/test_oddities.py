@@ -37,7 +37,7 @@ def test_a_row_with_a_collapsed_seed_is_not_the_best_even_if_its_mean_is():
     found = evidence(compared)
     assert found.caveats[0].startswith("wild: 1 of 3 seeds collapsed (seed 1: dice 0.10")
     assert found.answer.startswith("low is better than lower: Dice 0.")
-    assert found.answer.endswith("wild is not ranked, as runs collapsed.")
+    assert found.answer.endswith("wild is not ranked, as some of its trainings collapsed (learned little or nothing).")
     assert found.verdict.rows[0] == "collapsed"
     assert found.means[0].mean > found.means[1].mean
     bold = [line for line in latex_table(compared, found).splitlines() if r"\textbf{0." in line]
@@ -48,7 +48,7 @@ def test_a_row_with_a_collapsed_seed_is_not_the_best_even_if_its_mean_is():
 
 def test_where_every_row_collapsed_there_is_no_best():
     found = evidence(comparison({name: {0: everywhere("background")} for name in "ab"}))
-    assert found.answer == "Every row collapsed: none can be ranked."
+    assert found.answer == "Every row has trainings that collapsed (learned little or nothing), so none can be ranked."
     assert found.caveats[2].startswith(
         "a and b are the same: identical counts of right and wrong pixels on all 20 images"
     )

@@ -1,9 +1,10 @@
 """The command that makes the runs of a report again."""
 
+import shlex
 from pathlib import Path
 
 from segbench.reporting.collection.runs import Run
-from segbench.reporting.conclusions.provenance import sweep_commands
+from segbench.reporting.conclusions.provenance import provenance, sweep_commands
 
 
 def runs(*overrides):
@@ -19,3 +20,27 @@ def test_a_full_grid_is_one_command_and_anything_else_one_for_each_run():
 def test_combinations_of_many_keys_are_not_listed():
     apart = [[f"k{key}={value}" for key in range(60)] for value in range(2)]
     assert len(sweep_commands(runs(*apart), "x")) == 2
+
+
+def test_where_outputs_were_said_to_go_is_in_the_command_but_for_who_ran_it(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    command = "python src/run.py -m experiment=x a=1,2"
+    for typed, told in (("outputs/leaves", "outputs/leaves"), (tmp_path / "o", "o"), ("/mnt/o", "<folder>")):
+        made = runs([f"paths.outputs={typed}", "a=1"], ["paths.data=/d", f"paths.outputs={typed}", "a=2"])
+        (public,) = sweep_commands(made, "x")
+        assert shlex.split(public) == [*shlex.split(command), f"paths.outputs={told}"]
+        (own,) = sweep_commands(made, "x", places=True)
+        assert shlex.split(own) == [*shlex.split(command), "paths.data=/d", f"paths.outputs={typed}"]
+
+
+def test_runs_that_would_differ_when_repeated_are_counted_with_the_reason():
+    def said(*reasons):
+        found = [{"repeats": {"to_the_bit": not because, "because": because}} for because in reasons]
+        made = [Run(Path("a") / str(number), "done", summary=summary) for number, summary in enumerate(found)]
+        return [line.text for line in provenance(made, "x") if line.text.startswith("Repeated")]
+
+    assert said([], []) == [
+        "Repeated: a run done again on its device, with its threads and versions, has the same bits."
+    ]
+    assert said([], ["max_unpool2d"]) == ["Repeated: 1 of 2 runs would differ in the last bits, for max_unpool2d."]
+    assert not [line for line in provenance(runs([]), "x") if line.text.startswith("Repeated")]

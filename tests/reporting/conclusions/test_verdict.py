@@ -109,7 +109,10 @@ def test_both_questions_are_labelled_and_answered():
     compared, found = asked([0.83, 0.90])
     (recipe, detail), (trained, networks_say) = two_answers(compared, found)
     assert recipe == "The recipe, trained again with other seeds and tested on other images (the verdict)"
-    assert detail == found.verdict.detail
+    # The figures' brackets, and what p is, for who has no statistics.
+    assert detail == f"In brackets: the differences that these runs leave possible, at 95 %. {found.verdict.detail}"
+    assert found.verdict.detail.startswith("If they were equal, 0.")
+    assert " % of such experiments would show as large a difference (p = 0.0" in detail
     assert trained == "These trained networks, as they are, on other images"
     assert networks_say.startswith("m1's 3 networks score higher than m0's 3 networks, by 0.0")
     single, found = asked([0.83, 0.90], shape=(1, 20))

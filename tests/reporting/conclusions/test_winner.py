@@ -45,7 +45,7 @@ def test_the_best_row_predicts_and_whether_it_is_shown_to_be_the_best_is_said(ar
     )
     assert list(options.run) == [str(folder / f"fake-unet-dice-seed{seed}") for seed in (0, 1)]
     assert found(comparison)[0] == (
-        "Predict new images with unet, which is better than the other, by its 2 runs together (scores are of each alone):"
+        "Predict new images with unet, which is better than attunet, by its 2 runs together (scores are of each alone):"
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segbench.data.file_names import walk
 from segbench.data.folder.discovery import Options
-from segbench.data.folder.pairing import IMAGE_WORDS, MASK_WORDS
+from segbench.data.folder.rules import IMAGE_WORDS, MASK_WORDS
 from segbench.data.folder.sources import PICTURES
 from segbench.errors import ConfigError
 from segbench.installation import typed

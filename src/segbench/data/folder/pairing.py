@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from segbench.data.file_names import name_without_suffix
+from segbench.data.folder.rules import Alike, Key, Pairing, Rule
 from segbench.data.folder.sources import Entry
 from segbench.errors import ConfigError, DataError
 from segbench.words import listed, plural
 
-MASK_WORDS = (
-    "mask", "masks", "label", "labels", "lab", "seg", "segmentation", "gt", "anno", "annotation", "annotations",
-    "truth", "groundtruth", "target", "manual", "labelids", "lbl",
-)  # fmt: skip
-IMAGE_WORDS = ("image", "images", "img", "imgs", "im", "photo", "photos", "raw", "input", "inputs", "source", "src")
 # Images from which rules are proposed, and rules that are tried on all images.
 _SAMPLES, _RULES = 12, 40
 # What an image and its mask share by chance does not repeat: less than this share of the images is no rule.
 _LEAST = 0.5
-_Key = tuple[tuple[str, ...], str]
-Affix = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What the names of an image and of its mask have before and after what they share.
-
-    Attributes:
-        image: Beginning and end of images' names.
-        mask: Beginning and end of masks' names.
-    """
-
-    image: Affix = ("", "")
-    mask: Affix = ("", "")
-
-    def describe(self) -> str:
-        """Return the rule for a message: ``the same names``, ``* and *_mask``."""
-        return "the same names" if self.image == self.mask else f"{'*'.join(self.image)} and {'*'.join(self.mask)}"
-
-    @property
-    def leaning(self) -> int:
-        """How clearly the names say which is the mask: 2 or less; negative if they say the reverse."""
-        says = [_has_word(affix, words) for affix in (self.mask, self.image) for words in (MASK_WORDS, IMAGE_WORDS)]
-        return says[0] - says[1] - says[2] + says[3]
 
 
 @dataclass
@@ -61,7 +31,7 @@ class Pairs:
         others: Files beside the masks that do not match the rule.
     """
 
-    rule: Rule
+    rule: Pairing
     found: list[tuple[str, Entry, Entry]] = field(default_factory=list)
     unlabelled: list[Entry] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -77,6 +47,8 @@ def pair_entries(images: Sequence[Entry], masks: Sequence[Entry], pattern: objec
         pattern: ``data.pair``: the mask's name with ``*`` for what it shares with the image's (``*_gt``), or a list of
             the image's and the mask's; None to find it.
 
+    Where no beginning and end of the names does, or fewer, their words and numbers may: ``photo_7`` and ``Mask-007``.
+
     Raises:
         DataError: If no rule pairs them, or several do.
         ConfigError: If the pattern is none.
@@ -86,7 +58,11 @@ def pair_entries(images: Sequence[Entry], masks: Sequence[Entry], pattern: objec
     rules = _rules(images, masks, together, pattern)
     scored = [(_cover(rule, images, masks), rule) for rule in rules]
     most = max((cover for cover, _ in scored), default=0)
-    if most == 0 or (pattern is None and most < _LEAST * len(images) / (1 + together)):
+    least = 1.0 if pattern is not None else _LEAST * len(images) / (1 + together)
+    alike = Alike.of(images, masks, together)
+    if pattern is None and (cover := _cover(alike, images, masks)) > most and cover >= least:
+        return _paired(alike, images, masks, together)
+    if most == 0 or most < least:
         raise DataError(_no_rule(images, masks, together))
     best = [rule for cover, rule in scored if cover == most]
     return _paired(_choose(best, images, masks), images, masks, together)
@@ -193,10 +169,6 @@ def _kind(character: str) -> str:
     return "digit" if character.isdigit() else "letter" if character.isalpha() else "separator"
 
 
-def _has_word(affix: Affix, words: Sequence[str]) -> bool:
-    return any(word.lower() in words for part in affix for word in re.findall(r"[A-Za-z]+", part))
-
-
 # -- pairs -----------------------------------------------------------------------------------------
 
 
@@ -225,63 +197,40 @@ def _dropped(entry: Entry, levels: set[int]) -> Entry:
     return Entry(entry.path, kept, entry.name)
 
 
-def _stripped(name: str, affix: Affix) -> str | None:
-    """Return what is left of a name, or None if it lacks the affix; what is left must begin and end like a name."""
-    before, after = affix
-    if len(name) <= len(before) + len(after) or not (name.startswith(before) and name.endswith(after)):
-        return None
-    return name[len(before) : len(name) - len(after)]
-
-
-def _by_key(entries: Sequence[Entry], affix: Affix) -> dict[_Key, list[Entry]]:
-    found = defaultdict[_Key, list[Entry]](list)
-    for entry in entries:
-        if (shared := _stripped(entry.name, affix)) is not None:
-            found[entry.folders, shared].append(entry)
-    return found
-
-
-def _cover(rule: Rule, images: Sequence[Entry], masks: Sequence[Entry]) -> int:
+def _cover(rule: Pairing, images: Sequence[Entry], masks: Sequence[Entry]) -> int:
     return len(_keyed_pairs(rule, images, masks))
 
 
-def _keyed_pairs(rule: Rule, images: Sequence[Entry], masks: Sequence[Entry]) -> dict[_Key, tuple[Entry, Entry]]:
-    by_image, by_mask = _by_key(images, rule.image), _by_key(masks, rule.mask)
+def _keyed_pairs(rule: Pairing, images: Sequence[Entry], masks: Sequence[Entry]) -> dict[Key, tuple[Entry, Entry]]:
+    by_image, by_mask = rule.keyed(images, masks)
     return {key: (by_image[key][0], by_mask[key][0]) for key in by_image if key in by_mask}
 
 
-def _paired(rule: Rule, images: Sequence[Entry], masks: Sequence[Entry], together: bool) -> Pairs:
+def _paired(rule: Pairing, images: Sequence[Entry], masks: Sequence[Entry], together: bool) -> Pairs:
     """Pair all files by a rule."""
-    by_image, by_mask = _by_key(images, rule.image), _by_key(masks, rule.mask)
+    by_image, by_mask = rule.keyed(images, masks)
     both = sorted((key for key in by_image if key in by_mask), key=lambda key: "/".join((*key[0], key[1])))
     pairs = Pairs(rule)
     used, labelled = set(), set[tuple[str, ...]]()
     for key in both:
-        for files in (by_image[key], by_mask[key]):
-            if len(files) > 1:
-                names = listed([entry.path.name for entry in files])
-                pairs.faults.append(f"{files[0].path.parent}: {names} are both {key[1]}; keep one")
+        if len(by_image[key] + by_mask[key]) > 2:
+            pairs.faults.append(rule.several(key, by_image[key], by_mask[key]))
         image, mask = by_image[key][0], by_mask[key][0]
-        pairs.found.append(("/".join((*key[0], key[1])), image, mask))
+        pairs.found.append((rule.name(key, image), image, mask))
         used |= {entry.path for entry in (*by_image[key], *by_mask[key])}
         labelled.add(key[0])
     for entry in images:
-        if entry.path in used or (together and _stripped(entry.name, rule.mask) is not None):
+        if entry.path in used or (together and rule.is_mask(entry)):
             continue
         if entry.folders not in labelled:
             pairs.unlabelled.append(entry)
         else:
-            pairs.faults.append(f"{entry.path}: image without mask (expected {_expected(rule, entry)})")
+            pairs.faults.append(f"{entry.path}: image without mask (expected {rule.expected(entry)})")
     for key, files in by_mask.items():
         if key not in by_image:
             pairs.faults += [f"{entry.path}: mask without image" for entry in files]
     pairs.others = 0 if together else len(masks) - sum(map(len, by_mask.values()))
     return pairs
-
-
-def _expected(rule: Rule, image: Entry) -> str:
-    shared = _stripped(image.name, rule.image)
-    return f"a mask {'*'.join(rule.mask)}" if shared is None else f"{shared.join(rule.mask)}"
 
 
 def _no_rule(images: Sequence[Entry], masks: Sequence[Entry], together: bool) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from segbench.data.folder.pairing import IMAGE_WORDS, MASK_WORDS, Pairs, pair_entries
+from segbench.data.folder.pairing import Pairs, pair_entries
+from segbench.data.folder.rules import IMAGE_WORDS, MASK_WORDS
 from segbench.data.folder.sources import Entry, find_entries, folders_in
 from segbench.errors import DataError
 from segbench.words import listed, plural

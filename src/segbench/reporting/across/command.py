@@ -21,7 +21,7 @@ from segbench.reporting.collection.folders import place
 from segbench.reporting.collection.runs import Run, collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
-from segbench.reporting.page import experiments
+from segbench.reporting.each import experiments
 from segbench.scores.convention import Convention
 from segbench.terminal import say
 

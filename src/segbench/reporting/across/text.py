@@ -15,7 +15,7 @@ from segbench.reporting.across.verdict import power, ranks_line, verdict
 from segbench.reporting.comparison.columns import convention_words
 from segbench.reporting.comparison.estimate import Estimate
 from segbench.reporting.comparison.model import Comparison
-from segbench.reporting.comparison.words import NOTHING, show_estimate, show_p
+from segbench.reporting.comparison.words import NOTHING, P_MEANING, show_estimate, show_p
 from segbench.reporting.text.latex import escape
 from segbench.reporting.text.markdown import markdown_code, markdown_link, markdown_list, markdown_table, markdown_text
 from segbench.reporting.text.tables import Cells, print_table
@@ -87,7 +87,7 @@ def notes(found: Across, shown: Findings) -> list[str]:
     if more := len(shown.pairs) - MOST_PAIRS:
         lines += [f"{more} further pairs stand in gains.csv."] if more > 0 else []
     lines.append(ranks_line(found, shown))
-    lines.append(margin_line(found, shown))
+    lines += [margin_line(found, shown), P_MEANING]
     lines += [f"Scores: {words}." for words in dict.fromkeys(map(convention_words, found.sets))]
     return [*lines, *(f"{name}: {_size(of)}." for name, of in zip(found.names, found.sets, strict=True))]
 

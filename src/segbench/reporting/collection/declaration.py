@@ -32,6 +32,8 @@ def declaration(runs: Sequence[Run]) -> tuple[str, dict[str, Any]]:
 def ask(declared: dict[str, Any], asked: Mapping[str, str]) -> dict[str, Any]:
     """Return a comparison with another deciding metric or split; what was said of the declared metric still is of it.
 
+    A margin is one of the declared metric, in its unit, so another metric has none until one is stated for it.
+
     Args:
         declared: ``comparison``; empty where none is declared.
         asked: ``metric`` and ``split``, either or both.
@@ -44,7 +46,8 @@ def ask(declared: dict[str, Any], asked: Mapping[str, str]) -> dict[str, Any]:
               for entry in declared.get(key) or ()]
         for key in ("claims", "published")
     }  # fmt: skip
-    return declared | about | dict(asked)
+    kept = {key: value for key, value in declared.items() if key != "margin" or asked["metric"] == metric}
+    return kept | about | dict(asked)
 
 
 def stated_differences(declared: Mapping[str, Any], runs: Sequence[Run]) -> tuple[str, ...]:

@@ -74,8 +74,9 @@ def exclude_beyond(runs: Sequence[Run], plan: Plan) -> list[Run]:
         All runs in their order; as they are before the first look.
     """
     number, several = len(plan.taken), f"{len(plan.looks)}"
-    reason = f"not part of look {number} of {several}, of the seeds 0 to {plan.seeds - 1} (decide=true)"
-    beyond = [bool(number) and run.state == "done" and run.seed not in range(plan.seeds) for run in runs]
+    known = plan.known_at(number)
+    reason = f"not part of look {number} of {several}, of the seeds {known[0]} to {known[-1]} (decide=true)"
+    beyond = [bool(number) and run.state == "done" and run.seed not in known for run in runs]
     return [_excluded(run, reason) if other else run for run, other in zip(runs, beyond, strict=True)]
 
 

@@ -6,10 +6,13 @@ file must not hide the other runs of a sweep.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Hashable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -71,6 +74,7 @@ class Run:
         folds: The runs of the folds of a cross-validation that it joins, by fold
             (:mod:`segbench.reporting.collection.folds`); empty for a run of its own.
         tuning: The trials that chose its settings (:mod:`segbench.reporting.collection.tuned`); None without.
+        took: Seconds from its start to its end as the latest sweep saw it; 0 where that did not train it.
     """
 
     directory: Path
@@ -92,6 +96,15 @@ class Run:
     status: dict[str, Any] = field(default_factory=dict)
     folds: tuple[Run, ...] = ()
     tuning: Tuning | None = None
+    took: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """What another run like it takes from start to end, with imports, data and evaluation; NaN where unknown."""
+        cost = self.summary.get("cost", {}).get("wall_seconds")
+        trained = float(cost) if isinstance(cost, int | float) else math.nan
+        known = [value for value in (trained, self.took, _lasted(self.status)) if value > 0]
+        return max(known, default=math.nan)
 
     @property
     def each(self) -> tuple[Run, ...]:
@@ -199,6 +212,14 @@ def _state(directory: Path, status: dict[str, Any]) -> tuple[State, str | None]:
     return "killed", _short(status.get("reason") or "killed: it says running, but no process holds it")
 
 
+def _lasted(status: Mapping[str, Any]) -> float:
+    """Return the seconds between what a status says of start and end; 0 where it does not."""
+    with suppress(KeyError, TypeError, ValueError):
+        ends = [datetime.fromisoformat(status[key]) for key in ("started", "finished")]
+        return (ends[1] - ends[0]).total_seconds()
+    return 0.0
+
+
 def _short(reason: object) -> str:
     text = visible(str(reason))
     return text if len(text) <= LONGEST_REASON else f"{text[: LONGEST_REASON - 1]}…"
@@ -222,15 +243,17 @@ def lock_is_held(path: Path) -> bool:
 
 
 def _add_jobs(file: Path, runs: dict[Path, Run]) -> None:
-    """Add the sweep's failed jobs that left no directory, and its reasons for the ones that were killed."""
+    """Add the sweep's failed jobs that left no directory, its reasons for those that were killed, and jobs' times."""
     try:
         jobs = json_file(file)["jobs"]
         for job in jobs:
-            if not job.get("exit_code"):
-                continue
             directory = file.parent / str(job["directory"])
-            reason = _short(job.get("reason") or f"exit code {job['exit_code']}")
             known = runs.get(place(directory))
+            if not job.get("exit_code"):
+                if known is not None and isinstance(job.get("seconds"), int | float):
+                    runs[place(directory)] = replace(known, took=float(job["seconds"]))
+                continue
+            reason = _short(job.get("reason") or f"exit code {job['exit_code']}")
             if known is None:
                 overrides = tuple(str(item) for item in job.get("overrides") or ())
                 lost = Run(directory, "failed", reason, experiment=file.parent.name, overrides=overrides)

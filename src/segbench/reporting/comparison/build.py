@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +78,85 @@ def compare(
     Raises:
         ConfigError: If the runs are not comparable, or metric or convention do not fit their task.
     """
-    asked, folder = asked or {}, runs[0].directory.parent
+    folder = runs[0].directory.parent
     plan = plan or _planned_looks(folder)
+    chosen = _choose(runs, mix, asked or {}, latest, plan)
+    counts = [run.counts[chosen.split] for run in chosen.done]
+    convention = convention_of(chosen.task, convention, folder, counts)
+    rows, strangers = _rows(chosen.runs, chosen.known, chosen.factors)
+    rows = _score_all(rows, chosen, convention)
+    rows, published = _with_published(rows, chosen, convention)
+    family, baseline = family_of(chosen.declared, rows)
+    return Comparison(
+        directory=folder,
+        title=chosen.title,
+        question=str(chosen.declared.get("question") or ""),
+        factors=tuple(chosen.factors),
+        metric=chosen.metric,
+        split=chosen.split,
+        wanted_split=str(chosen.declared.get("split") or chosen.split),
+        convention=convention,
+        classes=shown_classes(counts),
+        rows=tuple(rows),
+        published=tuple(published),
+        claims=tuple(chosen.declared.get("claims") or ()),
+        differences=stated_differences(chosen.declared, chosen.known),
+        unfinished=_unfinished(chosen.everything, strangers),
+        task=chosen.task,
+        family=family,
+        baseline=baseline,
+        margin=chosen.declared.get("margin"),
+        looks=read_looks(folder, before=plan.begun if plan else None),
+        plan=plan,
+    )
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Which runs of an experiment are compared, and by what.
+
+    Attributes:
+        title: The experiment's name.
+        declared: Its ``comparison``, with what was asked for in place of it.
+        everything: Its runs, the excluded ones too.
+        factors: What varies between the rows.
+        metric, split, task: What decides, on which images, and what the runs do.
+        metric_key: Where the metric was given, for messages.
+    """
+
+    title: str
+    declared: Mapping[str, Any]
+    everything: Sequence[Run]
+    factors: Sequence[str]
+    metric: str
+    split: str
+    task: TaskRecord
+    metric_key: str
+
+    @property
+    def runs(self) -> list[Run]:
+        """Those that are compared, whatever became of them."""
+        return [run for run in self.everything if run.state != "excluded"]
+
+    @property
+    def done(self) -> list[Run]:
+        """The finished ones."""
+        return [run for run in self.runs if run.state == "done"]
+
+    @property
+    def known(self) -> list[Run]:
+        """Those whose settings can be told: the finished ones, without any those that left a configuration."""
+        return self.done or [run for run in self.runs if run.config]
+
+
+def _choose(
+    runs: Sequence[Run],
+    mix: bool,
+    asked: Mapping[str, str],
+    latest: Collection[Path] | None,
+    plan: Plan | None,
+) -> _Chosen:
+    """Choose what is compared; the arguments are those of :func:`compare`."""
     runs = with_tuning(runs)
     runs = exclude_beyond(runs, plan) if plan else runs
     title, own = declaration([run for run in runs if run.state == "done" or run.config] or runs)
@@ -89,42 +166,12 @@ def compare(
     keys = {name: f"--{name}" if name in asked else f"comparison.{name}" for name in ("metric", "split")}
     splits = possible_splits(own.get("split"), asked.get("split"))
     everything, task, metric = _select(runs, declared, splits, same_data=bool(own) and not mix)
-    runs = [run for run in everything if run.state != "excluded"]
-    done = [run for run in runs if run.state == "done"]
+    found = _Chosen(title, declared, everything, (), metric, "", task, keys["metric"])
     if not own and not mix:
-        require_one_data_set(done)
-    known = done or [run for run in runs if run.config]
-    factors = _factors(known, declared, mix) if own else other_differences(known, ())
-    everything, runs = (without_replaced(some, factors) for some in (everything, runs))
-    split = shared_split(done, splits, keys["split"])
-    counts = [run.counts[split] for run in done]
-    convention = convention_of(task, convention, folder, counts)
-    rows, strangers = _rows(runs, known, factors)
-    rows = _score_all(rows, metric, task, split, convention, keys["metric"])
-    rows, published = _with_published(rows, declared.get("published") or (), metric, split, convention)
-    family, baseline = family_of(declared, rows)
-    return Comparison(
-        directory=folder,
-        title=title,
-        question=str(declared.get("question") or ""),
-        factors=tuple(factors),
-        metric=metric,
-        split=split,
-        wanted_split=str(declared.get("split") or split),
-        convention=convention,
-        classes=shown_classes(counts),
-        rows=tuple(rows),
-        published=tuple(published),
-        claims=tuple(declared.get("claims") or ()),
-        differences=stated_differences(declared, known),
-        unfinished=_unfinished(everything, strangers),
-        task=task,
-        family=family,
-        baseline=baseline,
-        margin=declared.get("margin"),
-        looks=read_looks(folder, before=plan.begun if plan else None),
-        plan=plan,
-    )
+        require_one_data_set(found.done)
+    factors = _factors(found.known, declared, mix) if own else other_differences(found.known, ())
+    split = shared_split(found.done, splits, keys["split"])
+    return replace(found, everything=without_replaced(everything, factors), factors=factors, split=split)
 
 
 def _unfinished(everything: Sequence[Run], strangers: Mapping[str, str]) -> tuple[tuple[Run, str], ...]:
@@ -191,22 +238,20 @@ def _order(value: Hashable) -> tuple[int, float, str]:
     return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
 
 
-def _score_all(
-    rows: Sequence[Row], metric: str, task: TaskRecord, split: str, convention: Convention, key: str
-) -> list[Row]:
+def _score_all(rows: Sequence[Row], chosen: _Chosen, convention: Convention) -> list[Row]:
     """Return the rows with their scores, the deciding one first, those of each class last, and their costs.
 
     Raises:
         ConfigError: If the runs have no such metric; names the directory and where the metric was given.
     """
-    counts = [run.counts[split] for row in rows for run in row.done]
-    shown = shown_scores(metric, task, counts)
+    counts = [run.counts[chosen.split] for row in rows for run in row.done]
+    shown = shown_scores(chosen.metric, chosen.task, counts)
     try:
-        deciding = shared_metric(metric, task, counts)
+        deciding = shared_metric(chosen.metric, chosen.task, counts)
     except ConfigError as error:
-        raise ConfigError(f"{rows[0].runs[0].directory.parent}: {key}: {error}") from None
-    of_classes = class_metrics(deciding, task, shown_classes(counts), counts)
-    return [_score(row, shown, of_classes, split, convention) for row in rows]
+        raise ConfigError(f"{rows[0].runs[0].directory.parent}: {chosen.metric_key}: {error}") from None
+    of_classes = class_metrics(deciding, chosen.task, shown_classes(counts), counts)
+    return [_score(row, shown, of_classes, chosen.split, convention) for row in rows]
 
 
 def _score(row: Row, shown: Sequence[str], of_classes: Sequence[str], split: str, convention: Convention) -> Row:
@@ -239,10 +284,12 @@ def _published(
     return found or [figure]
 
 
-def _with_published(
-    rows: Sequence[Row], entries: Sequence[dict[str, Any]], metric: str, split: str, convention: Convention
-) -> tuple[list[Row], list[Published]]:
+def _with_published(rows: Sequence[Row], chosen: _Chosen, convention: Convention) -> tuple[list[Row], list[Published]]:
     """Return the rows, each with its first published figure of the deciding metric, and all published figures."""
-    published = [found for entry in entries for found in _published(entry, rows, metric, split, convention)]
-    first = {entry.row: entry for entry in reversed(published) if entry.metric == metric}
+    published = [
+        found
+        for entry in chosen.declared.get("published") or ()
+        for found in _published(entry, rows, chosen.metric, chosen.split, convention)
+    ]
+    first = {entry.row: entry for entry in reversed(published) if entry.metric == chosen.metric}
     return [replace(row, published=first.get(index)) for index, row in enumerate(rows)], published

@@ -10,6 +10,11 @@ from segbench.words import duration
 NOTHING = "–"
 # The same name in tables and figures: in how many (seed, group) pairs a row scores better than another.
 BETTER = "P(better)"
+# What most readers take a p-value for, and what it is.
+P_MEANING = (
+    "p is not how likely a verdict is: it says how many of such experiments would show as large a gain if there were"
+    " none (0.01: one in a hundred)."
+)
 
 
 def show_estimate(value: Estimate, with_n: bool = True) -> str:

@@ -34,7 +34,8 @@ def answer(
     if not ranked or not collapsed:
         return found
     labels = [asked.labels[index] for index in collapsed]
-    lost = f" {listed(labels)} {'is' if len(labels) == 1 else 'are'} not ranked, as runs collapsed."
+    are, whose = ("is", "its") if len(labels) == 1 else ("are", "their")
+    lost = f" {listed(labels)} {are} not ranked, as some of {whose} trainings collapsed (learned little or nothing)."
     return replace(found, sentence=found.sentence + lost, rows={**found.rows, **dict.fromkeys(collapsed, "collapsed")})
 
 
@@ -49,7 +50,11 @@ def _answer(
     if not scored:
         return Verdict("undecided", "No finished run has a score: there is no answer yet.")
     if not ranked:
-        return Verdict("undecided", "Every row collapsed: none can be ranked.", rows=dict.fromkeys(scored, "collapsed"))
+        return Verdict(
+            "undecided",
+            "Every row has trainings that collapsed (learned little or nothing), so none can be ranked.",
+            rows=dict.fromkeys(scored, "collapsed"),
+        )
     leader = ranked[0]
     metric = asked.comparison.score
     value = f"{metric.title} {asked.means[leader].interval(asked.comparison.unit)} {metric.unit}".rstrip()

@@ -72,7 +72,10 @@ def _amount(comparison: Comparison, alone: Sequence[Layout | None], collapsed: C
         found.append(f"One seed only: {listed(single)}; told from no other row.")
     seeds = min((len(row.seeds) for row in rows if len(row.seeds) > 1), default=FEW_SEEDS)
     if seeds < FEW_SEEDS:
-        found.append(f"{seeds} seeds do not show whether seeds vary normally, as the intervals take for granted.")
+        found.append(
+            f"{seeds} seeds are few: the intervals take for granted that seeds scatter normally around their mean,"
+            " which so few do not show."
+        )
     groups = min(len(row.groups) for row in rows)
     if comparison.folds:
         groups = min(len(set(part.groups)) for part in comparison.parts)
@@ -83,8 +86,8 @@ def _amount(comparison: Comparison, alone: Sequence[Layout | None], collapsed: C
         )
     elif groups < FEW_GROUPS:
         found.append(
-            f"{groups} {comparison.grouping}, fewer than {FEW_GROUPS}: rare failures may not be among them, and then no"
-            " interval knows of them."
+            f"{groups} {comparison.grouping}, fewer than {FEW_GROUPS}: a failure on one in {FEW_GROUPS} may not be"
+            " among them, and then no figure here shows it."
         )
     shown = [row if index not in collapsed else None for index, row in enumerate(alone)]
     constant = [label for label, row in zip(labels, shown, strict=True) if row and len(row.groups) > 1 and row.constant]
@@ -179,8 +182,8 @@ def _folds(comparison: Comparison) -> list[str]:
     if not joined:
         return []
     found = [
-        "Folds share training images. Intervals and tests allow for that (Nadeau and Bengio 2003), but only roughly:"
-        " there is no unbiased estimate of their variance (Bengio and Grandvalet 2004)."
+        "Folds share training images, so they differ less than experiments on other images would; intervals and tests"
+        " allow for that only roughly (Nadeau and Bengio 2003; Bengio and Grandvalet 2004)."
     ]
     whole = {(len(run.folds), run.settings[FOLDS]) for run in joined}
     if some := sorted((count, of) for count, of in whole if count != of):

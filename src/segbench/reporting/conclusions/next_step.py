@@ -1,15 +1,18 @@
-"""What to do next where a question is undecided: how many seeds would settle it, how long they take, the command."""
+"""What to do next: train longer what was still improving; how many seeds would settle what is undecided.
+
+With how long that takes, and the command.
+"""
 
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.evidence import Evidence
+from segbench.reporting.conclusions.longer import about, seconds_of, train_longer, with_value
 from segbench.reporting.conclusions.provenance import Origin, sweep_commands
 from segbench.reporting.conclusions.verdict import word_of
 from segbench.reporting.statistics.decision import Compared
@@ -25,13 +28,22 @@ MOST = 30
 _MORE_HOURS = "The planned looks go on with the same command and a larger decide.hours."
 
 
-def next_step(comparison: Comparison, found: Evidence) -> Origin | None:
-    """Return the words, and the command that trains the seeds; None where there is nothing to settle.
+def next_steps(comparison: Comparison, found: Evidence) -> list[Origin]:
+    """Return what is to be done, each with its command, the first thing first; nothing where all is decided.
 
     Args:
         comparison: What was compared.
         found: What it shows.
     """
+    steps = [train_longer(comparison), _settle_it(comparison, found)]
+    # Seeds that stop too early settle only which row begins better; but a report's epochs are part of its question.
+    if comparison.published or comparison.claims:
+        steps.reverse()
+    return [step for step in steps if step is not None]
+
+
+def _settle_it(comparison: Comparison, found: Evidence) -> Origin | None:
+    """Return how to settle what is undecided; None where nothing is."""
     rows = [comparison.rows[index] for index in range(len(found.means)) if index not in found.unranked]
     scored = [row for row in rows if row.done]
     if found.verdict.word != "undecided" or len(scored) < 2:
@@ -62,7 +74,9 @@ def _settle(
     what = f"{shown} {comparison.score.unit}".rstrip() + f" between {first} and {second}"
     needed = outlook.settle(float(shown))
     if needed is None:
-        return Origin(f"Even {MOST_SEEDS} seeds each would not settle {what}: that takes more {comparison.unit}.")
+        # Further folds of the same images would tell little more.
+        more = comparison.images if comparison.folds else comparison.unit
+        return Origin(f"Even {MOST_SEEDS} seeds each would not settle {what}: that takes more {more}.")
     if needed > MOST:
         return Origin(f"It would take {needed} seeds each to settle {what}.")
     least = min(len(_seeds([row])) for row in rows)
@@ -80,20 +94,20 @@ def _step(comparison: Comparison, aim: str, rows: Sequence[Row], seeds: int) -> 
         return _afresh(comparison.plan, aim, seeds)
     lead = f"{aim}: {_more(rows, seeds)}"
     runs = [run for row in rows for run in _planned(row, seeds)]
-    time = sum(_missing(row, seeds) * _time(row) for row in rows)
-    about = f", about {_about(time)}" if math.isfinite(time) and time > 0 else ""
-    commands = sweep_commands(runs, comparison.title)
-    places = sorted({text for row in rows for run in row.done for part in run.each for text in _places(part)})
-    return Origin(f"{lead}{about}:", tuple(" ".join([command, *map(shlex.quote, places)]) for command in commands))
+    time = sum(_missing(row, seeds) * seconds_of(row) for row in rows)
+    return Origin(f"{lead}{about(time)}:", tuple(sweep_commands(runs, comparison.title, places=True)))
 
 
 def _afresh(plan: Plan, aim: str, seeds: int) -> Origin:
-    """Return how to ask again after the last planned look: seeds added to it would err more often than in 5 %."""
+    """Return how to ask again after the last planned look: seeds added to it would err more often than in 5 %.
+
+    The seeds of the first plan are no evidence a second time, so the new one goes on from them.
+    """
     last = plan.looks[-1]
     return Origin(
         f"The planned looks are used up, and the question stays undecided; add no seeds. {aim}, plan afresh in a"
-        f" new folder, and report both answers: the same command with decide.looks=[{last},{max(seeds, last + 1)}]"
-        " paths.outputs=outputs-again."
+        f" new folder, with new seeds, and report both answers: the same command with"
+        f" decide.looks=[{last},{max(seeds, last + 1)}] decide.first={plan.first + last} paths.outputs=outputs-again."
     )
 
 
@@ -105,25 +119,13 @@ def _more(rows: Sequence[Row], seeds: int) -> str:
     return f"{few} {'each' if len(lacking) > 1 else f'of {lacking[0].label}'}"
 
 
-def _about(seconds: float) -> str:
-    """Return a time as people say it: ``40 minutes``."""
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
-
-
 def _planned(row: Row, seeds: int) -> list[Run]:
     """Return the runs of a row with so many seeds: those that are done, and copies of the first for the others."""
     have = _seeds([row])
     new = [seed for seed in range(max(have) + seeds + 1) if seed not in have][: max(0, seeds - len(have))]
     parts = [part for run in row.done for part in run.each]
-    return parts + [_again(part, seed) for seed in new for part in row.done[0].each]
-
-
-def _again(run: Run, seed: int) -> Run:
-    """Return a run that would be started with another seed."""
-    others = tuple(text for text in run.overrides if text.partition("=")[0].lstrip("+") != "seed")
-    return replace(run, seed=seed, overrides=(*others, f"seed={seed}"))
+    again = [(part, seed) for seed in new for part in row.done[0].each]
+    return parts + [replace(with_value(part, "seed", seed), seed=seed) for part, seed in again]
 
 
 def _seeds(rows: Sequence[Row]) -> set[int]:
@@ -132,13 +134,3 @@ def _seeds(rows: Sequence[Row]) -> set[int]:
 
 def _missing(row: Row, seeds: int) -> int:
     return max(0, seeds - len(_seeds([row])))
-
-
-def _time(row: Row) -> float:
-    """Return how long one seed trains: the mean of its trainings, of folds all of them."""
-    return row.costs["wall_seconds"].mean * len(row.done[0].each)
-
-
-def _places(run: Run) -> list[str]:
-    """Return where the run's data and outputs were said to be, which the new ones must find and join."""
-    return [text for text in run.overrides if text.startswith("paths.")]

@@ -13,7 +13,7 @@ from segbench.reporting.comparison.columns import averages, convention_words
 from segbench.reporting.comparison.model import Comparison, Row, number_of
 from segbench.reporting.conclusions.claims import explanation
 from segbench.reporting.conclusions.evidence import evidence
-from segbench.reporting.conclusions.reading import reading
+from segbench.reporting.conclusions.reading import reading, shown
 from segbench.reporting.conclusions.training import training_line
 from segbench.reporting.conclusions.tuning import tuning_lines
 from segbench.runs.split_scores import derive
@@ -39,30 +39,43 @@ def convention_line(comparison: Comparison) -> str:
 
 
 def notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
-    """Return the sentences under the table, the convention line first.
+    """Return the sentences under the table, the convention line first, how to read it last.
 
     Args:
         comparison: The comparison.
         with_caveats: Whether what cannot be concluded is among them; a page may say it elsewhere.
     """
+    return [*own_notes(comparison, with_caveats), *general_notes(comparison)]
+
+
+def general_notes(comparison: Comparison) -> list[str]:
+    """Return how to read the tables: what other comparisons of the same kind say in the same words."""
+    if not comparison.done:
+        return []
+    figures = evidence(comparison)
+    read = explanation(figures.claims, comparison.metric, comparison.split, comparison.unit)
+    return [
+        *_cross_validation(comparison),
+        *_together(comparison),
+        _spread(comparison.rows),
+        *reading(comparison, figures),
+        *_micro(comparison),
+        *([read] if read else []),
+        *_mcnemar(comparison),
+    ]
+
+
+def own_notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
+    """Return what is to be said of this comparison alone; the arguments are those of :func:`notes`."""
     found = [convention_line(comparison)]
     if comparison.wanted_split != comparison.split:
         asked = f"The comparison asks for the {comparison.wanted_split} split; not every run has one,"
         found.append(f"{asked} so the {comparison.split} split is used.")
-    found += [*_cross_validation(comparison), *_together(comparison), *training_line(comparison)]
-    found += tuning_lines(comparison)
+    found += [*training_line(comparison), *tuning_lines(comparison)]
     if comparison.done:
         figures = evidence(comparison)
-        read = explanation(figures.claims, comparison.metric, comparison.split, comparison.unit)
-        found += [
-            *_distance(comparison),
-            _spread(comparison.rows),
-            *reading(comparison, figures),
-            *_micro(comparison),
-            *([read] if read else []),
-            *_mcnemar(comparison),
-            *(figures.caveats if with_caveats else ()),
-        ]
+        found += [*_distance(comparison), *_unspread(comparison.rows), *shown(comparison, figures)]
+        found += figures.caveats if with_caveats else ()
         found += _without_score(comparison)
         found += _unequal_images(comparison)
         found += _unequal_circumstances(comparison.trained)
@@ -98,12 +111,15 @@ def _together(comparison: Comparison) -> list[str]:
 def _spread(rows: Sequence[Row]) -> str:
     if not any(len(row.done) > 1 for row in rows):
         return "One seed for each row: there is no spread, and no difference here is shown to be more than chance."
-    single = [row.label for row in rows if len(row.done) == 1]
-    text = (
+    return (
         "Values are mean ± sample standard deviation over seeds (n = number of runs); the spread is no confidence"
         " interval."
     )
-    return text + (f" No spread with one seed: {', '.join(single)}." if single else "")
+
+
+def _unspread(rows: Sequence[Row]) -> list[str]:
+    single = [row.label for row in rows if len(row.done) == 1]
+    return [f"No spread with one seed: {', '.join(single)}."] if single and len(single) < len(rows) else []
 
 
 def _distance(comparison: Comparison) -> list[str]:

@@ -44,7 +44,7 @@ def decide_looks(comparison: Comparison, plan: Plan, sides: Sequence[Side], memb
 
 def _at(comparison: Comparison, plan: Plan, number: int, sides: Sequence[Side], members: Sequence[int]) -> Decision:
     left = sorted(row for row in members if comparison.dropped.get(row, number) >= number)
-    known = {row: {seed: runs for seed, runs in sides[row].items() if seed < plan.looks[number - 1]} for row in left}
+    known = {row: {seed: runs for seed, runs in sides[row].items() if seed in plan.known_at(number)} for row in left}
     means = {row: mean for row in left if (mean := _mean(known[row])) is not None}
     order = sorted(means, key=lambda row: -comparison.direction * means[row])
     most = comparison.score.largest

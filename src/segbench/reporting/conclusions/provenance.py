@@ -18,6 +18,8 @@ from segbench.runs.directory import WEIGHTS_OF
 from segbench.runs.places import public, public_assignment
 from segbench.words import duration, plural
 
+_OUTPUTS = "paths.outputs="
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -48,12 +50,26 @@ def provenance(runs: Sequence[Run], experiment: str, report_command: str | None 
         Origin(f"Seeds: {', '.join(map(str, seeds))}."),
         Origin("Made by:", tuple(public(line) for line in sweep_commands(runs, experiment))),
     ]
+    lines += _repeated(runs)
     if others := sorted({run.experiment for run in runs} - {experiment}):
         shared = sum(run.experiment != experiment for run in runs)
         lines.append(Origin(f"Shared: {shared} runs of equal configuration were trained by {', '.join(others)}."))
     if taken := sum(WEIGHTS_OF in run.summary for run in runs):
         lines.append(Origin(f"Weights: {plural(taken, 'run')} took those of other runs, which summary.json names."))
     return [*lines, Origin("Reported by:", (report_command,))] if report_command else lines
+
+
+def _repeated(runs: Sequence[Run]) -> list[Origin]:
+    """Return whether repeated trainings would have the same bits, of runs that say so."""
+    said = [run.summary["repeats"] for run in runs if run.summary.get("repeats")]
+    if not said:
+        return []
+    reasons = sorted({reason for found in said for reason in found["because"]})
+    if not reasons:
+        return [Origin("Repeated: a run done again on its device, with its threads and versions, has the same bits.")]
+    inexact = sum(not found["to_the_bit"] for found in said)
+    why = ", ".join(map(public, reasons))
+    return [Origin(f"Repeated: {inexact} of {plural(len(said), 'run')} would differ in the last bits, for {why}.")]
 
 
 def machine(runs: Sequence[Run]) -> str:
@@ -69,10 +85,16 @@ def machine(runs: Sequence[Run]) -> str:
     return "; ".join(parts)
 
 
-def sweep_commands(runs: Sequence[Run], experiment: str) -> list[str]:
+def sweep_commands(runs: Sequence[Run], experiment: str, places: bool = False) -> list[str]:
     """Return the command that makes these runs again: one sweep if they form a full grid, else one for each run.
 
     A run that another experiment trained lacks overrides of this one; they are read from its configuration.
+
+    Args:
+        runs: The runs.
+        experiment: The experiment they are reported under.
+        places: Name the folders of data and outputs as they were typed, for who goes on with these runs here; else
+            only that of the outputs, if it was typed, and without the place of who ran it.
     """
     start = [] if experiment == "runs" else [f"experiment={experiment}"]
     programs = [_program(run) for run in runs]
@@ -87,12 +109,24 @@ def sweep_commands(runs: Sequence[Run], experiment: str) -> list[str]:
     whole = len(combinations) == math.prod(map(len, choices)) and combinations == set(product(*choices))
     if len(jobs) > 1 and whole and all(program == programs[0] for program in programs):
         swept = [f"{key}={','.join(values)}" for key, values in zip(keys, choices, strict=True)]
-        return [f"{programs[0]} {shlex.join(['-m', *start, *swept])}"]
+        return [f"{programs[0]} {shlex.join(['-m', *start, *swept, *_places(runs, places)])}"]
     lines = [
-        " ".join([program, *map(shlex.quote, [*start, *(f"{key}={value}" for key, value in job.items())])])
-        for program, job in zip(programs, jobs, strict=True)
+        f"{program} {shlex.join([*start, *(f'{key}={value}' for key, value in job.items()), *_places([run], places)])}"
+        for run, program, job in zip(runs, programs, jobs, strict=True)
     ]
     return list(dict.fromkeys(lines))
+
+
+def _places(runs: Sequence[Run], own: bool) -> list[str]:
+    """Return where the runs' data and outputs were said to be, as typed; or where outputs were, as anybody may know."""
+    said = sorted({text for run in runs for text in run.overrides if text.startswith("paths.")})
+    return said if own else sorted({_public_outputs(text) for text in said if text.startswith(_OUTPUTS)})
+
+
+def _public_outputs(text: str) -> str:
+    """Return where outputs went as anybody may type it; ``<folder>`` where that lies outside of the project."""
+    value = public(text.removeprefix(_OUTPUTS))
+    return f"{_OUTPUTS}{'<folder>' if value.startswith(('/', '~')) else value}"
 
 
 def _program(run: Run) -> str:

@@ -13,22 +13,24 @@ from segbench.words import listed
 
 
 def reading(comparison: Comparison, found: Evidence) -> list[str]:
-    """Say how to read the columns of the tests, and what they show of the scores' variance and of what is missed."""
+    """Say how to read the columns of the tests."""
     said = []
     if any(np.isfinite(mean.low) for mean in found.means):
         said.append(f"{found.ends[0].upper()}{found.ends[1:]}: {ends_hint(comparison, found)}.")
     if found.decision.compared:
         said.append(f"Verdict: {verdict_hint(comparison)}.")
-    said += [
-        f"{comparison.rows[row].label} {why}: its variance is its own." for row, why in found.decision.pool.left.items()
-    ]
     if any(found.letters):
         said.append(f"Letters (compact letter display): {LETTERS}, which does not make them equal.")
+    return [" ".join(said)] if said else []
+
+
+def shown(comparison: Comparison, found: Evidence) -> list[str]:
+    """Say what the tests show of the scores' variance, and what they would miss."""
+    said = [
+        f"{comparison.rows[row].label} {why}: its variance is its own." for row, why in found.decision.pool.left.items()
+    ]
     if found.outlook is not None:
-        said += [
-            found_line(found.outlook, comparison.score),
-            variance_line(found.outlook, comparison.score, comparison.single_unit),
-        ]
+        said.append(outlook_line(found.outlook, comparison))
     return [" ".join(said)] if said else []
 
 
@@ -42,7 +44,8 @@ def verdict_hint(comparison: Comparison) -> str:
         "baseline": "whether the row is better than the baseline (Dunnett)",
         "pairs": "which rows differ (all pairs, Tukey)",
     }[comparison.family]
-    return f"{asked}, by paired differences over seeds and {comparison.unit}; at 5 % for all of them together"
+    over = f"by paired differences over seeds and {comparison.unit}"
+    return f"{asked}, {over}; all of them together err in at most 5 % of experiments"
 
 
 def ends_hint(comparison: Comparison, found: Evidence) -> str:
@@ -86,21 +89,31 @@ def variance_line(outlook: Outlook, score: Metric, unit: str) -> str:
         score: The deciding metric.
         unit: What varies besides the seed, ``image`` or ``group of images``.
     """
-    names = {"seed": "the seed", "image": f"the {unit}", "rest": "what neither explains (more of either helps)"}
+    # Folds share training images, which no number of seeds makes up for.
+    either = "" if outlook.overlap else " (more of either helps)"
+    names = {
+        "seed": "the seed",
+        "image": f"the {unit}",
+        "rest": f"both together, as each seed errs on other {_several(unit)}{either}",
+    }
     shares = outlook.shares_of_mean
     seen = [f"{'<1%' if share < 0.005 else f'{share:.0%}'} comes from {names[source]}"
             for source, share in shares.items() if share > 0]  # fmt: skip
     hidden = [names[source] for source, share in shares.items() if share == 0 and source != "rest"]
-    text = f"Of what makes the mean difference of two rows uncertain, {listed(seen)}"
-    text += f"; what comes from {' and '.join(hidden)} does not show beside it" if hidden else ""
+    text = f"What makes the difference of two rows uncertain: {listed(seen)}"
+    text += f"; {' and '.join(hidden)} alone {'does' if len(hidden) == 1 else 'do'} not show" if hidden else ""
     return f"{text}.{'' if outlook.overlap else f' {_which_helps(outlook, score, unit)}'}"
+
+
+def _several(unit: str) -> str:
+    return unit.replace("group", "groups") if "group" in unit else f"{unit}s"
 
 
 def _which_helps(outlook: Outlook, score: Metric, unit: str) -> str:
     """Say whether twice the seeds or twice the images would find the smaller difference."""
     seeds, groups = 2 * outlook.seeds, 2 * outlook.groups
     by_seed, by_group = outlook.finds(seeds), outlook.finds(outlook.seeds, groups)
-    unit = unit.replace("group", "groups") if "group" in unit else f"{unit}s"
+    unit = _several(unit)
     ends = [f"{value:.2g}" if value < score.largest else "none" for value in (by_seed, by_group)]
     each = f"{seeds} seeds would find {ends[0]}, {groups} {unit} {ends[1]}"
     if max(by_seed, by_group) < 1.05 * min(by_seed, by_group):

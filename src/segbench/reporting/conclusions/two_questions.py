@@ -18,8 +18,15 @@ def two_answers(comparison: Comparison, found: Evidence) -> list[tuple[str, str]
     """
     trained_again = f"The recipe, trained again with other seeds and tested on other {comparison.unit} (the verdict)"
     as_they_are = f"These trained networks, as they are, on other {comparison.unit}"
-    answers = [(trained_again, found.verdict.detail), (as_they_are, networks_answer(comparison, found.networks))]
+    answers = [(trained_again, _behind(found)), (as_they_are, networks_answer(comparison, found.networks))]
     return [(who, what) for who, what in answers if what]
+
+
+def _behind(found: Evidence) -> str:
+    """Return what stands behind the verdict's figures, and what the brackets in its sentence are."""
+    detail = found.verdict.detail
+    brackets = "In brackets: the differences that these runs leave possible, at 95 %. "
+    return brackets + detail if detail and "[" in found.answer else detail
 
 
 def networks_answer(comparison: Comparison, found: Networks | None) -> str:

@@ -97,7 +97,7 @@ class Asked:
 
     def detail(self, found: Sequence[Compared], limit: bool = True) -> str:
         """Return what stands behind the figures: p, confidence, how much was compared and, where asked, the margin."""
-        p = f"p = {show_p(found[0].p)}".replace("= <", "<") if len(found) == 1 else ""
+        p = by_chance(found[0].p) if len(found) == 1 else ""
         count = len(self.decision.compared)
         family = f"{'corrected' if p else 'Corrected'} for {count} comparisons" if count > 1 else ""
         seeds = len({run.seed for run in self.comparison.done})
@@ -117,6 +117,16 @@ class Asked:
         if not self.margin.proposed:
             return f"alike means within {self.margin.value:g}{unit} (comparison.margin)"
         return f"alike means within {self.margin.value:g}{unit}, as {own} (comparison.margin sets another)"
+
+
+def by_chance(p: float) -> str:
+    """Return what a p-value says, in words that nobody takes for the probability that the finding is true."""
+    share = "fewer than 0.1" if p < 0.001 else f"{100 * p:.2g}"
+    return f"If they were equal, {share} % of such experiments would show as large a difference ({_equation(p)})"
+
+
+def _equation(p: float) -> str:
+    return f"p = {show_p(p)}".replace("= <", "<")
 
 
 def word_of(found: Compared, margin: Margin) -> str:

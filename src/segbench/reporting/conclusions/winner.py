@@ -53,7 +53,8 @@ def _lead(comparison: Comparison, found: Evidence, leader: int, scored: Sequence
     if len(scored) == 1:
         return ""
     if found.decision.winner == leader:
-        return f", which is better than {'all others' if len(scored) > 2 else 'the other'}"
+        (other, *more) = (comparison.rows[index].label for index in scored if index != leader)
+        return f", which is better than {'all others' if more else other}"
     score = "highest score" if comparison.direction > 0 else "lowest (best) score"
     return f", which has the {score} but is not shown to be the best"
 

@@ -56,7 +56,7 @@ def draw_ranks(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     axes.pcolormesh(shares, cmap=SHADES, vmin=0, vmax=most, edgecolors="white")
     for (line, column), share in np.ndenumerate(shares):
         if len(order) <= MOST_WRITTEN:
-            words = f"{100 * share:.0f}" if share >= 0.005 else ("<1" if share > 0 else "")
+            words = _percent(float(share))
             shade = ink(to_hex(SHADES(float(share) / most)))
             axes.text(column + 0.5, line + 0.5, words, ha="center", va="center", fontsize=8, color=shade)
     places = np.arange(len(order)) + 0.5
@@ -73,10 +73,17 @@ def draw_ranks(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     axes.tick_params(axis="y", pad=11)
     axes.spines[:].set_color("0.7")
     axes.set_xlabel(f"rank by {comparison.score.title_with_unit} (1 = best)", fontsize=9)
-    title = f"probability in %, {comparison.split} split; the verdict: {evidence.verdict.word}"
+    title = f"% of experiments redrawn from these runs, {comparison.split} split; the verdict: {evidence.verdict.word}"
     # Over the whole figure: the cells alone may be narrower than these words.
     figure.suptitle(wrapped(title, int(width * 14), 2), fontsize=8, color="0.3")
     save(figure, path)
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent, never as the certainty that resampling cannot show; nothing for none."""
+    if share in (0, 1):
+        return ">99" if share else ""
+    return "<1" if share < 0.01 else ">99" if share > 0.99 else f"{100 * share:.0f}"
 
 
 FIGURE = FigureSpec("Probability of each rank", "ranks.png", draw_ranks)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import Any
 
 from markupsafe import Markup
 
 from segbench.pages import content_policy, page_environment, shared_style
 from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.comparison.words import P_MEANING
 from segbench.reporting.conclusions.evidence import Evidence
-from segbench.reporting.conclusions.next_step import next_step
+from segbench.reporting.conclusions.next_step import next_steps
 from segbench.reporting.conclusions.notes import ONE_VS_REST_TITLE, convention_line, notes
 from segbench.reporting.conclusions.provenance import provenance
 from segbench.reporting.conclusions.reading import outlook_line
@@ -20,6 +20,7 @@ from segbench.reporting.conclusions.tuning import TUNING, tuning_fact
 from segbench.reporting.conclusions.two_questions import two_answers
 from segbench.reporting.conclusions.winner import how_to_predict
 from segbench.reporting.html.dot_plot import WIDTH
+from segbench.reporting.html.overview import table_script
 from segbench.reporting.html.pictures import BUDGET, gallery
 from segbench.reporting.html.runs import run_views
 from segbench.reporting.html.scores import (
@@ -53,7 +54,7 @@ def html_page(
         budget: How many characters pictures may take together.
     """
     environment = page_environment(str(__package__))
-    style, script = shared_style(), _script()
+    style, script = shared_style(), table_script()
     runs = run_views(comparison)
     return environment.get_template("index.html.j2").render(
         comparison=comparison,
@@ -61,6 +62,7 @@ def html_page(
         facts=_facts(comparison, evidence),
         convention=convention_line(comparison),
         dot_plot_width=WIDTH,
+        p_meaning=P_MEANING,
         **_conclusions(comparison, evidence),
         **_tables(comparison, evidence),
         gallery=gallery(comparison, figures, budget),
@@ -83,7 +85,7 @@ def _conclusions(comparison: Comparison, evidence: Evidence) -> dict[str, Any]:
         "answer": evidence.answer,
         "word": evidence.verdict.word,
         "answers": two_answers(comparison, evidence),
-        "next_step": next_step(comparison, evidence),
+        "next_steps": next_steps(comparison, evidence),
         "caveats": evidence.caveats,
         "ends": evidence.ends,
         "letters": any(evidence.letters),
@@ -135,7 +137,3 @@ def _top(comparison: Comparison, evidence: Evidence) -> str:
     return (
         "those that are better than the baseline" if comparison.family == "baseline" else "those that may be the best"
     )
-
-
-def _script() -> str:
-    return (files(__package__) / "templates" / "script.js").read_text(encoding="utf-8")

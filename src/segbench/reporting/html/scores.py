@@ -47,11 +47,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell shows, a smaller addition to it, and the key it is sorted by (empty: always last)."""
+    """What a cell shows, a smaller addition, the key it is sorted by (empty: always last), and where it leads."""
 
     text: str
     key: str = ""
     small: str = ""
+    href: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,8 @@ def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTabl
         Column("verdict", "text", hint="alike: the whole interval lies within the margin"),
         Column(f"gain{unit}", down=True, hint="how much better the first is, also where lower is better"),
         Column("interval", down=True, hint="of the gain; all of them hold together with 95 %"),
-        Column("p", hint="corrected for all comparisons of this table"),
+        Column("p", hint="how many of such experiments would show as large a gain if there were none, corrected for all"
+               " comparisons of this table; not how likely the verdict is"),
         Column(BETTER, down=True,
                hint=f"share of seeds and {comparison.unit} in which it scores better{halves}; where it is"
                " all, or there is one seed, they are counted: that is no certainty for others"),

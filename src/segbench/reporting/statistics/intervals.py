@@ -49,7 +49,7 @@ training images are outside of all of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -232,7 +232,7 @@ def p_value(mean: Floats, table: Floats, overlap: float = 0.0) -> Floats:
 
 
 def difference_of(
-    found: Layout, confidence: float = 0.95, most: float = np.inf, shared: Shared | None = None
+    found: Layout, confidence: float = 0.95, most: float = np.inf, errors: Errors | None = None
 ) -> Difference:
     """Return the difference of two configurations laid out together, the first minus the second.
 
@@ -240,11 +240,12 @@ def difference_of(
         found: The two.
         confidence: Of the interval.
         most: What the score can be at most, where no difference is larger: the interval is cut off there.
-        shared: What other rows say of the seeds' part, if they do.
+        errors: Its squared standard errors, where they are worked out already.
     """
-    mean, table = float((found.scores[0] - found.scores[1]).mean()), found.table[0] - found.table[1]
+    mean = float((found.scores[0] - found.scores[1]).mean())
     known = found.known and len(found.groups) > 1
-    errors = replace(standard_errors(table, found.overlap), shared=shared)
+    if errors is None:
+        errors = standard_errors(found.table[0] - found.table[1], found.overlap)
     half = float(errors.half_width(1 - confidence)) if known else float("nan")
     low, high = np.clip([mean - half, mean + half], -most, most).tolist()
     return Difference(mean, low, high, found.seeds, found.images, len(found.groups))

@@ -18,6 +18,7 @@ import numpy as np
 from segbench.reporting.statistics.intervals import (
     ROUNDING,
     Difference,
+    Errors,
     difference_of,
     standard_errors,
 )
@@ -98,16 +99,14 @@ def compare_pairs(
         except UnpairedError as error:
             refused[first, second] = str(error)
     shared = pool(rows, sides, collapsed)
-    tests = [
-        _test(*names, both, shared) if _testable(both) else None for names, both in zip(found, layouts, strict=True)
-    ]
-    pairs = [_pair(*names, both, most, shared, test) for names, both, test in zip(found, layouts, tests, strict=True)]
+    compared = [_compare(*names, both, most, shared) for names, both in zip(found, layouts, strict=True)]
     tables = [
         both.table[0] - both.table[1]
         for names, both in zip(found, layouts, strict=True)
         if both.known and both.crossed and not {*names} & {*collapsed}
     ]
-    return Pairs(tuple(pairs), refused, tuple(test for test in tests if test), shared, tables)
+    pairs, tests = tuple(pair for pair, _ in compared), tuple(test for _, test in compared if test)
+    return Pairs(pairs, refused, tests, shared, tables)
 
 
 def probability_above(table: Floats) -> float:
@@ -133,22 +132,24 @@ def _testable(both: Layout) -> bool:
     return both.known and min(both.table.shape[1:]) > 1
 
 
-def _test(first: int, second: int, both: Layout, shared: Pool) -> Test:
-    errors = standard_errors(both.table[0] - both.table[1], both.overlap)
-    mean = float((both.scores[0] - both.scores[1]).mean())
-    return Test(first, second, mean, replace(errors, shared=shared.between(first, second)))
+def _compare(first: int, second: int, both: Layout, most: float, shared: Pool) -> tuple[Pair, Test | None]:
+    """Return two rows compared, and their test where there is one."""
+    table = both.table[0] - both.table[1]
+    errors = replace(standard_errors(table, both.overlap), shared=shared.between(first, second))
+    difference = difference_of(both, most=most, errors=errors)
+    test = Test(first, second, difference.mean, errors) if _testable(both) else None
+    return _pair(first, second, both, difference, table, errors if test else None), test
 
 
-def _pair(first: int, second: int, both: Layout, most: float, shared: Pool, test: Test | None) -> Pair:
-    difference = difference_of(both, most=most, shared=shared.between(first, second))
-    table, nan = both.table[0] - both.table[1], float("nan")
+def _pair(first: int, second: int, both: Layout, difference: Difference, table: Floats, errors: Errors | None) -> Pair:
+    nan = float("nan")
     if not both.known:
         return Pair(first, second, difference, nan, nan, nan)
     return Pair(
         first,
         second,
         difference,
-        p=float(test.errors.p_value(np.array(test.mean))) if test else nan,
+        p=float(errors.p_value(np.array(difference.mean))) if errors else nan,
         probability=probability_above(table),
         effect=effect_size(table),
         cases=int(np.isfinite(table).sum()),

@@ -41,6 +41,11 @@ def markdown_text(text: str) -> str:
     return _NUMBERED.sub(r"\1\\\2", escaped)
 
 
+def shown_text(source: str) -> str:
+    """Return the text that :func:`markdown_text` was given; of Markdown written by hand, without its escapes."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", source)
+
+
 def markdown_code(text: str) -> str:
     """Return a text as code, between more backticks than it holds in a row."""
     text = visible(text)

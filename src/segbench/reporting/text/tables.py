@@ -23,8 +23,8 @@ from segbench.reporting.comparison.words import (
 )
 from segbench.reporting.conclusions.claims import measured
 from segbench.reporting.conclusions.evidence import Evidence, evidence
-from segbench.reporting.conclusions.next_step import next_step
-from segbench.reporting.conclusions.notes import MCNEMAR, ONE_VS_REST_TITLE, notes
+from segbench.reporting.conclusions.next_step import next_steps
+from segbench.reporting.conclusions.notes import MCNEMAR, ONE_VS_REST_TITLE, notes, own_notes
 from segbench.reporting.conclusions.tuning import TUNING, tuning_cells
 from segbench.reporting.conclusions.two_questions import two_answers
 from segbench.reporting.conclusions.winner import how_to_predict
@@ -38,6 +38,8 @@ from segbench.terminal import say, shown
 Cells = tuple[list[str], list[list[str]]]
 # More pairs than a reader goes through.
 MOST_PAIRS = 28
+# What is to be done first, and what besides.
+_LEADS = ("What next", "Also")
 
 
 def score_cells(comparison: Comparison) -> Cells:
@@ -159,15 +161,20 @@ def cost_cells(comparison: Comparison) -> Cells:
     return [*_factor_titles(comparison), *titles], rows
 
 
-def markdown_body(comparison: Comparison) -> str:
-    """Return question, answer, tables, claims, notes, published figures and unfinished runs as Markdown, unheaded."""
+def markdown_body(comparison: Comparison, alone: bool = True) -> str:
+    """Return question, answer, tables, claims, notes, published figures and unfinished runs as Markdown, unheaded.
+
+    Args:
+        comparison: The comparison.
+        alone: Whether how to read the tables is among the notes; on a page of several it stands there once.
+    """
     blocks = [markdown_text(comparison.question)] if comparison.question else []
     found = evidence(comparison)
     blocks += [f"**{found.verdict.word.capitalize()}.** {markdown_text(found.answer)}"]
     lines = [markdown_list([f"{who}: {what}"]) for who, what in two_answers(comparison, found)]
-    if step := next_step(comparison, found):
+    for lead, step in zip(_LEADS, next_steps(comparison, found), strict=False):
         commands = "; ".join(markdown_code(public(command)) for command in step.commands)
-        lines.append(f"{markdown_list([f'What next. {step.text}'])} {commands}".rstrip())
+        lines.append(f"{markdown_list([f'{lead}. {step.text}'])} {commands}".rstrip())
     blocks += ["\n".join(lines)] if lines else []
     words = len(comparison.factors) or 1
     blocks += [markdown_table(score_cells(comparison), words + 1), markdown_table(other_score_cells(comparison), words)]
@@ -178,7 +185,7 @@ def markdown_body(comparison: Comparison) -> str:
         blocks += [f"{TUNING}:", markdown_table(tuned, words)]
     paired = mcnemar_cells(comparison)
     blocks += [f"{MCNEMAR}:", markdown_table(paired, 2)] if paired[1] else []
-    blocks += [markdown_list(notes(comparison))]
+    blocks += [markdown_list(notes(comparison) if alone else own_notes(comparison))]
     if comparison.done:
         blocks += ["Cost (means over the runs):", markdown_table(cost_cells(comparison), words)]
     if comparison.published:
@@ -223,8 +230,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     say(console, f"{found.verdict.word.upper()}  {found.answer}", "bold")
     for who, what in two_answers(comparison, found):
         say(console, f"{who}: {what}")
-    if step := next_step(comparison, found):
-        say(console, f"What next. {step.text}", soft_wrap=True)
+    for lead, step in zip(_LEADS, next_steps(comparison, found), strict=False):
+        say(console, f"{lead}. {step.text}", soft_wrap=True)
         say(console, "\n".join(f"  {command}" for command in step.commands), soft_wrap=True)
     words = len(comparison.factors) or 1
     print_table(console, score_cells(comparison), words + 1)

@@ -119,6 +119,7 @@
 
   function setUpRuns() {
     const runs = all("details.run");
+    if (!document.getElementById("find-run")) return;
     const count = document.getElementById("run-count");
     document.getElementById("find-run").addEventListener("input", (event) => {
       const shown = narrow(runs, event.target.value, (run) => run.dataset.text);
