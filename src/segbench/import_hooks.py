@@ -42,7 +42,7 @@ class _Finder(MetaPathFinder):
         if name.startswith(f"{_COMPILER}.") and not compiler_is_loaded():
             _compiler()
             present = sys.modules.get(name)
-            return present and ModuleSpec(name, _Present(present))
+            return None if present is None else ModuleSpec(name, _Present(present))
         around = _HOOKS.get(name)
         spec = PathFinder.find_spec(name, path) if around else None
         if around is None or spec is None or spec.loader is None:
