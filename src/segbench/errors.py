@@ -51,6 +51,12 @@ class DivergedError(SegbenchError):
     exit_code = 4
 
 
+class PrunedRun(SegbenchError):
+    """A trial of a search was stopped, as others were better at the same epoch. It ends as it should."""
+
+    exit_code = 0
+
+
 class CheckpointError(SegbenchError):
     """A required checkpoint is missing or unusable."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from segbench.configuration.schema import validate
 from segbench.data.base import ImageData
 from segbench.data.loader import progress_of
 from segbench.ensembles import Ensemble, find_ensemble
-from segbench.errors import CheckpointError, InterruptedRun
+from segbench.errors import CheckpointError, InterruptedRun, PrunedRun
 from segbench.final_evaluation import evaluate, final_scores, prepare_torch, read_data, scores_table
 from segbench.prediction_record import describe_prediction
 from segbench.reuse import take_over
@@ -111,9 +112,14 @@ def _train_and_record(
 ) -> None:
     """Train and test, and record how that ended."""
     try:
-        _train_and_test(cfg, run, identity, ensemble)
+        end = run.finish
+        try:
+            _train_and_test(cfg, run, identity, ensemble)
+        except PrunedRun as pruned:
+            log.info("%s", pruned)
+            end = partial(run.prune, str(pruned))
         stop.settle()
-        run.finish()
+        end()
         stop.settle(False)
     except BaseException as error:
         stop.settle()
@@ -199,7 +205,9 @@ def _fit_and_evaluate(
     checkpoints = _build_checkpoints(cfg, run)
     extra = build_callbacks(cfg, data, task)
     check_batches(cfg, task.train(), data)
-    trainer = build_trainer(cfg, loggers, [cost, curves, repeatability, *extra, checkpoints], run.path)
+    pruning = callbacks.pruning(cfg, run.path)
+    every = [cost, curves, repeatability, *extra, *pruning, checkpoints]
+    trainer = build_trainer(cfg, loggers, every, run.path)
     context = RunContext(run, data, task, trainer)
     run_callback.bind([cost, *extra], context)
     compile_network(task.network, cfg)

@@ -7,6 +7,7 @@ from segbench.callbacks.curves import Curves
 from segbench.callbacks.panels import PredictionPanels
 from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
+from segbench.callbacks.pruning import Pruning, pruning
 from segbench.callbacks.repeatability import Repeatability
 from segbench.callbacks.volumes import VolumeScores
 
@@ -16,9 +17,11 @@ __all__ = [
     "CostMeter",
     "Curves",
     "PredictionPanels",
+    "Pruning",
     "Repeatability",
     "RunCheckpoints",
     "StoredPredictions",
     "TerminalBar",
     "VolumeScores",
+    "pruning",
 ]

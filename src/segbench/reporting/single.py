@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from segbench.errors import CheckpointError
+from segbench.runs.directory import PRUNED, RunDirectory
 from segbench.runs.readers import DamagedError, named, summary_file
 from segbench.runs.scores_file import read_scores
 from segbench.runs.split_scores import SplitScores
@@ -22,6 +23,8 @@ _SCORED = {"volumes": "volumes, each on its own grid", "full": "images at their 
 def print_run(directory: Path, console: Console) -> None:
     """Print the scores of a finished run, per class and their mean, with the convention, costs and places.
 
+    A run that was pruned has none, and has said so.
+
     Args:
         directory: The run directory.
         console: Where to print.
@@ -29,6 +32,8 @@ def print_run(directory: Path, console: Console) -> None:
     Raises:
         CheckpointError: If a file with its results is lost or damaged.
     """
+    if RunDirectory(directory).state() == PRUNED:
+        return
     try:
         splits = named(directory / "scores.parquet", read_scores)
         summary = summary_file(directory / "summary.json")

@@ -1,7 +1,7 @@
 """The run directory: the interface between training and reporting.
 
-It holds ``run.json`` (who this run is), ``config.yaml`` (resolved), ``status.json`` (running, done or failed
-with the reason), ``metrics.csv``, ``scores.parquet``, ``summary.json``, ``predictions.zip`` (where it is small),
+It holds ``run.json`` (who this run is), ``config.yaml`` (resolved), ``status.json`` (running, done, failed or
+pruned with the reason), ``metrics.csv``, ``scores.parquet``, ``summary.json``, ``predictions.zip`` (where it is small),
 ``checkpoints/``, ``figures/`` and ``train.log``. A ``status.json`` that says running while nobody
 holds ``.lock`` belongs to a killed run.
 """
@@ -27,7 +27,9 @@ from segbench.runs.files import read_json, sweep_abandoned, sweep_temporaries, w
 from segbench.words import first_line
 
 log = logging.getLogger("segbench")
-STATES = ("running", "done", "failed")
+# Stopped before its last epoch, as it was hopeless: a trial of a search, and never a finished run.
+PRUNED = "pruned"
+STATES = ("running", "done", "failed", PRUNED)
 # The weights that were best in validation, among the checkpoints.
 BEST = "best.ckpt"
 # In run.json and summary.json: the names of the runs beside it that trained its weights, if it did not itself.
@@ -105,7 +107,7 @@ class RunDirectory:
         return members if all((member / "checkpoints" / BEST).is_file() for member in members) else []
 
     def state(self) -> str | None:
-        """Return ``running``, ``done`` or ``failed``; None for a new directory and where ``status.json`` is damaged."""
+        """Return one of :data:`STATES`; None for a new directory and where ``status.json`` is damaged."""
         state = self._status().get("state")
         return state if state in STATES else None
 
@@ -203,6 +205,10 @@ class RunDirectory:
     def fail(self, reason: str, exit_code: int, of_data: bool = False) -> None:
         """Record why the run stopped, and whether any run on its data would; it can be started again."""
         self._write_status(state="failed", reason=reason, exit_code=exit_code, of_data=of_data, finished=_now())
+
+    def prune(self, reason: str) -> None:
+        """Record that and why the run was stopped as hopeless."""
+        self._write_status(state=PRUNED, reason=reason, exit_code=0, finished=_now())
 
     def clear(self) -> None:
         """Remove everything but the lock and the logs, for a run that starts from nothing."""

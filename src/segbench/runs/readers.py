@@ -49,7 +49,7 @@ def json_file(path: Path) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValueError("not a JSON object")
         if path.name == "status.json" and value.get("state") not in STATES:
-            raise ValueError(f"state is {value.get('state')!r}, not running, done or failed")
+            raise ValueError(f"state is {value.get('state')!r}, none of {', '.join(STATES)}")
         return value
 
     return named(path, read)

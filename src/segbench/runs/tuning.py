@@ -16,9 +16,11 @@ from typing import Any
 from filelock import FileLock
 from omegaconf import DictConfig
 
+from segbench.runs.directory import PRUNED
 from segbench.runs.files import write_json
 from segbench.runs.readers import DamagedError, config_file, json_file, named, summary_file
 from segbench.runs.settings import flatten
+from segbench.runs.study import Study, read_study
 from segbench.words import visible
 
 FOLDER, ROW = "tuning", "row.json"
@@ -46,6 +48,7 @@ class Trial:
         reason: Why it has none; empty with one.
         exit_code: Of a trial that failed; 0 otherwise.
         over: Whether it counts in the budget: it has a score, or none by its own settings.
+        pruned: Whether it was stopped before its last epoch, as it was hopeless.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Trial:
     reason: str = ""
     exit_code: int = 0
     over: bool = True
+    pruned: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,11 @@ class Tuning:
         row: Name of the folder.
         monitor: The validation score that chose.
         higher: Whether it is better when higher.
-        space: The tuned keys, each with its range as in ``tuning.space``.
-        trials: In their order; the first has the settings as they were configured.
+        space: The tuned keys, each with its range as in ``tuning.space``, or with the choices among which it is.
+        trials: In their order; without a study the first has the settings as they were configured.
         runs: The runs that have what was chosen, by the names of their directories, with the overrides as they were
             typed.
+        study: How Optuna proposed them; None where they do not depend on each other.
     """
 
     row: str
@@ -76,6 +81,7 @@ class Tuning:
     space: Mapping[str, Sequence[Any]]
     trials: tuple[Trial, ...]
     runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    study: Study | None = None
 
     @property
     def chosen(self) -> Trial | None:
@@ -87,8 +93,13 @@ class Tuning:
 
     @property
     def failed(self) -> list[Trial]:
-        """The trials without a score."""
-        return [trial for trial in self.trials if trial.score is None]
+        """The trials without a score, but those that were pruned."""
+        return [trial for trial in self.trials if trial.score is None and not trial.pruned]
+
+    @property
+    def pruned(self) -> list[Trial]:
+        """The trials that were stopped as they were hopeless."""
+        return [trial for trial in self.trials if trial.pruned]
 
     @property
     def followers(self) -> set[str]:
@@ -107,7 +118,7 @@ def write_row(folder: Path, row: Tuning) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".row.lock"):
         try:
-            before = read_row(folder).runs
+            before = read_row(folder, settings=False).runs
         except DamagedError:
             before = {}
         write_json(
@@ -118,12 +129,17 @@ def write_row(folder: Path, row: Tuning) -> None:
                 "space": {key: list(limits) for key, limits in row.space.items()},
                 "trials": [trial.name for trial in row.trials],
                 "runs": {name: list(overrides) for name, overrides in {**before, **row.runs}.items()},
+                **({} if row.study is None else {"study": row.study.described()}),
             },
         )
 
 
-def read_row(folder: Path) -> Tuning:
+def read_row(folder: Path, settings: bool = True) -> Tuning:
     """Read a row's folder; a trial that cannot be read has no score, and says why.
+
+    Args:
+        folder: The row's folder.
+        settings: Whether the trials' configurations are read, which takes most of the time.
 
     Raises:
         DamagedError: If ``row.json`` is missing or damaged.
@@ -137,35 +153,45 @@ def read_row(folder: Path) -> Tuning:
             higher=value["better"] == "max",
             space={visible(str(key)): _range(limits) for key, limits in value["space"].items()},
             # Names, and no way out of the folder.
-            trials=tuple(read_trial(folder / Path(str(name)).name) for name in value["trials"]),
+            trials=tuple(read_trial(folder / Path(str(name)).name, settings) for name in value["trials"]),
             runs={Path(str(name)).name: tuple(map(str, overrides)) for name, overrides in value["runs"].items()},
+            study=read_study(value["study"]) if "study" in value else None,
         )
 
     return named(folder / ROW, read)
 
 
 def _range(limits: Sequence[Any]) -> tuple[Any, ...]:
+    if are_choices(limits):
+        return tuple(map(visible, limits))
     low, high, *words = limits
     return (float(low), float(high), *(visible(str(word)) for word in words))
 
 
-def read_trial(directory: Path) -> Trial:
+def are_choices(limits: Sequence[Any]) -> bool:
+    """Say whether a key of a space has these choices, as texts, and no range."""
+    return all(type(limit) is str for limit in limits)
+
+
+def read_trial(directory: Path, with_settings: bool = True) -> Trial:
     """Read one trial's directory; damage is a reason for no score."""
     if not directory.exists():
         return Trial(directory.name, reason="missing", over=False)
     settings: dict[str, Hashable] = {}
     try:
         status = json_file(directory / "status.json")
-        settings = flatten(config_file(directory / "config.yaml"))
+        settings = flatten(config_file(directory / "config.yaml")) if with_settings else {}
         if status["state"] == "done":
             return _scored(directory, settings)
     except DamagedError as damage:
         return Trial(directory.name, settings, reason=str(damage), over=False)
+    reason = visible(str(status.get("reason") or "failed"))[:LONGEST_REASON]
+    if status["state"] == PRUNED:
+        return Trial(directory.name, settings, reason=reason, pruned=True)
     if status["state"] != "failed":
         return Trial(directory.name, settings, reason="not finished", over=False)
     code = status.get("exit_code")
     code = code if type(code) is int else 1
-    reason = visible(str(status.get("reason") or "failed"))[:LONGEST_REASON]
     return Trial(directory.name, settings, None, reason, code, code in _BY_ITSELF)
 
 

@@ -12,7 +12,7 @@ from hydra.core.utils import filter_overrides
 
 from segbench.configuration.recorded import recorded_overrides
 from segbench.errors import BusyError
-from segbench.runs.directory import RunDirectory
+from segbench.runs.directory import PRUNED, RunDirectory
 from segbench.sweep.job import Ended, Job
 from segbench.words import listed, plural
 
@@ -55,7 +55,7 @@ def settle(
     if skipped:
         log.info("%s: already done, skipped", name)
     elif code == 0:
-        log.info("%s: done in %.0f s", name, ended.seconds)
+        log.info("%s: %s in %.0f s", name, PRUNED if job.status().get("state") == PRUNED else "done", ended.seconds)
     elif not failed(job.outcome):
         log.warning("%s: left: %s", name, job.outcome["reason"])
     elif job.outcome["of_data"] and (known is None or job.outcome["reason"] in known):
@@ -94,7 +94,7 @@ def _told(job: Job, ended: Ended) -> tuple[int, str]:
 def _as_recorded(job: Job, remark: str) -> tuple[int, str]:
     """Return what the run directory says of a job of which nothing else is known."""
     status = job.status()
-    if status.get("state") == "done":
+    if status.get("state") in ("done", PRUNED):
         return 0, ""
     code = status.get("exit_code")
     if reason := _recorded_reason(job):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,14 +68,25 @@ def read_space(cfg: DictConfig) -> dict[str, Range]:
     """
     if not cfg.tuning.space:
         return _around(cfg)
-    found = {}
-    plain = _plain(cfg)
-    asked = plain.pop("tuning")["space"]
-    known = flatten(plain)
-    for key, limits in asked.items():
-        _check_key(str(key), cfg, known)
-        found[str(key)] = _read_range(str(key), limits)
-    return found
+    asked = {str(key): limits for key, limits in cfg.tuning.space.items()}
+    check_keys(asked, cfg, "tuning.space.")
+    return {key: _read_range(key, list(limits)) for key, limits in asked.items()}
+
+
+def check_keys(keys: Iterable[str], cfg: DictConfig, within: str = "") -> None:
+    """Refuse keys that do not exist or must not be tuned. A group stands for all below it.
+
+    Args:
+        keys: Dotted keys, or groups.
+        cfg: The configuration of a job.
+        within: What stands before the key where it was typed.
+
+    Raises:
+        ConfigError: Names the key.
+    """
+    known = settings(cfg)
+    for key in keys:
+        _check_key(key, cfg, known, f"{within}{key}")
 
 
 def candidates(space: Mapping[str, Range], count: int, seed: int) -> list[dict[str, Value]]:
@@ -113,9 +124,8 @@ def _tenfold(value: float) -> Range:
     return Range(low, high, log=True)
 
 
-def _check_key(key: str, cfg: DictConfig, known: Mapping[str, Any]) -> None:
-    name = f"tuning.space.{key}"
-    if key not in known:
+def _check_key(key: str, cfg: DictConfig, known: Mapping[str, Any], name: str) -> None:
+    if key not in known and key not in _SECTIONS:
         raise ConfigError(f"{name}: no such key{nearest(key, [each for each in known if is_under(each, _SECTIONS)])}")
     if not is_under(key, _SECTIONS):
         raise ConfigError(f"{name}: cannot be tuned, only what is below {', '.join(_SECTIONS)}")
@@ -141,8 +151,9 @@ def _read_range(key: str, limits: Any) -> Range:
     return Range(ends[0], ends[1], "log" in words, "int" in words)
 
 
-def _plain(cfg: DictConfig) -> dict[Any, Any]:
+def settings(cfg: DictConfig) -> dict[str, Any]:
+    """Return the configuration as dotted keys to values, without ``tuning`` and Hydra's node."""
     own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     plain = OmegaConf.to_container(own, resolve=True)
     assert isinstance(plain, dict)
-    return plain
+    return flatten({key: value for key, value in plain.items() if key != "tuning"})

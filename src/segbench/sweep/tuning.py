@@ -13,18 +13,18 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
 from hydra.core.utils import filter_overrides
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from segbench.configuration.monitor import LAST_EPOCH, monitor_mode
+from segbench.configuration.monitor import monitor_mode
 from segbench.configuration.recorded import recorded_overrides
 from segbench.errors import ConfigError, SegbenchError, StorageError
-from segbench.runs.identity import HASH_LENGTH, relevant, run_id
-from segbench.runs.settings import flatten, is_under
-from segbench.runs.tuning import FOLDER, UNTUNED, Trial, Tuning, read_row, read_trial, write_row
+from segbench.runs.identity import HASH_LENGTH, run_id
+from segbench.runs.tuning import FOLDER, Trial, Tuning, read_row, read_trial, write_row
 from segbench.sweep import finished
+from segbench.sweep.fairness import TRAINED_ALIKE, Job, check_fair, check_seed, waiting
 from segbench.sweep.objective import optimises
 from segbench.sweep.space import Range, candidates, read_space
 from segbench.words import listed, plural
@@ -32,21 +32,6 @@ from segbench.words import listed, plural
 log = logging.getLogger("segbench")
 
 
-class Job(Protocol):
-    """One job of a sweep."""
-
-    number: int
-    overrides: list[str]
-    config: DictConfig
-    directory: Path
-    outcome: dict[str, Any]
-
-    def moved(self, directory: Path) -> Self:
-        """Return the job with another run directory."""
-
-
-# What acts after the training alone: runs that differ in it have one row, and its trials.
-_TRAINED_ALIKE = ("predict.tta=null", "predict.ensemble=null")
 Compose = Callable[[int, list[str]], Any]
 IsDone = Callable[[Path, DictConfig], bool]
 
@@ -124,10 +109,13 @@ def plan(jobs: Sequence[Any], compose: Compose) -> list[Row]:
     keys, seeds = {key for _, space in tuned for key in space}, {job.config.seed for job in jobs}
     swept = {key for key in keys if len({_typed(job, key) for job in jobs}) > 1}
     for job, space in tuned:
-        _check(job, seeds, swept, space)
+        asked_by = f"tuning.trials={job.config.tuning.trials}"
+        if optimises(job.config):
+            raise ConfigError(f"{asked_by}: the sweeper tunes by itself; leave one of the two out")
+        check_fair(job.config, space, seeds, asked_by, swept)
         asked = job.config.tuning
-        alike = compose(job.number, [*job.overrides, *_TRAINED_ALIKE, f"seed={asked.seed}"])
-        _check_seed(job, alike)
+        alike = compose(job.number, [*job.overrides, *TRAINED_ALIKE, f"seed={asked.seed}"])
+        check_seed(job.config, alike.config, asked_by)
         folder = _folder(job, alike, space)
         rows.setdefault(folder, Row(folder, space, [], [], [])).jobs.append(job)
     number = 0
@@ -139,7 +127,7 @@ def plan(jobs: Sequence[Any], compose: Compose) -> list[Row]:
 
 def untuned(rows: Sequence[Row]) -> list[Job]:
     """Return the jobs of rows as they are named until their settings are chosen."""
-    return [_untuned(job) for row in rows for job in row.jobs]
+    return [waiting(job) for row in rows for job in row.jobs]
 
 
 def tune(rows: Sequence[Row], compose: Compose, run_all: Callable[[list[Any], IsDone], None]) -> Tuned:
@@ -168,37 +156,6 @@ def _typed(job: Job, key: str) -> tuple[str, ...]:
     return tuple(text for text in job.overrides if text.lstrip("+").startswith(f"{key}="))
 
 
-def _check(job: Job, seeds: set[int], swept: set[str], space: dict[str, Range]) -> None:
-    cfg = job.config
-    trials = f"tuning.trials={cfg.tuning.trials}"
-    if optimises(cfg):
-        raise ConfigError(f"{trials}: the sweeper tunes by itself; leave one of the two out")
-    if cfg.trainer.monitor == LAST_EPOCH:
-        raise ConfigError(f"{trials}: trainer.monitor=last leaves no score to choose by; set trainer.monitor=val/loss")
-    if OmegaConf.select(cfg, "data.folds") is not None:
-        raise ConfigError(
-            f"{trials}: a fold is validated on images that other folds test, so it cannot be tuned without them; "
-            "leave out data.folds"
-        )
-    if cfg.tuning.seed in seeds:
-        raise ConfigError(f"tuning.seed={cfg.tuning.seed}: is a seed of the comparison; set another")
-    factors = cfg.comparison.factors if cfg.comparison else ()
-    for key in space:
-        if key in factors or key in swept:
-            raise ConfigError(f"{key}: is compared, so it cannot be tuned; name other keys in tuning.space")
-
-
-def _check_seed(job: Job, alike: Job) -> None:
-    """Refuse what would be other data, or other weights to begin with, by another seed."""
-    asked, other = flatten(relevant(job.config)), flatten(relevant(alike.config))
-    differing = [key for key in asked.keys() | other.keys() if asked.get(key) != other.get(key)]
-    if follows := sorted(key for key in differing if is_under(key, ("data", "init_from"))):
-        raise ConfigError(
-            f"{follows[0]}={asked.get(follows[0])}: follows the seed, and trials have a seed of their own"
-            f" (tuning.seed={job.config.tuning.seed}); fix it, or leave out tuning.trials"
-        )
-
-
 def _folder(job: Job, alike: Job, space: dict[str, Range]) -> Path:
     choices = job.config.hydra.runtime.choices
     name = "-".join(str(choices[group]) for group in ("data", "model", "loss"))
@@ -219,7 +176,7 @@ def _add_trials(row: Row, compose: Compose, before: int) -> None:
         if len(found) == asked.trials:
             break
         given = [f"{key}={value}" for key, value in values.items()]
-        fixed = [*_TRAINED_ALIKE, f"seed={asked.seed}", *epochs]
+        fixed = [*TRAINED_ALIKE, f"seed={asked.seed}", *epochs]
         trial = compose(before + len(found) + 1, [*first.overrides, *fixed, *given, f"tuning.row={row.folder.name}"])
         trial = trial.moved(row.folder / trial.directory.name)
         if found.setdefault(trial.directory, trial) is trial:
@@ -252,8 +209,8 @@ def _choose(row: Row, compose: Compose, tuned: Tuned) -> None:
     found = read_row(row.folder)
     if reason := _undecided(row, found):
         for job in row.jobs:
-            tuned.jobs[job.directory] = waiting = _untuned(job)
-            tuned.refused[waiting.directory] = reason
+            tuned.jobs[job.directory] = there = waiting(job)
+            tuned.refused[there.directory] = reason
         return
     best = found.chosen
     assert best is not None
@@ -267,10 +224,6 @@ def _choose(row: Row, compose: Compose, tuned: Tuned) -> None:
     _record(row, runs)
     tuned.jobs |= chosen
     _say(row, found, number)
-
-
-def _untuned(job: Job) -> Job:
-    return job.moved(job.directory.with_name(f"{job.directory.name}{UNTUNED}"))
 
 
 def _undecided(row: Row, found: Tuning) -> str:

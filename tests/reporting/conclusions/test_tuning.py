@@ -1,4 +1,6 @@
+import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from trials import tune
@@ -12,6 +14,8 @@ from segbench.reporting.html import html_page
 from segbench.reporting.text.latex import latex_table
 from segbench.reporting.text.spreadsheet import csv_text
 from segbench.reporting.text.tables import markdown_body
+from segbench.runs.study import Proposal, Study
+from segbench.runs.tuning import read_row, write_row
 
 
 def found(maker):
@@ -91,3 +95,28 @@ def test_scores_of_the_images_that_chose_are_too_good(tuned):
     for path in tuned.root.rglob("fake-*/config.yaml"):
         path.write_text(path.read_text().replace("split: test", "split: val"))
     assert any("Settings were chosen by trials on the val images" in line for line in evidence(found(tuned)).caveats)
+
+
+def test_a_search_says_among_how_many_trials_it_chose_and_how_many_were_pruned(architectures):
+    folder = tune(architectures, "unet", [0.3, 0.2, None], [1e-3, 4e-3, 9e-3])
+    status = {"state": "pruned", "exit_code": 0, "reason": "pruned after epoch 1 of 3"}
+    (folder / "fake-unet-dice-seed1000-0" / "status.json").write_text(json.dumps(status))
+    sampler, pruner = ({"_target_": f"optuna.{name}"} for name in ("samplers.TPESampler", "pruners.MedianPruner"))
+    proposals = tuple(Proposal({"optimizer.lr": rate, "loss": "dice"}, 0) for rate in (1e-3, 4e-3, 9e-3))
+    row = read_row(folder)
+    space = {**row.space, "loss": ("dice", "ce")}
+    write_row(folder, replace(row, space=space, study=Study(0, sampler, pruner, proposals)))
+    comparison = found(architectures)
+    said, failed = tuning_lines(comparison)
+    assert said == (
+        "Tuned before the seeds were trained: 3 trials of 3 epochs for each tuned row, with a seed of their own. The best"
+        " by val/loss was taken; test images had no part in it. Each trial follows from those before it, by TPESampler"
+        " and MedianPruner: optimizer.lr 0.0001 to 0.01 (log), loss dice or ce; 1 of 3 were trained to their end."
+    )
+    assert failed == "Failed, and counted in the budget: unet: fake-unet-dice-seed1000-2 (diverged)."
+    assert tuning_cells(comparison) == (
+        ["model", "trials", "failed", "pruned", "best val/loss", "optimizer.lr", "loss"],
+        [["unet", "3", "1", "1", "0.2000", "0.004", "dice"]],
+    )
+    assert csv_text(comparison).splitlines()[1].endswith(",3,optimizer.lr=0.004 loss=dice")
+    assert tuning_fact(comparison) == "3"

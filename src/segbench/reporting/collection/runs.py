@@ -23,6 +23,7 @@ from rich.progress import track
 
 from segbench.masks import INDICES, MaskKey
 from segbench.reporting.collection.folders import place, run_directories, walk
+from segbench.runs.directory import PRUNED
 from segbench.runs.history import PLAN
 from segbench.runs.identity import LATER
 from segbench.runs.readers import (
@@ -42,7 +43,7 @@ from segbench.runs.split_scores import SplitScores, TaskRecord
 from segbench.runs.tuning import Tuning
 from segbench.words import visible
 
-State = Literal["done", "unscored", "failed", "killed", "running", "unreadable", "missing", "excluded"]
+State = Literal["done", "unscored", "failed", "pruned", "killed", "running", "unreadable", "missing", "excluded"]
 SWEEP = "sweep.json"
 LONGEST_REASON = 500
 
@@ -54,8 +55,9 @@ class Run:
     Attributes:
         directory: Where it lies. For a job that ended before it made one, where it would lie.
         state: ``done``, ``unscored`` (done, but a trial, or all labelled images were trained on), ``failed``,
-            ``killed`` (says running, but nobody holds its lock), ``running``, ``unreadable`` or ``missing`` (planned,
-            but not there); ``excluded`` by a comparison that it does not belong into.
+            ``pruned`` (a trial that was stopped as hopeless), ``killed`` (says running, but nobody holds its lock),
+            ``running``, ``unreadable`` or ``missing`` (planned, but not there); ``excluded`` by a comparison that it
+            does not belong into.
         reason: Why it is not done, in one line; None for a done run.
         id: The hash of everything in its configuration that can change its result, seed included; empty if unknown.
         experiment: The experiment it belongs to, ``runs`` without one.
@@ -205,8 +207,8 @@ def read_run(directory: Path) -> Run:
 def _state(directory: Path, status: dict[str, Any]) -> tuple[State, str | None]:
     if status["state"] == "done":
         return "done", None
-    if status["state"] == "failed":
-        return "failed", _short(status.get("reason") or f"exit code {status.get('exit_code')}")
+    if status["state"] in ("failed", PRUNED):
+        return status["state"], _short(status.get("reason") or f"exit code {status.get('exit_code')}")
     if lock_is_held(directory / ".lock"):
         return "running", "still running"
     return "killed", _short(status.get("reason") or "killed: it says running, but no process holds it")

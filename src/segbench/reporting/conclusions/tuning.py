@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from segbench.reporting.collection.factors import show_value
+from segbench.reporting.collection.factors import factor_value, show_value
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.comparison.words import NOTHING
 from segbench.runs.places import public
-from segbench.runs.tuning import Trial, Tuning
+from segbench.runs.tuning import Trial, Tuning, are_choices
 from segbench.words import listed, plural
 
 # What is said of rows that were not tuned: what people tune first.
@@ -25,12 +25,9 @@ def tuning_lines(comparison: Comparison) -> list[str]:
     if not tuned:
         return [f"Nothing was tuned: all rows use the settings {_origin(comparison)}{_settings(comparison)}."]
     monitors = listed(sorted({row.monitor for _, row in tuned}))
-    spaces = dict.fromkeys(_space(row) for _, row in tuned)
-    tried = spaces.popitem()[0] if len(spaces) == 1 else f"a range for each row ({'; '.join(spaces)})"
     text = (
         f"Tuned before the seeds were trained: {_budget(tuned)}, with a seed of their own. The best by {monitors} was"
-        f" taken; test images had no part in it. The first trial has the settings as they were, the others are from"
-        f" {tried}."
+        f" taken; test images had no part in it.{_tried(tuned)}"
     )
     failed = [f"{label}: {trial.name} ({_reason(trial)})" for label, row in tuned for trial in row.failed]
     return [text, *([f"Failed, and counted in the budget: {'; '.join(failed)}."] if failed else [])]
@@ -61,12 +58,13 @@ def tuning_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     tuned = _tuned(comparison)
     keys = list(dict.fromkeys(key for _, row in tuned for key in row.space))
     monitors = sorted({row.monitor for _, row in tuned})
-    header = [*(comparison.factors or ["configuration"]), "trials", "failed", f"best {' or '.join(monitors)}", *keys]
+    ends = ["trials", "failed", *(["pruned"] if any(row.pruned for _, row in tuned) else [])]
+    header = [*(comparison.factors or ["configuration"]), *ends, f"best {' or '.join(monitors)}", *keys]
     rows = []
     for row in comparison.rows if tuned else ():
         best = row.tuning.chosen if row.tuning else None
         score = NOTHING if best is None or best.score is None else f"{best.score:.4f}"
-        counts = [str(len(row.tuning.trials)), str(len(row.tuning.failed))] if row.tuning else ["none", NOTHING]
+        counts = _counts(row.tuning)[: len(ends)]
         values = [_value(row, key) for key in keys]
         rows.append([*([show_value(value) for value in row.values] or ["all runs"]), *counts, score, *values])
     return header, rows
@@ -76,6 +74,12 @@ def tuning_fact(comparison: Comparison) -> str:
     """Return the number of trials a row, in a word."""
     budgets = sorted({len(row.tuning.trials) if row.tuning else 0 for row in comparison.rows if row.done})
     return " or ".join(str(budget) for budget in budgets) if any(budgets) else "none"
+
+
+def _counts(row: Tuning | None) -> list[str]:
+    return (
+        ["none", NOTHING, NOTHING] if row is None else [str(len(each)) for each in (row.trials, row.failed, row.pruned)]
+    )
 
 
 def _tuned(comparison: Comparison) -> list[tuple[str, Tuning]]:
@@ -102,17 +106,32 @@ def _budget(tuned: Sequence[tuple[str, Tuning]]) -> str:
     return f"{budgets[0]} to {budgets[-1]} trials{length} a row"
 
 
-def _space(row: Tuning) -> str:
-    return ", ".join(f"{key} {_range(limits)}" for key, limits in row.space.items())
+def _tried(tuned: Sequence[tuple[str, Tuning]]) -> str:
+    """Return what the trials had, in sentences, once for all rows where it is the same."""
+    found = dict.fromkeys(_tried_by(row) for _, row in tuned)
+    if len(found) == 1:
+        return next(iter(found))
+    return "".join(f" {label}:{_tried_by(row)}" for label, row in tuned)
+
+
+def _tried_by(row: Tuning) -> str:
+    space = ", ".join(f"{key} {_range(limits)}" for key, limits in row.space.items())
+    if row.study is None:
+        return f" The first trial has the settings as they were, the others are from {space}."
+    kept = len(row.trials) - len(row.pruned) - len(row.failed)
+    pruned = f"; {kept} of {len(row.trials)} were trained to their end" if row.pruned else ""
+    return f" Each trial follows from those before it, by {row.study.words}: {space}{pruned}."
 
 
 def _range(limits: Sequence[Any]) -> str:
+    if are_choices(limits):
+        return " or ".join(limits)
     low, high, *words = limits
     return f"{show_value(low)} to {show_value(high)}" + (f" ({', '.join(map(str, words))})" if words else "")
 
 
 def _value(row: Row, key: str) -> str:
-    values = dict.fromkeys(run.settings.get(key) for run in row.done)
+    values = dict.fromkeys(factor_value(run, key) for run in row.done)
     return " or ".join(show_value(value) for value in values) or NOTHING
 
 

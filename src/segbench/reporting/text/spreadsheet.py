@@ -6,7 +6,7 @@ import csv
 import io
 import math
 
-from segbench.reporting.collection.factors import show_value
+from segbench.reporting.collection.factors import factor_value, show_value
 from segbench.reporting.comparison.columns import convention_words
 from segbench.reporting.comparison.model import COSTS, Comparison
 from segbench.reporting.conclusions.evidence import evidence
@@ -49,7 +49,7 @@ def csv_text(comparison: Comparison) -> str:
         entry = row.published
         line += ["; ".join(row.devices), str(entry.value) if entry else "", _plain(entry.difference if entry else None)]
         line += [_plain(mean.low), _plain(mean.high), found.ends, letters, _plain(float(best))]
-        tuned = {} if row.tuning is None else {key: row.done[0].settings.get(key) for key in row.tuning.space}
+        tuned = {} if row.tuning is None else {key: factor_value(row.done[0], key) for key in row.tuning.space}
         line += [str(len(row.tuning.trials) if row.tuning else 0)]
         line += [" ".join(f"{key}={show_value(value)}" for key, value in tuned.items())]
         writer.writerow([csv_cell(cell) for cell in line])
