@@ -1,8 +1,7 @@
 """Masks, areas and overlays of images, by trained runs: ``python src/predict.py run=<directory> images=<folder>``."""
 
-import sys
-
+from segbench.commands import leave_after
 from segbench.commands.predict import command
 
 if __name__ == "__main__":
-    sys.exit(command())
+    leave_after(command)

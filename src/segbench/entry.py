@@ -24,7 +24,6 @@ from segbench.configuration.choices import choices, own_folder, where_else
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.installation import CONF, typed
 from segbench.suggest import nearest
-from segbench.torchvision_operators import declare_missing
 from segbench.words import first_line, visible
 
 log = logging.getLogger("segbench")
@@ -43,8 +42,6 @@ def run_entry_point(job: Callable[[], None], outputs: str = "paths.outputs") -> 
         use, 128 + n stopped by signal n), or 1 for a bug.
     """
     debug = any(argument.lower() == "debug=true" for argument in sys.argv)
-    # Before anything imports Lightning.
-    declare_missing()
     try:
         job()
         # While it can still be said that there is no room for it.

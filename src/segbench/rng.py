@@ -7,8 +7,10 @@ state needs to be saved, and a resumed run equals an uninterrupted one.
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
@@ -29,4 +31,7 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
 
 def generator(seed: int, *purpose: str | int) -> np.random.Generator:
     """Return a NumPy generator seeded by :func:`derive_seed` (Philox: counter-based, equal on all platforms)."""
+    # Not above: what only reads the configuration needs no numbers.
+    import numpy as np
+
     return np.random.Generator(np.random.Philox(derive_seed(seed, *purpose)))

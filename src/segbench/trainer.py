@@ -71,8 +71,8 @@ def build_trainer(
             devices=1,
             precision=settings.precision,
             benchmark=settings.cudnn_benchmark,
-            # Needed for bit-identical runs on a GPU; on a CPU it changes nothing and takes time.
-            deterministic="warn" if cuda else False,
+            # Needed for bit-identical runs on a GPU. On a CPU it changes nothing: False would load torch's compiler.
+            deterministic="warn" if cuda else None,
             logger=loggers,
             callbacks=every,
             # The environment is named: in a Slurm job Lightning would else count tasks that are not its own, save an

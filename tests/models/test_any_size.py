@@ -6,12 +6,10 @@ import torch
 from segbench.losses import CrossEntropy
 from segbench.models import FCN, R2AttentionUNet, R2UNet, SegNet, SegNetASPP
 from segbench.tasks import SegmentationTask
-from segbench.torchvision_operators import declare_missing
 
 
 def foreign(choice):
     if choice == "smp":
-        declare_missing()
         pytest.importorskip("segmentation_models_pytorch")
         from segbench.models.smp import SMP
 

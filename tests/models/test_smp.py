@@ -3,9 +3,7 @@ import torch
 from equations import assert_gradient_everywhere, weights
 
 from segbench.errors import CheckpointError, ConfigError
-from segbench.torchvision_operators import declare_missing
 
-declare_missing()
 smp = pytest.importorskip("segmentation_models_pytorch")
 
 from segbench.models.smp import SMP  # noqa: E402 - not without the package

@@ -18,7 +18,7 @@ from scored import rewrite
 from segbench.masks import MaskKey
 from segbench.pages import data_uri
 from segbench.pictures.panels import draw_panels
-from segbench.reporting import collect
+from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import Evidence, evidence
 from segbench.reporting.conclusions.notes import notes

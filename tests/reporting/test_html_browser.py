@@ -9,7 +9,7 @@ import pytest
 from made import made
 from PIL import Image
 
-from segbench.reporting import collect
+from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.html import html_page
 from segbench.reporting.statistics.decision import Compared

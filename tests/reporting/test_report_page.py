@@ -13,12 +13,12 @@ from tests.reporting.conftest import Maker, asking
 
 from segbench.commands.report import main
 from segbench.errors import ConfigError
-from segbench.reporting import collect, report_experiment
+from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.conclusions.provenance import provenance, sweep_commands
 from segbench.reporting.figures import FigureSpec
-from segbench.reporting.page import update_page, write_report
+from segbench.reporting.page import report_experiment, update_page, write_report
 
 pytestmark = pytest.mark.usefixtures("no_power")
 

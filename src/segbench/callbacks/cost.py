@@ -18,6 +18,13 @@ log = logging.getLogger("segbench")
 
 # The first steps allocate, tune and compile; they say nothing about speed.
 _WARM_UP_STEPS = 3
+# Only products are counted, which interpolation has none of: taking it apart to see that would load sympy.
+_INTERPOLATIONS = ("nearest1d", "nearest2d", "nearest3d", "linear1d", "bilinear2d", "bicubic2d", "trilinear3d")
+_FREE = {
+    getattr(operator, overload): lambda *_, **__: 0
+    for operator in (getattr(torch.ops.aten, f"upsample_{kind}") for kind in _INTERPOLATIONS)
+    for overload in operator.overloads()
+}
 
 
 class CostMeter(RunCallback):
@@ -130,7 +137,7 @@ class CostMeter(RunCallback):
         self.parameters = sum(parameter.numel() for parameter in parameters)
         self.trainable_parameters = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
         task.eval()
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_FREE) as counter:
             task(image)
         task.train()
         own = getattr(task.network, "count_flops", None)

@@ -11,7 +11,6 @@ from segbench.installation import require
 from segbench.models.blocks import require_positive
 from segbench.models.external import ExternalNetwork
 from segbench.suggest import nearest
-from segbench.torchvision_operators import declare_missing
 
 
 class SMP(ExternalNetwork):
@@ -67,7 +66,6 @@ class SMP(ExternalNetwork):
         arguments: dict[str, Any] | None = None,
     ) -> None:
         require_positive(in_channels=in_channels, out_channels=out_channels)
-        declare_missing()
         library = require("segmentation_models_pytorch", "smp", "model=smp")
         if arch.lower() not in library.MODEL_ARCHITECTURES_MAPPING:
             names = [kind.__name__ for kind in library.MODEL_ARCHITECTURES_MAPPING.values()]

@@ -21,6 +21,7 @@ from segbench.runs.files import write_text
 
 OVERVIEW, PAGE = "README.md", "index.html"
 _REPORTED = "- Reported by: "
+OLDER = "An answer without a verdict was given before there were verdicts; its runs were not here since."
 LONGEST_COMMAND = 2**14
 _COMMAND = re.compile(r"(?P<fence>`+) ?(?:python src/report\.py|segbench report) (?P<arguments>.+?) ?(?P=fence)")
 _FINISHED = re.compile(r"\| (\d+) of (\d+) \|")
@@ -141,8 +142,10 @@ def overview(folder: Path) -> str:
     lines += [f"{markdown_link(PAGE, PAGE)}, opened in a browser, has the same tables with a filter."]
     lines += ["", "| experiment | verdict | question | answer |", "| --- | --- | --- | --- |"]
     lines += [_line(_name(one), one.verdict or "–", one.question, one.answer or "–") for one in found]
-    for remark in _remarks(found, [markdown_code(page.name) for page in unread]):
-        lines += ["", remark]
+    lines += ["", OLDER] if _some_older(found) else []
+    if unread:
+        names = ", ".join(markdown_code(page.name) for page in unread)
+        lines += ["", f"Cannot be read, so its experiments are missing here: {names}."]
     claimed = [(section, claim) for section in found for claim in section.claims]
     if claimed:
         lines += ["", "## Claims of the reports", ""]
@@ -153,12 +156,10 @@ def overview(folder: Path) -> str:
 
 def _page(folder: Path) -> str:
     """Return the overview as a page that is filtered."""
-    found, unread = _all_sections(folder)
+    found, _ = _all_sections(folder)
     experiments = [
         OverviewLine(
-            f"{one.title}{_unfinished(one)}",
-            _target(one),
-            (one.verdict or "–", shown_text(one.question), shown_text(one.answer)),
+            one.title + _unfinished(one), _target(one), (one.verdict, shown_text(one.question), shown_text(one.answer))
         )
         for one in found
     ]
@@ -167,19 +168,11 @@ def _page(folder: Path) -> str:
         for one in found
         for text, *cells in one.claims
     ]
-    return overview_page(experiments, claims, _command(folder), _remarks(found, [page.name for page in unread]))
+    return overview_page(experiments, claims, _command(folder), OLDER if _some_older(found) else "")
 
 
-def _remarks(found: Sequence[Section], unread: Sequence[str]) -> list[str]:
-    """Return what has to be said under the experiments."""
-    remarks = []
-    if any(one.answer and not one.verdict for one in found):
-        remarks.append(
-            "An answer without a verdict was given before there were verdicts; its runs were not here since."
-        )
-    if unread:
-        remarks.append(f"Cannot be read, so its experiments are missing here: {', '.join(unread)}.")
-    return remarks
+def _some_older(found: Sequence[Section]) -> bool:
+    return any(one.answer and not one.verdict for one in found)
 
 
 def _command(folder: Path) -> str:
@@ -242,7 +235,7 @@ def _arguments(body: str) -> tuple[str, ...]:
 
 def _name(section: Section) -> str:
     """Return the link to an experiment, and how many of its runs are finished where some are not."""
-    return f"{_link(section)}{_unfinished(section)}"
+    return _link(section) + _unfinished(section)
 
 
 def _unfinished(section: Section) -> str:

@@ -5,25 +5,25 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from omegaconf.errors import OmegaConfBaseException
-from pyarrow import ArrowException
 from yaml import YAMLError
 
 from segbench.runs import history
 from segbench.runs.bounded import LISTS, TEXT, read_json, read_yaml
 from segbench.runs.directory import SCHEMA, STATES, other_schema
 from segbench.runs.settings import flatten
-from segbench.runs.unfolding import read_csv
 from segbench.words import first_line
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Ten times as many as a run has; each is compared with those of all others.
 MOST_SETTINGS = 2_000
 DAMAGE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError,
-    ArrowException, YAMLError, OmegaConfBaseException,
+    YAMLError, OmegaConfBaseException,
 )  # fmt: skip
 
 
@@ -199,6 +199,10 @@ def curves_file(path: Path, summary: dict[str, Any] | None) -> pd.DataFrame | No
         path: The file.
         summary: ``summary.json`` of a run that is done.
     """
+    # Not above: a sweep reads other files, and must not wait for it.
+    import pandas as pd
+
+    from segbench.runs.unfolding import read_csv
 
     def read(path: Path) -> pd.DataFrame:
         table = read_csv(path)

@@ -55,15 +55,22 @@ def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
         OSError: If it cannot be read.
         ValueError: If it cannot be, is no Parquet file, is too large, or has columns of other than texts and numbers.
     """
-    with open_file(path, largest=TABLE) as stream, bounded_memory(MEMORY):
-        file = pq.ParquetFile(stream, memory_map=False, pre_buffer=False)
-        columns, rows = file.metadata.num_columns, file.metadata.num_rows
-        if columns > MOST_COLUMNS or rows > MOST_ROWS or columns * rows > MOST_CELLS:
-            raise ValueError(f"it has {rows:,} rows of {columns:,} columns, more than any run's")
-        for part in file.schema_arrow:
-            if any(refused(part.type) for refused in _NO_TABLE):
-                raise ValueError(f"its column {part.name[:80]!r} holds neither texts nor numbers")
-        yield file
+    try:
+        with open_file(path, largest=TABLE) as stream, bounded_memory(MEMORY):
+            file = pq.ParquetFile(stream, memory_map=False, pre_buffer=False)
+            _check_size(file)
+            yield file
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from error
+
+
+def _check_size(file: pq.ParquetFile) -> None:
+    columns, rows = file.metadata.num_columns, file.metadata.num_rows
+    if columns > MOST_COLUMNS or rows > MOST_ROWS or columns * rows > MOST_CELLS:
+        raise ValueError(f"it has {rows:,} rows of {columns:,} columns, more than any run's")
+    for part in file.schema_arrow:
+        if any(refused(part.type) for refused in _NO_TABLE):
+            raise ValueError(f"its column {part.name[:80]!r} holds neither texts nor numbers")
 
 
 def read_parquet(file: pq.ParquetFile) -> pd.DataFrame:

@@ -28,7 +28,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from segbench.runs.signals import as_at_the_start, end_with_parent, held_back
 from segbench.sweep.job import Process
-from segbench.torchvision_operators import declare_missing
 
 # Whatever a run is about, it needs these.
 _ALWAYS = ("segbench.train", "segbench.reporting.single", "torch.utils.tensorboard", "matplotlib.backends.backend_agg")
@@ -139,7 +138,6 @@ def _use_threads(environment: Mapping[str, str]) -> None:
 
 def _import(config: DictConfig) -> None:
     """Import what a run needs. What fails here is for the job to tell."""
-    declare_missing()
     for name in [*_ALWAYS, *sorted(set(_modules(OmegaConf.to_container(config, resolve=False))))]:
         _import_once(name)
 

@@ -64,7 +64,7 @@ class RunnerCallback(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the comparison of the sweep's runs; exit with 1 if a job failed, with 3 if all failed by their data."""
-        from segbench.reporting import report_experiment
+        from segbench.reporting.page import report_experiment
         from segbench.terminal import terminal
 
         directory = Path(config.hydra.sweep.dir)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from segbench.import_hooks import compiler_is_loaded
 from segbench.pictures.panels import draw_panels, input_picture
 from segbench.runs.run_callback import RunContext
 from segbench.tasks.inference import predict_probabilities
@@ -34,7 +36,7 @@ def predict_examples(context: RunContext, split: str, chosen: Sequence[int]) -> 
     task.eval()
     # A few pictures are not worth compiling the network again for their size, or for the CPU that Lightning
     # leaves it on after a test.
-    with torch.compiler.set_stance("force_eager"):
+    with torch.compiler.set_stance("force_eager") if compiler_is_loaded() else nullcontext():
         for item in (dataset[index] for index in chosen):
             labels = task.predict_labels(predict_probabilities(task, item["image"][None], precision))
             panel["id"].append(item["id"])

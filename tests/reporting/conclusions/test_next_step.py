@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from segbench.reporting import collect
+from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.next_step import MOST, next_steps

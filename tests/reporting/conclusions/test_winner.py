@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from segbench.commands.predict import parse
-from segbench.reporting import collect
+from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.winner import how_to_predict

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from made import made
 
-from segbench.reporting import collect
+from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import Evidence, evidence
 from segbench.reporting.page import write_report
