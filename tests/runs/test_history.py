@@ -76,6 +76,7 @@ def test_nothing_is_written_through_a_link(tmp_path):
     assert outside.read_text() == "kept\n"
 
 
+@pytest.mark.slow
 def test_a_plan_of_any_number_of_runs_is_known_and_one_that_cannot_be_read_is_warned_of(tmp_path, caplog):
     path = tmp_path / history.PLAN
     history.plan(tmp_path, [job("first")])

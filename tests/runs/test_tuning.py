@@ -2,9 +2,12 @@
 
 import multiprocessing
 
+import pytest
+
 from segbench.runs.tuning import Tuning, read_row, write_row
 
 
+@pytest.mark.slow
 def test_two_sweeps_of_one_row_lose_no_run_of_each_other(tmp_path):
     def record(names):
         for name in names:

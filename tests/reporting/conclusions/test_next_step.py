@@ -111,6 +111,7 @@ def test_what_is_decided_has_no_next_step(architectures):
     assert next_step(comparison, evidence(comparison)) is None
 
 
+@pytest.mark.slow
 def test_the_time_is_that_of_whole_runs_as_the_sweep_saw_them(architectures):
     comparison = written(architectures, UNLIKE)
     # By status.json an hour less the seed's seconds; the fit alone took 252 seconds.
@@ -134,9 +135,10 @@ def cut_off(run, best, epochs=5):
 
 @pytest.mark.parametrize(("best", "words"), [
     ({"unet": (5, 5, 4), "attunet": (3, 5, 2)}, "the best epoch of unet is the last of 5, so it was still improving."),
-    ({"unet": (5, 5, 5), "attunet": (5, 5, 5)},
-     "the best epoch of attunet and unet is the last of 5, so they were still improving."),
-    ({"unet": (4, 5, 3), "attunet": (5, 1, 2)}, None),
+    pytest.param({"unet": (5, 5, 5), "attunet": (5, 5, 5)},
+                 "the best epoch of attunet and unet is the last of 5, so they were still improving.",
+                 marks=pytest.mark.slow),
+    pytest.param({"unet": (4, 5, 3), "attunet": (5, 1, 2)}, None, marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_what_was_still_improving_is_to_be_trained_longer(architectures, best, words):
     architectures.comparison["published"] = []
