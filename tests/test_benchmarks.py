@@ -1,11 +1,17 @@
 """The benchmarks run: what they measure is not tested, only that they measure it."""
 
+import json
+import re
+import subprocess
 import sys
 
 import pytest
 import pytorch_lightning as pl
 from benchmarks import __main__ as bench
 from benchmarks import digits, mnist, street
+from benchmarks.gpu import bits, feeding, speed
+from benchmarks.gpu.__main__ import PARTS
+from benchmarks.gpu.record import Record
 
 
 class Seen(pl.Callback):
@@ -92,3 +98,27 @@ def test_generated_frames_are_prepared_as_cityscapes(tmp_path, monkeypatch):
     assert peak > 2**20
     # Three colours and a label of each pixel at 512x256.
     assert size == 3 * 4 * 256 * 512
+
+
+@pytest.mark.slow
+def test_what_a_card_is_measured_by_runs_on_the_processor_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGBENCH_DATA", str(tmp_path))
+    monkeypatch.setattr(speed, "SIZES", ((224, 16),))
+    monkeypatch.setattr(speed, "SETTINGS", speed.SETTINGS[:2])
+    monkeypatch.setattr(bits, "NETWORKS", ["unet", "mnist_ff", "unet3plus"])
+    parts = {"speed": speed.measure_speed, "bits": bits.measure_bits, "feeding": feeding.measure_feeding}
+    for name, measure in parts.items():
+        measure(Record(tmp_path, name, seconds=60, smoke=True))
+    rows = {name: [json.loads(line) for line in (tmp_path / f"{name}.jsonl").open()] for name in parts}
+    assert [row["setting"] for row in rows["speed"][1:]] == ["bf16 channels_last", "fp32"]
+    assert all(row["segbench_images_per_second"] > 0 for row in rows["speed"][1:])
+    assert [row["equal"] for row in rows["bits"]] == [True] * 6
+    assert [row["case"] for row in rows["feeding"]] == ["augmented, no process", "augmented, auto", "resident"]
+
+
+def test_all_that_needs_a_card_takes_less_than_eight_minutes(repository):
+    script = repository / "benchmarks" / "gpu.sh"
+    subprocess.run(["bash", "-n", script], check=True)
+    parts = re.findall(r"^(?:measure|part) (\w+) (\d+)", script.read_text(), re.MULTILINE)
+    assert {name for name, _ in parts} == {"facts", "tests", *PARTS}
+    assert sum(int(seconds) for _, seconds in parts) < 480

@@ -1,16 +1,14 @@
 """On a graphics card that is only pretended: nothing is mixed, nothing waited for, nothing added in an order of its own."""
 
-from functools import cache, partial
+from functools import partial
 from itertools import product
-from pathlib import Path
 
 import pytest
 import torch
-from hydra.utils import instantiate
+from benchmarks.gpu.networks import NETWORKS, every_loss, is_classifier, small_network
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers.logger import DummyLogger
 from tests.pretended import CountWaits, pretended_card
-from torch import nn
 from torch.utils.data import DataLoader
 
 from segbench.callbacks import CostMeter, Curves
@@ -20,19 +18,6 @@ from segbench.runs.checkpoint_io import load_checkpoint
 from segbench.tasks import ClassificationTask, MultilabelTask, SegmentationTask
 from segbench.trainer import build_trainer
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
-# Of the last only the class has a second choice, and it computes on the processor alone.
-NETWORKS = sorted(
-    {path.stem for path in (CONF / "model").glob("*.yaml") if "imagenet" not in path.stem} - {"mnist_ff_numpy"}
-)
-LOSSES = sorted(path.stem for path in (CONF / "loss").glob("*.yaml"))
-SMALL = {
-    "width": 2,
-    "fully_connected": 4,
-    "aspp_channels": 4,
-    "deep_supervision": True,
-    "classification": True,
-}
 # Task, channels of the logits, names of the classes.
 KINDS = {
     "softmax": (SegmentationTask, 3, "abc"),
@@ -43,59 +28,18 @@ KINDS = {
 COMBINATIONS = [
     (network, kind)
     for network, kind in product(NETWORKS, KINDS)
-    if (kind == "classification") == network.startswith("mnist")
+    if (kind == "classification") == is_classifier(network)
 ]
 SIZE = (30, 27)  # is padded
 
 
-class Sum(nn.Module):
-    """Every loss that fits, at once."""
-
-    def __init__(self, losses):
-        super().__init__()
-        self.losses = nn.ModuleList(losses)
-
-    def forward(self, *arguments):
-        return torch.stack([loss(*arguments) for loss in self.losses]).sum()
-
-
-@pytest.fixture(scope="module")
-def built(compose):
-    """Return a task that trains a network by every loss that fits, or skip."""
-
-    @cache
-    def losses(task, outputs, classes):
-        found = [instantiate(compose(f"loss={name}").loss) for name in LOSSES]
-        fitting = []
-        for loss in found:
-            try:
-                loss.check(1 if task is MultilabelTask else outputs)
-            except ValueError:
-                continue
-            if task.losses in loss.tasks:
-                loss.prepare(torch.arange(1, classes + 1))
-                fitting.append(loss)
-        return fitting
-
-    def made(network, kind, **options):
-        task, outputs, classes = KINDS[kind]
-        section = compose(f"model={network}").model
-        section.update({key: value for key, value in SMALL.items() if key in section})
-        if kind == "multilabel" and "classification" in section:
-            section.classification = False
-        torch.manual_seed(0)
-        module = instantiate(section, in_channels=1, out_channels=outputs)
-        return task(
-            module,
-            Sum(losses(task, outputs, len(classes))),
-            partial(torch.optim.SGD, lr=0.1),
-            None,
-            classes,
-            seed=3,
-            **options,
-        )
-
-    return made
+def built(network, kind):
+    """Return a task that trains a network by every loss that fits."""
+    task, outputs, classes = KINDS[kind]
+    joint = 1 if kind == "multilabel" else outputs
+    loss = every_loss(task.losses, joint, len(classes))
+    module = small_network(network, outputs, presence=kind != "multilabel")
+    return task(module, loss, partial(torch.optim.SGD, lr=0.1), None, classes, seed=3)
 
 
 def batches(kind, count, images=2):
@@ -134,7 +78,7 @@ def fit(tiny, folder, task, kind, *overrides):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("network", "kind"), COMBINATIONS)
-def test_nothing_is_waited_for_and_nothing_inexact(built, tiny, tmp_path, network, kind):
+def test_nothing_is_waited_for_and_nothing_inexact(tiny, tmp_path, network, kind):
     if network == "smp":
         pytest.importorskip("segmentation_models_pytorch")
     task = built(network, kind)
@@ -145,7 +89,7 @@ def test_nothing_is_waited_for_and_nothing_inexact(built, tiny, tmp_path, networ
     assert not card.inexact
 
 
-def test_a_step_is_neither_waited_for_nor_inexact(built, tiny, tmp_path, monkeypatch):
+def test_a_step_is_neither_waited_for_nor_inexact(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("tests.test_pretended_card.SIZE", (16, 16))
     with pretended_card() as card:
         steps, validated = fit(tiny, tmp_path, built("unet", "multilabel"), "multilabel")

@@ -21,6 +21,7 @@ from segbench.runs.files import write_text
 
 OVERVIEW, PAGE = "README.md", "index.html"
 _REPORTED = "- Reported by: "
+OLDER = "An answer without a verdict was given before there were verdicts; its runs were not here since."
 LONGEST_COMMAND = 2**14
 _COMMAND = re.compile(r"(?P<fence>`+) ?(?:python src/report\.py|segbench report) (?P<arguments>.+?) ?(?P=fence)")
 _FINISHED = re.compile(r"\| (\d+) of (\d+) \|")
@@ -141,8 +142,7 @@ def overview(folder: Path) -> str:
     lines += [f"{markdown_link(PAGE, PAGE)}, opened in a browser, has the same tables with a filter."]
     lines += ["", "| experiment | verdict | question | answer |", "| --- | --- | --- | --- |"]
     lines += [_line(_name(one), one.verdict or "–", one.question, one.answer or "–") for one in found]
-    if any(one.answer and not one.verdict for one in found):
-        lines += ["", "An answer without a verdict was given before there were verdicts; its runs were not here since."]
+    lines += ["", OLDER] if _some_older(found) else []
     if unread:
         names = ", ".join(markdown_code(page.name) for page in unread)
         lines += ["", f"Cannot be read, so its experiments are missing here: {names}."]
@@ -158,7 +158,9 @@ def _page(folder: Path) -> str:
     """Return the overview as a page that is filtered."""
     found, _ = _all_sections(folder)
     experiments = [
-        OverviewLine(one.title, _target(one), (one.verdict, shown_text(one.question), shown_text(one.answer)))
+        OverviewLine(
+            one.title + _unfinished(one), _target(one), (one.verdict, shown_text(one.question), shown_text(one.answer))
+        )
         for one in found
     ]
     claims = [
@@ -166,7 +168,11 @@ def _page(folder: Path) -> str:
         for one in found
         for text, *cells in one.claims
     ]
-    return overview_page(experiments, claims, _command(folder))
+    return overview_page(experiments, claims, _command(folder), OLDER if _some_older(found) else "")
+
+
+def _some_older(found: Sequence[Section]) -> bool:
+    return any(one.answer and not one.verdict for one in found)
 
 
 def _command(folder: Path) -> str:
@@ -229,8 +235,12 @@ def _arguments(body: str) -> tuple[str, ...]:
 
 def _name(section: Section) -> str:
     """Return the link to an experiment, and how many of its runs are finished where some are not."""
+    return _link(section) + _unfinished(section)
+
+
+def _unfinished(section: Section) -> str:
     done, of = section.finished
-    return _link(section) + (f" ({done} of {of} runs)" if done < of else "")
+    return f" ({done} of {of} runs)" if done < of else ""
 
 
 def _link(section: Section) -> str:

@@ -9,7 +9,7 @@ import signal
 import sys
 import termios
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -133,6 +133,25 @@ def end_with_parent(number: int, parent: int) -> None:
         ctypes.CDLL(None).prctl(1, int(number))
         if os.getppid() != parent:
             os.kill(os.getpid(), number)
+
+
+# In a process of its own, as code between fork and exec would hang where threads of this one hold locks (Ray's do).
+_TIE = (
+    "import ctypes, os, sys; number, parent = map(int, sys.argv[1:3]); ctypes.CDLL(None).prctl(1, number);"
+    " os.kill(os.getpid(), number) if os.getppid() != parent else os.execv(sys.argv[3], sys.argv[3:])"
+)
+
+
+def tied(command: Sequence[str], number: int) -> list[str]:
+    """Return a command that also gets a signal when the process that starts it is gone (:func:`end_with_parent`).
+
+    Args:
+        command: The program's full path and its arguments.
+        number: The signal.
+    """
+    if sys.platform != "linux":
+        return list(command)
+    return [sys.executable, "-I", "-S", "-c", _TIE, str(int(number)), str(os.getpid()), *command]
 
 
 @contextmanager

@@ -153,6 +153,8 @@ class RayLauncher(BatchLauncher):
         ray = library("ray", "ray", "ray")
         begun = not ray.is_initialized()
         if begun:
+            # Ray's workers would give way to whatever else runs on the machine, and with them the jobs.
+            os.environ.setdefault("RAY_worker_niceness", "0")
             quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "warning"}
             ray.init(**(quiet | self.options["init"]))
         remote = ray.remote(max_retries=3, **self.options["remote"])(Command.__call__)

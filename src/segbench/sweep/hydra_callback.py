@@ -64,9 +64,6 @@ class RunnerCallback(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the comparison of the sweep's runs; exit with 1 if a job failed, with 3 if all failed by their data."""
-        from segbench.reporting.page import report_experiment
-        from segbench.terminal import terminal
-
         directory = Path(config.hydra.sweep.dir)
         sweep = read_json(directory / "sweep.json")
         if sweep is None:
@@ -75,6 +72,9 @@ class RunnerCallback(Callback):
             raise SystemExit(DataError.exit_code)
         failed = any(has_failed(job) for job in sweep["jobs"])
         try:
+            from segbench.reporting.page import report_experiment
+            from segbench.terminal import terminal
+
             runs = [directory / job["directory"] for job in sweep["jobs"]]
             comparison, written = report_experiment(directory, runs, terminal())
             _log_comparison(config, directory, comparison, written)

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, NamedTuple, Protocol
@@ -22,7 +21,7 @@ from omegaconf import DictConfig
 
 from segbench.installation import again
 from segbench.runs.files import read_json
-from segbench.runs.signals import end_with_parent, give_back, take
+from segbench.runs.signals import give_back, take, tied
 from segbench.sweep.resources import with_threads
 
 POLL_SECONDS = 0.2
@@ -79,11 +78,9 @@ def begin_fresh(
         OSError: If there can be no further process.
     """
     # So that no job outlives a sweep that is killed.
-    tied = partial(end_with_parent, signal.SIGTERM, os.getpid())
+    command = tied(arguments, signal.SIGTERM)
     errors = None if console is None else subprocess.STDOUT
-    return subprocess.Popen(
-        list(arguments), env=environment, cwd=folder, preexec_fn=tied, stdout=console, stderr=errors
-    )
+    return subprocess.Popen(command, env=environment, cwd=folder, stdout=console, stderr=errors)
 
 
 @dataclass(frozen=True)
@@ -156,7 +153,8 @@ class Command:
         while (code := process.poll()) is None:
             if signals and not told:
                 told = True
-                process.send_signal(signals[0])
+                # Ray, which stops a job by SIGINT, lets it inherit that one blocked.
+                process.send_signal(signal.SIGTERM if signals[0] == signal.SIGINT else signals[0])
             time.sleep(POLL_SECONDS)
         return Ended(code, time.monotonic() - begun)
 

@@ -27,7 +27,7 @@ def test_the_shares_are_those_of_the_mean_difference():
 @pytest.mark.slow
 def test_a_source_that_does_not_show_is_not_called_nothing():
     said = variance_line(outlook(0, 0.4, 0.6), DICE, "image")
-    assert "60% comes from both together, as each seed errs on other images (" in said
+    assert "33% comes from both together, as each seed errs on other images (" in said
     assert "; the seed alone does not show." in said
     assert (
         "other groups of images (more of either helps); the seed and the group of images alone do not"

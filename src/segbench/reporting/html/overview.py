@@ -21,13 +21,16 @@ class OverviewLine:
     cells: tuple[str, ...]
 
 
-def overview_page(experiments: Sequence[OverviewLine], claims: Sequence[OverviewLine], command: str) -> str:
+def overview_page(
+    experiments: Sequence[OverviewLine], claims: Sequence[OverviewLine], command: str, note: str = ""
+) -> str:
     """Return the page; nothing is fetched, and no script of a text's runs.
 
     Args:
         experiments: Of each experiment the verdict, the question and the answer.
         claims: Of each claim of a report, which is its name, the verdict, what was measured and the experiment.
         command: The command that makes it.
+        note: What has to be said of the answers.
     """
     style, script = shared_style(), table_script()
     return (
@@ -37,6 +40,7 @@ def overview_page(experiments: Sequence[OverviewLine], claims: Sequence[Overview
             experiments=_table(("experiment", "verdict", "question", "answer"), experiments),
             claims=_table(("claim", "verdict", "measured", "experiment"), claims),
             command=command,
+            note=note,
             style=Markup(style),  # noqa: S704 - the package's own files
             script=Markup(script),  # noqa: S704
             policy=content_policy(style, [script]),

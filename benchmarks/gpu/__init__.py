@@ -1,0 +1,1 @@
+"""What needs a graphics card, measured in a few minutes: ``bash benchmarks/gpu.sh``."""
