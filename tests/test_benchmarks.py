@@ -4,11 +4,13 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import pytorch_lightning as pl
 from benchmarks import __main__ as bench
 from benchmarks import digits, mnist, street
+from benchmarks.files import kinds
 from benchmarks.gpu import bits, feeding, speed
 from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.record import Record
@@ -122,3 +124,17 @@ def test_all_that_needs_a_card_takes_less_than_eight_minutes(repository):
     parts = re.findall(r"^(?:measure|part) (\w+) (\d+)", script.read_text(), re.MULTILINE)
     assert {name for name, _ in parts} == {"facts", "tests", *PARTS}
     assert sum(int(seconds) for _, seconds in parts) < 480
+
+
+def test_calls_are_counted_that_concern_the_folder(tmp_path):
+    (trace := tmp_path / "trace").write_text(
+        '7  openat(AT_FDCWD</work>, "/out/run.json", O_RDONLY) = 3</out/run.json>\n'
+        '7  openat(AT_FDCWD</work>, "/lib/x.py", O_RDONLY) = 3</lib/x.py>\n'
+        "8  fsync(4</out/last.ckpt>) = 0\n"
+        '9  rename("/out/.a", "/out/a") = 0\n'
+        '9  newfstatat(AT_FDCWD, "/out/a", 0x1, 0) = -1 ENOENT\n'
+        "9  +++ exited with 0 +++ /out\n"
+    )
+    assert Counter(kinds(trace, "/out")) == {
+        "open": 1, "wait for the disk": 1, "change names": 1, "ask for attributes": 1,
+    }  # fmt: skip

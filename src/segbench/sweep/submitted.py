@@ -20,7 +20,7 @@ from segbench.sweep.job import Command, Ended, Job
 log = logging.getLogger("segbench")
 # Slurm's own limit, MaxArraySize, is 1,001 unless a cluster has another.
 LONGEST_ARRAY = 1000
-LOOKS_PER_SECOND = 20
+LOOKS_PER_SECOND = 5
 # What submitit knows of every executor; the others begin with the executor's name.
 _COMMON = (
     "timeout_min",
