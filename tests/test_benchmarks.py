@@ -4,11 +4,13 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import pytorch_lightning as pl
 from benchmarks import __main__ as bench
 from benchmarks import digits, mnist, street
+from benchmarks.files import kinds
 from benchmarks.gpu import bits, feeding, speed
 from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.record import Record
@@ -64,18 +66,30 @@ def test_the_report_s_ratios_are_printed(files, monkeypatch, capsys):
     assert "NumPy" in printed
 
 
+def measured(*values):
+    def taken(*_):
+        return values
+
+    return taken
+
+
 @pytest.mark.parametrize(("ours", "code"), [(0.001, 0), (9.0, 1)])
 def test_each_ratio_is_held_against_its_limit(monkeypatch, capsys, ours, code):
     """What is printed of what was measured, in seconds that nobody measured."""
     pair = (ours, 1.0)
     monkeypatch.setattr(bench.mnist, "root", lambda *_: (None, "digits"))
-    for module, name in ((bench.mnist, "cnn_epoch"), (bench.mnist, "data_time"), (bench.weight_map, "distances")):
-        monkeypatch.setattr(module, name, lambda *_: pair)
+    for module, name in (
+        *((bench.startup, name) for name in ("refusal", "first_step", "sweep_job")),
+        *((bench.mnist, "cnn_epoch"), (bench.mnist, "data_time"), (bench.weight_map, "distances")),
+    ):
+        monkeypatch.setattr(module, name, measured(*pair))
     for module, name in ((bench.data, "carvana_epoch"), (bench.street, "street_epoch")):
-        monkeypatch.setattr(module, name, lambda *_: (*pair, "files"))
+        monkeypatch.setattr(module, name, measured(*pair, "files"))
     monkeypatch.setattr(bench.steps, "unet", lambda *_: {"segbench": ours, "bf16": ours, "bare": 1.0})
     assert bench.main() == code
-    assert capsys.readouterr().out.count("TOO SLOW") == code * len(bench.LIMITS)
+    printed = capsys.readouterr().out
+    assert printed.count("TOO SLOW") == code * len(bench.LIMITS)
+    assert all(name in printed for name in bench.LIMITS)
 
 
 def test_generated_frames_are_prepared_as_cityscapes(tmp_path, monkeypatch):
@@ -110,3 +124,17 @@ def test_all_that_needs_a_card_takes_less_than_eight_minutes(repository):
     parts = re.findall(r"^(?:measure|part) (\w+) (\d+)", script.read_text(), re.MULTILINE)
     assert {name for name, _ in parts} == {"facts", "tests", *PARTS}
     assert sum(int(seconds) for _, seconds in parts) < 480
+
+
+def test_calls_are_counted_that_concern_the_folder(tmp_path):
+    (trace := tmp_path / "trace").write_text(
+        '7  openat(AT_FDCWD</work>, "/out/run.json", O_RDONLY) = 3</out/run.json>\n'
+        '7  openat(AT_FDCWD</work>, "/lib/x.py", O_RDONLY) = 3</lib/x.py>\n'
+        "8  fsync(4</out/last.ckpt>) = 0\n"
+        '9  rename("/out/.a", "/out/a") = 0\n'
+        '9  newfstatat(AT_FDCWD, "/out/a", 0x1, 0) = -1 ENOENT\n'
+        "9  +++ exited with 0 +++ /out\n"
+    )
+    assert Counter(kinds(trace, "/out")) == {
+        "open": 1, "wait for the disk": 1, "change names": 1, "ask for attributes": 1,
+    }  # fmt: skip

@@ -86,7 +86,7 @@ def _start(record: Record, name: str, overrides: list[str]) -> subprocess.Popen[
         f"paths.cache={record.folder / 'cache'}",
         "trainer.progress=lines",
     ]
-    common += [f"trainer.accelerator={'cpu' if record.smoke else 'gpu'}", "~callbacks.panels"]
+    common += [f"trainer.accelerator={'cpu' if record.smoke else 'gpu'}", "~callbacks.panels", "~logger.tensorboard"]
     with (record.folder / f"{name}.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, str(_RUN), *overrides, *common], stdout=log, stderr=log, env=os.environ.copy()

@@ -49,11 +49,16 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def loader_processes() -> int:
-    """Return how many processes load images for a GPU: the cores that this job may use but one, 8 at most."""
+def usable_cores() -> int:
+    """Return how many cores this process may use: its share of them, where it has been given one."""
     share = os.environ.get(CORES, "")
     mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else processors()
-    return min(max((int(share) if share.isdecimal() else mine) - 1, 1), _MOST_LOADERS)
+    return int(share) if share.isdecimal() else mine
+
+
+def loader_processes() -> int:
+    """Return how many processes load images for a GPU: the cores that this job may use but one, 8 at most."""
+    return min(max(usable_cores() - 1, 1), _MOST_LOADERS)
 
 
 def memory_bytes() -> int:

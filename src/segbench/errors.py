@@ -75,6 +75,12 @@ class StorageError(SegbenchError):
     exit_code = 74
 
 
+class LostProcess(SegbenchError):
+    """One of the processes that train a run together is gone (``EX_OSERR``); the same command goes on."""
+
+    exit_code = 71
+
+
 class InterruptedRun(SegbenchError):
     """The run was stopped by a signal; its progress is saved, and the same command resumes it.
 

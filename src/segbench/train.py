@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,17 @@ from pytorch_lightning.loggers import Logger
 
 from segbench import callbacks, environment, rescoring, run_inputs, tracking
 from segbench.assembly import build_callbacks, build_data, build_task
-from segbench.configuration.monitor import monitor_mode
 from segbench.configuration.recorded import recorded
 from segbench.configuration.schema import validate
 from segbench.data.base import ImageData
-from segbench.data.loader import progress_of
 from segbench.ensembles import Ensemble, find_ensemble
-from segbench.errors import CheckpointError, InterruptedRun, PrunedRun
+from segbench.errors import CheckpointError, InterruptedRun, PrunedRun, SegbenchError
 from segbench.final_evaluation import evaluate, final_scores, prepare_torch, read_data, scores_table
+from segbench.fitting import Fitting, build_checkpoints, give_orders
 from segbench.prediction_record import describe_prediction
 from segbench.reuse import take_over
 from segbench.runs import run_callback
-from segbench.runs.checkpoint_io import newest_good
+from segbench.runs.checkpoint_io import load_checkpoint, newest_good
 from segbench.runs.directory import WEIGHTS_OF, RunDirectory
 from segbench.runs.failures import as_refusal, record_failure
 from segbench.runs.files import write_json, write_yaml
@@ -34,6 +32,7 @@ from segbench.runs.scores_file import write_scores
 from segbench.runs.signals import StopRequested, StopSignals, stop_signals
 from segbench.tasks.base import Task
 from segbench.tasks.batches import check_batches
+from segbench.team import Team, joined_team, processes_asked
 from segbench.trainer import build_trainer, compile_network
 
 log = logging.getLogger("segbench")
@@ -54,11 +53,16 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
     # Before anything of the run is written: without its members it is none.
     ensemble = None if run.state() == "done" and not cfg.rerun else find_ensemble(run, cfg)
     try:
-        with stop_signals() as stop, run.locked():
-            if run.state() == "done" and not cfg.rerun:
+        with stop_signals() as stop, joined_team(cfg) as team, run.locked():
+            finished = run.state() == "done" and not cfg.rerun
+            if team is not None and (finished or ensemble is not None):
+                # What is only scored, one process scores.
+                team.dismiss()
+                team = None
+            if finished:
                 _take_finished(cfg, run)
                 return
-            _train_and_record(cfg, run, identity, ensemble, stop)
+            _train_and_record(cfg, run, identity, ensemble, stop, team)
     except StopRequested as error:
         # Nothing is in progress here: there is no status to mend.
         raise InterruptedRun(error.number) from error
@@ -98,7 +102,7 @@ def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str], ensembl
     run_callback.bind(extra, context)
     compile_network(task.network, cfg)
     if ensemble is None:
-        task.load_state_dict(_build_checkpoints(cfg, run).load_best())
+        task.load_state_dict(build_checkpoints(cfg, run, run.identity().get("id")).load_best())
     context = evaluate(context, cfg)
     table, about = scores_table(context)
     rescoring.require_same(run, before, table, about, lacking)
@@ -108,13 +112,20 @@ def _score_again(cfg: DictConfig, run: RunDirectory, lacking: list[str], ensembl
 
 
 def _train_and_record(
-    cfg: DictConfig, run: RunDirectory, identity: dict[str, Any], ensemble: Ensemble | None, stop: StopSignals
+    cfg: DictConfig,
+    run: RunDirectory,
+    identity: dict[str, Any],
+    ensemble: Ensemble | None,
+    stop: StopSignals,
+    team: Team | None,
 ) -> None:
     """Train and test, and record how that ended."""
+    if team is not None:
+        team.watch.on_loss = partial(_record_loss, run)
     try:
         end = run.finish
         try:
-            _train_and_test(cfg, run, identity, ensemble)
+            _train_and_test(cfg, run, identity, ensemble, team)
         except PrunedRun as pruned:
             log.info("%s", pruned)
             end = partial(run.prune, str(pruned))
@@ -123,7 +134,7 @@ def _train_and_record(
         stop.settle(False)
     except BaseException as error:
         stop.settle()
-        refusal = as_refusal(error, run.path)
+        refusal = as_refusal(error if team is None else team.watch.cause(error), run.path)
         if run.state() != "done":  # else a rerun was refused before it began, and what was finished stays
             record_failure(run, refusal)
         if refusal is error:
@@ -131,8 +142,14 @@ def _train_and_record(
         raise refusal from error
 
 
+def _record_loss(run: RunDirectory, error: SegbenchError) -> None:
+    """Record that another process of the run is gone, while this one hangs in an operation with it."""
+    record_failure(run, error)
+    log.error("error: %s", error)
+
+
 def _train_and_test(
-    cfg: DictConfig, run: RunDirectory, identity: dict[str, Any], ensemble: Ensemble | None = None
+    cfg: DictConfig, run: RunDirectory, identity: dict[str, Any], ensemble: Ensemble | None, team: Team | None
 ) -> None:
     known = {} if cfg.rerun else run.identity()
     identity |= {"precision": _settle_precision(cfg, run)}
@@ -154,7 +171,13 @@ def _train_and_test(
         _begin(cfg, run, identity)
     if ensemble is None:
         sources: dict[str, Any] = run_inputs.find_sources(run, data, cfg)
-        task.remember(run=identity["id"], task=task.name, prediction=describe_prediction(cfg, data, task))
+        processes = 1 if team is None else team.size
+        task.remember(
+            run=identity["id"],
+            task=task.name,
+            prediction=describe_prediction(cfg, data, task),
+            processes=processes,
+        )
     else:
         sources = run_inputs.find_sources(run, data, ensemble.cfg) | {WEIGHTS_OF: ensemble.names}
     run.begin_sources(sources | {"task": task.name})
@@ -163,7 +186,7 @@ def _train_and_test(
     try:
         loggers = tracking.build_loggers(cfg, run.path, identity)
         if ensemble is None:
-            summary = _fit_and_evaluate(cfg, run, data, task, loggers)
+            summary = _fit_and_evaluate(cfg, run, data, task, loggers, team)
         else:
             summary = _evaluate_together(ensemble, cfg, run, data, task, loggers)
     finally:
@@ -195,30 +218,20 @@ def _begin(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None
 
 
 def _fit_and_evaluate(
-    cfg: DictConfig, run: RunDirectory, data: ImageData, task: Task[Any], loggers: list[Logger]
+    cfg: DictConfig, run: RunDirectory, data: ImageData, task: Task[Any], loggers: list[Logger], team: Team | None
 ) -> dict[str, Any]:
     """Train, score the best weights, write scores and summary, and let the callbacks finish; return the summary."""
     # Not at the end, when the files may no longer be what was imported.
     code = run_inputs.score_code(cfg)
-    cost, curves = callbacks.CostMeter(), callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps)
-    repeatability = callbacks.Repeatability()
-    checkpoints = _build_checkpoints(cfg, run)
-    extra = build_callbacks(cfg, data, task)
     check_batches(cfg, task.train(), data)
-    pruning = callbacks.pruning(cfg, run.path)
-    every = [cost, curves, repeatability, *extra, *pruning, checkpoints]
-    trainer = build_trainer(cfg, loggers, every, run.path)
-    context = RunContext(run, data, task, trainer)
-    run_callback.bind([cost, *extra], context)
-    compile_network(task.network, cfg)
-    _fit(context, checkpoints)
-    task.load_state_dict(checkpoints.load_best())
-    # Not current_epoch: Lightning's is one less where a training is taken up that had stopped early.
-    epochs = progress_of(trainer)[0]
-    context = evaluate(context, cfg)
-    trained = {"best": {**checkpoints.best, "epoch": checkpoints.best["epoch"] + 1}, "epochs": epochs}
-    measured = {"cost": cost.report(trainer, task), "repeats": repeatability.report()}
-    return _record(context, extra, code, trained | measured)
+    resume_from = _resume_point(run, processes_asked(cfg))
+    if team is not None:
+        give_orders(team, cfg, run, data, resume_from)
+    fitting = Fitting(cfg, run, run.identity()["id"], data, task, loggers, team)
+    about = fitting.run(resume_from)
+    if team is not None:
+        team.leave()
+    return _record(fitting.context, fitting.extra, code, about)
 
 
 def _evaluate_together(
@@ -251,40 +264,21 @@ def _record(
     return summary
 
 
-def _build_checkpoints(cfg: DictConfig, run: RunDirectory) -> callbacks.RunCheckpoints:
-    return callbacks.RunCheckpoints(
-        run.checkpoints,
-        cfg.trainer.monitor,
-        monitor_mode(cfg.trainer.monitor),
-        minutes=cfg.trainer.checkpoint_minutes,
-        every_n_steps=cfg.trainer.checkpoint_every_n_steps,
-        run=run.identity().get("id"),
-    )
-
-
-def _fit(context: RunContext, checkpoints: callbacks.RunCheckpoints) -> None:
-    """Train, from the newest checkpoint if there is one.
-
-    Raises:
-        InterruptedRun: If a signal asked to stop.
-    """
-    trainer, data = context.trainer, context.data
-    resume_from = _resume_point(context.run)
-    log.info("%s", data.describe())
-    started = time.monotonic()
-    trainer.fit(context.task, datamodule=data, ckpt_path=resume_from)
-    if checkpoints.stop_signal:
-        # It came after the last checkpoint, where nothing in the training was left to look at it.
-        raise InterruptedRun(checkpoints.stop_signal)
-    log.info("trained %d epochs in %.0f s", progress_of(trainer)[0], time.monotonic() - started)
-
-
-def _resume_point(run: RunDirectory) -> Path | None:
+def _resume_point(run: RunDirectory, processes: int) -> Path | None:
+    """Return the newest checkpoint to go on from, or None where there is none."""
     path, refused = newest_good(run.checkpoints, run.identity().get("id"))
     for line in refused:
         log.warning(line)
-    if path is not None:
-        log.info("going on from %s", path)
-    elif refused:
+    if path is None and refused:
         raise CheckpointError(f"{'; '.join(refused)}; start with rerun=true")
+    if path is None:
+        return None
+    log.info("going on from %s", path)
+    before = load_checkpoint(path)["segbench"].get("processes", 1)
+    if before != processes:
+        log.warning(
+            "%s was saved by a run in %d processes, and now there are %d: sums are added in another order, so it ends "
+            "with other bits than a run that was not interrupted",
+            *(path.name, before, processes),
+        )
     return path

@@ -17,6 +17,7 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.profilers import PassThroughProfiler
+from pytorch_lightning.strategies import DDPStrategy
 
 # Lightning has no other way to switch off the checkpoints of its own that it takes up; its version is pinned.
 from pytorch_lightning.trainer.connectors.checkpoint_connector import _CheckpointConnector
@@ -27,6 +28,7 @@ from segbench.configuration.monitor import monitor_mode
 from segbench.environment import Card, graphics_card, native_precision
 from segbench.errors import ConfigError
 from segbench.runs.checkpoint_io import VerifiedCheckpointIO
+from segbench.team import Team, uses_cuda
 from segbench.words import first_line
 
 log = logging.getLogger("segbench")
@@ -36,7 +38,11 @@ _TF32, _TRITON = (8, 0), (7, 0)
 
 
 def build_trainer(
-    cfg: DictConfig, loggers: list[Any], extra: list[pl.Callback], folder: Path | None = None
+    cfg: DictConfig,
+    loggers: list[Any],
+    extra: list[pl.Callback],
+    folder: Path | None = None,
+    team: Team | None = None,
 ) -> pl.Trainer:
     """Build Lightning's trainer from ``cfg.trainer``.
 
@@ -45,6 +51,7 @@ def build_trainer(
         loggers: The loggers.
         extra: Callbacks; early stopping and the progress bar are added here.
         folder: The run directory, for what Lightning's own callbacks write; None where nothing may be written.
+        team: The processes that train together, met; None for this one alone.
 
     Raises:
         ConfigError: If the accelerator or the precision does not exist on this machine.
@@ -55,20 +62,23 @@ def build_trainer(
         mode = monitor_mode(settings.monitor)
         every.insert(0, EarlyStopping(settings.monitor, patience=settings.early_stopping, mode=mode))
     bar = settings.progress == "bar" or (settings.progress == "auto" and sys.stderr.isatty())
+    bar = bar and (team is None or team.rank == 0)
     if bar:
         every.append(callbacks.TerminalBar())
-    cuda = settings.accelerator in ("gpu", "cuda") or (settings.accelerator == "auto" and torch.cuda.is_available())
+    cuda = uses_cuda(settings.accelerator)
     if cuda:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         # Deterministic mode would also fill uninitialised memory, which takes time and changes no result.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     # Of a task of Slurm or the like, Lightning would take another rank for one that must not write.
-    rank_zero_only.rank = 0  # type: ignore[attr-defined]  # that is where Lightning keeps it
+    rank_zero_only.rank = 0 if team is None else team.rank  # type: ignore[attr-defined]  # Lightning keeps it there
     try:
         trainer = pl.Trainer(
             max_epochs=settings.max_epochs,
             accelerator=settings.accelerator,
-            devices=1,
+            devices=1 if team is None else settings.devices,
+            num_nodes=1 if team is None else settings.num_nodes,
+            strategy="auto" if team is None else _strategy(),
             precision=settings.precision,
             benchmark=settings.cudnn_benchmark,
             # Needed for bit-identical runs on a GPU. On a CPU it changes nothing: False would load torch's compiler.
@@ -77,7 +87,7 @@ def build_trainer(
             callbacks=every,
             # The environment is named: in a Slurm job Lightning would else count tasks that are not its own, save an
             # hpc_ckpt_1.ckpt on signals, and queue the job again itself.
-            plugins=[VerifiedCheckpointIO(), LightningEnvironment()],
+            plugins=[VerifiedCheckpointIO(), LightningEnvironment() if team is None else team.environment],
             default_root_dir=folder or os.devnull,
             profiler=_NoProfiler(),
             accumulate_grad_batches=settings.accumulate_grad_batches,
@@ -102,6 +112,15 @@ class _OwnCheckpointsOnly(_CheckpointConnector):
     @property
     def _hpc_resume_path(self) -> None:
         return None
+
+
+def _strategy() -> DDPStrategy:
+    """Return the strategy of several processes.
+
+    Looking for unused parameters lets a network have some, and keeps torch from arranging the exchange of gradients
+    anew after the first step: more than two processes would then add in another order after a resume than without it.
+    """
+    return DDPStrategy(find_unused_parameters=True)
 
 
 class _NoProfiler(PassThroughProfiler):
@@ -190,6 +209,8 @@ def quiet_lightning() -> None:
         ".*`srun` command is available.*",
         ".*is using 'interval': 'epoch'.*",
         ".*Total length of `list` across ranks is zero.*",
+        # Every process has the table of all, so each logs the same.
+        ".*when logging on epoch level in distributed setting.*",
         # Of torchmetrics: a split without images is an empty table.
         ".*was called before the ``update`` method.*",
     ):

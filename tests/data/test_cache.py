@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segbench.data import measure
 from segbench.data.cache import load_arrays
 from segbench.data.carvana import CarvanaData
+from segbench.data.dataset import ImageDataset
 from segbench.data.records import Record
 from segbench.data.stack_file import StackFile
 from segbench.errors import ConfigError, DataError
@@ -190,6 +192,27 @@ def test_faults_are_all_found_and_leave_no_cache(tmp_path):
     _, faults = load_arrays([Record(str(i), "g") for i in range(6)], "key", tmp_path, read)
     assert faults == ["1: bad", "4: bad"]
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_a_training_set_is_measured_once_and_to_the_same_bits(tmp_path, monkeypatch):
+    chance = np.random.default_rng(0)
+    pairs = {str(i): (chance.integers(0, 255, (4, 4, 3), np.uint8), np.full((4, 4), i, np.uint8)) for i in range(6)}
+    records = [Record(name, "g") for name in pairs]
+
+    def measured(indices, augmentation=None):
+        arrays, _ = load_arrays(records, "key", tmp_path, lambda record: pairs[record.id])
+        return measure.measure_training(arrays, indices, augmentation, ImageDataset, (1, 1), 3, 255.0)
+
+    first, other = measured([0, 2, 3]), measured([0, 2])
+    again = (np.full(3, 7.0), np.full(3, 7.0), np.full(256, 7))
+    monkeypatch.setattr(measure, "measure", lambda *_: again)
+    for before, after in ((first, measured([0, 2, 3])), (other, measured([0, 2]))):
+        assert [(array.dtype, array.tobytes()) for array in before] == [(a.dtype, a.tobytes()) for a in after]
+    assert measured([1]) is again
+    for known in (tmp_path / "key").glob("statistics-*.json"):
+        known.write_text(known.read_text().replace("0.", "1.", 1))
+    assert measured([0, 2, 3]) is again
+    assert not np.array_equal(first[0], other[0])
 
 
 def _peak(tmp_path, frames, height, width):

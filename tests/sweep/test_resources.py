@@ -5,7 +5,7 @@ import os
 import pytest
 
 from segbench.errors import ConfigError
-from segbench.sweep.resources import check_gpus, job_environment
+from segbench.sweep.resources import check_gpus, check_processes, job_environment
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +43,11 @@ def test_a_device_that_the_sweep_cannot_see_is_refused(visible, number):
     environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
     with pytest.raises(ConfigError, match=rf"hydra.launcher.gpus={number}: "):
         check_gpus(environment, [number])
+
+
+def test_jobs_of_several_processes_are_started_by_one_sweep():
+    check_processes({"SLURM_STEP_NUM_TASKS": "2"}, 1, 1)
+    check_processes({}, 2, 1)
+    for name in ("SLURM_STEP_NUM_TASKS", "LOCAL_WORLD_SIZE"):
+        with pytest.raises(ConfigError, match=r"^trainer.devices=2: each job of a sweep starts its own processes"):
+            check_processes({name: "2"}, 2, 1)

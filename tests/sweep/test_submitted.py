@@ -55,6 +55,7 @@ def test_slurm_is_asked_for_what_the_presets_say(launcher):
     [
         ("submitit_slurm", {"partitoin": "gpu"}, "partitoin"),
         ("submitit_slurm", {"busy": "fail"}, "hydra.launcher.busy=fail: must be wait or leave"),
+        ("submitit_slurm", {"tasks_per_node": 2}, "hydra.launcher.tasks_per_node=2: a job is one task"),
         ("submitit_local", {"jobs": 0}, "hydra.launcher.jobs=0: must be a positive integer"),
     ],
 )

@@ -23,7 +23,8 @@ def network(size):
 
 
 def settings(batch_size, limit=None):
-    return OmegaConf.create({"data": {"batch_size": batch_size}, "trainer": {"limit_train_batches": limit}})
+    trainer = {"limit_train_batches": limit, "devices": 1, "num_nodes": 1, "sync_batchnorm": True}
+    return OmegaConf.create({"data": {"batch_size": batch_size}, "trainer": trainer})
 
 
 def images_of(number, batch_size, size=8):

@@ -16,9 +16,13 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from segbench.configuration.monitor import LAST_EPOCH
 from segbench.errors import CheckpointError, DivergedError, InterruptedRun
+from segbench.processes import Agreement
 from segbench.runs.checkpoint_io import LAST, load_checkpoint
 from segbench.runs.directory import BEST
 from segbench.runs.signals import impatient, leave_lost_terminal, take
+
+# What processes agree on: 0 nothing, 1 that it is time to save, more that a signal has come, its number plus this.
+_DUE = 1
 
 
 class RunCheckpoints(Checkpoint):
@@ -26,6 +30,8 @@ class RunCheckpoints(Checkpoint):
 
     On a stop signal (:mod:`segbench.runs.signals`) the step in progress is finished, the state saved and the run ended
     with 128 plus the signal's number, to be started again where it stopped; a second Ctrl-C ends it at once.
+
+    Several processes save together: that one has got a signal, or finds that it is time, all know one step later.
 
     Args:
         folder: Where the checkpoints go.
@@ -52,6 +58,7 @@ class RunCheckpoints(Checkpoint):
         self.stop_signal: int | None = None
         self._ended = False
         self._saved_at = time.monotonic()
+        self._agreement = Agreement()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best epoch so far, and whether training ended with the saved one, before its last."""
@@ -108,8 +115,9 @@ class RunCheckpoints(Checkpoint):
             return
         due_steps = self.every_n_steps and trainer.global_step % self.every_n_steps == 0
         due_time = self.minutes and time.monotonic() - self._saved_at > self.minutes * 60
-        if due_steps or due_time or self.stop_signal:
-            self._save_last(trainer, pl_module)
+        agreed = self._agreement.next(self._asked() or (_DUE if due_time else 0))
+        if due_steps or agreed:
+            self._save_last(trainer, pl_module, agreed)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the best weights if this epoch is better than all before."""
@@ -124,10 +132,11 @@ class RunCheckpoints(Checkpoint):
         if self.monitor == LAST_EPOCH:
             self._save_best(trainer, pl_module, None)
         self._ended = trainer.should_stop
-        self._save_last(trainer, pl_module)
+        self._save_last(trainer, pl_module, self._agreement.now(self._asked()))
 
     def _save_best(self, trainer: pl.Trainer, pl_module: pl.LightningModule, value: float | None) -> None:
-        _refuse_non_finite(pl_module)
+        if trainer.is_global_zero:
+            _refuse_non_finite(pl_module)
         self.best = {"epoch": trainer.current_epoch, "value": value, "monitor": self.monitor}
         # Lightning saves no state of callbacks with weights alone.
         task: Any = pl_module
@@ -141,12 +150,16 @@ class RunCheckpoints(Checkpoint):
             return True
         return value < self.best["value"] if self.mode == "min" else value > self.best["value"]
 
-    def _save_last(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        _refuse_non_finite(pl_module)
+    def _save_last(self, trainer: pl.Trainer, pl_module: pl.LightningModule, agreed: int) -> None:
+        if trainer.is_global_zero:
+            _refuse_non_finite(pl_module)
         trainer.save_checkpoint(self.folder / LAST)
         self._saved_at = time.monotonic()
-        if self.stop_signal:
-            raise InterruptedRun(self.stop_signal)
+        if agreed > _DUE:
+            raise InterruptedRun(agreed - _DUE)
+
+    def _asked(self) -> int:
+        return self.stop_signal + _DUE if self.stop_signal else 0
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         leave_lost_terminal()

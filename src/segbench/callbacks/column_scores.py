@@ -128,7 +128,7 @@ class ColumnScores(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Add the columns of a batch to the split that it is of."""
-        if not self.scorer.scores:
+        if not self.scorer.scores or not batch["id"]:
             return
         task: Any = pl_module
         data = self.data

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from segbench.callbacks.clock import WorkClock
 from segbench.environment import peak_memory_bytes, processor_name
+from segbench.processes import gathered, images_in, own_share
 from segbench.runs.run_callback import RunCallback, RunContext
 
 log = logging.getLogger("segbench")
@@ -34,6 +35,8 @@ class CostMeter(RunCallback):
     without validation; in prediction that of network, loss and counts. A GPU keeps its own time
     (:class:`segbench.callbacks.clock.WorkClock`). The clocks and the peak of the memory are in the checkpoint, so an
     interrupted run reports the sum and the maximum over its attempts.
+
+    Of several processes, the images are those of all, the memory is the first one's.
     """
 
     changes_result = False
@@ -101,7 +104,7 @@ class CostMeter(RunCallback):
     ) -> None:
         """Stop the step's clock."""
         if self._steps >= _WARM_UP_STEPS:
-            self._train.stop(len(batch["image"]))
+            self._train.stop(images_in(trainer, batch, batch_idx))
         self._steps += 1
 
     def on_test_batch_start(
@@ -153,10 +156,18 @@ class CostMeter(RunCallback):
             "predict_images_per_second": _rate(self._predict),
             "peak_memory_bytes": self._peak_memory(),
             "wall_seconds": round(self._fit_seconds, 3),
-            "device": device_name(trainer.strategy.root_device),
+            "device": _times(own_share().count, device_name(trainer.strategy.root_device)),
+            "processes": own_share().count,
             "threads": torch.get_num_threads(),
             "precision": str(trainer.precision),
         }
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count the images of all processes; the slowest one's clock is that of all."""
+        clock = self._predict
+        clock.settle()
+        every = gathered((clock.images, clock.seconds))
+        clock.images, clock.seconds = sum(images for images, _ in every), max(seconds for _, seconds in every)
 
     def _peak_memory(self) -> int:
         """Bytes, of all attempts: of the graphics card's allocator for a run on one, else of the whole process."""
@@ -169,6 +180,11 @@ def _rate(clock: WorkClock) -> float | None:
     """Return images per second."""
     clock.settle()
     return round(clock.images / clock.seconds, 3) if clock.seconds else None
+
+
+def _times(count: int, name: str) -> str:
+    """Return a device's name, with the number of processes that each had one if they were several."""
+    return name if count == 1 else f"{count} x {name}"
 
 
 def synchronize(device: torch.device) -> None:

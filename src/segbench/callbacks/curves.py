@@ -13,6 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from segbench.processes import own_share
 from segbench.runs.files import write_text
 from segbench.words import duration, visible
 
@@ -64,12 +65,12 @@ class Curves(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Send the training loss to the loggers, every few steps."""
+        task: Any = pl_module
         # Of a step over several batches each has its share, and the shares add up to the step's loss.
-        self._shares.append(outputs["loss"])
+        self._shares.append(task.step_loss)
         if trainer.global_step == self._step:
             return
         if trainer.loggers and trainer.global_step % self.log_every_n_steps == 0:
-            task: Any = pl_module
             task.readings.read(torch.stack(self._shares), partial(_log, trainer, trainer.global_step))
         self._step, self._shares = trainer.global_step, []
 
@@ -101,6 +102,8 @@ class Curves(pl.Callback):
         )
 
     def _write(self) -> None:
+        if own_share().rank:
+            return
         if not self.rows:
             self.path.unlink(missing_ok=True)
             return

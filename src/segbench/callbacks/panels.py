@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 
 from segbench.errors import ConfigError
 from segbench.pictures.epochs import epochs_figure
+from segbench.processes import own_share
 from segbench.runs.files import atomic_open
 from segbench.runs.kept_epochs import keep_epoch, open_epochs
 from segbench.runs.run_callback import RunCallback, RunContext, only_warning
@@ -61,7 +62,7 @@ class PredictionPanels(RunCallback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Send validation images to the loggers, and keep their predictions, where it is due."""
         context, epoch = self._context, trainer.current_epoch + 1
-        if context is None:
+        if context is None or own_share().rank:
             return
         if epoch in self.at_epochs:
             self._keep(context, epoch)

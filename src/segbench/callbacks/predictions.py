@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from segbench.pictures.panels import input_picture
+from segbench.processes import gathered, own_share
 from segbench.runs.archive import PREDICTIONS, ArchiveWriter, images_name
 from segbench.runs.run_callback import RunCallback, RunContext, only_warning
 
@@ -46,10 +47,13 @@ class StoredPredictions(RunCallback):
         self.megabytes = megabytes
         self.side, self.split = side, split
         self._writer = ArchiveWriter(0)
+        self._from: str | None = None
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin anew."""
+        task: Any = pl_module
         self._writer = ArchiveWriter(self.megabytes * MEGABYTE)
+        self._from = self._kept(list(task.evaluation)) if task.evaluation else None
 
     def on_test_batch_end(
         self,
@@ -62,12 +66,17 @@ class StoredPredictions(RunCallback):
     ) -> None:
         """Take the predictions of a batch of the split that is kept."""
         task: Any = pl_module
-        splits = list(task.evaluation)
-        kept = task.has_masks and splits[dataloader_idx] == self._kept(splits)
+        kept = batch["id"] and task.has_masks and list(task.evaluation)[dataloader_idx] == self._from
         if kept and self.megabytes and not self._writer.full:
             masks = task.stored_masks(outputs).cpu().numpy()
             for name, mask in zip(batch["id"], masks, strict=True):
                 self._writer.add(name, mask)
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Bring the predictions of all processes together, in the order of the split."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set by trainer.test
+        if own_share().count > 1 and self._from is not None:
+            self._writer = ArchiveWriter.joined(gathered(self._writer), data.scored(self._from).ids)
 
     def _kept(self, splits: Sequence[str]) -> str:
         # Volumes and frames at their full size are scored beside the split that they belong to.

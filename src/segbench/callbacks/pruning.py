@@ -43,7 +43,8 @@ class Pruning(pl.Callback):
         """
         epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or 0
         # Of several processes the one that writes the file decides for all.
-        hopeless = trainer.strategy.reduce_boolean_decision(self._hopeless(), all=False)
+        own = trainer.is_global_zero and self._hopeless()
+        hopeless = trainer.strategy.reduce_boolean_decision(own, all=False)
         if trainer.should_stop or epoch >= epochs or not hopeless:
             return
         values = curve(self.directory, self.row.monitor)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from segbench.callbacks.column_scores import ColumnScorer
+from segbench.processes import own_share
 from segbench.tasks.inference import masks_of, predict_on_grid
 
 
@@ -44,7 +45,8 @@ class VolumeScores(pl.Callback):
                 continue
             table = task.evaluation[split + self.data.whole_suffix] = task.new_table()
             objects = not self._draws_objects(split)
-            for volume in volumes:
+            # As a batch each, in turn.
+            for volume in own_share().cut(volumes):
                 truth, prediction = self.data.learned_mask(volume.truth()), self._predict(task, trainer, split, volume)
                 # One image a volume: slices below each other.
                 labels = [

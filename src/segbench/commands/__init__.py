@@ -19,6 +19,8 @@ from segbench.suggest import nearest
 
 # So that Hydra and Lightning leave exceptions to segbench.entry, which prints them in one line.
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+# Else torch advises, in every run of several processes, against what keeps their sums in one order.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 # Spinning threads slow a step tenfold or more as soon as another process wants a core.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

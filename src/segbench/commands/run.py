@@ -27,6 +27,7 @@ register()
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def job(cfg: DictConfig) -> float | None:
     """Train one configuration in the directory that Hydra created for it; return its best score, for sweepers."""
+    from segbench.following import follows
     from segbench.reporting.single import print_run
     from segbench.runs.directory import RunDirectory
     from segbench.runs.history import start
@@ -50,6 +51,8 @@ def job(cfg: DictConfig) -> float | None:
         "python_path": os.environ.get("PYTHONPATH"),
     }
     try:
+        if follows(cfg):
+            return None
         start(directory, identity)
         train(cfg, RunDirectory(directory), identity)
         print_run(directory, terminal())

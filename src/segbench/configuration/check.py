@@ -13,10 +13,12 @@ from typing import Any
 from omegaconf import DictConfig
 
 from segbench.configuration.monitor import check_monitor
+from segbench.configuration.processes import check_processes
 from segbench.configuration.scores import check_scores, how_to_add
 from segbench.errors import ConfigError
 from segbench.scores.score import spellings
 from segbench.suggest import nearest
+from segbench.targets import find_class
 
 
 def check_parts(cfg: DictConfig, data: Any, task: Any, loss: Any) -> None:
@@ -33,6 +35,9 @@ def check_parts(cfg: DictConfig, data: Any, task: Any, loss: Any) -> None:
     """
     task.check(cfg, data)
     check_scores(data)
+    keys = {f"callbacks.{name}": component["_target_"] for name, component in cfg.callbacks.items()}
+    callbacks = {key: find_class(key, target) for key, target in keys.items()}
+    check_processes(cfg, {"data": data, "data (its task)": task, "loss": loss} | callbacks)
     if cfg.comparison is not None:
         check_comparison(cfg.comparison, data.name, task.scores(data))
     try:

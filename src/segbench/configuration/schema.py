@@ -69,6 +69,10 @@ class TrainerConfig(_Closed):
 
     max_epochs: PositiveInt
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
+    devices: PositiveInt = 1
+    num_nodes: PositiveInt = 1
+    strategy: Literal["auto", "ddp"] = "auto"
+    sync_batchnorm: bool = True
     precision: Literal["auto", 32, "bf16-mixed", "16-mixed"]
     compile: Annotated[Any, choice(False, True, "reduce-overhead", "max-autotune")]
     channels_last: bool

@@ -20,7 +20,7 @@ from segbench.data.folded import FoldedData
 from segbench.data.learned import LearnedData
 from segbench.data.loader import BatchSize
 from segbench.data.loaders import SCORED_TRAIN, Loaders, NumWorkers
-from segbench.data.measure import measure, training_stacks
+from segbench.data.measure import measure_training
 from segbench.data.records import Record, os_errors_as_faults, raise_faults
 from segbench.data.scored import ScoredData
 from segbench.data.split_checks import OnDuplicates, report_absent, report_duplicates
@@ -292,8 +292,8 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
 
     def _measure(self, arrays: Arrays) -> None:
         """Compute the training set's mean and standard deviation per channel (in [0,1]) and its class frequencies."""
-        stacks = training_stacks(arrays, self.splits["train"], self.augmentation, self.dataset_class, self.tiles)
-        self.mean, self.std, histogram = measure(stacks, self.in_channels, self.scale)
+        train = (self.splits["train"], self.augmentation, self.dataset_class, self.tiles)
+        self.mean, self.std, histogram = measure_training(arrays, *train, self.in_channels, self.scale)
         self.class_pixels: NDArray[np.int64] = self._count_classes(histogram)
         labelled = histogram.sum() - histogram[IGNORE_INDEX]
         self.class_frequencies: NDArray[np.float64] = self.class_pixels / labelled

@@ -8,13 +8,15 @@ of workers gives the same bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
+from segbench.processes import Share
 from segbench.rng import generator
 from segbench.runs.signals import held_back
 
@@ -79,10 +81,14 @@ class EpochOrder:
         batch_size: Samples per batch; the last batch of a single pass may be smaller.
         seed: The run's seed.
         steps: Batches per epoch; None for one pass, fewer for the beginning of one.
+        share: What this process has of each batch, which may be nothing of a small one.
     """
 
-    def __init__(self, length: int, batch_size: int, seed: int, steps: int | None = None) -> None:
+    def __init__(
+        self, length: int, batch_size: int, seed: int, steps: int | None = None, share: Share | None = None
+    ) -> None:
         self._length, self._batch_size, self._seed = length, batch_size, seed
+        self._share = share or Share()
         one_pass = -(-length // batch_size)
         self._steps = steps or one_pass
         self._samples = length if self._steps <= one_pass else self._steps * batch_size
@@ -91,16 +97,19 @@ class EpochOrder:
         return self._steps
 
     def images_in(self, batch: int) -> int:
-        """Return how many samples a batch has."""
+        """Return how many samples a batch has, of all processes."""
         return min((batch + 1) * self._batch_size, self._samples) - batch * self._batch_size
 
     def batches(self, epoch: int, start: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield each batch's sample indices and the pass each belongs to, int64 (B,), from batch ``start`` on."""
+        """Yield each batch's sample indices and the pass each belongs to, int64 (B,), from batch ``start`` on.
+
+        Of several processes, B is what this one has of the batch.
+        """
         passes = -(-self._samples // self._length)
         purposes = [("order", epoch), *(("order", epoch, number) for number in range(1, passes))]
         order = np.concatenate([generator(self._seed, *purpose).permutation(self._length) for purpose in purposes])
         for batch in range(start, self._steps):
-            positions = batch * self._batch_size + np.arange(self.images_in(batch))
+            positions = self._share.cut(batch * self._batch_size + np.arange(self.images_in(batch)))
             yield order[positions], positions // self._length
 
 
@@ -131,6 +140,55 @@ class _Batches:
             ]
 
 
+class BatchesInOrder:
+    """Batch sampler of a data set in its order: of several processes each has every n-th batch, whole.
+
+    So each batch is what it is in one process. All have as many batches; the last one of some may be empty.
+
+    Args:
+        length: Number of images.
+        batch_size: Images per batch; the last may be smaller.
+        share: What this process has.
+    """
+
+    def __init__(self, length: int, batch_size: int, share: Share) -> None:
+        self._length, self._batch_size, self._share = length, batch_size, share
+
+    def __len__(self) -> int:
+        return -(-self._length // (self._batch_size * self._share.count))
+
+    def __iter__(self) -> Iterator[range]:
+        """Yield the positions of each batch."""
+        for number in range(len(self)):
+            first = (number * self._share.count + self._share.rank) * self._batch_size
+            yield range(min(first, self._length), min(first + self._batch_size, self._length))
+
+
+def in_order(dataset: Dataset[Any], batch_size: int, share: Share, **options: Any) -> QuietLoader:
+    """Return a loader of a process's share of the batches of a data set, in its order.
+
+    Args:
+        dataset: Map-style data set.
+        batch_size: Images per batch; the last may be smaller.
+        share: The process's share.
+        **options: Those of :class:`torch.utils.data.DataLoader`.
+    """
+    length = len(dataset)  # type: ignore[arg-type]  # Dataset declares no __len__
+    return QuietLoader(
+        dataset,
+        batch_sampler=BatchesInOrder(length, batch_size, share),  # type: ignore[arg-type]  # any iterable will do
+        collate_fn=partial(_collated, dataset, 0),
+        **options,
+    )
+
+
+def _collated(dataset: Dataset[Any], example: Any, items: list[Any]) -> Any:
+    """Return a batch of items; of none, one of no images with the shapes of an example's."""
+    if items:
+        return default_collate(items)
+    return {name: values[:0] for name, values in default_collate([dataset[example]]).items()}
+
+
 class ReplayLoader:
     """Shuffled training batches that can start anywhere in an epoch.
 
@@ -144,6 +202,7 @@ class ReplayLoader:
         num_workers: Worker processes.
         worker_init: Called in each worker with its number.
         pin_memory: Whether to copy batches into pinned memory, for a GPU.
+        share: What this process has of each batch.
     """
 
     def __init__(
@@ -157,13 +216,15 @@ class ReplayLoader:
         num_workers: int = 0,
         worker_init: Callable[[int], None] | None = None,
         pin_memory: bool = False,
+        share: Share | None = None,
     ) -> None:
         length = len(dataset)  # type: ignore[arg-type]  # Dataset declares no __len__
-        self._batches = _Batches(EpochOrder(length, batch_size, seed, steps))
+        self._batches = _Batches(EpochOrder(length, batch_size, seed, steps, share))
         self._position, self._stage = position, stage
         self._loader = QuietLoader(
             dataset,
             batch_sampler=self._batches,
+            collate_fn=partial(_collated, dataset, Draw(0, 0)),
             num_workers=num_workers,
             worker_init_fn=worker_init if num_workers else None,
             persistent_workers=num_workers > 0,

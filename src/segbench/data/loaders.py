@@ -11,10 +11,11 @@ import torch
 from segbench.augmentation import Augmentation
 from segbench.data import resident
 from segbench.data.dataset import ImageDataset
-from segbench.data.loader import BatchSize, Draw, QuietLoader, ReplayLoader, images_per_batch, progress_of, steps_of
+from segbench.data.loader import BatchSize, Draw, ReplayLoader, images_per_batch, in_order, progress_of, steps_of
 from segbench.data.resident import ResidentLoader, ResidentTensors
 from segbench.environment import loader_processes
 from segbench.errors import ConfigError
+from segbench.processes import own_share
 from segbench.runs.signals import leave_stopping_to_parent
 
 NumWorkers = int | Literal["auto"]
@@ -24,6 +25,8 @@ SCORED_TRAIN = "train, unaugmented"
 
 class Loaders(pl.LightningDataModule):
     """The loaders of a data module; :class:`segbench.data.base.ImageData` makes the data sets.
+
+    Of several processes each has a share of every training batch, and every n-th batch of what is scored.
 
     Attributes:
         datasets: The data set of each split; :data:`SCORED_TRAIN` is that of the training images for scoring.
@@ -52,7 +55,7 @@ class Loaders(pl.LightningDataModule):
         size = self.images_per_batch(self.datasets["train"])
         if self._resident():
             tensors, position = self._on_device("train"), lambda: progress_of(trainer)
-            return ResidentLoader(tensors, size, self.seed, position, steps_of(trainer))
+            return ResidentLoader(tensors, size, self.seed, position, steps_of(trainer), own_share())
         return ReplayLoader(
             self.datasets["train"],
             size,
@@ -63,6 +66,7 @@ class Loaders(pl.LightningDataModule):
             num_workers=self._workers(),
             worker_init=begin_worker,
             pin_memory=self._feeds_gpu(),
+            share=own_share(),
         )
 
     def val_dataloader(self) -> Any:
@@ -115,11 +119,13 @@ class Loaders(pl.LightningDataModule):
 
     def _in_order(self, split: str) -> Any:
         if self._resident():
-            return ResidentLoader(self._on_device(split), self.images_per_batch(self.datasets[split]))
+            size = self.images_per_batch(self.datasets[split])
+            return ResidentLoader(self._on_device(split), size, share=own_share())
         workers = self._workers()
-        return QuietLoader(
+        return in_order(
             self.datasets[split],
-            batch_size=self.images_per_batch(self.datasets[split]),
+            self.images_per_batch(self.datasets[split]),
+            own_share(),
             num_workers=workers,
             worker_init_fn=begin_worker if workers else None,
             persistent_workers=workers > 0,

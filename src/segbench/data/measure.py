@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,16 +14,61 @@ from numpy.typing import NDArray
 from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays, Pair
 from segbench.data.dataset import ImageDataset, cut
+from segbench.runs.files import read_json, write_json
 
 # Values held in memory at once.
 _VALUES = 2**22
 # A constant channel has no standard deviation to divide by.
 _LEAST_VARIANCE = 1e-6
+Statistics = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
 
-def measure(
-    stacks: Iterable[Pair], channels: int, scale: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+def measure_training(
+    arrays: Arrays,
+    indices: Sequence[int],
+    augmentation: Augmentation | None,
+    dataset_class: type[ImageDataset],
+    tiles: tuple[int, int],
+    channels: int,
+    scale: float,
+) -> Statistics:
+    """Measure training images and their copies; without copies, only once for as long as their cache lasts.
+
+    Args:
+        arrays: Arrays of all records.
+        indices: The training records.
+        augmentation: Makes the copies; None for no copies.
+        dataset_class: Knows how a target is transformed with its image.
+        tiles: Rows and columns that images are cut into before they are copied.
+        channels: Channels of an image.
+        scale: Largest value of the stored images.
+
+    Returns:
+        As :func:`measure`.
+    """
+    stacks = training_stacks(arrays, indices, augmentation, dataset_class, tiles)
+    if arrays.folder is None or (augmentation is not None and augmentation.copies):
+        return measure(stacks, channels, scale)
+    table = None if arrays.table is None else arrays.table.tolist()
+    asked = _digest([[int(index) for index in indices], scale, table])
+    # In the folder of the cache: one that is rebuilt loses it.
+    path = arrays.folder / f"statistics-{asked}.json"
+    known = read_json(path) or {}
+    if known.get("digest") == _digest(known.get("values")):
+        mean, std, histogram = known["values"]
+        return np.array(mean), np.array(std), np.array(histogram, dtype=np.int64)
+    measured = measure(stacks, channels, scale)
+    values = [array.tolist() for array in measured]
+    with suppress(OSError):  # a folder that cannot be written to holds the arrays all the same
+        write_json(path, {"digest": _digest(values), "values": values})
+    return measured
+
+
+def _digest(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value).encode(), digest_size=16).hexdigest()
+
+
+def measure(stacks: Iterable[Pair], channels: int, scale: float) -> Statistics:
     """Measure intensities and label frequencies.
 
     Args:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segbench.data.dataset import ImageDataset, Normalise, channels_first
-from segbench.data.loader import EpochOrder, Position
+from segbench.data.loader import BatchesInOrder, EpochOrder, Position
+from segbench.processes import Share
 
 # Images normalised at once: enough for speed, few enough not to need a second copy of all.
 _AT_ONCE = 4096
@@ -94,6 +95,7 @@ class ResidentLoader:
         seed: The run's seed; None keeps the order of the split.
         position: Returns the (epoch, batch) to continue at; called once, at the first batch of every epoch.
         steps: Batches per shuffled epoch; None for one pass.
+        share: What this process has: in order every n-th batch, shuffled a part of each.
     """
 
     def __init__(
@@ -103,13 +105,14 @@ class ResidentLoader:
         seed: int | None = None,
         position: Position = lambda: (0, 0),
         steps: int | None = None,
+        share: Share | None = None,
     ) -> None:
         self._tensors, self._position = tensors, position
-        self._batch_size = batch_size
-        self._order = None if seed is None else EpochOrder(len(tensors.ids), batch_size, seed, steps)
+        self._in_order = BatchesInOrder(len(tensors.ids), batch_size, share or Share())
+        self._order = None if seed is None else EpochOrder(len(tensors.ids), batch_size, seed, steps, share)
 
     def __len__(self) -> int:
-        return -(-len(self._tensors.ids) // self._batch_size) if self._order is None else len(self._order)
+        return len(self._in_order if self._order is None else self._order)
 
     def images_in(self, batch: int) -> int:
         """Return how many images a batch of a shuffled epoch has."""
@@ -119,8 +122,8 @@ class ResidentLoader:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         # A generator: the position is read at the first batch, after the trainer has restored its counters.
         if self._order is None:
-            for batch in range(len(self)):
-                yield self._tensors.batch(slice(batch * self._batch_size, (batch + 1) * self._batch_size))
+            for rows in self._in_order:
+                yield self._tensors.batch(slice(rows.start, rows.stop))
             return
         epoch, start = self._position()
         for indices, _ in self._order.batches(epoch, start):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from segbench.labels import IGNORE_INDEX
 from segbench.losses.weight_picture import WeightPicture
+from segbench.processes import mean_count
 
 
 class SegmentationLoss(nn.Module):
@@ -19,6 +20,10 @@ class SegmentationLoss(nn.Module):
 
     Label 255 is ignored: such pixels add nothing to the value and get no gradient. K = 1 means one foreground class
     with a sigmoid (labels 0 and 1), K > 1 a softmax over all classes. Computed in float32, also under autocast.
+
+    Its means are taken by :func:`weighted_mean` and :func:`segbench.processes.mean`, so that several processes, each
+    with a part of a batch, have the loss of the batch. A class outside segbench that does so says
+    ``several_processes = True``.
 
     For overlapping classes, labels are int64 (B,K,H,W), 0 or 1 for each class. Each class of each image is then treated
     as an image of its own with K = 1, B K images in all, so a mean over pixels is also one over classes.
@@ -92,6 +97,8 @@ class SegmentationLoss(nn.Module):
 def weighted_mean(values: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """Return sum(w v) / (number of pixels not ignored), with w = 1 by default; 0 if all are ignored.
 
+    In a step of several processes the number is that of all (:func:`segbench.processes.mean_count`).
+
     Args:
         values: (B,H,W), a value for each pixel.
         target: int64 (B,H,W).
@@ -101,4 +108,4 @@ def weighted_mean(values: Tensor, target: Tensor, weight: Tensor | None) -> Tens
     values = torch.where(valid, values, 0.0)
     if weight is not None:
         values = values * weight
-    return values.sum() / valid.sum().clamp(min=1)
+    return values.sum() / mean_count(valid.sum())

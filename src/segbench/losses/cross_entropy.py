@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from segbench.labels import IGNORE_INDEX
 from segbench.losses.base import SegmentationLoss, weighted_mean
+from segbench.processes import current_step, mean
 
 
 class BinaryCrossEntropy(SegmentationLoss):
@@ -59,6 +60,8 @@ class CrossEntropy(SegmentationLoss):
         Raises:
             IndexError: If the label of a classified image is not a class (255 is not).
         """
+        if logits.ndim == 2 and weight is None and current_step() is not None:
+            return mean(functional.cross_entropy(logits.float(), target, reduction="none"))
         if logits.ndim == 2 and weight is None:
             # Handling the ignored label takes four times as long, which shows for a small network. The gradients are
             # bit-identical.

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from segbench.labels import IGNORE_INDEX
 from segbench.losses.base import SegmentationLoss
+from segbench.processes import mean
 
 
 class DiceLoss(SegmentationLoss):
@@ -61,4 +62,4 @@ class DiceLoss(SegmentationLoss):
         truth = truth * factor
         overlap = (probabilities * truth if weight is None else probabilities * (truth > 0)).sum(dim=(2, 3))
         total = probabilities.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
-        return (1 - (2 * overlap + self.smooth) / (total + self.smooth)).mean()
+        return mean(1 - (2 * overlap + self.smooth) / (total + self.smooth))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,10 +86,36 @@ class ArchiveWriter:
             labels, numbered = np.unique(np.append(objects.ravel(), 0), return_inverse=True)
             if labels[0] == 0 and len(labels) - 1 <= MOST_OBJECTS:
                 self._put(f"{len(self.ids)}{OBJECTS}", numbered[:-1].reshape(objects.shape).astype(np.uint16), [])
+        self._close(name)
+
+    def _close(self, name: str, further: int = 0) -> None:
+        """Count an image whose parts are there, and give up all if they are too many bytes."""
         self.ids.append(name)
+        self._size += further
         if self._size > self.limit:
             self.full = True
             self._parts.clear()
+
+    @classmethod
+    def joined(cls, writers: Sequence[ArchiveWriter], order: Iterable[str]) -> ArchiveWriter:
+        """Return what several have gathered of one split, as one would have done.
+
+        Args:
+            writers: At least one, of the same limit and of different images.
+            order: The images' ids, in the order of the split; of ids that none has, nothing is there.
+        """
+        result = cls(writers[0].limit)
+        result.full = any(writer.full for writer in writers)
+        found = dict[str, list[tuple[str, bytes]]]()
+        for writer in writers:
+            for number, data in writer._parts:
+                place, _, kind = number.partition(".")
+                found.setdefault(writer.ids[int(place)], []).append((kind, data))
+        for name in order:
+            if name in found and not result.full:
+                result._parts += [(f"{len(result.ids)}.{kind}", data) for kind, data in found[name]]
+                result._close(name, sum(len(data) for _, data in found[name]))
+        return result
 
     def write(self, path: Path, **about: Any) -> bool:
         """Write the file; return whether there was anything to write."""

@@ -30,21 +30,25 @@ IRRELEVANT = (
     "data.url",
     "data.checksum",
     "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
     "trainer.threads",
     "trainer.progress",
     "trainer.log_every_n_steps",
     "trainer.checkpoint_minutes",
     "trainer.checkpoint_every_n_steps",
 )
-# Options that came later: null is what there was before them.
-LATER = (
-    "data.folds",
-    "data.fold",
-    "predict.tta",
-    "predict.ensemble",
-    "trainer.tf32",
-    "trainer.cudnn_benchmark",
-)
+# Options that came later, and what there was before them.
+LATER = {
+    "data.folds": None,
+    "data.fold": None,
+    "predict.tta": None,
+    "predict.ensemble": None,
+    "trainer.tf32": None,
+    "trainer.cudnn_benchmark": None,
+    "trainer.sync_batchnorm": True,
+}
 # A whole number here is a count and any other a share: 1 is one batch, 1.0 all of them.
 COUNT_OR_SHARE = ("trainer.limit_train_batches",)
 HASH_LENGTH = 10
@@ -90,7 +94,7 @@ def settled(cfg: DictConfig) -> DictConfig:
 def relevant(cfg: DictConfig) -> dict[str, Any]:
     """Return the resolved configuration, as plain types, without what cannot change the result.
 
-    That is :data:`IRRELEVANT` keys, :func:`unchanging` callbacks, and :data:`LATER` keys that are null.
+    That is :data:`IRRELEVANT` keys, :func:`unchanging` callbacks, and :data:`LATER` keys that are as they were before.
 
     ``paths`` is set to constants before interpolations are resolved, so a value that is built from it
     (``init_from``, for example) does not depend on where the files lie. A precision that is found by the machine
@@ -109,9 +113,9 @@ def relevant(cfg: DictConfig) -> dict[str, Any]:
             node = OmegaConf.select(cfg, parent) if parent else cfg
             if dotted != "paths" and isinstance(node, DictConfig) and leaf in node:
                 node.pop(leaf)
-        for dotted in LATER:
+        for dotted, before in LATER.items():
             parent, _, leaf = dotted.partition(".")
-            if isinstance(cfg.get(parent), DictConfig) and cfg[parent].get(leaf, 0) is None:
+            if isinstance(cfg.get(parent), DictConfig) and cfg[parent].get(leaf, 0) is before:
                 cfg[parent].pop(leaf)
     resolved = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(resolved, dict)

@@ -8,6 +8,7 @@ whether jobs are processes of this machine or lie in a cluster's queue.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from abc import abstractmethod
@@ -30,6 +31,7 @@ from segbench.sweep.job import Ended, Job
 from segbench.sweep.objective import check_metrics, check_objective, job_return
 from segbench.sweep.outcome import log_outcomes, settle, spare
 from segbench.sweep.record import earlier_jobs, plan_jobs, write_record
+from segbench.sweep.resources import check_processes
 from segbench.words import plural
 
 log = logging.getLogger("segbench")
@@ -183,6 +185,7 @@ class SweepLauncher(Launcher):
             config.hydra.job.num = number
         validate(config)
         check_objective(config)
+        check_processes(os.environ, config.trainer.devices, config.trainer.num_nodes)
         directory = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
         return Job(number, overrides, config, directory)
 

@@ -49,6 +49,25 @@ def with_threads(environment: Mapping[str, str], cores: int | None) -> dict[str,
     return result
 
 
+def check_processes(environment: Mapping[str, str], devices: int, nodes: int) -> None:
+    """Refuse a sweep of jobs of several processes where a launcher has started several: each would be a sweep.
+
+    Args:
+        environment: The sweep's environment variables.
+        devices: Processes that a job has on each machine.
+        nodes: Machines of a job.
+
+    Raises:
+        ConfigError: If torchrun or srun has started the sweep in several processes.
+    """
+    started = max(int(environment.get(name, 1)) for name in ("LOCAL_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"))
+    if devices * nodes > 1 and started > 1:
+        raise ConfigError(
+            f"trainer.devices={devices}: each job of a sweep starts its own processes; start the sweep in one process, "
+            "without torchrun, with srun --ntasks=1"
+        )
+
+
 def check_gpus(environment: Mapping[str, str], gpus: Sequence[int]) -> None:
     """Check that the sweep's devices are visible.
 

@@ -20,7 +20,7 @@ from segbench.sweep.job import Command, Ended, Job
 log = logging.getLogger("segbench")
 # Slurm's own limit, MaxArraySize, is 1,001 unless a cluster has another.
 LONGEST_ARRAY = 1000
-LOOKS_PER_SECOND = 20
+LOOKS_PER_SECOND = 5
 # What submitit knows of every executor; the others begin with the executor's name.
 _COMMON = (
     "timeout_min",
@@ -55,6 +55,12 @@ class SubmititLauncher(BatchLauncher):
         super().__init__(busy)
         self.folder, self.repeats = Path(submitit_folder), max_num_timeout
         self.options = {key: value for key, value in plain(options).items() if value is not None}
+        for key in ("nodes", "tasks_per_node"):
+            if self.options.get(key, 1) != 1:
+                raise ConfigError(
+                    f"hydra.launcher.{key}={self.options[key]}: a job is one task, whose run starts its other processes"
+                    " itself; set hydra.launcher.gpus_per_node and trainer.devices"
+                )
         self.cores = self.options.get("cpus_per_task")
         self.waiting: dict[Any, Job] = {}
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from segbench.errors import ConfigError
 from segbench.labels import IGNORE_INDEX
 from segbench.losses import SegmentationLoss
+from segbench.processes import begin_step, end_step, images_in, mean_over_processes, own_share
 from segbench.rng import derive_seed
 from segbench.runs.directory import SCHEMA
 from segbench.runs.run_callback import RunContext
@@ -23,7 +24,7 @@ from segbench.tasks.evaluation import EvaluationTable
 from segbench.tasks.kind import TaskKind
 from segbench.tasks.readings import Readings
 from segbench.tasks.together import logarithms
-from segbench.tasks.training_loss import TrainingLoss
+from segbench.tasks.training_loss import TrainingLoss, describe_step, step_weight
 
 TableT = TypeVar("TableT", bound=EvaluationTable)
 
@@ -51,6 +52,7 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         evaluation: The table of each split of the final evaluation, in the order of its loaders.
         readings: How training reads numbers of its device.
         train_loss: The loss of the training steps.
+        step_loss: The last batch's loss, of all processes, by the weight that it has in its step.
     """
 
     def __init__(
@@ -84,6 +86,9 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         self.train_loss = TrainingLoss(self.readings)
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
         self._frozen = frozen
+        # Whether what the network draws is drawn for the images of all processes (models.over_processes).
+        self.shares_draws = True
+        self.step_loss = torch.zeros(())
         self._remembered: dict[str, Any] = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -162,8 +167,14 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
     # -- training ----------------------------------------------------------------------------------
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """Seed whatever the step draws (dropout and the like) by (seed, epoch, batch)."""
-        seed = derive_seed(self.seed, "step", self.current_epoch, batch_idx)
+        """Seed whatever the step draws (dropout and the like) by (seed, epoch, batch).
+
+        Several processes draw the same, for all images, unless the network draws by itself for those that it is given.
+        """
+        if (share := own_share()).count > 1:
+            begin_step(images_in(self.trainer, batch, batch_idx))
+        own = () if self.shares_draws or not share.rank else (share.rank,)
+        seed = derive_seed(self.seed, "step", self.current_epoch, batch_idx, *own)
         # Not torch.manual_seed: for every kind of device that is not there it formats the stack, to tell later who
         # asked, which takes as long as a small network's step.
         torch.default_generator.manual_seed(seed)
@@ -171,33 +182,29 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
             torch.get_device_module(self.device).manual_seed(seed)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Return the batch's loss, weighted by its share of the images that its step takes (:meth:`_step_weight`).
+        """Return the batch's loss, weighted by its share of the images that its step takes (:func:`step_weight`).
 
         Raises:
             DivergedError: If the loss is not finite; names the step, the learning rate and the images. On a GPU it is
                 raised once the loss is known, steps later, but before anything of those is kept.
         """
-        loss, images = self.batch_loss(batch), len(batch["image"])
+        loss, images = self.batch_loss(batch), images_in(self.trainer, batch, batch_idx)
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.train_loss.add(loss, images, partial(_describe, self.global_step, self.current_epoch, rate, batch["id"]))
-        return loss if self.trainer.accumulate_grad_batches == 1 else loss * self._step_weight(batch_idx, images)
+        # Before the gradients, as of several processes a part has a share of the loss only.
+        every = mean_over_processes(loss)
+        self.train_loss.add(
+            every, images, partial(describe_step, self.global_step, self.current_epoch, rate, batch["id"])
+        )
+        if (together := self.trainer.accumulate_grad_batches) == 1:
+            self.step_loss = every
+            return loss
+        weight = step_weight(self.trainer, batch_idx, images)
+        self.step_loss = every * weight / together
+        return loss * weight
 
-    def _step_weight(self, batch_idx: int, images: int) -> float:
-        """Return what makes a step over several batches that over all their images at once.
-
-        Lightning divides the loss of each by ``accumulate_grad_batches``, also where the epoch ends before there are so
-        many, and where the last has fewer images. With this weight the step is the mean over the images that it takes;
-        of full batches it is 1.
-
-        Args:
-            batch_idx: The batch's index in its epoch.
-            images: The images in it.
-        """
-        together = self.trainer.accumulate_grad_batches
-        first = batch_idx - batch_idx % together
-        batches = range(first, min(first + together, int(self.trainer.num_training_batches)))
-        loader: Any = self.trainer.train_dataloader
-        return together * images / sum(loader.images_in(batch) for batch in batches)
+    def on_train_batch_end(self, outputs: Any, batch: dict[str, Any], batch_idx: int) -> None:
+        """End the step that all processes take."""
+        end_step()
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training; a frozen part stays in evaluation, so that its batch-norm statistics stay too."""
@@ -245,8 +252,9 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         self.validation.reset()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """Add the batch's counts and loss."""
-        self.evaluate(batch, self.validation)
+        """Add the batch's counts and loss; one without images is of a process for which none was left."""
+        if batch["id"]:
+            self.evaluate(batch, self.validation)
 
     def on_validation_epoch_end(self) -> None:
         """Make the loss and the scores known, from counts, so that they do not depend on the batch size."""
@@ -261,13 +269,13 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         for table in self.evaluation.values():
             table.reset()
 
-    def test_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+    def test_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> Tensor | None:
         """Add the batch's counts to the split of its loader (``evaluation`` names the splits in order).
 
         Returns:
-            What is predicted, as the batch's labels are, for callbacks.
+            What is predicted, as the batch's labels are, for callbacks; None of a batch without images.
         """
-        return self.evaluate(batch, list(self.evaluation.values())[dataloader_idx])
+        return self.evaluate(batch, list(self.evaluation.values())[dataloader_idx]) if batch["id"] else None
 
     # -- checkpoints -------------------------------------------------------------------------------
 
@@ -286,7 +294,3 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the running means."""
         self.train_loss.restore(checkpoint["segbench"]["train_loss"])
-
-
-def _describe(step: int, epoch: int, rate: float, images: Sequence[str]) -> str:
-    return f"step {step} (epoch {epoch}), learning rate {rate:g}, images {', '.join(images)}"

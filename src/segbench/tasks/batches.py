@@ -11,6 +11,8 @@ from torch import nn
 from torch.func import functional_call
 
 from segbench.errors import ConfigError
+from segbench.processes import Share
+from segbench.team import processes_asked
 
 
 def check_batches(cfg: DictConfig, task: nn.Module, data: Any) -> None:
@@ -40,13 +42,21 @@ def check_batches(cfg: DictConfig, task: nn.Module, data: Any) -> None:
     steps = batches if limit is None else int(batches * limit) if isinstance(limit, float) else limit
     # An epoch of more steps than one pass has full batches only (segbench.data.loader).
     smallest = images - (batches - 1) * size if steps == batches else size
-    if smallest == 1 and _lacks_variance(task, torch.zeros(1, data.in_channels, *data.trained_size())):
+    if _leaves_one_alone(cfg, {smallest, size} if steps > 1 else {smallest}) and _lacks_variance(
+        task, torch.zeros(1, data.in_channels, *data.trained_size())
+    ):
         height, width = data.trained_size()
         raise ConfigError(
             f"data.batch_size={cfg.data.batch_size}: of the {images} training images one is a batch by itself, and of "
             f"one image of {width}x{height} batch normalisation sees a single value per channel; "
             f"set {_better(size, images)}a larger data.size"
         )
+
+
+def _leaves_one_alone(cfg: DictConfig, batches: set[int]) -> bool:
+    """Say whether batch normalisation sees one image of a batch of these sizes, of which each process has a part."""
+    processes = 1 if cfg.trainer.sync_batchnorm else processes_asked(cfg)
+    return any(Share(rank, processes).of(images) == 1 for images in batches for rank in range(processes))
 
 
 def _better(size: int, images: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,10 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from segbench.scores import SCORES, Convention, class_scores, mean_score
-from segbench.scores.columns import ColumnScore, with_columns
+from segbench.processes import gathered
 from segbench.scores.counts import counts
-from segbench.scores.derive import OVERALL_SCORES
-from segbench.tasks.gathering import Gather, decode, encode, gather
+from segbench.tasks.gathering import Gather, decode, encode, gather, in_turn
 
-FINAL_SCORES = ("dice", "iou", "sensitivity", "specificity", "precision", "accuracy", "pixel_accuracy")
-# Those that each foreground class has of its own too.
-PER_CLASS_SCORES = ("dice", "iou")
 # Confusion matrices grow with the square of the classes; of more than these only the counts are kept.
 MOST_CONFUSED = 32
 
@@ -31,8 +26,9 @@ class EvaluationTable(Metric):
     """A metric whose value is the table of a split: everything of each image from which scores derive.
 
     Batches are kept as tensors where they are (no wait for a GPU) and joined when somebody asks. With several processes
-    each adds the images that it has seen, and what is asked for is then of all of them, process by process. An answer
-    is kept until a batch is added: so processes ask when all have added theirs, and one of them may then ask again.
+    each adds the images that it has seen, in every n-th batch of the split, and what is asked for is then of all of
+    them, in the order of the batches. An answer is kept until a batch is added: so processes ask when all have added
+    theirs, and one of them may then ask again.
 
     Every state is a list of one-dimensional tensors that are concatenated over processes: one that has seen no image
     takes part with an empty tensor, whatever the number of classes. What is no tensor (ids, sizes) becomes one when it
@@ -52,6 +48,7 @@ class EvaluationTable(Metric):
         super().__init__(dist_sync_fn=gather)
         self.num_classes = num_classes
         self._types: dict[str, torch.dtype] = {}
+        self._by_batch = ("batch_losses", "batch_images")
         self._declare("names", torch.uint8)
         self._declare("batch_losses", torch.float32)
         self._declare("batch_images", torch.int64)
@@ -59,15 +56,15 @@ class EvaluationTable(Metric):
         self._batch_images: list[int] = []
 
     def _declare(self, state: str, kind: torch.dtype) -> None:
+        """Declare a state of so many values an image, one image after the other."""
         self.add_state(state, [], dist_reduce_fx="cat")
         self._types[state] = kind
 
     def _note(self, ids: Sequence[str], loss: Tensor | None) -> None:
         """Take note of a batch: its ids, and its mean loss if there is one."""
         self._ids += ids
-        if loss is not None:
-            self.batch_losses.append(loss.detach().reshape(1))
-            self._batch_images.append(len(ids))
+        self._batch_images.append(len(ids))
+        self.batch_losses.append(torch.zeros(1) if loss is None else loss.detach().reshape(1))
 
     def reset(self) -> None:
         """Forget everything."""
@@ -89,7 +86,22 @@ class EvaluationTable(Metric):
             # lies in main memory, and images may not.
             parts = [part for part in getattr(self, state) if len(part)]
             setattr(self, state, parts or [torch.zeros(0, dtype=kind)])
+        batches = gathered(len(self._batch_images)) if several else []
         super().sync(dist_sync_fn, process_group, should_sync, distributed_available)
+        if several:
+            self._arrange(batches)
+
+    def _arrange(self, batches: Sequence[int]) -> None:
+        """Bring gathered states into the order of the batches; ``batches`` is how many each process has added."""
+        order, rows = in_turn(batches, dim_zero_cat(self.batch_images).tolist())
+        names = decode(dim_zero_cat(self.names))
+        for state in self._types:
+            values, places = dim_zero_cat(getattr(self, state)), order if state in self._by_batch else rows
+            if state != "names" and len(places):
+                chosen = torch.as_tensor(places, device=values.device)
+                values = values.reshape(len(places), -1)[chosen].flatten()
+            setattr(self, state, values)
+        self.names = [encode(names[row] for row in rows)]
 
     def _pack(self, gather: Gather | None) -> None:
         """Make states of what is kept otherwise; ``gather`` where there are several processes."""
@@ -268,33 +280,3 @@ class CountsTable(EvaluationTable):
             | taken_for
             | {name: values.ravel() for name, values in self.columns.items()}
         )
-
-
-def final_scores(
-    table: CountsTable,
-    class_names: Sequence[str],
-    background: bool = True,
-    declared: Sequence[ColumnScore] = (),
-    overall: Collection[str] = tuple(OVERALL_SCORES),
-) -> dict[str, float]:
-    """Return the mean over classes of every score, those of further columns too, and each class's Dice and IoU.
-
-    Args:
-        table: The counts of a split.
-        class_names: All classes, background first if there is one.
-        background: Whether there is; without, the scores of all classes together are among them.
-        declared: The scores that follow from further columns; those whose columns the split lacks are left out.
-        overall: The scores of all classes together that there are.
-    """
-    convention = Convention().of(background)
-    usual = [name for name in FINAL_SCORES if name in SCORES or name in overall]
-    names = usual if background else list(dict.fromkeys((*usual, *overall)))
-    scores = {name: float(mean_score(table.counts, name, convention)) for name in names}
-    columns = table.columns
-    for score in with_columns(declared, columns):
-        terms = np.stack([columns[column] for column in score.columns], axis=-1)
-        scores[score.name] = mean_score(terms, score, convention)
-    for name in PER_CLASS_SCORES:
-        values = class_scores(table.counts, name, convention)
-        scores |= {f"{name}_{label}": float(values[i]) for i, label in enumerate(class_names) if i >= convention.first}
-    return scores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,3 +31,19 @@ def gather(value: Tensor, group: Any = None) -> list[Tensor]:
     """
     through = torch.device("cuda", torch.cuda.current_device()) if get_backend(group) == "nccl" else value.device
     return [part.to(value.device) for part in gather_all_tensors(value.to(through), group)]
+
+
+def in_turn(batches: Sequence[int], images: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return the order in which processes take the batches of a split: of each the first, then of each the second.
+
+    Args:
+        batches: How many batches each process has, N in all.
+        images: How many images each batch has, process by process, N.
+
+    Returns:
+        Where in that list each batch stands, and where among all their images each image stands.
+    """
+    turns = [turn for count in batches for turn in range(count)]
+    order: list[int] = np.argsort(turns, kind="stable").tolist()
+    starts = np.cumsum([0, *images])
+    return order, [row for batch in order for row in range(starts[batch], starts[batch] + images[batch])]

@@ -19,7 +19,15 @@ from segbench.tasks.classification import ClassificationTask
 from segbench.tasks.kind import TaskData
 
 # Settings of the trainer that change what torch computes, as they are where torch computes nothing.
-_TRAINER = {"precision": 32, "compile": False, "accumulate_grad_batches": 1, "gradient_clip_val": None}
+_TRAINER = {
+    "precision": 32,
+    "compile": False,
+    "accumulate_grad_batches": 1,
+    "gradient_clip_val": None,
+    "devices": 1,
+    "num_nodes": 1,
+    "strategy": "auto",
+}
 
 
 class ComputesGradients(Protocol):

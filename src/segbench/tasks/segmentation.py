@@ -13,14 +13,16 @@ from torch.nn import functional
 
 from segbench.errors import ConfigError
 from segbench.models import TrainingOutputs
+from segbench.processes import mean
 from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention, class_scores, image_scores, mean_score
 from segbench.scores.columns import ColumnScore
 from segbench.scores.counts import confusion_matrices
 from segbench.scores.derive import OVERALL_SCORES, SCORES
 from segbench.tasks.base import Task
-from segbench.tasks.evaluation import PER_CLASS_SCORES, CountsTable, final_scores
+from segbench.tasks.evaluation import CountsTable
 from segbench.tasks.examples import draw_ranked
+from segbench.tasks.final_scores import PER_CLASS_SCORES, final_scores
 from segbench.tasks.kind import TaskData
 from segbench.tasks.together import log_odds, logarithms
 from segbench.tasks.windows import Windows
@@ -183,7 +185,8 @@ class SegmentationTask(Task[CountsTable]):
         if outputs.presence is None:
             return loss
         present = torch.stack([(mask == index).flatten(1).any(dim=1) for index in range(1, len(self.class_names))], 1)
-        return loss + functional.binary_cross_entropy_with_logits(outputs.presence.float(), present.float())
+        presence, truth = outputs.presence.float(), present.float()
+        return loss + mean(functional.binary_cross_entropy_with_logits(presence, truth, reduction="none"))
 
     def begin_evaluation(self, splits: Sequence[str]) -> None:
         """Make the tables of the final evaluation, which averages mirrored predictions where that is asked for."""

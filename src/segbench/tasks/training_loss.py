@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 
 from segbench.errors import DivergedError
+from segbench.processes import own_share
 from segbench.tasks.readings import Readings
 
 # Weight of the newest step in the running mean.
@@ -74,3 +76,27 @@ class TrainingLoss:
     def restore(self, state: list[float | None]) -> None:
         """Go on from what :meth:`state` returned."""
         self._sum, self._images, self.running = state  # type: ignore[assignment]  # the last alone may be None
+
+
+def step_weight(trainer: Any, batch_idx: int, images: int) -> float:
+    """Return what makes a step over several batches that over all their images at once.
+
+    Lightning divides the loss of each by ``accumulate_grad_batches``, also where the epoch ends before there are so
+    many, and where the last has fewer images. With this weight the step is the mean over the images that it takes;
+    of full batches it is 1.
+
+    Args:
+        trainer: Lightning's trainer.
+        batch_idx: The batch's index in its epoch.
+        images: The images in it, of all processes.
+    """
+    together = trainer.accumulate_grad_batches
+    first = batch_idx - batch_idx % together
+    batches = range(first, min(first + together, int(trainer.num_training_batches)))
+    return float(together * images / sum(trainer.train_dataloader.images_in(batch) for batch in batches))
+
+
+def describe_step(step: int, epoch: int, rate: float, images: Sequence[str]) -> str:
+    """Return a step in words, with this process's images."""
+    others = "" if own_share().count == 1 else " and those of the other processes"
+    return f"step {step} (epoch {epoch}), learning rate {rate:g}, images {', '.join(images)}{others}"

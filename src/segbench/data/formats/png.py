@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
-from imagecodecs import PngError, png_decode
 
 from segbench.data.formats import raster
 from segbench.data.formats.stored import Kind, StoredImage, check_pixels
@@ -68,6 +67,9 @@ def read(path: Path, stream: IO[bytes]) -> StoredImage:
 
 
 def _read_plain(path: Path, stream: IO[bytes], header: _Header, orientation: int) -> StoredImage:
+    # Not above: generated data and photographs do without it, and bare machines may lack it.
+    from imagecodecs import PngError, png_decode
+
     stream.seek(0)
     try:
         values = png_decode(stream.read())

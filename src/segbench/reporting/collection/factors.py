@@ -44,7 +44,7 @@ def factor_value(run: Run, factor: str) -> Hashable:
     if run.config:
         flat = run.settings
         if factor in flat or factor in LATER:
-            return flat.get(factor)
+            return flat.get(factor, LATER.get(factor))
         inside = {key: value for key, value in flat.items() if key.startswith(f"{factor}.")}
         return json.dumps(inside, default=str) if inside else ABSENT
     values = [text.partition("=")[2] for text in run.overrides if text.partition("=")[0].lstrip("+") == factor]

@@ -145,7 +145,7 @@ class Run:
         return {
             key: value
             for key, value in known
-            if not is_under(key, self.unchanging) and (key not in LATER or value is not None)
+            if not is_under(key, self.unchanging) and (key not in LATER or value is not LATER[key])
         }
 
     @cached_property

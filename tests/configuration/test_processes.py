@@ -1,0 +1,74 @@
+"""Several processes where a part may be silently wrong in them, or a launcher has started others, are refused."""
+
+import pytest
+from pytorch_lightning.callbacks import LearningRateMonitor
+
+from segbench.configuration.processes import check_processes
+from segbench.data.phantom import PhantomData
+from segbench.errors import ConfigError
+from segbench.losses import DiceLoss
+from segbench.runs.identity import run_id
+from segbench.team import started_by, team_of
+
+TWO = ("trainer.devices=2", "trainer.strategy=ddp")
+
+
+class HalfDice(DiceLoss):
+    """A loss of somebody's own."""
+
+
+class SharedDice(DiceLoss):
+    several_processes = True
+
+
+class Heir(SharedDice):
+    """What it inherits says nothing of what it adds."""
+
+
+@pytest.mark.parametrize("part", [HalfDice, HalfDice(), Heir])
+def test_a_class_of_one_s_own_that_does_not_say_that_it_works(compose, part):
+    check_processes(compose(), {"loss": part})
+    with pytest.raises(ConfigError, match=r"loss: \w+ does not say .* use trainer.devices=1, or say several_processes"):
+        check_processes(compose(*TWO), {"loss": part})
+
+
+def test_classes_that_are_made_for_it(compose):
+    check_processes(compose(*TWO), {"loss": SharedDice, "data": PhantomData, "callbacks.rate": LearningRateMonitor()})
+
+
+def test_one_device_that_cannot_be_several(compose):
+    with pytest.raises(ConfigError, match=r"^trainer.devices=2: Apple"):
+        check_processes(compose(*TWO, "trainer.accelerator=mps"), {})
+
+
+def test_another_number_than_the_launcher_has_started(compose, monkeypatch):
+    with pytest.raises(ConfigError, match=r"trainer.num_nodes=2: start several machines by torchrun or srun"):
+        started_by(compose(*TWO, "trainer.num_nodes=2"))
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "3", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=r"trainer.devices=2: torchrun has started 3 processes, .* is 2; make them"):
+        started_by(compose(*TWO))
+    assert team_of(compose()) is None
+    team = team_of(compose("trainer.devices=3"))
+    assert (team.rank, team.size, team.starts_others) == (1, 3, False)
+
+
+def test_a_step_of_slurm_is_several_processes_and_a_job_of_several_tasks_is_not(compose, monkeypatch):
+    for name, value in {
+        "SLURM_NTASKS": "2",
+        "SLURM_JOB_NAME": "train",
+        "SLURM_PROCID": "1",
+        "SLURM_LOCALID": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    # In the script itself there is one process, which starts the others.
+    assert team_of(compose(*TWO)).starts_others
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")
+    team = team_of(compose(*TWO))
+    assert (team.rank, team.size, team.starts_others) == (1, 2, False)
+
+
+def test_the_number_of_processes_is_in_no_name_but_separate_statistics_are(compose):
+    assert run_id(compose(*TWO)) == run_id(compose()) == run_id(compose("trainer.sync_batchnorm=true"))
+    assert run_id(compose("trainer.sync_batchnorm=false")) != run_id(compose())

@@ -1,0 +1,98 @@
+"""A step of several processes has the loss, the gradients and the statistics of the same step of one."""
+
+import pytest
+import torch
+from tests.spread import spread
+from torch import nn
+
+from segbench.losses import BCEDice, BoundaryCrossEntropy, CEDice, CrossEntropy, DiceFocal, WeightedCrossEntropy
+from segbench.models.deeplab import SingleValueBatchNorm
+from segbench.models.over_processes import has_batch_norm, share_batch_norm, share_dropout
+from segbench.processes import begin_step, end_step, mean_over_processes, own_share
+
+IMAGES = 5
+# All sizes of shares that there are: as many, one more, none at all.
+BATCHES = [range(4), range(5), range(1)]
+LOSSES = {
+    "mean over pixels and over images": CEDice(),
+    "focal": DiceFocal(),
+    "weights of pixels": BoundaryCrossEntropy(),
+    "weights of classes": WeightedCrossEntropy(),
+    "overlapping classes": BCEDice(),
+}
+
+
+def network():
+    torch.manual_seed(1)
+    return nn.Sequential(
+        nn.Conv2d(2, 6, 3, padding=1),
+        SingleValueBatchNorm(6),
+        nn.Dropout2d(0.4),
+        nn.ReLU(),
+        nn.Conv2d(6, 6, 3, padding=1),
+        nn.BatchNorm2d(6),
+        nn.Dropout(0.3),
+        nn.Conv2d(6, 3, 1),
+    )
+
+
+def batch_of(chosen, overlapping):
+    """Images of which each has another number of pixels that count."""
+    drawn = [torch.Generator().manual_seed(number) for number in chosen]
+    shape = (3, 6, 5) if overlapping else (6, 5)
+    masks = [torch.randint(0, 2 if overlapping else 3, shape, generator=generator) for generator in drawn]
+    for number, mask in zip(chosen, masks, strict=True):
+        mask[..., : number + 1, :3] = 255
+    return (
+        torch.stack([torch.randn(2, 6, 5, generator=generator) for generator in drawn]),
+        torch.stack(masks),
+        torch.stack([torch.rand(6, 5, generator=generator) for generator in drawn]),
+    )
+
+
+def step(batch, loss):
+    """Loss, gradients and statistics after a step, with this process's share of the batch."""
+    share, net = own_share(), network()
+    if share.count > 1:
+        share_dropout(net)
+        net = share_batch_norm(net, cuda=False)
+        assert has_batch_norm(network())
+    begin_step(len(batch))
+    torch.manual_seed(7)
+    image, mask, weight = map(share.cut, batch_of(batch, isinstance(loss, BCEDice)))
+    value = loss(net.train()(image), mask, weight if isinstance(loss, BoundaryCrossEntropy) else None)
+    value.backward()
+    end_step()
+    gradients = [mean_over_processes(parameter.grad) for parameter in net.parameters()]
+    return [mean_over_processes(value), *gradients, *net.buffers()]
+
+
+def steps(losses):
+    for loss in losses:
+        loss.prepare(torch.tensor([30, 20, 10]))
+    return [step(batch, loss) for loss in losses for batch in BATCHES]
+
+
+def test_losses_gradients_dropout_and_batch_statistics_are_those_of_one_process(tmp_path):
+    losses = list(LOSSES.values())
+    expected = steps(losses)
+    for found in spread(tmp_path, steps, losses):
+        for one, other in zip(found, expected, strict=True):
+            for a, b in zip(one, other, strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+def classified():
+    share, (logits, labels) = (
+        own_share(),
+        (torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.arange(5) % 3),
+    )
+    begin_step(5)
+    return mean_over_processes(CrossEntropy()(share.cut(logits), share.cut(labels)))
+
+
+def test_a_classifier_s_loss_is_that_of_one_process(tmp_path):
+    expected = classified()
+    end_step()
+    for found in spread(tmp_path, classified):
+        assert found.item() == pytest.approx(expected.item(), rel=1e-6)
