@@ -68,3 +68,55 @@ def test_a_failed_job_has_no_score_for_a_sweeper_that_optimises(run):
 
 def test_a_failed_job_does_not_end_a_sweep_over_listed_values(run):
     assert job_return(config(target=BASIC), [], run, {"exit_code": 4, "reason": "diverged"}).return_value is None
+
+
+SWEEPER = """
+import json
+from pathlib import Path
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+
+class RateSweeper(Sweeper):
+    def __init__(self, max_batch_size=None, params=None):
+        pass
+    def setup(self, *, hydra_context, task_function, config):
+        self.folder = Path(config.hydra.sweep.dir)
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+    def sweep(self, arguments):
+        found = {}
+        for number, rate in enumerate(("1e-3", "1e30", "1e-2")):
+            (result,) = self.launcher.launch([[*arguments, f"optimizer.lr={rate}"]], initial_job_idx=number)
+            try:
+                found[rate] = result.return_value
+            except Exception as error:
+                found[rate] = type(error).__name__
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "found.json").write_text(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["processes", "basic"])
+def test_a_sweeper_of_another_library_learns_scores_and_that_a_job_diverged(program, tmp_path, launcher):
+    """As Hydra's sweepers by Optuna, Ax and Nevergrad ask: of one job after the other, by ``return_value``."""
+    (tmp_path / "hydra_plugins").mkdir()
+    (tmp_path / "hydra_plugins" / "rates.py").write_text(SWEEPER)
+    asked = ["data.subjects=8", "data.slices=2", "data.size=[16,16]", "model.width=2", "trainer.max_epochs=2"]
+    asked += ["-m", f"paths.outputs={tmp_path}", f"hydra/launcher={launcher}", "trainer.progress=lines"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("segbench.reporting.page.draw_all", lambda *_, **__: [])
+        done = program(
+            "run.py", *asked, "hydra.sweeper._target_=hydra_plugins.rates.RateSweeper", PYTHONPATH=str(tmp_path)
+        )
+    found = json.loads((tmp_path / "runs" / "found.json").read_text())
+    best = {
+        json.loads((path.parent / "run.json").read_text())["overrides"][-1]: json.loads(path.read_text())["best"][
+            "value"
+        ]
+        for path in tmp_path.rglob("summary.json")
+    }
+    assert found.pop("1e30") in ("SegbenchError", "DivergedError"), done.stderr
+    assert {f"optimizer.lr={rate}": score for rate, score in found.items()} == best
+    assert len(best) == 2
