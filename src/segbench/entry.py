@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException, HydraException, InstantiationException, MissingConfigException
 from omegaconf import OmegaConf
@@ -21,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from segbench.configuration.build import explain_instantiation
 from segbench.configuration.choices import choices, own_folder, where_else
+from segbench.configuration.composition import compose, without_hydra
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.installation import CONF, typed
 from segbench.suggest import nearest
@@ -173,15 +173,13 @@ def _known_keys() -> list[str]:
     # Other arguments may be the misspelled key itself, which would fail here too.
     chosen = [argument for argument in sys.argv[1:] if "=" in argument and (CONF / argument.partition("=")[0]).is_dir()]
     own = own_folder(sys.argv[1:])
-    beside = [f"hydra.searchpath=['file://{Path(own).resolve()}']"] if own else []
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        for overrides in (chosen, []):
-            try:
-                cfg = compose("config", [*beside, *overrides])
-            except HydraException:
-                continue
-            return list(_dotted(OmegaConf.to_container(cfg, resolve=False)))
+    for overrides in (chosen, []):
+        try:
+            cfg = without_hydra(compose(overrides, own))
+        except HydraException:
+            continue
+        return list(_dotted(OmegaConf.to_container(cfg, resolve=False)))
     return []
 
 

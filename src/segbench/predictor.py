@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from segbench.data.dataset import Normalise
 from segbench.data.input_format import InputFormat
-from segbench.data.pictures import Picture
+from segbench.data.pictures import Picture, picture_of
 from segbench.environment import bounded_memory
 from segbench.errors import CheckpointError, ConfigError
 from segbench.masks import MaskKey
@@ -83,8 +84,8 @@ class Predictor:
     @classmethod
     def load(
         cls,
-        run: Path,
-        device: torch.device,
+        run: str | os.PathLike[str],
+        device: torch.device | None = None,
         batch_size: int = 8,
         windows: Windows | None = None,
         trust: bool = False,
@@ -93,8 +94,8 @@ class Predictor:
         """Load a run's best weights; what the checkpoint says is data, and none of it is executed.
 
         Args:
-            run: A run directory, or one of its checkpoints.
-            device: Where to predict.
+            run: A run, its directory, or one of its checkpoints.
+            device: Where to predict; None for a GPU if there is one.
             batch_size: Slices of a volume at a time.
             windows: Windows by which images are predicted at their own size; None predicts them as they were scored.
             trust: Whether classes that the checkpoint names may be anyone's; their modules are then imported.
@@ -104,6 +105,7 @@ class Predictor:
             CheckpointError: If there is no whole checkpoint, or it does not describe a network of segbench.
             ConfigError: If it needs ``trust``, or its task has no masks.
         """
+        run = Path(run)
         path = run / "checkpoints" / BEST if run.is_dir() else run
         if not path.is_file():
             raise CheckpointError(f"run={run}: no run with a trained network there (looked for {path})")
@@ -119,7 +121,21 @@ class Predictor:
         inputs = record.inputs if windows is None else replace(record.inputs, size=None)
         normalise = Normalise(np.asarray(record.mean), np.asarray(record.std), inputs.scale)
         facts = record.mask_key, normalise, record.precision, batch_size, record.stored, record.objects
-        return cls(task.eval().to(device), inputs, *facts)
+        return cls(task.eval().to(device or choose_device("auto")), inputs, *facts)
+
+    def __call__(self, image: str | os.PathLike[str] | NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the mask of an image on its own grid, uint8: class indices (H,W), of a volume (Z,H,W).
+
+        Args:
+            image: A file, read as the training images were; or pixels (H,W) or (H,W,C) as such a file holds them, for
+                networks that were trained on 8-bit images.
+
+        Raises:
+            DataError: If it is not an input of this network.
+        """
+        picture = picture_of(image, self.inputs)
+        masks = self.masks(self.probabilities(picture))
+        return masks if picture.volume is not None else masks[0]
 
     def probabilities(self, picture: Picture) -> NDArray[np.float32]:
         """Return the probabilities of all classes on the file's own grid, (Z,K,H,W), a background first."""

@@ -8,15 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-
 from segbench.configuration.arguments import arranged
 from segbench.configuration.choices import config_flags, own_folder
-from segbench.configuration.resolvers import register
+from segbench.configuration.composition import compose, without_hydra
 from segbench.entry import run_entry_point
 from segbench.errors import ConfigError
-from segbench.installation import CONF, typed
+from segbench.installation import typed
 from segbench.words import visible
 
 HELP = """
@@ -27,8 +24,6 @@ HELP = """
 Looks at every image and mask and writes one self-contained page: what is suspect, class frequencies, intensities, what
 the augmentation makes of images, the first batch, what a run will take on this machine, and settings to paste. With
 model=, loss=, augmentation= and the like, the run that it measures and proposes changes to is that one."""
-
-register()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -42,12 +37,9 @@ def main(arguments: Sequence[str]) -> None:
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     own, overrides = _own_keys(_overrides(arranged(arguments)))
-    beside = own_folder(arguments)
-    searched = [f"hydra.searchpath=['file://{Path(beside).resolve()}']"] if beside else []
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        whole = compose("config", [*searched, *overrides], return_hydra_config=True)
+    whole = compose(overrides, own_folder(arguments))
     choices = {key: value for key, value in whole.hydra.runtime.choices.items() if not key.startswith("hydra/")}
-    cfg = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+    cfg = without_hydra(whole)
     from segbench.survey.look import survey
     from segbench.survey.page import write_page
     from segbench.survey.text import print_survey

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,30 @@ def open_picture(path: Path, inputs: InputFormat) -> Picture:
         voxels = inputs.volume(volume).transpose(2, 1, 0)[..., None]
         x, y, _ = volume.spacing
         return Picture(path, voxels * inputs.scale, inputs.plane(voxels.shape[1:3], (y, x)), volume)
-    pixels = inputs.read(path)
+    return _picture(path, inputs.read(path), inputs)
+
+
+def picture_of(image: str | os.PathLike[str] | NDArray[Any], inputs: InputFormat) -> Picture:
+    """Return a file, or pixels (H,W) or (H,W,C) uint8 as a file of 8 bits holds them, as inputs of a network.
+
+    Args:
+        image: The file or the pixels.
+        inputs: What the network takes.
+
+    Raises:
+        DataError: If it is not an input of this network.
+    """
+    if isinstance(image, str | os.PathLike):
+        return open_picture(Path(image), inputs)
+    pixels = image[..., None] if image.ndim == 2 else image
+    if inputs.reading != "image":
+        raise DataError(f"image: {inputs.name} scales intensities file by file; give the file's path, not its pixels")
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != inputs.channels:
+        raise DataError(f"image: {image.dtype} {image.shape}, but the network takes uint8 (H,W,{inputs.channels})")
+    return _picture(Path("image"), pixels, inputs)
+
+
+def _picture(path: Path, pixels: NDArray[Any], inputs: InputFormat) -> Picture:
     if pixels.dtype == np.uint8 and inputs.scale != 255.0:
         # The file has 8 bits, but the data set stores another range.
         pixels = pixels.astype(np.float32) * (inputs.scale / 255.0)

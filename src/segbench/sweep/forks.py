@@ -30,7 +30,12 @@ from segbench.runs.signals import as_at_the_start, end_with_parent, held_back
 from segbench.sweep.job import Process
 
 # Whatever a run is about, it needs these.
-_ALWAYS = ("segbench.train", "segbench.reporting.single", "torch.utils.tensorboard", "matplotlib.backends.backend_agg")
+_ALWAYS = (
+    "segbench.starting",
+    "segbench.reporting.single",
+    "torch.utils.tensorboard",
+    "matplotlib.backends.backend_agg",
+)
 # A process that has one of these open has asked CUDA or ROCm for its devices, which its forks then cannot use.
 _DEVICES = ("/dev/nvidia", "/dev/kfd", "/dev/dxg")
 _OPEN_FILES = Path("/proc/self/fd")

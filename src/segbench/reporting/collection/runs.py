@@ -119,6 +119,15 @@ class Run:
         return self.directory.name
 
     @property
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Split to the mean scores of its images by name; empty unless it is done."""
+        found: dict[str, dict[str, float]] = self.summary.get("scores") or {}
+        return found
+
+    def __fspath__(self) -> str:
+        return str(self.directory)
+
+    @property
     def task(self) -> TaskRecord | None:
         """What it does; None where nothing is scored."""
         return next((part.record for part in self.counts.values()), None)

@@ -1,0 +1,128 @@
+"""segbench from Python: the steps of the commands as functions (docs/python.md).
+
+``compose`` makes a configuration, ``train`` a finished run of it, ``compare`` the comparison of finished runs, and
+``Predictor`` the masks of new images.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from segbench.configuration import composition
+from segbench.configuration.arguments import arranged
+from segbench.configuration.schema import validate
+from segbench.entry import explain
+from segbench.errors import ConfigError
+from segbench.predictor import Predictor
+from segbench.reporting.collection.runs import Run, collect, read_run
+from segbench.reporting.comparison import build
+from segbench.reporting.each import experiments
+from segbench.reporting.notebook import Comparison
+from segbench.runs.run_log import RunLog, VisibleLines
+from segbench.scores.convention import Convention
+from segbench.starting import train_in
+
+__all__ = ["Comparison", "Predictor", "Run", "compare", "compose", "train"]
+_CONFIG_DIR = "config_dir"
+
+
+def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig:
+    """Return a configuration: the defaults with overrides as on the command line.
+
+    Args:
+        overrides: ``key=value`` each: ``"model=attunet"``, ``"data.size=[64,64]"``.
+        config_dir: A folder of your own choices, as ``--config-dir`` has it.
+
+    Raises:
+        ConfigError: If a choice or key does not exist, or several values are given (each configuration is one run).
+    """
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise ConfigError(f"config_dir={config_dir}: no such folder")
+    try:
+        cfg = composition.compose(arranged(overrides), config_dir)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error) from error
+    OmegaConf.update(cfg, f"hydra.job.{_CONFIG_DIR}", config_dir and str(config_dir), force_add=True)
+    return cfg
+
+
+def train(cfg: DictConfig) -> Run:
+    """Train and test a configuration in its run directory, or take the finished run that is there.
+
+    An interrupted run resumes, as with the command; ``rerun=true`` trains a finished one again.
+
+    Args:
+        cfg: From :func:`compose`, perhaps with values changed since.
+
+    Returns:
+        The finished run: ``run.scores``, ``run.curves``, ``run.summary``, ``run.directory``.
+
+    Raises:
+        SegbenchError: For everything that you can mend, in one line, as the command says it.
+    """
+    if "hydra" not in cfg:
+        raise ConfigError("cfg: not made by segbench.api.compose, so it has no run directory")
+    ours = composition.without_hydra(cfg)
+    validate(ours)
+    directory = Path(str(cfg.hydra.run.dir))
+    directory.mkdir(parents=True, exist_ok=True)
+    with _logged(directory / "train.log"):
+        train_in(directory, ours, cfg.hydra, cfg.hydra.job.get(_CONFIG_DIR))
+    return read_run(directory)
+
+
+def compare(
+    *runs: Run | str | Path,
+    metric: str | None = None,
+    split: str | None = None,
+    convention: Convention | None = None,
+    mix: bool = False,
+) -> Comparison:
+    """Compare finished runs of one experiment's folder, as the command ``report`` does.
+
+    Args:
+        runs: Runs, their directories, or their experiment's folder (``outputs/runs``).
+        metric: The score that decides, in place of the experiment's.
+        split: The split that is scored, in place of the experiment's.
+        convention: How counts become scores, in place of the task's own.
+        mix: Allow differences besides factors and seed; they become factors too.
+
+    Raises:
+        ConfigError: If there are no runs, or they are not comparable.
+    """
+    found = collect([Path(run) for run in runs])
+    if not found:
+        raise ConfigError(f"{', '.join(str(Path(run)) for run in runs) or 'compare()'}: no runs here")
+    if len(folders := experiments(found)) > 1:
+        raise ConfigError(f"runs of several folders ({', '.join(map(str, folders))}): compare those of one at a time")
+    asked = {name: value for name, value in {"metric": metric, "split": split}.items() if value is not None}
+    return Comparison(build.compare(found, convention, mix, asked))
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """Write the lines of a run into its log, and to stderr where nothing shows them yet, as the command does."""
+    logger = logging.getLogger("segbench")
+    handlers: Sequence[logging.Handler] = [RunLog(path)]
+    handlers[0].setFormatter(VisibleLines("%(asctime)s %(levelname)s %(message)s"))
+    if not logger.hasHandlers():
+        handlers = [*handlers, logging.StreamHandler(sys.stderr)]
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    for handler in handlers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
