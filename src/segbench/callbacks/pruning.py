@@ -48,7 +48,7 @@ class Pruning(pl.Callback):
         if trainer.should_stop or epoch >= epochs or not hopeless:
             return
         values = curve(self.directory, self.row.monitor)
-        best = (max if self.row.higher else min)(values.values())
+        best = (max if self.row.higher else min)(values.values(), default=float("nan"))
         study = self.row.study
         assert study is not None
         assert study.pruner is not None
