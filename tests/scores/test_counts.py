@@ -72,9 +72,10 @@ def test_counts_do_not_depend_on_the_batch_size(batch, size):
 
 
 @examples(50)
-@given(batches())
-def test_predictions_at_ignored_pixels_count_nowhere_and_inputs_stay_as_they_are(batch):
+@given(batches(), st.sampled_from([torch.int64, torch.int32, torch.uint8]))
+def test_predictions_at_ignored_pixels_count_nowhere_and_inputs_stay_as_they_are(batch, kind):
     classes, prediction, target = batch
+    prediction, target = prediction.to(kind), target.to(kind)
     other = torch.where(target == 255, classes - 1 - prediction, prediction)
     before = prediction.clone(), target.clone()
     assert torch.equal(confusion_matrices(other, target, classes), confusion_matrices(prediction, target, classes))

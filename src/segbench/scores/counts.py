@@ -32,7 +32,8 @@ def confusion_matrices(
         return torch.zeros(len(target), num_classes, num_classes, dtype=torch.int64, device=target.device)
     # Half the bytes of 64 bits, which is what this takes time for.
     void, guess = target == ignore_index, prediction.int()
-    truth = target.int().masked_fill_(void, 0)
+    # A copy in any case, as the labels stay as they are.
+    truth = target.to(torch.int32, copy=True).masked_fill_(void, 0)
     _require_classes(truth, guess, void, num_classes)
     count = _by_bins if target.device.type == "cpu" else _by_products
     return torch.stack([count(*image, num_classes) for image in zip(truth, guess, void, strict=True)])
