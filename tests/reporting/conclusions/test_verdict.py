@@ -9,6 +9,7 @@ from simulated import comparison, counts, layouts, networks
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.numbers import figures
 from segbench.reporting.conclusions.two_questions import two_answers
+from segbench.reporting.conclusions.verdict import by_chance
 from segbench.reporting.statistics.jackknife import by_seed, layout
 from segbench.reporting.statistics.margin import margin_of
 from segbench.scores.convention import Convention
@@ -117,6 +118,19 @@ def test_both_questions_are_labelled_and_answered():
     assert networks_say.startswith("m1's 3 networks score higher than m0's 3 networks, by 0.0")
     single, found = asked([0.83, 0.90], shape=(1, 20))
     assert [who for who, _ in two_answers(single, found)] == [trained]
+
+
+@pytest.mark.parametrize(
+    ("p", "said"),
+    [
+        (0.0004, "fewer than 0.1 % of such experiments would show as large a difference (p < 0.001)"),
+        (0.0321, "3.2 % of such experiments would show as large a difference (p = 0.032)"),
+        (0.9963, "100 % of such experiments would show as large a difference (p = 0.996)"),
+        (1.0, "100 % of such experiments would show as large a difference (p = 1.000)"),
+    ],
+)
+def test_a_p_value_is_a_share_that_anybody_reads(p, said):
+    assert by_chance(p) == f"If they were equal, {said}"
 
 
 def test_the_margin_is_the_repeatability_limit_of_the_seeds():

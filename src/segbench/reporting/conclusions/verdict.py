@@ -121,7 +121,8 @@ class Asked:
 
 def by_chance(p: float) -> str:
     """Return what a p-value says, in words that nobody takes for the probability that the finding is true."""
-    share = "fewer than 0.1" if p < 0.001 else f"{100 * p:.2g}"
+    # Two digits, but 100 in three: as such it would be 1e+02.
+    share = "fewer than 0.1" if p < 0.001 else f"{float(f'{100 * p:.2g}'):g}"
     return f"If they were equal, {share} % of such experiments would show as large a difference ({_equation(p)})"
 
 
