@@ -169,7 +169,7 @@ def _check_comparison(value: Any) -> None:
 
 
 def summary_file(path: Path) -> dict[str, Any]:
-    """Return ``summary.json``, whose costs are numbers."""
+    """Return ``summary.json``, whose costs are numbers, and whose repeatability has reasons."""
     value = json_file(path)
 
     def check(_: Path) -> dict[str, Any]:
@@ -182,9 +182,20 @@ def summary_file(path: Path) -> dict[str, Any]:
         for key, item in value.get("cost", {}).items():
             if key not in ("device", "precision") and item is not None and not _is_number(item):
                 raise ValueError(f"cost.{key} is {item!a:.80}, not a number")
+        _check_repeats(value.get("repeats"))
         return value
 
     return named(path, check)
+
+
+def _check_repeats(value: Any) -> None:
+    """Refuse what does not say whether a run repeats to the bit, and why not; None is of before that was noted."""
+    if value is None:
+        return
+    reasons = value.get("because") if isinstance(value, dict) else None
+    said = isinstance(reasons, list) and all(isinstance(reason, str) for reason in reasons)
+    if not said or not isinstance(value.get("to_the_bit"), bool):
+        raise ValueError("repeats is not whether a run repeats to the bit, and a list of texts why not")
 
 
 def _is_number(item: Any) -> bool:
