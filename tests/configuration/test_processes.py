@@ -69,6 +69,9 @@ def test_a_step_of_slurm_is_several_processes_and_a_job_of_several_tasks_is_not(
     assert (team.rank, team.size, team.starts_others) == (1, 2, False)
 
 
-def test_the_number_of_processes_is_in_no_name_but_separate_statistics_are(compose):
-    assert run_id(compose(*TWO)) == run_id(compose()) == run_id(compose("trainer.sync_batchnorm=true"))
-    assert run_id(compose("trainer.sync_batchnorm=false")) != run_id(compose())
+def test_the_number_of_processes_is_in_no_name_but_that_of_separate_statistics_is(compose):
+    assert run_id(compose(*TWO)) == run_id(compose())
+    separate = "trainer.sync_batchnorm=false"
+    alone, two, on_two_machines = (run_id(compose(separate, *more)) for more in ((), TWO, ("trainer.num_nodes=2",)))
+    assert len({run_id(compose()), alone, two}) == 3
+    assert two == on_two_machines

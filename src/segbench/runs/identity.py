@@ -108,7 +108,7 @@ def relevant(cfg: DictConfig) -> dict[str, Any]:
         if isinstance(cfg.get("data"), DictConfig):
             # The name may be made of data.root, which goes below.
             OmegaConf.resolve(cfg.data)
-        for dotted in (*IRRELEVANT, *unchanging(cfg)):
+        for dotted in (*_irrelevant(cfg), *unchanging(cfg)):
             parent, _, leaf = dotted.rpartition(".")
             node = OmegaConf.select(cfg, parent) if parent else cfg
             if dotted != "paths" and isinstance(node, DictConfig) and leaf in node:
@@ -121,6 +121,14 @@ def relevant(cfg: DictConfig) -> dict[str, Any]:
     assert isinstance(resolved, dict)
     resolved.pop("paths", None)
     return {str(key): value for key, value in resolved.items()}
+
+
+def _irrelevant(cfg: DictConfig) -> tuple[str, ...]:
+    """Return :data:`IRRELEVANT`, but not the number of processes where each takes statistics of its own images."""
+    if OmegaConf.select(cfg, "trainer.sync_batchnorm") is not False:
+        return IRRELEVANT
+    cfg.trainer.devices *= cfg.trainer.num_nodes
+    return tuple(key for key in IRRELEVANT if key != "trainer.devices")
 
 
 def run_id(cfg: DictConfig) -> str:
