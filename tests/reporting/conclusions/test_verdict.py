@@ -116,6 +116,11 @@ def test_both_questions_are_labelled_and_answered():
     assert " % of such experiments would show as large a difference (p = 0.0" in detail
     assert trained == "These trained networks, as they are, on other images"
     assert networks_say.startswith("m1's 3 networks score higher than m0's 3 networks, by 0.0")
+    compared, tied = asked([0.83, 0.83])
+    named = tied.verdict.sentence.replace("m0", "data.size=[96, 128]")
+    tied = replace(tied, verdict=replace(tied.verdict, sentence=named))
+    assert "[" in named
+    assert two_answers(compared, tied)[0][1].startswith("If they were equal, ")
     single, found = asked([0.83, 0.90], shape=(1, 20))
     assert [who for who, _ in two_answers(single, found)] == [trained]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.numbers import figures
@@ -9,6 +11,8 @@ from segbench.reporting.statistics.networks import Networks
 from segbench.words import listed, plural
 
 _NAMED = 4
+# Behind a figure; a row may be named by a list, which is no interval.
+_INTERVAL = re.compile(r"\d \[")
 
 
 def two_answers(comparison: Comparison, found: Evidence) -> list[tuple[str, str]]:
@@ -26,7 +30,7 @@ def _behind(found: Evidence) -> str:
     """Return what stands behind the verdict's figures, and what the brackets in its sentence are."""
     detail = found.verdict.detail
     brackets = "In brackets: the differences that these runs leave possible, at 95 %. "
-    return brackets + detail if detail and "[" in found.answer else detail
+    return brackets + detail if detail and _INTERVAL.search(found.answer) else detail
 
 
 def networks_answer(comparison: Comparison, found: Networks | None) -> str:
