@@ -1,7 +1,8 @@
 """Names by which images find their masks: each pair is read pixel by pixel as it was written."""
 
+import numpy as np
 import pytest
-from tests.data.folder.conftest import CLASSES, pairs, picture, read, same, save
+from tests.data.folder.conftest import CLASSES, drawing, pairs, picture, read, same, save
 
 from segbench.errors import DataError
 
@@ -44,3 +45,19 @@ def test_words_and_numbers_that_two_images_have_are_refused_with_the_pairs(own, 
         read(folder(images="x", masks="y"))
     for words in ("cell-3.png with ", "cell_03.png with ", "mask-cell(3).png", "data.table"):
         assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(("mask", "right"), [("cell{1}-day{0}", False), ("Day-0{0} cell {1}", True)])
+def test_what_several_numbers_count_is_told_by_the_words_beside_them(own, folder, mask, right):
+    """By its numbers alone, in their order, day1_cell2 would be paired with cell1-day2."""
+    numbers = {(1, 2): 0, (2, 1): 1, (1, 1): 2, (2, 2): 3}
+    for (day, cell), number in numbers.items():
+        save(own / f"x/day{day}_cell{cell}.png", picture(number))
+        save(own / f"y/{mask.format(day, cell)}.png", drawing(number))
+    if not right:
+        with pytest.raises(DataError, match=r"data\.pair: which mask belongs"):
+            read(folder(images="x", masks="y"))
+        return
+    found = read(folder(images="x", masks="y"))
+    for (day, cell), number in numbers.items():
+        assert np.array_equal(found[f"day{day}_cell{cell}"][1], drawing(number))

@@ -94,11 +94,12 @@ class Rule:
 class Alike:
     """Names of the same words and numbers, however they are parted, padded with zeros or written large.
 
-    Words that say image or mask, and those that all images or all masks have in their names, are left out.
+    Words that say image or mask, and those that all images or all masks have in their names, are left out. But among
+    several numbers the words that all of both have say what each of them counts: ``day1_cell2`` is not ``cell1-day2``.
 
     Attributes:
-        images: The words that all images have in their names.
-        masks: Those that all masks have.
+        images: The words that are left out of images' names.
+        masks: Those that are left out of masks' names.
         together: Whether both lie in one place, where only names that say so are masks.
     """
 
@@ -112,7 +113,10 @@ class Alike:
         if together:
             masks = [entry for entry in images if _says_mask(entry)]
             images = [entry for entry in images if not _says_mask(entry)]
-        return cls(_common(images), _common(masks), together)
+        of_images, of_masks = _common(images), _common(masks)
+        several = any(sum(map(str.isdigit, _parts(entry.name))) > 1 for entry in images)
+        telling = of_images & of_masks if several else frozenset[str]()
+        return cls(of_images - telling, of_masks - telling, together)
 
     def describe(self) -> str:
         """Return it for a message."""
