@@ -306,8 +306,15 @@ def test_a_sweep_waits_for_a_run_that_was_started_elsewhere(forked_sweep, reposi
     assert [status["attempts"] for status in statuses(tmp_path).values()] == [1, 1]
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        processes.ProcessesLauncher(1, fork=False),
+        processes.ProcessesLauncher(2, fork=False),
+        pytest.param(batches.JoblibLauncher(2), marks=pytest.mark.slow),
+    ],
+)
+def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, launcher):
     started = job.subprocess.Popen
 
     def popen(command, **options):
@@ -324,10 +331,20 @@ def test_a_job_that_cannot_be_started_fails_alone(tmp_path, monkeypatch, jobs):
 
     monkeypatch.setattr(job.subprocess, "Popen", popen)
     sweep = [job_in(tmp_path, number) for number in range(4)]
-    processes.ProcessesLauncher(jobs, fork=False).run_all(sweep, full)
+    launcher.run_all(sweep, full)
     assert [job.outcome["exit_code"] for job in sweep] == [74, 74, 0, 0]
     assert "Resource temporarily unavailable" in sweep[0].outcome["reason"]
     assert "No space left on device" in sweep[1].outcome["reason"]
+
+
+@pytest.mark.parametrize("earlier", [{"state": "done"}, {"state": "failed", "reason": "old", "of_data": True}])
+def test_a_job_that_is_lost_before_it_begins_has_not_the_end_of_an_earlier_attempt(tmp_path, earlier):
+    (lost := job_in(tmp_path, 0)).directory.mkdir(parents=True)
+    (lost.directory / "status.json").write_text(json.dumps(earlier))
+    lost.begin()
+    outcome.settle(lost, job.Ended(None, 0.0, "job 7: NODE_FAIL"))
+    assert (lost.outcome["exit_code"], lost.outcome["of_data"]) == (1, False)
+    assert lost.outcome["reason"].startswith("ended without a word (job 7: NODE_FAIL)")
 
 
 def test_data_that_is_refused_is_said_once_and_nothing_else_is_started_on_it(program, tmp_path):

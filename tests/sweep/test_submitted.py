@@ -73,6 +73,15 @@ def test_without_slurm_or_a_library_the_remedy_is_said(monkeypatch):
         batches.library("no_ray", "ray", "ray")
 
 
+def test_what_slurm_refuses_is_one_line(launcher, tmp_path, monkeypatch):
+    (sbatch := tmp_path / "sbatch").write_text("#!/bin/sh\necho 'sbatch: error: invalid partition' >&2\nexit 1\n")
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    command = Command(("x",), tmp_path, tmp_path)
+    with pytest.raises(ConfigError, match=r"^hydra\.launcher: sbatch: error: invalid partition$"):
+        list(launcher("submitit_slurm").run([None], [command]))
+
+
 class Lost:
     """A job of submitit's that Slurm ended without a result."""
 

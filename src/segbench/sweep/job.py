@@ -19,6 +19,7 @@ from typing import IO, Any, NamedTuple, Protocol
 
 from omegaconf import DictConfig
 
+from segbench.errors import StorageError
 from segbench.installation import again
 from segbench.runs.files import read_json
 from segbench.runs.signals import give_back, take, tied
@@ -36,12 +37,17 @@ class Ended(NamedTuple):
     Attributes:
         code: Its exit code, -n where signal n killed it; None where nobody knows, and the run directory has to tell.
         seconds: How long it took.
-        remark: What its launcher knows of a process of which nothing else is known.
+        remark: What its launcher knows of a process of which nothing else is known, or why there is none.
     """
 
     code: int | None
     seconds: float
     remark: str = ""
+
+
+def not_started(directory: Path, error: OSError) -> Ended:
+    """Return the end of a job whose folder or process could not be created; the others may still run."""
+    return Ended(StorageError.exit_code, 0.0, f"cannot start in {directory}: {error}")
 
 
 class Process(Protocol):
@@ -148,7 +154,10 @@ class Command:
         begun = time.monotonic()
         if signals:
             return Ended(None, 0.0, "stopped before it was started")
-        process, told = self.start(with_threads(os.environ, self.cores)), False
+        try:
+            process, told = self.start(with_threads(os.environ, self.cores)), False
+        except OSError as error:
+            return not_started(self.directory, error)
         # Not in one system call, which Ray could not interrupt.
         while (code := process.poll()) is None:
             if signals and not told:
@@ -188,6 +197,7 @@ class Job:
     process: Process | None = None
     started: float = 0.0
     outcome: dict[str, Any] = field(default_factory=dict)
+    _before: dict[str, Any] | None = None
     _refused: tuple[float, dict[str, Any]] | None = None
     _looked: float = 0.0
 
@@ -209,6 +219,15 @@ class Job:
     def status(self) -> dict[str, Any]:
         """Return its ``status.json``; empty where there is none."""
         return read_json(self.directory / "status.json") or {}
+
+    def begin(self) -> None:
+        """Note that it is started now, or given to who will start it."""
+        self.started, self._before = time.monotonic(), self.status()
+
+    def said(self) -> dict[str, Any]:
+        """Return what ``status.json`` says since it was begun; empty where that is of an earlier attempt."""
+        status = self.status()
+        return {} if self._before in (None, status) else status
 
     def wait_for_other(self) -> None:
         """Note that another process has its run."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,11 +22,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from segbench.configuration.choices import config_flags
 from segbench.configuration.recorded import hide_in_sweep
-from segbench.errors import BusyError, ConfigError, SegbenchError, StorageError
+from segbench.errors import BusyError, ConfigError, SegbenchError
 from segbench.runs.signals import give_back, leave_lost_terminal, take
 from segbench.sweep import tuning
 from segbench.sweep.difference import each_once, on_same_data
-from segbench.sweep.job import Ended, Job
+from segbench.sweep.job import Ended, Job, not_started
 from segbench.sweep.objective import check_metrics, check_objective, job_return
 from segbench.sweep.outcome import log_outcomes, settle, spare
 from segbench.sweep.record import earlier_jobs, plan_jobs, write_record
@@ -153,13 +152,13 @@ class SweepLauncher(Launcher):
         except SegbenchError as error:
             settle(job, Ended(error.exit_code, 0.0), str(error))
         except OSError as error:
-            settle(job, Ended(StorageError.exit_code, 0.0), f"cannot start in {job.directory}: {error}")
+            settle(job, not_started(job.directory, error))
         return False
 
     def say_started(self, job: Job) -> None:
         """Say that a job is started, or given to who will start it."""
         log.info("#%d %s: %s", job.number, job.directory.name, self.begun)
-        job.started = time.monotonic()
+        job.begin()
 
     def settled(self, job: Job, ended: Ended) -> list[Job]:
         """Record how a job ended; return it if it has to wait for another process that has its run."""

@@ -49,7 +49,7 @@ def settle(
     """
     code, said = _told(job, ended)
     told = {"exit_code": code, "reason": None if code == 0 else reason or said, "skipped": skipped}
-    told["of_data"] = code != 0 and reason is None and bool(job.status().get("of_data"))
+    told["of_data"] = code != 0 and reason is None and bool(job.said().get("of_data"))
     job.outcome = _outcome(job, ended) | told
     name = f"#{job.number} {job.directory.name}"
     if skipped:
@@ -82,7 +82,7 @@ def _told(job: Job, ended: Ended) -> tuple[int, str]:
     if ended.code is None:
         return _as_recorded(job, ended.remark)
     if ended.code >= 0:
-        return ended.code, _recorded_reason(job) or f"exit code {ended.code}; see {job.directory / 'train.log'}"
+        return ended.code, ended.remark or _recorded_reason(job) or f"exit code {ended.code}; see {job.directory / 'train.log'}"
     # It was killed, and could not record it.
     reason, code = f"killed by {signal.Signals(-ended.code).name}", 128 - ended.code
     if job.directory.is_dir():
@@ -93,7 +93,7 @@ def _told(job: Job, ended: Ended) -> tuple[int, str]:
 
 def _as_recorded(job: Job, remark: str) -> tuple[int, str]:
     """Return what the run directory says of a job of which nothing else is known."""
-    status = job.status()
+    status = job.said()
     if status.get("state") in ("done", PRUNED):
         return 0, ""
     code = status.get("exit_code")
@@ -103,7 +103,7 @@ def _as_recorded(job: Job, remark: str) -> tuple[int, str]:
 
 
 def _recorded_reason(job: Job) -> str:
-    status = job.status()
+    status = job.said()
     return str(status.get("reason") or "") if status.get("state") == "failed" else ""
 
 

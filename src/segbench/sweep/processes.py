@@ -6,10 +6,10 @@ import os
 import time
 from collections.abc import Sequence
 
-from segbench.errors import ConfigError, StorageError
+from segbench.errors import ConfigError
 from segbench.sweep import forks
 from segbench.sweep.difference import next_ready
-from segbench.sweep.job import POLL_SECONDS, Ended, Job, begin_fresh
+from segbench.sweep.job import POLL_SECONDS, Ended, Job, begin_fresh, not_started
 from segbench.sweep.launcher import IsDone, SweepLauncher
 from segbench.sweep.outcome import settle
 from segbench.sweep.resources import check_gpus, job_environment
@@ -75,14 +75,14 @@ class ProcessesLauncher(SweepLauncher):
                     waiting += self.settled(job, Ended(code, time.monotonic() - job.started))
 
     def _start(self, job: Job) -> bool:
-        """Start a job, or record that its folder or process could not be created; the others may still run."""
+        """Start a job, or record why it could not be."""
         environment = job_environment(os.environ, self.jobs, job.slot, self.gpus)
         self.say_started(job)
         begin = forks.begin if self.fork and forks.can_begin(job.config) else begin_fresh
         try:
             job.process = job.command(self.flags).start(environment, on_terminal=self.on_terminal, begin=begin)
         except OSError as error:
-            settle(job, Ended(StorageError.exit_code, 0.0), f"cannot start in {job.directory}: {error}")
+            settle(job, not_started(job.directory, error))
             return False
         return True
 

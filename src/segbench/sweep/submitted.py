@@ -78,7 +78,7 @@ class SubmititLauncher(BatchLauncher):
             while left or self.waiting:
                 now, left = left[: self.room()], left[self.room() :]
                 if now:
-                    submitted = self._executor().submit_array([command for _, command in now])
+                    submitted = self._submit([command for _, command in now])
                     self.waiting |= {job: asked for job, (asked, _) in zip(submitted, now, strict=True)}
                     log.info("submitted: %s", ", ".join(sorted({job.job_id.partition("_")[0] for job in submitted})))
                 # The folder may be on a shared file system, which is not to be asked a thousand times a second.
@@ -114,8 +114,16 @@ class SubmititLauncher(BatchLauncher):
             )
             executor.update_parameters(**own)
         except (TypeError, ValueError, NameError) as error:
-            raise ConfigError(f"hydra.launcher: {' '.join(str(error).split())[:300]}") from None
+            raise _refused(error) from None
         return executor
+
+    def _submit(self, commands: list[Command]) -> list[Any]:
+        import submitit
+
+        try:
+            return list(self._executor().submit_array(commands))
+        except submitit.core.utils.FailedJobError as error:
+            raise _refused(error) from None
 
     def _ended(self, job: Any) -> Ended:
         """Return how a submitted job ended, and remove what submitit kept of it."""
@@ -212,6 +220,10 @@ class SlurmLauncher(SubmititLauncher):
             "Slurm goes on with the jobs %s; the same command waits for them, scancel %s stops them",
             ", ".join(numbers), " ".join(numbers),
         )  # fmt: skip
+
+
+def _refused(error: Exception) -> ConfigError:
+    return ConfigError(f"hydra.launcher: {' '.join(str(error).split())[:300]}")
 
 
 def _remove_if_empty(*folders: Path) -> None:
