@@ -5,10 +5,12 @@ import torch
 from tests.spread import spread
 from torch import nn
 
+from segbench.errors import ConfigError
 from segbench.losses import BCEDice, BoundaryCrossEntropy, CEDice, CrossEntropy, DiceFocal, WeightedCrossEntropy
 from segbench.models.deeplab import SingleValueBatchNorm
 from segbench.models.over_processes import has_batch_norm, share_batch_norm, share_dropout
 from segbench.processes import begin_step, end_step, mean_over_processes, own_share
+from segbench.tasks.sharing import share_layers
 
 IMAGES = 5
 # All sizes of shares that there are: as many, one more, none at all.
@@ -55,7 +57,7 @@ def step(batch, loss):
     share, net = own_share(), network()
     if share.count > 1:
         share_dropout(net)
-        net = share_batch_norm(net, cuda=False)
+        share_batch_norm(net, cuda=False)
         assert has_batch_norm(network())
     begin_step(len(batch))
     torch.manual_seed(7)
@@ -96,3 +98,34 @@ def test_a_classifier_s_loss_is_that_of_one_process(tmp_path):
     end_step()
     for found in spread(tmp_path, classified):
         assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+class NormAndActivation(nn.BatchNorm2d):
+    """As of other libraries: torch's layer and more."""
+
+    def forward(self, x):
+        return super().forward(x).relu()
+
+
+@pytest.mark.parametrize("cuda", [False, True])
+def test_batch_normalisation_that_is_more_than_torch_s_is_refused_and_not_replaced(cuda):
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), NormAndActivation(2))
+    assert has_batch_norm(net)
+    with pytest.raises(ConfigError, match="sync_batchnorm=true: NormAndActivation"):
+        share_batch_norm(net, cuda)
+
+
+def test_on_cards_a_single_value_is_normalised_as_in_one_process():
+    net = network()
+    share_batch_norm(net, cuda=True)
+    assert isinstance(net[1], SingleValueBatchNorm)
+    assert isinstance(net[5], nn.SyncBatchNorm)
+
+
+@pytest.mark.parametrize(("layer", "shared"), [(nn.Dropout(), True), (nn.AlphaDropout(), False)])
+def test_a_layer_that_draws_what_is_not_shared_is_noticed(layer, shared):
+    task = nn.Module()
+    task.network = nn.Sequential(nn.Conv2d(1, 2, 1), layer)
+    task.forward = task.network.forward
+    share_layers(task, torch.zeros(1, 1, 2, 2), statistics=True, cuda=False)
+    assert task.shares_draws == shared

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from segbench.errors import ConfigError
 from segbench.models.deeplab import SingleValueBatchNorm
 from segbench.processes import current_step
 
@@ -159,23 +160,41 @@ def share_dropout(network: nn.Module) -> None:
     _replace(network, _DROPOUTS)
 
 
-def share_batch_norm(network: nn.Module, cuda: bool) -> nn.Module:
-    """Return the network with batch normalisation over the images of all processes.
+def share_batch_norm(network: nn.Module, cuda: bool) -> None:
+    """Let batch normalisation see the images of all processes.
 
     Args:
         network: The network; its layers are replaced.
         cuda: Whether it will be trained on graphics cards, where torch's own layer is faster.
+
+    Raises:
+        ConfigError: If a layer computes something else than torch's, which would be lost.
     """
-    if cuda:
-        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-        return converted
-    _replace(network, _BATCH_NORMS)
-    return network
+    for layer in network.modules():
+        if isinstance(layer, _BatchNorm) and type(layer) not in (*_BATCH_NORMS, *_BATCH_NORMS.values()):
+            raise ConfigError(
+                f"trainer.sync_batchnorm=true: {type(layer).__name__} of the network is no batch normalisation of "
+                "torch's, so it cannot take the images of all processes; use trainer.devices=1, or false"
+            )
+    if not cuda:
+        _replace(network, _BATCH_NORMS)
+        return
+    # Torch's takes the variance of a single value, of which the running variance would be no number.
+    _replace(network, {SingleValueBatchNorm: _SingleValueBatchNorm})
+    for layer in list(network.modules()):
+        for name, child in layer.named_children():
+            if type(child) in _BATCH_NORMS:
+                setattr(layer, name, nn.SyncBatchNorm.convert_sync_batchnorm(child))
 
 
 def has_batch_norm(network: nn.Module) -> bool:
     """Say whether a network has layers whose statistics are those of a batch."""
-    return any(type(layer) in _BATCH_NORMS for layer in network.modules())
+    return any(isinstance(layer, _BatchNorm) for layer in network.modules())
+
+
+def drops_as_told(layer: nn.Module) -> bool:
+    """Say whether a layer's random numbers are those that :func:`share_dropout` lets all processes share."""
+    return type(layer) in _DROPOUTS
 
 
 def _replace(network: nn.Module, others: Mapping[type, type]) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.dropout import _DropoutNd
 
-from segbench.models.over_processes import has_batch_norm, share_batch_norm, share_dropout
+from segbench.models.over_processes import drops_as_told, has_batch_norm, share_batch_norm, share_dropout
 from segbench.tasks.base import Task
 
 log = logging.getLogger("segbench")
@@ -26,6 +27,9 @@ def share_layers(task: Task[Any], image: Tensor, statistics: bool, cuda: bool) -
         image: An image (1,C,H,W) as it is trained on.
         statistics: Whether batch normalisation takes the statistics of all images.
         cuda: Whether the network is trained on graphics cards.
+
+    Raises:
+        ConfigError: If batch normalisation is not torch's, so that it cannot see the images of all processes.
     """
     task.shares_draws = not _draws_by_itself(task, image)
     if task.shares_draws:
@@ -35,7 +39,7 @@ def share_layers(task: Task[Any], image: Tensor, statistics: bool, cuda: bool) -
     if not has_batch_norm(task.network):
         return
     if statistics:
-        task.network = share_batch_norm(task.network, cuda)
+        share_batch_norm(task.network, cuda)
     else:
         log.warning(
             "trainer.sync_batchnorm=false: batch normalisation takes the statistics of each process's own images, "
@@ -44,8 +48,8 @@ def share_layers(task: Task[Any], image: Tensor, statistics: bool, cuda: bool) -
 
 
 def _draws_by_itself(task: nn.Module, image: Tensor) -> bool:
-    """Say whether a task's network draws random numbers in training beside those of torch's dropout."""
-    drawing = [layer for layer in task.modules() if isinstance(layer, nn.modules.dropout._DropoutNd)]
+    """Say whether a task's network draws random numbers in training beside those that are shared."""
+    drawing = [layer for layer in task.modules() if isinstance(layer, _DropoutNd) and drops_as_told(layer)]
     rates = [layer.p for layer in drawing]
     buffers = {name: buffer.clone() for name, buffer in task.named_buffers()}
     training = task.training
