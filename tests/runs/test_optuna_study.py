@@ -4,13 +4,15 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 from segbench.errors import ConfigError
+from segbench.runs import optuna_study
 from segbench.runs.optuna_study import past, propose, running
 from segbench.runs.study import Proposal, Study, build_part
 from segbench.runs.tuning import Trial, Tuning, read_row, write_row
 
-pytest.importorskip("optuna")
+optuna = pytest.importorskip("optuna")
 SAMPLER = {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 3}
 PRUNER = {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 2, "n_warmup_steps": 2}
 SPACE = {"optimizer.lr": (1e-4, 1e-1, "log"), "model.width": (2, 8, "int"), "model": ("unet", "attunet")}
@@ -121,3 +123,19 @@ def test_nothing_but_optuna_s_own_classes_is_built(key, part, said):
     with pytest.raises(ConfigError) as refused:
         build_part(key, part)
     assert said in str(refused.value)
+
+
+def test_a_sampler_begins_no_threads_which_the_forks_of_a_sweep_would_wait_for(ended, monkeypatch):
+    used = []
+
+    class Sampler(optuna.samplers.RandomSampler):
+        def sample_relative(self, *arguments):
+            used.append(torch.get_num_threads())
+            return super().sample_relative(*arguments)
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr(torch, "set_num_threads", lambda number: threads.append(number))
+    monkeypatch.setattr(optuna_study, "build_part", lambda *_, seed: Sampler(seed))
+    threads = [4]
+    propose(ended[1], ended[0], 1)
+    assert (used, threads) == ([1], [4, 1, 4])

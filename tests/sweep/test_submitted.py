@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from submitit import SlurmExecutor
 
+from segbench import installation
 from segbench.errors import ConfigError
 from segbench.sweep import batches, submitted
 from segbench.sweep.job import Command, Ended
@@ -69,8 +70,10 @@ def test_without_slurm_or_a_library_the_remedy_is_said(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(ConfigError, match="no sbatch here"):
         submitted.SlurmLauncher(submitit_folder="x").check()
-    with pytest.raises(ConfigError, match=r"hydra/launcher=ray: No module named 'no_ray'; .*'\.\[ray\]'"):
-        batches.library("no_ray", "ray", "ray")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setattr(installation, "requirement", lambda extra: f"install {extra}")
+    with pytest.raises(ConfigError, match="^hydra/launcher=ray: ray is not installed; install ray$"):
+        batches.RayLauncher({}).check()
 
 
 def test_what_slurm_refuses_is_one_line(launcher, tmp_path, monkeypatch):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -41,7 +42,8 @@ def propose(row: Tuning, folder: Path, count: int) -> list[dict[str, Value]]:
         for attempt in range(_ATTEMPTS):
             seed = derive_seed(record.seed, "search", number, attempt) % 2**32
             study.sampler = build_part("sampler", record.sampler, seed=seed)
-            asked = study.ask(space)
+            with _one_thread():
+                asked = study.ask(space)
             values = {key: _printed(asked.params[key], row.space[key]) for key in space}
             if tuple(values.items()) not in tried:
                 break
@@ -51,6 +53,22 @@ def propose(row: Tuning, folder: Path, count: int) -> list[dict[str, Value]]:
         tried.add(tuple(values.items()))
         found.append(values)
     return found
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let samplers that compute by torch (``GPSampler``) begin no threads.
+
+    Forks of this process, which the next trials are, would wait for them for ever.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def past(row: Tuning, folder: Path) -> optuna.Study:

@@ -12,6 +12,7 @@ from inspect import isabstract
 from typing import Any
 
 from segbench.errors import ConfigError
+from segbench.installation import require
 from segbench.suggest import nearest
 
 Value = float | int | str
@@ -97,10 +98,7 @@ def require_optuna() -> None:
     Raises:
         ConfigError: Says how to install it.
     """
-    try:
-        import optuna
-    except ImportError as error:
-        raise ConfigError(f"hydra/sweeper=optuna: {error}; pip install -c constraints.txt '.[tune]'") from error
+    optuna = require("optuna", "tune", "hydra/sweeper=optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 

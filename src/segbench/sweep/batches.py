@@ -6,7 +6,6 @@ The library decides where and when a job's command runs. What else a sweep does 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import signal
 import time
@@ -17,9 +16,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.errors import ConfigError
+from segbench.installation import require
 from segbench.sweep.difference import independent
 from segbench.sweep.job import POLL_SECONDS, Command, Ended, Job
 from segbench.sweep.launcher import IsDone, SweepLauncher
+
+_RAY = ("ray", "ray", "hydra/launcher=ray")
 
 
 def plain(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,20 +30,6 @@ def plain(options: Mapping[str, Any]) -> dict[str, Any]:
         key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
         for key, value in options.items()
     }
-
-
-def library(name: str, launcher: str, extra: str) -> Any:
-    """Import a launcher's library.
-
-    Raises:
-        ConfigError: If it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ConfigError(
-            f"hydra/launcher={launcher}: {error}; install it by pip install -c constraints.txt '.[{extra}]'"
-        ) from None
 
 
 class BatchLauncher(SweepLauncher):
@@ -92,7 +80,7 @@ class JoblibLauncher(BatchLauncher):
 
     def check(self) -> None:
         """Refuse a machine without joblib."""
-        joblib = library("joblib", "joblib", "cluster")
+        joblib = require("joblib", "cluster", "hydra/launcher=joblib")
         with joblib.parallel_config(backend="threading"):
             jobs = joblib.effective_n_jobs(self.n_jobs)
         self.cores = max(1, len(os.sched_getaffinity(0)) // jobs) if jobs > 1 else None
@@ -146,11 +134,11 @@ class RayLauncher(BatchLauncher):
 
     def check(self) -> None:
         """Refuse a machine without Ray."""
-        library("ray", "ray", "ray")
+        require(*_RAY)
 
     def run(self, jobs: list[Job], commands: list[Command]) -> Generator[tuple[Job, Ended], None, None]:
         """Give the commands to Ray; those that run are stopped with the sweep, and waited for."""
-        ray = library("ray", "ray", "ray")
+        ray: Any = require(*_RAY)
         begun = not ray.is_initialized()
         if begun:
             # Ray's workers would give way to whatever else runs on the machine, and with them the jobs.

@@ -82,7 +82,8 @@ def _told(job: Job, ended: Ended) -> tuple[int, str]:
     if ended.code is None:
         return _as_recorded(job, ended.remark)
     if ended.code >= 0:
-        return ended.code, ended.remark or _recorded_reason(job) or f"exit code {ended.code}; see {job.directory / 'train.log'}"
+        unknown = f"exit code {ended.code}; see {job.directory / 'train.log'}"
+        return ended.code, ended.remark or _recorded_reason(job) or unknown
     # It was killed, and could not record it.
     reason, code = f"killed by {signal.Signals(-ended.code).name}", 128 - ended.code
     if job.directory.is_dir():

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from segbench.errors import ConfigError
-from segbench.sweep.batches import BatchLauncher, library, plain
+from segbench.installation import require
+from segbench.sweep.batches import BatchLauncher, plain
 from segbench.sweep.job import Command, Ended, Job
 
 log = logging.getLogger("segbench")
@@ -66,7 +67,7 @@ class SubmititLauncher(BatchLauncher):
 
     def check(self) -> None:
         """Refuse a machine without submitit, without Slurm, or options that submitit does not know."""
-        library("submitit", f"submitit_{self.executor}", "cluster")
+        require("submitit", "cluster", f"hydra/launcher=submitit_{self.executor}")
         if self.executor == "slurm" and shutil.which("sbatch") is None:
             raise ConfigError("hydra/launcher=submitit_slurm: no sbatch here; start the sweep where Slurm is")
         self._executor()
