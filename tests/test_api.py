@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +12,11 @@ from segbench import api
 from segbench.errors import ConfigError, DataError
 
 
-def test_what_the_command_line_refuses_is_refused_in_the_same_words(tmp_path):
+def test_what_the_command_line_refuses_is_refused_in_the_same_words(tmp_path, monkeypatch):
+    # A script has arguments of its own.
+    monkeypatch.setattr(sys, "argv", ["script.py", "--config-dir", "nowhere"])
+    with pytest.raises(ConfigError, match=r"^model.encodr: model=smp has no such key; did you mean model.encoder\?$"):
+        api.compose("model=smp", "model.encodr=x")
     with pytest.raises(ConfigError, match=r"^model=attnet: no such choice; did you mean attunet\?$"):
         api.compose("model=attnet")
     with pytest.raises(ConfigError, match=r"model.* several values"):

@@ -46,10 +46,12 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig
     """
     if config_dir is not None and not Path(config_dir).is_dir():
         raise ConfigError(f"config_dir={config_dir}: no such folder")
+    arguments = arranged(overrides)
     try:
-        cfg = composition.compose(arranged(overrides), config_dir)
+        cfg = composition.compose(arguments, config_dir)
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error) from error
+        folder = [] if config_dir is None else [f"--config-dir={config_dir}"]
+        raise explain(error, [*folder, *arguments]) from error
     OmegaConf.update(cfg, f"hydra.job.{_CONFIG_DIR}", config_dir and str(config_dir), force_add=True)
     return cfg
 

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,15 @@ def print_error(error: SegbenchError) -> int:
     return error.exit_code
 
 
-def explain(error: Exception) -> SegbenchError:
-    """Turn an error of Hydra or OmegaConf into a one-line error that suggests the nearest choice."""
-    own = own_folder(sys.argv[1:])
+def explain(error: Exception, arguments: Sequence[str] | None = None) -> SegbenchError:
+    """Turn an error of Hydra or OmegaConf into a one-line error that suggests the nearest choice.
+
+    Args:
+        error: The error.
+        arguments: What was composed; None for this command's.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    own = own_folder(arguments)
     if own and not Path(own).is_dir():
         return ConfigError(f"--config-dir {own}: no such folder")
     cause: BaseException | None = error
@@ -116,8 +122,8 @@ def explain(error: Exception) -> SegbenchError:
     if isinstance(error, InstantiationException):
         return explain_instantiation(error)
     if isinstance(error, ConfigCompositionException):
-        return ConfigError(_explain_override(error))
-    if {"--cfg", "--resolve"} <= set(sys.argv) and "Interpolation key" in str(error):
+        return ConfigError(_explain_override(error, arguments))
+    if {"--cfg", "--resolve"} <= set(arguments) and "Interpolation key" in str(error):
         return ConfigError("--cfg hydra --resolve: refers to other sections; use --cfg all --resolve")
     return ConfigError(first_line(error))
 
@@ -130,7 +136,7 @@ def no_comparison() -> str:
     )
 
 
-def _explain_override(error: ConfigCompositionException) -> str:
+def _explain_override(error: ConfigCompositionException, arguments: Sequence[str]) -> str:
     text = f"{error} {error.__cause__ or ''}"
     if several := re.search(r"Ambiguous value for argument '(.*)'", text):
         return f"{several.group(1)}: several values; add -m to sweep over them"
@@ -144,23 +150,23 @@ def _explain_override(error: ConfigCompositionException) -> str:
         key = unknown.group(1)
         if key.startswith("comparison."):
             return f"{key}: {no_comparison()}"
-        return f"{key}: {_owner(key)}no such key{_nearest_key(key)}"
-    for argument in sys.argv[1:]:
+        return f"{key}: {_owner(key, arguments)}no such key{_nearest_key(key, arguments)}"
+    for argument in arguments:
         key = argument.lstrip("+~").partition("=")[0]
         if "=" in argument and f"'{key}'" in text:
-            return f"{key}: no such key{_nearest_key(key)}"
+            return f"{key}: no such key{_nearest_key(key, arguments)}"
     return first_line(error)
 
 
-def _owner(key: str) -> str:
-    """Return ``"<choice> has "`` if the command line chooses the group of a key, for example another network's key."""
-    chosen = [argument for argument in sys.argv[1:] if argument.startswith(f"{key.partition('.')[0]}=")]
+def _owner(key: str, arguments: Sequence[str]) -> str:
+    """Return ``"<choice> has "`` if an argument chooses the group of a key, for example another network's key."""
+    chosen = [argument for argument in arguments if argument.startswith(f"{key.partition('.')[0]}=")]
     return f"{chosen[-1]} has " if chosen and "." in key else ""
 
 
-def _nearest_key(key: str) -> str:
+def _nearest_key(key: str, arguments: Sequence[str]) -> str:
     """Return a suggestion for a key; one typed without its section may belong to any section."""
-    known = _known_keys()
+    known = _known_keys(arguments)
     if "." not in key:
         full = {name.rpartition(".")[2]: name for name in reversed(known)}
         close = difflib.get_close_matches(key, full, n=1, cutoff=0.6)
@@ -168,11 +174,11 @@ def _nearest_key(key: str) -> str:
     return nearest(key, known) if difflib.get_close_matches(key, known, n=1) else "; --cfg job prints all keys"
 
 
-def _known_keys() -> list[str]:
+def _known_keys(arguments: Sequence[str]) -> list[str]:
     """Return every dotted key of the configuration with the chosen groups."""
     # Other arguments may be the misspelled key itself, which would fail here too.
-    chosen = [argument for argument in sys.argv[1:] if "=" in argument and (CONF / argument.partition("=")[0]).is_dir()]
-    own = own_folder(sys.argv[1:])
+    chosen = [argument for argument in arguments if "=" in argument and (CONF / argument.partition("=")[0]).is_dir()]
+    own = own_folder(arguments)
     GlobalHydra.instance().clear()
     for overrides in (chosen, []):
         try:
