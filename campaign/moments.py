@@ -45,8 +45,9 @@ class Counter:
         torch.Tensor.backward = counted  # type: ignore[method-assign]
 
     def save(self, path: Path) -> None:
-        """Write down how often each kind of moment came."""
-        path.write_text(json.dumps(self.counts))
+        """Write down how often each kind of moment came; a fork of the process, a job of a sweep say, does not."""
+        if os.getpid() == self._process:
+            path.write_text(json.dumps(self.counts))
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR):

@@ -7,6 +7,7 @@ environment. A sample of the cases also runs in fresh processes, and must end in
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import logging
 import multiprocessing
@@ -154,13 +155,14 @@ def _become(command: Sequence[str], place: Place) -> None:
     counter = Counter(*place.moment) if place.moment else None
     if counter:
         counter.install()
+        # A command ends its process itself when all is written, with what is registered for its end.
+        atexit.register(counter.save, place.output / "moments")
     script = ROOT / "src" / command[0]
     sys.argv = [str(script), *command[1:]]
     try:
         runpy.run_path(str(script), run_name="__main__")
     finally:
-        if counter:
-            counter.save(place.output / "moments")
+        atexit._run_exitfuncs()
 
 
 def _limit(place: Place) -> None:

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
 from hypothesis import settings
 from tests.examples import ALL, EVERY_DAY
 
@@ -128,6 +130,9 @@ def _begin(script: Path, arguments: list[str], output: Path, folder: Path, envir
     os.chdir(folder)
     own = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
     sys.path[:0] = own
+    if own:
+        # Plug-ins are looked for once in a process.
+        Singleton._instances.pop(Plugins, None)
     for path in [path for entry in own for path in Path(entry).glob("*.py")]:
         sys.modules.pop(path.stem, None)  # of an earlier test, by the same name
     logging.getLogger().handlers.clear()

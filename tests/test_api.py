@@ -80,4 +80,4 @@ def test_the_notebook_runs_and_shows_what_is_stored_in_it(repository, tmp_path, 
     ]
     assert "<table" in shown[0]
     assert any(word in shown[0] for word in ("Better.", "Alike.", "Undecided."))
-    assert len(list((tmp_path / "outputs" / "runs").glob("phantom-*"))) == 4
+    assert len(list((tmp_path / "outputs" / "runs").glob("phantom-*"))) == 6

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
+import segbench.fitting
 import segbench.train
 from segbench.callbacks import Curves
 from segbench.errors import InterruptedRun
@@ -136,8 +137,8 @@ class StatefulCheckpoint(Stateful, pl.callbacks.Checkpoint):
 @pytest.mark.parametrize("kind", [Stateful, pytest.param(StatefulCheckpoint, marks=pytest.mark.slow)])
 def test_a_callback_of_one_s_own_is_told_everything_once(stopped, tiny, tmp_path, monkeypatch, kind):
     own = kind()
-    build = segbench.train.build_callbacks
-    monkeypatch.setattr(segbench.train, "build_callbacks", lambda *parts: [*build(*parts), own])
+    build = segbench.fitting.build_callbacks
+    monkeypatch.setattr(segbench.fitting, "build_callbacks", lambda *parts: [*build(*parts), own])
     stopped(tiny(tmp_path, "~logger.tensorboard"), tmp_path / "run", epochs=(2,))
     batches = len({number for what, number in own.told if what == "batch end"})
     assert own.told == [
@@ -163,8 +164,8 @@ def test_a_callback_that_a_network_brings_has_done_its_work_before_the_run_is_sa
 @pytest.mark.slow
 @pytest.mark.parametrize("callback", [Stateful(stop_after=2), EarlyStopping("val/loss", stopping_threshold=100.0)])
 def test_a_training_that_any_callback_has_ended_stays_ended(run, tiny, tmp_path, monkeypatch, callback):
-    build = segbench.train.build_callbacks
-    monkeypatch.setattr(segbench.train, "build_callbacks", lambda *parts: [*build(*parts), callback])
+    build = segbench.fitting.build_callbacks
+    monkeypatch.setattr(segbench.fitting, "build_callbacks", lambda *parts: [*build(*parts), callback])
     cfg = tiny(tmp_path, "~logger.tensorboard")
     with monkeypatch.context() as patch:
         patch.setattr(segbench.train, "write_scores", lambda *_: signal.raise_signal(signal.SIGTERM))

@@ -110,6 +110,8 @@ def test_a_sweeper_of_another_library_learns_scores_and_that_a_job_diverged(prog
         done = program(
             "run.py", *asked, "hydra.sweeper._target_=hydra_plugins.rates.RateSweeper", PYTHONPATH=str(tmp_path)
         )
+    # A job failed, which Hydra's own launcher does not say.
+    assert done.returncode == (launcher == "processes"), done.stderr
     found = json.loads((tmp_path / "runs" / "found.json").read_text())
     best = {
         json.loads((path.parent / "run.json").read_text())["overrides"][-1]: json.loads(path.read_text())["best"][

@@ -104,10 +104,12 @@ def searched(configuration, folder, seed, killed_in=None):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
-def test_a_search_that_is_killed_in_its_sixth_trial_finds_the_better_learning_rate(configuration, tmp_path, seed):
+def test_a_search_that_is_killed_in_its_sixth_trial_finds_the_better_learning_rate(
+    configuration, tmp_path, caplog, seed
+):
     # 4 s of CPU a case. Between 0.1 and 1 the loss comes down from 1.3 or more to 0.3 to 0.7; with 0.01 it hardly
     # moves, and with 10 it rises above what it was.
-    logging.getLogger("segbench").setLevel(logging.WARNING)
+    caplog.set_level(logging.WARNING, "segbench")
     first = multiprocessing.get_context("fork").Process(target=searched, args=(configuration, tmp_path, seed, 6))
     first.start()
     first.join()
