@@ -21,6 +21,8 @@ def test_what_the_command_line_refuses_is_refused_in_the_same_words(tmp_path, mo
         api.compose("model=attnet")
     with pytest.raises(ConfigError, match=r"model.* several values"):
         api.compose("model=unet,attunet")
+    with pytest.raises(ConfigError, match=r"^decide=true: for the command alone; compose makes one configuration"):
+        api.compose("decide=true", "model=unet")
     with pytest.raises(ConfigError, match=r"^config_dir=nowhere: no such folder$"):
         api.compose(config_dir="nowhere")
     with pytest.raises(ConfigError, match=r"no runs here$"):

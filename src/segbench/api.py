@@ -47,6 +47,9 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> DictConfig
     if config_dir is not None and not Path(config_dir).is_dir():
         raise ConfigError(f"config_dir={config_dir}: no such folder")
     arguments = arranged(overrides)
+    if any(argument.startswith("-") for argument in arguments):
+        typed = [text for text in overrides if text.startswith(("-", "decide"))]
+        raise ConfigError(f"{' '.join(typed)}: for the command alone; compose makes one configuration of key=value")
     try:
         cfg = composition.compose(arguments, config_dir)
     except (HydraException, OmegaConfBaseException) as error:

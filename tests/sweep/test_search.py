@@ -18,11 +18,13 @@ from torch import nn
 
 from segbench.callbacks import Curves
 from segbench.configuration.resolvers import register
+from segbench.errors import ConfigError
 from segbench.runs.directory import RunDirectory
 from segbench.runs.identity import run_id
 from segbench.runs.study import Study
 from segbench.runs.tuning import read_row
 from segbench.sweep import forks
+from segbench.sweep.search import OptunaSweeper
 from segbench.sweep.searched import read_searched
 from segbench.sweep.searching import Job, Searching
 from segbench.train import train
@@ -100,6 +102,23 @@ def searched(configuration, folder, seed, killed_in=None):
 
     searching.train(launch, 12, 1)
     return searching, compose
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (
+            {"sampler": "TPESampler"},
+            r"sampler=TPESampler: .* hydra.sweeper.sampler._target_=optuna.samplers.TPESampler$",
+        ),
+        ({"sampler": None}, r"sampler=None: .* hydra.sweeper.sampler._target_=optuna.samplers.TPESampler$"),
+        ({"pruner": "NopPruner"}, r"pruner=NopPruner: .* hydra.sweeper.pruner._target_=optuna.pruners.NopPruner$"),
+    ],
+)
+def test_a_sampler_or_pruner_by_its_bare_name_is_refused_with_what_to_type(parts, said):
+    known = OmegaConf.create({"_target_": "optuna.samplers.TPESampler"})
+    with pytest.raises(ConfigError, match=rf"^hydra.sweeper.{said}"):
+        OptunaSweeper(1, **{"sampler": known, **parts})
 
 
 @pytest.mark.slow

@@ -53,6 +53,12 @@ class OptunaSweeper(Sweeper):
         for name, value in (("n_trials", n_trials), ("n_jobs", 1 if n_jobs is None else n_jobs)):
             if type(value) is not int or value < 1:
                 raise ConfigError(f"hydra.sweeper.{name}={value}: must be a positive integer")
+        for name, part in (("sampler", sampler), ("pruner", pruner)):
+            if not OmegaConf.is_dict(part) and not (part is None and name == "pruner"):
+                raise ConfigError(
+                    f"hydra.sweeper.{name}={part}: must have the name of a class as its _target_:"
+                    f" hydra.sweeper.{name}._target_=optuna.{name}s.{part or 'TPESampler'}"
+                )
         parts: list[Any] = [OmegaConf.to_container(part, resolve=True) if part else None for part in (sampler, pruner)]
         self.study = Study(0, parts[0], parts[1])
         build_part("sampler", self.study.sampler, seed=0)
