@@ -170,4 +170,4 @@ def test_the_command_goes_on_after_a_kill_and_its_page_says_among_how_many_trial
     assert f"optimizer.lr={row.chosen.settings['optimizer.lr']}; 0 pruned, 1 failed" in done.stderr
     page = (tmp_path / "runs" / "index.html").read_text()
     assert "3 trials of 6 epochs for each tuned row" in page
-    assert "Each trial follows from those before it, by TPESampler and MedianPruner" in page
+    assert "The trials are those of a search by TPESampler and MedianPruner" in page

@@ -110,8 +110,8 @@ def test_a_search_says_among_how_many_trials_it_chose_and_how_many_were_pruned(a
     said, failed = tuning_lines(comparison)
     assert said == (
         "Tuned before the seeds were trained: 3 trials of 3 epochs for each tuned row, with a seed of their own. The best"
-        " by val/loss was taken; test images had no part in it. Each trial follows from those before it, by TPESampler"
-        " and MedianPruner: optimizer.lr 0.0001 to 0.01 (log), loss dice or ce; 1 of 3 were trained to their end."
+        " by val/loss was taken; test images had no part in it. The trials are those of a search by TPESampler"
+        " and MedianPruner: optimizer.lr 0.0001 to 0.01 (log), loss dice or ce; 1 of 3 was trained to the end."
     )
     assert failed == "Failed, and counted in the budget: unet: fake-unet-dice-seed1000-2 (diverged)."
     assert tuning_cells(comparison) == (

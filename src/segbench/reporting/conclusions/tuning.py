@@ -119,8 +119,8 @@ def _tried_by(row: Tuning) -> str:
     if row.study is None:
         return f" The first trial has the settings as they were, the others are from {space}."
     kept = len(row.trials) - len(row.pruned) - len(row.failed)
-    pruned = f"; {kept} of {len(row.trials)} were trained to their end" if row.pruned else ""
-    return f" Each trial follows from those before it, by {row.study.words}: {space}{pruned}."
+    pruned = f"; {kept} of {len(row.trials)} {'was' if kept == 1 else 'were'} trained to the end" if row.pruned else ""
+    return f" The trials are those of a search by {row.study.words}: {space}{pruned}."
 
 
 def _range(limits: Sequence[Any]) -> str:
