@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from tests.conftest import TINY
 
 from segbench import api
@@ -42,7 +43,11 @@ def test_a_run_of_python_is_the_command_s(program, tmp_path):
     words = [word for word in TINY if not word.startswith("model.")]
     words += [f"paths.outputs={tmp_path}/o", "model=small", "~callbacks.panels"]
     cfg = api.compose(*words, config_dir=tmp_path / "conf")
+    threads = torch.get_num_threads()
+    cfg.trainer.threads = threads + 1
     run = api.train(cfg)
+    # The next run is the command's, too.
+    assert torch.get_num_threads() == threads
     done = program("run.py", "--config-dir", str(tmp_path / "conf"), *words)
     assert (done.returncode, "already done" in done.stderr) == (0, True), done.stderr
     assert len((run.directory / "train.log").read_text().splitlines()) > 3

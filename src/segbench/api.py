@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -79,7 +80,7 @@ def train(cfg: DictConfig) -> Run:
     validate(ours)
     directory = Path(str(cfg.hydra.run.dir))
     directory.mkdir(parents=True, exist_ok=True)
-    with _logged(directory / "train.log"):
+    with _logged(directory / "train.log"), _own_threads():
         train_in(directory, ours, cfg.hydra, cfg.hydra.job.get(_CONFIG_DIR))
     return read_run(directory)
 
@@ -110,6 +111,16 @@ def compare(
         raise ConfigError(f"runs of several folders ({', '.join(map(str, folders))}): compare those of one at a time")
     asked = {name: value for name, value in {"metric": metric, "split": split}.items() if value is not None}
     return Comparison(build.compare(found, convention, mix, asked))
+
+
+@contextmanager
+def _own_threads() -> Iterator[None]:
+    """Leave torch's threads as they were: with those of a run before it, a run would be none of the command's."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager
