@@ -97,6 +97,7 @@ def _has(cfg, job, where):
     return all(OmegaConf.select(cfg, key) in (value, "auto") or f"{key}={value}" in job for key, value in where.items())
 
 
+@pytest.mark.slow
 def test_the_quick_width_of_the_configuration_is_said_to_be_quick(compose):
     for name in ("unet", "attunet"):
         assert compose(f"model={name}").model.width == 16

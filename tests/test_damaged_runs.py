@@ -108,6 +108,7 @@ def test_no_beginning_of_a_file_is_taken_for_the_file(finished, tmp_path, name):
             read(path)
 
 
+@pytest.mark.slow
 def test_a_configuration_of_before_files_had_an_end_is_read(finished, tmp_path):
     text = (finished[1] / "config.yaml").read_text()
     assert text.startswith(YAML_START)

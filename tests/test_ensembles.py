@@ -109,6 +109,7 @@ def test_further_scores_come_to_it_too(tiny, run, trained, together):
     assert again["scores"]["test"].items() >= summary["scores"]["test"].items()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_averaged_is_refused_before_anything_is_written(tiny, run, tmp_path):
     cfg = tiny(tmp_path, "predict.ensemble=2", "seed=1")
     with pytest.raises(CheckpointError) as error:

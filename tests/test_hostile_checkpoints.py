@@ -59,6 +59,7 @@ def predict(good, tmp_path, monkeypatch, capfd, caplog):
     return typed
 
 
+@pytest.mark.slow
 def test_a_good_one_is_predicted_with(predict, good, tmp_path):
     assert predict(good / "best.ckpt") == (0, [])
     assert np.asarray(Image.open(tmp_path / "out" / "masks" / "image.png")).shape == (40, 30)

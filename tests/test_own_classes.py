@@ -222,6 +222,7 @@ def test_a_module_that_python_does_not_find_is_one_line_with_the_key(command, pr
     assert result.stderr == f"trust=true: importing mine.TinyNet\nerror: model._target_=mine.TinyNet: {said}"
 
 
+@pytest.mark.slow
 def test_images_are_predicted_by_an_own_network(program, own, trained):
     (own / "images").mkdir()
     Image.fromarray(np.zeros((20, 30), np.uint8)).save(own / "images" / "a.png")

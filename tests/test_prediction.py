@@ -67,6 +67,7 @@ def pictures(trained, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_masks_are_those_that_the_run_was_scored_by(trained, pictures, tmp_path):
     directory, data = trained
     outcome = predict_files(Predictor.load(directory, CPU), pictures, tmp_path / "out", overlays=True)
@@ -411,6 +412,7 @@ def test_the_command_line_takes_a_window(trained, pictures, tmp_path):
         parse([f"run={trained[0]}", f"images={pictures}", "overlap=0.25"])
 
 
+@pytest.mark.slow
 def test_windows_are_of_the_files_own_size_where_no_size_stands_for_one(compose, tmp_path):
     """data.size=null is 256x512 for street scenes."""
     cfg = compose("data=cityscapes", "model.width=2")
@@ -425,6 +427,7 @@ def test_windows_are_of_the_files_own_size_where_no_size_stands_for_one(compose,
         assert open_picture(tmp_path / "street.png", predictor.inputs).inputs()[0].shape[:2] == size
 
 
+@pytest.mark.slow
 def test_a_task_without_masks_is_refused_by_its_name(compose, tmp_path):
     cfg = compose("data=mnist", "model=mnist_ff", "loss=ce")
     data = build_data(cfg)

@@ -95,6 +95,7 @@ def adam(*rates):
     return torch.optim.Adam([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": rate} for rate in rates])
 
 
+@pytest.mark.slow
 def test_the_choice_is_the_table_of_the_report_whose_last_rate_stays(compose):
     cfg = compose("scheduler=epoch_table")
     validate(cfg)

@@ -168,6 +168,7 @@ def test_wandb_can_be_disabled(compose, tmp_path, wandb_calls, monkeypatch, capl
     assert "WANDB_MODE=disabled" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_logger_that_cannot_be_closed_hides_no_error_of_the_run(run, tiny, tmp_path, monkeypatch, caplog):
     def broken(*_):
         raise RuntimeError("connection lost\nat last")

@@ -182,6 +182,7 @@ def test_a_diverged_loss_names_step_rate_and_images_and_keeps_the_last_good_chec
     assert status(tmp_path / "run")["attempts"] == 2
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_finite_are_never_saved(run, tiny, tmp_path, monkeypatch):
     step = torch.optim.Adam.step
 
@@ -297,6 +298,7 @@ def test_the_commit_is_that_of_the_start(run, tiny, tmp_path, monkeypatch):
     assert run(cfg, tmp_path / "run")["git"] == {"commit": "a", "dirty": True}
 
 
+@pytest.mark.slow
 def test_a_refused_rerun_costs_nothing_that_was_finished(run, tiny, copied, tmp_path):
     _, directory = copied
     with pytest.raises(ConfigError):
@@ -332,6 +334,7 @@ def test_the_same_run_started_twice_at_once(run, tiny, tmp_path):
     pytest.fail("the lock of a killed process was not freed")
 
 
+@pytest.mark.slow
 def test_changed_data_is_not_mixed_into_a_run(run, copied):
     cfg, directory = copied
     (directory / "status.json").write_text(json.dumps(status(directory) | {"state": "failed"}))

@@ -111,6 +111,7 @@ def test_what_a_card_does_of_what_is_asked_is_one_line(compose, card, caplog, na
     assert torch.backends.cudnn.allow_tf32 is torch.backends.cuda.matmul.allow_tf32 is ("TF32," in line)
 
 
+@pytest.mark.slow
 def test_what_a_card_cannot_compile_is_refused(compose, card):
     with pytest.raises(
         ConfigError, match=r"trainer.compile=max-autotune: needs a CUDA device; use trainer.compile=true"
@@ -121,6 +122,7 @@ def test_what_a_card_cannot_compile_is_refused(compose, card):
         prepare_card(compose("trainer.compile=true"))
 
 
+@pytest.mark.slow
 def test_what_a_card_is_told_is_part_of_a_run_only_where_it_is_told(compose):
     before = run_id(compose("data=cells"))
     assert run_id(compose("data=cells", "trainer.tf32=true")) != before

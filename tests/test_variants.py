@@ -18,6 +18,7 @@ def test_a_variant_sets_groups_and_values_at_once(compose):
     validate(cfg)
 
 
+@pytest.mark.slow
 def test_it_wins_over_the_experiment(compose):
     # The experiment's own choices: Attention U-Net's rival with the Dice loss, 5 epochs.
     cfg = compose("experiment=carvana/architectures", "data=phantom", VARIANT, "~model.width")

@@ -97,6 +97,7 @@ def test_the_curriculum_of_the_report(compose):
             assert np.array_equal(one[1], other[1])
 
 
+@pytest.mark.slow
 def test_stages_and_transforms_are_changed_from_the_command_line(compose):
     curriculum = build(
         "augmentation",

@@ -82,6 +82,7 @@ def test_the_smoothing_is_scipy_s_and_needs_no_border():
         assert np.allclose(smoothed(noise, 4.0, 16), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", [2.0, 4.0])
 def test_displacements_are_as_large_at_the_border_as_inside(sigma):
     """Their standard deviation is alpha / (sigma sqrt(12 pi)), and dx has nothing to do with dy."""

@@ -24,6 +24,7 @@ def by_hand(array, lower, right):
     return np.concatenate([back[:, : columns - odd], tall] if right else [tall, back[:, odd:]], axis=1)
 
 
+@pytest.mark.slow
 @examples(50)
 @given(
     shape=st.tuples(st.integers(1, 13), st.integers(1, 13)),

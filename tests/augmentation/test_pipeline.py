@@ -35,6 +35,7 @@ def test_size_and_type_stay_and_masks_hold_labels_only(named, channels):
         assert set(np.unique(mask)) <= ({0, 1, 2, 3} if name in ("none", "flips") else {0, 1, 2, 3, 255})
 
 
+@pytest.mark.slow
 def test_the_seed_alone_decides(named):
     name, augmentation = named
     one, two = augmentation(IMAGE, MASK, 5), augmentation(IMAGE, MASK, 6)
@@ -138,6 +139,7 @@ def test_planes_of_an_image_too_large_to_follow_are_refused():
         flip.apply(mask[..., None], mask, {"weight": mask}, 0)
 
 
+@pytest.mark.slow
 def test_free_rotation_turns_by_any_angle_and_ignores_what_comes_from_outside(compose):
     """Of a square mask the share of the outside is known: none at a quarter turn, most, 17 %, at half of it."""
     only = ("mirror", "left_right", "top_bottom")

@@ -79,6 +79,7 @@ def test_the_columns_are_those_of_the_stored_predictions_and_the_drawn_glands(fi
         assert row["object_area_predicted"] == row["tp"] + row["fp"]
 
 
+@pytest.mark.slow
 def test_the_summary_has_the_scores(finished):
     summary, directory = finished
     counts = read_scores(directory / "scores.parquet")

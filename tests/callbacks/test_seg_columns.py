@@ -84,6 +84,7 @@ def test_the_boundary_has_no_columns_and_the_cells_have(finished):
         assert (row["object_tp"], row["object_fp"], row["object_fn"]) == (2, 2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("empty", ["nan", "one", "zero"])
 def test_the_summary_and_the_report_leave_the_boundary_out(finished, empty):
     summary, directory = finished

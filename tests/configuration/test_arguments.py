@@ -93,6 +93,7 @@ def test_what_deciding_does_not_know_is_refused(typed, said):
 PATHS = st.text("abc/=.-_ ()%+@:~*?!&;^|<>#", min_size=1).filter(lambda path: path.strip() == path)
 
 
+@pytest.mark.slow
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PATHS.filter(lambda path: not path.startswith(("abc(",))))
 def test_a_path_arrives_as_it_was_typed(path):

@@ -33,6 +33,7 @@ def refuse_with(monkeypatch, owner, error):
     monkeypatch.setattr(owner, "__init__", init)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expected", CAUSES)
 def test_every_cause_is_one_line_that_names_the_section(compose, monkeypatch, expected):
     refuse_with(monkeypatch, DiceLoss, CAUSES[expected])

@@ -41,6 +41,7 @@ def test_one_device_that_cannot_be_several(compose):
         check_processes(compose(*TWO, "trainer.accelerator=mps"), {})
 
 
+@pytest.mark.slow
 def test_another_number_than_the_launcher_has_started(compose, monkeypatch):
     with pytest.raises(ConfigError, match=r"trainer.num_nodes=2: start several machines by torchrun or srun"):
         started_by(compose(*TWO, "trainer.num_nodes=2"))
@@ -69,6 +70,7 @@ def test_a_step_of_slurm_is_several_processes_and_a_job_of_several_tasks_is_not(
     assert (team.rank, team.size, team.starts_others) == (1, 2, False)
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_is_in_no_name_but_that_of_separate_statistics_is(compose):
     assert run_id(compose(*TWO)) == run_id(compose())
     separate = "trainer.sync_batchnorm=false"

@@ -17,6 +17,7 @@ def test_the_loss_alone_is_minimised_whatever_a_class_is_called(monitor, mode):
     assert monitor_mode(monitor) == mode
 
 
+@pytest.mark.slow
 def test_the_plateau_schedule_follows_the_monitor(compose):
     for monitor, mode in (("val/loss", "min"), ("val/dice_bone loss", "max")):
         cfg = compose("scheduler=plateau", f"trainer.monitor='{monitor}'")

@@ -44,6 +44,7 @@ def test_choices_combine(tiny, tmp_path, overrides, names):
     assert run_id(cfg) == run_id(tiny(tmp_path))
 
 
+@pytest.mark.slow
 def test_options_and_a_second_tolerance(tiny, tmp_path):
     cfg = tiny(
         tmp_path, "scores=nsd", "scores.nsd.tolerance=3", "scores.nsd.empty=skip",
@@ -129,6 +130,7 @@ def test_what_is_no_score_is_refused_in_one_line(tiny, tmp_path):
         built(tiny(tmp_path, "+scores.mine={_target_: fractions.Fraction}"))
 
 
+@pytest.mark.slow
 def test_which_metrics_there_are(compose):
     found = build_data(compose("data=cells", "scores=[hd95,nsd]")).column_scores()
     assert {name: tuple(classes) for name, classes in found.items()} == {
@@ -142,6 +144,7 @@ def check_metric(data, metric, claim=None):
     check_comparison(OmegaConf.create({"metric": metric, "claims": claims}), data.name, SegmentationTask.scores(data))
 
 
+@pytest.mark.slow
 def test_a_comparison_by_a_score_that_is_not_configured_is_refused_with_the_fix(tiny, tmp_path):
     lacking, having = build_data(tiny(tmp_path)), build_data(tiny(tmp_path, "scores=surface"))
     for metric, choice in (

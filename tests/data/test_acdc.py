@@ -117,6 +117,7 @@ def patients_of_any_group(tmp_path_factory):
     return module, module.find_records()[0]
 
 
+@pytest.mark.slow
 def test_validation_patients_are_balanced_over_the_diagnoses(root):
     module = data(root, val_fraction=0.34)
     module.setup()

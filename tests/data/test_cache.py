@@ -89,6 +89,7 @@ def test_a_damaged_cache_is_built_again(carvana, tmp_path, monkeypatch, caplog, 
     assert np.array_equal(arrays[0], expected[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["{}", "[]", "3", '{"crc33": {}, "records": 12}'])
 def test_a_manifest_that_is_json_but_not_ours_is_damage(carvana, tmp_path, monkeypatch, content):
     counted(carvana(), monkeypatch)
@@ -149,6 +150,7 @@ def _build(make_options, barrier, counter):
     CarvanaData(**make_options).setup()
 
 
+@pytest.mark.slow
 def test_two_processes_build_it_once(carvana_folder, tmp_path):
     fork = multiprocessing.get_context("fork")
     barrier, counter = fork.Barrier(2), fork.Value("i", 0)

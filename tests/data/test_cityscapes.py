@@ -222,6 +222,7 @@ def test_train_ids_under_the_name_of_ids(make, root):
     refused(make(), label_of(root, FRAMES[1]), "contains 255, like train ids")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", ["train_ids", "train_ids_void", "ids"])
 def test_train_ids_without_any_ignored_pixel(make, root, labels):
     for frame in FRAMES:

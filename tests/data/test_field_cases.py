@@ -206,6 +206,7 @@ def box_of(data, record):
     return image[..., 0] > 140, mask == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_photograph_and_mask_of_one_orientation_are_aligned(tmp_path, orientation):
     def save(mask, path):

@@ -45,6 +45,7 @@ def test_epochs_and_seeds_have_orders_of_their_own():
     assert batches(30, 4, 0, seed=0) != batches(30, 4, 0, seed=1)
 
 
+@pytest.mark.slow
 def test_workers_do_not_change_the_order_and_the_position_is_asked_for_late():
     expected = batches(20, 3, 2, 1)
     assert batches(20, 3, 2, 1, workers=2) == expected

@@ -10,6 +10,7 @@ def slices():
     return [[draw_slice(0, subject, level / 5, (96, 96)) for level in range(6)] for subject in range(12)]
 
 
+@pytest.mark.slow
 def test_a_slice_is_a_function_of_its_numbers(slices):
     image, mask = draw_slice(0, 3, 0.2, (96, 96))
     assert np.array_equal(image, slices[3][1][0])

@@ -64,6 +64,7 @@ def test_weights_are_computed_once_for_each_setting(tmp_path):
     assert torch.equal(changed.datasets["val"][0]["weight"], 2 * data.datasets["val"][0]["weight"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_weights_go_where_their_pixels_go(tmp_path, workers):
     from albumentations import HorizontalFlip, VerticalFlip

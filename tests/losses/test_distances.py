@@ -105,6 +105,7 @@ def test_what_is_no_map_of_objects_is_refused(bad):
         two_nearest(bad)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [*range(2, 80), 171, 252, 253, 300])
 def test_every_object_has_a_bit_that_another_lacks(count):
     codes = _codes(count)

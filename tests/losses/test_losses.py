@@ -71,6 +71,7 @@ def test_an_image_that_is_ignored_entirely_gives_zero_and_no_gradient(loss_and_k
     assert (logits.grad == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("size", [1e2, 1e4, 1e36])
 def test_extreme_logits_give_finite_values_and_gradients(loss_and_k, dtype, size):

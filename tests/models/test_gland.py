@@ -37,6 +37,7 @@ def test_weights_are_those_of_the_report_s_tables(network, options, by_hand, sta
     assert sum(weight.numel() for weight in network(2, 2, **options).parameters()) == by_hand == stated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_shape_and_gradient(network, batch_norm):

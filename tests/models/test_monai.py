@@ -9,6 +9,7 @@ nets = pytest.importorskip("monai.networks.nets")
 from segbench.models.monai import Monai  # noqa: E402 - not without the package
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arch", "given", "arguments"),
     [

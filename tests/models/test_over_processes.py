@@ -93,6 +93,7 @@ def classified():
     return mean_over_processes(CrossEntropy()(share.cut(logits), share.cut(labels)))
 
 
+@pytest.mark.slow
 def test_a_classifier_s_loss_is_that_of_one_process(tmp_path):
     expected = classified()
     end_step()

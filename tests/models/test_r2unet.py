@@ -47,6 +47,7 @@ class Equations(Layers):
         return self.conv(x, "head")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "count"), [(R2UNet, 39_091_393), (R2AttentionUNet, 39_442_925)])
 @pytest.mark.parametrize(("t", "residual"), [(2, True), (2, False), (0, True), (5, True)])
 def test_weight_counts_are_the_published_ones_whatever_the_recurrence(kind, count, t, residual):

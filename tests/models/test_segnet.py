@@ -55,6 +55,7 @@ def test_outputs_agree_with_the_equations(pyramid, training):
     torch.testing.assert_close(network(image), expected, rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_weights_are_those_counted_by_hand():
     pairs = [(512, 512)] * 5 + [(512, 256), (256, 256), (256, 256), (256, 128), (128, 128), (128, 64), (64, 64)]
     pairs.append((64, 64))  # where the encoder's mirror image has the image's channels

@@ -34,6 +34,7 @@ def test_outputs_agree_with_the_paper_s_equation(training):
     torch.testing.assert_close(network(image), paper(layers, image)[0], rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_weights_are_those_of_the_paper():
     # Table 1 of the paper: 26.97 M.
     assert weights(UNet3Plus(3, 1)) == 26_971_777

@@ -90,6 +90,7 @@ def equations(w, x, training):
     return head + w["head.bias"][:, None, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("channels", "classes", "width"), [(1, 4, 4), (3, 1, 2)])
 def test_outputs_agree_with_the_report_s_equations(channels, classes, width, training):

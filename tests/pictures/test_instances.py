@@ -29,6 +29,7 @@ def naive(truth, predicted):
     return found
 
 
+@pytest.mark.slow
 @given(LABELS, LABELS)
 def test_partners_are_those_of_the_definition(truth, predicted):
     matched = match_objects(truth, predicted)

@@ -5,6 +5,7 @@ from segbench.pictures.legend import legend_below
 from segbench.reporting.figures.curves import BAND
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [3.6, 7.2, 10.8])
 def test_the_heading_and_the_labels_stay_in_the_figure(width):
     figure = Figure(dpi=100, layout="constrained")

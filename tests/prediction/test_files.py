@@ -53,6 +53,7 @@ def test_links_are_followed_but_not_in_circles(tree, tmp_path):
     assert len(found.names) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["predicted", ".", ".."])
 def test_results_of_an_earlier_command_are_no_images(tree, reader, place):
     for _ in range(2):

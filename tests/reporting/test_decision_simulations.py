@@ -131,6 +131,7 @@ def test_all_at_once_is_the_decision():
                 assert any(one.verdict for one in found.compared) == at_once.from_baseline[number, row]
 
 
+@pytest.mark.slow
 def test_decisions_err_as_seldom_as_they_say():
     """Small versions; the slow ones have the figures."""
     for design in (VERIFYING[8], VERIFYING[21]):

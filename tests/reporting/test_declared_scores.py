@@ -89,6 +89,7 @@ def test_a_distance_that_the_file_declares_is_better_when_lower(compared, tmp_pa
     assert {"differences.png", "distributions.png", "ranks.png"} <= set(drawn)
 
 
+@pytest.mark.slow
 def test_the_same_columns_declared_as_a_share_are_better_when_higher(compared):
     found = compared(score=replace(SHARE, ratios=(Ratio({"hd_sum": 0.05}, {"hd_number": 1}),)))
     assert (found.score.direction, found.score.largest) == (1, 1)
@@ -96,6 +97,7 @@ def test_the_same_columns_declared_as_a_share_are_better_when_higher(compared):
     assert evidence(found).claims[0].verdict == "does not hold"
 
 
+@pytest.mark.slow
 def test_tables_say_what_was_declared(compared):
     found = compared()
     assert score_names(found) == ["hd95", "hd95_disc", "hd95_ring", "dice", "iou", "pixel_accuracy"]
@@ -118,6 +120,7 @@ def test_the_unit_stands_once_at_the_end_of_a_run(make_run, tmp_path):
         assert line.endswith(" mm")
 
 
+@pytest.mark.slow
 def test_a_class_that_is_not_measured_is_in_no_mean(compared):
     found = compared(classes=("ring",))
     for row in found.rows:
@@ -184,6 +187,7 @@ def test_a_run_that_lacks_the_deciding_score_is_left_out_and_says_how_to_add_it(
     assert "has no score 'hd95', which 6 runs have; start it again with their scores=..." in reason
 
 
+@pytest.mark.slow
 def test_the_unit_of_a_score_beside_the_deciding_one_is_said_too(compared, make_run):
     make_run.comparison["metric"] = "dice"
     assert "HD95 in millimetres: lower is better." in notes(compared())

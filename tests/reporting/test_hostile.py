@@ -186,6 +186,7 @@ def test_a_command_on_a_page_makes_nothing_but_the_page_again(architectures, tmp
     assert "touched" not in good.read_text()  # the other page is made again
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_time")
 @pytest.mark.parametrize(
     "text",

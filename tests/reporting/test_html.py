@@ -139,6 +139,7 @@ def test_the_report_writes_a_page_that_points_nowhere(own_comparison):
     assert "unsafe" not in policy
 
 
+@pytest.mark.slow
 def test_the_answer_stands_on_top_and_everything_else_is_there(comparison):
     text = Page(html_page(comparison, (), evidence_for(2), "python src/report.py here")).text
     parts = ["undecided B beats A.", "Question Is attention worth its weights?", "Two seeds are few.", "Table 1.",
@@ -262,6 +263,7 @@ def test_white_parts_of_an_image_do_not_cut_it(tmp_path):
         assert np.flatnonzero(ink[:, 100:].any(axis=1))[0] > 9
 
 
+@pytest.mark.slow
 def test_a_picture_that_cannot_be_cut_is_shown_as_it_is(own_comparison):
     path = own_comparison.done[0].directory / "figures" / "predictions.png"
     Image.fromarray(np.full((30, 40), 255, np.uint8)).save(path)

@@ -88,6 +88,7 @@ def test_what_is_wrong_with_the_file_is_said(tmp_path: Path, change: object, sai
         read_scores(path)
 
 
+@pytest.mark.slow
 def test_a_comparison_of_classifiers(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     for model, wrong in (("ff", 0.3), ("cnn", 0.05)):
         for seed in range(3):

@@ -51,6 +51,7 @@ def names_of(*models, seeds=3):
     return [f"fake-{model}-dice-seed{seed}" for model in models for seed in range(seeds)]
 
 
+@pytest.mark.slow
 def test_a_row_that_another_is_better_than_needs_no_more_seeds(architectures):
     folder = trained(architectures)
     found = judge(folder, names_of(*BEST), plan_of())
@@ -65,6 +66,7 @@ def test_the_question_is_decided_when_one_row_is_left(architectures):
     assert (set(found.settled), found.decided) == (set(names_of("segnet")), True)
 
 
+@pytest.mark.slow
 def test_rows_that_are_alike_are_an_answer(architectures):
     architectures.comparison |= {"margin": 0.2}
     tp = {"unet": 90, "attunet": 90}
@@ -73,12 +75,14 @@ def test_rows_that_are_alike_are_an_answer(architectures):
     assert (found.settled, found.decided) == ({}, True)
 
 
+@pytest.mark.slow
 def test_only_runs_of_the_plan_count(architectures):
     folder = trained(architectures)
     found = judge(folder, names_of("unet", "attunet"), plan_of())
     assert not found.settled
 
 
+@pytest.mark.slow
 def test_a_baseline_is_settled_when_all_others_are(architectures):
     architectures.comparison |= {"family": "baseline", "baseline": "unet"}
     tp = {"unet": 60, "attunet": 90, "segnet": 30}
@@ -91,6 +95,7 @@ def test_a_baseline_is_settled_when_all_others_are(architectures):
     }
 
 
+@pytest.mark.slow
 def test_all_pairs_settle_a_row_that_is_told_from_all_others(architectures):
     architectures.comparison |= {"family": "pairs"}
     found = judge(trained(architectures), names_of(*BEST), plan_of())
@@ -99,6 +104,7 @@ def test_all_pairs_settle_a_row_that_is_told_from_all_others(architectures):
     assert not found.decided
 
 
+@pytest.mark.slow
 def test_nothing_can_be_tested_without_runs_or_groups(architectures):
     folder = trained(architectures)
     assert not judge(folder, [], plan_of()).tested
@@ -107,6 +113,7 @@ def test_nothing_can_be_tested_without_runs_or_groups(architectures):
     assert not judge(folder, names_of("unet"), plan_of()).tested
 
 
+@pytest.mark.slow
 def test_a_report_counts_the_seeds_of_the_look_that_was_taken(architectures):
     folder = trained(architectures, seeds=4)
     plan_of(taken=1).write(folder)

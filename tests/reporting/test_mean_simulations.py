@@ -40,6 +40,7 @@ def misses(kind: str, shape: tuple[int, int]) -> tuple[float, float]:
     return float((np.abs(means - true) > halves).mean()), float(((true < ends[:, 0]) | (true > ends[:, 1])).mean())
 
 
+@pytest.mark.slow
 def test_the_logit_scale_covers_skewed_scores_better():
     plain, logit = misses("low tail", (3, 20))
     assert logit < plain

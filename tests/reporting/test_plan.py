@@ -42,6 +42,7 @@ def test_of_many_rows_a_plan_goes_by_the_highest_as_the_report_does(monkeypatch)
     assert vars(evidence(pilot).outlook.variances) == pytest.approx(vars(variances))
 
 
+@pytest.mark.slow
 def test_standard_deviations_on_the_command_line(report):
     code, out, err = report("--plan", "--sd", SD, "--seeds", "3,10", "--images", "50")
     assert (code, err) == (0, "")

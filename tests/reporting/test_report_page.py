@@ -97,6 +97,7 @@ def test_a_sweep_with_other_settings_excludes_earlier_runs_and_names_them(swept)
         report_experiment(folder, [folder / "other"], Console(file=stream))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_a_narrower_repeat_adds_to_the_page(swept):
     folder, stream = swept.root / "carvana/architectures", io.StringIO()
@@ -297,6 +298,7 @@ def test_a_command_gives_no_network_a_key_that_it_lacks(make_run):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("where", ["empty", "missing"])
 def test_a_folder_without_runs_exits_2_with_one_line(swept, tmp_path, where, report):
@@ -307,6 +309,7 @@ def test_a_folder_without_runs_exits_2_with_one_line(swept, tmp_path, where, rep
     assert done.stderr == f"{tmp_path / where}: no runs here; give an experiment's directory, outputs/<experiment>\n"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_mixed_runs_exit_2_and_are_reported_with_mix(swept, report):
     swept("unet", 2, config={"optimizer.lr": 0.01})
@@ -319,6 +322,7 @@ def test_mixed_runs_exit_2_and_are_reported_with_mix(swept, report):
     assert "| unet | 0.01 | 1 of 1 |" in (swept.root / "carvana/architectures/table.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_an_experiment_that_is_refused_does_not_stop_the_others(swept, tmp_path, capsys):
     for name, lr in (("mixed", 0.01), ("split", 0.001)):
@@ -355,6 +359,7 @@ def test_the_convention_can_change_without_training_again(swept, report):
     assert "with background" in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("all_linked", [False, True])
 def test_runs_linked_from_another_experiment_do_not_bring_its_question(architectures, all_linked):
@@ -432,6 +437,7 @@ def test_metric_and_split_of_the_command_line_decide(swept, report, no_figures):
     assert "index.html" in {path.name for path in (folder.parent / "elsewhere").iterdir()}
 
 
+@pytest.mark.slow
 def test_reports_of_several_experiments_stay_in_their_folder(tmp_path, report, no_figures, monkeypatch):
     maker = asking(Maker(tmp_path / "outputs"))
     here = tmp_path / "outputs" / "here"
@@ -455,6 +461,7 @@ def test_reports_of_several_experiments_stay_in_their_folder(tmp_path, report, n
     assert not Path("both").exists()
 
 
+@pytest.mark.slow
 def test_the_viewer_says_which_split_its_images_are_of(swept, report, no_figures):
     folder = swept.root / "carvana/architectures"
     report(folder, "--split", "val")

@@ -108,6 +108,7 @@ def test_no_name_breaks_a_page_or_its_overview(architectures, tmp_path, capsys):
     assert "(carvana%20%2A1%2A.md#carvanaarchitectures)" in overview[2]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_a_section_without_its_runs_stays_and_is_said(architectures, tmp_path, capsys):
     folder, page = made(architectures, tmp_path)

@@ -150,6 +150,7 @@ def test_runs_without_the_class_that_is_asked_for_are_excluded(pair):
     assert text.count("excluded: has the classes background, disc, ring, where 2 runs have") == 4
 
 
+@pytest.mark.slow
 def test_scores_that_are_not_finite_are_in_no_mean_and_named(pair):
     for name in ("fake-unet-dice-seed0", "fake-attunet-dice-seed1"):
         path = pair.root / "carvana/architectures" / name / "scores.parquet"
@@ -231,6 +232,7 @@ def test_an_empty_directory_does_not_stop_the_others(pair, tmp_path, capsys):
     assert (pair.root / "carvana/architectures/table.md").exists()
 
 
+@pytest.mark.slow
 def test_all_of_it_at_once(pair):
     parent = pair.root / "carvana/architectures"
     (parent / "nothing").mkdir()

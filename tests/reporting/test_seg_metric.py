@@ -61,6 +61,7 @@ def by_seg(make_run):
     return make_run
 
 
+@pytest.mark.slow
 def test_seg_decides_a_comparison_of_the_class_that_has_it(by_seg):
     for seed in (0, 1, 2):
         cells(by_seg, seed, 3.5 + 0.01 * seed, model="unet")
@@ -116,6 +117,7 @@ def test_two_classes_of_objects_have_a_column_each(by_seg):
     assert titles == ["object f1 disc", "object f1 ring"]
 
 
+@pytest.mark.slow
 def test_runs_of_which_seg_was_not_measured_are_read(by_seg):
     by_seg.comparison |= {"metric": "dice", "claims": [{"text": "x", "better": {"model": "unet"}, "metric": "seg"}]}
     for model in ("unet", "attunet"):

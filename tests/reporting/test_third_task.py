@@ -73,6 +73,7 @@ def test_the_end_of_a_run_is_printed(organs, tmp_path):
     assert "pixel accuracy" not in text
 
 
+@pytest.mark.slow
 def test_among_segmentations_it_is_excluded(organs):
     for seed in range(5, 10):
         organs("unet", seed)

@@ -116,6 +116,7 @@ def test_pictures_take_the_data_s_colours(street, tmp_path):
         assert (np.abs(pixels - rgb(colour)).max(axis=2) < 0.01).sum() > 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colours", [["#804080"], ["red", "green", "blue"], "#804080", [1, 2, 3]])
 def test_colours_that_are_none_are_left_alone(street, colours):
     for path in street.root.rglob("summary.json"):

@@ -215,6 +215,7 @@ def test_where_monai_differs(region, score_of):
     assert score_of(NSD(1.0), region(some, none)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "spacing"), SHAPES)
 def test_every_distance_is_that_of_scipys_transform_and_of_all_pairs(region, blobs, shape, spacing):
     truth, predicted = blobs(shape, 7)
@@ -244,6 +245,7 @@ def with_masks(region, **changes):
     return Region(**{**fields, **changes})
 
 
+@pytest.mark.slow
 @examples(60)
 @given(pairs(), st.sampled_from([0.0, 0.5, 1.0, 2.5, 9.0]), st.sampled_from(["penalty", "skip"]))
 def test_properties(score_of, found, tolerance, empty):

@@ -50,6 +50,7 @@ def evaluated(guess, truth):
     return table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BINARY)
 def test_every_class_of_every_image(seed, name):
     guess, truth = drawn(seed, ignored=0.1)
@@ -74,6 +75,7 @@ def test_their_scores_of_segmentations(seed):
     np.testing.assert_allclose(image_scores(counts, "iou", Convention()), without.numpy(), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dice", "iou", "precision", "sensitivity", "specificity"])
 def test_counts_pooled_over_images(seed, name):
     theirs = {

@@ -16,6 +16,7 @@ def page(surveyed):
     return html_page(surveyed, EVIL, f"python src/run.py {EVIL}")
 
 
+@pytest.mark.slow
 def test_it_points_nowhere_and_runs_nothing(page):
     assert "http" not in re.sub(r"data:image/[^\"]*", "", page).replace("http-equiv", "")
     assert set(re.findall(r'src="([^",]{10})', page)) == {"data:image"}

@@ -33,6 +33,7 @@ def begun(*arguments, begin=forks.begin, console=None):
     return begin([sys.executable, sys.argv[0], *arguments], os.environ, Path.cwd(), console)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begin", [forks.begin, pytest.param(begin_fresh, marks=pytest.mark.slow)])
 def test_it_has_its_own_arguments_environment_output_and_exit_code(script, tmp_path, begin):
     script(

@@ -347,6 +347,7 @@ def test_a_job_that_is_lost_before_it_begins_has_not_the_end_of_an_earlier_attem
     assert lost.outcome["reason"].startswith("ended without a word (job 7: NODE_FAIL)")
 
 
+@pytest.mark.slow
 def test_data_that_is_refused_is_said_once_and_nothing_else_is_started_on_it(program, tmp_path):
     result = program(
         "run.py", "-m", "data=carvana", "seed=0,1,2,3,4", "model.width=2", "hydra.launcher.jobs=2",

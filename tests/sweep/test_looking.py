@@ -124,6 +124,7 @@ def test_where_seeds_failed_more_may_still_show_something(decide, machine, faili
     assert decide(tested=False, looks=(2, 3)).end == end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_at", [("a", 0), ("b", 1), ("c", 2), ("a", 3), ("c", 4)])
 def test_a_sweep_that_is_killed_goes_on(decide, machine, killed_at):
     answers = {1: "b", 2: "c"}

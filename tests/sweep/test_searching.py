@@ -130,6 +130,7 @@ def test_more_trials_go_on_from_fewer_and_fewer_count_all_that_were_tried(search
     assert len(read_row(begun[0].folder).trials) == 6
 
 
+@pytest.mark.slow
 def test_a_trial_that_diverges_never_wins(search):
     searching = search("trainer.monitor=val/dice", *ASKED)
     rates = Trainings(searching, diverge=1e-2).train(count=16)
@@ -138,6 +139,7 @@ def test_a_trial_that_diverges_never_wins(search):
     assert len(row.failed) == sum(rate > 1e-2 for rate in rates) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [143, *(pytest.param(code, marks=pytest.mark.slow) for code in (3, 74))])
 def test_what_stops_a_trial_from_outside_costs_no_trial(search, code):
     with pytest.raises(SegbenchError, match="is not over: as planned; the same command goes on with it"):
@@ -153,6 +155,7 @@ def test_where_all_trials_fail_no_seed_is_trained(search):
         searching[0].chosen()
 
 
+@pytest.mark.slow
 def test_a_small_space_has_fewer_trials_and_says_so(search, caplog):
     searching = search("data.batch_size=4,8")
     Trainings(searching).train()
@@ -165,6 +168,7 @@ def test_rerun_trains_all_trials_again(search):
     assert Trainings(search("rerun=true", *ASKED)).train(count=3) == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

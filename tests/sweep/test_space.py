@@ -48,6 +48,7 @@ def test_what_is_no_range_is_refused_with_its_key(compose, asked, said):
     assert said in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_loss_is_not_tuned_by_its_own_value(compose):
     asked = ["loss=bce_dice", "tuning.space={loss.bce_weight: [0.1, 0.9]}"]
     with pytest.raises(ConfigError, match="changes val/loss, which chooses; set trainer.monitor"):

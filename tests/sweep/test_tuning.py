@@ -120,6 +120,7 @@ def rates(jobs):
     return [job.config.optimizer.lr for job in jobs]
 
 
+@pytest.mark.slow
 def test_nothing_is_tuned_by_default(composed, tmp_path):
     job = composed(0, ["model=unet", "seed=0"])
     trainings = Trainings()
@@ -208,6 +209,7 @@ def test_what_stops_a_trial_from_outside_costs_no_trial(jobs, composed, code):
     assert again.begun == [name, *(job.directory.name for job in final)]
 
 
+@pytest.mark.slow
 def test_where_all_trials_fail_no_seed_is_trained(jobs, composed):
     trainings = Trainings(ends=dict.fromkeys(range(1, 4), 4))
     _, final = tuned(jobs(models=["unet"]), composed, trainings)
@@ -260,6 +262,7 @@ def test_runs_that_only_predict_otherwise_share_a_row_and_its_trials(jobs, compo
     assert set(read_row(row.folder).runs) == {job.directory.name for job in final}
 
 
+@pytest.mark.slow
 def test_the_log_tells_trials_of_all_rows_apart_by_their_numbers(jobs, composed):
     rows = tuning.plan(jobs(), composed)
     assert [trial.number for row in rows for trial in row.trials] == [1, 2, 3, 4, 5, 6]

@@ -100,6 +100,7 @@ def assert_as_by_hand(folder, *arguments):
     assert list(losses.values()) == pytest.approx(expected_losses, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("length", "batch_size", "together", "limit"),
     [

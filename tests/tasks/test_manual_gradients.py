@@ -182,6 +182,7 @@ def test_what_it_cannot_do_is_refused_in_one_line(configured, tmp_path, override
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_a_gpu_found_by_itself_is_refused_too(configured, tmp_path, monkeypatch):
     cfg = configured(tmp_path, "trainer.accelerator=auto")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

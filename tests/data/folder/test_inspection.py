@@ -64,6 +64,7 @@ def test_regions_are_unions_of_classes_that_were_found(written, folder):
         folder(regions={"leaf": ["stem"]}).inspect()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -60,6 +60,7 @@ def test_a_table_looks_up_groups_by_any_column_of_names(own, folder):
     assert data.groups() == {f"{n}": f"p{n % 4}" for n in NUMBERS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "kind", "suffix"),
     [
@@ -168,6 +169,7 @@ def test_classes_are_the_values_of_the_masks(own, folder, labels, names):
     assert (data.class_names, data.background) == (names, labels[0] == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["dictionary", "yaml", "json", "csv"])
 def test_classes_are_named_by_hand_or_by_a_file(own, folder, form):
     written = pairs(own, "images/{}.png", "masks/{}.png", labels=(0, 7, 9, 255))

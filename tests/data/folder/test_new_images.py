@@ -32,6 +32,7 @@ KINDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_they_are_those_that_are_stored(folder, own, kind):
     suffix, shape, numbers, options = KINDS[kind]

@@ -44,6 +44,7 @@ def test_an_object_that_was_erased_or_cut_in_two_changes_nothing(own, folder):
         read(folder())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "masks",
     [

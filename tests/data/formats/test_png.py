@@ -83,6 +83,7 @@ def test_gamma_and_profile_change_no_value(path, bits):
     np.testing.assert_array_equal(read_stored(path).samples, samples)
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_noticed(path):
     content = png(np.random.default_rng(0).integers(0, 4, (20, 30, 1)), 8, GREY)
     for place in range(8, len(content)):
@@ -94,6 +95,7 @@ def test_every_flipped_bit_is_noticed(path):
                 read_stored(path)
 
 
+@pytest.mark.slow
 def test_a_file_cut_anywhere_is_refused(path):
     content = png(np.random.default_rng(0).integers(0, 65536, (9, 9, 3)), 16, RGB)
     for length in range(1, len(content)):

@@ -259,6 +259,7 @@ CUT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CUT)
 def test_a_file_cut_short_is_refused(path, name):
     content = CUT[name]

@@ -239,6 +239,7 @@ def test_another_file_that_metadata_names_is_not_read(tmp_path):
     assert content == (tmp_path / "one.ome.tif").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", [1, 8, 32773])
 @pytest.mark.parametrize("rows", [None, 3])
 def test_a_file_cut_anywhere_is_refused(path, compression, rows):
@@ -250,6 +251,7 @@ def test_a_file_cut_anywhere_is_refused(path, compression, rows):
             read_stored(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, {"compression": "zlib"}, {"compression": "lzw"}, {"rowsperstrip": 3}, {"tile": (16, 16)}]
 )

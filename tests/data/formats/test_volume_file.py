@@ -210,6 +210,7 @@ def test_a_sform_of_unit_voxels_tells_no_size(folder):
     assert open_volume(path).spacing == (1.5, 1.5, 8.0)
 
 
+@pytest.mark.slow
 def test_a_file_cut_anywhere_is_refused(tmp_path):
     whole = {"a.nii": nifti(VOXELS), "b.nii.gz": gzip.compress(nifti(VOXELS))}
     for name, content in whole.items():

@@ -169,6 +169,7 @@ def test_one_data_set_and_other_metrics_are_refused(report, tmp_path, folders):
     assert "dice (higher is better) and iou (higher is better)" in line
 
 
+@pytest.mark.slow
 def test_names_of_anybody_are_shown_as_they_stand(report, tmp_path, no_figures):
     name = "<script>x</script>|*a*\u202e&$"
     sets = {key: {name: (80, 82 + place), "=1+1": (70 + place, 71)} for place, key in enumerate(("a", "b"))}

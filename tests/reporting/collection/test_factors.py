@@ -35,6 +35,7 @@ def test_differing_keys_are_refused_by_name(architectures):
     assert [row.values for row in mixed.rows] == [("attunet", 0.01, 9), ("unet", 0.001, 5)]
 
 
+@pytest.mark.slow
 def test_a_refusal_says_which_runs_have_which_value(architectures):
     for seed in range(12):
         architectures("unet", seed, choices={"loss": "focal" if seed == 3 else "dice"},

@@ -165,6 +165,7 @@ def test_one_fold_alone_is_a_split_like_any_other(architectures):
     assert (found.folds, [len(row.done) for row in found.rows]) == (0, [2, 2])
 
 
+@pytest.mark.slow
 def test_some_of_the_folds_say_that_they_are_not_all(architectures):
     for model in ("unet", "attunet"):
         for seed in range(2):
@@ -192,6 +193,7 @@ def test_costs_are_those_of_one_training(architectures):
     assert row.devices == ["Fake CPU, 32-true"]
 
 
+@pytest.mark.slow
 def test_classifications_are_joined_alike(architectures):
     architectures.comparison |= {"metric": "accuracy", "published": []}
     for model, wrong in (("unet", 0.2), ("attunet", 0.4)):

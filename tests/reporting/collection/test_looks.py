@@ -58,6 +58,7 @@ def test_seeds_that_were_planned_before_the_look_are_no_further_look(architectur
     assert warnings(folder)
 
 
+@pytest.mark.slow
 def test_a_report_of_one_seed_told_nothing_apart(architectures):
     folder = trained(architectures, 0)
     write_report(compare(collect([folder])))

@@ -117,6 +117,7 @@ def test_what_the_command_line_set_is_a_difference_and_what_is_swept_is_none(arc
     assert said.endswith("whatever the experiment says: trainer.max_epochs=1, +model.depth=2.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("convention", "expected"),
     [(Convention(), DICE_90), (Convention(background=True), (1200 / 1250 + 1.4) / 3), (Convention("pooled"), DICE_90)],
@@ -196,6 +197,7 @@ def test_no_share_is_shown_as_certain_and_one_seed_is_counted(share, cases, seed
     assert show_better(share, cases, seeds) == shown
 
 
+@pytest.mark.slow
 def test_where_all_images_score_the_same_there_is_no_interval(architectures):
     """One without width would claim to know what other images score."""
     for model in ("attunet", "unet"):
@@ -207,6 +209,7 @@ def test_where_all_images_score_the_same_there_is_no_interval(architectures):
     )
 
 
+@pytest.mark.slow
 def test_one_seed_has_an_interval_over_images_and_no_letters(architectures):
     images = 24
     for model in ("attunet", "unet"):

@@ -131,6 +131,7 @@ def test_the_best_must_be_above_all_at_once(architectures):
     assert again(architectures, BEST | {"than": [{"model": "unet"}]}).verdict == "holds"
 
 
+@pytest.mark.slow
 def test_one_rival_above_refutes_the_best(architectures):
     claim = only(architectures, BEST, {"attunet": (80, 81, 80), "unet": (83, 84, 83), "fcn": (99, 99, 82)})
     fcn, unet = (rival.difference for rival in claim.rivals)
@@ -167,6 +168,7 @@ def test_runs_that_are_missing_are_named(architectures):
     assert again(architectures, BEST | {"better": {"model": "unet"}}).reason == f"{missing} unet"
 
 
+@pytest.mark.slow
 def test_other_images_or_seeds_cannot_be_judged(architectures):
     compared(architectures, [ATTENTION], {"unet": (80, 81, 80)}, images=6)
     claim = only(architectures, ATTENTION, {"attunet": (95, 96, 95)})
@@ -234,6 +236,7 @@ def test_the_notes_say_what_was_tested_and_how(architectures):
     assert "mean difference in dice (test split)" in said
 
 
+@pytest.mark.slow
 def test_the_metric_and_convention_are_those_of_the_comparison(architectures):
     architectures.comparison["metric"] = "iou_disc"
     comparison = compared(architectures, [ATTENTION], {"attunet": (95, 96, 95), "unet": (80, 80, 81)})

@@ -133,6 +133,7 @@ def cut_off(run, best, epochs=5):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("best", "words"), [
     ({"unet": (5, 5, 4), "attunet": (3, 5, 2)}, "the best epoch of unet is the last of 5, so it was still improving."),
     pytest.param({"unet": (5, 5, 5), "attunet": (5, 5, 5)},

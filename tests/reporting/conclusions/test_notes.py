@@ -48,6 +48,7 @@ def test_what_would_help_is_said(sources, said):
     assert said in variance_line(outlook(*sources), DICE, "image")
 
 
+@pytest.mark.slow
 def test_what_would_be_found_has_one_digit_and_a_range():
     said = found_line(outlook(0.01**2, 0.01**2, 0.02**2), DICE)
     assert re.fullmatch(

@@ -83,6 +83,7 @@ def test_rows_that_are_left_are_compared_with_each_other_at_the_rate_of_their_lo
         assert (one.p < 0.05) == (one.low > 0 or one.high < 0)
 
 
+@pytest.mark.slow
 def test_the_page_says_at_which_look_it_is_and_which_rows_were_dropped(four):
     (line,) = looks_taken(planned(four, [[2], []]))
     assert line == (

@@ -55,6 +55,7 @@ def test_groups_have_the_name_that_the_data_gives_them(architectures):
     assert (comparison.grouping, comparison.unit, comparison.single_unit) == ("cars", "cars", "car")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["<b>", "a b", "", 7, "x" * 99])
 def test_what_is_no_word_names_no_group(architectures, name):
     comparison = compare(collect([train(architectures, data={"group": name})]))

@@ -42,6 +42,7 @@ def tuned(architectures):
     return architectures
 
 
+@pytest.mark.slow
 def test_budget_ranges_and_failures_are_said(tuned):
     said, failed = tuning_lines(found(tuned))
     assert said == (

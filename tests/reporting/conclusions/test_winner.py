@@ -55,6 +55,7 @@ def test_one_run_predicts_alone(architectures):
     assert options.run.endswith("fake-unet-dice-seed0")
 
 
+@pytest.mark.slow
 def test_many_runs_are_named_by_their_row(architectures):
     comparison = write(architectures, 6, unet=90, attunet=70)
     _, options = found(comparison)
@@ -66,6 +67,7 @@ def test_nothing_is_said_where_weights_are_gone(architectures):
     assert how_to_predict(comparison, evidence(comparison)) is None
 
 
+@pytest.mark.slow
 def test_a_setting_that_came_later_is_null_where_it_is_lacking(architectures):
     """Null leaves no trace in a run's settings, so that runs of before are the same."""
     for seed in range(6):

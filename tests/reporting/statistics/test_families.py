@@ -16,6 +16,7 @@ def test_all_pairs_are_the_studentised_range(rows):
     assert tukey(p, rows) == pytest.approx(wide, rel=1e-4, abs=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "correlation"), [(1, 0.0), (2, 0.5), (6, 0.5), (14, 0.2)])
 def test_comparisons_with_one_row_are_a_multivariate_normal_distribution(count, correlation):
     drawn = np.random.default_rng(0).normal(size=(100_000, count + 1))

@@ -140,6 +140,7 @@ def test_segmentations_have_no_such_table(architectures, tmp_path: Path) -> None
     assert "McNemar" not in markdown_body(found)
 
 
+@pytest.mark.slow
 def test_a_plan_from_classifiers(make_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     for model, wrong in (("cnn", 0.05), ("ff", 0.3)):
         for seed in range(3):

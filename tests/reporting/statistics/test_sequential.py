@@ -118,6 +118,7 @@ def drawn(rng, count, means, deviations, groups=20, seeds=LOOKS[-1], shape=None)
     return scores + image * draw((count, size, 1, groups)) + rest * draw((count, size, seeds, groups))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "seeds"), [(2, 5), (3, 3), (4, 2), (7, 3), (4, 10)])
 def test_the_simulation_decides_as_the_decision_does(size, seeds):
     rng = np.random.default_rng(size)

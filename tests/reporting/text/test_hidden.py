@@ -55,6 +55,7 @@ def test_nothing_is_hidden(text):
     shown.encode()
 
 
+@pytest.mark.slow
 @given(ANY)
 def test_a_cell_is_read_back_and_is_no_formula(text):
     cell = csv_cell(text)
