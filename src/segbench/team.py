@@ -32,6 +32,7 @@ from segbench.errors import ConfigError, LostProcess
 from segbench.processes import from_first
 from segbench.runs.signals import held_back, tied
 from segbench.watch import Watch
+from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 # Of a collective operation. Whoever is gone is noticed otherwise; whoever prepares data for an hour is not gone.
@@ -83,7 +84,14 @@ def started_by(cfg: DictConfig) -> ClusterEnvironment | None:
     if TorchElasticEnvironment.detect():
         found, name = TorchElasticEnvironment(), "torchrun"
     elif int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
-        found, name = SLURMEnvironment(auto_requeue=False), "srun"
+        try:
+            found, name = SLURMEnvironment(auto_requeue=False), "srun"
+        except RuntimeError:
+            # Lightning's refusal, which names a batch script.
+            raise ConfigError(
+                f"trainer.devices={cfg.trainer.devices}: srun has been told --ntasks alone; give it "
+                f"--ntasks-per-node={cfg.trainer.devices}"
+            ) from None
     if found is None:
         if cfg.trainer.num_nodes > 1:
             raise ConfigError(f"trainer.num_nodes={cfg.trainer.num_nodes}: start several machines by torchrun or srun")
@@ -141,8 +149,7 @@ class Team:
         if not self.starts_others:
             os.environ["MASTER_ADDR"] = self.environment.main_address
             os.environ["MASTER_PORT"] = str(self.environment.main_port)
-            store, _, _ = next(distributed.rendezvous("env://", self.rank, self.size, timeout=_COMING))
-            self._join(store, os.environ["MASTER_ADDR"])
+            self._join(self._meeting(), os.environ["MASTER_ADDR"])
             return
         # The kernel chooses the port.
         store = distributed.TCPStore(_HERE, 0, self.size, is_master=True, wait_for_workers=False, timeout=_COMING)
@@ -153,6 +160,17 @@ class Team:
         with held_back():
             self._children = [self._start(rank, store.port) for rank in range(1, self.size)]
         self._join(store, _HERE)
+
+    def _meeting(self) -> distributed.Store:
+        """Return where all meet whom a launcher has started."""
+        try:
+            store, _, _ = next(distributed.rendezvous("env://", self.rank, self.size, timeout=_COMING))
+        except distributed.DistError as error:
+            place, why = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}", first_line(error).rstrip(".")
+            raise LostProcess(
+                f"process {self.rank} of {self.size}: no meeting at {place} ({why}); run the same command again"
+            ) from error
+        return store
 
     def _start(self, rank: int, port: int) -> subprocess.Popen[bytes]:
         """Start another process on this machine: a session of its own, as the first alone is to be signalled."""

@@ -2,10 +2,11 @@
 
 import pytest
 from pytorch_lightning.callbacks import LearningRateMonitor
+from torch import distributed
 
 from segbench.configuration.processes import check_processes
 from segbench.data.phantom import PhantomData
-from segbench.errors import ConfigError
+from segbench.errors import ConfigError, LostProcess
 from segbench.losses import DiceLoss
 from segbench.runs.identity import run_id
 from segbench.team import started_by, team_of
@@ -65,9 +66,30 @@ def test_a_step_of_slurm_is_several_processes_and_a_job_of_several_tasks_is_not(
     # In the script itself there is one process, which starts the others.
     assert team_of(compose(*TWO)).starts_others
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    with pytest.raises(ConfigError, match=r"^trainer.devices=2: .* give it --ntasks-per-node=2$"):
+        team_of(compose(*TWO))
     monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")
     team = team_of(compose(*TWO))
     assert (team.rank, team.size, team.starts_others) == (1, 2, False)
+
+
+@pytest.mark.slow
+def test_whoever_waits_in_vain_for_the_first_process_says_where_in_one_line(compose, monkeypatch):
+    for name, value in {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "1", "MASTER_ADDR": "::1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MASTER_PORT", "1")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")
+    alone = team_of(compose(*TWO))
+
+    def rendezvous(*_, **__):
+        raise distributed.DistNetworkError("timed out\nframe #1")
+
+    monkeypatch.setattr(distributed, "rendezvous", rendezvous)
+    with pytest.raises(
+        LostProcess, match=r"^process 1 of 2: no meeting at \S+:\d+ \(timed out\); run the same command"
+    ):
+        alone.meet()
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import time
+import warnings
 from abc import abstractmethod
 from collections.abc import Generator, Mapping
 from typing import Any
@@ -101,7 +102,8 @@ class JoblibLauncher(BatchLauncher):
             signals.append(signal.SIGTERM)
             while running:
                 time.sleep(POLL_SECONDS)
-            ends.close()
+            with warnings.catch_warnings(action="ignore"):  # that the ends of those that are stopped are not used
+                ends.close()
 
 
 def _watched(number: int, command: Command, signals: list[int], running: set[int]) -> tuple[int, Ended]:
