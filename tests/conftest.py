@@ -53,6 +53,15 @@ def collected(pytestconfig) -> dict[str, bool]:
     return pytestconfig.stash[COLLECTED]
 
 
+@pytest.fixture(autouse=True)
+def log_level():
+    """Keep a level of the log that is set in a test, by a benchmark say, from the tests after it."""
+    logger = logging.getLogger("segbench")
+    level = logger.level
+    yield
+    logger.setLevel(level)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data sets, from SEGBENCH_DATA. CI has it; elsewhere tests that need it are skipped."""

@@ -1,7 +1,6 @@
 """The benchmarks run: what they measure is not tested, only that they measure it."""
 
 import json
-import logging
 import re
 import subprocess
 import sys
@@ -104,8 +103,7 @@ def test_generated_frames_are_prepared_as_cityscapes(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_what_a_card_is_measured_by_runs_on_the_processor_too(tmp_path, monkeypatch, caplog):
-    caplog.set_level(logging.WARNING, "segbench")  # as the measurement does, but for this test alone
+def test_what_a_card_is_measured_by_runs_on_the_processor_too(tmp_path, monkeypatch):
     monkeypatch.setenv("SEGBENCH_DATA", str(tmp_path))
     monkeypatch.setattr(speed, "SIZES", ((224, 16),))
     monkeypatch.setattr(speed, "SETTINGS", speed.SETTINGS[:2])
