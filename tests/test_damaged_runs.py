@@ -148,8 +148,8 @@ def test_the_same_command_again_names_the_file_and_the_remedy_or_goes_on(finishe
 @pytest.mark.parametrize(
     ("name", "folder"),
     [("checkpoints", False), ("figures", False), ("metrics.csv", True), ("summary.json", True), (".lock", True),
-     *(pytest.param(name, True, marks=pytest.mark.slow) for name in ("run.json", "config.yaml", "scores.parquet")),
-     pytest.param("tensorboard", False, marks=pytest.mark.slow)],
+     *((name, True) for name in ("run.json", "config.yaml", "scores.parquet")),
+     ("tensorboard", False)],
 )  # fmt: skip
 def test_a_file_where_a_folder_belongs_and_the_reverse_is_one_line(run, tiny, tmp_path, name, folder):
     cfg = tiny(tmp_path, *["logger=default"] * (name == "tensorboard"))

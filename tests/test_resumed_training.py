@@ -134,7 +134,7 @@ class StatefulCheckpoint(Stateful, pl.callbacks.Checkpoint):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [Stateful, pytest.param(StatefulCheckpoint, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", [Stateful, StatefulCheckpoint])
 def test_a_callback_of_one_s_own_is_told_everything_once(stopped, tiny, tmp_path, monkeypatch, kind):
     own = kind()
     build = segbench.fitting.build_callbacks

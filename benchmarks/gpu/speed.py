@@ -170,7 +170,7 @@ class _Rate(pl.Callback):
 def _bare(network: nn.Module, image: Tensor, mask: Tensor, setting: Setting) -> Callable[[], None]:
     """Return a step of a plain loop that waits for nothing."""
     layout = torch.channels_last if setting.channels_last else torch.contiguous_format
-    network = network.to(image.device, memory_format=layout).train()  # type: ignore[call-overload]
+    network = network.to(image.device, memory_format=layout).train()  # type: ignore[call-overload]  # missing from torch's annotations
     image = image.contiguous(memory_format=layout)
     if setting.compiled:
         network.compile()

@@ -34,7 +34,7 @@ def begun(*arguments, begin=forks.begin, console=None):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("begin", [forks.begin, pytest.param(begin_fresh, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("begin", [forks.begin, begin_fresh])
 def test_it_has_its_own_arguments_environment_output_and_exit_code(script, tmp_path, begin):
     script(
         "print(sys.argv[1:], os.getcwd(), os.environ['ONLY_HERE'], 'SWEPT' in os.environ)\n"

@@ -43,7 +43,7 @@ def test_an_experiments_seeds_are_those_of_the_looks():
         (["model=unet,attunet", "seed=0,1"], "seed=0,1: decide=true trains the seeds 0 to 9 as it needs them; leave"),
         (["model=unet"], "decide=true: one row, and nothing to compare it with"),
         (["model=unet,attunet", "hydra/launcher=basic"], "decide=true needs a launcher of segbench"),
-        pytest.param(["model=unet,attunett"], "attunett", marks=pytest.mark.slow),
+        (["model=unet,attunett"], "attunett"),
     ],
 )
 def test_what_cannot_be_decided_is_one_line_and_leaves_nothing(program, tmp_path, arguments, said):

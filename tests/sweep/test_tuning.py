@@ -162,7 +162,7 @@ def test_the_record_names_trials_ranges_and_runs_as_they_were_typed(jobs, compos
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop", [4, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (0, 2, 6, 7))])
+@pytest.mark.parametrize("stop", [4, 0, 2, 6, 7])
 def test_what_was_killed_goes_on_with_what_is_missing(jobs, composed, stop):
     first = Trainings(stop)
     with suppress(KeyboardInterrupt):

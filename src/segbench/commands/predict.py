@@ -188,6 +188,7 @@ def main(arguments: Sequence[str]) -> None:
     device, asked = choose_device(options.accelerator), options.tta
     members = {member: scored for run in runs for member, scored in networks(run).items()}
     flips = {member: scored if asked == "auto" else asked for member, scored in members.items()}
+    # What flips may be was checked with the other options.
     loaded = {
         str(member): Predictor.load(member, device, options.batch_size, windows, options.trust, tta)  # type: ignore[arg-type]
         for member, tta in flips.items()

@@ -70,10 +70,7 @@ def independent(jobs: Sequence[JobT]) -> list[JobT]:
         return list(jobs)
     first = dict[str, JobT]()
     for job in jobs:
-        alike = job.config.copy()
-        OmegaConf.set_readonly(alike, False)
-        OmegaConf.update(alike, "predict.tta", None, force_add=True)
-        first.setdefault(run_id(alike), job)
+        first.setdefault(run_id(_training(job.config)), job)
     return list(first.values())
 
 
@@ -83,11 +80,15 @@ def on_same_data(one: Job, other: Job) -> bool:
 
 
 def _trains_alike(one: DictConfig, other: DictConfig) -> bool:
-    """Say whether two configurations differ in nothing but ``predict.tta``, which is not part of training."""
-    alike = other.copy()
+    return difference(_training(one), _training(other)) is None
+
+
+def _training(config: DictConfig) -> DictConfig:
+    """Return a configuration without its ``predict.tta``, which is not part of training."""
+    alike = config.copy()
     OmegaConf.set_readonly(alike, False)
-    OmegaConf.update(alike, "predict.tta", OmegaConf.select(one, "predict.tta"), force_add=True)
-    return difference(one, alike) is None
+    OmegaConf.update(alike, "predict.tta", None, force_add=True)
+    return alike
 
 
 def difference(one: DictConfig, other: DictConfig) -> str | None:

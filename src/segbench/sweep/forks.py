@@ -44,16 +44,9 @@ _source_files: dict[str, tuple[int, int]] = {}
 
 
 def begin(arguments: Sequence[str], environment: Mapping[str, str], folder: Path, console: IO[bytes] | None) -> Process:
-    """Begin a job as a fork of this process (:func:`segbench.sweep.job.begin_fresh` begins it from nothing).
+    """Begin a job as a fork of this process.
 
-    Args:
-        arguments: The interpreter, the program and its arguments.
-        environment: Its environment variables.
-        folder: Where it runs.
-        console: Where its output goes; None for this process's.
-
-    Raises:
-        OSError: If there can be no further process.
+    Arguments and errors are those of :func:`segbench.sweep.job.begin_fresh`, which begins it from nothing.
     """
     return _Fork(arguments[1:], environment, folder, console)
 

@@ -136,10 +136,9 @@ def cut_off(run, best, epochs=5):
 @pytest.mark.slow
 @pytest.mark.parametrize(("best", "words"), [
     ({"unet": (5, 5, 4), "attunet": (3, 5, 2)}, "the best epoch of unet is the last of 5, so it was still improving."),
-    pytest.param({"unet": (5, 5, 5), "attunet": (5, 5, 5)},
-                 "the best epoch of attunet and unet is the last of 5, so they were still improving.",
-                 marks=pytest.mark.slow),
-    pytest.param({"unet": (4, 5, 3), "attunet": (5, 1, 2)}, None, marks=pytest.mark.slow),
+    ({"unet": (5, 5, 5), "attunet": (5, 5, 5)},
+     "the best epoch of attunet and unet is the last of 5, so they were still improving."),
+    ({"unet": (4, 5, 3), "attunet": (5, 1, 2)}, None),
 ])  # fmt: skip
 def test_what_was_still_improving_is_to_be_trained_longer(architectures, best, words):
     architectures.comparison["published"] = []
