@@ -9,11 +9,17 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from torch.utils.flop_counter import FlopCounterMode
 
-from segbench.models import AttentionUNet, R2AttentionUNet, R2UNet, UNet
+from segbench.models import AttentionUNet, R2AttentionUNet, R2UNet, UNet, upconvolution
 from segbench.models.blocks import UpConv
-from segbench.models.upconvolution import as_defined, convolve_upsampled
+from segbench.models.upconvolution import FEW_PIXELS, as_defined, convolve_upsampled
 
 small = st.integers(1, 4)
+
+
+@pytest.fixture(autouse=True)
+def always(monkeypatch):
+    """Fold small images too."""
+    monkeypatch.setattr(upconvolution, "FEW_PIXELS", 0)
 
 
 def by_pixels(x, weight, bias):
@@ -101,14 +107,16 @@ def test_half_precision_differs_from_the_definition_by_its_own_rounding():
     assert errors[0] < 1.5 * errors[1] < 0.05
 
 
-def test_it_is_folded_on_a_processor_alone_and_takes_four_ninths_of_the_products():
-    def products(device, form=nullcontext):
+def test_many_pixels_are_folded_on_a_processor_and_take_four_ninths_of_the_products(monkeypatch):
+    monkeypatch.setattr(upconvolution, "FEW_PIXELS", FEW_PIXELS)
+
+    def products(device, images, form=nullcontext):
         with torch.device(device):
-            layer, x = UpConv(4, 2), torch.empty(1, 4, 6, 5)
+            layer, x = UpConv(4, 2), torch.empty(images, 4, 32, 16)
         with torch.no_grad(), form(), FlopCounterMode(display=False) as counter:
             layer(x)
-        return counter.get_total_flops()
+        return counter.get_total_flops() / images
 
-    defined = 2 * 9 * 4 * 2 * 12 * 10
-    assert products("meta") == products("cpu", as_defined) == defined
-    assert products("cpu") == defined * 4 // 9
+    defined = 2 * 9 * 4 * 2 * 64 * 32
+    assert products("meta", 2) == products("cpu", 2, as_defined) == products("cpu", 1) == defined
+    assert products("cpu", 2) == defined * 4 / 9

@@ -20,6 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+# Up to so many pixels of all images of a batch, making the kernel and fetching 16 weights in place of 9 takes longer
+# than the products do that it saves: python -m benchmarks.upconvolution.
+FEW_PIXELS = 512
 _folds = True
 
 
@@ -37,15 +40,15 @@ def as_defined() -> Iterator[None]:
 def convolve_upsampled(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     """Return the 3x3 convolution, padded by zeros, of ``x`` upsampled twofold (nearest): (B,in,H,W) to (B,out,2H,2W).
 
-    On a processor it is folded, which takes about half the time at every size and precision that was measured
-    (``python -m benchmarks.upconvolution``). On a graphics card, where it was not, it is not.
+    On a processor, where a batch has more than 512 pixels, it is folded, which takes about half the time. On a graphics
+    card, where nobody has measured it, it is not.
 
     Args:
         x: (B,in,H,W), floating.
         convolution: The convolution, with a padding of 1.
     """
     weight, bias = convolution.weight, convolution.bias
-    if _folds and x.is_cpu:
+    if _folds and x.is_cpu and len(x) * x.shape[2] * x.shape[3] > FEW_PIXELS:
         return functional.conv_transpose2d(x, folded(weight), bias, stride=2, padding=1)
     return functional.conv2d(functional.interpolate(x, scale_factor=2.0, mode="nearest"), weight, bias, padding=1)
 

@@ -22,6 +22,7 @@ from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
 from segbench.tasks.evaluation import EvaluationTable
 from segbench.tasks.kind import TaskKind
+from segbench.tasks.optimizers import build_optimizer
 from segbench.tasks.readings import Readings
 from segbench.tasks.together import logarithms
 from segbench.tasks.training_loss import TrainingLoss, describe_step, step_weight
@@ -216,7 +217,7 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
     def make_optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimiser of these weights."""
         assert self._make_optimizer is not None
-        return self._make_optimizer(weights)
+        return build_optimizer(self._make_optimizer, weights, self.device)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser over the weights that are not frozen, and the schedule if there is one."""
