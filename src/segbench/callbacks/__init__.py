@@ -10,6 +10,7 @@ from segbench.callbacks.progress import TerminalBar
 from segbench.callbacks.pruning import Pruning, pruning
 from segbench.callbacks.repeatability import Repeatability
 from segbench.callbacks.volumes import VolumeScores
+from segbench.callbacks.weight_average import WeightAverage
 
 __all__ = [
     "ColumnScorer",
@@ -23,5 +24,6 @@ __all__ = [
     "StoredPredictions",
     "TerminalBar",
     "VolumeScores",
+    "WeightAverage",
     "pruning",
 ]
