@@ -142,6 +142,17 @@ class ImageDataset(Dataset[dict[str, Any]]):
         }
         return item | {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in maps.items()}
 
+    def classes_present(self) -> NDArray[np.bool_]:
+        """Return which classes each item has, whole and before the augmentation, bool (N,C); a copy has its image's."""
+        images, pieces = len(self) // (1 + len(self.copies)), self.tiles[0] * self.tiles[1]
+        values = np.zeros((images, 256), bool)
+        for position in range(images):
+            record, tile = divmod(position, pieces)
+            target = self.arrays.targets[self.indices[record]]
+            values[position, np.unique(target if pieces == 1 else cut(target, self.tiles, tile))] = True
+        classes = [values[:, self.form.values(index)].any(axis=1) for index in range(self.num_classes)]
+        return np.tile(np.stack(classes, axis=1), (1 + len(self.copies), 1))
+
     def batch_target(self, stored: torch.Tensor) -> torch.Tensor:
         """Return stored targets, uint8 (...), as a batch has them: int64, here unchanged."""
         return stored.long()
