@@ -152,7 +152,8 @@ def obstacle(datasets: Mapping[str, ImageDataset], num_workers: int, device: tor
         num_workers: Worker processes that were asked for, which would have nothing to do.
         device: The device.
     """
-    if any(dataset.augmentation is not None and dataset.augmentation.transforms for dataset in datasets.values()):
+    augmentations = [dataset.augmentation for dataset in datasets.values() if dataset.augmentation is not None]
+    if any(augmentation.transforms or augmentation.mix is not None for augmentation in augmentations):
         return "augmentation works image by image"
     if any(dataset.tiles != (1, 1) for dataset in datasets.values()):
         return "data.tiles cuts image by image"
