@@ -68,11 +68,9 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_the_average_is_validated_selected_and_kept_and_the_weights_are_trained(run, tiny, tmp_path, monkeypatch):
-    steps, plain = Steps(), Steps()
+def test_the_average_is_validated_selected_and_kept(run, tiny, tmp_path, monkeypatch):
+    steps = Steps()
     summary = trained(run, tiny(tmp_path, *EMA), tmp_path / "run", monkeypatch, steps)
-    trained(run, tiny(tmp_path, *EMA, "~callbacks.ema"), tmp_path / "plain", monkeypatch, plain)
-    assert all(same(a, b) for a, b in zip(steps.weights, plain.weights, strict=True))
     expected, each = averages(steps.weights, 0.9, ramp=True), (len(steps.weights) - 1) // 3
     for epoch, found in enumerate(steps.validated[:3]):
         close(found, expected[(epoch + 1) * each - 1])
@@ -81,6 +79,14 @@ def test_the_average_is_validated_selected_and_kept_and_the_weights_are_trained(
     assert same(last["state_dict"], steps.validated[2])
     assert same(last["callbacks"]["WeightAverage"]["other"], steps.weights[-1])
     assert not same(last["state_dict"], steps.weights[-1])
+
+
+@pytest.mark.slow
+def test_the_weights_are_trained_as_without_it(run, tiny, tmp_path, monkeypatch):
+    steps, plain = Steps(), Steps()
+    trained(run, tiny(tmp_path, *EMA), tmp_path / "run", monkeypatch, steps)
+    trained(run, tiny(tmp_path, *EMA, "~callbacks.ema"), tmp_path / "plain", monkeypatch, plain)
+    assert all(same(a, b) for a, b in zip(steps.weights, plain.weights, strict=True))
 
 
 @pytest.mark.slow
