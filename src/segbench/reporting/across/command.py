@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from hashlib import sha256
 from math import nan
 from pathlib import Path
@@ -131,14 +131,21 @@ def _baseline_of(found: Across, asked: str | None) -> int | None:
     """
     labels = [network.label for network in found.networks]
     if asked is None:
-        rows = [comparison.rows[comparison.baseline] if comparison.baseline is not None else None
-                for comparison in found.sets]  # fmt: skip
-        stated = {row and frozenset(zip(row.factors, row.values, strict=True)) for row in rows}
-        values = [frozenset(zip(found.factors, network.values, strict=True)) for network in found.networks]
-        return values.index(next(iter(stated))) if len(stated) == 1 and stated <= set(values) else None
+        stated = {_values(comparison) for comparison in found.sets}
+        known = [frozenset(zip(found.factors, network.values, strict=True)) for network in found.networks]
+        (one,) = stated if len(stated) == 1 else (None,)
+        return known.index(one) if one is not None and one in known else None
     if asked not in labels:
         raise ConfigError(f"--baseline {asked}: no network has this name; there are {listed(labels, 8)}")
     return labels.index(asked)
+
+
+def _values(comparison: Comparison) -> frozenset[tuple[str, Hashable]] | None:
+    """Return the factor values of an experiment's baseline, if it has one."""
+    if comparison.baseline is None:
+        return None
+    row = comparison.rows[comparison.baseline]
+    return frozenset(zip(row.factors, row.values, strict=True))
 
 
 def _margin(text: str) -> float:
