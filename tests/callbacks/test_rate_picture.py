@@ -10,7 +10,7 @@ from segbench.errors import DivergedError
 from segbench.losses import DiceLoss
 from segbench.runs.checkpoint_io import load_checkpoint
 
-SETTINGS = ("variant=range_test", "optimizer.lr=0.1", "~logger.tensorboard")
+SETTINGS = ("variant=range_test", "trainer.max_epochs=1", "optimizer.lr=0.1", "~logger.tensorboard")
 
 
 def test_it_finds_where_the_loss_falls_fastest_and_where_it_is_lowest():
