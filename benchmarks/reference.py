@@ -2,7 +2,8 @@
 
 The reference is U-Net or Attention U-Net by their equations, upsampled and then convolved, in the loop that is commonly
 copied (:func:`benchmarks.steps.copied_step`). Its steps take turns with those of segbench in Lightning, with default
-logging, and with the same in bfloat16 and channels_last memory. Medians of CPU time, one thread.
+logging, and with bare ones of the same network in channels_last memory, in float32 and in bfloat16. Medians of CPU
+time, one thread.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmarks.steps import Generated, compare, copied_step
+from benchmarks.steps import Generated, bare_step, compare, copied_step
 from segbench.callbacks.cost import device_name
 from segbench.environment import processor_has_bfloat16
 from segbench.losses import BinaryCrossEntropy
@@ -44,16 +45,20 @@ def main() -> None:
         print(f"{name}: times as fast as the reference ({copied:.3f} s): {', '.join(ratios)}", flush=True)
 
 
-_WORDS = {"segbench": "float32", "bf16": "bfloat16"}
+_WORDS = {"segbench": "float32", "channels_last": "float32 channels_last", "bf16": "bfloat16 channels_last"}
 
 
 def measure(name: str, width: int = 64, side: int = 224, images: int = 2, steps: int = 5) -> dict[str, float]:
-    """Return the median seconds of a step: ``copied``, ``segbench`` and, where the processor has it, ``bf16``."""
+    """Return the median seconds of a step: ``segbench``, ``copied``, ``channels_last`` and ``bf16`` where that is."""
     network, data = NETWORKS[name](3, 1, width=width), Generated(4 * images, 3, side, 2, side)
-    rivals = {"copied": _defined(copy.deepcopy(network), data.images[:images], data.masks[:images])}
+    loss = BinaryCrossEntropy()
+    rivals = {
+        "copied": _defined(copy.deepcopy(network), data.images[:images], data.masks[:images]),
+        "channels_last": bare_step(copy.deepcopy(network), loss, data, images, channels_last=True, fused=True),
+    }
     with tempfile.TemporaryDirectory() as folder:
         bf16 = processor_has_bfloat16()
-        return compare(network, BinaryCrossEntropy(), data, images, steps + 2, Path(folder), bf16, rivals)
+        return compare(network, loss, data, images, steps + 2, Path(folder), bf16, rivals)
 
 
 def _defined(network: nn.Module, image: Tensor, mask: Tensor) -> Callable[[], None]:

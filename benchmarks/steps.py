@@ -70,7 +70,13 @@ class TurnTaking(pl.Callback):
 
 
 def bare_step(
-    network: nn.Module, loss: nn.Module, data: Dataset[Any], batch_size: int, bf16: bool = False
+    network: nn.Module,
+    loss: nn.Module,
+    data: Dataset[Any],
+    batch_size: int,
+    bf16: bool = False,
+    channels_last: bool = False,
+    fused: bool = False,
 ) -> Callable[[], None]:
     """Return a function that takes one training step, as in a plain training loop.
 
@@ -79,12 +85,14 @@ def bare_step(
         loss: The loss.
         data: The same images as the trainer's.
         batch_size: Images per batch.
-        bf16: Whether to run in bfloat16 autocast on channels_last memory, with the optimiser fused as segbench's is.
+        bf16: Whether to run in bfloat16 autocast.
+        channels_last: Whether to run on channels_last memory.
+        fused: Whether the optimiser is fused, as segbench's is.
     """
-    layout = torch.channels_last if bf16 else torch.contiguous_format
+    layout = torch.channels_last if channels_last else torch.contiguous_format
     network = network.train()
     network.to(memory_format=layout)  # type: ignore[call-overload]  # missing from torch's annotations
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=bf16)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=fused)
     loader = DataLoader(data, batch_size=batch_size, shuffle=True)
     batches = iter(loader)
     total = 0.0
@@ -154,7 +162,7 @@ def compare(
     if rivals is None:
         rivals = {"bare": bare_step(copy.deepcopy(network), loss, data, batch_size)}
     if bf16:
-        rivals["bf16"] = bare_step(copy.deepcopy(network), loss, data, batch_size, bf16=True)
+        rivals["bf16"] = bare_step(copy.deepcopy(network), loss, data, batch_size, True, True, True)
     turns = TurnTaking(rivals)
     task = SegmentationTask(
         network, loss, lambda parameters: torch.optim.Adam(parameters, lr=1e-3), None, ["background", "object"]
