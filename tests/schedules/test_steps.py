@@ -85,6 +85,17 @@ def test_each_step_has_the_rate_of_torch_s_schedule(name):
         assert found == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
+@pytest.mark.parametrize("cycles", [2, 4, 49, 98])
+def test_every_restart_is_a_step(cycles):
+    schedule = CosineRestarts(sgd(), epochs=1, cycles=cycles)
+    schedule.steps_per_epoch = 196
+    found = [first for first, _ in rates(schedule, steps=196)]
+    # Rounding must not miss one, as it would of 49 cycles.
+    assert [step for step, rate in enumerate(found) if rate > 0.9999 * 0.3] == list(range(0, 196, 196 // cycles))[
+        :cycles
+    ]
+
+
 @pytest.mark.parametrize("optimizer", [sgd, lambda: torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=0.3)])
 def test_momentum_goes_the_other_way(optimizer):
     mine = ours(OneCycle, optimizer(), rise=0.3)
