@@ -1,5 +1,7 @@
 """What trainer=fast leaves open is measured once, kept beside the runs, and known before a run has its name."""
 
+import copy
+import functools
 import json
 from types import SimpleNamespace
 
@@ -30,8 +32,16 @@ def measured(monkeypatch):
     return asked
 
 
+@functools.cache
+def known(overrides):
+    return composition.compose([*SMALL, *overrides])
+
+
 def composed(folder, *overrides):
-    return composition.compose([*SMALL, f"paths.outputs={folder}", *overrides])
+    """Compose as the command line does, the same only once."""
+    cfg = copy.deepcopy(known(overrides))
+    cfg.paths.outputs = str(folder)
+    return cfg
 
 
 def test_the_choice_is_kept_and_the_run_is_the_one_that_says_it(tmp_path, measured, caplog):
