@@ -7,7 +7,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-slurm campaign lint bench clean
+.PHONY: help demo test test-all test-slurm campaign lint bench site clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -28,17 +28,22 @@ test-slurm: $(VENV)/.installed-test  ## sweep by every launcher, with a Slurm of
 campaign: $(VENV)/.installed-test  ## try faults and attacks, for about 45 minutes; goes on where it was interrupted
 	OMP_NUM_THREADS=1 $(BIN)/python -m campaign $(ARGS)
 
-lint: $(VENV)/.installed-dev  ## ruff check, ruff format --check, mypy, lint-imports
+lint: $(VENV)/.installed-dev  ## ruff check, ruff format --check, mypy, lint-imports, hadolint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
 bench: $(VENV)/.installed  ## measure our overhead, reduced precision and the cache, as ratios
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
+site: $(VENV)/.installed-test  ## build the documentation as a site, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "Documentation: site/index.html (with its search: $(BIN)/python -m http.server -d site)"
+
 clean:  ## remove the environment and tool caches (outputs/ and data caches stay)
-	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks campaign -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # A stamp for each set of packages: pip runs again only when the requirements changed.

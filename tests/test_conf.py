@@ -1,6 +1,7 @@
 """Every file in conf/ composes to a valid configuration."""
 
 import inspect
+import re
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -124,3 +125,11 @@ def test_the_search_by_wandb_sets_keys_that_exist(compose):
     from segbench.tasks.segmentation import VALIDATION_SCORES
 
     assert sweep["metric"]["name"].removeprefix("val/") in VALIDATION_SCORES
+
+
+@pytest.mark.parametrize("group", ["loss", "scheduler"])
+def test_every_loss_and_schedule_stands_in_its_table(group):
+    page = (CONF.parent / "docs" / "training.md").read_text(encoding="utf-8")
+    table = page[page.index(f"| `{group}=` |") :].partition("\n\n")[0]
+    named = re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines()[2:]))
+    assert sorted(named) == sorted(name for of, name in CHOICES if of == group)

@@ -120,6 +120,8 @@ RUNS = {
         "loss=bce_dice",
         "predict.tta=flips",
         "trainer.early_stopping=2",
+        "callbacks=ema",
+        "scheduler=one_cycle",
     ],
 }
 

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow
 # Without batch normalisation; the last batch of an epoch has one image fewer, which is another share for each process.
 SETTINGS = (
     *("data.subjects=12", "data.slices=2", "data.size=[32,32]", "data.batch_size=5", "model=gland_a", "loss=ce_dice"),
-    *("augmentation=light", "optimizer=sgd", "optimizer.lr=0.05", "trainer.max_epochs=7", "trainer.accelerator=cpu"),
+    *("augmentation=cutmix", "optimizer=sgd", "optimizer.lr=0.05", "trainer.max_epochs=7", "trainer.accelerator=cpu"),
+    *("callbacks=ema", "callbacks.ema.decay=0.9", "scheduler=poly", "scheduler.warmup=0.5", "data.oversample=1.0"),
 )
 TWO = ("trainer.devices=2", "trainer.strategy=ddp", "trainer.checkpoint_every_n_steps=1")
 
@@ -41,7 +42,8 @@ def finish(repository, folder, *overrides):
 def state(run):
     last = load_checkpoint(run / "checkpoints" / "last.ckpt")
     best = load_checkpoint(run / "checkpoints" / "best.ckpt")
-    return last["state_dict"], best["state_dict"], last["optimizer_states"][0]["state"]
+    trained = last["callbacks"]["WeightAverage"]["other"]
+    return last["state_dict"], best["state_dict"], trained, last["optimizer_states"][0]["state"]
 
 
 def same(a, b):

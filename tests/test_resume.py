@@ -24,7 +24,9 @@ OVERRIDES = (
     "augmentation=light",
     "trainer.checkpoint_every_n_steps=1",
     "trainer.accumulate_grad_batches=2",
-    "scheduler=cosine",
+    # Stepped with the optimiser.
+    "scheduler=cosine_restarts",
+    "scheduler.warmup=0.5",
     "trainer.max_epochs=5",
 )
 

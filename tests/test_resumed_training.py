@@ -21,6 +21,8 @@ SCHEDULES = {
     "table": ("scheduler=epoch_table", "scheduler.rates=[[1,1e-3],[3,3e-4],[9,1e-4]]"),
     "exponential": ("scheduler=exponential_floor", "optimizer.lr=3e-3"),
     "steps": ("scheduler=steps", "scheduler.milestones=[2,4]"),
+    "poly": ("scheduler=poly", "scheduler.warmup=1.5"),
+    "one cycle by steps": ("scheduler=one_cycle",),
     "warmup": ("LinearLR, start_factor: 0.1, total_iters: 4",),
     "polynomial": ("PolynomialLR, total_iters: 5, power: 0.9",),
     "restarts": ("CosineAnnealingWarmRestarts, T_0: 2",),

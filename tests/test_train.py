@@ -546,6 +546,13 @@ def test_each_row_of_the_curves_has_the_rate_that_its_epoch_was_trained_with(run
     assert pd.read_csv(tmp_path / "run" / "metrics.csv")["lr"].tolist() == [1e-3, 0.5, 1e-4]
 
 
+def test_a_schedule_by_steps_counts_those_of_the_optimiser(run, tiny, tmp_path):
+    run(tiny(tmp_path, "scheduler=poly", "trainer.accumulate_grad_batches=2"), tmp_path / "run")
+    curves = pd.read_csv(tmp_path / "run" / "metrics.csv")
+    total = curves["step"].iloc[-1]
+    assert curves["lr"].tolist() == pytest.approx([1e-3 * (1 - (step - 1) / total) ** 0.9 for step in curves["step"]])
+
+
 def test_early_stopping_stops_and_is_remembered(run, tiny, tmp_path, monkeypatch):
     overrides = (
         "trainer.early_stopping=1",

@@ -84,3 +84,13 @@ def test_no_file_of_a_run_and_its_report_holds_a_canary(program, tmp_path):
     # The project's name was given to W&B, which keeps it in its own folder.
     holding = [path for path, content in files.items() if NAMED.encode() in content]
     assert [path for path in holding if "wandb" not in path.relative_to(tmp_path).parts] == []
+
+
+@pytest.mark.parametrize("typed", ["data.split_seed=${seed}", "model.width=${oc.decode:'8'}", "a=${b.c}_${seed}"])
+def test_an_interpolation_is_recorded_as_it_was_typed(typed):
+    """Of a sweep's job Hydra gives it with backslashes."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    (override,) = OverridesParser.create().parse_overrides([typed])
+    given = f"{override.get_key_element()}={override.get_value_element_as_str()}"
+    assert recorded_overrides([given]) == recorded_overrides([typed]) == [typed]

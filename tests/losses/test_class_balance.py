@@ -120,7 +120,7 @@ def test_beta_outside_its_range(beta):
 
 def test_impossible_focal_parameters():
     for gamma in (-1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match=f"loss.gamma={gamma}, .* at least 0 and finite"):
+        with pytest.raises(ValueError, match=f"loss.gamma={gamma}: .* at least 0 and finite"):
             FocalLoss(gamma)
         with pytest.raises(ValueError, match=r"loss.alpha=.* at least 0 and finite"):
             FocalLoss(alpha=[1.0, gamma])

@@ -6,7 +6,21 @@ from tests.spread import spread
 from torch import nn
 
 from segbench.errors import ConfigError
-from segbench.losses import BCEDice, BoundaryCrossEntropy, CEDice, CrossEntropy, DiceFocal, WeightedCrossEntropy
+from segbench.losses import (
+    BCEDice,
+    BoundaryCrossEntropy,
+    BoundaryLoss,
+    CEDice,
+    CLDiceLoss,
+    CrossEntropy,
+    DiceFocal,
+    FocalTverskyLoss,
+    GeneralisedDiceLoss,
+    LovaszLoss,
+    OHEMCrossEntropy,
+    SmoothedCrossEntropy,
+    WeightedCrossEntropy,
+)
 from segbench.models.deeplab import SingleValueBatchNorm
 from segbench.models.over_processes import has_batch_norm, share_batch_norm, share_dropout
 from segbench.processes import begin_step, end_step, mean_over_processes, own_share
@@ -21,6 +35,15 @@ LOSSES = {
     "weights of pixels": BoundaryCrossEntropy(),
     "weights of classes": WeightedCrossEntropy(),
     "overlapping classes": BCEDice(),
+}
+OTHER_LOSSES = {
+    "focal_tversky": FocalTverskyLoss(),
+    "generalised_dice": GeneralisedDiceLoss(),
+    "lovasz": LovaszLoss(),
+    "boundary": BoundaryLoss(),
+    "cldice": CLDiceLoss(),
+    "smoothed_ce": SmoothedCrossEntropy(),
+    "hard pixels": OHEMCrossEntropy(threshold=0.4, kept=0.2),
 }
 
 
@@ -75,8 +98,9 @@ def steps(losses):
     return [step(batch, loss) for loss in losses for batch in BATCHES]
 
 
-def test_losses_gradients_dropout_and_batch_statistics_are_those_of_one_process(tmp_path):
-    losses = list(LOSSES.values())
+@pytest.mark.parametrize("chosen", [LOSSES, pytest.param(OTHER_LOSSES, marks=pytest.mark.slow)])
+def test_losses_gradients_dropout_and_batch_statistics_are_those_of_one_process(tmp_path, chosen):
+    losses = list(chosen.values())
     expected = steps(losses)
     for found in spread(tmp_path, steps, losses):
         for one, other in zip(found, expected, strict=True):

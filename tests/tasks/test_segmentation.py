@@ -46,6 +46,29 @@ def test_the_loss_averages_over_side_outputs_and_adds_the_presence_of_classes():
     assert torch.equal(task(torch.zeros(2, 1, 11, 13)), outputs.logits[..., :11, :13])
 
 
+def test_side_outputs_weigh_as_they_are_told():
+    network = UNet3Plus(1, 3, 2, deep_supervision=True, side_weights=[0.5, 0.25, 0.0, 2.0])
+    batch = {"image": torch.randn(2, 1, 16, 16), "mask": torch.randint(0, 3, (2, 16, 16))}
+    task = task_of(network)
+    outputs = network(batch["image"])
+    parts = [task.loss(part, batch["mask"]) for part in (outputs.logits, *outputs.side_logits)]
+    expected = sum(weight * part for weight, part in zip((1, 0.5, 0.25, 0, 2), parts, strict=True)) / 3.75
+    torch.testing.assert_close(task.batch_loss(batch), expected)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"side_weights": [1.0]}, "there are 0 side outputs; set model.deep_supervision=true"),
+        ({"deep_supervision": True, "side_weights": [1.0]}, "there are 3 side outputs; give 3"),
+        ({"deep_supervision": True, "side_weights": [1.0, -1.0, 1.0]}, "must be at least 0 and finite"),
+    ],
+)
+def test_weights_that_fit_no_side_outputs_are_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        UNetPlusPlus(1, 3, 2, **settings)
+
+
 def test_networks_with_side_outputs_take_any_image_size():
     for network in (UNet3Plus(1, 3, 2, deep_supervision=True, classification=True), UNetPlusPlus(1, 3, 2)):
         task = task_of(network)

@@ -9,6 +9,7 @@ from segbench.augmentation.copies import Copy, QuarterTurns
 from segbench.augmentation.curriculum import Curriculum
 from segbench.augmentation.elastic import Elastic
 from segbench.augmentation.mirror import MirrorTiles
+from segbench.augmentation.mixing import CutMix, Mix
 from segbench.augmentation.pipeline import Augmentation, Augmented
 from segbench.augmentation.scaling import ScaleCrop
 from segbench.augmentation.stages import CurriculumStages, Stage
@@ -19,8 +20,10 @@ __all__ = [
     "Copy",
     "Curriculum",
     "CurriculumStages",
+    "CutMix",
     "Elastic",
     "MirrorTiles",
+    "Mix",
     "QuarterTurns",
     "ScaleCrop",
     "Stage",

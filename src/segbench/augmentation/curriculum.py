@@ -118,6 +118,8 @@ def _stage(name: str, index: int, settings: Mapping[str, Any]) -> Stage:
     stage = Stage(name, **settings)
     if not isinstance(stage.augmentation, Augmentation) or isinstance(stage.augmentation, Curriculum):
         raise ConfigError(f"{key}.augmentation: must be a segbench.augmentation.Augmentation (none.yaml for none)")
+    if stage.augmentation.mix is not None:
+        raise ConfigError(f"{key}.augmentation.mix: a curriculum does not mix images; remove it")
     if index and not isinstance(stage.monitor, str):
         raise ConfigError(f"{key}.monitor={stage.monitor}: must be the name of a score, such as val/loss")
     if index and (not isinstance(stage.threshold, Real) or not math.isfinite(stage.threshold)):

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from segbench.augmentation.copies import Copy
+from segbench.augmentation.mixing import Mix
 from segbench.errors import ConfigError
 
 # An image (H,W,C), its mask uint8 (H,W), and further maps (H,W) of its pixels by name.
@@ -35,16 +36,22 @@ class Augmentation:
         transforms: Albumentations transforms, in order; they must keep the image size. Empty for none. Named transforms
             (a mapping) can be changed from the command line: ``augmentation.transforms.mirror.p=0``.
         copies: The copies made of each training image; none by default.
+        mix: Mixes each transformed image with another one, transformed too; None for not.
 
     Raises:
         ConfigError: If two copies have the same name.
     """
 
-    def __init__(self, transforms: Sequence[Any] | Mapping[str, Any] = (), copies: Sequence[Copy] = ()) -> None:
+    def __init__(
+        self,
+        transforms: Sequence[Any] | Mapping[str, Any] = (),
+        copies: Sequence[Copy] = (),
+        mix: Mix | None = None,
+    ) -> None:
         names = [copy.name for copy in copies]
         if len(set(names)) < len(names):
             raise ConfigError(f"augmentation.copies: {', '.join(names)}: two are the same; list each once")
-        self.copies = tuple(copies)
+        self.copies, self.mix = tuple(copies), mix
         self.transforms = list(transforms.values() if isinstance(transforms, Mapping) else transforms)
         self._compose: albumentations.Compose | None = None
         if self.transforms:

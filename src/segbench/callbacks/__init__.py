@@ -8,8 +8,10 @@ from segbench.callbacks.panels import PredictionPanels
 from segbench.callbacks.predictions import StoredPredictions
 from segbench.callbacks.progress import TerminalBar
 from segbench.callbacks.pruning import Pruning, pruning
+from segbench.callbacks.rate_picture import RatePicture
 from segbench.callbacks.repeatability import Repeatability
 from segbench.callbacks.volumes import VolumeScores
+from segbench.callbacks.weight_average import WeightAverage
 
 __all__ = [
     "ColumnScorer",
@@ -18,10 +20,12 @@ __all__ = [
     "Curves",
     "PredictionPanels",
     "Pruning",
+    "RatePicture",
     "Repeatability",
     "RunCheckpoints",
     "StoredPredictions",
     "TerminalBar",
     "VolumeScores",
+    "WeightAverage",
     "pruning",
 ]

@@ -94,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.directories and not options.plan:
         parser().error("give an experiment's directory, outputs/<experiment>")
     try:
+        _require_used(options)
         if options.across:
             report_across(options, _convention(options), terminal(), _asked(options), _command(given))
             return 0
@@ -141,6 +142,25 @@ def report(options: argparse.Namespace, given: Sequence[str]) -> int:
     )
     worst = write_all(runs, wanted, terminal(), print_error)
     return max(worst, ConfigError.exit_code if empty else 0)
+
+
+def _require_used(options: argparse.Namespace) -> None:
+    """Refuse options of ``--across`` and ``--plan`` without it, where they would change nothing.
+
+    Raises:
+        ConfigError: If there is one.
+    """
+    if not options.across and (options.margin is not None or options.baseline is not None):
+        name = "margin" if options.margin is not None else "baseline"
+        raise ConfigError(
+            f"--{name}: goes with --across; for one experiment give comparison.{name}= to the command that trained it,"
+            " which trains nothing again"
+        )
+    if not options.plan:
+        defaults = parser()
+        for name in ("sd", "seeds", "images"):
+            if getattr(options, name) != defaults.get_default(name):
+                raise ConfigError(f"--{name}: goes with --plan, which plans and reports nothing")
 
 
 def _at_home(options: argparse.Namespace) -> argparse.Namespace:

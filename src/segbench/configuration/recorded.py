@@ -25,6 +25,8 @@ _PLAIN = re.compile(r"[-+]?[\d.]{1,9}(e[-+]?\d{1,2})?|true|false|null|none", re.
 _KEY = r"(?:api_?key|access_?key|private_?key|secret|password|passwd|credentials?|auth_?token|access_?token|token)"
 _SECRET_KEY = re.compile(rf"(?:.*[._-])?{_KEY}", re.IGNORECASE)
 _VARIABLE = re.compile(r"<[A-Za-z_]\w*>")
+# An interpolation that a sweep has put into a job's override.
+_ESCAPED = re.compile(r"\$\\\{(.*?)\\\}")
 _IN_URL = re.compile(rf"(?<=://)[^/\s@:]*:[^/\s@]+(?=@)|(?<=[?&])({_KEY}=)[^&\s#]+", re.IGNORECASE)
 
 
@@ -48,6 +50,7 @@ def recorded_overrides(overrides: Sequence[str]) -> list[str]:
 
 
 def _recorded_override(text: str) -> str:
+    text = _ESCAPED.sub(lambda found: "${" + re.sub(r"\\(.)", r"\1", found[1]) + "}", text)
     key, equals, value = text.partition("=")
     secret = bool(equals and value) and _SECRET_KEY.fullmatch(key.lstrip("+~"))
     return f"{key}={HIDDEN}" if secret else _without_secrets(text)

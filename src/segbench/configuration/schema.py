@@ -49,6 +49,7 @@ class DataConfig(_Component):
     split_seed: NonNegativeInt = 0
     folds: Annotated[int, Field(ge=2)] | None = None
     fold: NonNegativeInt | None = None
+    oversample: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class ModelConfig(_Component):

@@ -8,9 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import pytorch_lightning as pl
-from numpy.typing import NDArray
 
 from segbench.augmentation import Augmentation
 from segbench.configuration.machine import check_memory
@@ -20,10 +18,9 @@ from segbench.data.folded import FoldedData
 from segbench.data.learned import LearnedData
 from segbench.data.loader import BatchSize
 from segbench.data.loaders import SCORED_TRAIN, Loaders, NumWorkers
-from segbench.data.measure import measure_training
 from segbench.data.records import Record, os_errors_as_faults, raise_faults
 from segbench.data.scored import ScoredData
-from segbench.data.split_checks import OnDuplicates, report_absent, report_duplicates
+from segbench.data.split_checks import OnDuplicates, report_duplicates
 from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
@@ -53,6 +50,8 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         score_train: Whether the training images are also scored at the end, unaugmented: how far they were memorised.
         folds: Number of folds of a cross-validation, instead of the data set's own split; None for that.
         fold: The fold that is tested, from 0; of the other groups a share validates and the rest trains.
+        oversample: Images with a class that fewer than this share of the training images have are drawn more often
+            (:func:`segbench.data.sampling.repeat_factors`); None draws all alike.
         split_seed: Seed of the split or the folds. It is not the run's seed: runs that are compared share test images.
         augmentation: Applied to training images, after the split; None for one that leaves them as they are.
         seed: The run's seed (order and augmentation).
@@ -99,6 +98,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         resident: bool | Literal["auto"] = "auto",
         tiles: str | None = None,
         score_train: bool = False,
+        oversample: float | None = None,
         split_seed: int = 0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
@@ -113,7 +113,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         self.set_fold(folds, fold)
         self.on_duplicates = on_duplicates
         self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
-        self.score_train = score_train
+        self.score_train, self.oversample = score_train, oversample
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
         self.place = f"data.root={self.root}"
@@ -289,12 +289,3 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
     def _fingerprint(self) -> str:
         """Return the digest of the files and of the arrays' settings; if files were only touched since, the first."""
         return first_key(self._key, self.cache_dir)
-
-    def _measure(self, arrays: Arrays) -> None:
-        """Compute the training set's mean and standard deviation per channel (in [0,1]) and its class frequencies."""
-        train = (self.splits["train"], self.augmentation, self.dataset_class, self.tiles)
-        self.mean, self.std, histogram = measure_training(arrays, *train, self.in_channels, self.scale)
-        self.class_pixels: NDArray[np.int64] = self._count_classes(histogram)
-        labelled = histogram.sum() - histogram[IGNORE_INDEX]
-        self.class_frequencies: NDArray[np.float64] = self.class_pixels / labelled
-        report_absent(self.class_names, self.class_pixels, self.labelled, self.place)

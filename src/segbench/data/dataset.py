@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from segbench.augmentation import Augmentation
+from segbench.augmentation import Augmentation, Augmented, Mix
 from segbench.data.cache import Arrays, Pair
 from segbench.data.loader import Draw
 from segbench.data.records import Record
+from segbench.errors import ConfigError
 from segbench.masks import BITS, INDICES, MaskForm
 from segbench.rng import derive_seed, generator
 from segbench.scores.overlaps import unpack_bits
@@ -62,9 +63,9 @@ class ImageDataset(Dataset[dict[str, Any]]):
     """One split of a data set: images with their targets.
 
     ``dataset[index]`` is an unaugmented item; ``dataset[draw]`` is augmented with the seed (seed, "augment", epoch,
-    item), plus the repeat if it is not the first, so it is the same in any worker. If images are cut into tiles, each
-    tile is an item. Copies made by the augmentation follow the images: the first copy of every image, then the second,
-    with the image's id and the copy's name as their id.
+    item), plus the repeat if it is not the first, so it is the same in any worker; it is mixed by (seed, "mix", ...).
+    If images are cut into tiles, each tile is an item. Copies made by the augmentation follow the images: the first
+    copy of every image, then the second, with the image's id and the copy's name as their id.
 
     Args:
         arrays: Arrays of all records.
@@ -114,6 +115,8 @@ class ImageDataset(Dataset[dict[str, Any]]):
         self.normalise = Normalise(mean, std, scale)
         self.augmentation, self.seed, self.crop = augmentation, seed, crop
         self.num_classes = num_classes
+        if augmentation is not None and augmentation.mix is not None:
+            _check_mix(self)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -125,6 +128,19 @@ class ImageDataset(Dataset[dict[str, Any]]):
         With pixel weights, also ``weight`` float32 (H,W).
         """
         draw, index = (None, key) if isinstance(key, int | np.integer) else (Draw(*key), key[1])
+        image, target, maps = self._prepared(index, draw)
+        if draw is not None and self.augmentation is not None and self.augmentation.mix is not None:
+            image, target, maps = self._mixed((image, target, maps), self.augmentation.mix, draw)
+        item = {
+            "image": self.normalise(image),
+            # Not ascontiguousarray, which makes a vector of a label.
+            self.target: self.batch_target(torch.from_numpy(np.array(target, order="C"))),
+            "id": self.ids[index],
+        }
+        return item | {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in maps.items()}
+
+    def _prepared(self, index: int, draw: Draw | None) -> Augmented:
+        """Return image, target and further maps of an item, augmented if it is drawn."""
         # A range supports negative indices and rejects those out of bounds.
         number, position = divmod(range(len(self))[index], len(self) // (1 + len(self.copies)))
         image, target, maps = self._stored(position, draw)
@@ -133,14 +149,36 @@ class ImageDataset(Dataset[dict[str, Any]]):
             maps = {name: copy(image, values)[1] for name, values in maps.items()}
             image, target = self.transformed(copy, image, target)
         if draw is not None and self.augmentation is not None:
-            image, target, maps = self._augmented(image, target, maps, draw)
-        item = {
-            "image": self.normalise(image),
-            # Not ascontiguousarray, which makes a vector of a label.
-            self.target: self.batch_target(torch.from_numpy(np.array(target, order="C"))),
-            "id": self.ids[index],
-        }
-        return item | {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in maps.items()}
+            return self._augmented(image, target, maps, draw)
+        return image, target, maps
+
+    def _mixed(self, found: Augmented, mix: Mix, draw: Draw) -> Augmented:
+        """Return an item in which a part is another item's, as that is augmented where it is drawn itself."""
+        image, target, maps = found
+        chance = generator(self.seed, "mix", *draw.counters)
+        part = mix.part(image.shape[:2], chance)
+        if part is None:
+            return found
+        item = int(chance.integers(len(self)))
+        other, others, other_maps = self._prepared(item, draw._replace(item=item))
+
+        def joined(own: NDArray[Any], its: NDArray[Any]) -> NDArray[Any]:
+            own = np.array(own)
+            own[part] = its[part]
+            return own
+
+        return joined(image, other), joined(target, others), {key: joined(maps[key], other_maps[key]) for key in maps}
+
+    def classes_present(self) -> NDArray[np.bool_]:
+        """Return which classes each item has, whole and before the augmentation, bool (N,C); a copy has its image's."""
+        images, pieces = len(self) // (1 + len(self.copies)), self.tiles[0] * self.tiles[1]
+        values = np.zeros((images, 256), bool)
+        for position in range(images):
+            record, tile = divmod(position, pieces)
+            target = self.arrays.targets[self.indices[record]]
+            values[position, np.unique(target if pieces == 1 else cut(target, self.tiles, tile))] = True
+        classes = [values[:, self.form.values(index)].any(axis=1) for index in range(self.num_classes)]
+        return np.tile(np.stack(classes, axis=1), (1 + len(self.copies), 1))
 
     def batch_target(self, stored: torch.Tensor) -> torch.Tensor:
         """Return stored targets, uint8 (...), as a batch has them: int64, here unchanged."""
@@ -164,7 +202,7 @@ class ImageDataset(Dataset[dict[str, Any]]):
 
     def _augmented(
         self, image: NDArray[Any], target: NDArray[np.uint8], maps: dict[str, NDArray[Any]], draw: Draw
-    ) -> tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]:
+    ) -> Augmented:
         augmentation = self.augmentation
         assert augmentation is not None
         seed = derive_seed(self.seed, "augment", *draw.counters)
@@ -194,6 +232,14 @@ class ImageDataset(Dataset[dict[str, Any]]):
         """Return stacks of images (N,H,W,C) and targets (N,...), each transformed."""
         pairs = [cls.transformed(transform, image, target) for image, target in zip(images, targets, strict=True)]
         return np.stack([image for image, _ in pairs]), np.stack([target for _, target in pairs])
+
+
+def _check_mix(dataset: ImageDataset) -> None:
+    """Refuse to mix what has no pixels with labels, or not the same size."""
+    if dataset.target != "mask":
+        raise ConfigError("augmentation.mix: images with a label each cannot be mixed; use another augmentation")
+    if isinstance(dataset.arrays.images, list) and dataset.crop is None:
+        raise ConfigError("augmentation.mix: needs images of one size; set data.size, or use another augmentation")
 
 
 def cut(array: NDArray[Any], tiles: tuple[int, int], number: int) -> NDArray[Any]:

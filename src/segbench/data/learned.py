@@ -8,8 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.augmentation import Augmentation
 from segbench.data.cache import Arrays
+from segbench.data.dataset import ImageDataset
+from segbench.data.measure import measure_training
+from segbench.data.split_checks import report_absent
 from segbench.errors import DataError
+from segbench.labels import IGNORE_INDEX
 from segbench.tasks import Task
 
 
@@ -23,7 +28,15 @@ class LearnedData:
 
     tasks: ClassVar[tuple[type[Task[Any]], ...]]
     class_names: ClassVar[tuple[str, ...]]
+    dataset_class: ClassVar[type[ImageDataset]]
+    in_channels: ClassVar[int]
+    labelled: ClassVar[str]
+    scale: ClassVar[float]
+    augmentation: Augmentation
+    place: str
     root: Path | None
+    splits: dict[str, list[int]]
+    tiles: tuple[int, int]
 
     def task_for(self, network: type) -> type[Task[Any]]:
         """Return the task that trains networks of a class on this data."""
@@ -37,6 +50,15 @@ class LearnedData:
     def learned(self, arrays: Arrays) -> Arrays:
         """Return the arrays with the targets that are learned; for most data, those that are stored."""
         return arrays
+
+    def _measure(self, arrays: Arrays) -> None:
+        """Compute the training set's mean and standard deviation per channel (in [0,1]) and its class frequencies."""
+        train = (self.splits["train"], self.augmentation, self.dataset_class, self.tiles)
+        self.mean, self.std, histogram = measure_training(arrays, *train, self.in_channels, self.scale)
+        self.class_pixels: NDArray[np.int64] = self._count_classes(histogram)
+        labelled = histogram.sum() - histogram[IGNORE_INDEX]
+        self.class_frequencies: NDArray[np.float64] = self.class_pixels / labelled
+        report_absent(self.class_names, self.class_pixels, self.labelled, self.place)
 
     def _count_classes(self, histogram: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how often each class occurs in the training set, int64 (C,).

@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from segbench.data.sampling import occurrences, weighted_pass
 from segbench.processes import Share
 from segbench.rng import generator
 from segbench.runs.signals import held_back
@@ -82,12 +83,19 @@ class EpochOrder:
         seed: The run's seed.
         steps: Batches per epoch; None for one pass, fewer for the beginning of one.
         share: What this process has of each batch, which may be nothing of a small one.
+        weights: How often each sample is drawn beside the others (N,); None for once in every pass.
     """
 
     def __init__(
-        self, length: int, batch_size: int, seed: int, steps: int | None = None, share: Share | None = None
+        self,
+        length: int,
+        batch_size: int,
+        seed: int,
+        steps: int | None = None,
+        share: Share | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
-        self._length, self._batch_size, self._seed = length, batch_size, seed
+        self._length, self._batch_size, self._seed, self._weights = length, batch_size, seed, weights
         self._share = share or Share()
         one_pass = -(-length // batch_size)
         self._steps = steps or one_pass
@@ -101,16 +109,20 @@ class EpochOrder:
         return min((batch + 1) * self._batch_size, self._samples) - batch * self._batch_size
 
     def batches(self, epoch: int, start: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield each batch's sample indices and the pass each belongs to, int64 (B,), from batch ``start`` on.
+        """Yield each batch's sample indices and how often each was drawn before, int64 (B,), from batch ``start`` on.
 
         Of several processes, B is what this one has of the batch.
         """
         passes = -(-self._samples // self._length)
         purposes = [("order", epoch), *(("order", epoch, number) for number in range(1, passes))]
-        order = np.concatenate([generator(self._seed, *purpose).permutation(self._length) for purpose in purposes])
+        order = np.concatenate([self._pass(generator(self._seed, *purpose)) for purpose in purposes])
+        before = occurrences(order)
         for batch in range(start, self._steps):
             positions = self._share.cut(batch * self._batch_size + np.arange(self.images_in(batch)))
-            yield order[positions], positions // self._length
+            yield order[positions], before[positions]
+
+    def _pass(self, chance: np.random.Generator) -> NDArray[np.int64]:
+        return chance.permutation(self._length) if self._weights is None else weighted_pass(self._weights, chance)
 
 
 class QuietLoader(DataLoader[Any]):
@@ -133,10 +145,10 @@ class _Batches:
         return len(self.order)
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        for indices, passes in self.order.batches(self.epoch, self.start):
+        for indices, repeats in self.order.batches(self.epoch, self.start):
             yield [
                 Draw(self.epoch, int(index), int(repeat), self.stage)
-                for index, repeat in zip(indices, passes, strict=True)
+                for index, repeat in zip(indices, repeats, strict=True)
             ]
 
 
@@ -203,6 +215,7 @@ class ReplayLoader:
         worker_init: Called in each worker with its number.
         pin_memory: Whether to copy batches into pinned memory, for a GPU.
         share: What this process has of each batch.
+        weights: How often each image is drawn beside the others (N,); None for once in every pass.
     """
 
     def __init__(
@@ -217,9 +230,10 @@ class ReplayLoader:
         worker_init: Callable[[int], None] | None = None,
         pin_memory: bool = False,
         share: Share | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         length = len(dataset)  # type: ignore[arg-type]  # Dataset declares no __len__
-        self._batches = _Batches(EpochOrder(length, batch_size, seed, steps, share))
+        self._batches = _Batches(EpochOrder(length, batch_size, seed, steps, share, weights))
         self._position, self._stage = position, stage
         self._loader = QuietLoader(
             dataset,

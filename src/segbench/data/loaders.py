@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import cv2
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 
 from segbench.augmentation import Augmentation
 from segbench.data import resident
 from segbench.data.dataset import ImageDataset
 from segbench.data.loader import BatchSize, Draw, ReplayLoader, images_per_batch, in_order, progress_of, steps_of
 from segbench.data.resident import ResidentLoader, ResidentTensors
+from segbench.data.sampling import repeat_factors
 from segbench.environment import loader_processes
 from segbench.errors import ConfigError
 from segbench.processes import own_share
@@ -43,6 +46,7 @@ class Loaders(pl.LightningDataModule):
     resident: bool | Literal["auto"]
     score_train: bool
     seed: int
+    oversample: float | None
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +59,9 @@ class Loaders(pl.LightningDataModule):
         size = self.images_per_batch(self.datasets["train"])
         if self._resident():
             tensors, position = self._on_device("train"), lambda: progress_of(trainer)
-            return ResidentLoader(tensors, size, self.seed, position, steps_of(trainer), own_share())
+            return ResidentLoader(
+                tensors, size, self.seed, position, steps_of(trainer), own_share(), self.draw_weights()
+            )
         return ReplayLoader(
             self.datasets["train"],
             size,
@@ -67,7 +73,14 @@ class Loaders(pl.LightningDataModule):
             worker_init=begin_worker,
             pin_memory=self._feeds_gpu(),
             share=own_share(),
+            weights=self.draw_weights(),
         )
+
+    def draw_weights(self) -> NDArray[np.float64] | None:
+        """Return how often each training image is drawn beside the others (N,); None for once in every pass."""
+        if self.oversample is None:
+            return None
+        return repeat_factors(self.datasets["train"].classes_present(), self.oversample)
 
     def val_dataloader(self) -> Any:
         """Return the validation batches, in order; none if validation images are trained on."""

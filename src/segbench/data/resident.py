@@ -96,6 +96,7 @@ class ResidentLoader:
         position: Returns the (epoch, batch) to continue at; called once, at the first batch of every epoch.
         steps: Batches per shuffled epoch; None for one pass.
         share: What this process has: in order every n-th batch, shuffled a part of each.
+        weights: How often each image is drawn beside the others (N,); None for once in every pass.
     """
 
     def __init__(
@@ -106,10 +107,11 @@ class ResidentLoader:
         position: Position = lambda: (0, 0),
         steps: int | None = None,
         share: Share | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         self._tensors, self._position = tensors, position
         self._in_order = BatchesInOrder(len(tensors.ids), batch_size, share or Share())
-        self._order = None if seed is None else EpochOrder(len(tensors.ids), batch_size, seed, steps, share)
+        self._order = None if seed is None else EpochOrder(len(tensors.ids), batch_size, seed, steps, share, weights)
 
     def __len__(self) -> int:
         return len(self._in_order if self._order is None else self._order)
@@ -150,7 +152,8 @@ def obstacle(datasets: Mapping[str, ImageDataset], num_workers: int, device: tor
         num_workers: Worker processes that were asked for, which would have nothing to do.
         device: The device.
     """
-    if any(dataset.augmentation is not None and dataset.augmentation.transforms for dataset in datasets.values()):
+    augmentations = [dataset.augmentation for dataset in datasets.values() if dataset.augmentation is not None]
+    if any(augmentation.transforms or augmentation.mix is not None for augmentation in augmentations):
         return "augmentation works image by image"
     if any(dataset.tiles != (1, 1) for dataset in datasets.values()):
         return "data.tiles cuts image by image"

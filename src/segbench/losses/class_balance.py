@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from segbench.labels import IGNORE_INDEX
 from segbench.losses.base import SegmentationLoss, weighted_mean
+from segbench.losses.class_factors import check_class_factors, class_factors, softmax_logits
 
 
 class WeightedCrossEntropy(SegmentationLoss):
@@ -91,11 +92,10 @@ class FocalLoss(SegmentationLoss):
 
     def __init__(self, gamma: float = 2.0, alpha: float | Sequence[float] = 1.0) -> None:
         super().__init__()
-        factors = torch.tensor(list(alpha) if isinstance(alpha, Sequence) else [float(alpha)])
-        if not (0 <= gamma < math.inf and ((factors >= 0) & factors.isfinite()).all()):
-            raise ValueError(f"loss.gamma={gamma}, loss.alpha={alpha}: must be at least 0 and finite")
+        if not 0 <= gamma < math.inf:
+            raise ValueError(f"loss.gamma={gamma}: must be at least 0 and finite")
         self.gamma = gamma
-        self.register_buffer("alpha", factors, persistent=False)
+        self.register_buffer("alpha", class_factors("alpha", alpha), persistent=False)
 
     def check(self, out_channels: int) -> None:
         """Check the number of factors.
@@ -103,17 +103,11 @@ class FocalLoss(SegmentationLoss):
         Raises:
             ValueError: If there is neither one factor nor one per class.
         """
-        classes = max(out_channels, 2)
-        if len(self.alpha) not in (1, classes):
-            raise ValueError(
-                f"loss.alpha: {len(self.alpha)} factors for {classes} classes; give one number, or one per class"
-            )
+        check_class_factors("alpha", self.alpha, out_channels)
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss."""
-        if logits.shape[1] == 1:
-            # Two-class logits with the same probabilities.
-            logits = torch.cat((torch.zeros_like(logits), logits), dim=1)
+        logits = softmax_logits(logits)
         index = target.where(target != IGNORE_INDEX, 0)
         log_p = -functional.cross_entropy(logits, index, reduction="none")
         # Kept away from 0, where a power below 1 has an infinite slope.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from segbench.losses.base import SegmentationLoss
+from segbench.losses.boundary_distance import BoundaryLoss
 from segbench.losses.class_balance import FocalLoss, WeightedCrossEntropy
 from segbench.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy
 from segbench.losses.dice import DiceLoss
@@ -128,3 +129,31 @@ class DiceFocal(_WithDice):
         include_background: bool = True,
     ) -> None:
         super().__init__(FocalLoss(gamma, alpha), focal_weight, dice_weight, smooth, include_background)
+
+
+class DiceBoundary(_WithDice):
+    """dice_weight * :class:`DiceLoss` + boundary_weight * :class:`BoundaryLoss`.
+
+    The boundary loss is in pixels, so its weight is small, and smaller for larger images. Kervadec et al. begin with
+    0.01 and add as much each epoch; here it is constant.
+
+    Args:
+        boundary_weight: Factor of the boundary loss.
+        dice_weight: Factor of the Dice loss.
+        smooth: See :class:`DiceLoss`.
+        include_background: See :class:`DiceLoss`; the boundary loss is of foreground classes.
+
+    Raises:
+        ValueError: If a factor is negative or not finite, or both are 0.
+    """
+
+    tasks = ("segmentation", "multilabel")
+
+    def __init__(
+        self,
+        boundary_weight: float = 0.01,
+        dice_weight: float = 1.0,
+        smooth: float = 1.0,
+        include_background: bool = True,
+    ) -> None:
+        super().__init__(BoundaryLoss(), boundary_weight, dice_weight, smooth, include_background)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 
-from segbench.labels import IGNORE_INDEX
 from segbench.losses.base import SegmentationLoss
+from segbench.losses.regions import regions
 from segbench.processes import mean
 
 
@@ -47,19 +45,5 @@ class DiceLoss(SegmentationLoss):
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss; ``weight`` multiplies every pixel of all three sums."""
-        valid = target != IGNORE_INDEX
-        index = target.where(valid, 0)
-        if logits.shape[1] == 1:
-            probabilities, truth = logits.sigmoid(), index.unsqueeze(1).float()
-        else:
-            probabilities = logits.softmax(dim=1)
-            truth = functional.one_hot(index, logits.shape[1]).movedim(-1, 1).float()
-            if not self.include_background:
-                probabilities, truth = probabilities[:, 1:], truth[:, 1:]
-        mask = valid.unsqueeze(1)
-        factor = mask.float() if weight is None else mask * weight.unsqueeze(1)
-        probabilities = torch.where(mask, probabilities, 0.0) * factor
-        truth = truth * factor
-        overlap = (probabilities * truth if weight is None else probabilities * (truth > 0)).sum(dim=(2, 3))
-        total = probabilities.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
-        return mean(1 - (2 * overlap + self.smooth) / (total + self.smooth))
+        overlap, predicted, true = regions(logits, target, weight, self.include_background).sums()
+        return mean(1 - (2 * overlap + self.smooth) / (predicted + true + self.smooth))

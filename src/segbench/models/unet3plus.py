@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from segbench.models.blocks import Encoder, conv_unit, require_positive
-from segbench.models.outputs import TrainingOutputs
+from segbench.models.outputs import TrainingOutputs, checked_side_weights
 from segbench.models.resampling import GlobalMaxPool, upsample_bilinear
 
 # Subtracted from the logit of a class called absent: multiplies its odds by 2e-9.
@@ -55,6 +57,8 @@ class UNet3Plus(nn.Module):
         out_channels: Channels of the logits: 1 for a sigmoid, the number of classes for a softmax.
         width: Filters of the first level; each level below doubles them. 64 is the paper's.
         deep_supervision: In training, also return the logits of all other decoder stages and of the bottom.
+        side_weights: What the loss of each of these weighs, finest first, 1 being that of the last stage; None for 1
+            each, as in the paper.
         classification: Add the classification-guided module. From the bottom features it predicts which foreground
             classes are in the image at all (dropout, 1x1 convolution, maximum over the image); in evaluation, 20 is
             subtracted from the logits of a class that it calls absent (odds times 2e-9). The paper gates for one organ,
@@ -68,7 +72,7 @@ class UNet3Plus(nn.Module):
         heads: Names of the submodules whose shape depends on the number of classes.
 
     Raises:
-        ValueError: If a number is not a positive integer.
+        ValueError: If a number is not a positive integer, or a weight of a side output is none.
     """
 
     stride = 16
@@ -81,6 +85,7 @@ class UNet3Plus(nn.Module):
         width: int = 64,
         deep_supervision: bool = False,
         classification: bool = False,
+        side_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         require_positive(in_channels=in_channels, out_channels=out_channels, width=width)
@@ -97,6 +102,7 @@ class UNet3Plus(nn.Module):
             nn.Conv2d(count, out_channels, kernel_size=3, padding=1)
             for count in ([mixed, mixed, mixed, filters[-1]] if deep_supervision else [])
         )
+        self.side_weights = checked_side_weights(side_weights, len(self.side_heads))
         self.presence = nn.Sequential(
             nn.Dropout(0.5),
             nn.Conv2d(filters[-1], max(out_channels - 1, 1), kernel_size=1),
@@ -121,6 +127,7 @@ class UNet3Plus(nn.Module):
                 logits,
                 tuple(_upsample(head(stage), 2 ** (scale + 1)) for scale, (head, stage) in enumerate(sides)),
                 presence,
+                self.side_weights,
             )
         return logits if presence is None else _gate(logits, presence)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from segbench.models.blocks import ConvBlock, doubled, require_positive
-from segbench.models.outputs import TrainingOutputs
+from segbench.models.outputs import TrainingOutputs, checked_side_weights
 
 
 class UNetPlusPlus(nn.Module):
@@ -23,6 +25,8 @@ class UNetPlusPlus(nn.Module):
         depth: Number of levels, including the lowest. 5 is the paper's.
         deep_supervision: In training, also return the logits of the first level's inner nodes; in evaluation, return
             the mean over all of them (the paper's accurate mode).
+        side_weights: What the loss of each inner node weighs, that of the shallowest first, 1 being that of the last;
+            None for 1 each, as in the paper.
 
     Attributes:
         stride: Height and width of the image must be multiples of this.
@@ -30,13 +34,20 @@ class UNetPlusPlus(nn.Module):
         heads: Names of the submodules whose shape depends on the number of classes.
 
     Raises:
-        ValueError: If a number is not a positive integer, or the depth is below 2 (3 for deep supervision).
+        ValueError: If a number is not a positive integer, the depth is below 2 (3 for deep supervision), or a weight of
+            a side output is none.
     """
 
     heads = ("head", "side_heads")
 
     def __init__(
-        self, in_channels: int, out_channels: int, width: int = 32, depth: int = 5, deep_supervision: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int = 32,
+        depth: int = 5,
+        deep_supervision: bool = False,
+        side_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         require_positive(in_channels=in_channels, out_channels=out_channels, width=width, depth=depth)
@@ -60,6 +71,7 @@ class UNetPlusPlus(nn.Module):
         self.side_heads = nn.ModuleList(
             nn.Conv2d(width, out_channels, kernel_size=1) for _ in range(depth - 2 if deep_supervision else 0)
         )
+        self.side_weights = checked_side_weights(side_weights, len(self.side_heads))
 
     def forward(self, image: Tensor) -> Tensor | TrainingOutputs:
         """Return logits (B,K,H,W) for images (B,C,H,W) whose sides are divisible by ``stride``.
@@ -77,4 +89,6 @@ class UNetPlusPlus(nn.Module):
         if not self.side_heads:
             return logits
         sides = tuple(head(node) for head, node in zip(self.side_heads, rows[0][1:-1], strict=True))
-        return TrainingOutputs(logits, sides) if self.training else torch.stack((logits, *sides)).mean(dim=0)
+        if self.training:
+            return TrainingOutputs(logits, sides, side_weights=self.side_weights)
+        return torch.stack((logits, *sides)).mean(dim=0)

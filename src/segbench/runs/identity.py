@@ -43,6 +43,8 @@ IRRELEVANT = (
 LATER = {
     "data.folds": None,
     "data.fold": None,
+    "data.oversample": None,
+    "model.side_weights": None,
     "predict.tta": None,
     "predict.ensemble": None,
     "trainer.tf32": None,

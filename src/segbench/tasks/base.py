@@ -12,7 +12,6 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from segbench.errors import ConfigError
 from segbench.labels import IGNORE_INDEX
 from segbench.losses import SegmentationLoss
 from segbench.processes import begin_step, end_step, images_in, mean_over_processes, own_share
@@ -23,6 +22,7 @@ from segbench.scores import Convention
 from segbench.tasks.evaluation import EvaluationTable
 from segbench.tasks.kind import TaskKind
 from segbench.tasks.readings import Readings
+from segbench.tasks.stepping import described, followed_scores, tell_steps
 from segbench.tasks.together import logarithms
 from segbench.tasks.training_loss import TrainingLoss, describe_step, step_weight
 
@@ -39,7 +39,7 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         network: The network.
         loss: Callable ``(logits, target[, weight]) -> scalar``; None for a task that only predicts.
         optimizer: Function from parameters to an optimiser; None for a task that only predicts.
-        scheduler: Function from an optimiser to a learning-rate schedule stepped once an epoch, or None.
+        scheduler: Function from an optimiser to a learning-rate schedule (:mod:`segbench.tasks.stepping`), or None.
         class_names: Names of all classes.
         seed: The run's seed; every step seeds torch with (seed, epoch, batch).
         ignore_index: Label that counts nowhere.
@@ -224,7 +224,11 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         if self._make_scheduler is None:
             return optimizer
         schedule = self._make_scheduler(optimizer)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": self.monitor}}
+        return {"optimizer": optimizer, "lr_scheduler": described(schedule, self.monitor)}
+
+    def on_train_start(self) -> None:
+        """Tell schedules that are stepped with the optimiser how many steps an epoch has."""
+        tell_steps(self.trainer)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
         """Step a schedule, but not one that follows a score: :meth:`on_train_epoch_end` has done it."""
@@ -237,13 +241,8 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
         Raises:
             ConfigError: If the validation did not give the score.
         """
-        for schedule in self.trainer.lr_scheduler_configs:
-            if not schedule.reduce_on_plateau:
-                continue
-            value = self.trainer.callback_metrics.get(str(schedule.monitor))
-            if value is None:
-                raise ConfigError(f"scheduler: follows {schedule.monitor}, which validation does not give")
-            super().lr_scheduler_step(schedule.scheduler, value)
+        for schedule, value in followed_scores(self.trainer):
+            super().lr_scheduler_step(schedule, value)
 
     # -- validation and test -----------------------------------------------------------------------
 

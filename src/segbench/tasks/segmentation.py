@@ -181,7 +181,7 @@ class SegmentationTask(Task[CountsTable]):
         """Return the batch's loss, with that of side outputs."""
         outputs, mask = self._outputs(batch["image"]), batch["mask"]
         results = (outputs.logits, *outputs.side_logits)
-        loss = torch.stack([self.loss(logits, mask, batch.get("weight")) for logits in results]).mean()
+        loss = outputs.mean_loss([self.loss(logits, mask, batch.get("weight")) for logits in results])
         if outputs.presence is None:
             return loss
         present = torch.stack([(mask == index).flatten(1).any(dim=1) for index in range(1, len(self.class_names))], 1)

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.reporting.conftest import Maker, asking
 
 from segbench.reporting.across import page as page_module
-from segbench.reporting.across.command import _margin_of
+from segbench.reporting.across.command import _baseline_of, _margin_of
 from segbench.reporting.across.page import MARK
 
 SETS = {"carvana": {"unet": (80, 83), "attunet": (90, 91), "own": (50, 52)}, "cells": {"unet": (60, 61), "attunet": (66, 68)},
@@ -114,6 +114,41 @@ def test_the_margin_is_the_one_that_all_experiments_state(stated, largest, asked
     assert _margin_of(found, asked) == pytest.approx(margin, nan_ok=True)
 
 
+@pytest.mark.parametrize(
+    ("stated", "asked", "baseline"),
+    [(["b", "b"], None, 1), (["b", "a"], None, None), ([None, "b"], None, None), ([None, None], None, None),
+     (["c", "c"], None, None), (["b", "b"], "a", 0)],
+)  # fmt: skip
+def test_the_baseline_is_the_one_that_is_asked_for_or_that_all_experiments_state(stated, asked, baseline):
+    """A network that is the baseline of all but has no score anywhere is none."""
+    rows = [SimpleNamespace(factors=("model",), values=(name,)) for name in "abc"]
+    sets = [SimpleNamespace(rows=rows, baseline=None if name is None else "abc".index(name)) for name in stated]
+    networks = [SimpleNamespace(values=(name,), label=name) for name in "ab"]
+    assert _baseline_of(SimpleNamespace(sets=sets, networks=networks, factors=("model",)), asked) == baseline
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [(("--margin", "0.02"), "--margin: goes with --across; for one experiment give comparison.margin="),
+     (("--baseline", "unet"), "--baseline: goes with --across"), (("--seeds", "3"), "--seeds: goes with --plan"),
+     (("--sd", "seed=1"), "--sd: goes with --plan")],
+)  # fmt: skip
+def test_an_option_that_would_change_nothing_is_refused(report, folders, option, words):
+    code, _, err = report(folders[0], *option)
+    assert code == 2
+    assert words in err
+
+
+def test_against_a_baseline_no_other_pair_is_tested_or_drawn(report, folders, tmp_path):
+    assert report("--across", *folders, "--out", tmp_path / "page", "--baseline", "unet")[0] == 0
+    with (tmp_path / "page" / "gains.csv").open() as file:
+        pairs = {frozenset((line["ahead"], line["behind"])) for line in csv.DictReader(file)}
+    assert pairs == {frozenset(("unet", "attunet"))}
+    assert "compared with unet alone" in (tmp_path / "page" / "index.html").read_text()
+    assert (tmp_path / "page" / "gains.png").exists()
+    assert not (tmp_path / "page" / "critical-difference.png").exists()
+
+
 def test_many_data_sets_have_a_short_name(report, folders, tmp_path):
     from segbench.reporting.across.command import default_folder
 
@@ -132,6 +167,7 @@ def test_many_data_sets_have_a_short_name(report, folders, tmp_path):
         (("--plan",), "--plan does not go with --across"),
         (("nowhere",), "nowhere: no runs here"),
         (("--margin", "-1"), "no margin"),
+        (("--baseline", "own unet"), "--baseline own unet: no network has this name; there are attunet, own and unet"),
         (("--out", "EXPERIMENT"), "holds other pages"),
     ],
 )

@@ -51,6 +51,21 @@ def test_the_mean_gain_is_over_the_data_sets_that_have_both():
     assert [found.networks[index].label for index in shown.order] == ["a", "c", "b"]
 
 
+def test_a_baseline_shares_the_error_rate_among_the_pairs_that_have_it():
+    gains = {"a": [0.1, 0.2, 0.3], "b": [0.08, 0.15, 0.2], "c": [0.0, 0.0, 0.01], "d": [0.2, 0.25, 0.4]}
+    found = joined(gains, 0.01)
+    whole, asked = by_label(found, findings(found)), by_label(found, findings(found, baseline=2))
+    assert set(asked) == {("a", "c"), ("b", "c"), ("d", "c")}
+    for names, pair in asked.items():
+        assert pair.p == pytest.approx(min(1, whole[names].p / 2))
+        means = [gain.mean for gain in whole[names].gains]
+        theirs = stats.ttest_1samp(means, 0).confidence_interval(1 - 0.05 / 3)
+        assert (pair.total.low, pair.total.high) == pytest.approx(tuple(theirs))
+    sentence = verdict(found, findings(found, baseline=2))
+    assert "c" in sentence
+    assert "b is better than a" not in sentence
+
+
 def test_verdicts_follow_the_corrected_interval_and_the_margin():
     gains = {"a": [0.1, 0.11, 0.12, 0.1], "b": [0.1, 0.111, 0.119, 0.101], "c": [0.0, 0.001, 0.0, 0.002]}
     gains["d"] = [0.2, 0.0, 0.2, 0.05]

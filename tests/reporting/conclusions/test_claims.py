@@ -1,6 +1,7 @@
 """Claims judged by fake runs. Their images are all alike, so that the intervals are paired t intervals over seeds."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,21 +115,62 @@ def test_the_verdict_is_that_of_a_paired_t_interval(architectures, attention, pl
     assert f"| Attention is better | {verdict} | {figures}" in markdown_body(comparison)
 
 
+def half_width(scores, pair, alpha):
+    """Of the difference between two rows (K,S) that all vary alike, by the formulas of the pooling's description."""
+    rows, seeds = scores.shape
+    residual = scores - scores.mean(axis=1, keepdims=True)
+    residual = residual - residual.mean(axis=0)
+    sums = (residual**2).sum(axis=1)
+    shares, free = sums / sums.sum(), seeds - 1
+    uneven = rows * (shares**2).sum()
+    mean_square = sums.sum() / ((rows - 1) * free) * uneven * (rows * free + 2) / (rows * (free + 2))
+    quantile = stats.t.ppf(1 - alpha / 2, max((rows - 1) * free / uneven, free))
+    own = sum(sums[row] * rows / (rows - 1) / free / seeds for row in pair)
+    alone = min(2 * quantile**2, stats.t.ppf(1 - alpha / 2, free) ** 2) * own
+    return np.sqrt(max(quantile**2 * 2 * mean_square / seeds, alone))
+
+
 @pytest.mark.slow
 def test_the_best_must_be_above_all_at_once(architectures):
+    """Two of four rows cannot say as much of seeds as all of them."""
     tps = {"attunet": (95, 95, 96), "unet": (92, 93, 92), "segnet": (80, 80, 81), "fcn": (70, 71, 70)}
     claim = only(architectures, BEST, tps)
     assert [rival.label for rival in claim.rivals] == ["fcn", "segnet", "unet"]
     assert claim.strongest.label == "unet"
-    first, second = ([dice(tp) for tp in tps[model]] for model in ("attunet", "unet"))
-    alone = stats.ttest_rel(first, second).confidence_interval(0.95)
-    together = stats.ttest_rel(first, second).confidence_interval(1 - 0.05 / 3)
-    assert alone.low > 0 > together.low
+    scores = np.array([[dice(tp) for tp in each] for each in tps.values()])
+    alone = stats.ttest_rel(scores[0], scores[1]).confidence_interval(1 - 0.05 / 3)
+    assert alone.low < 0
+    half = half_width(scores, (0, 1), 0.05 / 3)
     found = claim.strongest.difference
-    assert (found.low, found.high) == pytest.approx((together.low, together.high))
-    assert claim.verdict == "not distinguishable"
+    assert (found.mean - found.low, found.high - found.mean) == pytest.approx((half, half))
+    assert claim.verdict == "holds"
     assert "each interval 98.3%" in measured(claim)
-    assert again(architectures, BEST | {"than": [{"model": "unet"}]}).verdict == "holds"
+    # By a score that is not the one that decides, each pair for itself.
+    iou = again(architectures, BEST | {"metric": "iou"})
+    assert iou.verdict == "not distinguishable"
+
+
+@pytest.mark.slow
+def test_a_claim_has_the_error_rate_of_the_look(architectures):
+    tps = {"attunet": (95, 95, 96), "unet": (92, 93, 93)}
+    (claim,) = judge(compared(architectures, [ATTENTION], tps), [ATTENTION], rate=0.011)
+    assert claim.confidence == pytest.approx(0.989)
+    oracle = stats.ttest_rel(*([dice(tp) for tp in each] for each in tps.values())).confidence_interval(0.989)
+    found = claim.rivals[0].difference
+    assert (found.low, found.high) == pytest.approx(tuple(oracle))
+
+
+@pytest.mark.slow
+def test_not_better_within_the_margin_is_alike(architectures):
+    """A near tie does not read as ignorance, where the experiment says what a near tie is."""
+    claim = only(architectures, ATTENTION, {"attunet": (90, 91, 90), "unet": (90, 90, 91), "fcn": (60, 61, 60)})
+    assert (claim.verdict, claim.margin) == ("not distinguishable", 0)
+    comparison = compare(collect([architectures.root]))
+    stated = replace(comparison, margin=0.05)
+    assert [judge(stated, [one])[0].verdict for one in (ATTENTION, BEST)] == ["alike", "alike"]
+    # In units of another score it says nothing.
+    assert judge(stated, [ATTENTION | {"metric": "iou"}])[0].verdict == "not distinguishable"
+    assert judge(replace(comparison, margin=0.0001), [ATTENTION])[0].verdict == "not distinguishable"
 
 
 @pytest.mark.slow
@@ -144,8 +186,8 @@ def test_of_many_rivals_the_strongest_and_a_count_are_shown(architectures):
     weak = {f"weak{index}": (40 + index, 41 + index, 40 + index) for index in range(4)}
     claim = only(architectures, BEST, {"attunet": (95, 95, 95), "unet": (95, 94, 96), "top": (99, 99, 99)} | weak)
     text = measured(claim)
-    assert claim.verdict == "does not hold"
-    assert text.startswith("of 6 rivals attunet is above 4 and below 1, not distinguishable from 1; strongest: -0.0")
+    assert claim.verdict == "not distinguishable"
+    assert text.startswith("of 6 rivals attunet is above 4 and below 0, not distinguishable from 2; strongest: -0.0")
     assert "over top (3 seeds" in text
     assert text.endswith("each interval 99.2%")
 

@@ -111,7 +111,7 @@ def test_identical_predictions_break_nothing(make_run, tmp_path: Path, seeds: in
     assert shown.pairs[0].probability == 0.5
     assert not any(compared.verdict for compared in shown.decision.compared)
     claim = evidence(found).claims[0]
-    assert claim.verdict == ("not distinguishable" if seeds > 1 else "cannot be judged")
+    assert claim.verdict == ("does not hold" if seeds > 1 else "cannot be judged")
     assert "identical predictions on all 100 images" in claim.reason
     assert mcnemar_cells(found)[1][0][-2] == "identical predictions on all 100 images"
     assert "ours" in markdown_body(found)

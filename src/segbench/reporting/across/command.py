@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from hashlib import sha256
 from math import nan
 from pathlib import Path
@@ -24,6 +24,7 @@ from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.each import experiments
 from segbench.scores.convention import Convention
 from segbench.terminal import say
+from segbench.words import listed
 
 # Of shares: A. Benavoli et al., J. Mach. Learn. Res. 18 (77) (2017), take classifiers within 1 % for equivalent.
 MARGIN = 0.01
@@ -38,6 +39,8 @@ def add_across_options(parser: argparse.ArgumentParser) -> None:
                        " (default: across-<experiments> beside them)")  # fmt: skip
     group.add_argument("--margin", type=_margin, help="gains within it are alike, in units of the score (default:"
                        " comparison.margin where all state one, else 0.01 for shares, none for distances)")  # fmt: skip
+    group.add_argument("--baseline", help="compare each network with this one alone, by its name in the tables"
+                       " (default: comparison.baseline where all state the same, else all pairs)")  # fmt: skip
 
 
 def report_across(
@@ -50,7 +53,7 @@ def report_across(
     """Compare networks over the data sets of the command line, print the tables and write the page.
 
     Args:
-        options: ``directories``, ``mix``, ``out``, ``margin``; of others, those that do not fit.
+        options: ``directories``, ``mix``, ``out``, ``margin``, ``baseline``; of others, those that do not fit.
         convention: How counts become scores.
         console: Where to print.
         asked: As for :func:`segbench.reporting.comparison.build.compare`.
@@ -66,7 +69,7 @@ def report_across(
     if options.out is not None:
         require_free(options.out)
     found = across([_compared(group, convention, options.mix, asked) for group in _experiments(options)])
-    shown = findings(found, _margin_of(found, options.margin))
+    shown = findings(found, _margin_of(found, options.margin), _baseline_of(found, options.baseline))
     folder = options.out or default_folder([comparison.directory for comparison in found.sets])
     # Before anything is printed, which `| head` ends.
     written = write_across(found, shown, folder, command)
@@ -118,6 +121,31 @@ def _margin_of(found: Across, asked: float | None) -> float:
     if stated[0] is not None and len(set(stated)) == 1:
         return stated[0]
     return MARGIN if found.score.largest == 1 else nan
+
+
+def _baseline_of(found: Across, asked: str | None) -> int | None:
+    """Return the index of the baseline that was asked for, or that all experiments state; None for all pairs.
+
+    Raises:
+        ConfigError: If no network has that name.
+    """
+    labels = [network.label for network in found.networks]
+    if asked is None:
+        stated = {_values(comparison) for comparison in found.sets}
+        known = [frozenset(zip(found.factors, network.values, strict=True)) for network in found.networks]
+        (one,) = stated if len(stated) == 1 else (None,)
+        return known.index(one) if one is not None and one in known else None
+    if asked not in labels:
+        raise ConfigError(f"--baseline {asked}: no network has this name; there are {listed(labels, 8)}")
+    return labels.index(asked)
+
+
+def _values(comparison: Comparison) -> frozenset[tuple[str, Hashable]] | None:
+    """Return the factor values of an experiment's baseline, if it has one."""
+    if comparison.baseline is None:
+        return None
+    row = comparison.rows[comparison.baseline]
+    return frozenset(zip(row.factors, row.values, strict=True))
 
 
 def _margin(text: str) -> float:

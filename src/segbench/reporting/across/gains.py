@@ -97,6 +97,7 @@ class Findings:
         margin: Within it gains are alike, in units of the score; NaN for none.
         order: Networks from the best, by average rank and then mean; those that are not ranked last.
         refused: Data sets that have two networks and cannot pair them: first, second, and where and why.
+        baseline: Index of the network with which alone the others are compared; None for all pairs.
     """
 
     pairs: tuple[Pair, ...]
@@ -104,6 +105,7 @@ class Findings:
     margin: float
     order: tuple[int, ...]
     refused: tuple[tuple[int, int, str], ...] = ()
+    baseline: int | None = None
 
     @property
     def deviation(self) -> float:
@@ -116,14 +118,16 @@ class Findings:
         return _root_mean([pair.total.between for pair in self.pairs])
 
 
-def findings(found: Across, margin: float = nan) -> Findings:
-    """Compare all networks over all data sets.
+def findings(found: Across, margin: float = nan, baseline: int | None = None) -> Findings:
+    """Compare all networks over all data sets, or each with one of them.
 
     Args:
         found: Networks by data sets.
         margin: Gains within it are of no importance, in units of the score; NaN for none.
+        baseline: Index of the network that the others are compared with: the pairs without it are not tested, so that
+            fewer tests share the error rate. None compares all pairs.
     """
-    all_gains, refused = _all_gains(found)
+    all_gains, refused = _all_gains(found, baseline)
     # One data set is what its own report compares.
     gathered = [(first, second, gains) for first, second, gains in all_gains if len(gains) > 1]
     level = LEVEL / max(1, len(gathered))
@@ -139,10 +143,12 @@ def findings(found: Across, margin: float = nan) -> Findings:
     average = ranking.average if ranking else {}
     means = found.direction * np.nanmean(found.means, axis=1)
     order = sorted(range(len(means)), key=lambda index: (average.get(index, len(means) + 1), -means[index]))
-    return Findings(tuple(pairs), ranking, margin, tuple(order), tuple(refused))
+    return Findings(tuple(pairs), ranking, margin, tuple(order), tuple(refused), baseline)
 
 
-def _all_gains(found: Across) -> tuple[list[tuple[int, int, tuple[Gain, ...]]], list[tuple[int, int, str]]]:
+def _all_gains(
+    found: Across, baseline: int | None
+) -> tuple[list[tuple[int, int, tuple[Gain, ...]]], list[tuple[int, int, str]]]:
     """Return every pair of networks, better one first, with its gains; and of which data sets have none, and why."""
     sides = [
         [
@@ -153,6 +159,8 @@ def _all_gains(found: Across) -> tuple[list[tuple[int, int, tuple[Gain, ...]]], 
     ]
     result, refused = [], []
     for first, second in combinations(range(len(sides)), 2):
+        if baseline not in (None, first, second):
+            continue
         gains = []
         for place, (left, right) in enumerate(zip(sides[first], sides[second], strict=True)):
             if left is None or right is None:

@@ -128,7 +128,8 @@ def _draw(found: Across, shown: Findings, folder: Path) -> list[tuple[str, str]]
             ]  # fmt: skip
             draw_gains(lines, f"gain in {found.score.title_with_unit}", shown.margin, folder / GAINS_FIGURE)
             drawn.append((_GAINS_TITLE, GAINS_FIGURE))
-        if shown.ranking:
+        # A bar says that a pair was tested, so it takes all pairs.
+        if shown.ranking and shown.baseline is None:
             place = {index: number for number, index in enumerate(shown.ranking.networks)}
             apart = [
                 (place[pair.first], place[pair.second])

@@ -53,7 +53,8 @@ def pair_cells(found: Across, shown: Findings) -> Cells:
     """Return header and rows of the pairs: verdict, mean gain with its corrected interval, ranks."""
     many = len(shown.pairs) > 1
     unit = f" ({found.score.unit})" if found.score.unit else ""
-    header = ["ahead", "behind", "verdict", f"mean gain{unit}", "95 % interval" + (", all pairs" if many else "")]
+    together = ", all pairs" if shown.baseline is None else ", all with the baseline"
+    header = ["ahead", "behind", "verdict", f"mean gain{unit}", f"95 % interval{together if many else ''}"]
     header += ["p (corrected)" if many else "p", "tau", "ahead in", "signed rank p" + (" (Holm)" if many else "")]
     rows = [
         [found.networks[pair.first].label, found.networks[pair.second].label, pair.verdict, *_figures(pair)]
@@ -80,6 +81,9 @@ def _figures(pair: Pair) -> list[str]:
 def notes(found: Across, shown: Findings) -> list[str]:
     """Return what has to be said with the tables, the power of so many data sets first."""
     lines = [*power(found, shown), *found.missing, *found.caveats]
+    if shown.baseline is not None:
+        name = found.networks[shown.baseline].label
+        lines.append(f"Each network is compared with {name} alone (--baseline); the others' pairs are not tested.")
     lines += [
         f"{found.networks[first].label} and {found.networks[second].label} in {reason}."
         for first, second, reason in shown.refused

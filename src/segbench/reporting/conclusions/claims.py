@@ -1,11 +1,14 @@
 """The claims of a report, judged by the runs: each holds, does not hold, or cannot be told apart from chance.
 
 A claim names the configuration that wins and those it beats. It holds when the interval of the difference
-(:mod:`segbench.reporting.statistics.intervals`) lies above 0 for every rival, and does not hold when it lies below 0
-for one. With m rivals each interval has confidence 1 - 0.05 / m (Bonferroni), so that with 95 % all m hold together.
-That is needed to refute a claim, as each rival is another chance to find one above the winner; to hold it asks more
-than it must, since a winner that must beat every rival is already hard to call by chance. Several claims of one
-experiment are not corrected for each other.
+(:mod:`segbench.reporting.statistics.intervals`; the seeds' part by all rows that vary alike,
+:mod:`segbench.reporting.statistics.pooling`) lies above 0 for every rival, and does not hold when it lies below 0 for
+one, or if a rival predicts the same on every image. It is *alike* when the intervals that are not above 0 lie within
+the margin that the experiment states. With m rivals each interval has confidence 1 - 0.05 / m (Bonferroni), so that
+with 95 % all m hold together. That is needed to refute a claim, as each rival is another chance to find one above the
+winner; to hold it asks more than it must, since a winner that must beat every rival is already hard to call by chance.
+Several claims of one experiment are not corrected for each other. Where looks are planned, a claim has the error rate
+of the look.
 """
 
 from __future__ import annotations
@@ -21,16 +24,23 @@ from segbench.configuration.schema import Claim
 from segbench.errors import ConfigError
 from segbench.reporting.collection.factors import fits, show_value
 from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.statistics.families import LEVEL
 from segbench.reporting.statistics.intervals import Difference, UnpairedError, paired_difference
 from segbench.reporting.statistics.mcnemar import identical_images, mcnemar
+from segbench.reporting.statistics.pooling import Pool
 from segbench.words import listed, plural
 
-Verdict = Literal["holds", "does not hold", "not distinguishable", "cannot be judged", "not judged"]
-ERROR_RATE = 0.05
+Verdict = Literal["holds", "does not hold", "alike", "not distinguishable", "cannot be judged", "not judged"]
 MOST_SHOWN = 3
 _ALIKE = (
     " A claim that configurations are alike holds if every interval lies within the margin that it names, and does not"
     " hold if one lies beyond it."
+)
+
+
+_MARGIN = (
+    " A claim that one is better is alike where every interval that does not lie above 0 lies within {}"
+    " (comparison.margin)."
 )
 
 
@@ -51,8 +61,9 @@ class JudgedClaim:
 
     Attributes:
         text: The claim as the report makes it.
-        verdict: ``holds``, ``does not hold``, ``not distinguishable``; ``cannot be judged`` where runs are missing or
-            cannot be paired; ``not judged`` for a claim that does not say in a readable form who beats whom.
+        verdict: ``holds``, ``does not hold``, ``alike`` (no difference beyond the experiment's margin), ``not
+            distinguishable``; ``cannot be judged`` where runs are missing or cannot be paired; ``not judged`` for a
+            claim that does not say in a readable form who beats whom.
         reason: Why there is no clear verdict, where that is more than the figures show; else empty.
         winner: Label of the row that is said to win; empty if there is none.
         rivals: Those it is said to beat that could be compared, by label in the order of the rows.
@@ -62,6 +73,7 @@ class JudgedClaim:
         within: Difference below which a claim counts configurations as alike; 0 for a claim that one is better. The
             winner is then only the first that it names.
         metric: The score it is about where that is not the comparison's; else empty.
+        margin: Within what the experiment counts rows as alike, of a claim that one is better; 0 where it states none.
     """
 
     text: str
@@ -74,11 +86,12 @@ class JudgedClaim:
     lower_is_better: bool = False
     within: float = 0.0
     metric: str = ""
+    margin: float = 0.0
 
     @property
     def tested(self) -> bool:
         """Whether there are figures behind the verdict."""
-        return self.verdict in ("holds", "does not hold", "not distinguishable")
+        return self.verdict in ("holds", "does not hold", "alike", "not distinguishable")
 
     @property
     def strongest(self) -> Rival:
@@ -86,18 +99,22 @@ class JudgedClaim:
         return min(self.rivals, key=lambda rival: (rival.difference.sign >= 0, rival.difference.mean))
 
 
-def judge(comparison: Comparison, entries: Sequence[Any]) -> tuple[JudgedClaim, ...]:
+def judge(
+    comparison: Comparison, entries: Sequence[Any], pool: Pool | None = None, rate: float = LEVEL
+) -> tuple[JudgedClaim, ...]:
     """Judge claims by the rows of a comparison.
 
     Args:
         comparison: The rows, of which only finished runs count, and the split and convention; its deciding metric is
             that of claims that name no other.
         entries: ``comparison.claims`` as a run's configuration holds it.
+        pool: Which rows share their variance between seeds, in the deciding metric; None for none.
+        rate: Error rate of each claim; of one of several looks its share.
     """
-    return tuple(_judge(comparison, entry) for entry in entries)
+    return tuple(_judge(comparison, entry, pool or Pool(), rate) for entry in entries)
 
 
-def _judge(comparison: Comparison, entry: Any) -> JudgedClaim:
+def _judge(comparison: Comparison, entry: Any, pool: Pool, rate: float) -> JudgedClaim:
     try:
         claim = Claim.model_validate(entry)
     except ValidationError:
@@ -111,7 +128,9 @@ def _judge(comparison: Comparison, entry: Any) -> JudgedClaim:
         return JudgedClaim(claim.text, "cannot be judged", _lacking(winners, first), by=by, metric=other)
     winner = winners[0]
     rivals, missing = _rivals(others, winner, rows)
-    confidence = 1 - ERROR_RATE / max(1, len(rivals) + len(missing))
+    confidence = 1 - rate / max(1, len(rivals) + len(missing))
+    # A margin is in units of the deciding metric.
+    margin = 0.0 if other or claim.within else comparison.margin or 0.0
     found, reasons = [], [f"no finished run of {', '.join(missing)}"] if missing else []
     lower = False
     for rival in rivals:
@@ -119,7 +138,10 @@ def _judge(comparison: Comparison, entry: Any) -> JudgedClaim:
             metric = comparison.metric_named(other or comparison.metric)
             lower = metric.lower_is_better
             sides = (rival.done, winner.done) if lower else (winner.done, rival.done)
-            difference = paired_difference(*sides, comparison.split, metric.name, comparison.convention, confidence)
+            shared = None if other else pool.between(rows.index(winner), rows.index(rival))
+            difference = paired_difference(
+                *sides, comparison.split, metric.name, comparison.convention, confidence, shared
+            )
             found.append(Rival(rival.label, difference))
         except UnpairedError as error:
             reasons.append(f"{winner.label} and {rival.label}: {error}")
@@ -129,10 +151,12 @@ def _judge(comparison: Comparison, entry: Any) -> JudgedClaim:
     if reasons:
         verdict: Verdict = "cannot be judged"
     else:
-        verdict, reasons = _verdict([rival.difference for rival in found], claim.within)
-        reasons += _identical(winner, rivals, comparison.split)
+        same = _identical(winner, rivals, comparison.split)
+        verdict, reasons = _verdict([rival.difference for rival in found], claim.within, margin, bool(same))
+        reasons += same
     reason, within = "; ".join(reasons), claim.within or 0.0
-    return JudgedClaim(claim.text, verdict, reason, winner.label, tuple(found), by, confidence, lower, within, other)
+    figures = (tuple(found), by, confidence, lower, within, other, margin)
+    return JudgedClaim(claim.text, verdict, reason, winner.label, *figures)
 
 
 def _fitting(rows: Sequence[Row], where: dict[str, Any]) -> list[Row]:
@@ -153,7 +177,9 @@ def _rivals(named: Sequence[dict[str, Any]], winner: Row, rows: Sequence[Row]) -
     return [row for row in others if row.done], missing
 
 
-def _verdict(differences: Sequence[Difference], within: float | None) -> tuple[Verdict, list[str]]:
+def _verdict(
+    differences: Sequence[Difference], within: float | None, margin: float, same: bool
+) -> tuple[Verdict, list[str]]:
     reasons = []
     if any(len(difference.seeds) < 2 for difference in differences):
         reasons.append("with one shared seed the interval is for these trained networks only")
@@ -164,12 +190,18 @@ def _verdict(differences: Sequence[Difference], within: float | None) -> tuple[V
     if within is not None:
         if any(difference.low > within or difference.high < -within for difference in differences):
             return "does not hold", []
-        inside = all(-within < difference.low and difference.high < within for difference in differences)
-        return ("holds" if inside else "not distinguishable"), []
+        return ("holds" if all(_inside(each, within) for each in differences) else "not distinguishable"), []
     signs = [difference.sign for difference in differences]
-    if min(signs) < 0:
+    if min(signs) < 0 or same:
         return "does not hold", []
-    return ("holds" if min(signs) > 0 else "not distinguishable"), []
+    if min(signs) > 0:
+        return "holds", []
+    alike = margin and all(each.sign > 0 or _inside(each, margin) for each in differences)
+    return ("alike" if alike else "not distinguishable"), []
+
+
+def _inside(difference: Difference, margin: float) -> bool:
+    return -margin < difference.low and difference.high < margin
 
 
 def _identical(winner: Row, rivals: Sequence[Row], split: str) -> list[str]:
@@ -218,6 +250,7 @@ def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: st
         " lies below; few seeds make wide intervals, so not distinguishable does not mean equal. The intervals do not"
         " cover what was chosen on the same images, such as the best epoch, nor other training images."
         + (_ALIKE if any(claim.within for claim in claims) else "")
+        + "".join(_MARGIN.format(f"{margin:g}") for margin in {claim.margin for claim in claims} - {0.0})
     )
 
 

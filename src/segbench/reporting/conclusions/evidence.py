@@ -24,6 +24,7 @@ from segbench.reporting.statistics.compact_letter_display import compact_letter_
 from segbench.reporting.statistics.deciding import decide
 from segbench.reporting.statistics.decision import Decision
 from segbench.reporting.statistics.degenerate import collapses, same_rows
+from segbench.reporting.statistics.families import LEVEL
 from segbench.reporting.statistics.jackknife import Layout, Parts, UnpairedError, by_seed, layout
 from segbench.reporting.statistics.margin import Margin, margin_of
 from segbench.reporting.statistics.means import ENOUGH, Mean, means_of
@@ -115,7 +116,7 @@ def evidence(comparison: Comparison) -> Evidence:
 
 
 def _measure(comparison: Comparison) -> Evidence:
-    rows, convention, direction = comparison.rows, comparison.convention, comparison.direction
+    rows, convention, direction, plan = comparison.rows, comparison.convention, comparison.direction, comparison.plan
     most, groups = comparison.score.largest, _fewest_groups(comparison)
     sides = [by_seed(row.done, comparison.split, comparison.metric, convention) for row in rows]
     alone = [_alone(side) for side in sides]
@@ -140,7 +141,7 @@ def _measure(comparison: Comparison) -> Evidence:
         decision=decision,
         margin=margin,
         networks=compare_networks(alone, ranked, direction, most),
-        claims=judge(comparison, comparison.claims),
+        claims=judge(comparison, comparison.claims, compared.pool, LEVEL if plan is None else plan.rate),
         caveats=(
             *looks_taken(comparison),
             *oddities(comparison, collapsed, same),

@@ -23,7 +23,8 @@ from segbench.reporting.text.tables import cost_cells, mcnemar_cells, one_vs_res
 MOST_PAIRS = 200
 SHORT_NAME = 18
 # Sign beside the word, for readers who do not see the colour.
-VERDICTS = {"holds": ("yes", "✓"), "does not hold": ("no", "✗"), "not distinguishable": ("open", "≈")}
+VERDICTS = {"holds": ("yes", "✓"), "does not hold": ("no", "✗"), "alike": ("open", "="),
+            "not distinguishable": ("open", "≈")}  # fmt: skip
 
 
 @dataclass(frozen=True)

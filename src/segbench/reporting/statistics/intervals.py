@@ -49,7 +49,7 @@ training images are outside of all of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -258,6 +258,7 @@ def paired_difference(
     metric: str,
     convention: Convention,
     confidence: float = 0.95,
+    shared: Shared | None = None,
 ) -> Difference:
     """Return how far the first configuration scores above the second, on one split.
 
@@ -272,6 +273,7 @@ def paired_difference(
         metric: As for :func:`segbench.runs.split_scores.derive`.
         convention: How counts become scores.
         confidence: Of the interval; 1 - 0.05 / m where m intervals shall hold together with 95 % (Bonferroni).
+        shared: What other rows say of the seeds' part; None for the two alone.
 
     Raises:
         UnpairedError: Without a shared seed that both score, or where the runs of a seed are scored on different
@@ -283,4 +285,6 @@ def paired_difference(
     if not sides[0].keys() & sides[1].keys():
         raise UnpairedError(f"no run has anything to score by {metric}")
     most = max(part.metric.largest for side in sides for members in side.values() for part in members)
-    return difference_of(layout(*sides), confidence, most)
+    both = layout(*sides)
+    errors = replace(standard_errors(both.table[0] - both.table[1], both.overlap), shared=shared)
+    return difference_of(both, confidence, most, errors)

@@ -1,4 +1,4 @@
-"""Learning-rate schedules that torch lacks."""
+"""Learning-rate schedules that are stepped once an epoch."""
 
 from __future__ import annotations
 
