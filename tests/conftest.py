@@ -156,15 +156,15 @@ def program(repository, tmp_path_factory):
     for module in ("prediction", "reporting.page", "reporting.results", "reporting.single", "train"):
         importlib.import_module(f"segbench.{module}")
 
-    def ran(script: str, *arguments: str, folder: Path | None = None, **environment: str) -> Done:
+    def ran(script: str, *arguments: str, folder: Path | None = None, seconds: float = 240, **environment: str) -> Done:
         output = tmp_path_factory.mktemp("program")
         begun = (repository / "src" / script, list(arguments), output, folder or output, environment)
         process = multiprocessing.get_context("fork").Process(target=_begin, args=begun)
         process.start()
-        process.join(240)
+        process.join(seconds)
         if process.exitcode is None:
             process.kill()
-            pytest.fail(f"{script} {' '.join(arguments)}: still running after 240 s")
+            pytest.fail(f"{script} {' '.join(arguments)}: still running after {seconds} s")
         return Done(process.exitcode, *((output / name).read_text() for name in ("stdout", "stderr")))
 
     return ran

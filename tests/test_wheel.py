@@ -95,3 +95,4 @@ def test_a_network_of_one_s_own_is_compared_and_predicts_far_from_any_checkout(t
     assert "1 predicted, 0 skipped" in typed(
         "segbench", "predict", f"run={run}", "images=new.png", "trust=true", "out=masks"
     )
+    assert "held against the run" in typed("segbench", "export", f"run={run}", "to=safetensors", "trust=true")

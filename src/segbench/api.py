@@ -1,7 +1,7 @@
 """segbench from Python: the steps of the commands as functions (docs/python.md).
 
-``compose`` makes a configuration, ``train`` a finished run of it, ``compare`` the comparison of finished runs, and
-``Predictor`` the masks of new images.
+``compose`` makes a configuration, ``train`` a finished run of it, ``compare`` the comparison of finished runs,
+``Predictor`` the masks of new images, and ``export`` a run's network for use elsewhere.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from segbench.configuration.arguments import arranged
 from segbench.configuration.schema import validate
 from segbench.entry import explain
 from segbench.errors import ConfigError
+from segbench.exporting import Exported
+from segbench.exporting import export as export_run
 from segbench.predictor import Predictor
 from segbench.reporting.collection.runs import Run, collect, read_run
 from segbench.reporting.comparison import build
@@ -31,7 +33,7 @@ from segbench.runs.run_log import RunLog, VisibleLines
 from segbench.scores.convention import Convention
 from segbench.starting import train_in
 
-__all__ = ["Comparison", "Predictor", "Run", "compare", "compose", "train"]
+__all__ = ["Comparison", "Exported", "Predictor", "Run", "compare", "compose", "export", "train"]
 _CONFIG_DIR = "config_dir"
 
 
@@ -111,6 +113,34 @@ def compare(
         raise ConfigError(f"runs of several folders ({', '.join(map(str, folders))}): compare those of one at a time")
     asked = {name: value for name, value in {"metric": metric, "split": split}.items() if value is not None}
     return Comparison(build.compare(found, convention, mix, asked))
+
+
+def export(
+    run: Run | str | Path,
+    to: str,
+    out: str | Path | None = None,
+    images: str | Path | None = None,
+    licence: str | None = None,
+    trust: bool = False,
+) -> Exported:
+    """Export a run's network, as the command ``export`` does; ``Predictor.load`` takes what it returns.
+
+    Args:
+        run: A run, its directory, or one of its checkpoints.
+        to: ``onnx`` or ``safetensors``.
+        out: The folder to write; None for ``<run>/exports/<to>``.
+        images: Images to hold it against the run by; None for test images of the run's own data.
+        licence: Of the weights, for the model card.
+        trust: Whether the classes that the run names may be anyone's.
+
+    Returns:
+        ``exported.folder``, and how far its outputs are from the run's: ``exported.check.logits``.
+
+    Raises:
+        SegbenchError: For everything that you can mend, in one line, as the command says it.
+    """
+    folder, shown = (None if path is None else Path(path) for path in (out, images))
+    return export_run(Path(run), to, folder, shown, trust, licence)
 
 
 @contextmanager

@@ -6,15 +6,18 @@ instantiated. Every field has a type and limits, and a class is named, never des
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from segbench.data.base import ImageData
+from segbench.data.dataset import Normalise
 from segbench.data.input_format import Finite, InputFormat, Positive, Side
 from segbench.errors import CheckpointError
 from segbench.masks import BITS, INDICES, MOST_BITS, MaskKey
@@ -124,6 +127,10 @@ class PredictionRecord(_Closed):
         form = BITS if self.overlapping else INDICES
         return MaskKey(self.class_names, form, self.background, self.class_colours)
 
+    def normalise(self) -> Normalise:
+        """Return how pixels as files hold them become what the network was trained on."""
+        return Normalise(np.asarray(self.mean), np.asarray(self.std), self.inputs.scale)
+
     def used_windows(self) -> Windows | None:
         """Return the windows to predict by; None for whole images."""
         return None if self.windows is None else Windows(**self.windows.model_dump())
@@ -187,11 +194,12 @@ def _name_of(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def read_record(value: Any) -> PredictionRecord:
-    """Return a record from what a checkpoint holds.
+def read_record(value: Any, lists: bool = False) -> PredictionRecord:
+    """Return a record from what a checkpoint, or a file of JSON, holds.
 
     Args:
-        value: Anything that :func:`torch.load` gives with ``weights_only``.
+        value: Anything that :func:`torch.load` gives with ``weights_only``, or JSON.
+        lists: Whether tuples may be lists, as JSON has no others.
 
     Raises:
         CheckpointError: If it is not a record, or a part of it is not allowed; names the part.
@@ -200,6 +208,8 @@ def read_record(value: Any) -> PredictionRecord:
         raise CheckpointError("holds no record of how to predict; it was not written by segbench")
     plain = _plain(value, "", 0, iter(range(_MOST_VALUES)))
     try:
+        if lists:
+            return PredictionRecord.model_validate_json(json.dumps(plain))
         if isinstance(inputs := plain.get("inputs"), dict):
             plain["inputs"] = InputFormat(**inputs)
         return PredictionRecord.model_validate(plain)

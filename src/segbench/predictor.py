@@ -1,4 +1,4 @@
-"""A trained network from a checkpoint of anyone: what the file says is data, and none of it is executed."""
+"""A trained network from a file of anyone, predicting: what the file says is data, and none of it is executed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,16 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from segbench.data.dataset import Normalise
 from segbench.data.input_format import InputFormat
 from segbench.data.pictures import Picture, picture_of
-from segbench.environment import bounded_memory
 from segbench.errors import CheckpointError, ConfigError
 from segbench.masks import MaskKey
-from segbench.models.stored import stored_network
-from segbench.prediction_record import PredictionRecord, read_record
-from segbench.runs.bounded import MEMORY
-from segbench.runs.checkpoint_io import load_checkpoint, network_weights
-from segbench.runs.directory import BEST, SCHEMA, other_schema
+from segbench.model_formats import Trained, open_trained
 from segbench.targets import find_class, own_class
-from segbench.tasks import ClassificationTask, SegmentationTask, Task
+from segbench.tasks import SegmentationTask, Task
 from segbench.tasks.inference import masks_of, predict_on_grid
 from segbench.tasks.windows import Windows
 
@@ -94,7 +89,7 @@ class Predictor:
         """Load a run's best weights; what the checkpoint says is data, and none of it is executed.
 
         Args:
-            run: A run, its directory, or one of its checkpoints.
+            run: A run, its directory, one of its checkpoints, or the folder of an export.
             device: Where to predict; None for a GPU if there is one.
             batch_size: Slices of a volume at a time.
             windows: Windows by which images are predicted at their own size; None predicts them as they were scored.
@@ -105,22 +100,49 @@ class Predictor:
             CheckpointError: If there is no whole checkpoint, or it does not describe a network of segbench.
             ConfigError: If it needs ``trust``, or its task has no masks.
         """
-        run = Path(run)
-        path = run / "checkpoints" / BEST if run.is_dir() else run
-        if not path.is_file():
-            raise CheckpointError(f"run={run}: no run with a trained network there (looked for {path})")
-        stored = load_checkpoint(path)
-        record = _record(stored, run, path)
-        if tta != "auto":
-            record = record.model_copy(update={"tta": None if tta == "none" else tta})
-        _say_what_is_trusted(record, run, trust)
+        return cls.of(open_trained(Path(run)), Path(run), device, batch_size, windows, trust, tta)
+
+    @classmethod
+    def of(
+        cls,
+        trained: Trained,
+        run: Path,
+        device: torch.device | None = None,
+        batch_size: int = 8,
+        windows: Windows | None = None,
+        trust: bool = False,
+        tta: Literal["auto", "flips", "none"] = "auto",
+    ) -> Predictor:
+        """Return what predicts by a network that is open; the arguments are those of :meth:`load`.
+
+        Args:
+            trained: The network.
+            run: Where it comes from, for messages.
+            device: See :meth:`load`.
+            batch_size: See there.
+            windows: See there.
+            trust: See there.
+            tta: See there.
+
+        Raises:
+            CheckpointError, ConfigError: As :meth:`load`.
+        """
+        record = trained.record
+        _say_what_is_trusted(trained, run, trust)
         try:
-            task = _task(record, network_weights(stored, path.name), path.stat().st_size, windows, trust)
+            network = trained.network(trust)
         except CheckpointError as error:
             raise CheckpointError(f"run={run}: {error}") from error
+        task: Task[Any] = find_class("task", record.task)(
+            network,
+            class_names=record.class_names,
+            background=record.background,
+            channels_last=record.channels_last,
+            windows=windows or record.used_windows(),
+            flips=(record.tta if tta == "auto" else tta) == "flips",
+        )
         inputs = record.inputs if windows is None else replace(record.inputs, size=None)
-        normalise = Normalise(np.asarray(record.mean), np.asarray(record.std), inputs.scale)
-        facts = record.mask_key, normalise, record.precision, batch_size, record.stored, record.objects
+        facts = record.mask_key, trained.normalise(), record.precision, batch_size, record.stored, record.objects
         return cls(task.eval().to(device or choose_device("auto")), inputs, *facts)
 
     def __call__(self, image: str | os.PathLike[str] | NDArray[Any]) -> NDArray[np.uint8]:
@@ -147,45 +169,9 @@ class Predictor:
         return masks_of(self.task, probabilities)
 
 
-def _record(stored: dict[str, Any], run: Path, path: Path) -> PredictionRecord:
-    """Return what a checkpoint says of how to predict."""
-    known = stored.get("segbench")
-    if not isinstance(known, dict) or "schema" not in known:
-        raise CheckpointError(f"run={run}: {path} describes no network; it was not written by segbench")
-    if type(known["schema"]) is not int or known["schema"] != SCHEMA:
-        raise CheckpointError(f"run={run}: {other_schema(known, path.name)}; train the run again with rerun=true")
-    if known.get("task") == ClassificationTask.name:
-        raise ConfigError(
-            f"run={run}: trained for {ClassificationTask.name}; masks are predicted by segmentation networks only"
-        )
-    try:
-        return read_record(known.get("prediction"))
-    except CheckpointError as error:
-        raise CheckpointError(f"run={run}: {path.name}: {error}") from error
-
-
-def _task(
-    record: PredictionRecord, weights: dict[str, Tensor], stored_bytes: int, windows: Windows | None, trust: bool
-) -> Task[Any]:
-    """Build the network that a record describes, with its weights, and its task."""
-    channels = record.inputs.channels, record.logits
-    # A network may have large tables besides its weights.
-    with bounded_memory(stored_bytes + MEMORY):
-        network = stored_network(record.network, record.arguments, channels, weights, trust)
-    task: Task[Any] = find_class("task", record.task)(
-        network,
-        class_names=record.class_names,
-        background=record.background,
-        channels_last=record.channels_last,
-        windows=windows or record.used_windows(),
-        flips=record.tta == "flips",
-    )
-    return task
-
-
-def _say_what_is_trusted(record: PredictionRecord, run: Path, trust: bool) -> None:
+def _say_what_is_trusted(trained: Trained, run: Path, trust: bool) -> None:
     """Refuse classes that are not ours, or say which modules are imported for them."""
-    named = dict.fromkeys(record.named_classes())
+    record, named = trained.record, dict.fromkeys(trained.named_classes())
     ours = [own_class("segbench.models", record.network, nn.Module) and record.network]
     ours += [own_class("segbench.tasks", record.task, SegmentationTask) and record.task]
     others = [name for name in named if name not in ours]

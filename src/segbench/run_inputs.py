@@ -5,12 +5,8 @@ The run's identity includes only their names (``data.root`` and ``init_from``), 
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import sys
-import sysconfig
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -22,16 +18,11 @@ from segbench.errors import SegbenchError
 from segbench.models.pretrained import pretrained_digest
 from segbench.runs.directory import RunDirectory
 from segbench.runs.identity import relevant
-from segbench.targets import find_object, targets_in
+from segbench.targets import find_object, own_modules, targets_in
 from segbench.tasks.initialisation import weights_digest
 from segbench.words import listed
 
 log = logging.getLogger("segbench")
-_PYTHON = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
-_NOT_OWN = [folder.resolve() for folder in (*_PYTHON, Path(__file__).parent)]
-# Of this environment, of the system that it stands on, and of its user.
-_INSTALLED = {"site-packages", "dist-packages"}
-_DIGITS = 12
 
 
 def find_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> dict[str, str]:
@@ -137,17 +128,7 @@ def score_code(cfg: DictConfig) -> dict[str, dict[str, str]]:
 
 
 def _own_code(targets: Iterable[tuple[str, str]]) -> dict[str, str]:
-    modules = {getattr(find_object(key, target), "__module__", "") for key, target in targets}
-    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(modules)}
-    return {
-        name: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:_DIGITS]
-        for name, file in files.items()
-        if file and _is_own(Path(file).resolve())
-    }
-
-
-def _is_own(file: Path) -> bool:
-    return _INSTALLED.isdisjoint(file.parts) and not any(file.is_relative_to(folder) for folder in _NOT_OWN)
+    return own_modules(find_object(key, target) for key, target in targets)
 
 
 def _finders(data: ImageData, cfg: DictConfig) -> dict[str, Callable[[], str]]:

@@ -5,17 +5,27 @@ Hydra does this too, but reports failures on several lines and in a log of its o
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Iterator
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from segbench.errors import ConfigError
 from segbench.suggest import nearest
 from segbench.words import first_line
+
+_PYTHON = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
+_NOT_OWN = [folder.resolve() for folder in (*_PYTHON, Path(__file__).parent)]
+# Of this environment, of the system that it stands on, and of its user.
+_INSTALLED = {"site-packages", "dist-packages"}
+_DIGITS = 12
 
 
 def find_class(key: str, target: str) -> type[Any]:
@@ -92,6 +102,30 @@ def targets_in(node: Any, key: str) -> Iterator[tuple[str, str]]:
     if isinstance(node, dict | list):
         for name, inner in node.items() if isinstance(node, dict) else enumerate(node):
             yield from targets_in(inner, f"{key}.{name}".removeprefix("."))
+
+
+def own_modules(objects: Iterable[Any]) -> dict[str, str]:
+    """Return the modules of the user's own among those of classes and functions.
+
+    That is neither segbench's nor an installed package's. Files that a module imports are left out.
+
+    Args:
+        objects: The classes and functions.
+
+    Returns:
+        Module name to the first digits of its file's SHA-256.
+    """
+    modules = {getattr(found, "__module__", "") for found in objects}
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(modules)}
+    return {
+        name: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:_DIGITS]
+        for name, file in files.items()
+        if file and _is_own(Path(file).resolve())
+    }
+
+
+def _is_own(file: Path) -> bool:
+    return _INSTALLED.isdisjoint(file.parts) and not any(file.is_relative_to(folder) for folder in _NOT_OWN)
 
 
 def find_module(place: str, name: str) -> ModuleType:

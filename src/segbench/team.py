@@ -37,11 +37,12 @@ from segbench.words import first_line
 log = logging.getLogger("segbench")
 # Of a collective operation. Whoever is gone is noticed otherwise; whoever prepares data for an hour is not gone.
 _PATIENCE = timedelta(days=1)
-# Until all are there, as a cluster may start them one after the other.
-_COMING = timedelta(minutes=10)
 _POLL_SECONDS = 0.1
+# How long a process that has done its work may take to end.
+_END_SECONDS = 60.0
 _HERE, _LOOPBACK = "127.0.0.1", "lo0" if sys.platform == "darwin" else "lo"
-# Tells a process that is started here its number, the number of all, where they meet, and whether they have cards.
+# Tells a process that is started here its number, that of all, where they meet, whether they have cards, and for how
+# many minutes each waits for the others.
 _PLACE = "SEGBENCH_PROCESS"
 
 
@@ -74,8 +75,8 @@ def started_by(cfg: DictConfig) -> ClusterEnvironment | None:
     """Return the environment of the launcher that has started all processes of a run; None if none has.
 
     Raises:
-        ConfigError: If a launcher has started another number of them than the configuration asks for, or there is none
-            though there are several machines.
+        ConfigError: If a launcher has started another number of them than the configuration asks for, in all or on a
+            machine, or there is none though there are several machines.
     """
     asked = processes_asked(cfg)
     if not in_team(cfg):
@@ -101,6 +102,10 @@ def started_by(cfg: DictConfig) -> ClusterEnvironment | None:
             f"trainer.devices={cfg.trainer.devices}: {name} has started {found.world_size()} processes, but "
             f"trainer.devices times trainer.num_nodes is {asked}; make them equal"
         )
+    try:
+        found.validate_settings(cfg.trainer.devices, cfg.trainer.num_nodes)
+    except ValueError as error:
+        raise ConfigError(f"trainer.devices={cfg.trainer.devices}: {first_line(error)}") from None
     return found
 
 
@@ -121,14 +126,15 @@ class Team:
         environment: What numbers them.
         size: How many they are.
         cuda: Whether tensors on graphics cards are exchanged.
+        minutes: How long each waits for the others at the beginning, as a cluster may start them one after the other.
 
     Attributes:
         rank: This process's number, from 0; the first one leads.
         watch: What notices that another has ended.
     """
 
-    def __init__(self, environment: ClusterEnvironment, size: int, cuda: bool) -> None:
-        self.environment, self.size, self.cuda = environment, size, cuda
+    def __init__(self, environment: ClusterEnvironment, size: int, cuda: bool, minutes: float) -> None:
+        self.environment, self.size, self.cuda, self.minutes = environment, size, cuda, minutes
         self.rank = environment.global_rank()
         self.watch = Watch(self.rank, size)
         self._children: list[subprocess.Popen[bytes]] = []
@@ -147,45 +153,54 @@ class Team:
             LostProcess: If one of them does not come.
         """
         if not self.starts_others:
-            os.environ["MASTER_ADDR"] = self.environment.main_address
-            os.environ["MASTER_PORT"] = str(self.environment.main_port)
-            self._join(self._meeting(), os.environ["MASTER_ADDR"])
+            address, port = self.environment.main_address, self.environment.main_port
+            # torchrun listens itself.
+            listens = self.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+            with self._in_time(f"{address}:{port}"):
+                self._join(self._store(address, port, listens), address)
             return
-        # The kernel chooses the port.
-        store = distributed.TCPStore(_HERE, 0, self.size, is_master=True, wait_for_workers=False, timeout=_COMING)
         os.environ.setdefault("GLOO_SOCKET_IFNAME", _LOOPBACK)
         # Each loads images by its share of the cores.
         self._cores = os.environ.get(CORES)
         os.environ[CORES] = str(max(1, usable_cores() // self.size))
-        with held_back():
-            self._children = [self._start(rank, store.port) for rank in range(1, self.size)]
-        self._join(store, _HERE)
+        with self._in_time(_HERE):
+            # The kernel chooses the port.
+            store = self._store(_HERE, 0, listens=True)
+            with held_back():
+                self._children = [self._start(rank, store.port) for rank in range(1, self.size)]
+            self._join(store, _HERE)
 
-    def _meeting(self) -> distributed.Store:
-        """Return where all meet whom a launcher has started."""
+    @contextmanager
+    def _in_time(self, place: str) -> Iterator[None]:
+        """Say in one line where and why processes have not met in the block, whatever torch says."""
         try:
-            store, _, _ = next(distributed.rendezvous("env://", self.rank, self.size, timeout=_COMING))
-        except distributed.DistError as error:
-            place, why = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}", first_line(error).rstrip(".")
+            yield
+        except (RuntimeError, OSError) as error:
+            who, limit = f"process {self.rank} of {self.size}", f"trainer.rendezvous_minutes={self.minutes:g}"
             raise LostProcess(
-                f"process {self.rank} of {self.size}: no meeting at {place} ({why}); run the same command again"
+                f"{who}: no meeting at {place} within {limit} ({first_line(error).rstrip('.')}); see what the others"
+                " say, and whether their machines reach the first one's (firewall, MASTER_ADDR, MASTER_PORT,"
+                " GLOO_SOCKET_IFNAME); run the same command again"
             ) from error
-        return store
+
+    def _store(self, address: str, port: int, listens: bool) -> distributed.TCPStore:
+        given = (address, port, self.size, listens, timedelta(minutes=self.minutes))
+        return distributed.TCPStore(*given, wait_for_workers=False, multi_tenant=not self.starts_others)
 
     def _start(self, rank: int, port: int) -> subprocess.Popen[bytes]:
         """Start another process on this machine: a session of its own, as the first alone is to be signalled."""
+        place = f"{rank} {self.size} {port} {int(self.cuda)} {self.minutes}"
         return subprocess.Popen(
             tied([sys.executable, "-P", "-m", "segbench.following"], signal.SIGKILL),
-            env=os.environ
-            | {"PYTHONPATH": os.pathsep.join(sys.path), _PLACE: f"{rank} {self.size} {port} {int(self.cuda)}"},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), _PLACE: place},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
 
     def meet_starter(self, port: int) -> None:
         """Meet the process that has started this one."""
-        store = distributed.TCPStore(_HERE, port, self.size, is_master=False, timeout=_COMING)
-        self._join(store, _HERE)
+        with self._in_time(f"{_HERE}:{port}"):
+            self._join(self._store(_HERE, port, listens=False), _HERE)
 
     def _join(self, store: distributed.Store, address: str) -> None:
         """Become a member of the process group, and watch over the others."""
@@ -193,19 +208,21 @@ class Team:
         self._wait_for_all(store)
         if self.cuda:
             torch.cuda.set_device(self.environment.local_rank())
-        backend = "cpu:gloo,cuda:nccl" if self.cuda else "gloo"
-        distributed.init_process_group(backend, store=store, rank=self.rank, world_size=self.size, timeout=_PATIENCE)
+        backend, coming = "cpu:gloo,cuda:nccl" if self.cuda else "gloo", timedelta(minutes=self.minutes)
+        distributed.init_process_group(backend, store=store, rank=self.rank, world_size=self.size, timeout=coming)
         self._met = True
         self.watch.begin(address, self._children)
+        distributed.distributed_c10d._set_pg_timeout(_PATIENCE)
 
     def _wait_for_all(self, store: distributed.Store) -> None:
         """Wait until all are there: torch's own waiting ends for no signal, nor when one has ended before it came."""
-        missing, until = list(range(self.size)), time.monotonic() + _COMING.total_seconds()
+        missing, until = list(range(self.size)), time.monotonic() + self.minutes * 60
         while missing := [rank for rank in missing if not store.check([f"here {rank}"])]:
-            ended = [child.returncode for child in self._children if child.poll() is not None]
-            if ended or time.monotonic() > until:
-                why = f"ended with code {ended[0]} before it began" if ended else "has not come"
+            if ended := [child.returncode for child in self._children if child.poll() is not None]:
+                why = f"ended with code {ended[0]} before it began"
                 raise LostProcess(f"process {missing[0]} of {self.size} {why}; run the same command again")
+            if time.monotonic() > until:
+                raise TimeoutError(f"process {missing[0]} has not come")
             time.sleep(_POLL_SECONDS)
 
     def leave(self, error: BaseException | None = None) -> None:
@@ -222,9 +239,11 @@ class Team:
             os.environ.update({} if self._cores is None else {CORES: self._cores})
         self.watch.end(error)
         for child in self._children:
-            if error is not None:
+            try:
+                child.wait(_END_SECONDS if error is None else 0)
+            except subprocess.TimeoutExpired:
                 child.kill()
-            child.wait()
+                child.wait()
         # Not after an error: it would wait for those that are gone.
         if error is None and distributed.is_initialized():
             distributed.destroy_process_group()
@@ -245,14 +264,16 @@ def team_of(cfg: DictConfig) -> Team | None:
     if not in_team(cfg):
         return None
     environment = started_by(cfg) or _OwnEnvironment(0)
-    return Team(environment, processes_asked(cfg), uses_cuda(cfg.trainer.accelerator))
+    cuda = uses_cuda(cfg.trainer.accelerator)
+    return Team(environment, processes_asked(cfg), cuda, cfg.trainer.rendezvous_minutes)
 
 
 def team_of_starter() -> Team:
     """Return the team of a process that another has started (:meth:`Team.meet`), and meet it."""
-    rank, size, port, cuda = map(int, os.environ[_PLACE].split())
+    *numbers, minutes = os.environ[_PLACE].split()
+    rank, size, port, cuda = map(int, numbers)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", _LOOPBACK)
-    team = Team(_OwnEnvironment(rank), size, bool(cuda))
+    team = Team(_OwnEnvironment(rank), size, bool(cuda), float(minutes))
     team.meet_starter(port)
     return team
 

@@ -24,6 +24,7 @@ def test_it_finds_where_the_loss_falls_fastest_and_where_it_is_lowest():
     assert suggest(rates, np.ones(400)).smooth == pytest.approx(np.ones(400))
 
 
+@pytest.mark.slow
 def test_a_run_leaves_its_picture_and_says_what_to_try(run, tiny, tmp_path, caplog):
     settings = ("trainer.limit_train_batches=41", "trainer.accumulate_grad_batches=2")
     with caplog.at_level(logging.INFO, "segbench"):

@@ -1,7 +1,12 @@
 """Several processes where a part may be silently wrong in them, or a launcher has started others, are refused."""
 
+import socket
+import time
+
 import pytest
+import torch
 from pytorch_lightning.callbacks import LearningRateMonitor
+from tests.spread import FORK
 from torch import distributed
 
 from segbench.configuration.processes import check_processes
@@ -73,23 +78,67 @@ def test_a_step_of_slurm_is_several_processes_and_a_job_of_several_tasks_is_not(
     assert (team.rank, team.size, team.starts_others) == (1, 2, False)
 
 
+@pytest.fixture
+def task_of_slurm(compose, monkeypatch):
+    """The team of one of two tasks that srun has started, which waits for the other one for 0.6 s."""
+
+    def started(rank, port, *overrides):
+        variables = {"NTASKS": "2", "STEP_NUM_TASKS": "2", "NTASKS_PER_NODE": "2", "PROCID": rank, "LOCALID": rank}
+        for name, value in variables.items():
+            monkeypatch.setenv(f"SLURM_{name}", str(value))
+        monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+        monkeypatch.setenv("MASTER_PORT", str(port))
+        return team_of(compose(*TWO, "trainer.rendezvous_minutes=0.01", *overrides))
+
+    return started
+
+
+def test_tasks_are_spread_over_machines_as_the_configuration_says(task_of_slurm, monkeypatch):
+    monkeypatch.setenv("SLURM_NNODES", "1")
+    monkeypatch.setenv("SLURM_NODEID", "0")
+    assert task_of_slurm(1, 1).rank == 1
+    with pytest.raises(ConfigError, match=r"^trainer.devices=1: .*tasks per node.* does not match"):
+        task_of_slurm(1, 1, "trainer.devices=1", "trainer.num_nodes=2")
+
+
+@pytest.fixture
+def port():
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
 @pytest.mark.slow
-def test_whoever_waits_in_vain_for_the_first_process_says_where_in_one_line(compose, monkeypatch):
-    for name, value in {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "1", "MASTER_ADDR": "::1"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MASTER_PORT", "1")
-    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
-    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")
-    alone = team_of(compose(*TWO))
-
-    def rendezvous(*_, **__):
-        raise distributed.DistNetworkError("timed out\nframe #1")
-
-    monkeypatch.setattr(distributed, "rendezvous", rendezvous)
+@pytest.mark.parametrize(("rank", "why"), [(0, "process 1 has not come"), (1, ".*timed out.*")])
+def test_whoever_waits_in_vain_says_where_for_how_long_and_what_to_look_at(task_of_slurm, port, rank, why):
     with pytest.raises(
-        LostProcess, match=r"^process 1 of 2: no meeting at \S+:\d+ \(timed out\); run the same command"
+        LostProcess,
+        match=rf"^process {rank} of 2: no meeting at 127.0.0.1:{port} within trainer.rendezvous_minutes=0.01 \({why}\);"
+        r" see what the others say, .*firewall, MASTER_ADDR, MASTER_PORT, GLOO_SOCKET_IFNAME\); run the same command again$",
     ):
-        alone.meet()
+        task_of_slurm(rank, port).meet()
+
+
+def meets(rank, team, folder):
+    """Meet the other process, and take longer afterwards than it might have waited before."""
+    team.meet()
+    if rank:
+        time.sleep(6.5)
+    total = torch.ones(1)
+    distributed.all_reduce(total)
+    (folder / str(rank)).write_text(str(total.item()))
+    team.leave()
+
+
+@pytest.mark.slow
+def test_who_has_met_is_waited_for_longer(task_of_slurm, port, tmp_path):
+    teams = [task_of_slurm(rank, port, "trainer.rendezvous_minutes=0.1") for rank in range(2)]
+    processes = [FORK.Process(target=meets, args=(rank, team, tmp_path)) for rank, team in enumerate(teams)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [(tmp_path / str(rank)).read_text() for rank in range(2)] == ["2.0", "2.0"]
 
 
 @pytest.mark.slow

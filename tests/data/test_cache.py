@@ -1,7 +1,9 @@
 import errno
+import importlib
 import multiprocessing
 import os
 import pickle
+import sys
 import time
 import tracemalloc
 
@@ -15,6 +17,7 @@ from segbench.data.carvana import CarvanaData
 from segbench.data.dataset import ImageDataset
 from segbench.data.records import Record
 from segbench.data.stack_file import StackFile
+from segbench.data.weights import load_weights
 from segbench.errors import ConfigError, DataError
 
 
@@ -211,10 +214,54 @@ def test_a_training_set_is_measured_once_and_to_the_same_bits(tmp_path, monkeypa
     for before, after in ((first, measured([0, 2, 3])), (other, measured([0, 2]))):
         assert [(array.dtype, array.tobytes()) for array in before] == [(a.dtype, a.tobytes()) for a in after]
     assert measured([1]) is again
+    with monkeypatch.context() as patch:
+        patch.setattr(measure, "_CODE", "another measure()")
+        assert measured([0, 2, 3]) is again
     for known in (tmp_path / "key").glob("statistics-*.json"):
         known.write_text(known.read_text().replace("0.", "1.", 1))
     assert measured([0, 2, 3]) is again
     assert not np.array_equal(first[0], other[0])
+
+
+@pytest.fixture
+def own_code(tmp_path, monkeypatch):
+    """A user's modules of a reader, of its base and of pixel weights; each counts what it has made."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made = "    def {0}(self, *_):\n        self.made.append(1)\n        return {1}\n    made = []\n"
+    texts = {
+        "own_base": "class Base:\n    pass\n",
+        "own_reader": "import numpy\nfrom own_base import Base\nclass Reader(Base):\n"
+        + made.format("read", "numpy.zeros((4, 4, 1), 'uint8'), numpy.zeros((4, 4), 'uint8')"),
+        "own_weights": "import numpy\nclass Weights:\n    def weight_settings(self):\n        return {}\n"
+        + made.format("pixel_weights", "numpy.ones((4, 4), 'float32')"),
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    yield importlib.import_module("own_reader").Reader(), importlib.import_module("own_weights").Weights()
+    for name in texts:
+        del sys.modules[name]
+
+
+def test_what_the_user_s_own_code_has_made_lasts_until_it_changes(own_code, tmp_path, caplog):
+    reader, weights = own_code
+    records = [Record(str(i), "g") for i in range(3)]
+
+    def made():
+        arrays, _ = load_arrays(records, "key", tmp_path / "cache", reader.read, type(reader))
+        load_weights(arrays, records, weights, lambda *_: None, {}, tmp_path / "cache", "here", type(reader))
+        counts = len(reader.made), len(weights.made)
+        reader.made.clear()
+        weights.made.clear()
+        return counts
+
+    assert [made(), made()] == [(3, 3), (0, 0)]
+    for name, again in {"own_weights": (0, 3), "own_reader": (3, 3), "own_base": (3, 3)}.items():
+        with (tmp_path / f"{name}.py").open("a") as file:
+            file.write("# changed\n")
+        caplog.clear()
+        assert [made(), made()] == [again, (0, 0)]
+        assert "damaged" not in caplog.text
+        assert caplog.text.count("is by other code than yours is now; rebuilding it") == sum(map(bool, again))
 
 
 def _peak(tmp_path, frames, height, width):

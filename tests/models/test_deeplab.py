@@ -1,10 +1,11 @@
 import pytest
+import safetensors.torch
 import torch
 from equations import Layers, assert_gradient_everywhere, bilinear, randomised, weights
 from monai.networks.nets import resnet18 as monai_resnet18
 
 from segbench.errors import CheckpointError
-from segbench.models import DeepLabV3
+from segbench.models import FCN, DeepLabV3, SegNet
 from segbench.models.resnet import ResNet18
 
 
@@ -93,6 +94,22 @@ def test_a_local_file_fills_the_backbone_and_fits_other_channels(published, chan
     original.load_state_dict({name: value for name, value in stored.items() if not name.startswith("fc.")})
     expected = original(grey.expand(-1, 3, -1, -1))[-1]
     torch.testing.assert_close(network(grey.expand(-1, channels, -1, -1))[-1], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [DeepLabV3, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (FCN, SegNet))])
+def test_the_backbone_of_an_exported_network_is_taken_from_safetensors(tmp_path, kind):
+    torch.manual_seed(0)
+    path, small = tmp_path / "model.safetensors", {"fully_connected": 4} if kind is FCN else {}
+    exported = randomised(kind(1, 4, width=2, **small))
+    safetensors.torch.save_file(exported.float().state_dict(), path)
+    network = kind(1, 2, width=2, pretrained=str(path), **small)
+    for name, value in network.encoder.state_dict().items():
+        # The fully connected layers are published with 4096 channels only.
+        if not name.startswith("classifier."):
+            assert torch.equal(value, exported.encoder.state_dict()[name]), name
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match=r"^model.pretrained=.*: not a weights file \(.*\)$"):
+        kind(1, 2, width=2, pretrained=str(path), **small)
 
 
 @pytest.mark.slow

@@ -85,6 +85,12 @@ def test_a_row_that_is_none_is_refused_in_one_line(experiment, tmp_path):
     (wide / "config.yaml").write_text((wide / "config.yaml").read_text().replace("width: 16", "width: 32"))
     with pytest.raises(ConfigError, match=r"differ in model.width \(16 and 32\).*row=\[model=unet,model.width=16\]$"):
         runs_of_row(experiment, ["model=unet"])
+    text = (experiment / "attunet-1" / "config.yaml").read_text()
+    for seed in range(2):
+        own = f"trainer: {{sync_batchnorm: false, devices: {seed + 1}}}\n"
+        (experiment / f"attunet-{seed}" / "config.yaml").write_text(text + own)
+    with pytest.raises(ConfigError, match=r"differ in trainer.processes \(1 and 2\)"):
+        runs_of_row(experiment, ["model=attunet"])
     with pytest.raises(ConfigError, match=r"no finished run has model=segnet; model is attunet and unet$"):
         runs_of_row(experiment, ["model=segnet"])
     with pytest.raises(ConfigError, match=r"^row=unet: write the settings of the row"):

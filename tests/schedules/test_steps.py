@@ -1,11 +1,12 @@
 """Schedules by steps, against torch's own, which count steps alone."""
 
+import numpy as np
 import pytest
 import torch
 from torch.optim import lr_scheduler
 
 from segbench.errors import ConfigError
-from segbench.schedules import CosineRestarts, OneCycle, Poly
+from segbench.schedules import CosineRestarts, OneCycle, Poly, RangeTest
 
 EPOCHS, STEPS = 6, 10
 
@@ -83,6 +84,14 @@ def test_each_step_has_the_rate_of_torch_s_schedule(name):
     mine, theirs = (make() for make in SAME[name])
     for found, expected in zip(rates(mine), rates(theirs), strict=True):
         assert found == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+def test_rates_to_test_grow_from_the_lowest_by_the_same_factor():
+    found = torch.tensor(rates(ours(RangeTest, lowest=1e-5))).T.tolist()
+    for group, highest in zip(found, (0.3, 0.02), strict=True):
+        assert group == pytest.approx(np.geomspace(1e-5, highest, 61)[:-1].tolist(), rel=1e-5)
+    with pytest.raises(ConfigError, match="scheduler.lowest=0.02: must be above 0 and below optimizer.lr=0.02"):
+        ours(RangeTest, lowest=0.02)
 
 
 @pytest.mark.parametrize("cycles", [2, 4, 49, 98])

@@ -21,7 +21,7 @@ def slurm(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         try:
-            subprocess.run([CLUSTER, "start", folder], check=True, timeout=180)
+            subprocess.run([CLUSTER, "start", folder], check=True, timeout=700)
             yield folder
         finally:
-            subprocess.run([CLUSTER, "stop", folder], check=True, timeout=180)
+            subprocess.run([CLUSTER, "stop", folder], check=True, timeout=500)

@@ -13,8 +13,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from segbench.runs.files import write_yaml
 from segbench.runs.readers import planned_runs
-from segbench.sweep import batches, finished, job, outcome, processes
+from segbench.sweep import batches, finished, job, outcome, processes, tuning
 from segbench.sweep.difference import on_same_data
 
 TINY = [
@@ -245,8 +246,9 @@ def test_a_configuration_that_another_experiment_has_trained_is_linked_and_not_t
     assert name in result.stdout or "1 of 1" in result.stdout
 
 
-def job_in(folder, number):
-    config = OmegaConf.create({"rerun": False, "paths": {"outputs": str(folder)}, "tuning": {"row": None}})
+def job_in(folder, number, sweeper="hydra._internal.core_plugins.basic_sweeper.BasicSweeper", row=None):
+    own = {"tuning": {"row": row, "seed": 1}, "hydra": {"sweeper": {"_target_": sweeper}}}
+    config = OmegaConf.create({"rerun": False, "paths": {"outputs": str(folder)}, "seed": 1, **own})
     return job.Job(number, [], config, folder / "runs" / f"job{number}")
 
 
@@ -288,6 +290,31 @@ def test_a_run_that_another_sweep_trains_is_waited_for_or_left_and_never_failed(
         ("1 done (1 skipped)", "") if choice == "wait" else ("0 done (0 skipped)", ", 1 left to who trains them")
     )
     assert f"sweep: {done}, 0 failed{left}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("sweeper", "row", "left"),
+    [
+        ("hydra_plugins.segbench_sweeper.OptunaSweeper", None, True),
+        ("hydra_plugins.segbench_sweeper.OptunaSweeper", "a search", False),
+        ("hydra._internal.core_plugins.basic_sweeper.BasicSweeper", "a row", False),
+        ("hydra_plugins.segbench_sweeper.LooksSweeper", None, False),
+        ("hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper", None, False),
+    ],
+)
+def test_what_a_sweep_goes_on_by_is_left_to_nobody(tmp_path, sweeper, row, left):
+    launcher = batches.JoblibLauncher(busy="leave")
+    asked = job_in(tmp_path, 0, sweeper, row)
+    assert launcher.settled(asked, job.Ended(75, 0.0)) == ([] if left else [asked])
+
+
+@pytest.mark.parametrize(("row", "over"), [("a search", True), (None, False)])
+def test_a_trial_that_another_process_has_pruned_is_over(tmp_path, row, over):
+    trial = job_in(tmp_path, 0, row=row)
+    trial.directory.mkdir(parents=True)
+    (trial.directory / "status.json").write_text('{"state": "pruned", "reason": "others were better"}')
+    write_yaml(trial.directory / "config.yaml", {"seed": 1, "comparison": None})
+    assert tuning.Tuned().done_before(trial.directory, trial.config) == over
 
 
 @pytest.mark.slow

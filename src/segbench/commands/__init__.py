@@ -30,6 +30,7 @@ COMMANDS = {
     "report": "tables and figures of finished runs",
     "predict": "masks, areas and overlays of images, by trained runs",
     "survey": "what to look at in a data set before training",
+    "export": "a trained network for use elsewhere",
 }
 
 

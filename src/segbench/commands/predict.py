@@ -12,13 +12,14 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from segbench.commands.options import key_values
 from segbench.entry import run_entry_point
 from segbench.errors import ConfigError
 from segbench.installation import typed
-from segbench.suggest import nearest
 from segbench.words import first_line, visible
 
-USAGE = """run=<run directory or checkpoint> images=<folder, image or NIfTI volume>"""
+USAGE = """run=<run directory, checkpoint or export> images=<folder, image or NIfTI volume>"""
+EXAMPLE = "run=<run directory> or images=<folder>"
 HELP = """
   out=<folder>       where to write the results; default <run>/predictions/<name of images>, and of several runs
                      <experiment>/predictions/<row or runs>/<name of images>
@@ -84,7 +85,7 @@ def parse(arguments: Sequence[str]) -> Options:
     Raises:
         ConfigError: If a key is unknown or missing, or a value has the wrong type.
     """
-    given = _typed(arguments)
+    given = key_values(arguments, Options, EXAMPLE)
     window = given.get("window")
     values: dict[str, Any] = dict(given)
     for key, how in _LISTS.items():
@@ -109,22 +110,6 @@ def parse(arguments: Sequence[str]) -> Options:
     if not 0 <= options.overlap < 1:
         raise ConfigError(f"overlap={options.overlap}: must be at least 0 and below 1")
     return options  # type: ignore[return-value]  # a DictConfig with the keys of Options
-
-
-def _typed(arguments: Sequence[str]) -> dict[str, str]:
-    """Return the values of ``key=value`` arguments as typed."""
-    known = list(Options.__dataclass_fields__)
-    given = dict[str, str]()
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if key in given:
-            raise ConfigError(f"{argument}: {key}={given[key]} is given too; give one {key} a command")
-        if not equals and Path(argument).exists():
-            raise ConfigError(f"{argument}: write run=<run directory> or images=<folder>, one of each a command")
-        given[key] = value
-        if not equals or key not in known:
-            raise ConfigError(f"{argument}: no such option{nearest(key, known)}; --help lists them")
-    return given
 
 
 def _parsed(key: str, given: dict[str, str], how: str) -> Any:

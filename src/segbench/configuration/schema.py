@@ -74,6 +74,7 @@ class TrainerConfig(_Closed):
     num_nodes: PositiveInt = 1
     strategy: Literal["auto", "ddp"] = "auto"
     sync_batchnorm: bool = True
+    rendezvous_minutes: PositiveFloat = 10.0
     precision: Literal["auto", 32, "bf16-mixed", "16-mixed"]
     compile: Annotated[Any, choice(False, True, "reduce-overhead", "max-autotune")]
     channels_last: bool

@@ -26,12 +26,14 @@ from segbench.data.records import Record, unreadable
 from segbench.data.stack_file import StackFile
 from segbench.errors import DataError
 from segbench.runs.files import read_json, write_json
+from segbench.targets import own_modules
 
 log = logging.getLogger("segbench")
 
 # Increment when the meaning of the stored arrays changes.
 _VERSION = 1
 _MANIFEST = "manifest.json"
+_OUTDATED = "by other code than yours is now"
 Pair = tuple[NDArray[Any], NDArray[np.uint8]]
 ReadPair = Callable[[Record], Pair]
 
@@ -123,28 +125,33 @@ def first_key(key: str, cache_dir: Path) -> str:
     return ages[min(ages)]
 
 
-def load_arrays(records: Sequence[Record], key: str, cache_dir: Path, read: ReadPair) -> tuple[Arrays, list[str]]:
-    """Open the cached arrays of these records, building them if they are missing or damaged.
+def load_arrays(
+    records: Sequence[Record], key: str, cache_dir: Path, read: ReadPair, *makers: type
+) -> tuple[Arrays, list[str]]:
+    """Open the cached arrays of these records, building them if they are missing, damaged or by code that has changed.
 
     Args:
         records: The records.
         key: Their :func:`fingerprint`.
         cache_dir: Folder of all caches.
         read: Returns one record as it is to be stored; raises DataError if a file is unusable.
+        makers: The classes that it is of. If they are the user's own, what they have made is kept only for as long as
+            their files, and those of their bases, stay as they are.
 
     Returns:
         The arrays, and a one-line fault for each file that could not be read (the arrays are then meaningless).
     """
-    folder = cache_dir / key
+    folder, code = cache_dir / key, own_modules(cls for maker in makers for cls in maker.__mro__)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(cache_dir / f"{key}.lock"):
             if folder.exists():
-                if _is_whole(folder, records):
+                if _is_whole(folder, records, code):
                     return Arrays(*_open_maps(folder), folder), []
-                log.warning("cache %s is damaged; rebuilding it", folder)
+                made_by = (read_json(folder / _MANIFEST) or {}).get("code", {})
+                log.warning("cache %s is %s; rebuilding it", folder, "damaged" if made_by == code else _OUTDATED)
                 shutil.rmtree(folder)
-            return _build(records, folder, read)
+            return _build(records, folder, read, code)
     except OSError as error:
         log.warning("cache %s cannot be written (%s); the data is kept in memory", cache_dir, error.strerror or error)
         faults: list[str] = []
@@ -152,7 +159,7 @@ def load_arrays(records: Sequence[Record], key: str, cache_dir: Path, read: Read
         return Arrays([], []) if faults else _in_memory(pairs), _distinct(faults)
 
 
-def _build(records: Sequence[Record], folder: Path, read: ReadPair) -> tuple[Arrays, list[str]]:
+def _build(records: Sequence[Record], folder: Path, read: ReadPair, code: dict[str, str]) -> tuple[Arrays, list[str]]:
     # Only the holder of the lock gets here, so a leftover of the same name belongs to a killed builder.
     temporary = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -161,16 +168,17 @@ def _build(records: Sequence[Record], folder: Path, read: ReadPair) -> tuple[Arr
         held, faults, checksums = _write(records, temporary, read)
         if faults or held is not None:
             return Arrays([], []) if held is None or faults else _in_memory(held), faults
-        write_json(temporary / _MANIFEST, _manifest(checksums, records))
+        write_json(temporary / _MANIFEST, _manifest(checksums, records, code))
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Arrays(*_open_maps(folder), folder), []
 
 
-def _manifest(checksums: dict[str, int], records: Sequence[Record]) -> dict[str, Any]:
+def _manifest(checksums: dict[str, int], records: Sequence[Record], code: dict[str, str]) -> dict[str, Any]:
     names = hashlib.blake2b(json.dumps([(r.id, r.group) for r in records]).encode(), digest_size=16)
-    return {"crc32": checksums, "records": len(records), "names": names.hexdigest()}
+    known = {"crc32": checksums, "records": len(records), "names": names.hexdigest()}
+    return known | ({"code": code} if code else {})
 
 
 def _write(
@@ -231,11 +239,11 @@ def _open_maps(folder: Path) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     return images, masks
 
 
-def _is_whole(folder: Path, records: Sequence[Record]) -> bool:
+def _is_whole(folder: Path, records: Sequence[Record], code: dict[str, str]) -> bool:
     manifest = read_json(folder / _MANIFEST)
     try:
         # The whole manifest is compared: a damaged one may still be JSON, of any shape.
-        return bool(manifest == _manifest(_checksums(folder), records))
+        return bool(manifest == _manifest(_checksums(folder), records, code))
     except (OSError, ValueError):
         return False
 

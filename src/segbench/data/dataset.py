@@ -47,6 +47,11 @@ class Normalise:
         """Return float32 (...,C,H,W) for stored pixels (...,C,H,W), to the same bits on every device."""
         return pixels.float().mul_(self._factor).add_(self._offset)
 
+    @property
+    def terms(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """What pixels are multiplied by, and what is added then: float32 (C,1,1) each."""
+        return self._factor, self._offset
+
     def on(self, device: torch.device) -> Normalise:
         """Return the same for pixels on a device."""
         there = copy.copy(self)

@@ -183,7 +183,7 @@ class GlasData(ObjectData):
         training = [self.split_kind, self.split_by, self.split_seed, self.fit_on, self.val_fraction, self.test_fraction]
         training += [] if self.folds is None else [self.folds, self.fold]
         key = fingerprint(records, self.settings() | {"training": training})
-        return load_arrays(records, key, self.cache_dir, self.read)
+        return load_arrays(records, key, self.cache_dir, self.read, type(self))
 
     def setup(self, stage: str | None = None) -> None:
         """Find, check and cache the data, and measure the stains.

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from segbench.runs.files import read_json, write_json
 
 # Values held in memory at once.
 _VALUES = 2**22
+# What was kept by this file when it was another one is measured again.
+_CODE = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=16).hexdigest()
 # A constant channel has no standard deviation to divide by.
 _LEAST_VARIANCE = 1e-6
 Statistics = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
@@ -50,7 +53,7 @@ def measure_training(
     if arrays.folder is None or (augmentation is not None and augmentation.copies):
         return measure(stacks, channels, scale)
     table = None if arrays.table is None else arrays.table.tolist()
-    asked = _digest([[int(index) for index in indices], scale, table])
+    asked = _digest([_CODE, [int(index) for index in indices], scale, table])
     # In the folder of the cache: one that is rebuilt loses it.
     path = arrays.folder / f"statistics-{asked}.json"
     known = read_json(path) or {}

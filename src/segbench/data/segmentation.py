@@ -141,7 +141,9 @@ class SegmentationData(ImageData):
             return None
         instances = partial(instances_of, self)
         return load_weights(
-            arrays, self.records, self._pixel_weights, instances, self.settings(), self.cache_dir, self.place
+            arrays,
+            *(self.records, self._pixel_weights, instances, self.settings()),
+            *(self.cache_dir, self.place, type(self)),
         )
 
     # -- for scores --------------------------------------------------------------------------------

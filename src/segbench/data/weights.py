@@ -33,6 +33,7 @@ def load_weights(
     settings: dict[str, Any],
     cache_dir: Path,
     place: str,
+    data: type,
 ) -> Any:
     """Return the pixel weights of all records, float32 (N,H,W) (a list if sizes differ), through the cache.
 
@@ -44,6 +45,7 @@ def load_weights(
         settings: The settings that the arrays depend on.
         cache_dir: Folder of all caches.
         place: The key that names the data, with its value, for the message.
+        data: The data module's class.
 
     Raises:
         DataError: If instances cannot be read.
@@ -56,6 +58,6 @@ def load_weights(
         return weights.pixel_weights(mask, instances(record, mask)), np.zeros((1, 1), np.uint8)
 
     key = fingerprint(records, settings | {"weights": weights.weight_settings()})
-    found, faults = load_arrays(records, key, cache_dir, read)
+    found, faults = load_arrays(records, key, cache_dir, read, type(weights), data)
     raise_faults(faults, place)
     return found.images

@@ -6,16 +6,21 @@ import hashlib
 import logging
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
 
 from segbench.environment import bounded_memory
-from segbench.errors import CheckpointError
+from segbench.errors import CheckpointError, SegbenchError
+from segbench.installation import require
 from segbench.words import first_line
 
 log = logging.getLogger("segbench")
+# How a whole network calls its backbone.
+ENCODER = "encoder."
+_SAFETENSORS = ".safetensors"
 # What reading a file may take beside its size, in bytes.
 _MEMORY = 512 * 2**20
 
@@ -36,7 +41,8 @@ def load_pretrained(
 
     Args:
         network: The backbone, with the published shapes.
-        source: ``imagenet`` (downloaded from ``url`` once and cached by torch), a file with a state dict, or None.
+        source: ``imagenet`` (downloaded from ``url`` once and cached by torch), None, or a file: a state dict, or
+            safetensors; of the backbone, or of a whole network with such an ``encoder``.
         url: Official URL; the file name ends with the first digits of the SHA-256, which is checked.
         first: Name of the first convolution's weight.
         drop: Published weights that the backbone has no use for (the classifier).
@@ -49,7 +55,10 @@ def load_pretrained(
     """
     if source is None:
         return
-    stored = {name: value for name, value in _read(source, url).items() if name not in drop}
+    found = _read(source, url)
+    # Of a whole network, as an export has it, the backbone.
+    part = {name.removeprefix(ENCODER): value for name, value in found.items() if name.startswith(ENCODER)}
+    stored = {name: value for name, value in (part or found).items() if name not in drop}
     own = network.state_dict()
     names = {name: name for name in own} if rename is None else rename(stored)
     expected = {theirs: own[ours] for theirs, ours in names.items()}
@@ -108,6 +117,7 @@ def pretrained_digest(source: str) -> str:
 
 
 def _read(source: str, url: str) -> Mapping[str, Tensor]:
+    stored: Any
     try:
         if source == "imagenet":
             stored = torch.hub.load_state_dict_from_url(
@@ -117,7 +127,7 @@ def _read(source: str, url: str) -> Mapping[str, Tensor]:
             path = Path(source)
             # Nothing that it says of itself may take more than it is long.
             with bounded_memory(path.stat().st_size + _MEMORY):
-                stored = torch.load(path, map_location="cpu", weights_only=True)
+                stored = _read_file(path, f"model.pretrained={source}")
     except (URLError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
         raise CheckpointError(
@@ -125,9 +135,19 @@ def _read(source: str, url: str) -> Mapping[str, Tensor]:
         ) from error
     except OSError as error:
         raise CheckpointError(f"model.pretrained={source}: {error.strerror or error}") from error
+    except SegbenchError:
+        raise
     except Exception as error:
         line = first_line(error)
         raise CheckpointError(f"model.pretrained={source}: not a weights file ({line})") from error
     if not isinstance(stored, dict) or not all(isinstance(value, Tensor) for value in stored.values()):
         raise CheckpointError(f"model.pretrained={source}: not a state dict (a flat dict of tensors)")
+    return stored
+
+
+def _read_file(path: Path, key: str) -> Mapping[str, Tensor]:
+    if path.suffix == _SAFETENSORS:
+        weights: Mapping[str, Tensor] = require("safetensors.torch", "safetensors", key).load(path.read_bytes())
+        return weights
+    stored: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return stored

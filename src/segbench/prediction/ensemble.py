@@ -21,7 +21,7 @@ from segbench.predictor import Predicting
 from segbench.runs.directory import RunDirectory
 from segbench.runs.identity import IRRELEVANT
 from segbench.runs.readers import DamagedError, config_file, identity_file
-from segbench.runs.settings import flatten, is_under, without_places
+from segbench.runs.settings import flatten, is_under, with_processes, without_places
 from segbench.words import listed
 
 # What runs of one row differ in: their seeds of any kind and their parts of the data.
@@ -188,7 +188,7 @@ def _settings(path: Path) -> dict[str, str]:
         identity, config = identity_file(path / "run.json"), config_file(path / "config.yaml")
     except (DamagedError, OSError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}; leave it out by naming the runs, run=[a,b]") from error
-    flat = without_places(flatten(config), config, identity.get("seed"))
+    flat = without_places(with_processes(flatten(config)), config, identity.get("seed"))
     kept = {key: value for key, value in flat.items() if not is_under(key, (*IRRELEVANT, *_REPEATED))}
     choices = {key: str(value) for key, value in (identity.get("choices") or {}).items() if key in config}
     return {key: _text(value) for key, value in kept.items()} | {

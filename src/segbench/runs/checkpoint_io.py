@@ -136,6 +136,19 @@ def network_weights(checkpoint: dict[str, Any], place: str) -> dict[str, Tensor]
     """
     prefix, stored = "network.", checkpoint["state_dict"]
     found = {name[len(prefix) :]: value for name, value in stored.items() if str(name).startswith(prefix)}
+    return checked_weights(found, place)
+
+
+def checked_weights(found: dict[str, Tensor], place: str) -> dict[str, Tensor]:
+    """Return weights that a file holds, if a network can have them.
+
+    Args:
+        found: The weights by name.
+        place: The file, or what names it, for the message.
+
+    Raises:
+        CheckpointError: If there are none, or anything is no dense tensor of finite numbers.
+    """
     if not found:
         raise CheckpointError(f"{place}: holds no weights of a network")
     for name, value in found.items():

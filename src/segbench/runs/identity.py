@@ -33,6 +33,7 @@ IRRELEVANT = (
     "trainer.devices",
     "trainer.num_nodes",
     "trainer.strategy",
+    "trainer.rendezvous_minutes",
     "trainer.threads",
     "trainer.progress",
     "trainer.log_every_n_steps",

@@ -8,6 +8,9 @@ import re
 from collections.abc import Hashable, Iterable
 from typing import Any
 
+# The number of processes, which no configuration has: that of each machine times that of the machines.
+PROCESSES, COUNTS = "trainer.processes", ("trainer.devices", "trainer.num_nodes")
+
 
 def flatten(config: dict[Any, Any]) -> dict[str, Hashable]:
     """Return dotted keys to values; lists count as one value, written as JSON."""
@@ -18,6 +21,16 @@ def flatten(config: dict[Any, Any]) -> dict[str, Hashable]:
         else:
             flat[str(key)] = json.dumps(value) if isinstance(value, list) else _equal_to_itself(value)
     return flat
+
+
+def with_processes(flat: dict[str, Hashable]) -> dict[str, Hashable]:
+    """Return flat settings with the number of processes, where that changes a result: each normalised its own images.
+
+    It is :data:`PROCESSES` then, and no key otherwise, as several processes compute what one does.
+    """
+    counts = [count for key in COUNTS if type(count := flat.get(key, 1)) is int]
+    changes = flat.get("trainer.sync_batchnorm") is False and len(counts) == len(COUNTS)
+    return flat | {PROCESSES: math.prod(counts)} if changes else flat
 
 
 def is_under(key: str, names: Iterable[str]) -> bool:

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from segbench.errors import ConfigError
 from segbench.installation import require
 from segbench.sweep.difference import independent
-from segbench.sweep.job import POLL_SECONDS, Command, Ended, Job
+from segbench.sweep.job import HURRIED_SECONDS, POLL_SECONDS, STOP_SECONDS, Command, Ended, Job
 from segbench.sweep.launcher import IsDone, SweepLauncher
 
 _RAY = ("ray", "ray", "hydra/launcher=ray")
@@ -158,7 +158,7 @@ class RayLauncher(BatchLauncher):
             for one in running:
                 ray.cancel(one)
             if running:
-                ray.wait(list(running), num_returns=len(running), timeout=60)
+                ray.wait(list(running), num_returns=len(running), timeout=STOP_SECONDS + HURRIED_SECONDS)
             if begun:
                 ray.shutdown()
 

@@ -6,6 +6,7 @@ same with every launcher.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -25,7 +26,11 @@ from segbench.runs.files import read_json
 from segbench.runs.signals import give_back, take, tied
 from segbench.sweep.resources import with_threads
 
+log = logging.getLogger("segbench")
 POLL_SECONDS = 0.2
+# How long a job that was told to stop may take over its step and its save before it is taken for one that hangs; and
+# how long once Ctrl-C is pressed again.
+STOP_SECONDS, HURRIED_SECONDS = 300.0, 5.0
 # A run that another sweep has is tried again as soon as its status.json changes, and after this long: whoever had it
 # may have been killed without a word. That file may lie on a shared file system.
 RETRY_SECONDS, LOOK_SECONDS = 60.0, 2.0
@@ -64,6 +69,40 @@ class Process(Protocol):
 
     def terminate(self) -> None:
         """Send it SIGTERM, if it runs."""
+
+
+def stop(processes: Mapping[str, Process], seconds: float | None = None) -> None:
+    """Tell processes to save and to end, and wait; those that do not end in time, as they hang, are killed.
+
+    Meanwhile Ctrl-C shortens that time, and no other signal adds anything.
+
+    Args:
+        processes: The processes, by what they are called in the log.
+        seconds: That time; None for :data:`STOP_SECONDS`.
+    """
+    hurry = list[int]()
+    main = threading.current_thread() is threading.main_thread()
+    former = take(lambda number, frame: hurry.append(number)) if main else {}
+    try:
+        for process in processes.values():
+            process.terminate()
+        begun = time.monotonic()
+        while left := {name: process for name, process in processes.items() if process.poll() is None}:
+            most = HURRIED_SECONDS if signal.SIGINT in hurry else STOP_SECONDS if seconds is None else seconds
+            if time.monotonic() - begun > most:
+                break
+            time.sleep(POLL_SECONDS)
+        for name, process in left.items():
+            _kill(name, process)
+    finally:
+        give_back(former)
+
+
+def _kill(name: str, process: Process) -> int:
+    """End a process that hangs, and return its exit code."""
+    log.warning("%s: told to stop, it did not end in time, and was killed; the same command goes on with it", name)
+    process.send_signal(signal.SIGKILL)
+    return process.wait()
 
 
 Begin = Callable[[Sequence[str], Mapping[str, str], Path, IO[bytes] | None], Process]
@@ -155,13 +194,16 @@ class Command:
         if signals:
             return Ended(None, 0.0, "stopped before it was started")
         try:
-            process, told = self.start(with_threads(os.environ, self.cores)), False
+            process, told = self.start(with_threads(os.environ, self.cores)), 0.0
         except OSError as error:
             return not_started(self.directory, error)
         # Not in one system call, which Ray could not interrupt.
         while (code := process.poll()) is None:
+            if told and time.monotonic() - told > STOP_SECONDS:
+                code = _kill(self.directory.name, process)
+                break
             if signals and not told:
-                told = True
+                told = time.monotonic()
                 # Ray, which stops a job by SIGINT, lets it inherit that one blocked.
                 process.send_signal(signal.SIGTERM if signals[0] == signal.SIGINT else signals[0])
             time.sleep(POLL_SECONDS)

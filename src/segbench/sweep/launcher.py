@@ -27,7 +27,7 @@ from segbench.runs.signals import give_back, leave_lost_terminal, take
 from segbench.sweep import tuning
 from segbench.sweep.difference import each_once, on_same_data
 from segbench.sweep.job import Ended, Job, not_started
-from segbench.sweep.objective import check_metrics, check_objective, job_return
+from segbench.sweep.objective import check_metrics, check_objective, is_awaited, job_return
 from segbench.sweep.outcome import log_outcomes, settle, spare
 from segbench.sweep.record import earlier_jobs, plan_jobs, write_record
 from segbench.sweep.resources import check_processes
@@ -57,7 +57,8 @@ class SweepLauncher(Launcher):
 
     Args:
         busy: What becomes of a job whose run another process is training, of a sweep on another machine say: ``wait``
-            for it and take what it makes, or ``leave`` it to the other.
+            for it and take what it makes, or ``leave`` it to the other. What the sweep goes on by, as by a trial's
+            score, is always waited for.
 
     Attributes:
         where: Where jobs run, for the terminal.
@@ -165,7 +166,7 @@ class SweepLauncher(Launcher):
         if ended.code != BusyError.exit_code:
             settle(job, ended, known=None if self.on_terminal else {one.outcome["reason"] for one in self._refused})
             self._refused += [job] if job.outcome["of_data"] else []
-        elif self.busy == "leave":
+        elif self.busy == "leave" and not is_awaited(job.config):
             settle(job, ended, "another process is training it")
         else:
             log.info("#%d %s: in progress elsewhere, waited for", job.number, job.directory.name)

@@ -13,6 +13,7 @@ from segbench.configuration.monitor import LAST_EPOCH, monitor_mode
 from segbench.errors import ConfigError, SegbenchError
 from segbench.runs.directory import RunDirectory
 from segbench.runs.files import read_json
+from segbench.runs.tuning import is_trial
 
 # What Optuna's, Nevergrad's and Ax's sweepers call their direction, as ``max`` or ``min``.
 _DIRECTIONS: dict[str, Callable[[Any], str]] = {
@@ -20,11 +21,24 @@ _DIRECTIONS: dict[str, Callable[[Any], str]] = {
     "optim.maximize": lambda value: "max" if value else "min",
     "ax_config.experiment.minimize": lambda value: "min" if value else "max",
 }
+# Sweepers that have no use for how a job ends but to say it: Hydra's own, and the search by Optuna, of its seeds.
+_ASKING_NOTHING = (".BasicSweeper", "segbench_sweeper.OptunaSweeper")
 
 
 def optimises(config: DictConfig) -> bool:
     """Say whether a sweep looks for values that score best; Hydra's own sweeper, and that of looks, take all listed."""
     return not str(config.hydra.sweeper.get("_target_")).endswith((".BasicSweeper", ".LooksSweeper"))
+
+
+def is_awaited(config: DictConfig) -> bool:
+    """Say whether what a sweep does next depends on how a job ends, so that it cannot be left to another process.
+
+    That is so of every trial, of every job of a sweeper that plans by scores, and of the seeds of a planned look.
+
+    Args:
+        config: The job's configuration, with Hydra's node.
+    """
+    return is_trial(config) or not str(config.hydra.sweeper.get("_target_")).endswith(_ASKING_NOTHING)
 
 
 def check_objective(config: DictConfig) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from segbench.errors import ConfigError
 from segbench.sweep import forks
 from segbench.sweep.difference import next_ready
-from segbench.sweep.job import POLL_SECONDS, Ended, Job, begin_fresh, not_started
+from segbench.sweep.job import POLL_SECONDS, Ended, Job, begin_fresh, not_started, stop
 from segbench.sweep.launcher import IsDone, SweepLauncher
 from segbench.sweep.outcome import settle
 from segbench.sweep.resources import check_gpus, job_environment
@@ -53,7 +53,7 @@ class ProcessesLauncher(SweepLauncher):
         try:
             self._run_each(jobs, running, is_done)
         finally:
-            _stop(running)
+            stop({f"#{job.number} {job.directory.name}": job.process for job in running if job.process})
 
     def _run_each(self, jobs: list[Job], running: list[Job], is_done: IsDone) -> None:
         waiting = list(jobs)
@@ -85,13 +85,3 @@ class ProcessesLauncher(SweepLauncher):
             settle(job, not_started(job.directory, error))
             return False
         return True
-
-
-def _stop(jobs: list[Job]) -> None:
-    """Terminate the running jobs; each saves its progress."""
-    for job in jobs:
-        assert job.process is not None
-        job.process.terminate()
-    for job in jobs:
-        assert job.process is not None
-        job.process.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import signal
 import subprocess
 import time
 from abc import abstractmethod
@@ -16,7 +15,7 @@ from typing import Any
 from segbench.errors import ConfigError
 from segbench.installation import require
 from segbench.sweep.batches import BatchLauncher, plain
-from segbench.sweep.job import Command, Ended, Job
+from segbench.sweep.job import HURRIED_SECONDS, STOP_SECONDS, Command, Ended, Job, stop
 
 log = logging.getLogger("segbench")
 # Slurm's own limit, MaxArraySize, is 1,001 unless a cluster has another.
@@ -185,10 +184,8 @@ class LocalLauncher(SubmititLauncher):
 
     def leave(self, jobs: list[Any]) -> None:
         """Stop them; each saves its progress."""
-        for job in jobs:
-            job._process.send_signal(signal.SIGTERM)
-        for job in jobs:
-            job._process.wait()
+        # Of each, the process that stands for Slurm's kills the run itself, if that hangs.
+        stop({f"job {job.job_id}": job._process for job in jobs}, STOP_SECONDS + HURRIED_SECONDS)
 
 
 class SlurmLauncher(SubmititLauncher):

@@ -22,7 +22,7 @@ from segbench.configuration.monitor import monitor_mode
 from segbench.configuration.recorded import recorded_overrides
 from segbench.errors import ConfigError, SegbenchError, StorageError
 from segbench.runs.identity import HASH_LENGTH, run_id
-from segbench.runs.tuning import FOLDER, Trial, Tuning, read_row, read_trial, write_row
+from segbench.runs.tuning import FOLDER, Trial, Tuning, is_trial, read_row, read_trial, write_row
 from segbench.sweep import finished
 from segbench.sweep.fairness import TRAINED_ALIKE, Job, check_fair, check_seed, waiting
 from segbench.sweep.objective import optimises
@@ -68,14 +68,14 @@ class Tuned:
     refused: dict[Path, str] = field(default_factory=dict)
 
     def done_before(self, directory: Path, config: DictConfig) -> bool:
-        """Return whether a job's run is finished (:func:`segbench.sweep.finished.done_before`).
+        """Return whether a job need not be started: its run is finished, or it is a trial that is over.
 
         Raises:
             SegbenchError: If nothing could be chosen for it.
         """
         if directory in self.refused:
             raise SegbenchError(self.refused[directory])
-        return finished.done_before(directory, config)
+        return (_is_over if is_trial(config) else finished.done_before)(directory, config)
 
 
 def require_none(config: DictConfig) -> None:
@@ -187,7 +187,7 @@ def _add_trials(row: Row, compose: Compose, before: int) -> None:
 
 
 def _is_over(directory: Path, config: DictConfig) -> bool:
-    """Say whether a trial need not be started: it is finished, or failed by its own settings."""
+    """Say whether a trial need not be started: it is finished or pruned, or failed by its own settings."""
     if finished.done_before(directory, config):
         return True
     return not config.rerun and read_trial(directory).over

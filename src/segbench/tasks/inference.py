@@ -23,7 +23,7 @@ _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 def predict_probabilities(task: Task[Any], images: Tensor, precision: Any, batch_size: int = 8) -> Tensor:
-    """Predict as Lightning's test loop does: in the precision of training, on the device of the weights.
+    """Predict as Lightning's test loop does: in the precision of training, on the device of the task.
 
     Args:
         task: The task, in evaluation.
@@ -34,7 +34,7 @@ def predict_probabilities(task: Task[Any], images: Tensor, precision: Any, batch
     Returns:
         Probabilities of all classes, float32 on the CPU: (N,K,H,W) with the background first, or (N,K).
     """
-    device = next(task.network.parameters()).device
+    device = task.device
     dtype = _AUTOCAST.get(str(precision))
     found = []
     with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype is not None):

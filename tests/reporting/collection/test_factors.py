@@ -132,6 +132,24 @@ def test_numbers_and_truth_values_are_told_apart(make_run):
     assert other_differences(runs[1:], []) == []
 
 
+def test_the_number_of_processes_is_a_difference_where_each_normalises_its_own_images(make_run):
+    for seed, (devices, machines) in enumerate([(1, 1), (2, 1), (1, 2), (4, 1)]):
+        of_processes = {"trainer.devices": devices, "trainer.num_nodes": machines}
+        make_run("unet", seed, config=of_processes | {"trainer.sync_batchnorm": True})
+        make_run("attunet", seed, config=of_processes | {"trainer.sync_batchnorm": False})
+    runs = collect([make_run.root])
+    together = [run for run in runs if run.choices["model"] == "unet"]
+    assert other_differences(together, []) == []
+    own = [run for run in runs if run.choices["model"] == "attunet"]
+    assert other_differences(own, []) == ["trainer.processes"]
+    assert sorted(factor_value(run, "trainer.processes") for run in own) == [1, 2, 2, 4]
+    # Which is what somebody compares who compares these.
+    assert other_differences(own, ["trainer.devices", "trainer.num_nodes"]) == []
+    assert other_differences(own, ["trainer.devices"]) == ["trainer.processes"]
+    comparison = compare(own)
+    assert [(row.values, len(row.runs)) for row in comparison.rows] == [((1,), 1), ((2,), 2), ((4,), 1)]
+
+
 def test_flatten_and_show():
     assert flatten({"a": {"b": {"c": 1}}, "d": [1, {"e": 2}]}) == {"a.b.c": 1, "d": '[1, {"e": 2}]'}
     assert [show_value(value) for value in (None, 0.0001, 0.1 + 0.2, 64, True)] == [

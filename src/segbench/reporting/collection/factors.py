@@ -12,7 +12,7 @@ from segbench.reporting.collection.tuned import tuned_keys
 from segbench.reporting.collection.variants import VARIANT
 from segbench.runs.bounded import parse_yaml
 from segbench.runs.identity import IRRELEVANT, LATER
-from segbench.runs.settings import flatten, is_under
+from segbench.runs.settings import COUNTS, PROCESSES, flatten, is_under
 from segbench.words import listed, plural
 
 UNKNOWN = "?"
@@ -73,7 +73,8 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
     A key is accounted for when it is a factor; when it lies in a group that is a factor and that group's choice alone
     decides it (``model.width`` under ``model``, unless one network was trained in two widths); when a variant that is a
     factor decides it, whatever its group; when it was tuned and all runs of a row have the same value; when it repeats
-    the seed; or when it cannot change a result (``segbench.runs.identity.IRRELEVANT``).
+    the seed; or when it cannot change a result (``segbench.runs.identity.IRRELEVANT``). The number of processes, where
+    it can, is accounted for by the keys of which it is made.
 
     Data settings are only names for files, so the files' fingerprint is compared too, among runs of equal settings.
 
@@ -92,6 +93,9 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
         for key, values in columns.items()
         if matters(key) and _differs(values) and not _repeats_seed(key, values, runs)
     }
+    counts = [tuple(factor_value(run, factor) for factor in factors if factor in COUNTS) for run in runs]
+    if any(counts) and _decided(counts, differing.get(PROCESSES, ())):
+        differing.pop(PROCESSES, None)
     tuned = {key: differing.pop(key) for key in sorted(tuned_keys(runs) & differing.keys())}
     # A choice is only a name: another name for the same settings (but for the device, say) is no difference.
     groups = {

@@ -38,7 +38,7 @@ from segbench.runs.readers import (
     summary_file,
 )
 from segbench.runs.scores_file import read_scores
-from segbench.runs.settings import flatten, is_under, without_places
+from segbench.runs.settings import flatten, is_under, with_processes, without_places
 from segbench.runs.split_scores import SplitScores, TaskRecord
 from segbench.runs.tuning import Tuning
 from segbench.words import visible
@@ -149,8 +149,11 @@ class Run:
 
     @cached_property
     def settings(self) -> dict[str, Hashable]:
-        """The configuration as dotted keys to values, without what cannot change the result: callbacks, later nulls."""
-        known = flatten(self.config).items()
+        """The configuration as dotted keys to values, without what cannot change the result: callbacks, later nulls.
+
+        With the number of processes where it can (:func:`segbench.runs.settings.with_processes`).
+        """
+        known = with_processes(flatten(self.config)).items()
         return {
             key: value
             for key, value in known
