@@ -8,12 +8,14 @@ from collections import Counter
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from benchmarks import __main__ as bench
-from benchmarks import checkpoints, digits, mnist, prediction, street
+from benchmarks import checkpoints, digits, mnist, prediction, street, upconvolution
 from benchmarks.files import kinds
 from benchmarks.gpu import bits, feeding, speed
 from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.record import Record
+from benchmarks.reference import measure as measure_step
 
 
 class Seen(pl.Callback):
@@ -52,6 +54,18 @@ def test_the_bare_loop_takes_the_trainer_s_images_in_its_order(files, tmp_path):
         image, label = next(batches)
         assert image.equal(batch["image"])
         assert label.equal(batch["label"])
+
+
+@pytest.mark.slow
+def test_a_step_and_an_up_convolution_are_timed_against_their_references():
+    taken = measure_step("Attention U-Net", width=2, side=16, images=2, steps=1)
+    assert {"segbench", "copied", "channels_last"} <= set(taken) <= {"segbench", "copied", "channels_last", "bf16"}
+    assert min(taken.values()) > 0
+    for seconds, share in upconvolution.measure(
+        (1, 2, 2, 4), torch.float32, torch.channels_last, torch.device("cpu"), 1
+    ):
+        assert seconds > 0
+        assert share > 0
 
 
 @pytest.mark.slow
