@@ -10,7 +10,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from benchmarks import __main__ as bench
-from benchmarks import digits, mnist, street, upconvolution
+from benchmarks import checkpoints, digits, mnist, prediction, street, upconvolution
 from benchmarks.files import kinds
 from benchmarks.gpu import bits, feeding, speed
 from benchmarks.gpu.__main__ import PARTS
@@ -80,6 +80,18 @@ def test_the_report_s_ratios_are_printed(files, monkeypatch, capsys):
     assert "NumPy" in printed
 
 
+@pytest.mark.slow
+def test_checkpoints_and_predictions_are_timed(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "TINY", (*checkpoints.TINY, "trainer.max_epochs=2"))
+    saving, whole = checkpoints.share(tmp_path / "run")
+    assert 0 < saving < whole
+    monkeypatch.setattr(prediction, "LARGE", (96, 128))
+    monkeypatch.setattr(prediction, "WINDOW", 32)
+    for ours, reference in (prediction.files(tmp_path / "files", 1), prediction.windows()):
+        assert ours > 0
+        assert reference > 0
+
+
 def measured(*values):
     def taken(*_):
         return values
@@ -95,6 +107,7 @@ def test_each_ratio_is_held_against_its_limit(monkeypatch, capsys, ours, code):
     for module, name in (
         *((bench.startup, name) for name in ("refusal", "first_step", "sweep_job")),
         *((bench.mnist, "cnn_epoch"), (bench.mnist, "data_time"), (bench.weight_map, "distances")),
+        *((bench.checkpoints, "share"), (bench.prediction, "files"), (bench.prediction, "windows")),
     ):
         monkeypatch.setattr(module, name, measured(*pair))
     for module, name in ((bench.data, "carvana_epoch"), (bench.street, "street_epoch")):
