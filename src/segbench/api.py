@@ -130,7 +130,7 @@ def export(
 
     Args:
         run: A run, its directory, or one of its checkpoints.
-        to: ``onnx`` or ``safetensors``.
+        to: ``onnx``, ``torchscript`` or ``safetensors``.
         out: The folder to write; None for ``<run>/exports/<to>``.
         images: Images to hold it against the run by; None for test images of the run's own data.
         licence: Of the weights, for the model card.
