@@ -18,6 +18,7 @@ from torch import nn
 
 from segbench import api, exporting
 from segbench.assembly import build_data, build_task
+from segbench.data.base import ImageData
 from segbench.data.pictures import picture_of
 from segbench.errors import CheckpointError, ConfigError, SegbenchError, StorageError
 from segbench.exporting import procedure
@@ -28,6 +29,7 @@ from segbench.prediction_record import describe_prediction
 from segbench.predictor import Predictor
 from segbench.runs.checkpoint_io import load_checkpoint
 from segbench.runs.directory import SCHEMA
+from segbench.targets import own_class
 from segbench.tasks.windows import Windows
 
 CPU = torch.device("cpu")
@@ -157,6 +159,9 @@ def test_without_its_data_other_images_are_asked_for(own, tmp_path):
         ConfigError, match=r"names subprocess.Popen, which is not segbench's; trust=true.*images=<folder"
     ):
         exporting.export(own, "safetensors")
+    config.write_text(settings.replace("\ndata:\n", "\nother:\n"))
+    with pytest.raises(CheckpointError, match=r"config.yaml: no data or no paths.cache; images=<folder"):
+        exporting.export(own, "safetensors")
     config.unlink()
     with pytest.raises(CheckpointError, match=r"config.yaml.*; images=<folder or file> holds the export against other"):
         exporting.export(own, "safetensors")
@@ -164,6 +169,40 @@ def test_without_its_data_other_images_are_asked_for(own, tmp_path):
     found = exporting.export(own / "checkpoints" / "best.ckpt", "safetensors", images=tmp_path)
     assert found.check.images == "1 image that were given"
     assert (found.folder / "README.md").read_text().count("Nothing is known of data, scores and training") == 1
+
+
+@pytest.mark.parametrize("place", ["  subjects: ${evil}", "  regions: ['${evil}']"])
+def test_a_configuration_refers_to_no_code(own, tmp_path, place):
+    """What looks like a plain value becomes what it refers to where it is read."""
+    evil = f"evil:\n  _target_: shutil.copyfile\n  src: {own / 'run.json'}\n  dst: {tmp_path / 'executed'}\n"
+    config = own / "config.yaml"
+    settings = re.sub(rf"^{place.partition(':')[0]}: .*$", lambda _: place, config.read_text(), flags=re.MULTILINE)
+    assert place in settings
+    config.write_text(settings.replace("\ndata:\n", f"\n{evil}data:\n"))
+    with pytest.raises(ConfigError, match=r"^run=.*: data refers to other settings.*; images=<folder or file>"):
+        exporting.export(own, "safetensors")
+    config.write_text(settings.replace(place, place.replace("${evil}", "${oc.env:HOME}")))
+    with pytest.raises(ConfigError, match=r": data refers to other settings"):
+        exporting.export(own, "safetensors")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_nothing_is_fetched_from_where_a_file_of_anyone_says(own, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("segbench.data.glas.download", lambda files: asked.extend(file.url for file in files))
+    config = own / "config.yaml"
+    known = yaml.safe_load(config.read_text())
+    glas = {"_target_": "segbench.data.glas.GlasData", "root": str(tmp_path / "none"), "url": "file:///etc"}
+    config.write_text(f"---\n{yaml.safe_dump(known | {'data': glas})}...\n")
+    with pytest.raises(SegbenchError, match=r"; images=<folder or file>"):
+        exporting.export(own, "safetensors")
+    assert [url.partition(":")[0] for url in asked] == ["https"]
+
+
+def test_every_data_set_of_ours_is_read_without_trust(repository):
+    for path in sorted((repository / "conf" / "data").glob("*.yaml")):
+        target = yaml.safe_load(path.read_text())["_target_"]
+        assert own_class("segbench.data", target, ImageData), target
 
 
 @pytest.mark.parametrize(

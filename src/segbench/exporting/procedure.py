@@ -99,7 +99,7 @@ def export(
     folder = _folder(run, home / "exports" / to, form, to, out)
     trained = open_trained(run)
     own = Predictor.of(trained, run, torch.device("cpu"), trust=trust, tta="none")
-    shown = images_of_run(run, trust) if images is None else images_given(images, trained.record.inputs)
+    shown = images_of_run(home, trust) if images is None else images_given(images, trained.record.inputs)
     made = _best(trained, own, form, to, shown)
     usage = ["segbench predict run=<this folder> images=<folder>"]
     _write(made, card(read_run(home), licence, usage), folder)
