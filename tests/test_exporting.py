@@ -4,12 +4,14 @@ import json
 import re
 import shutil
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
+import safetensors
 import torch
 import yaml
 from PIL import Image
@@ -151,6 +153,16 @@ def test_a_damaged_export_is_made_again_where_it_is(own):
         exporting.export(own, "safetensors")
 
 
+def test_the_card_of_other_weights_tells_no_scores(own):
+    card = (exporting.export(own / "checkpoints" / "last.ckpt", "safetensors").folder / "README.md").read_text()
+    assert "Nothing is known: the run has scored its best weights" in card
+    assert "chosen by" not in card
+    assert "dice |" not in card
+    card = (exporting.export(own / "checkpoints" / "best.ckpt", "safetensors").folder / "README.md").read_text()
+    assert "chosen by" in card
+    assert "| dice |" in card
+
+
 def test_without_its_data_other_images_are_asked_for(own, tmp_path):
     config = own / "config.yaml"
     settings = config.read_text()
@@ -212,6 +224,19 @@ def test_a_missing_package_is_one_line_that_names_the_extra(trained, monkeypatch
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=rf"^to=onnx: {package} .*; pip install .*\[onnx\]'$"):
         exporting.export(trained, "onnx")
+
+
+def test_a_package_may_come_by_another_distribution(own, monkeypatch):
+    """As onnxruntime comes by onnxruntime-gpu."""
+    ask = metadata.distribution
+
+    def distribution(name):
+        if name == "safetensors":
+            raise metadata.PackageNotFoundError(name)
+        return ask(name)
+
+    monkeypatch.setattr(metadata, "distribution", distribution)
+    assert exporting.export(own, "safetensors").sidecar.versions["safetensors"] == safetensors.__version__
 
 
 # -- ONNX ----------------------------------------------------------------------------------------------
