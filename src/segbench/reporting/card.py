@@ -25,7 +25,7 @@ _UNKNOWN = "Nothing is known of data, scores and training: this is a checkpoint 
 # A path from the root or a home, wherever it may begin in a text.
 _ABSOLUTE = re.compile(r"(?<![^\s'\"`=\[({:,])~?/[^\s'\"`,\])}]+")
 # Settings that have a place of their own on the card, or are about running alone.
-_ELSEWHERE = (*IRRELEVANT, "callbacks", "seed")
+_ELSEWHERE = (*IRRELEVANT, "seed")
 
 
 def card(run: Run, licence: str | None, usage: Sequence[str]) -> str:
@@ -57,7 +57,7 @@ def card(run: Run, licence: str | None, usage: Sequence[str]) -> str:
 
 def _data(run: Run) -> list[str]:
     """Return images, groups and classes of the data."""
-    known = run.summary["data"]
+    known = run.summary.get("data") or {}
     images, groups = known.get("images") or {}, known.get("groups") or {}
     group = known.get("group") or "group"
     parts = [
