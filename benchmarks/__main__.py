@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from benchmarks import data, mnist, startup, steps, street, weight_map
+from benchmarks import checkpoints, data, mnist, prediction, startup, steps, street, weight_map
 from segbench.callbacks.cost import device_name
 from segbench.trainer import quiet_lightning
 
@@ -29,6 +29,9 @@ LIMITS = {
     "epoch's data from the cache over decoding each image (Carvana)": 0.05,
     "epoch's data from the cache over decoding each image (Cityscapes at 512x256)": 0.05,
     "epoch's data resident over a DataLoader of PIL images (MNIST)": 0.05,
+    "CPU time of checkpoints in 50 epochs of the phantom at 32x32 (width 4) over all of the training": 0.08,
+    "CPU time of an image of 1000x1000 to mask and overlay over their PNG by Pillow as it does by default": 0.5,
+    "CPU time of 2000x1504 by windows of 256 that overlap by a quarter over the whole image": 1.6,
     "distances to the two nearest of 171 cells (512x512) over one transform per cell": 0.05,
 }
 
@@ -78,6 +81,9 @@ def measured(folder: Path, sources: list[str]) -> Iterator[tuple[str, float, flo
         sources.append(source)
         yield name, cached, decoded
     yield next(names), *mnist.data_time(folder / "resident", digits)
+    yield next(names), *checkpoints.share(folder / "tiny")
+    yield next(names), *prediction.files(folder / "prediction")
+    yield next(names), *prediction.windows()
     yield next(names), *weight_map.distances()
 
 

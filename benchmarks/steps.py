@@ -1,7 +1,7 @@
 """Times a training step of segbench against a bare PyTorch loop, and bfloat16 against float32.
 
 The compared steps take turns within one run: the bare steps follow each step of the trainer, so that other load on the
-machine affects all of them equally. Medians, one thread.
+machine affects all of them equally. Medians of CPU time, one thread.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from segbench import callbacks
@@ -49,7 +49,7 @@ class TurnTaking(pl.Callback):
     def __init__(self, rivals: dict[str, Callable[[], None]]) -> None:
         self.rivals = rivals
         self.seconds: dict[str, list[float]] = {"segbench": [], **{name: [] for name in rivals}}
-        self._since = time.perf_counter()
+        self._since = time.process_time()
 
     def add(self, name: str, step: Callable[[], None]) -> None:
         """Add a rival, before training begins."""
@@ -57,12 +57,12 @@ class TurnTaking(pl.Callback):
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Record the trainer's time since the rivals finished, then let them step."""
-        self.seconds["segbench"].append(time.perf_counter() - self._since)
+        self.seconds["segbench"].append(time.process_time() - self._since)
         for name, step in self.rivals.items():
-            begin = time.perf_counter()
+            begin = time.process_time()
             step()
-            self.seconds[name].append(time.perf_counter() - begin)
-        self._since = time.perf_counter()
+            self.seconds[name].append(time.process_time() - begin)
+        self._since = time.process_time()
 
     def medians(self) -> dict[str, float]:
         """Return everyone's median seconds per step, without the first steps."""
@@ -70,7 +70,13 @@ class TurnTaking(pl.Callback):
 
 
 def bare_step(
-    network: nn.Module, loss: nn.Module, data: Dataset[Any], batch_size: int, bf16: bool = False
+    network: nn.Module,
+    loss: nn.Module,
+    data: Dataset[Any],
+    batch_size: int,
+    bf16: bool = False,
+    channels_last: bool = False,
+    fused: bool = False,
 ) -> Callable[[], None]:
     """Return a function that takes one training step, as in a plain training loop.
 
@@ -79,12 +85,14 @@ def bare_step(
         loss: The loss.
         data: The same images as the trainer's.
         batch_size: Images per batch.
-        bf16: Whether to run in bfloat16 autocast on channels_last memory.
+        bf16: Whether to run in bfloat16 autocast.
+        channels_last: Whether to run on channels_last memory.
+        fused: Whether the optimiser is fused, as segbench's is.
     """
-    layout = torch.channels_last if bf16 else torch.contiguous_format
+    layout = torch.channels_last if channels_last else torch.contiguous_format
     network = network.train()
     network.to(memory_format=layout)  # type: ignore[call-overload]  # missing from torch's annotations
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=fused)
     loader = DataLoader(data, batch_size=batch_size, shuffle=True)
     batches = iter(loader)
     total = 0.0
@@ -107,6 +115,28 @@ def bare_step(
     return step
 
 
+def copied_step(network: nn.Module, image: Tensor, mask: Tensor) -> Callable[[], None]:
+    """Return a step as it is commonly copied: probabilities, flattened, and loss and scores read in every step."""
+    network = network.to(image.device).train()
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    loss, truth = nn.BCELoss(), mask.float().unsqueeze(1)
+    total, dice = 0.0, 0.0
+
+    def step() -> None:
+        nonlocal total, dice
+        probabilities = torch.sigmoid(network(image))
+        value = loss(probabilities.flatten(1), truth.flatten(1))
+        network.zero_grad()
+        value.backward()
+        optimizer.step()
+        total += value.item()
+        said, there = probabilities > 0.5, truth > 0.5
+        both, each = (said & there).sum().item(), said.sum().item() + there.sum().item()
+        dice += 2 * both / (each + 1e-6)
+
+    return step
+
+
 def compare(
     network: nn.Module,
     loss: SegmentationLoss,
@@ -115,8 +145,9 @@ def compare(
     steps: int,
     folder: Path,
     bf16: bool = False,
+    rivals: dict[str, Callable[[], None]] | None = None,
 ) -> dict[str, float]:
-    """Return the median seconds per step of ``segbench`` (with default logging), ``bare`` and, optionally, ``bf16``.
+    """Return the median seconds per step of ``segbench`` (with default logging), rivals and, optionally, ``bf16``.
 
     Args:
         network: The network; each rival trains a copy.
@@ -126,10 +157,12 @@ def compare(
         steps: Number of steps of each.
         folder: Folder for the run's files.
         bf16: Whether to time bfloat16 with channels_last too.
+        rivals: Their steps by their names; None for the ``bare`` loop.
     """
-    rivals = {"bare": bare_step(copy.deepcopy(network), loss, data, batch_size)}
+    if rivals is None:
+        rivals = {"bare": bare_step(copy.deepcopy(network), loss, data, batch_size)}
     if bf16:
-        rivals["bf16"] = bare_step(copy.deepcopy(network), loss, data, batch_size, bf16=True)
+        rivals["bf16"] = bare_step(copy.deepcopy(network), loss, data, batch_size, True, True, True)
     turns = TurnTaking(rivals)
     task = SegmentationTask(
         network, loss, lambda parameters: torch.optim.Adam(parameters, lr=1e-3), None, ["background", "object"]

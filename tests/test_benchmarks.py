@@ -8,12 +8,14 @@ from collections import Counter
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from benchmarks import __main__ as bench
-from benchmarks import digits, mnist, street
+from benchmarks import checkpoints, digits, mnist, prediction, street, upconvolution
 from benchmarks.files import kinds
 from benchmarks.gpu import bits, feeding, speed
 from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.record import Record
+from benchmarks.reference import measure as measure_step
 
 
 class Seen(pl.Callback):
@@ -55,6 +57,18 @@ def test_the_bare_loop_takes_the_trainer_s_images_in_its_order(files, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_step_and_an_up_convolution_are_timed_against_their_references():
+    taken = measure_step("Attention U-Net", width=2, side=16, images=2, steps=1)
+    assert {"segbench", "copied", "channels_last"} <= set(taken) <= {"segbench", "copied", "channels_last", "bf16"}
+    assert min(taken.values()) > 0
+    for seconds, share in upconvolution.measure(
+        (1, 2, 2, 4), torch.float32, torch.channels_last, torch.device("cpu"), 1
+    ):
+        assert seconds > 0
+        assert share > 0
+
+
+@pytest.mark.slow
 def test_the_report_s_ratios_are_printed(files, monkeypatch, capsys):
     monkeypatch.setenv("SEGBENCH_DATA", str(files.parent))
     given = "--repetitions 1 --calls 2 --seeds 1 --sgd-epochs 1 --adam-epochs 2"
@@ -64,6 +78,18 @@ def test_the_report_s_ratios_are_printed(files, monkeypatch, capsys):
     assert "MNIST's own files" in printed
     assert "seed 0: epochs to validation accuracy" in printed
     assert "NumPy" in printed
+
+
+@pytest.mark.slow
+def test_checkpoints_and_predictions_are_timed(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "TINY", (*checkpoints.TINY, "trainer.max_epochs=2"))
+    saving, whole = checkpoints.share(tmp_path / "run")
+    assert 0 < saving < whole
+    monkeypatch.setattr(prediction, "LARGE", (96, 128))
+    monkeypatch.setattr(prediction, "WINDOW", 32)
+    for ours, reference in (prediction.files(tmp_path / "files", 1), prediction.windows()):
+        assert ours > 0
+        assert reference > 0
 
 
 def measured(*values):
@@ -81,6 +107,7 @@ def test_each_ratio_is_held_against_its_limit(monkeypatch, capsys, ours, code):
     for module, name in (
         *((bench.startup, name) for name in ("refusal", "first_step", "sweep_job")),
         *((bench.mnist, "cnn_epoch"), (bench.mnist, "data_time"), (bench.weight_map, "distances")),
+        *((bench.checkpoints, "share"), (bench.prediction, "files"), (bench.prediction, "windows")),
     ):
         monkeypatch.setattr(module, name, measured(*pair))
     for module, name in ((bench.data, "carvana_epoch"), (bench.street, "street_epoch")):

@@ -23,6 +23,7 @@ from segbench.errors import CheckpointError, ConfigError, SegbenchError, Storage
 from segbench.exporting import procedure
 from segbench.model_formats import SIDECAR
 from segbench.model_formats.formats import FORMATS
+from segbench.model_formats.sidecar import digest
 from segbench.prediction_record import describe_prediction
 from segbench.predictor import Predictor
 from segbench.runs.checkpoint_io import load_checkpoint
@@ -178,13 +179,18 @@ def test_a_missing_package_is_one_line_that_names_the_extra(trained, monkeypatch
 
 
 def outputs_elsewhere(folder: Path, images: np.ndarray) -> np.ndarray:
-    """The logits by ONNX Runtime alone, as a program without segbench has them: padded and cropped by the sidecar."""
+    """The logits as a program without segbench has them, by ONNX Runtime or libtorch: padded and cropped as told."""
     told = json.loads((folder / SIDECAR).read_text())
     multiple = told["graph"]["multiple_of"]
     height, width = images.shape[2:]
     padded = np.pad(images, ((0, 0), (0, 0), (0, -height % multiple), (0, -width % multiple)), mode="edge")
-    session = onnxruntime.InferenceSession(str(folder / told["file"]), providers=["CPUExecutionProvider"])
-    (logits,) = session.run([told["graph"]["output"]], {told["graph"]["input"]: padded.astype(np.float32)})
+    padded = padded.astype(np.float32)
+    if told["format"] == "torchscript":
+        with torch.inference_mode():
+            logits = torch.jit.load(folder / told["file"])(torch.from_numpy(padded)).numpy()
+    else:
+        session = onnxruntime.InferenceSession(str(folder / told["file"]), providers=["CPUExecutionProvider"])
+        (logits,) = session.run([told["graph"]["output"]], {told["graph"]["input"]: padded})
     return logits[..., :height, :width]
 
 
@@ -305,8 +311,9 @@ SMALL = {
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("to", ["onnx", "torchscript"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_is_exported_or_refused_in_one_line(untrained, compose, tmp_path, name):
+def test_every_network_is_exported_or_refused_in_one_line(untrained, compose, tmp_path, name, to):
     chosen = compose(f"model={name}").model
     if name.startswith("smp"):
         pytest.importorskip("segmentation_models_pytorch")
@@ -314,13 +321,13 @@ def test_every_network_is_exported_or_refused_in_one_line(untrained, compose, tm
         known = {"schema": SCHEMA, "task": "classification"}
         torch.save({"state_dict": {}, "segbench": known}, tmp_path / "weights.ckpt")
         with pytest.raises(ConfigError, match=r"trained for classification; masks are predicted by segmentation netwo"):
-            exporting.export(tmp_path / "weights.ckpt", "onnx", out=tmp_path / "out", images=tmp_path)
+            exporting.export(tmp_path / "weights.ckpt", to, out=tmp_path / "out", images=tmp_path)
         return
     overrides = [f"model={name}", "data.subjects=8", "data.slices=2", *SMALL.get(name, ())]
     overrides += ["model.width=2"] if "width" in chosen else []
     overrides += [f"model.{key}=null" for key in ("pretrained", "encoder_weights") if chosen.get(key)]
     cfg, weights, image = untrained(*overrides)
-    found = exporting.export(weights, "onnx", out=tmp_path / "out", images=image)
+    found = exporting.export(weights, to, out=tmp_path / "out", images=image)
     assert (found.sidecar.graph.height, found.sidecar.graph.batch) == (None, None)
     for shape in ((1, 1, 40, 36), (2, 1, 70, 36)):
         images = np.random.default_rng(1).integers(0, 256, shape).astype(np.float32)
@@ -395,3 +402,35 @@ def test_the_program_of_the_page_gets_logits(onnx, repository, monkeypatch):
     expected = outputs_elsewhere(onnx, names["image"])
     np.testing.assert_array_equal(names["logits"], expected)
     assert names["logits"].shape == (1, 4, 70, 50)
+
+
+# -- TorchScript ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def torchscript(trained):
+    """The run, exported to TorchScript."""
+    return exporting.export(trained, "torchscript").folder
+
+
+@pytest.mark.slow
+def test_nothing_in_traced_code_tells_of_the_machine(torchscript, repository):
+    content = (torchscript / "model.pt").read_bytes()
+    for trace in (str(repository), "site-packages", ".debug_pkl"):
+        assert trace.encode() not in content
+
+
+@pytest.mark.slow
+def test_code_is_executed_only_where_that_is_trusted(trained, torchscript):
+    image = np.random.default_rng(0).integers(0, 256, (50, 41), np.uint8)
+    with pytest.raises(ConfigError, match=r"^run: an export to torchscript is code, not data; trust=true executes it$"):
+        Predictor.load(torchscript, CPU)
+    windows = Windows(size=(32, 24))
+    masks = [Predictor.load(place, CPU, windows=windows, trust=True)(image) for place in (trained, torchscript)]
+    np.testing.assert_array_equal(*masks)
+    (torchscript / "model.pt").write_bytes(b"no code")
+    told = json.loads((torchscript / SIDECAR).read_text())
+    (torchscript / SIDECAR).write_text(json.dumps(told | {"sha256": digest(b"no code")}))
+    with pytest.raises(CheckpointError, match=r"model.pt is no TorchScript \(.*\)$") as caught:
+        Predictor.load(torchscript, CPU, trust=True)
+    assert "\n" not in str(caught.value)

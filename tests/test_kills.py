@@ -14,6 +14,7 @@ SAMPLE = [
     "kills/early-stopping/write-95",
     "kills/curriculum/write-45",
     "kills/accumulation/step-30",
+    "kills/seldom/step-70",
     "kills/workers/step-70",
     "kills/numpy/write-75",
     "kills/photographs/write-15",

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
+from segbench.errors import CheckpointError
 from segbench.runs.checkpoint_io import load_checkpoint, newest_good
 from segbench.runs.files import read_json
 
@@ -98,9 +100,11 @@ def start_and_save(repository, folder, steps):
     while process.poll() is None:
         time.sleep(0.05)
         for run in folder.glob("outputs/runs/*/"):
-            newest = newest_good(run / "checkpoints")[0]
-            if newest is not None and load_checkpoint(newest)["global_step"] >= steps:
-                return process, other_of(process), run
+            # What is read may just be taking another name.
+            with suppress(CheckpointError):
+                newest = newest_good(run / "checkpoints")[0]
+                if newest is not None and load_checkpoint(newest)["global_step"] >= steps:
+                    return process, other_of(process), run
     raise AssertionError((folder / "log").read_text())
 
 

@@ -527,7 +527,7 @@ def test_a_frozen_encoder_keeps_weights_and_statistics(run, finished, tiny, tmp_
 @pytest.mark.parametrize(
     "overrides",
     [
-        ("trainer=fast",),
+        ("trainer.precision=auto", "trainer.channels_last=true"),
         pytest.param(("trainer.accumulate_grad_batches=2", "trainer.gradient_clip_val=1.0"), marks=pytest.mark.slow),
         pytest.param(("scheduler=plateau", "optimizer=sgd", "trainer.monitor=val/dice"), marks=pytest.mark.slow),
         pytest.param(("scheduler=steps", "optimizer=adamw", "loss=ce_dice"), marks=pytest.mark.slow),

@@ -112,11 +112,14 @@ def test_what_a_card_does_of_what_is_asked_is_one_line(compose, card, caplog, na
 
 
 @pytest.mark.slow
-def test_what_a_card_cannot_compile_is_refused(compose, card):
+def test_what_a_card_cannot_compile_is_refused_and_a_processor_had_better_not(compose, card, caplog):
     with pytest.raises(
         ConfigError, match=r"trainer.compile=max-autotune: needs a CUDA device; use trainer.compile=true"
     ):
         prepare_card(compose("trainer.compile=max-autotune", "trainer.accelerator=cpu"))
+    prepare_card(compose("trainer.compile=true", "trainer.accelerator=cpu"))
+    (line,) = caplog.messages
+    assert line.startswith("trainer.compile=true: minutes before the first step, and steps no faster, on a processor")
     card("an old card")
     with pytest.raises(ConfigError, match=r"^trainer.compile=True: an old card, compute capability 6.1, and torch"):
         prepare_card(compose("trainer.compile=true"))

@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.gpu.peak import allow_tf32, measure_peak, rate
 from benchmarks.gpu.record import Failure, Record, first_line
+from benchmarks.steps import copied_step
 from segbench.callbacks import CostMeter, Curves
 from segbench.configuration.choices import CONF
 from segbench.configuration.resolvers import register
@@ -94,7 +95,7 @@ def _row(record: Record, name: str, side: int, images: int, setting: Setting, pe
     }
     if setting == Setting("fp32"):
         loops["copied"] = lambda: (
-            images * rate(_copied(NETWORKS[name](3, 1, width=width), image, mask), record, _SECONDS)
+            images * rate(copied_step(NETWORKS[name](3, 1, width=width), image, mask), record, _SECONDS)
         )
     for loop, measure in loops.items():
         allow_tf32(setting.precision == "tf32" or loop == "copied")  # torch's default, for convolutions
@@ -182,27 +183,5 @@ def _bare(network: nn.Module, image: Tensor, mask: Tensor, setting: Setting) -> 
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
-
-    return step
-
-
-def _copied(network: nn.Module, image: Tensor, mask: Tensor) -> Callable[[], None]:
-    """Return a step as it is commonly copied: probabilities, flattened, and loss and scores read in every step."""
-    network = network.to(image.device).train()
-    optimizer = torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    loss, truth = nn.BCELoss(), mask.float().unsqueeze(1)
-    total, dice = 0.0, 0.0
-
-    def step() -> None:
-        nonlocal total, dice
-        probabilities = torch.sigmoid(network(image))
-        value = loss(probabilities.flatten(1), truth.flatten(1))
-        network.zero_grad()
-        value.backward()
-        optimizer.step()
-        total += value.item()
-        said, there = probabilities > 0.5, truth > 0.5
-        both, each = (said & there).sum().item(), said.sum().item() + there.sum().item()
-        dice += 2 * both / (each + 1e-6)
 
     return step

@@ -24,6 +24,7 @@ from segbench.entry import explain
 from segbench.errors import ConfigError
 from segbench.exporting import Exported
 from segbench.exporting import export as export_run
+from segbench.fastest import settle
 from segbench.predictor import Predictor
 from segbench.reporting.collection.runs import Run, collect, read_run
 from segbench.reporting.comparison import build
@@ -78,8 +79,10 @@ def train(cfg: DictConfig) -> Run:
     """
     if "hydra" not in cfg:
         raise ConfigError("cfg: not made by segbench.api.compose, so it has no run directory")
+    validate(composition.without_hydra(cfg))
+    cfg = cfg.copy()
+    settle(cfg)
     ours = composition.without_hydra(cfg)
-    validate(ours)
     directory = Path(str(cfg.hydra.run.dir))
     directory.mkdir(parents=True, exist_ok=True)
     with _logged(directory / "train.log"), _own_threads():
@@ -127,7 +130,7 @@ def export(
 
     Args:
         run: A run, its directory, or one of its checkpoints.
-        to: ``onnx`` or ``safetensors``.
+        to: ``onnx``, ``torchscript`` or ``safetensors``.
         out: The folder to write; None for ``<run>/exports/<to>``.
         images: Images to hold it against the run by; None for test images of the run's own data.
         licence: Of the weights, for the model card.

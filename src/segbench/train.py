@@ -12,6 +12,7 @@ from pytorch_lightning.loggers import Logger
 
 from segbench import callbacks, environment, rescoring, run_inputs, tracking
 from segbench.assembly import build_callbacks, build_data, build_task
+from segbench.configuration.machine import check_chosen
 from segbench.configuration.recorded import recorded
 from segbench.configuration.schema import validate
 from segbench.data.base import ImageData
@@ -50,6 +51,7 @@ def train(cfg: DictConfig, run: RunDirectory, identity: dict[str, Any]) -> None:
         SegbenchError: For everything a user can mend; the run directory says so too and the run can be started again.
     """
     validate(cfg)
+    check_chosen(cfg)
     # Before anything of the run is written: without its members it is none.
     ensemble = None if run.state() == "done" and not cfg.rerun else find_ensemble(run, cfg)
     try:

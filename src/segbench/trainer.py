@@ -177,6 +177,10 @@ def prepare_card(cfg: DictConfig) -> None:
 
 
 def _check_compilation(mode: bool | str, card: Card | None) -> None:
+    if mode is True and card is None:
+        log.warning(
+            "trainer.compile=true: minutes before the first step, and steps no faster, on a processor; use false"
+        )
     if isinstance(mode, str) and card is None:
         raise ConfigError(f"trainer.compile={mode}: needs a CUDA device; use trainer.compile=true")
     if mode and card is not None and card.capability < _TRITON:

@@ -42,3 +42,24 @@ def test_panels_take_masks_of_classes_that_overlap(tmp_path):
     assert (tmp_path / "panels.png").stat().st_size > 1000
     with pytest.raises(ValueError, match="is not of its image's size|size"):
         draw_panels([np.zeros((23, 24, 3))], [mask], [mask], KEY, tmp_path / "other.png", ["nested"])
+
+
+def test_every_pixel_has_the_colour_of_its_class_or_of_its_edge():
+    """Pixel by pixel, from the definition."""
+    key = MaskKey(("background", "a", "b", "c"))
+    chance = np.random.default_rng(0)
+    mask = np.kron(chance.choice([0, 1, 2, 3, 255], (5, 6)), np.ones((4, 4), int)).astype(np.uint8)
+    picture = chance.random((*mask.shape, 3))
+    for dtype, tolerance in ((np.float64, 0), (np.float32, 1e-6)):
+        result = overlay(picture.astype(dtype), mask, key)
+        assert result.dtype == dtype
+        for row, column in np.ndindex(mask.shape):
+            value = mask[row, column]
+            around = [mask[r, c] for r, c in ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1))
+                      if 0 <= r < mask.shape[0] and 0 <= c < mask.shape[1]]  # fmt: skip
+            colour = np.array(GREY if value == 255 else class_colour(value, key)) if value else None
+            if colour is not None and value != 255 and any(other != value for other in around):
+                expected = colour
+            else:
+                expected = picture[row, column] if colour is None else 0.5 * picture[row, column] + 0.5 * colour
+            np.testing.assert_allclose(result[row, column], expected, rtol=0, atol=tolerance)

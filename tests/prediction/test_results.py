@@ -1,5 +1,6 @@
 """What is written of a predicted image."""
 
+import io
 import json
 
 import nibabel
@@ -9,6 +10,7 @@ import tifffile
 from PIL import Image
 
 from segbench.assembly import build_data
+from segbench.commands.predict import HELP
 from segbench.data.reading import read_instances, read_mask
 from segbench.masks import BITS, MaskKey
 from segbench.prediction import Wanted, predict_files, procedure
@@ -115,6 +117,20 @@ def test_overlays_of_many_images_are_drawn_only_if_asked_for(image, reader, tmp_
     assert (many.undrawn, (tmp_path / "many" / "overlays").exists()) == (True, False)
     asked = predict_files(reader(), image.parent, tmp_path / "asked", overlays=True)
     assert (asked.undrawn, len(list((tmp_path / "asked" / "overlays").iterdir()))) == (False, 2)
+
+
+def test_the_help_says_of_how_many_images_overlays_are_drawn():
+    assert f"of at most {procedure.MOST_OVERLAYS} images" in HELP
+
+
+def test_label_images_are_small_files(image, reader, tmp_path):
+    """Of labels, runs say nearly all: a file is no larger than zlib's usual search makes it."""
+    pixels = np.kron(np.random.default_rng(0).integers(0, 4, (30, 30), np.uint8), np.ones((20, 20), np.uint8)) * 64
+    Image.fromarray(pixels).save(image)
+    (mask,) = predict_files(reader(), image, tmp_path / "out", overlays=False).masks
+    usual = io.BytesIO()
+    Image.open(mask).save(usual, format="PNG")
+    assert mask.stat().st_size <= len(usual.getvalue())
 
 
 @pytest.mark.slow

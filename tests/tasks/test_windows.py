@@ -63,6 +63,25 @@ def test_overlapping_windows_are_blended_by_a_gaussian_around_their_centres():
     assert gaussian(4, 8)[2, 4] == pytest.approx(centre.item())
 
 
+@pytest.mark.parametrize("images", [1, 2])
+def test_windows_that_go_through_the_network_together_are_put_where_they_belong(images):
+    image = torch.randn(images, 1, 11, 13, generator=torch.Generator().manual_seed(0))
+    windows, sizes = Windows(size=(4, 5), overlap=0.4), []
+
+    def of_each(part):
+        # What depends on the window, and on no other.
+        sizes.append(len(part))
+        return torch.cat((part * part.mean(dim=(1, 2, 3), keepdim=True), part.cumsum(dim=-1)), dim=1)
+
+    alone = windows.predict(of_each, image, together=1)
+    count = len(sizes)
+    assert set(sizes) == {images}
+    sizes.clear()
+    assert torch.equal(windows.predict(of_each, image, together=6), alone)
+    assert sizes[0] == 6
+    assert sum(sizes) == count * images
+
+
 def test_tiles_are_predicted_alone():
     image = torch.arange(30.0).view(1, 1, 5, 6)
     means = Windows(tiles=(1, 2)).predict(lambda part: part.mean().expand(1, 1, *part.shape[-2:]), image)

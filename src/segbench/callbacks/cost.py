@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from segbench.callbacks.clock import WorkClock
 from segbench.environment import peak_memory_bytes, processor_name
+from segbench.models.upconvolution import as_defined
 from segbench.processes import gathered, images_in, own_share
 from segbench.runs.run_callback import RunCallback, RunContext
 
@@ -140,7 +141,8 @@ class CostMeter(RunCallback):
         self.parameters = sum(parameter.numel() for parameter in parameters)
         self.trainable_parameters = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
         task.eval()
-        with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_FREE) as counter:
+        # As the network is defined, whatever a device makes of it.
+        with torch.no_grad(), as_defined(), FlopCounterMode(display=False, custom_mapping=_FREE) as counter:
             task(image)
         task.train()
         own = getattr(task.network, "count_flops", None)

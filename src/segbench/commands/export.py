@@ -17,10 +17,11 @@ from segbench.errors import ConfigError
 from segbench.installation import typed
 from segbench.words import first_line, visible
 
-USAGE = "run=<run directory or checkpoint> to=onnx|safetensors"
+USAGE = "run=<run directory or checkpoint> to=onnx|torchscript|safetensors"
 EXAMPLE = "run=<run directory>"
 HELP = """
   to=onnx            a graph that ONNX Runtime computes, with the normalisation in it (needs the extra onnx)
+  to=torchscript     the same for libtorch (code: predicting by it needs trust=true)
   to=safetensors     the weights alone, for segbench's network (needs the extra safetensors)
   out=<folder>       where to write; default <run>/exports/<format>
   images=<folder>    images to hold the export against the run by; default: test images of the run's own data

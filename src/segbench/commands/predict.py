@@ -29,7 +29,7 @@ HELP = """
   tta=auto           flips: average the image and its 3 mirror images (4 x the time); none; auto: as scored
   masks=stored       stored: the values or colours of the training masks, where known; indices: class indices
   probabilities=true also write the probability of every class (16-bit TIFF, a page a class; NIfTI for volumes)
-  overlays=auto      auto: of at most 50 images; true, false
+  overlays=auto      auto: of at most 20 images; true, false
   accelerator=auto   auto, cpu or gpu
   batch_size=8       slices of a volume per batch
   window=[512,512]   predict large images at their own size, by overlapping windows of this height and width
@@ -155,6 +155,7 @@ def main(arguments: Sequence[str]) -> None:
     from segbench.data.records import grouped_by_reason
     from segbench.prediction import Wanted, predict_files
     from segbench.prediction.ensemble import Ensemble, name_together, networks, runs_of_row
+    from segbench.prediction.procedure import MOST_OVERLAYS
     from segbench.predictor import Predictor, choose_device
     from segbench.tasks.windows import Windows
     from segbench.trainer import quiet_lightning
@@ -189,7 +190,7 @@ def main(arguments: Sequence[str]) -> None:
         parts.append(f"{outcome.ignored} other files ignored")
     print(visible(outcome.legend))
     if outcome.undrawn:
-        print("more than 50 images: no overlays; overlays=true draws them")
+        print(f"more than {MOST_OVERLAYS} images: no overlays; overlays=true draws them")
     print(visible(f"{', '.join(parts)}: {out}"))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from segbench.configuration.arguments import arranged
 from segbench.configuration.choices import config_flags, own_folder
 from segbench.configuration.composition import compose, without_hydra
+from segbench.configuration.schema import validate
 from segbench.entry import run_entry_point
 from segbench.errors import ConfigError
 from segbench.installation import typed
@@ -39,6 +40,10 @@ def main(arguments: Sequence[str]) -> None:
     own, overrides = _own_keys(_overrides(arranged(arguments)))
     whole = compose(overrides, own_folder(arguments))
     choices = {key: value for key, value in whole.hydra.runtime.choices.items() if not key.startswith("hydra/")}
+    from segbench.fastest import settle
+
+    validate(without_hydra(whole))
+    settle(whole)
     cfg = without_hydra(whole)
     from segbench.survey.look import survey
     from segbench.survey.page import write_page

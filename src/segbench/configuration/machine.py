@@ -12,6 +12,7 @@ from segbench.words import plural
 
 # More than this many threads or processes for each processor only wait for each other.
 _PER_PROCESSOR = 8
+_MEASURED = ("precision", "channels_last", "compile")
 
 
 def check_machine(cfg: DictConfig) -> None:
@@ -30,6 +31,24 @@ def check_machine(cfg: DictConfig) -> None:
             raise ConfigError(
                 f"{key}={number}: this machine has {plural(processors, 'processor')}; set {most} or fewer"
             )
+
+
+def left_open(cfg: DictConfig) -> list[str]:
+    """Return the keys of ``trainer`` that are ``fastest``, which :mod:`segbench.fastest` finds by measuring."""
+    return [key for key in _MEASURED if cfg.trainer[key] == "fastest"]
+
+
+def check_chosen(cfg: DictConfig) -> None:
+    """Refuse to begin a run that does not know what it computes with.
+
+    Raises:
+        ConfigError: Names the keys.
+    """
+    if keys := left_open(cfg):
+        raise ConfigError(
+            f"{', '.join(f'trainer.{key}=fastest' for key in keys)}: found by the command, segbench's launchers and "
+            "segbench.api before a run has its name; set what to compute with"
+        )
 
 
 def check_memory(size: tuple[int, int], images: int, channels: int, outputs: int) -> None:

@@ -75,9 +75,9 @@ class TrainerConfig(_Closed):
     strategy: Literal["auto", "ddp"] = "auto"
     sync_batchnorm: bool = True
     rendezvous_minutes: PositiveFloat = 10.0
-    precision: Literal["auto", 32, "bf16-mixed", "16-mixed"]
-    compile: Annotated[Any, choice(False, True, "reduce-overhead", "max-autotune")]
-    channels_last: bool
+    precision: Literal["auto", "fastest", 32, "bf16-mixed", "16-mixed"]
+    compile: Annotated[Any, choice(False, True, "fastest", "reduce-overhead", "max-autotune")]
+    channels_last: Annotated[Any, choice(False, True, "fastest")]
     tf32: Annotated[Any, choice(None, True)]
     cudnn_benchmark: Annotated[Any, choice(None, True)]
     threads: PositiveInt | None

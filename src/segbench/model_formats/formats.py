@@ -11,6 +11,7 @@ from segbench.data.dataset import Normalise
 from segbench.model_formats.onnx_file import OnnxFormat
 from segbench.model_formats.safetensors_file import SafetensorsFormat
 from segbench.model_formats.sidecar import Graph, Sidecar
+from segbench.model_formats.torchscript_file import TorchScriptFormat
 from segbench.prediction_record import PredictionRecord
 
 
@@ -55,4 +56,8 @@ class Format(Protocol):
         """Return the classes, ``<module>.<class>``, that predicting with such a file imports."""
 
 
-FORMATS: dict[str, Format] = {"onnx": OnnxFormat(), "safetensors": SafetensorsFormat()}
+FORMATS: dict[str, Format] = {
+    "onnx": OnnxFormat(),
+    "torchscript": TorchScriptFormat(),
+    "safetensors": SafetensorsFormat(),
+}

@@ -18,6 +18,7 @@ from segbench.errors import CheckpointError
 from segbench.installation import require
 from segbench.model_formats.graph import FromPixels, GraphFormat, GraphNetwork, example
 from segbench.model_formats.sidecar import IMAGE, LARGEST, LOGITS, Graph, Sidecar
+from segbench.models.upconvolution import as_defined
 from segbench.runs.bounded import MEMORY
 from segbench.words import first_line
 
@@ -43,7 +44,8 @@ class OnnxFormat(GraphFormat):
         """
         assert graph is not None
         whole, image = FromPixels(network, normalise).eval(), example(graph)
-        with _quiet(), torch.no_grad():
+        # As it is defined: a form that depends on the image's size would fix that.
+        with _quiet(), torch.no_grad(), as_defined():
             program = torch.onnx.export(
                 whole,
                 (image,),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from segbench.models.checkpointing import run_block
+from segbench.models.upconvolution import convolve_upsampled
 
 # Of a network that halves its images level by level.
 MOST_LEVELS = 16
@@ -80,6 +80,8 @@ class ConvBlock(nn.Sequential):
 class UpConv(nn.Sequential):
     """Twofold nearest-neighbour upsampling, 3x3 convolution, batch normalisation, ReLU; (B,in,H,W) to (B,out,2H,2W).
 
+    The first two are computed together (:mod:`segbench.models.upconvolution`).
+
     Args:
         in_channels: Channels in.
         out_channels: Channels out.
@@ -92,6 +94,12 @@ class UpConv(nn.Sequential):
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B,out,2H,2W) for (B,in,H,W)."""
+        _, convolution, norm, activation = self
+        assert isinstance(convolution, nn.Conv2d)
+        return activation(norm(convolve_upsampled(x, convolution)))
 
 
 class Encoder(nn.Module):
@@ -151,5 +159,6 @@ class AttentionGate(nn.Module):
 
     def forward(self, skip: Tensor, gating: Tensor) -> Tensor:
         """Return the gated skip (B,skip,H,W) for a gating signal (B,gating,H,W) of the same height and width."""
-        inner = torch.relu(self.gating(gating) + self.skip(skip))
-        return skip * torch.sigmoid(self.psi(inner))
+        # In place: nothing else needs what the normalisations return.
+        inner = self.gating(gating).add_(self.skip(skip)).relu_()
+        return skip * self.psi(inner).sigmoid_()

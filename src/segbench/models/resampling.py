@@ -43,7 +43,9 @@ def max_unpool(x: Tensor, where: Tensor) -> Tensor:
         x: (B,C,H,W).
         where: int64 (B,C,H,W), the indices of :func:`torch.nn.functional.max_pool2d` with a kernel of 2.
     """
-    return functional.max_unpool2d(x, where, (2, 2)) if x.is_cpu else unpool_by_choice(x, where)
+    # torch cannot trace its own (2.13): it asks a traced size for a truth.
+    own = x.is_cpu and not torch.jit.is_tracing()
+    return functional.max_unpool2d(x, where, (2, 2)) if own else unpool_by_choice(x, where)
 
 
 def unpool_by_choice(x: Tensor, where: Tensor) -> Tensor:

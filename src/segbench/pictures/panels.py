@@ -84,29 +84,36 @@ def overlay(picture: np.ndarray, mask: np.ndarray, key: MaskKey) -> np.ndarray:
     Returns:
         float (H, W, 3) in [0, 1].
     """
-    result = picture.copy()
-    ignored = mask == IGNORE_INDEX
-    result[ignored] = (1 - OPACITY) * picture[ignored] + OPACITY * np.array(GREY)
-    parts = [(key.inside(mask, index), np.array(class_colour(index, key))) for index in key.shown]
-    number, colours = np.zeros(mask.shape, int), np.zeros((*mask.shape, 3))
-    for inside, colour in parts:
-        number[inside] += 1
-        colours[inside] += colour
-    filled = number > 0
-    result[filled] = (1 - OPACITY) * picture[filled] + OPACITY * (colours[filled] / number[filled][:, None])
-    _outline(result, parts)
+    # What becomes of a pixel depends on its value alone, of which there are 256.
+    keep, tint = (table.astype(picture.dtype) for table in _blend(key))
+    result = picture * keep[mask][..., None] + tint[mask]
+    _outline(result, mask, key)
     return result
 
 
-def _outline(result: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+def _blend(key: MaskKey) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share of a picture that pixels of each value keep, (256,), and the colour added to it, (256, 3)."""
+    number, colours = np.zeros(256), np.zeros((256, 3))
+    for index in key.shown:
+        values = key.form.values(index)
+        number[values] += 1
+        colours[values] += class_colour(index, key)
+    number[IGNORE_INDEX], colours[IGNORE_INDEX] = 1, GREY
+    return np.where(number > 0, 1 - OPACITY, 1.0), OPACITY * (colours / np.maximum(number, 1)[:, None])
+
+
+def _outline(result: np.ndarray, mask: np.ndarray, key: MaskKey) -> None:
     """Draw the edges of regions, each with its colour; where several coincide, they take turns."""
-    rims = [(inside & edges(inside), colour) for inside, colour in parts]
-    together = np.sum([rim for rim, _ in rims], axis=0, dtype=int)
-    rows, columns = (np.arange(length) // DASH for length in result.shape[:2])
-    turn = (rows[:, None] + columns) % np.maximum(together, 1)
-    before = np.zeros(result.shape[:2], int)
-    for rim, colour in rims:
-        result[rim & (before == turn)] = colour
+    rims = [(inside & edges(inside), index) for index in key.shown if (inside := key.inside(mask, index)).any()]
+    if not rims:
+        return
+    rows, columns = np.nonzero(np.logical_or.reduce([rim for rim, _ in rims]))
+    single = [(rim[rows, columns], class_colour(index, key)) for rim, index in rims]
+    turn = (rows // DASH + columns // DASH) % np.sum([rim for rim, _ in single], axis=0, dtype=int)
+    before = np.zeros(len(rows), int)
+    for rim, colour in single:
+        drawn = rim & (before == turn)
+        result[rows[drawn], columns[drawn]] = colour
         before += rim
 
 
@@ -157,9 +164,13 @@ def edges(labels: np.ndarray) -> np.ndarray:
     Args:
         labels: Integer or bool (H, W); the neighbours are those above, below, left and right.
     """
-    padded = np.pad(labels, 1, mode="edge")
-    others = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
-    return np.logical_or.reduce([other != labels for other in others])
+    found = np.zeros(labels.shape, bool)
+    # The same array upright and turned: what differs from the next one is an edge on both sides.
+    for lines, values in ((found, labels), (found.T, labels.T)):
+        changed = values[1:] != values[:-1]
+        lines[1:] |= changed
+        lines[:-1] |= changed
+    return found
 
 
 def _figure(pictures: Sequence[np.ndarray]) -> tuple[Figure, FigureCanvasAgg]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,38 +33,29 @@ def label_objects(inside: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
     return np.asarray(labels, np.int32), int(count)
 
 
-@dataclass
-class Areas:
-    """Collects a row for each image and shown class.
+def area_rows(key: MaskKey, image: Path, mask: NDArray[np.uint8], volume: Volume | None) -> list[tuple[str, ...]]:
+    """Return an image's rows of the table, one for each shown class.
 
-    Attributes:
-        key: How to read the masks.
-        rows: The cells.
+    Args:
+        key: How to read the mask.
+        image: What it is called.
+        mask: Its mask (Z,H,W).
+        volume: The header of a volume, whose voxels have a size; None for an image file, whose pixels have none.
     """
+    found, voxel = list[tuple[str, ...]](), None if volume is None else float(np.prod(volume.spacing))
+    for index in key.shown:
+        inside = key.inside(mask, index)
+        pixels = int(inside.sum())
+        objects = label_objects(inside)[1] if pixels else 0
+        size = "" if voxel is None else f"{pixels * voxel:.6g}"
+        row = (image.as_posix(), key.names[index], pixels, f"{pixels / mask.size:.6f}", objects, size)
+        found.append(tuple(map(str, row)))
+    return found
 
-    key: MaskKey
-    rows: list[tuple[str, ...]] = field(default_factory=list)
 
-    def add(self, image: Path, mask: NDArray[np.uint8], volume: Volume | None) -> None:
-        """Add an image.
-
-        Args:
-            image: What it is called.
-            mask: Its mask (Z,H,W), as the key reads it.
-            volume: The header of a volume, whose voxels have a size; None for an image file, whose pixels have none.
-        """
-        voxel = None if volume is None else float(np.prod(volume.spacing))
-        for index in self.key.shown:
-            inside = self.key.inside(mask, index)
-            pixels = int(inside.sum())
-            objects = label_objects(inside)[1] if pixels else 0
-            size = "" if voxel is None else f"{pixels * voxel:.6g}"
-            row = (image.as_posix(), self.key.names[index], pixels, f"{pixels / mask.size:.6f}", objects, size)
-            self.rows.append(tuple(map(str, row)))
-
-    def write(self, path: Path) -> None:
-        """Write the table as CSV, in which no spreadsheet finds a formula."""
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerows([csv_cell(cell) for cell in row] for row in (COLUMNS, *self.rows))
-        write_text(path, stream.getvalue())
+def write_areas(path: Path, rows: list[tuple[str, ...]]) -> None:
+    """Write the rows of all images as CSV, in which no spreadsheet finds a formula."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerows([csv_cell(cell) for cell in row] for row in (COLUMNS, *rows))
+    write_text(path, stream.getvalue())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,17 +13,18 @@ from rich.progress import track
 from segbench.data.input_format import InputFormat
 from segbench.data.pictures import Picture, open_picture
 from segbench.data.records import grouped_by_reason
-from segbench.errors import DataError, SegbenchError, StorageError
+from segbench.errors import DataError, SegbenchError
 from segbench.prediction.files import Files, find_files
 from segbench.prediction.results import Results, Wanted
+from segbench.prediction.writing import not_written, writing
 from segbench.predictor import Predicting
 from segbench.runs.failures import out_of_memory
 from segbench.runs.files import sweep_abandoned
-from segbench.words import first_line, plural
+from segbench.words import first_line
 
 log = logging.getLogger("segbench")
-# Overlays take several times as long as the prediction; of more images nobody looks at all.
-MOST_OVERLAYS = 50
+# An overlay takes longer to draw and to compress than all else that is written; of more images nobody looks at all.
+MOST_OVERLAYS = 20
 
 
 @dataclass
@@ -83,10 +82,13 @@ def predict_files(
     try:
         _predict_all(network, images, files, results, outcome)
     finally:
+        outcome.predicted = results.images
         # What is there is described, whatever ends the command.
         if outcome.masks:
-            with _writing(out, outcome):
+            try:
                 results.finish()
+            except OSError as error:
+                raise not_written(results, error) from error
     if not outcome.masks:
         faults = grouped_by_reason(outcome.skipped)
         raise DataError("\n".join([f"images={images}: no file could be predicted:", *faults]))
@@ -96,18 +98,20 @@ def predict_files(
 def _predict_all(network: Predicting, images: Path, files: Files, results: Results, outcome: Outcome) -> None:
     console = Console(stderr=True)
     hidden, top = not console.is_terminal, images if images.is_dir() else images.parent
-    for path, name in track(files.names.items(), "predicting", console=console, transient=True, disable=hidden):
-        try:
-            picture = open_picture(path, network.inputs)
-            probabilities = network.probabilities(picture)
-            mask = network.masks(probabilities)
-        except Exception as error:
-            outcome.skipped.append(_why_skipped(path, error))
-            continue
-        _say_if_foreign(picture, network.inputs)
-        with _writing(results.out, outcome):
-            results.write(path.relative_to(top), name, mask, probabilities, picture)
-            outcome.predicted += 1
+    with writing(results) as writers:
+        for path, name in track(files.names.items(), "predicting", console=console, transient=True, disable=hidden):
+            try:
+                picture = open_picture(path, network.inputs)
+                probabilities = network.probabilities(picture)
+                mask = network.masks(probabilities)
+            except Exception as error:
+                outcome.skipped.append(_why_skipped(path, error))
+                continue
+            _say_if_foreign(picture, network.inputs)
+            kept = probabilities if results.wanted.probabilities else None
+            writers.add(path.relative_to(top), name, mask, kept, picture)
+            if writers.failed:
+                break
 
 
 def _why_skipped(path: Path, error: Exception) -> str:
@@ -121,18 +125,6 @@ def _why_skipped(path: Path, error: Exception) -> str:
     if out_of_memory(error):
         return f"{path}: too large for the memory; window=[512,512] predicts it in parts"
     return f"{path}: not predicted ({type(error).__name__}: {first_line(error)})"
-
-
-@contextmanager
-def _writing(out: Path, outcome: Outcome) -> Iterator[None]:
-    """Say what is left where the disk is full or the folder cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"out={out}: cannot be written ({error.strerror or error}); {plural(outcome.predicted, 'file')} predicted"
-            " before stay there; free space or choose another folder"
-        ) from error
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +19,16 @@ from segbench.data.pictures import Picture
 from segbench.labels import IGNORE_INDEX
 from segbench.masks import MaskKey
 from segbench.pictures.panels import as_picture, class_colour, overlay
-from segbench.prediction.areas import Areas, label_objects
+from segbench.prediction.areas import area_rows, label_objects, write_areas
 from segbench.predictor import Predicting
 from segbench.runs.files import MAX_NAME, atomic_open, shortened, write_json
 
 # Bytes of a class's name in those of its masks.
 _LONGEST_ENDING = 80
 _LARGEST = np.iinfo(np.uint16).max
+# Runs of equal bytes are what label images consist of, and what a row of a photograph minus its neighbours has: looking
+# for runs alone takes under half of the time of zlib's search and leaves smaller files (benchmarks/prediction.py).
+_PNG: dict[str, Any] = {"format": "PNG", "compress_type": zlib.Z_RLE}
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,31 @@ class Wanted:
     probabilities: bool = False
 
 
+@dataclass(frozen=True)
+class Written:
+    """What an image has become.
+
+    Attributes:
+        masks: The files of its masks.
+        areas: Its rows in the table of areas.
+    """
+
+    masks: list[Path]
+    areas: list[tuple[str, ...]]
+
+
 @dataclass
 class Results:
-    """Writes the results of image after image into ``masks``, ``objects``, ``probabilities`` and ``overlays``.
+    """Writes the results of images into ``masks``, ``objects``, ``probabilities`` and ``overlays``.
 
     Attributes:
         out: The folder of these folders.
         network: What predicts, which knows what its classes mean.
         wanted: What is written.
         overlays: Whether to draw the classes over the images.
-        written: The masks.
+        written: The masks of the images that were taken (:meth:`take`).
+        images: How many these are.
+        areas: Their rows in the table of areas.
     """
 
     out: Path
@@ -58,11 +77,8 @@ class Results:
     wanted: Wanted
     overlays: bool = True
     written: list[Path] = field(default_factory=list)
-
-    @cached_property
-    def areas(self) -> Areas:
-        """The table of areas, which grows with the images."""
-        return Areas(self.key)
+    images: int = 0
+    areas: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
     def key(self) -> MaskKey:
@@ -99,33 +115,45 @@ class Results:
         return f"masks: {', '.join(shown) if len(shown) <= 8 else f'{len(shown)} classes, see classes.json'}"
 
     def write(
-        self, image: Path, name: Path, mask: NDArray[np.uint8], probabilities: NDArray[np.float32], picture: Picture
-    ) -> None:
-        """Write what an image becomes.
+        self,
+        image: Path,
+        name: Path,
+        mask: NDArray[np.uint8],
+        probabilities: NDArray[np.float32] | None,
+        picture: Picture,
+    ) -> Written:
+        """Write what an image becomes; several threads may, each an image of its own.
 
         Args:
             image: What the table of areas calls it.
             name: The path of its results below the folder of their kind, without suffix.
             mask: Its mask (Z,H,W), as the key reads it.
-            probabilities: Of all classes (Z,K,H,W).
+            probabilities: Of all classes (Z,K,H,W), where they are wanted.
             picture: The image.
         """
+        masks = list[Path]()
         for layer, ending in zip(self.key.layers(mask), self.endings, strict=True):
             values = self._held(layer.mask, picture)
-            self.written.append(self._write_labels("masks", name, ending, values, picture))
+            masks.append(self._write_labels("masks", name, ending, values, picture))
         if self.network.objects:
             self._write_labels("objects", name, "", self._number(mask), picture)
-        if self.wanted.probabilities:
+        if probabilities is not None:
             self._write_probabilities(name, probabilities, picture)
         if self.overlays:
             self._write_overlay(name, mask, picture)
-        self.areas.add(image, mask, picture.volume)
+        return Written(masks, area_rows(self.key, image, mask, picture.volume))
+
+    def take(self, written: Written) -> None:
+        """Count an image that is written, and add it to the lists, which are in the order of these calls."""
+        self.images += 1
+        self.written += written.masks
+        self.areas += written.areas
 
     def finish(self) -> None:
         """Write ``classes.json`` and ``areas.csv``."""
         self.out.mkdir(parents=True, exist_ok=True)
         write_json(self.out / "classes.json", self._classes())
-        self.areas.write(self.out / "areas.csv")
+        write_areas(self.out / "areas.csv", self.areas)
 
     def _classes(self) -> dict[str, dict[str, Any]]:
         """Return names and colours of the classes, what masks hold of them, and how the names of their masks end."""
@@ -186,7 +214,7 @@ class Results:
             return path
         path = self._place(kind, name, f"{ending}.png")
         with atomic_open(path) as stream:
-            Image.fromarray(found).save(stream, format="PNG")
+            Image.fromarray(found).save(stream, **_PNG)
         return path
 
     def _write_probabilities(self, name: Path, probabilities: NDArray[np.float32], picture: Picture) -> None:
@@ -202,9 +230,10 @@ class Results:
     def _write_overlay(self, name: Path, mask: NDArray[np.uint8], picture: Picture) -> None:
         grey = np.clip(picture.pixels.astype(np.float32) / self.network.inputs.scale, 0, 1)
         shown = np.broadcast_to(grey, (*grey.shape[:3], 3)) if grey.shape[3] == 1 else as_picture(grey)
-        parts = np.stack([overlay(part, labels, self.key) for part, labels in zip(shown, mask, strict=True)])
+        drawn = _montage([overlay(part, labels, self.key) for part, labels in zip(shown, mask, strict=True)])
+        drawn *= 255
         with atomic_open(self._place("overlays", name, ".png")) as stream:
-            Image.fromarray((_montage(parts) * 255).round().astype(np.uint8)).save(stream, format="PNG")
+            Image.fromarray(np.rint(drawn, out=drawn).astype(np.uint8)).save(stream, **_PNG)
 
 
 def _narrow(values: NDArray[Any]) -> NDArray[Any]:
@@ -214,12 +243,12 @@ def _narrow(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(np.uint16 if values.max(initial=0) <= _LARGEST else np.uint32)
 
 
-def _montage(parts: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Put slices (Z,H,W,3) side by side, in rows of about equal number, with a white line between."""
+def _montage(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Put slices (H,W,3) side by side, in rows of about equal number, with a white line between."""
     if len(parts) == 1:
         return parts[0]
     columns = int(np.ceil(np.sqrt(len(parts))))
-    framed = np.pad(parts, ((0, -len(parts) % columns), (1, 1), (1, 1), (0, 0)), constant_values=1.0)
+    framed = np.pad(np.stack(parts), ((0, -len(parts) % columns), (1, 1), (1, 1), (0, 0)), constant_values=1.0)
     rows = [np.concatenate(list(framed[start : start + columns]), axis=1) for start in range(0, len(framed), columns)]
     return np.concatenate(rows, axis=0)
 

@@ -8,12 +8,12 @@ Here a checkpoint is written beside its target, synced and renamed, and its SHA-
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import os
 import pickle
 import zipfile
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,8 +51,11 @@ class VerifiedCheckpointIO(CheckpointIO):
         path = Path(path)
         with atomic_open(path) as stream:
             writer = _HashingWriter(stream)
+            # torch writes five small pieces for every tensor.
+            buffered = io.BufferedWriter(writer, MEGA)
             try:
-                torch.save(checkpoint, writer)  # type: ignore[arg-type]  # all that it calls is write and flush
+                torch.save(checkpoint, buffered)
+                buffered.flush()
             except (OSError, RuntimeError) as error:
                 # torch's zip writer hides the operating system's reason behind an assertion of its own. Without one
                 # it is another error, such as the death of a loader's worker, which is raised wherever it is noticed.
@@ -259,8 +262,8 @@ def file_digest(path: Path) -> str:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-class _HashingWriter:
-    """A file object that digests what passes through it; ``torch.save`` writes its zip sequentially.
+class _HashingWriter(io.RawIOBase):
+    """A raw file object that digests what passes through it; ``torch.save`` writes its zip sequentially.
 
     Attributes:
         failure: Why the file could not be written, if it could not.
@@ -271,22 +274,19 @@ class _HashingWriter:
         self._hash = hashlib.sha256()
         self.failure: OSError | None = None
 
+    def writable(self) -> bool:
+        """Say that this can be written."""
+        return True
+
     def write(self, data: Any) -> int:
+        """Digest and write all of some bytes."""
         self._hash.update(data)
-        with self._noting():
-            return self._stream.write(data)
-
-    def flush(self) -> None:
-        with self._noting():
-            self._stream.flush()
-
-    def hexdigest(self) -> str:
-        return self._hash.hexdigest()
-
-    @contextmanager
-    def _noting(self) -> Iterator[None]:
         try:
-            yield
+            return self._stream.write(data)
         except OSError as error:
             self.failure = error
             raise
+
+    def hexdigest(self) -> str:
+        """Return the digest of what has been written."""
+        return self._hash.hexdigest()

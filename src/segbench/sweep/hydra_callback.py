@@ -14,6 +14,7 @@ from segbench.configuration.places import check_sweep_folder
 from segbench.configuration.schema import validate
 from segbench.entry import print_error
 from segbench.errors import DataError, SegbenchError, StorageError
+from segbench.fastest import settle
 from segbench.runs.files import read_json
 from segbench.sweep.launcher import keeps_record
 from segbench.sweep.number import check_number
@@ -33,10 +34,11 @@ class RunnerCallback(Callback):
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Exit with code 2 and a one-line message if the configuration is invalid."""
+        """Exit with a one-line message if the configuration is invalid; choose what ``trainer=fast`` leaves open."""
         try:
             validate(config)
             require_none(config)
+            settle(config)
         except SegbenchError as error:
             if config.get("debug"):
                 traceback.print_exc()

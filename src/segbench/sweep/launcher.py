@@ -18,13 +18,14 @@ from typing import Any
 from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from segbench.configuration.choices import config_flags
 from segbench.configuration.recorded import hide_in_sweep
 from segbench.errors import BusyError, ConfigError, SegbenchError
 from segbench.runs.signals import give_back, leave_lost_terminal, take
 from segbench.sweep import tuning
+from segbench.sweep.composing import Composer
 from segbench.sweep.difference import each_once, on_same_data
 from segbench.sweep.job import Ended, Job, not_started
 from segbench.sweep.objective import check_metrics, check_objective, is_awaited, job_return
@@ -79,7 +80,7 @@ class SweepLauncher(Launcher):
             raise ConfigError(f"hydra.launcher.busy={busy}: must be wait or leave")
         self.busy = busy
         self.config: DictConfig | None = None
-        self.hydra_context: HydraContext | None = None
+        self._composer: Composer | None = None
         self.flags: list[str] = []
         self._refused = list[Job]()
 
@@ -92,7 +93,7 @@ class SweepLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Store what Hydra composed for the sweep."""
-        self.config, self.hydra_context = config, hydra_context
+        self.config, self._composer = config, Composer(hydra_context, config)
         overrides = OmegaConf.to_container(config.hydra.overrides.hydra)
         assert isinstance(overrides, list)
         own = [text for text in overrides if not str(text).lstrip("+~").startswith(_OWN_OVERRIDES)]
@@ -175,15 +176,8 @@ class SweepLauncher(Launcher):
         return []
 
     def _compose(self, number: int, overrides: list[str]) -> Job:
-        from segbench.configuration.schema import validate
-
-        assert self.config is not None
-        assert self.hydra_context is not None
-        config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
-        with open_dict(config):
-            config.hydra.job.id = str(number)
-            config.hydra.job.num = number
-        validate(config)
+        assert self._composer is not None
+        config, overrides = self._composer(overrides, number)
         check_objective(config)
         check_processes(os.environ, config.trainer.devices, config.trainer.num_nodes)
         directory = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)

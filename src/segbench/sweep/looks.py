@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from segbench.configuration.recorded import recorded_overrides
 from segbench.errors import ConfigError
+from segbench.sweep.composing import Composer
 from segbench.sweep.launcher import keeps_record
 
 # What of the question may not change once it was looked at.
@@ -89,6 +90,7 @@ class LooksSweeper(Sweeper):
             ConfigError: If the seed is among them, or what was begun in the folder was planned otherwise.
         """
         assert self.config is not None
+        assert self.hydra_context is not None
         assert self.launcher is not None
         # Imported here: Hydra imports its plugins, of which this is one, for every command.
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -107,11 +109,12 @@ class LooksSweeper(Sweeper):
                     " leave the seed out"
                 )
         (settings,) = BasicSweeper.split_arguments(overrides, None)
+        compose = Composer(self.hydra_context, self.config)
         rows, asked = dict[str, tuple[PlannedRow, list[str]]](), tuple[str, ...]()
         for row in settings:
-            config = self._compose(row)
+            config, (_, *given) = compose(["seed=0", *row])
             name = str(config.hydra.sweep.subdir)
-            rows.setdefault(name, (PlannedRow(name=name, settings=_label(row, settings)), list(row)))
+            rows.setdefault(name, (PlannedRow(name=name, settings=_label(row, settings)), given))
             asked = asked or _asked(config)
         if len(rows) < 2:
             raise ConfigError(
@@ -121,16 +124,6 @@ class LooksSweeper(Sweeper):
         looking = Looking(folder, self.looks, self.first, self.hours, list(rows.values()), asked)
         OmegaConf.save(self.config, folder / "multirun.yaml")
         return looking.train(self.launcher.launch)
-
-    def _compose(self, row: Sequence[str]) -> DictConfig:
-        from segbench.configuration.schema import validate
-
-        assert self.config is not None
-        assert self.hydra_context is not None
-        config = self.hydra_context.config_loader.load_sweep_config(self.config, [*row, "seed=0"])
-        config.hydra.job.id, config.hydra.job.num = "0", 0
-        validate(config)
-        return config
 
 
 def _label(row: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:

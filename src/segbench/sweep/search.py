@@ -21,6 +21,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from segbench.errors import ConfigError, StorageError
+from segbench.sweep.composing import Composer
 
 if TYPE_CHECKING:
     from segbench.sweep.searching import Job
@@ -69,10 +70,12 @@ class OptunaSweeper(Sweeper):
         self.hydra_context: HydraContext | None = None
         self.config: DictConfig | None = None
         self.task_function: TaskFunction | None = None
+        self._composer: Composer | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Store what Hydra composed for the sweep."""
         self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
+        self._composer = Composer(hydra_context, config)
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Train the trials that are missing, and the seeds with the values of the best.
@@ -105,18 +108,14 @@ class OptunaSweeper(Sweeper):
         return [launcher.launch(searching.chosen(), initial_job_idx=0)]
 
     def _compose(self, overrides: Sequence[str]) -> Job:
-        from segbench.configuration.schema import validate
         from segbench.sweep.objective import check_objective
         from segbench.sweep.searching import Job
 
-        assert self.config is not None
-        assert self.hydra_context is not None
-        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-        config.hydra.job.id, config.hydra.job.num = "0", 0
-        validate(config)
+        assert self._composer is not None
+        config, given = self._composer(overrides)
         check_objective(config)
         directory = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
-        return Job(list(overrides), config, directory)
+        return Job(given, config, directory)
 
     def _launcher(self, folder: Path) -> Launcher:
         """Return a launcher whose jobs lie in a folder."""

@@ -111,7 +111,8 @@ class Searching:
                 break
             batch = left[:together]
             again.difference_update(batch)
-            launch([self._trial(study.proposals[number].values) for number in batch], batch[0])
+            jobs = [self._compose(self._trial(study.proposals[number].values)) for number in batch]
+            launch([job.overrides for job in jobs], batch[0])
             row, study = self._read()
             self._say(row, study, batch)
         if len(row.trials) < count:

@@ -21,6 +21,7 @@ from segbench.runs.run_callback import RunContext
 from segbench.scores import Convention
 from segbench.tasks.evaluation import EvaluationTable
 from segbench.tasks.kind import TaskKind
+from segbench.tasks.optimizers import build_optimizer
 from segbench.tasks.readings import Readings
 from segbench.tasks.stepping import described, followed_scores, tell_steps
 from segbench.tasks.together import logarithms
@@ -216,7 +217,7 @@ class Task(TaskKind, pl.LightningModule, Generic[TableT]):
     def make_optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimiser of these weights."""
         assert self._make_optimizer is not None
-        return self._make_optimizer(weights)
+        return build_optimizer(self._make_optimizer, weights, self.device)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser over the weights that are not frozen, and the schedule if there is one."""

@@ -40,7 +40,8 @@ def predict_probabilities(task: Task[Any], images: Tensor, precision: Any, batch
     with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype is not None):
         for part in images.split(batch_size):
             found.append(task.probabilities(task(part.to(device))).cpu())
-    return torch.cat(found)
+    # One large image is not copied.
+    return torch.cat(found) if len(found) > 1 else found[0]
 
 
 def predict_on_grid(
@@ -59,7 +60,8 @@ def predict_on_grid(
         Probabilities (N,K,H,W).
     """
     found = predict_probabilities(task, images, precision, batch_size)
-    return np.stack([grid.restore(part, task.outside) for part in found.numpy()])
+    restored = [grid.restore(part, task.outside) for part in found.numpy()]
+    return np.stack(restored) if len(restored) > 1 else restored[0][None]
 
 
 def masks_of(task: Task[Any], probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:

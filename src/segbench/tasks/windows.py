@@ -11,6 +11,9 @@ from torch import Tensor
 
 # Standard deviation of the Gaussian as a share of the window's side: Isensee et al., nnU-Net, Nature Methods 18, 2021.
 _SPREAD = 1 / 8
+# Windows that a graphics card predicts together. A processor gains nothing by it (python -m benchmarks.windows), and
+# what it computes of a window alone has the same bits however many others there are.
+_TOGETHER = 8
 # A window's corner must count for something where no other window lies.
 _LEAST = 1e-3
 
@@ -34,29 +37,37 @@ class Windows:
     tiles: tuple[int, int] | None = None
     overlap: float = 0.5
 
-    def predict(self, forward: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+    def predict(self, forward: Callable[[Tensor], Tensor], image: Tensor, together: int | None = None) -> Tensor:
         """Return the logits (B,K,H,W) of images (B,C,H,W).
 
         Args:
             forward: From images (B,C,h,w) to logits (B,K,h,w).
             image: The images, of any size.
+            together: Images of windows that go through the network at a time; None for what suits the device.
         """
+        if together is None:
+            together = 1 if image.device.type == "cpu" else _TOGETHER
         sides = image.shape[-2:]
         overlap = self.overlap if self.size else 0.0
         wanted = self.size or [math.ceil(side / parts) for side, parts in zip(sides, self.tiles or (1, 1), strict=True)]
         height, width = (min(side, most) for side, most in zip(sides, wanted, strict=True))
         weight = gaussian(height, width, image.device) if overlap else torch.ones(height, width, device=image.device)
         total, weights = None, torch.zeros(sides, device=image.device)
-        for top in starts(sides[0], height, overlap):
-            for left in starts(sides[1], width, overlap):
-                place = (..., slice(top, top + height), slice(left, left + width))
-                logits = forward(image[place]).float()
-                if total is None:
-                    total = logits.new_zeros(*logits.shape[:2], *sides)
-                total[place] += logits * weight
+        corners = [
+            (top, left) for top in starts(sides[0], height, overlap) for left in starts(sides[1], width, overlap)
+        ]
+        at_once = max(together // len(image), 1)
+        for first in range(0, len(corners), at_once):
+            some = [(..., slice(y, y + height), slice(x, x + width)) for y, x in corners[first : first + at_once]]
+            logits = forward(torch.cat([image[place] for place in some])).float()
+            if total is None:
+                total = logits.new_zeros(len(image), logits.shape[1], *sides)
+            for place, own in zip(some, logits.split(len(image)), strict=True):
+                total[place] += own * weight
                 weights[place] += weight
         assert total is not None
-        return total / weights
+        # In place: of a large image there is the sum and no second one.
+        return total.div_(weights)
 
 
 def starts(side: int, window: int, overlap: float) -> list[int]:
