@@ -88,7 +88,9 @@ def test_averaged_weights_are_another_row_and_other_pictures_are_not(experiment)
         write_json(experiment / name / "run.json", identity | {"unchanging": ["callbacks.panels"]})
         settings = yaml.safe_load((experiment / name / "config.yaml").read_text())
         (experiment / name / "config.yaml").write_text(yaml.safe_dump(settings | {"callbacks": callbacks}))
-    with pytest.raises(ConfigError, match=r"differ in callbacks \(default, ema and panels\); .* row=\[model=unet,callbacks="):
+    with pytest.raises(
+        ConfigError, match=r"differ in callbacks \(default, ema and panels\); .* row=\[model=unet,callbacks="
+    ):
         runs_of_row(experiment, ["model=unet"])
     for row, names in {"callbacks=ema": ["average"], "callbacks.ema.decay=null": ["unet-0", "unet-1"]}.items():
         assert [path.name for path in runs_of_row(experiment, ["model=unet", row])] == names
