@@ -27,7 +27,7 @@ _OTHER = "Nothing is known: the run has scored its best weights, and these are o
 # A path from the root or a home, wherever it may begin in a text.
 _ABSOLUTE = re.compile(r"(?<![^\s'\"`=\[({:,])~?/[^\s'\"`,\])}]+")
 # Settings that have a place of their own on the card, or are about running alone.
-_ELSEWHERE = (*IRRELEVANT, "callbacks", "seed")
+_ELSEWHERE = (*IRRELEVANT, "seed")
 
 
 def card(run: Run, licence: str | None, usage: Sequence[str], best: bool = True) -> str:
@@ -60,7 +60,7 @@ def card(run: Run, licence: str | None, usage: Sequence[str], best: bool = True)
 
 def _data(run: Run) -> list[str]:
     """Return images, groups and classes of the data."""
-    known = run.summary["data"]
+    known = run.summary.get("data") or {}
     images, groups = known.get("images") or {}, known.get("groups") or {}
     group = known.get("group") or "group"
     parts = [

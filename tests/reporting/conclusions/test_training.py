@@ -48,6 +48,13 @@ def test_what_differs_is_said_together(architectures):
     assert "augmented by HorizontalFlip and Affine or without augmentation" in line
 
 
+@pytest.mark.slow
+def test_all_that_changes_images_is_said(architectures):
+    named = {"_target_": "x.A", "transforms": {"mirror": FLIPS["transforms"][0]}, "mix": {"_target_": "y.CutMix"}}
+    comparison = compare(collect([train(architectures, config={"augmentation": named})]))
+    assert "augmented by CutMix and HorizontalFlip" in training_line(comparison)[0]
+
+
 def test_groups_have_the_name_that_the_data_gives_them(architectures):
     comparison = compare(collect([train(architectures, data={"group": "car"})]))
     assert "(6 cars)" in training_line(comparison)[0]

@@ -87,8 +87,12 @@ def _augmentation(run: Run) -> str:
     """Return what changes the training images, by the names of the transforms or else of the choice."""
     if "augmentation._target_" not in run.settings:
         return ""
-    inside = [str(value) for key, value in run.settings.items() if key.startswith("augmentation.")]
-    steps = dict.fromkeys(map(_last, _TARGET.findall(" ".join(inside))))
+    steps = dict.fromkeys(
+        _last(target)
+        for key, value in run.settings.items()
+        if key.startswith("augmentation.") and key != "augmentation._target_"
+        for target in ([value] if key.endswith("._target_") else _TARGET.findall(str(value)))
+    )
     if steps:
         return f"augmented by {listed(list(steps), 6)}"
     name = run.choices.get("augmentation", "none")
