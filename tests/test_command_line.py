@@ -39,7 +39,7 @@ REFUSED = {
     "model.width=wide": "model.width=wide: should be a valid integer",
     "predict.window=512": "predict.window=512: should be a list, for example [512,512]",
     "seed=-1": "seed=-1: should be greater than or equal to 0",
-    "trainer.precision=8": "trainer.precision=8: should be 'auto', 32, 'bf16-mixed' or '16-mixed'",
+    "trainer.precision=8": "trainer.precision=8: should be 'auto', 'fastest', 32, 'bf16-mixed' or '16-mixed'",
     "loss.smooth=soft": "loss.smooth=soft: should be a valid number",
     "paths.data=???": "paths.data",
 }

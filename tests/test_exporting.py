@@ -4,12 +4,14 @@ import json
 import re
 import shutil
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
+import safetensors
 import torch
 import yaml
 from PIL import Image
@@ -18,6 +20,7 @@ from torch import nn
 
 from segbench import api, exporting
 from segbench.assembly import build_data, build_task
+from segbench.data.base import ImageData
 from segbench.data.pictures import picture_of
 from segbench.errors import CheckpointError, ConfigError, SegbenchError, StorageError
 from segbench.exporting import procedure
@@ -28,6 +31,7 @@ from segbench.prediction_record import describe_prediction
 from segbench.predictor import Predictor
 from segbench.runs.checkpoint_io import load_checkpoint
 from segbench.runs.directory import SCHEMA
+from segbench.targets import own_class
 from segbench.tasks.windows import Windows
 
 CPU = torch.device("cpu")
@@ -149,6 +153,16 @@ def test_a_damaged_export_is_made_again_where_it_is(own):
         exporting.export(own, "safetensors")
 
 
+def test_the_card_of_other_weights_tells_no_scores(own):
+    card = (exporting.export(own / "checkpoints" / "last.ckpt", "safetensors").folder / "README.md").read_text()
+    assert "Nothing is known: the run has scored its best weights" in card
+    assert "chosen by" not in card
+    assert "dice |" not in card
+    card = (exporting.export(own / "checkpoints" / "best.ckpt", "safetensors").folder / "README.md").read_text()
+    assert "chosen by" in card
+    assert "| dice |" in card
+
+
 def test_without_its_data_other_images_are_asked_for(own, tmp_path):
     config = own / "config.yaml"
     settings = config.read_text()
@@ -156,6 +170,9 @@ def test_without_its_data_other_images_are_asked_for(own, tmp_path):
     with pytest.raises(
         ConfigError, match=r"names subprocess.Popen, which is not segbench's; trust=true.*images=<folder"
     ):
+        exporting.export(own, "safetensors")
+    config.write_text(settings.replace("\ndata:\n", "\nother:\n"))
+    with pytest.raises(CheckpointError, match=r"config.yaml: no data or no paths.cache; images=<folder"):
         exporting.export(own, "safetensors")
     config.unlink()
     with pytest.raises(CheckpointError, match=r"config.yaml.*; images=<folder or file> holds the export against other"):
@@ -166,6 +183,40 @@ def test_without_its_data_other_images_are_asked_for(own, tmp_path):
     assert (found.folder / "README.md").read_text().count("Nothing is known of data, scores and training") == 1
 
 
+@pytest.mark.parametrize("place", ["  subjects: ${evil}", "  regions: ['${evil}']"])
+def test_a_configuration_refers_to_no_code(own, tmp_path, place):
+    """What looks like a plain value becomes what it refers to where it is read."""
+    evil = f"evil:\n  _target_: shutil.copyfile\n  src: {own / 'run.json'}\n  dst: {tmp_path / 'executed'}\n"
+    config = own / "config.yaml"
+    settings = re.sub(rf"^{place.partition(':')[0]}: .*$", lambda _: place, config.read_text(), flags=re.MULTILINE)
+    assert place in settings
+    config.write_text(settings.replace("\ndata:\n", f"\n{evil}data:\n"))
+    with pytest.raises(ConfigError, match=r"^run=.*: data refers to other settings.*; images=<folder or file>"):
+        exporting.export(own, "safetensors")
+    config.write_text(settings.replace(place, place.replace("${evil}", "${oc.env:HOME}")))
+    with pytest.raises(ConfigError, match=r": data refers to other settings"):
+        exporting.export(own, "safetensors")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_nothing_is_fetched_from_where_a_file_of_anyone_says(own, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("segbench.data.glas.download", lambda files: asked.extend(file.url for file in files))
+    config = own / "config.yaml"
+    known = yaml.safe_load(config.read_text())
+    glas = {"_target_": "segbench.data.glas.GlasData", "root": str(tmp_path / "none"), "url": "file:///etc"}
+    config.write_text(f"---\n{yaml.safe_dump(known | {'data': glas})}...\n")
+    with pytest.raises(SegbenchError, match=r"; images=<folder or file>"):
+        exporting.export(own, "safetensors")
+    assert [url.partition(":")[0] for url in asked] == ["https"]
+
+
+def test_every_data_set_of_ours_is_read_without_trust(repository):
+    for path in sorted((repository / "conf" / "data").glob("*.yaml")):
+        target = yaml.safe_load(path.read_text())["_target_"]
+        assert own_class("segbench.data", target, ImageData), target
+
+
 @pytest.mark.parametrize(
     "package", ["onnx", *(pytest.param(name, marks=pytest.mark.slow) for name in ("onnxscript", "onnxruntime"))]
 )
@@ -173,6 +224,19 @@ def test_a_missing_package_is_one_line_that_names_the_extra(trained, monkeypatch
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=rf"^to=onnx: {package} .*; pip install .*\[onnx\]'$"):
         exporting.export(trained, "onnx")
+
+
+def test_a_package_may_come_by_another_distribution(own, monkeypatch):
+    """As onnxruntime comes by onnxruntime-gpu."""
+    ask = metadata.distribution
+
+    def distribution(name):
+        if name == "safetensors":
+            raise metadata.PackageNotFoundError(name)
+        return ask(name)
+
+    monkeypatch.setattr(metadata, "distribution", distribution)
+    assert exporting.export(own, "safetensors").sidecar.versions["safetensors"] == safetensors.__version__
 
 
 # -- ONNX ----------------------------------------------------------------------------------------------

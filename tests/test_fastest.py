@@ -103,13 +103,13 @@ def test_a_run_that_nobody_has_chosen_for_is_refused(run, tiny, tmp_path):
         run(tiny(tmp_path, "trainer=fast"), tmp_path / "run")
 
 
-def timed(seconds, refused=(), before=0.0, steps=1):
+def timed(seconds, refused=(), before=0.0, steps=1, refusal=ConfigError):
     """Return what measures without: the seconds of a setting by its words."""
 
     def measure(setting):
         name = fastest.words(setting)
         if name in refused:
-            raise ConfigError(f"{name}: not here")
+            raise refusal(f"{name}: not here")
         return fastest.Timed(seconds[name], before if setting["compile"] else 0.0, steps)
 
     return measure
@@ -121,8 +121,9 @@ def test_another_setting_than_the_default_s_must_gain(monkeypatch, half, last, e
     candidates = [DEFAULT, DEFAULT | {"channels_last": True}, HALF]
     seconds = {"32": 1.0, "32 channels_last": last, "bf16-mixed channels_last": half}
     assert fastest.fastest(timed(seconds), candidates, False) == (expected, seconds)
-    # One that cannot be trained is left out; without the default there is nothing to train.
-    chosen, times = fastest.fastest(timed(seconds, ["bf16-mixed channels_last"]), candidates, False)
+    # One that cannot be trained is left out, whoever says so; without the default there is nothing to train.
+    measure = timed(seconds, ["bf16-mixed channels_last"], refusal=RuntimeError)
+    chosen, times = fastest.fastest(measure, candidates, False)
     assert chosen == (candidates[1] if last < 0.95 else DEFAULT)
     assert list(times) == ["32", "32 channels_last"]
     with pytest.raises(ConfigError, match="32: not here"):
@@ -135,6 +136,13 @@ def test_compiling_must_pay_within_the_run(monkeypatch, steps, pays):
     measure = timed({"32": 1.0, "32 compile": 0.8}, before=60.0, steps=steps)
     chosen, _ = fastest.fastest(measure, [DEFAULT], True)
     assert chosen == DEFAULT | {"compile": pays}
+
+
+def test_a_compiler_that_is_not_there_costs_nothing(monkeypatch, caplog):
+    monkeypatch.setattr(fastest, "_SECONDS", 0)
+    measure = timed({"32": 1.0}, ["32 compile"], refusal=RuntimeError)
+    assert fastest.fastest(measure, [DEFAULT], True) == (DEFAULT, {"32": 1.0})
+    assert caplog.messages == ["trainer=fast: 32 compile left out: 32 compile: not here"]
 
 
 @pytest.mark.slow

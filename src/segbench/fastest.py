@@ -28,6 +28,7 @@ from segbench.configuration.machine import left_open
 from segbench.errors import ConfigError, DataError, SegbenchError, StorageError
 from segbench.runs.files import read_json, write_json
 from segbench.runs.identity import experiment_name, relevant
+from segbench.words import first_line
 
 log = logging.getLogger("segbench")
 NAME = "fastest.json"
@@ -181,12 +182,8 @@ def fastest(
     begin, times, turn = time.perf_counter(), dict[int, Timed](), 0
     while turn < 2 or time.perf_counter() - begin < _SECONDS:
         for number in range(len(candidates)) if turn == 0 else list(times):
-            try:
-                now = timed(candidates[number])
-            except SegbenchError as error:
-                if number == 0:
-                    raise
-                log.info("trainer=fast: %s left out: %s", words(candidates[number]), error)
+            now = timed(candidates[0]) if number == 0 else _tried(timed, candidates[number])
+            if now is None:
                 times.pop(number, None)
                 continue
             times[number] = min(times.get(number, now), now)
@@ -197,10 +194,22 @@ def fastest(
     if not compiles:
         return candidates[best], seconds
     compiled = {**candidates[best], "compile": True}
-    now, before = timed(compiled), times[best]
-    seconds[words(compiled)] = now.step
-    shorter = now.before + now.steps * now.step < before.before + before.steps * before.step
+    tried, before = _tried(timed, compiled), times[best]
+    if tried is None:
+        return candidates[best], seconds
+    seconds[words(compiled)] = tried.step
+    shorter = tried.before + tried.steps * tried.step < before.before + before.steps * before.step
     return compiled if shorter else candidates[best], seconds
+
+
+def _tried(timed: Callable[[Setting], Timed], setting: Setting) -> Timed | None:
+    """Return what a setting takes; None, and a line, where nothing can be trained with it."""
+    try:
+        return timed(setting)
+    # Whatever an operation says that has no such precision, or a compiler that is not there.
+    except Exception as error:
+        log.warning("trainer=fast: %s left out: %s", words(setting), first_line(error)[:200])
+        return None
 
 
 def main() -> None:

@@ -73,13 +73,13 @@ def own_class(package: str, target: str, base: type) -> type[Any] | None:
 
     Args:
         package: A package of ours.
-        target: ``<package>.<class>`` or ``<package>.<module>.<class>``, by anyone.
+        target: ``<package>.<class>`` or ``<package>.<module>.<class>``, of any depth, by anyone.
         base: What it must derive from.
 
     Returns:
         The class, or None if the target is anything else.
     """
-    if not re.fullmatch(rf"{re.escape(package)}(\.[a-z]\w*)?\.[A-Za-z]\w*", target, re.ASCII):
+    if not re.fullmatch(rf"{re.escape(package)}(\.[a-z]\w*)*\.[A-Za-z]\w*", target, re.ASCII):
         return None
     module, _, name = target.rpartition(".")
     try:

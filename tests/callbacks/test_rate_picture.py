@@ -1,12 +1,13 @@
 """A learning-rate range test: what it suggests, and that it leaves a picture, however it ends."""
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from segbench.callbacks.rate_picture import suggest
-from segbench.errors import DivergedError
+from segbench.callbacks.rate_picture import RatePicture, suggest
+from segbench.errors import DivergedError, InterruptedRun
 from segbench.losses import DiceLoss
 from segbench.runs.checkpoint_io import load_checkpoint
 
@@ -22,6 +23,16 @@ def test_it_finds_where_the_loss_falls_fastest_and_where_it_is_lowest():
     assert 3e-4 < found.steepest < 4e-3
     assert 1e-2 < found.lowest < 0.2
     assert suggest(rates, np.ones(400)).smooth == pytest.approx(np.ones(400))
+
+
+def test_a_test_that_is_interrupted_suggests_nothing_yet(tmp_path, caplog):
+    """Of its first rates alone, the fastest fall is nowhere."""
+    picture, run = RatePicture(), SimpleNamespace(figures=tmp_path)
+    picture.bind(SimpleNamespace(run=run))
+    picture.points = [[rate, 1.0] for rate in np.geomspace(1e-6, 1e-5, 30)]
+    picture.on_exception(None, None, InterruptedRun(15))
+    assert not caplog.messages
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """A graph of ONNX in the place of a network: predicted by windows, padded and cropped, and never code."""
 
+import json
 import sys
 
 import numpy as np
@@ -40,6 +41,18 @@ def test_one_of_a_fixed_size_refuses_others(folder, image):
     np.testing.assert_array_equal(predictor(image), (image > 100).astype(np.uint8))
     with pytest.raises(DataError, match=r"^image: 8x8, but this export takes 16x12 alone$"):
         predictor(image[:8, :8])
+
+
+def test_other_classes_than_the_sidecar_tells_are_refused(folder, image):
+    path = folder() / "model.json"
+    told = json.loads(path.read_text())
+    told["prediction"] |= {"logits": 3, "class_names": ["background", "dark", "bright"], "stored": [0, 1, 2]}
+    path.write_text(json.dumps(told))
+    predictor = Predictor.load(path.parent, CPU)
+    with pytest.raises(
+        CheckpointError, match=r"^run: the graph gives logits \(1, 1, 16, 12\), but its sidecar tells 3$"
+    ):
+        predictor(image)
 
 
 def test_no_other_file_is_opened(folder, doubled, tmp_path, monkeypatch, image):

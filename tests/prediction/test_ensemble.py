@@ -1,5 +1,6 @@
 """Several networks that predict together."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,27 @@ def test_a_row_is_the_finished_runs_of_one_configuration(experiment):
     found = runs_of_row(experiment, ["model=unet"])
     assert [path.name for path in found] == ["unet-0", "unet-1"]
     assert runs_of_row(experiment, ["model=unet", "model.width=16", "data.ignore=null"]) == found
+
+
+def test_averaged_weights_are_another_row_and_other_pictures_are_not(experiment):
+    own = {
+        "unet-0": ("default", {"panels": {"every": 1}}),
+        "unet-1": ("panels", {"panels": {"every": 2}}),
+        "average": ("ema", {"panels": {"every": 1}, "ema": {"decay": 0.999}}),
+    }
+    make_run(experiment, "average", 0)
+    for name, (choice, callbacks) in own.items():
+        identity = json.loads((experiment / name / "run.json").read_text())
+        identity["choices"]["callbacks"] = choice
+        write_json(experiment / name / "run.json", identity | {"unchanging": ["callbacks.panels"]})
+        settings = yaml.safe_load((experiment / name / "config.yaml").read_text())
+        (experiment / name / "config.yaml").write_text(yaml.safe_dump(settings | {"callbacks": callbacks}))
+    with pytest.raises(
+        ConfigError, match=r"differ in callbacks \(default, ema and panels\); .* row=\[model=unet,callbacks="
+    ):
+        runs_of_row(experiment, ["model=unet"])
+    for row, names in {"callbacks=ema": ["average"], "callbacks.ema.decay=null": ["unet-0", "unet-1"]}.items():
+        assert [path.name for path in runs_of_row(experiment, ["model=unet", row])] == names
 
 
 def test_a_row_that_is_none_is_refused_in_one_line(experiment, tmp_path):

@@ -2,11 +2,13 @@
 
 import re
 from importlib.resources import files
+from types import SimpleNamespace
 
 import pytest
 from tests.survey import planted
 
-from segbench.survey.page import html_page, write_page
+from segbench.augmentation import Augmentation, CutMix
+from segbench.survey.page import _augments, html_page, write_page
 
 EVIL = "<script>alert(1)</script>"
 
@@ -42,6 +44,11 @@ def test_it_has_the_settings_and_the_tables(page, surveyed):
     pixels = shares["train"].pixels
     assert f"{100 * pixels[0] / pixels.sum():.1f} %" in page
     assert "96x96 (43)" in page
+
+
+@pytest.mark.parametrize(("mix", "crop", "shown"), [(None, None, False), (CutMix(), None, True), (None, (8, 8), True)])
+def test_images_are_shown_as_they_are_drawn_where_that_changes_them(mix, crop, shown):
+    assert _augments(SimpleNamespace(data=SimpleNamespace(augmentation=Augmentation(mix=mix), crop=crop))) == shown
 
 
 def test_it_is_small_enough_to_be_sent(page):

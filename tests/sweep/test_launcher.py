@@ -317,6 +317,16 @@ def test_a_trial_that_another_process_has_pruned_is_over(tmp_path, row, over):
     assert tuning.Tuned().done_before(trial.directory, trial.config) == over
 
 
+def _go_on(stopped, begun):
+    """Let a stopped process go on once a sweep has begun and has had time for its first job."""
+    for _ in range(1200):
+        if begun.exists():
+            break
+        time.sleep(0.1)
+    time.sleep(3)
+    stopped.send_signal(signal.SIGCONT)
+
+
 @pytest.mark.slow
 def test_a_sweep_waits_for_a_run_that_was_started_elsewhere(forked_sweep, repository, tmp_path):
     own = ("trainer.max_epochs=20", "seed=0")
@@ -325,7 +335,12 @@ def test_a_sweep_waits_for_a_run_that_was_started_elsewhere(forked_sweep, reposi
         while not list((tmp_path / "runs").glob("*/checkpoints/last.ckpt")):
             assert elsewhere.poll() is None
             time.sleep(0.05)
+        # However fast it is, it does not end before the sweep has come to its run.
+        elsewhere.send_signal(signal.SIGSTOP)
+        goes_on = threading.Thread(target=_go_on, args=(elsewhere, tmp_path / "runs" / "sweep.json"))
+        goes_on.start()
         result = forked_sweep(tmp_path, "trainer.max_epochs=20", "seed=0,1", "hydra.launcher.jobs=1")
+        goes_on.join()
         elsewhere.communicate()
     assert (result.returncode, elsewhere.returncode) == (0, 0), result.stderr
     assert "in progress elsewhere, waited for" in result.stderr

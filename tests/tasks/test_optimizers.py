@@ -54,6 +54,15 @@ def test_another_form_that_was_chosen_and_another_device_have_their_own(make, de
     assert not build_optimizer(make, weights, torch.device(device)).param_groups[0].get("fused")
 
 
+@pytest.mark.parametrize("name", MAKERS)
+def test_complex_weights_are_stepped_one_by_one(name):
+    weights = [torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2, dtype=torch.complex64))]
+    optimizer = build_optimizer(MAKERS[name], weights, CPU)
+    weights[1].grad = torch.ones_like(weights[1])
+    optimizer.step()
+    assert not (weights[1] == 1).any()
+
+
 @pytest.mark.slow
 def test_gradients_are_clipped_in_half_precision_too(run, tiny, tmp_path):
     overrides = ("trainer.precision=bf16-mixed", "trainer.gradient_clip_val=1e-6", "optimizer=sgd", "optimizer.lr=1")

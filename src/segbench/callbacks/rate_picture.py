@@ -12,6 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from segbench.errors import DivergedError
 from segbench.processes import own_share
 from segbench.runs.files import atomic_open
 from segbench.runs.run_callback import RunCallback, RunContext, only_warning
@@ -110,8 +111,9 @@ class RatePicture(RunCallback):
             self._draw()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Draw the picture of the steps before the loss diverged."""
-        self._draw()
+        """Draw the picture of the steps before the loss diverged; what is interrupted goes on, and is drawn then."""
+        if isinstance(exception, DivergedError):
+            self._draw()
 
     def _note(self, rate: float, shares: list[float]) -> None:
         self.points.append([rate, sum(shares)])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from segbench.augmentation import Augmentation
 from segbench.configuration.build import build
@@ -50,25 +51,24 @@ def images_given(images: Path, inputs: InputFormat) -> Shown:
     return Shown([part[len(part) // 2] for part in parts], f"{plural(len(parts), 'image')} that were given")
 
 
-def images_of_run(run: Path, trust: bool) -> Shown:
+def images_of_run(home: Path, trust: bool) -> Shown:
     """Return a few test images of a run's data, or else of its other images, as its configuration finds them.
 
     Args:
-        run: Its directory, or one of its checkpoints.
+        home: Its directory.
         trust: Whether the data's classes may be anyone's; their modules are then imported.
 
     Raises:
         SegbenchError: If there is no configuration, or the data is not here; says that others can be given.
     """
-    home = run if run.is_dir() else run.resolve().parent.parent
     try:
         data = _data(home, trust)
         with reading_data():
             data.setup()
     except DamagedError as error:
-        raise CheckpointError(f"run={run}: {error}; {_INSTEAD}") from error
+        raise CheckpointError(f"run={home}: {error}; {_INSTEAD}") from error
     except SegbenchError as error:
-        raise type(error)(f"run={run}: {error}; {_INSTEAD}") from error
+        raise type(error)(f"run={home}: {error}; {_INSTEAD}") from error
     split = next(name for name in ("test", "val", "train") if data.splits.get(name))
     rows = data.datasets[split].indices
     chosen = [rows[index] for index in _spread(len(rows))]
@@ -78,14 +78,28 @@ def images_of_run(run: Path, trust: bool) -> Shown:
 
 def _data(home: Path, trust: bool) -> ImageData:
     plain = config_file(home / "config.yaml")
-    others = [name for _, name in targets_in(plain.get("data"), "data") if not own_class("segbench.data", name, object)]
-    if others and not trust:
-        raise ConfigError(f"names {listed(others)}, which is not segbench's; trust=true imports and executes it")
-    cfg = OmegaConf.create(plain)
-    assert isinstance(cfg, DictConfig)
-    cache = Path(cfg.paths.cache)
-    data: ImageData = build("data", cfg, augmentation=Augmentation(), seed=cfg.seed, cache_dir=cache, scores={})
+    section, cache = plain.get("data"), (plain.get("paths") or {}).get("cache")
+    if not isinstance(section, dict) or not isinstance(cache, str):
+        raise DamagedError("config.yaml: no data or no paths.cache")
+    if not trust:
+        _refuse_code(section)
+        # Nothing is fetched from where a file of anyone says.
+        section = {key: value for key, value in section.items() if key != "url"}
+    # Alone, so that nothing in it can refer to what was not looked at.
+    cfg = OmegaConf.create({"data": section})
+    given = {"augmentation": Augmentation(), "seed": plain["seed"], "cache_dir": Path(cache), "scores": {}}
+    data: ImageData = build("data", cfg, **given)
     return data
+
+
+def _refuse_code(section: dict[str, Any]) -> None:
+    """Refuse classes that are not data of ours, and what would be another thing when it is read than it is now."""
+    others = [name for _, name in targets_in(section, "data") if not own_class("segbench.data", name, ImageData)]
+    if others:
+        raise ConfigError(f"names {listed(others)}, which is not segbench's; trust=true imports and executes it")
+    # A run records what its settings came to, so it has written no interpolation.
+    if "${" in json.dumps(section):
+        raise ConfigError("data refers to other settings, as no run records it; trust=true resolves and executes that")
 
 
 def _spread(number: int) -> list[int]:

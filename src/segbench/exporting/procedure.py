@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -22,6 +21,7 @@ from segbench.model_formats.sidecar import Check, Decision, Graph, digest
 from segbench.predictor import Predictor
 from segbench.reporting.card import card
 from segbench.reporting.collection.runs import read_run
+from segbench.runs.directory import BEST
 from segbench.runs.files import atomic_open, sweep_abandoned, write_text
 from segbench.suggest import nearest
 from segbench.words import first_line
@@ -99,10 +99,11 @@ def export(
     folder = _folder(run, home / "exports" / to, form, to, out)
     trained = open_trained(run)
     own = Predictor.of(trained, run, torch.device("cpu"), trust=trust, tta="none")
-    shown = images_of_run(run, trust) if images is None else images_given(images, trained.record.inputs)
+    shown = images_of_run(home, trust) if images is None else images_given(images, trained.record.inputs)
     made = _best(trained, own, form, to, shown)
     usage = ["segbench predict run=<this folder> images=<folder>"]
-    _write(made, card(read_run(home), licence, usage), folder)
+    best = run.is_dir() or run.name == BEST
+    _write(made, card(read_run(home), licence, usage, best), folder)
     return Exported(folder, made.sidecar)
 
 
@@ -178,9 +179,14 @@ def _sidecar(trained: Trained, form: Format, to: str, graph: Graph | None, conte
         decision=decision,
         check=None,
         run=trained.run,
-        versions=versions | {package: metadata.version(package) for package in form.packages},
+        versions=versions | {package: _version(package, form, to) for package in form.packages},
         prediction=record,
     )
+
+
+def _version(package: str, form: Format, to: str) -> str:
+    # Not of the distribution, which may have another name: onnxruntime-gpu has onnxruntime too.
+    return str(require(package, form.extra, f"to={to}").__version__)
 
 
 def _write(made: StoredExport, card_text: str, folder: Path) -> None:

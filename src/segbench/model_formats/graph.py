@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from segbench.data.dataset import Normalise
-from segbench.errors import DataError
+from segbench.errors import CheckpointError, DataError
 from segbench.model_formats.sidecar import Graph
 from segbench.prediction_record import PredictionRecord
 
@@ -57,14 +57,15 @@ class GraphNetwork(nn.Module):
     Args:
         infer: Runs the graph: float32 pixels (B,C,H,W) to logits (B,K,H,W).
         graph: What it takes.
+        logits: K, as the sidecar has it.
 
     Attributes:
         stride: Height and width of the image must be multiples of this.
     """
 
-    def __init__(self, infer: Callable[[Tensor], Tensor], graph: Graph) -> None:
+    def __init__(self, infer: Callable[[Tensor], Tensor], graph: Graph, logits: int) -> None:
         super().__init__()
-        self._infer, self._graph = infer, graph
+        self._infer, self._graph, self._logits = infer, graph, logits
         self.stride = graph.multiple_of
 
     def forward(self, image: Tensor) -> Tensor:
@@ -72,13 +73,20 @@ class GraphNetwork(nn.Module):
 
         Raises:
             DataError: If the graph takes images of one size, and these have another.
+            CheckpointError: If it gives another number of logits than the sidecar tells of classes.
         """
         height, width = image.shape[-2:]
         takes = self._graph.height or height, self._graph.width or width
         if takes != (height, width):
             raise DataError(f"image: {height}x{width}, but this export takes {takes[0]}x{takes[1]} alone")
         parts = image.split(self._graph.batch or len(image))
-        return torch.cat([self._infer(part) for part in parts])
+        logits = torch.cat([self._infer(part) for part in parts])
+        # A class that nobody knows would be written as another, or as none.
+        if logits.shape[1:2] != (self._logits,):
+            raise CheckpointError(
+                f"run: the graph gives logits {tuple(logits.shape)}, but its sidecar tells {self._logits}"
+            )
+        return logits
 
 
 class GraphFormat:

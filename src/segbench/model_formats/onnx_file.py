@@ -85,7 +85,7 @@ class OnnxFormat(GraphFormat):
         names = [[part.name for part in side] for side in (session.get_inputs(), session.get_outputs())]
         if names != [[IMAGE], [LOGITS]] or sidecar.graph is None:
             raise CheckpointError(f"{self.file}: another graph than its sidecar tells")
-        return GraphNetwork(lambda image: _infer(session, image), sidecar.graph)
+        return GraphNetwork(lambda image: _infer(session, image), sidecar.graph, sidecar.prediction.logits)
 
 
 def _infer(session: Any, image: Tensor) -> Tensor:

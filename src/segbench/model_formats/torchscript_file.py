@@ -63,7 +63,7 @@ class TorchScriptFormat(GraphFormat):
             logits: Tensor = module.to(image.device)(image)
             return logits
 
-        return GraphNetwork(infer, sidecar.graph)
+        return GraphNetwork(infer, sidecar.graph, sidecar.prediction.logits)
 
 
 def _without_sources(content: bytes) -> bytes:

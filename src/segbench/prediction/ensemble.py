@@ -25,7 +25,9 @@ from segbench.runs.settings import flatten, is_under, with_processes, without_pl
 from segbench.words import listed
 
 # What runs of one row differ in: their seeds of any kind and their parts of the data.
-_REPEATED = ("seed", "data.fold", "data.split_seed", "callbacks", "hydra")
+_REPEATED = ("seed", "data.fold", "data.split_seed", "hydra")
+# A choice that is only a name, unless it has what changes a result (averaged weights, say).
+_NAMED = "callbacks"
 # What a key is in a configuration of before there was such a key, too.
 _NULL = "null"
 # What ends the name of a run's directory: its seed and its identity.
@@ -123,14 +125,13 @@ def runs_of_row(experiment: Path, row: Sequence[str]) -> list[Path]:
         known = {key: _values(found, key) for key in asked}
         said = [f"{key} is {listed(values)}" for key, values in known.items()]
         raise ConfigError(f"ensemble={experiment}: no finished run has {', '.join(row)}; {'; '.join(said)}")
-    keys = sorted({key for settings in fitting.values() for key in settings}, key=lambda key: ("." in key, key))
-    for key in keys:
-        if len(values := _values(fitting, key)) > 1:
-            example = json.dumps([*row, f"{key}={values[0]}"]).replace('"', "").replace(" ", "")
-            raise ConfigError(
-                f"ensemble={experiment}: its runs differ in {key} ({listed(values)}); choose one row, for example"
-                f" row={example}"
-            )
+    if key := _first_difference(fitting):
+        values = _values(fitting, key)
+        example = json.dumps([*row, f"{key}={values[0]}"]).replace('"', "").replace(" ", "")
+        raise ConfigError(
+            f"ensemble={experiment}: its runs differ in {key} ({listed(values)}); choose one row, for example"
+            f" row={example}"
+        )
     return list(fitting)
 
 
@@ -189,11 +190,21 @@ def _settings(path: Path) -> dict[str, str]:
     except (DamagedError, OSError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}; leave it out by naming the runs, run=[a,b]") from error
     flat = without_places(with_processes(flatten(config)), config, identity.get("seed"))
-    kept = {key: value for key, value in flat.items() if not is_under(key, (*IRRELEVANT, *_REPEATED))}
+    apart = (*IRRELEVANT, *_REPEATED, *identity["unchanging"])
+    kept = {key: value for key, value in flat.items() if not is_under(key, apart)}
     choices = {key: str(value) for key, value in (identity.get("choices") or {}).items() if key in config}
     return {key: _text(value) for key, value in kept.items()} | {
         key: value for key, value in choices.items() if key not in IRRELEVANT and key not in _REPEATED
     }
+
+
+def _first_difference(found: Mapping[Path, Mapping[str, str]]) -> str | None:
+    """Return what runs differ in, a group's choice first; None for those of one row."""
+    keys = sorted({key for settings in found.values() for key in settings}, key=lambda key: ("." in key, key))
+    differing = [key for key in keys if len(_values(found, key)) > 1]
+    if not any(key.startswith(f"{_NAMED}.") for key in differing):
+        differing = [key for key in differing if key != _NAMED]
+    return next(iter(differing), None)
 
 
 def _text(value: Any) -> str:

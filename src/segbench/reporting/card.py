@@ -22,21 +22,24 @@ from segbench.runs.settings import is_under
 from segbench.words import decimal, plural, visible
 
 _UNKNOWN = "Nothing is known of data, scores and training: this is a checkpoint without its run's files."
+_UNSCORED = "Nothing was scored."
+_OTHER = "Nothing is known: the run has scored its best weights, and these are others of its checkpoints."
 # A path from the root or a home, wherever it may begin in a text.
 _ABSOLUTE = re.compile(r"(?<![^\s'\"`=\[({:,])~?/[^\s'\"`,\])}]+")
 # Settings that have a place of their own on the card, or are about running alone.
-_ELSEWHERE = (*IRRELEVANT, "callbacks", "seed")
+_ELSEWHERE = (*IRRELEVANT, "seed")
 
 
-def card(run: Run, licence: str | None, usage: Sequence[str]) -> str:
+def card(run: Run, licence: str | None, usage: Sequence[str], best: bool = True) -> str:
     """Return a run's model card as Markdown; it names no place of the machine.
 
     Args:
         run: The run; what its files do not say is said to be unknown.
         licence: Of the weights, as the one who exports them gives it; None if nobody did.
         usage: Commands that predict by it.
+        best: Whether it is about the weights that the run has scored, its best ones.
     """
-    scored = compare([run]) if run.state == "done" else None
+    scored = compare([run]) if run.state == "done" and best else None
     network = run.choices.get("model") or "network"
     data = str(run.summary.get("data", {}).get("name") or run.choices.get("data") or "unknown data")
     # What collections of models read.
@@ -48,8 +51,8 @@ def card(run: Run, licence: str | None, usage: Sequence[str]) -> str:
         blocks += [_UNKNOWN]
     else:
         blocks += ["## Data", markdown_list(_data(run))]
-        blocks += ["## Scores", *(_scores(scored) if scored else ["Nothing was scored."])]
-        blocks += ["## Training", *_training(run, scored)]
+        blocks += ["## Scores", *(_scores(scored) if scored else [_UNSCORED if best else _OTHER])]
+        blocks += ["## Training", *_training(run, scored, best)]
         blocks += ["## Made by", *_origin(run)]
     text = "\n\n".join(block for block in blocks if block) + "\n"
     return _ABSOLUTE.sub("<path>", text)
@@ -57,7 +60,7 @@ def card(run: Run, licence: str | None, usage: Sequence[str]) -> str:
 
 def _data(run: Run) -> list[str]:
     """Return images, groups and classes of the data."""
-    known = run.summary["data"]
+    known = run.summary.get("data") or {}
     images, groups = known.get("images") or {}, known.get("groups") or {}
     group = known.get("group") or "group"
     parts = [
@@ -92,14 +95,14 @@ def _scores(comparison: Comparison) -> list[str]:
     return [table, markdown_text(f"{convention_line(comparison)} One training: another seed would give other scores.")]
 
 
-def _training(run: Run, comparison: Comparison | None) -> list[str]:
+def _training(run: Run, comparison: Comparison | None, chosen: bool) -> list[str]:
     """Return how it was trained, and every setting that can change the result."""
     cost = run.summary.get("cost") or {}
     lines = training_line(comparison) if comparison else []
     if parameters := cost.get("parameters"):
         flops = decimal((cost.get("flops_per_image") or float("nan")) / 1e9, 2)
         lines.append(f"{parameters:,} parameters, {flops} GFLOPs an image.")
-    if best := run.summary.get("best"):
+    if chosen and (best := run.summary.get("best")):
         lines.append(f"Weights of epoch {best.get('epoch')}, chosen by {best.get('monitor')}.")
     places = places_of(run.config)
     settings = [

@@ -261,7 +261,7 @@ def _histograms(survey: Survey) -> list[Histogram]:
 
 def _augments(survey: Survey) -> bool:
     augmentation = survey.data.augmentation
-    return bool(augmentation.transforms or augmentation.copies or survey.data.crop)
+    return bool(augmentation.transforms or augmentation.copies or augmentation.mix or survey.data.crop)
 
 
 def _lowest(survey: Survey) -> list[Picture]:

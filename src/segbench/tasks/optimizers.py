@@ -25,7 +25,10 @@ def build_optimizer(
         weights: The weights.
         device: Where they are.
     """
-    if device.type != "cpu" or "fused" not in _accepted(make) or _FORMS & getattr(make, "keywords", {}).keys():
+    chosen = _FORMS & getattr(make, "keywords", {}).keys()
+    # torch has none for complex weights.
+    has_one = "fused" in _accepted(make) and all(weight.is_floating_point() for weight in weights)
+    if device.type != "cpu" or chosen or not has_one:
         return make(weights)
     optimizer = make(weights, fused=True)
     # Nothing scales a loss on a processor. Lightning would take it that the optimiser undoes that, and refuse to clip.

@@ -66,6 +66,14 @@ def test_a_baseline_shares_the_error_rate_among_the_pairs_that_have_it():
     assert "b is better than a" not in sentence
 
 
+def test_networks_that_are_alike_to_a_baseline_are_not_called_alike():
+    found = joined({"a": [0.0054, 0.004, 0.0026], "b": [-0.0026, -0.004, -0.0054], "c": [0.0, 0.0, 0.0]})
+    assert verdict(found, findings(found, 0.01, baseline=2)).startswith("a and b are each alike to c over 3 data sets")
+    assert verdict(found, findings(found, 0.1)).startswith("a, c and b are alike ")
+    wide = joined({"a": [0.0, 0.0001, 0.0], "b": [-0.2, 0.1, 0.0], "c": [0.0, 0.0, 0.0]})
+    assert verdict(wide, findings(wide, 0.01, baseline=2)).endswith("; how the others compare with c is undecided.")
+
+
 def test_verdicts_follow_the_corrected_interval_and_the_margin():
     gains = {"a": [0.1, 0.11, 0.12, 0.1], "b": [0.1, 0.111, 0.119, 0.101], "c": [0.0, 0.001, 0.0, 0.002]}
     gains["d"] = [0.2, 0.0, 0.2, 0.05]

@@ -48,6 +48,25 @@ def test_what_differs_is_said_together(architectures):
     assert "augmented by HorizontalFlip and Affine or without augmentation" in line
 
 
+@pytest.mark.slow
+def test_all_that_changes_images_is_said(architectures):
+    named = {"_target_": "x.A", "transforms": {"mirror": FLIPS["transforms"][0]}, "mix": {"_target_": "y.CutMix"}}
+    comparison = compare(collect([train(architectures, config={"augmentation": named})]))
+    assert "augmented by CutMix and HorizontalFlip" in training_line(comparison)[0]
+
+
+@pytest.mark.slow
+def test_averaged_weights_and_rare_classes_are_said(architectures):
+    callbacks = {"ema": {"_target_": "x.WeightAverage"}, "panels": {"_target_": "x.Panels"}}
+    folder = train(architectures, config={"callbacks": callbacks, "data.oversample": 0.5})
+    path = next(folder.glob("*/run.json"))
+    assert "WeightAverage" not in training_line(compare(collect([folder])))[0]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"unchanging": ["callbacks.panels"]}))
+    (line,) = training_line(compare(collect([folder])))
+    assert "(cosine), with WeightAverage, augmented by HorizontalFlip and Affine, rare classes drawn more often" in line
+    assert "(data.oversample=0.5); scored" in line
+
+
 def test_groups_have_the_name_that_the_data_gives_them(architectures):
     comparison = compare(collect([train(architectures, data={"group": "car"})]))
     assert "(6 cars)" in training_line(comparison)[0]

@@ -25,8 +25,8 @@ def verdict(found: Across, shown: Findings) -> str:
     if not pairs:
         return f"Undecided {over}: no two networks have a mean gain with an interval."
     if all(pair.verdict == ALIKE for pair in pairs):
-        labels = listed([found.networks[index].label for index in _members(shown, pairs)])
-        return f"{labels} are alike {over}: no mean gain is beyond {shown.margin:g}{_unit(found)}{_held(pairs)}."
+        alike = _all_alike(found, shown, pairs)
+        return f"{alike} {over}: no mean gain is beyond {shown.margin:g}{_unit(found)}{_held(pairs)}."
     leader, own = _leader(shown, pairs)
     if any(pair.verdict == BETTER for pair in pairs):
         clauses = [*_clauses(found, leader, own, _held(pairs)), *_better_elsewhere(found, leader, pairs)]
@@ -34,7 +34,8 @@ def verdict(found: Across, shown: Findings) -> str:
     names = _names(found, leader, [pair for pair in own if pair.verdict == UNDECIDED])
     if not names:
         (clause,) = _clauses(found, leader, own, "")
-        return f"{clause} {over}{_held(pairs)}; how the others compare with one another is undecided."
+        another = "one another" if shown.baseline is None else found.networks[shown.baseline].label
+        return f"{clause} {over}{_held(pairs)}; how the others compare with {another} is undecided."
     nearest = min(own, key=lambda pair: abs(pair.total.mean))
     return (
         f"Undecided {over}: {found.networks[leader].label} is ahead, over {found.networks[nearest.second].label}"
@@ -90,6 +91,14 @@ def ranks_line(found: Across, shown: Findings) -> str:
 def _members(shown: Findings, pairs: list[Pair]) -> list[int]:
     compared = {index for pair in pairs for index in (pair.first, pair.second)}
     return [index for index in shown.order if index in compared]
+
+
+def _all_alike(found: Across, shown: Findings, pairs: list[Pair]) -> str:
+    labels = [found.networks[index].label for index in _members(shown, pairs) if index != shown.baseline]
+    if shown.baseline is None or len(labels) == 1:
+        return f"{listed([found.networks[index].label for index in _members(shown, pairs)])} are alike"
+    # Two that are alike to a third may differ by more than the margin.
+    return f"{listed(labels)} are each alike to {found.networks[shown.baseline].label}"
 
 
 def _leader(shown: Findings, pairs: list[Pair]) -> tuple[int, list[Pair]]:

@@ -24,9 +24,9 @@ from segbench.configuration.schema import Claim
 from segbench.errors import ConfigError
 from segbench.reporting.collection.factors import fits, show_value
 from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.statistics.degenerate import same_images
 from segbench.reporting.statistics.families import LEVEL
 from segbench.reporting.statistics.intervals import Difference, UnpairedError, paired_difference
-from segbench.reporting.statistics.mcnemar import identical_images, mcnemar
 from segbench.reporting.statistics.pooling import Pool
 from segbench.words import listed, plural
 
@@ -151,7 +151,7 @@ def _judge(comparison: Comparison, entry: Any, pool: Pool, rate: float) -> Judge
     if reasons:
         verdict: Verdict = "cannot be judged"
     else:
-        same = _identical(winner, rivals, comparison.split)
+        same = _identical(winner, rivals, comparison)
         verdict, reasons = _verdict([rival.difference for rival in found], claim.within, margin, bool(same))
         reasons += same
     reason, within = "; ".join(reasons), claim.within or 0.0
@@ -204,10 +204,11 @@ def _inside(difference: Difference, margin: float) -> bool:
     return -margin < difference.low and difference.high < margin
 
 
-def _identical(winner: Row, rivals: Sequence[Row], split: str) -> list[str]:
-    """Name the rivals that predict the same as the winner, which no other seed or image would tell from it."""
-    alike = [(rival, identical_images(mcnemar(winner.done, rival.done, split))) for rival in rivals]
-    return [f"{rival.label}: identical predictions on all {images} images" for rival, images in alike if images]
+def _identical(winner: Row, rivals: Sequence[Row], comparison: Comparison) -> list[str]:
+    """Name the rivals that are the same as the winner, which no other seed or image would tell from it."""
+    alike = [(rival, same_images(winner, rival, comparison.split)) for rival in rivals]
+    made = comparison.task.same
+    return [f"{rival.label}: identical {made} on all {images} images" for rival, images in alike if images]
 
 
 def _lacking(rows: Sequence[Row], where: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ def training_line(comparison: Comparison) -> list[str]:
     if limits := known["trainer.limit_train_batches"]:
         whole = " or whole" if any(flat.get("trainer.limit_train_batches") is None for flat in flats) else ""
         text += f", an epoch cut to {' or '.join(limits)}{whole} (trainer.limit_train_batches)"
-    for part in (_optimiser, _augmentation):
+    for part in (_optimiser, _callbacks, _augmentation, _order):
         if said := _each(comparison.trained, part):
             text += f", {' or '.join(said)}"
     monitors = [
@@ -87,12 +87,29 @@ def _augmentation(run: Run) -> str:
     """Return what changes the training images, by the names of the transforms or else of the choice."""
     if "augmentation._target_" not in run.settings:
         return ""
-    inside = [str(value) for key, value in run.settings.items() if key.startswith("augmentation.")]
-    steps = dict.fromkeys(map(_last, _TARGET.findall(" ".join(inside))))
+    steps = dict.fromkeys(
+        _last(target)
+        for key, value in run.settings.items()
+        if key.startswith("augmentation.") and key != "augmentation._target_"
+        for target in ([value] if key.endswith("._target_") else _TARGET.findall(str(value)))
+    )
     if steps:
         return f"augmented by {listed(list(steps), 6)}"
     name = run.choices.get("augmentation", "none")
     return "without augmentation" if name == "none" else f"augmentation {name}"
+
+
+def _callbacks(run: Run) -> str:
+    """Return the classes of callbacks that change the result, as averaged weights do."""
+    named = re.compile(r"callbacks\.[^.]+\._target_")
+    found = [_last(value) for key, value in run.settings.items() if named.fullmatch(key)]
+    # Of a run that does not say which of them do, nothing is known.
+    return f"with {listed(found)}" if found and run.unchanging else ""
+
+
+def _order(run: Run) -> str:
+    share = run.settings.get("data.oversample")
+    return f"rare classes drawn more often (data.oversample={show_value(share)})" if share else ""
 
 
 def _last(target: Hashable) -> str:

@@ -74,6 +74,12 @@ def same_rows(comparison: Comparison) -> tuple[Same, ...]:
     return tuple(Same(tuple(members), images[members[0]]) for members in firsts if len(members) > 1)
 
 
+def same_images(first: Row, second: Row, split: str) -> int:
+    """Return of how many images two rows made the same with every shared seed; 0 where they differ or share none."""
+    sides = _by_seed(first, split), _by_seed(second, split)
+    return len(next(iter(sides[0].values())).ids) if _same(*sides) else 0
+
+
 def lost_images(comparison: Comparison) -> dict[tuple[str, ...], list[int]]:
     """Return images that rows lose with every seed, and the rows (indices) that lose them.
 
