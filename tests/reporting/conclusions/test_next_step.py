@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from segbench.configuration.arguments import arranged
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
@@ -13,7 +14,7 @@ from segbench.reporting.conclusions.next_step import MOST, next_steps
 from segbench.reporting.statistics.outlook import MOST_SEEDS, Outlook
 from segbench.reporting.statistics.sequential import rates
 from segbench.reporting.statistics.variance_components import Components
-from segbench.runs.planned_looks import Plan, PlannedRow
+from segbench.runs.planned_looks import Look, Plan, PlannedRow
 
 UNLIKE = {"unet": (80, 90, 84), "attunet": (92, 86, 95)}
 OUTLOOK = Outlook(Components(0.0001, 0.00001, 0.00001), 3, 40, 2)
@@ -87,9 +88,7 @@ def test_what_seeds_cannot_settle_has_no_command(architectures):
             "plan afresh in a new folder, with new seeds, and report both answers: the same command with"
             " decide.looks=[3,{}] decide.first=3 paths.outputs=outputs-again.",
         ),
-        ("budget", "The planned looks go on with the same command and a larger decide.hours."),
         ("untested", None),
-        (None, None),
     ],
 )
 def test_no_seeds_are_added_to_planned_looks(architectures, end, words):
@@ -103,6 +102,30 @@ def test_no_seeds_are_added_to_planned_looks(architectures, end, words):
         assert words.format(OUTLOOK.settle(0.01)) in step.text
         assert "more seed" not in step.text
         assert step.commands == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("end", "first"), [(None, 0), ("budget", 3)])
+def test_looks_that_are_left_have_the_command_of_their_plan(architectures, end, first):
+    """It is the plan's own: with other rows, looks or seeds it would be refused."""
+    for model, tps in UNLIKE.items():
+        for seed, tp in enumerate(tps):
+            architectures(model, seed, tp, overrides=[f"model={model}", f"seed={seed}", "trainer.max_epochs=5"])
+    comparison = compare(collect([architectures.root]))
+    rows = tuple(PlannedRow(name=row.label, settings=()) for row in comparison.rows)
+    plan = Plan(begun="2026-01-01T00:00:00+00:00", looks=(2, 9), rates=rates((2, 9)), asked=(), rows=rows, end=end,
+                taken=(Look(),), first=first)  # fmt: skip
+    step = next_step(replace(comparison, plan=plan), open_question(comparison))
+    assert step.text.startswith("Go on to the look at 9 seeds, about ")
+    assert ("decide.hours" in step.text) == (end == "budget")
+    (command,) = step.commands
+    models = ",".join(row.label for row in comparison.rows)
+    assert f"model={models} " in command
+    assert "seed=" not in command
+    arguments = arranged(shlex.split(command)[2:])
+    assert "hydra/sweeper=looks" in arguments
+    assert "hydra.sweeper.looks=[2,9]" in arguments
+    assert ("hydra.sweeper.first=3" in arguments) == bool(first)
 
 
 def test_what_is_decided_has_no_next_step(architectures):

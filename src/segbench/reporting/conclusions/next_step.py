@@ -25,8 +25,6 @@ FEWEST = 3
 # More seeds than these nobody is told to paste.
 MOST = 30
 
-_MORE_HOURS = "The planned looks go on with the same command and a larger decide.hours."
-
 
 def next_steps(comparison: Comparison, found: Evidence) -> list[Origin]:
     """Return what is to be done, each with its command, the first thing first; nothing where all is decided.
@@ -49,7 +47,7 @@ def _settle_it(comparison: Comparison, found: Evidence) -> Origin | None:
     if found.verdict.word != "undecided" or len(scored) < 2:
         return None
     if comparison.plan is not None and comparison.plan.end != "looks":
-        return Origin(_MORE_HOURS) if comparison.plan.end == "budget" else None
+        return _go_on(comparison, comparison.plan) if comparison.plan.end in (None, "budget") else None
     if found.outlook is None or not found.decision.compared:
         seeds = min(len(_seeds([row])) for row in scored)
         return _step(comparison, "To know what other seeds would change", scored, FEWEST) if seeds < FEWEST else None
@@ -96,6 +94,27 @@ def _step(comparison: Comparison, aim: str, rows: Sequence[Row], seeds: int) -> 
     runs = [run for row in rows for run in _planned(row, seeds)]
     time = sum(_missing(row, seeds) * seconds_of(row) for row in rows)
     return Origin(f"{lead}{about(time)}:", tuple(sweep_commands(runs, comparison.title, places=True)))
+
+
+def _go_on(comparison: Comparison, plan: Plan) -> Origin:
+    """Return how the looks that are left are taken: the command of the plan, and how long the next one takes."""
+    seeds = plan.looks[min(len(plan.taken), len(plan.looks) - 1)]
+    left = [row for index, row in enumerate(comparison.rows) if index not in comparison.dropped and row.done]
+    time = sum(_missing(row, seeds) * seconds_of(row) for row in left)
+    own = ("decide=true", f"decide.looks=[{','.join(map(str, plan.looks))}]", f"decide.first={plan.first}")
+    # The plan says which seeds; all of its rows stand in its command, those that get no more too.
+    runs = [
+        replace(part, seed=None, overrides=(*_without(part, "seed", "decide"), *(own if plan.first else own[:2])))
+        for row in comparison.rows
+        for part in row.runs[0].each
+    ]
+    budget = " (it stopped at decide.hours, which are not in this command)" if plan.end else ""
+    words = f"Go on to the look at {seeds} seeds{about(time)}{budget}:"
+    return Origin(words, tuple(sweep_commands(runs, comparison.title, places=True)))
+
+
+def _without(run: Run, *keys: str) -> list[str]:
+    return [text for text in run.overrides if text.partition("=")[0].partition(".")[0] not in keys]
 
 
 def _afresh(plan: Plan, aim: str, seeds: int) -> Origin:
