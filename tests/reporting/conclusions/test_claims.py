@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -172,6 +173,31 @@ def test_not_better_within_the_margin_is_alike(architectures):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("shortlist", "ruled_out", "claims", "verdicts"),
+    [
+        ((0,), (1, 2), [BEST], ["holds"]),
+        ((1,), (0, 2), [BEST], ["does not hold"]),
+        ((0, 1), (2,), [BEST], ["not distinguishable"]),
+        # What is not its question it does not answer.
+        ((0,), (1, 2), [ATTENTION, BEST | {"metric": "iou"}], ["not distinguishable", "not distinguishable"]),
+    ],
+)
+def test_a_claim_about_the_best_is_answered_by_the_decision_on_it(
+    architectures, shortlist, ruled_out, claims, verdicts
+):
+    """Names in the order of the rows; the decision is made up, as both seldom differ."""
+    comparison = compared(architectures, [BEST], {"attunet": (90, 95, 91), "unet": (89, 97, 88), "zoo": (90, 90, 93)})
+    assert [row.label for row in comparison.rows] == ["attunet", "unet", "zoo"]
+    standings = tuple(SimpleNamespace(row=row) for row in range(3))
+    decided = SimpleNamespace(question="best", standings=standings, shortlist=shortlist, ruled_out=ruled_out)
+    assert [judge(comparison, [claim])[0].verdict for claim in claims] == ["not distinguishable"] * len(claims)
+    judged = judge(comparison, claims, decision=decided)
+    assert [claim.verdict for claim in judged] == verdicts
+    assert all(("by the decision" in claim.reason) == (claim.verdict != "not distinguishable") for claim in judged)
+
+
+@pytest.mark.slow
 def test_one_rival_above_refutes_the_best(architectures):
     claim = only(architectures, BEST, {"attunet": (80, 81, 80), "unet": (83, 84, 83), "fcn": (99, 99, 82)})
     fcn, unet = (rival.difference for rival in claim.rivals)
@@ -184,7 +210,8 @@ def test_of_many_rivals_the_strongest_and_a_count_are_shown(architectures):
     weak = {f"weak{index}": (40 + index, 41 + index, 40 + index) for index in range(4)}
     claim = only(architectures, BEST, {"attunet": (95, 95, 95), "unet": (95, 94, 96), "top": (99, 99, 99)} | weak)
     text = measured(claim)
-    assert claim.verdict == "not distinguishable"
+    # None of its own intervals says so, but the decision does.
+    assert claim.verdict == "does not hold"
     assert text.startswith("of 6 rivals attunet is above 4 and below 0, not distinguishable from 2; strongest: -0.0")
     assert "over top (3 seeds" in text
     assert text.endswith("each interval 99.2%")

@@ -14,7 +14,7 @@ of the look.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from segbench.configuration.schema import Claim
 from segbench.errors import ConfigError
 from segbench.reporting.collection.factors import fits, show_value
 from segbench.reporting.comparison.model import Comparison, Row
+from segbench.reporting.statistics.decision import Decision
 from segbench.reporting.statistics.degenerate import same_images
 from segbench.reporting.statistics.families import LEVEL
 from segbench.reporting.statistics.intervals import Difference, UnpairedError, paired_difference
@@ -32,6 +33,7 @@ from segbench.words import listed, plural
 
 Verdict = Literal["holds", "does not hold", "alike", "not distinguishable", "cannot be judged", "not judged"]
 MOST_SHOWN = 3
+_DECIDED = "by the decision on which row is best"
 _ALIKE = (
     " A claim that configurations are alike holds if every interval lies within the margin that it names, and does not"
     " hold if one lies beyond it."
@@ -100,7 +102,11 @@ class JudgedClaim:
 
 
 def judge(
-    comparison: Comparison, entries: Sequence[Any], pool: Pool | None = None, rate: float = LEVEL
+    comparison: Comparison,
+    entries: Sequence[Any],
+    pool: Pool | None = None,
+    rate: float = LEVEL,
+    decision: Decision | None = None,
 ) -> tuple[JudgedClaim, ...]:
     """Judge claims by the rows of a comparison.
 
@@ -110,8 +116,26 @@ def judge(
         entries: ``comparison.claims`` as a run's configuration holds it.
         pool: Which rows share their variance between seeds, in the deciding metric; None for none.
         rate: Error rate of each claim; of one of several looks its share.
+        decision: What is decided of the rows: where it asks which is best, it answers a claim that one is, too.
     """
-    return tuple(_judge(comparison, entry, pool or Pool(), rate) for entry in entries)
+    judged = [_judge(comparison, entry, pool or Pool(), rate) for entry in entries]
+    return tuple(judged if decision is None else [_as_decided(claim, decision, comparison.rows) for claim in judged])
+
+
+def _as_decided(claim: JudgedClaim, decision: Decision, rows: Sequence[Row]) -> JudgedClaim:
+    """Let the decision answer what the claim's own intervals leave open: it corrects less, and holds as surely."""
+    labels = {row.label: index for index, row in enumerate(rows)}
+    asked = {labels[name] for name in (claim.winner, *(rival.label for rival in claim.rivals)) if name}
+    same = decision.question == "best" and asked == {standing.row for standing in decision.standings}
+    if claim.verdict != "not distinguishable" or claim.metric or claim.within or not same:
+        return claim
+    if {*decision.shortlist} == {labels[claim.winner]}:
+        return replace(claim, verdict="holds", reason=_DECIDED)
+    return (
+        replace(claim, verdict="does not hold", reason=_DECIDED)
+        if labels[claim.winner] in decision.ruled_out
+        else claim
+    )
 
 
 def _judge(comparison: Comparison, entry: Any, pool: Pool, rate: float) -> JudgedClaim:

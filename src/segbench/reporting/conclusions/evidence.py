@@ -141,7 +141,7 @@ def _measure(comparison: Comparison) -> Evidence:
         decision=decision,
         margin=margin,
         networks=compare_networks(alone, ranked, direction, most),
-        claims=judge(comparison, comparison.claims, compared.pool, LEVEL if plan is None else plan.rate),
+        claims=judge(comparison, comparison.claims, compared.pool, LEVEL if plan is None else plan.rate, decision),
         caveats=(
             *looks_taken(comparison),
             *oddities(comparison, collapsed, same),
