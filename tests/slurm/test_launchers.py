@@ -169,7 +169,9 @@ def same(one, other):
     assert set(files) == set(others)
     assert sum(name.endswith("last.ckpt") for name in files) == 3
     for name in files:
-        assert content(files[name], folder) == content(others[name], other_folder), name
+        # Compared beforehand: pytest would look for hours for where two lists of weights differ.
+        equal = content(files[name], folder) == content(others[name], other_folder)
+        assert equal, name
 
 
 def files_of(folder):
@@ -190,6 +192,9 @@ def content(path, folder):
         ]
     if path.suffix == ".parquet":
         return pd.read_parquet(path).to_dict("list").__repr__()
+    if path.name == "previous.ckpt":
+        # Of which epoch it is hangs on how long saving takes.
+        return None
     if path.suffix == ".ckpt":
         stored = torch.load(path, weights_only=False)
         return {name: value.tolist() for name, value in stored["state_dict"].items()}

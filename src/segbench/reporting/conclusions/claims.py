@@ -40,10 +40,7 @@ _ALIKE = (
 )
 
 
-_MARGIN = (
-    " A claim that one is better is alike where every interval that does not lie above 0 lies within {}"
-    " (comparison.margin)."
-)
+_MARGIN = " A claim that one is better is alike where every interval not above 0 lies within {} (comparison.margin)."
 
 
 @dataclass(frozen=True)
