@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 from torch.nn import functional
 
@@ -48,8 +46,6 @@ class CLDiceLoss(SegmentationLoss):
             raise ValueError(f"loss.iterations={iterations}: must be at least 0")
         if not 0 <= alpha <= 1:
             raise ValueError(f"loss.alpha={alpha}: must be from 0 to 1")
-        if not 0 < smooth < math.inf:
-            raise ValueError(f"loss.smooth={smooth}: must be positive and finite")
         self.dice = DiceLoss(smooth, include_background)
         self.iterations, self.alpha, self.smooth = iterations, alpha, smooth
 

@@ -6,12 +6,11 @@ import math
 
 from torch import Tensor
 
-from segbench.losses.base import SegmentationLoss
-from segbench.losses.regions import regions
+from segbench.losses.regions import RegionLoss, regions
 from segbench.processes import mean
 
 
-class GeneralisedDiceLoss(SegmentationLoss):
+class GeneralisedDiceLoss(RegionLoss):
     """One minus the generalised soft Dice coefficient, of all classes of an image together, averaged over images.
 
     With probabilities p, one-hot truth t and sums over the pixels of one image that are not ignored:
@@ -34,15 +33,6 @@ class GeneralisedDiceLoss(SegmentationLoss):
     Raises:
         ValueError: If ``smooth`` is not positive and finite.
     """
-
-    tasks = ("segmentation", "multilabel")
-
-    def __init__(self, smooth: float = 1.0, include_background: bool = True) -> None:
-        super().__init__()
-        if not 0 < smooth < math.inf:
-            raise ValueError(f"loss.smooth={smooth}: must be positive and finite")
-        self.smooth = smooth
-        self.include_background = include_background
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss; ``weight`` multiplies every pixel of all sums."""

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from segbench.labels import IGNORE_INDEX
-from segbench.losses.base import SegmentationLoss, weighted_mean
-from segbench.losses.class_factors import check_class_factors, class_factors, softmax_logits
+from segbench.losses.base import weighted_mean
+from segbench.losses.class_factors import ClassWeightedLoss, softmax_logits
 
 
-class OHEMCrossEntropy(SegmentationLoss):
+class OHEMCrossEntropy(ClassWeightedLoss):
     """Cross entropy, -w_t log p_t, averaged over the pixels whose true class has a low probability.
 
     Online hard example mining, for pixels: Wu, Shen and van den Hengel, "High-performance Semantic Segmentation Using
@@ -36,12 +36,11 @@ class OHEMCrossEntropy(SegmentationLoss):
     """
 
     tasks = ("segmentation", "multilabel")
-    class_weights: Tensor
 
     def __init__(
         self, threshold: float = 0.7, kept: float = 0.0625, class_weights: float | Sequence[float] = 1.0
     ) -> None:
-        super().__init__()
+        super().__init__(class_weights)
         for key, value in {"threshold": threshold, "kept": kept}.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"loss.{key}={value}: must be from 0 to 1")
@@ -49,15 +48,6 @@ class OHEMCrossEntropy(SegmentationLoss):
             raise ValueError("loss.threshold=0, loss.kept=0: no pixel counts; one of them must be positive")
         self.hard_above = -math.log(threshold) if threshold else math.inf
         self.kept = kept
-        self.register_buffer("class_weights", class_factors("class_weights", class_weights), persistent=False)
-
-    def check(self, out_channels: int) -> None:
-        """Check the number of class weights.
-
-        Raises:
-            ValueError: If there is neither one nor one per class.
-        """
-        check_class_factors("class_weights", self.class_weights, out_channels)
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss."""

@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from segbench.labels import IGNORE_INDEX
-from segbench.losses.base import SegmentationLoss, weighted_mean
-from segbench.losses.class_factors import check_class_factors, class_factors, softmax_logits
+from segbench.losses.base import weighted_mean
+from segbench.losses.class_factors import ClassWeightedLoss, softmax_logits
 
 
-class SmoothedCrossEntropy(SegmentationLoss):
+class SmoothedCrossEntropy(ClassWeightedLoss):
     """Cross entropy with a truth that is a mixture of the label and all K classes alike, averaged over pixels.
 
         t_c = (1 - smoothing) [c is the label] + smoothing / K
@@ -32,22 +32,12 @@ class SmoothedCrossEntropy(SegmentationLoss):
     """
 
     tasks = ("segmentation", "multilabel", "classification")
-    class_weights: Tensor
 
     def __init__(self, smoothing: float = 0.1, class_weights: float | Sequence[float] = 1.0) -> None:
-        super().__init__()
+        super().__init__(class_weights)
         if not 0 <= smoothing < 1:
             raise ValueError(f"loss.smoothing={smoothing}: must be at least 0 and below 1")
         self.smoothing = smoothing
-        self.register_buffer("class_weights", class_factors("class_weights", class_weights), persistent=False)
-
-    def check(self, out_channels: int) -> None:
-        """Check the number of class weights.
-
-        Raises:
-            ValueError: If there is neither one nor one per class.
-        """
-        check_class_factors("class_weights", self.class_weights, out_channels)
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss."""

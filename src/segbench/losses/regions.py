@@ -1,7 +1,8 @@
-"""What losses of regions share: probabilities and truth of each class as soft sets of pixels."""
+"""What losses of regions share: probabilities and truth of each class as soft sets of pixels, and smoothing."""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from segbench.labels import IGNORE_INDEX
+from segbench.losses.base import SegmentationLoss
 
 
 class Regions(NamedTuple):
@@ -52,3 +54,24 @@ def regions(logits: Tensor, target: Tensor, weight: Tensor | None, include_backg
     mask = valid.unsqueeze(1)
     factor = mask.float() if weight is None else mask * weight.unsqueeze(1)
     return Regions(torch.where(mask, probabilities, 0.0), truth * mask, factor)
+
+
+class RegionLoss(SegmentationLoss):
+    """A loss of regions with additive smoothing.
+
+    Args:
+        smooth: Added to numerator and denominator, in pixels; positive and finite.
+        include_background: Whether class 0 counts (K > 1 only).
+
+    Raises:
+        ValueError: If ``smooth`` is not positive and finite.
+    """
+
+    tasks = ("segmentation", "multilabel")
+
+    def __init__(self, smooth: float = 1.0, include_background: bool = True) -> None:
+        super().__init__()
+        if not 0 < smooth < math.inf:
+            raise ValueError(f"loss.smooth={smooth}: must be positive and finite")
+        self.smooth = smooth
+        self.include_background = include_background

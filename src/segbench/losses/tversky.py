@@ -6,15 +6,14 @@ import math
 
 from torch import Tensor
 
-from segbench.losses.base import SegmentationLoss
-from segbench.losses.regions import regions
+from segbench.losses.regions import RegionLoss, regions
 from segbench.processes import mean
 
 # Below it a power is continued linearly, as one below 1 has an infinite slope at 0.
 _LINEAR = 1e-6
 
 
-class TverskyLoss(SegmentationLoss):
+class TverskyLoss(RegionLoss):
     """One minus the soft Tversky index, computed per image and class, then averaged.
 
     With probabilities p, one-hot truth t and sums over the pixels of one image that are not ignored:
@@ -39,20 +38,15 @@ class TverskyLoss(SegmentationLoss):
         ValueError: If a number is out of range.
     """
 
-    tasks = ("segmentation", "multilabel")
-
     def __init__(
         self, alpha: float = 0.3, beta: float = 0.7, smooth: float = 1.0, include_background: bool = True
     ) -> None:
-        super().__init__()
+        super().__init__(smooth, include_background)
         if not (min(alpha, beta) >= 0 and 0 < alpha + beta < math.inf):
             raise ValueError(
                 f"loss.alpha={alpha}, loss.beta={beta}: must be at least 0 and finite, and one of them positive"
             )
-        if not 0 < smooth < math.inf:
-            raise ValueError(f"loss.smooth={smooth}: must be positive and finite")
-        self.alpha, self.beta, self.smooth = alpha, beta, smooth
-        self.include_background = include_background
+        self.alpha, self.beta = alpha, beta
 
     def compute(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the loss; ``weight`` multiplies every pixel of all sums."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from torch.optim import Optimizer
@@ -65,6 +66,7 @@ class StepSchedule(LRScheduler):
         progress = min((epoch - self.warmup) / (self.epochs - self.warmup), 1.0)
         return [self.rate(float(highest), progress) for highest in self.base_lrs]
 
+    @abstractmethod
     def rate(self, highest: float, progress: float) -> float:
         """Return a rate after the warm-up.
 
@@ -72,7 +74,6 @@ class StepSchedule(LRScheduler):
             highest: The optimiser's.
             progress: Share of the rest of the run that is done, from 0 to 1.
         """
-        raise NotImplementedError
 
 
 class Poly(StepSchedule):
