@@ -2,7 +2,6 @@
 
 import csv
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,7 +50,6 @@ def test_lists_are_in_the_order_of_the_images_whoever_is_written_first(photos, r
 
 def test_no_more_images_wait_than_are_written(photos, reader, tmp_path, monkeypatch):
     free, fifth, begun = threading.Event(), threading.Event(), []
-    monkeypatch.setattr(Results, "write", lambda *_: free.wait(20))
     monkeypatch.setattr(Results, "take", lambda *_: None)
     monkeypatch.setattr("segbench.prediction.writing.usable_cores", lambda: 2)
     writers = Writers(Results(tmp_path, reader(), Wanted()))
@@ -61,7 +59,7 @@ def test_no_more_images_wait_than_are_written(photos, reader, tmp_path, monkeypa
             begun.append(name)
             if len(begun) == 5:
                 fifth.set()
-            writers.add(Path(name), Path(name), None, None, None)
+            writers.add(lambda: free.wait(20))
 
     adding = threading.Thread(target=add)
     adding.start()

@@ -13,6 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from segbench.callbacks.step_losses import StepLosses
 from segbench.processes import own_share
 from segbench.runs.files import write_text
 from segbench.words import duration, visible
@@ -37,9 +38,7 @@ class Curves(pl.Callback):
         self.rows: list[dict[str, Any]] = []
         self._seconds = 0.0
         self._since = 0.0
-        self._rate = 0.0
-        self._step = 0
-        self._shares: list[torch.Tensor] = []
+        self._losses = StepLosses()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows so far, and the seconds spent in the epoch in progress."""
@@ -52,27 +51,24 @@ class Curves(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the file into the state of the checkpoint."""
-        self._since, self._step = time.monotonic(), trainer.global_step
+        self._since = time.monotonic()
+        self._losses.start(trainer)
         self._write()
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Note the rate that the step is made with: at the epoch's end the schedule has set the next one's."""
-        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
+        """Note the rate that the step is made with."""
+        self._losses.before(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Send the training loss to the loggers, every few steps."""
         task: Any = pl_module
-        # Of a step over several batches each has its share, and the shares add up to the step's loss.
-        self._shares.append(task.step_loss)
-        if trainer.global_step == self._step:
-            return
-        if trainer.loggers and trainer.global_step % self.log_every_n_steps == 0:
-            task.readings.read(torch.stack(self._shares), partial(_log, trainer, trainer.global_step))
-        self._step, self._shares = trainer.global_step, []
+        shares = self._losses.after(trainer, pl_module)
+        if shares and trainer.loggers and trainer.global_step % self.log_every_n_steps == 0:
+            task.readings.read(torch.stack(shares), partial(_log, trainer, trainer.global_step))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the epoch's row, send its training loss to the loggers and say one line."""
@@ -83,7 +79,7 @@ class Curves(pl.Callback):
             "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
             "seconds": round(seconds, 3),
-            "lr": self._rate,
+            "lr": self._losses.rate,
         }
         row |= {"train/loss": task.train_loss.mean}
         row |= {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -12,6 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from segbench.callbacks.step_losses import StepLosses
 from segbench.errors import DivergedError
 from segbench.processes import own_share
 from segbench.runs.files import atomic_open
@@ -66,8 +67,7 @@ class RatePicture(RunCallback):
 
     def __init__(self) -> None:
         self.points: list[list[float]] = []
-        self._shares: list[torch.Tensor] = []
-        self._rate, self._step = 0.0, 0
+        self._losses = StepLosses()
         self._context: RunContext | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -84,24 +84,21 @@ class RatePicture(RunCallback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Learn how many steps were made before."""
-        self._step = trainer.global_step
+        self._losses.start(trainer)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Note the rate that the step is made with."""
-        self._rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        self._losses.before(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Note the step's loss, the sum of its batches' shares."""
         task: Any = pl_module
-        self._shares.append(task.step_loss)
-        if trainer.global_step == self._step:
-            return
-        task.readings.read(torch.stack(self._shares), partial(self._note, self._rate))
-        self._step, self._shares = trainer.global_step, []
+        if shares := self._losses.after(trainer, pl_module):
+            task.readings.read(torch.stack(shares), partial(self._note, self._losses.rate))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the picture after the last epoch."""

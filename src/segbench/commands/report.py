@@ -90,11 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Command-line arguments; None for this process's.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _at_home(parser().parse_args(given))
+    known = parser()
+    options = _at_home(known.parse_args(given))
     if not options.directories and not options.plan:
-        parser().error("give an experiment's directory, outputs/<experiment>")
+        known.error("give an experiment's directory, outputs/<experiment>")
     try:
-        _require_used(options)
+        _require_used(options, known)
         if options.across:
             report_across(options, _convention(options), terminal(), _asked(options), _command(given))
             return 0
@@ -144,7 +145,7 @@ def report(options: argparse.Namespace, given: Sequence[str]) -> int:
     return max(worst, ConfigError.exit_code if empty else 0)
 
 
-def _require_used(options: argparse.Namespace) -> None:
+def _require_used(options: argparse.Namespace, known: argparse.ArgumentParser) -> None:
     """Refuse options of ``--across`` and ``--plan`` without it, where they would change nothing.
 
     Raises:
@@ -157,9 +158,8 @@ def _require_used(options: argparse.Namespace) -> None:
             " which trains nothing again"
         )
     if not options.plan:
-        defaults = parser()
         for name in ("sd", "seeds", "images"):
-            if getattr(options, name) != defaults.get_default(name):
+            if getattr(options, name) != known.get_default(name):
                 raise ConfigError(f"--{name}: goes with --plan, which plans and reports nothing")
 
 

@@ -109,7 +109,7 @@ def _predict_all(network: Predicting, images: Path, files: Files, results: Resul
                 continue
             _say_if_foreign(picture, network.inputs)
             kept = probabilities if results.wanted.probabilities else None
-            writers.add(path.relative_to(top), name, mask, kept, picture)
+            writers.add(functools.partial(results.write, path.relative_to(top), name, mask, kept, picture))
             if writers.failed:
                 break
 

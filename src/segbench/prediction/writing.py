@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from segbench.data.pictures import Picture
 from segbench.environment import usable_cores
 from segbench.errors import StorageError
 from segbench.prediction.results import Results, Written
@@ -44,20 +39,13 @@ class Writers:
         """Whether an image could not be written: then the others need not be predicted."""
         return self._failure is not None
 
-    def add(
-        self,
-        image: Path,
-        name: Path,
-        mask: NDArray[np.uint8],
-        probabilities: NDArray[np.float32] | None,
-        picture: Picture,
-    ) -> None:
-        """Let an image be written, as :meth:`Results.write` does it, unless another one could not be."""
+    def add(self, write: Callable[[], Written]) -> None:
+        """Let an image be written by :meth:`Results.write`, unless another one could not be."""
         while len(self._waiting) >= self._most:
             self._take()
         if self.failed:
             return
-        self._waiting.append(self._pool.submit(self._results.write, image, name, mask, probabilities, picture))
+        self._waiting.append(self._pool.submit(write))
 
     def settle(self) -> None:
         """Wait until all is written that was added, and take it, whatever else has failed."""

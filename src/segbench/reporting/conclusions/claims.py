@@ -115,24 +115,21 @@ def judge(
         rate: Error rate of each claim; of one of several looks its share.
         decision: What is decided of the rows: where it asks which is best, it answers a claim that one is, too.
     """
-    judged = [_judge(comparison, entry, pool or Pool(), rate) for entry in entries]
-    return tuple(judged if decision is None else [_as_decided(claim, decision, comparison.rows) for claim in judged])
+    judged = tuple(_judge(comparison, entry, pool or Pool(), rate) for entry in entries)
+    return judged if decision is None else tuple(_as_decided(claim, decision, comparison.rows) for claim in judged)
 
 
 def _as_decided(claim: JudgedClaim, decision: Decision, rows: Sequence[Row]) -> JudgedClaim:
     """Let the decision answer what the claim's own intervals leave open: it corrects less, and holds as surely."""
-    labels = {row.label: index for index, row in enumerate(rows)}
-    asked = {labels[name] for name in (claim.winner, *(rival.label for rival in claim.rivals)) if name}
-    same = decision.question == "best" and asked == {standing.row for standing in decision.standings}
-    if claim.verdict != "not distinguishable" or claim.metric or claim.within or not same:
+    if claim.verdict != "not distinguishable" or claim.metric or claim.within or decision.question != "best":
         return claim
-    if {*decision.shortlist} == {labels[claim.winner]}:
+    places = {row.label: index for index, row in enumerate(rows)}
+    winner = places[claim.winner]
+    if {winner, *(places[rival.label] for rival in claim.rivals)} != {standing.row for standing in decision.standings}:
+        return claim
+    if {*decision.shortlist} == {winner}:
         return replace(claim, verdict="holds", reason=_DECIDED)
-    return (
-        replace(claim, verdict="does not hold", reason=_DECIDED)
-        if labels[claim.winner] in decision.ruled_out
-        else claim
-    )
+    return replace(claim, verdict="does not hold", reason=_DECIDED) if winner in decision.ruled_out else claim
 
 
 def _judge(comparison: Comparison, entry: Any, pool: Pool, rate: float) -> JudgedClaim:
@@ -176,8 +173,9 @@ def _judge(comparison: Comparison, entry: Any, pool: Pool, rate: float) -> Judge
         verdict, reasons = _verdict([rival.difference for rival in found], claim.within, margin, bool(same))
         reasons += same
     reason, within = "; ".join(reasons), claim.within or 0.0
-    figures = (tuple(found), by, confidence, lower, within, other, margin)
-    return JudgedClaim(claim.text, verdict, reason, winner.label, *figures)
+    return JudgedClaim(
+        claim.text, verdict, reason, winner.label, tuple(found), by, confidence, lower, within, other, margin
+    )
 
 
 def _fitting(rows: Sequence[Row], where: dict[str, Any]) -> list[Row]:

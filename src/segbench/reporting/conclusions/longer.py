@@ -41,8 +41,12 @@ def train_longer(comparison: Comparison) -> Origin | None:
 
 def with_value(run: Run, key: str, value: int) -> Run:
     """Return a run as it would be started with another value of a key."""
-    others = tuple(text for text in run.overrides if text.partition("=")[0].lstrip("+") != key)
-    return replace(run, overrides=(*others, f"{key}={value}"))
+    return replace(run, overrides=(*overrides_without(run, key), f"{key}={value}"))
+
+
+def overrides_without(run: Run, key: str) -> tuple[str, ...]:
+    """Return what a run was started with, without what was said of a key."""
+    return tuple(text for text in run.overrides if text.partition("=")[0].lstrip("+") != key)
 
 
 def seconds_of(row: Row) -> float:

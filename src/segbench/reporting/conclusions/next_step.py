@@ -12,7 +12,7 @@ from dataclasses import replace
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.evidence import Evidence
-from segbench.reporting.conclusions.longer import about, seconds_of, train_longer, with_value
+from segbench.reporting.conclusions.longer import about, overrides_without, seconds_of, train_longer, with_value
 from segbench.reporting.conclusions.provenance import Origin, sweep_commands
 from segbench.reporting.conclusions.verdict import word_of
 from segbench.reporting.statistics.decision import Compared
@@ -101,20 +101,17 @@ def _go_on(comparison: Comparison, plan: Plan) -> Origin:
     seeds = plan.looks[min(len(plan.taken), len(plan.looks) - 1)]
     left = [row for index, row in enumerate(comparison.rows) if index not in comparison.dropped and row.done]
     time = sum(_missing(row, seeds) * seconds_of(row) for row in left)
-    own = ("decide=true", f"decide.looks=[{','.join(map(str, plan.looks))}]", f"decide.first={plan.first}")
+    asked = ["decide=true", f"decide.looks=[{','.join(map(str, plan.looks))}]"]
+    asked += [f"decide.first={plan.first}"] if plan.first else []
     # The plan says which seeds; all of its rows stand in its command, those that get no more too.
     runs = [
-        replace(part, seed=None, overrides=(*_without(part, "seed", "decide"), *(own if plan.first else own[:2])))
+        replace(part, seed=None, overrides=(*overrides_without(part, "seed"), *asked))
         for row in comparison.rows
         for part in row.runs[0].each
     ]
     budget = " (it stopped at decide.hours, which are not in this command)" if plan.end else ""
     words = f"Go on to the look at {seeds} seeds{about(time)}{budget}:"
     return Origin(words, tuple(sweep_commands(runs, comparison.title, places=True)))
-
-
-def _without(run: Run, *keys: str) -> list[str]:
-    return [text for text in run.overrides if text.partition("=")[0].partition(".")[0] not in keys]
 
 
 def _afresh(plan: Plan, aim: str, seeds: int) -> Origin:
