@@ -1,27 +1,22 @@
 """The page about the architecture names every room, and its picture can be drawn from the imports."""
 
-import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.scripts import ROOT, load_script
 
-ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "architecture.png"
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("architecture", ROOT / "docs" / "architecture.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("docs/architecture.py")
 
 
 def test_every_room_stands_on_one_floor_and_in_the_table(script):

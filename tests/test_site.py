@@ -2,23 +2,21 @@
 
 import functools
 import http.server
-import importlib.util
 import re
 import shlex
 import threading
 from html.parser import HTMLParser
-from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
 import yaml
+from tests.scripts import ROOT, load_script
 
 import segbench
 from segbench.configuration.arguments import arranged
 from segbench.configuration.schema import validate
 
-ROOT = Path(__file__).parent.parent
 # docs/extending.md is executed as a whole (test_extending.py); its classes are in no folder here.
 PAGES = sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "extending.md")
 
@@ -48,7 +46,7 @@ def test_the_citation_is_of_this_version():
 
 
 def test_links_lead_from_page_to_page():
-    hook = _hook()
+    hook = load_script("docs/site.py")
     page = SimpleNamespace(file=SimpleNamespace(src_uri="index.md"))
     text = "[a](docs/own-data.md#one) [b](results/README.md) ![c](docs/survey.png) [d](https://x.org/docs/y) [e](#f)"
     assert hook.on_page_markdown(text, page, None, None) == (
@@ -62,7 +60,7 @@ def test_links_lead_from_page_to_page():
 
 
 def test_the_notebook_is_a_page_of_text_code_and_what_it_showed():
-    page = _hook().as_markdown((ROOT / "docs" / "first_comparison.ipynb").read_text())
+    page = load_script("docs/site.py").as_markdown((ROOT / "docs" / "first_comparison.ipynb").read_text())
     assert page.startswith("# ")
     assert "```python\nfrom segbench.api import" in page
     # Blank lines would end the table for Markdown.
@@ -164,11 +162,3 @@ def _read(path):
     page = _Page()
     page.feed(path.read_text())
     return page
-
-
-@functools.cache
-def _hook():
-    spec = importlib.util.spec_from_file_location("site_hook", ROOT / "docs" / "site.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -1,7 +1,8 @@
-"""Keep what the runs of a report recorded: ``python results/runs/pack.py outputs/digits`` writes digits.tar.xz here.
+"""Keep what the runs of a report recorded: ``python results/runs/pack.py outputs/cardiac`` writes cardiac.tar.xz here.
 
 That is what a report is made from: settings, curves, scores and plans; no weights, no predictions and no images. No
-path of the machine either: data is in ``data`` and runs in ``outputs``.
+path of the machine either: data is in ``data`` and runs in ``outputs``. The scores of a classification hold the true
+class of every image, which belongs to the owner of the data: it is refused.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import yaml
 
 HERE = Path(__file__).parent
@@ -26,7 +28,13 @@ def pack(report: Path, archive: Path) -> list[str]:
     """Write what the finished runs below ``outputs/<report>`` recorded; return the names of the files.
 
     Experiments that share a run have a link to it, as in the folder.
+
+    Raises:
+        ValueError: If a run's scores hold the labels of the data.
     """
+    for scores in report.glob("*/*/scores.parquet"):
+        if "truth" in pyarrow.parquet.read_schema(scores).names:
+            raise ValueError(f"{scores}: holds the true class of every image, which is the data's own")
     names = []
     with tarfile.open(archive, "w:xz", preset=9) as tar:
         for path in sorted(report.glob("*/*")):
