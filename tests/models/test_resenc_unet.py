@@ -146,7 +146,9 @@ def test_crops_tiles_and_what_is_not_known_before_it_is_read(planned):
     assert planned("data=cells", "data.size=[64,96]", "data.tiles=2x3") == [32, 32]
     assert planned("data=cityscapes", "data.input=crop", "data.size=[64,32]") == [64, 32]
     assert planned("data=cells", "model.size=[512,640]") == [512, 640]
-    with pytest.raises(ConfigError, match=r"^model: size=null: the images' size is not known .*; set \[height, width\]$"):
+    with pytest.raises(
+        ConfigError, match=r"^model: size=null: the images' size is not known .*; set \[height, width\]$"
+    ):
         planned("data=cells")
     with pytest.raises(ConfigError, match=r"^model: size=\[4, 4\]: too small to be halved once"):
         planned("data.size=[4,4]")

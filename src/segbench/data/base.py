@@ -135,7 +135,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
 
     @property
     def training_size(self) -> tuple[int, int] | None:
-        """Height and width of what training sees: crops, tiles or images; None if that is not known before they are read."""
+        """Height and width of what training sees: crops, tiles or images; None if not known before they are read."""
         if self.crop is not None or self.size is None:
             return self.crop
         return self.size[0] // self.tiles[0], self.size[1] // self.tiles[1]

@@ -31,8 +31,9 @@ def load_pretrained(
 
     Args:
         network: The backbone, with the published shapes.
-        source: A file, an address, a name in ``published``, or None (:func:`segbench.models.weight_files.read_weights`);
-            the weights of the backbone, or of a whole network with such an ``encoder``.
+        source: A file, an address, a name in ``published``, or None
+            (:func:`segbench.models.weight_files.read_weights`); the weights of the backbone, or of a whole network with
+            such an ``encoder``.
         published: Names of published weights, with their official addresses.
         drop: How the names of weights begin that the backbone has no use for (the classifier).
         rename: Given the stored weights, returns the required stored names, each mapped to the backbone's name; weights

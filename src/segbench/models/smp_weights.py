@@ -42,8 +42,10 @@ def build_with_weights(
         CheckpointError: If the weights cannot be downloaded or read, or belong to another encoder.
     """
     if encoder.startswith(TIMM):
-        stored = _timm_weights(encoder.removeprefix(TIMM), source)
-        with _in_one_line(source), _missing_refused(source):
+        timm = require("timm", "smp", "model=smp")
+        published = timm.get_pretrained_cfg(encoder.removeprefix(TIMM), allow_unregistered=True)
+        stored = _timm_weights(published, source)
+        with _in_one_line(source), _missing_refused(source, getattr(published, "classifier", None)):
             network = build(encoder_weights=True, pretrained_cfg_overlay={"state_dict": stored})
     else:
         # Only the one that is asked for is looked up; the others are for the message.
@@ -58,8 +60,7 @@ def build_with_weights(
     return network
 
 
-def _timm_weights(name: str, source: str) -> dict[str, Tensor]:
-    published = require("timm", "smp", "model=smp").get_pretrained_cfg(name, allow_unregistered=True)
+def _timm_weights(published: Any, source: str) -> dict[str, Tensor]:
     hub = getattr(published, "hf_hub_id", None)
     stored = part_of(read_weights(source, {"imagenet": _place(hub) if source == "imagenet" else ""} if hub else {}))
     # As the library calls timm's network.
@@ -80,38 +81,39 @@ def _in_one_line(source: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        faults = re.findall(r'(?:Missing|Unexpected) key\(s\) in state_dict: "[^"]+"|size mismatch for [^:]+', str(error))
+        faults = re.findall(
+            r'(?:Missing|Unexpected) key\(s\) in state_dict: "[^"]+"|size mismatch for [^:]+', str(error)
+        )
         what = faults[0].replace(" key(s) in state_dict: ", " ").lower() if faults else str(error).partition("\n")[0]
         raise CheckpointError(f"model.pretrained={source}: weights of another network ({what:.200})") from error
 
 
 class _Missing(logging.Handler):
-    """Keeps what timm says of weights that the file lacks: it would leave those at random."""
+    """Keeps which weights timm says that a file lacks: it would leave those at random."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self.found = ""
+        self.names: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        self.found = message if message.startswith("Missing keys") else self.found
+        if found := re.match(r"Missing keys \(([^)]*)\)", record.getMessage()):
+            self.names += found[1].split(", ")
 
 
 @contextmanager
-def _missing_refused(source: str) -> Iterator[None]:
-    logger, noticed = logging.getLogger("timm.models._builder"), _Missing()
+def _missing_refused(source: str, classifier: str | tuple[str, ...] | None) -> Iterator[None]:
+    """Refuse what timm only logs; the classifier's weights, which it drops itself, are no loss."""
+    logger, missing = logging.getLogger("timm.models._builder"), _Missing()
     before = logger.level, logger.propagate
-    logger.addHandler(noticed)
+    logger.addHandler(missing)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(noticed)
+        logger.removeHandler(missing)
         logger.setLevel(before[0])
         logger.propagate = before[1]
-    if noticed.found:
-        first = re.search(r"\(([^,)]+)", noticed.found)
-        raise CheckpointError(
-            f"model.pretrained={source}: weights of another network ({first[1] if first else 'one'} is missing)"
-        )
+    unused = () if classifier is None else (classifier,) if isinstance(classifier, str) else tuple(classifier)
+    if names := [name for name in missing.names if not name.startswith(unused)]:
+        raise CheckpointError(f"model.pretrained={source}: weights of another network ({names[0]} is missing)")
