@@ -159,8 +159,9 @@ def measure(ways: list[Transform | None], shape: tuple[int, int, int], turns: in
     for turn in range(turns + 1):
         for way, taken in zip(ways, times, strict=True):
             begun = time.process_time()
-            for seed in range(images) if way is not None else ():
-                way(image, mask, seed)
+            if way is not None:
+                for seed in range(images):
+                    way(image, mask, seed)
             if turn:  # the first is a warm-up
                 taken.append((time.process_time() - begun) / images * 1e6)
     return [median(taken) if way is not None else float("nan") for way, taken in zip(ways, times, strict=True)]
@@ -253,7 +254,12 @@ def main() -> None:
         for name, transforms in in_albumentations().items():
             if name == "ColorJitter" and shape[2] == 1:
                 continue
-            ways = [Augmentation(transforms), alone(transforms), torchvision.get(name), hand.get(name)]
+            ways: list[Transform | None] = [
+                Augmentation(transforms),
+                alone(transforms),
+                torchvision.get(name),
+                hand.get(name),
+            ]
             times = (f"{value:.0f}" if value == value else "-" for value in measure(ways, shape, options.turns))
             print(f"| {name} | {'x'.join(map(str, shape))} | {' | '.join(times)} |", flush=True)
     print("\nCPU microseconds an image and mask.\n\n| rotation | mean deviation | largest | mask: other pixel |")

@@ -74,7 +74,7 @@ class SmallInstanceNorm(nn.InstanceNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         """Return (B,C,H,W), normalised over each image and channel."""
         return torch.instance_norm(
-            x, self.weight, self.bias, None, None, True, self.momentum, self.eps, torch.backends.cudnn.enabled
+            x, self.weight, self.bias, None, None, True, self.momentum or 0.0, self.eps, torch.backends.cudnn.enabled
         )
 
 

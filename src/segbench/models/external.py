@@ -9,7 +9,10 @@ from segbench.models.blocks import SmallInstanceNorm
 from segbench.models.deeplab import SingleValueBatchNorm
 
 # Same parameters and state, another forward().
-_BORNE = {nn.BatchNorm2d: SingleValueBatchNorm, nn.InstanceNorm2d: SmallInstanceNorm}
+_BORNE: dict[type[nn.Module], type[nn.Module]] = {
+    nn.BatchNorm2d: SingleValueBatchNorm,
+    nn.InstanceNorm2d: SmallInstanceNorm,
+}
 
 
 class ExternalNetwork(nn.Module):

@@ -171,4 +171,5 @@ def _initialise(layer: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
     if isinstance(layer, _Residual):
         norm = layer.second[1]
+        assert isinstance(norm, SmallInstanceNorm)
         nn.init.zeros_(norm.weight)

@@ -79,7 +79,7 @@ class SMP(ExternalNetwork):
         channels = {"in_channels": in_channels, "classes": out_channels}
         build = partial(library.create_model, arch, encoder, encoder_weights=None, **channels, **(arguments or {}))
         published = known.get(encoder, {}).get("pretrained_settings", {})
-        network = build() if pretrained is None else build_with_weights(build, encoder, published, pretrained)
+        network: Any = build() if pretrained is None else build_with_weights(build, encoder, published, pretrained)
         super().__init__(network, int(network.encoder.output_stride), f"model.arch={arch}")
 
 

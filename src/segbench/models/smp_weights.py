@@ -1,7 +1,8 @@
 """Weights for the encoders of segmentation_models.pytorch: published ones, a file, or an address.
 
-The library and timm fetch published weights by themselves, but offline they try for up to a minute and say so in dozens
-of lines. Here the same files are fetched by :mod:`segbench.models.weight_files`, unless they lie in the hub's own store.
+The library and timm fetch published weights by themselves, but offline they try for up to a minute and say so in
+dozens of lines. Here the same files are fetched by :mod:`segbench.models.weight_files`, unless they lie in the hub's
+own store.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ class VGG16(nn.Module):
         fully_connected: Channels of the two fully connected layers, as 7x7 and 1x1 convolutions; 0 leaves them out.
             Published weights fill them if this is 4096; with another number they start at random.
         dropout: Dropout probability after each of them, in [0, 1).
-        pretrained: ``imagenet`` (downloaded from the official URL), a file, an address, or None for random initialisation.
+        pretrained: ``imagenet`` (downloaded from the official URL), a file, an address, or None for random
+            initialisation.
 
     Attributes:
         channels: Channels of the five stages.
