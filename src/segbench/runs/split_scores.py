@@ -13,11 +13,11 @@ from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from segbench.errors import ConfigError
 from segbench.masks import INDICES, MaskForm
+from segbench.runs.rows import Rows
 from segbench.scores.additive import Additive
 from segbench.scores.arithmetic import Floats
 from segbench.scores.columns import ColumnScore
@@ -65,7 +65,7 @@ class TaskRecord:
     """
 
     name: str
-    read: Callable[[pd.DataFrame, About], Mapping[str, SplitScores]]
+    read: Callable[[Rows, About], Mapping[str, SplitScores]]
     convention: Callable[[Convention | None, Sequence[SplitScores]], Convention]
     scores: Mapping[str, Score]
     metrics: tuple[str, ...]
