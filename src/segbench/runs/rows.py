@@ -63,6 +63,14 @@ class Rows:
         for code in found[np.argsort(first)].tolist():
             yield known[code], self if len(found) == 1 else self.taken(np.flatnonzero(codes == code))
 
+    def ordered(self, name: str, count: str) -> Rows:
+        """Return the rows by the name in one column and the count in another; most files have them so."""
+        first, second = self.names(name).codes, self.counts([count])[:, 0]
+        later, same = first[1:] > first[:-1], first[1:] == first[:-1]
+        if (later | (same & (second[1:] >= second[:-1]))).all():
+            return self
+        return self.taken(np.lexsort((second, first)))
+
     def names(self, column: str) -> Names:
         """Return a column of names.
 

@@ -111,6 +111,11 @@ def read_scores(path: Path) -> Mapping[str, SplitScores]:
         return _read(read_parquet(file), about)
 
 
+def read_frame(table: pd.DataFrame, about: About) -> Mapping[str, SplitScores]:
+    """Return what :func:`read_scores` would, once these rows are written; raises as it does."""
+    return _read(pa.Table.from_pandas(table), about)
+
+
 def read_columns(path: Path) -> tuple[About, tuple[str, ...]]:
     """Return what a scores file says of itself, and the names of its columns; raises as :func:`read_scores` does."""
     with open_parquet(path) as file:

@@ -68,7 +68,7 @@ RECORD = TaskRecord(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SplitCounts:
     """The counts of one split.
 
@@ -238,7 +238,7 @@ class SplitCounts:
 
 
 def _split(kind: type[CountsT], name: str, rows: Rows, about: About) -> CountsT:
-    rows = _in_order(rows)
+    rows = rows.ordered("id", "class_index")
     indices, images = np.unique(rows.counts(["class_index"])), np.unique(rows.names("id").codes)
     classes = len(indices)
     whole = len(rows) == len(images) * classes
@@ -254,15 +254,6 @@ def _split(kind: type[CountsT], name: str, rows: Rows, about: About) -> CountsT:
     columns, declared = _further(name, rows, classes, about.scores)
     confusion = _confusion(name, rows, indices, counts) if kind.record.exclusive else None
     return kind(ids, groups, tuple(sizes), names, counts, confusion, columns, about.background, declared)
-
-
-def _in_order(rows: Rows) -> Rows:
-    """Return the rows by image and class; most files have them so."""
-    images, classes = rows.names("id").codes, rows.counts(["class_index"])[:, 0]
-    same, later = images[1:] == images[:-1], images[1:] > images[:-1]
-    if (later | (same & (classes[1:] >= classes[:-1]))).all():
-        return rows
-    return rows.taken(np.lexsort((classes, images)))
 
 
 def _further(

@@ -88,7 +88,7 @@ RECORD = TaskRecord(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SplitLabels:
     """What a classifier made of the images of one split.
 

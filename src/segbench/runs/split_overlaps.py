@@ -35,7 +35,7 @@ RECORD = TaskRecord(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SplitOverlaps(SplitCounts):
     """The counts of one split, of each class against the rest of its image; there is no confusion of classes."""
 
