@@ -145,7 +145,7 @@ def main() -> None:
         if profile:
             pstats.Stats(profile).sort_stats("cumulative").print_stats(45)
     print(f"{len(comparison.done)} finished runs of {options.images} images and {len(comparison.unfinished)} failed:")
-    print(f"read and compared in {compared:.1f} s of CPU, reported in {seconds:.1f} s of CPU, peak memory {gibibytes:.2f} GiB")
+    print(f"compared in {compared:.1f} s of CPU, reported in {seconds:.1f} s of CPU, peak memory {gibibytes:.2f} GiB")
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def test_the_search_by_wandb_sets_keys_that_exist(compose):
             validate(compose(f"{key}={value}", sweep["command"][-1]))
     from segbench.tasks.segmentation import VALIDATION_SCORES
 
-    assert sweep["metric"]["name"].removeprefix("val/") in VALIDATION_SCORES
+    assert sweep["metric"]["name"].removeprefix("best/val_") in VALIDATION_SCORES
 
 
 @pytest.mark.parametrize("group", ["loss", "scheduler"])
