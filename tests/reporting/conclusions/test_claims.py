@@ -12,7 +12,8 @@ from scipy import stats
 
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
-from segbench.reporting.conclusions.claims import judge, measured
+from segbench.reporting.conclusions.claim_words import measured
+from segbench.reporting.conclusions.claims import judge
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.text.tables import markdown_body, print_comparison

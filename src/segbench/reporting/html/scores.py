@@ -11,7 +11,8 @@ from segbench.reporting.comparison.columns import averages, score_names
 from segbench.reporting.comparison.estimate import Estimate
 from segbench.reporting.comparison.model import COSTS, Comparison, Row
 from segbench.reporting.comparison.words import BETTER, NOTHING, show_better, show_p
-from segbench.reporting.conclusions.claims import JudgedClaim, measured
+from segbench.reporting.conclusions.claim_words import measured
+from segbench.reporting.conclusions.claims import JudgedClaim
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.reading import LETTERS, ends_hint, verdict_hint
 from segbench.reporting.conclusions.tuning import tuning_cells
