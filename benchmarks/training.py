@@ -85,7 +85,7 @@ def prepare(
     monitor, minutes = cfg.trainer.monitor, cfg.trainer.checkpoint_minutes
     trainer = build_trainer(
         cfg,
-        tracking.build_loggers(cfg, folder, {}),
+        tracking.build_loggers(cfg, folder, {}, task.headline),
         [
             callbacks.CostMeter(),
             callbacks.Curves(folder / "metrics.csv", cfg.trainer.log_every_n_steps),

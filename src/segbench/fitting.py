@@ -115,7 +115,7 @@ class Fitting:
     ) -> None:
         self.cfg = cfg
         self._cost = callbacks.CostMeter()
-        curves = callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps)
+        curves = callbacks.Curves(run.metrics, cfg.trainer.log_every_n_steps, cfg.trainer.monitor)
         self._checkpoints = build_checkpoints(cfg, run, identity)
         self.extra = build_callbacks(cfg, data, task)
         self._repeatability = callbacks.Repeatability()

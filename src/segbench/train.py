@@ -186,7 +186,7 @@ def _train_and_test(
 
     loggers, summary = list[Logger](), None
     try:
-        loggers = tracking.build_loggers(cfg, run.path, identity)
+        loggers = tracking.build_loggers(cfg, run.path, identity, task.headline)
         if ensemble is None:
             summary = _fit_and_evaluate(cfg, run, data, task, loggers, team)
         else:

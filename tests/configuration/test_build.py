@@ -64,7 +64,7 @@ def test_a_logger_that_refuses_is_named(compose, monkeypatch, tmp_path):
 
     refuse_with(monkeypatch, TensorBoardLogger, ModuleNotFoundError("pip install tensorboard"))
     with pytest.raises(ConfigError, match=r"^logger.tensorboard: ModuleNotFoundError: pip install tensorboard$"):
-        build_loggers(compose(), tmp_path, {})
+        build_loggers(compose(), tmp_path, {}, "val/dice")
 
 
 @pytest.mark.parametrize("jobs", [0, -1, 1.5, "two", True])

@@ -13,10 +13,12 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from segbench import tracking
 from segbench.callbacks.step_losses import StepLosses
+from segbench.configuration.monitor import VALIDATION_LOSS
 from segbench.processes import own_share
 from segbench.runs.files import write_text
-from segbench.words import duration, visible
+from segbench.words import duration
 
 log = logging.getLogger("segbench")
 
@@ -30,11 +32,12 @@ class Curves(pl.Callback):
     Args:
         path: The CSV file.
         log_every_n_steps: Steps between points of the training loss in the loggers.
+        monitor: Score that decides which epoch is best, which loggers are told.
     """
 
-    def __init__(self, path: Path, log_every_n_steps: int = 50) -> None:
+    def __init__(self, path: Path, log_every_n_steps: int = 50, monitor: str = VALIDATION_LOSS) -> None:
         self.path = path
-        self.log_every_n_steps = log_every_n_steps
+        self.log_every_n_steps, self.monitor = log_every_n_steps, monitor
         self.rows: list[dict[str, Any]] = []
         self._seconds = 0.0
         self._since = 0.0
@@ -48,6 +51,11 @@ class Curves(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the rows."""
         self.rows, self._seconds = list(state_dict["rows"]), state_dict["seconds"]
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Send the epochs of the checkpoint to loggers that have lost them, also where there is none left to train."""
+        task: Any = pl_module
+        tracking.catch_up(trainer.loggers, self.rows, self.monitor, task.headline)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the file into the state of the checkpoint."""
@@ -86,9 +94,7 @@ class Curves(pl.Callback):
         task.train_loss.reset()
         self.rows.append(row)
         self._write()
-        curves = {visible(name): value for name, value in row.items() if name not in ("step", "seconds")}
-        for logger in trainer.loggers:
-            logger.log_metrics(curves, step=trainer.global_step)
+        tracking.log_epoch(trainer.loggers, self.rows, self.monitor, task.headline)
         left = seconds * ((trainer.max_epochs or 0) - row["epoch"])
         shown = ("train/loss", "val/loss", task.headline)
         scores = [f"{name.replace('/', ' ')} {row[name]:.4f}" for name in shown if name in row]
