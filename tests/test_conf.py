@@ -155,7 +155,7 @@ def test_the_table_of_networks_has_their_parameters_and_what_they_start_from(com
         cfg = compose(f"model={name}")
         assert ("pretrained" in cfg.model) == bool(row[3].strip())
         start = {"pretrained": None} if "pretrained" in cfg.model else {}
-        size = {"size": [96, 96]} if "size" in cfg.model else {}
+        size = {"size": [96, 96]} if cfg.model.get("size", 0) is None else {}
         channels = (1, 10) if name.startswith("mnist") else (3, 1)
         network = build("model", cfg, in_channels=channels[0], out_channels=channels[1], **start, **size)
         assert f"{sum(weight.numel() for weight in network.parameters()) / 1e6:.2f}" == counted.strip()

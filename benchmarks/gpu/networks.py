@@ -18,7 +18,7 @@ NETWORKS = sorted(
     - {"mnist_ff_numpy"}
 )
 LOSSES = sorted(path.stem for path in (_CONF / "loss").glob("*.yaml"))
-_SMALL = {"fully_connected": 4, "aspp_channels": 4, "deep_supervision": True, "classification": True, "size": [32, 32]}
+_SMALL = {"fully_connected": 4, "aspp_channels": 4, "deep_supervision": True, "classification": True}
 
 
 class Sum(nn.Module):
@@ -53,6 +53,8 @@ def small_network(network: str, outputs: int, width: int = 2, presence: bool = T
     """
     section: Any = OmegaConf.load(_CONF / "model" / f"{network}.yaml")
     small = _SMALL | {"width": width} | ({} if presence else {"classification": False})
+    if section.get("size", 0) is None:  # which the images decide
+        small["size"] = [32, 32]
     section.update({key: value for key, value in small.items() if key in section})
     torch.manual_seed(0)
     built: nn.Module = instantiate(section, in_channels=1, out_channels=outputs)
