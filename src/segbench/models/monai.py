@@ -27,6 +27,10 @@ ARCHITECTURES = (
 )  # fmt: skip
 
 
+# Whose windows are those of the image where it is small: a graph of their operations holds for one size.
+_BY_SIZE = ("SwinUNETR",)
+
+
 class Monai(ExternalNetwork):
     """A network of MONAI (https://github.com/Project-MONAI/MONAI, Apache 2.0).
 
@@ -39,6 +43,9 @@ class Monai(ExternalNetwork):
         stride: Height and width of the image must be multiples of this; 32 suits the library's networks.
         pretrained: Weights of the whole network but for the layers that depend on the classes: a file, an address, or
             None for random initialisation. MONAI publishes none for two dimensions under a name.
+
+    Attributes:
+        computes_by_size: Whether the order of operations depends on the image's size, so that an export is for one.
 
     Raises:
         ConfigError: If MONAI is not installed, or has no such network or argument.
@@ -73,6 +80,7 @@ class Monai(ExternalNetwork):
         ]
         if missing:
             raise ConfigError(f"model.arguments: {arch} needs {', '.join(missing)}; +model.arguments.{missing[0]}=...")
+        self.computes_by_size = arch in _BY_SIZE
         self._kind, self._arguments, self._channels = kind, given, (in_channels, out_channels)
         super().__init__(self._build(out_channels), stride, f"model.arch={arch}")
         if pretrained is not None:
