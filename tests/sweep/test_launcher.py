@@ -1,6 +1,7 @@
 """Sweeps: one process a job, failures listed, finished jobs not repeated."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -384,7 +385,7 @@ def test_a_job_that_is_lost_before_it_begins_has_not_the_end_of_an_earlier_attem
     (lost := job_in(tmp_path, 0)).directory.mkdir(parents=True)
     (lost.directory / "status.json").write_text(json.dumps(earlier))
     lost.begin()
-    outcome.settle(lost, job.Ended(None, 0.0, "job 7: NODE_FAIL"))
+    outcome.settle(lost, job.Ended(None, 0.0, "job 7: NODE_FAIL"), logging.log)
     assert (lost.outcome["exit_code"], lost.outcome["of_data"]) == (1, False)
     assert lost.outcome["reason"].startswith("ended without a word (job 7: NODE_FAIL)")
 
