@@ -118,5 +118,4 @@ class Curves(pl.Callback):
 
 
 def _log(trainer: pl.Trainer, step: int, shares: list[float]) -> None:
-    for logger in trainer.loggers:
-        logger.log_metrics({"train/loss_step": sum(shares)}, step=step)
+    tracking.log_step(trainer.loggers, sum(shares), step)
