@@ -43,13 +43,13 @@ class Board:
 
     Args:
         jobs: All of them.
-        begun: What is done with a job: it is ``started`` or ``submitted``.
-        polled: Whether :meth:`refresh` is called while jobs run; else a thread draws the table. A process that forks
-            may have none.
+        begun: What is done with a job where a library decides when it runs: it is ``started`` or ``submitted``.
+        polled: Whether jobs run as soon as they are started, and :meth:`refresh` is called meanwhile; else a thread
+            draws the table. A process that forks may have none.
     """
 
     def __init__(self, jobs: Sequence[Job], begun: str = "started", polled: bool = True) -> None:
-        self.total, self.begun = len(jobs), "running" if begun == "started" else begun
+        self.total, self.begun = len(jobs), "running" if polled else begun
         self._jobs = jobs
         # The jobs that run, and how long the output of each was before.
         self._running: dict[int, tuple[Job, int]] = {}
