@@ -10,7 +10,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from benchmarks import __main__ as bench
-from benchmarks import checkpoints, digits, mnist, prediction, street, upconvolution
+from benchmarks import checkpoints, digits, mnist, prediction, scores, street, upconvolution
 from benchmarks.files import kinds
 from benchmarks.gpu import bits, feeding, speed
 from benchmarks.gpu.__main__ import PARTS
@@ -165,3 +165,9 @@ def test_calls_are_counted_that_concern_the_folder(tmp_path):
     assert Counter(kinds(trace, "/out")) == {
         "open": 1, "wait for the disk": 1, "change names": 1, "ask for attributes": 1,
     }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_surfaces_of_a_frame_are_those_of_trees_and_take_less():
+    ours, trees = scores.surfaces(rounds=1)
+    assert ours < trees / 2

@@ -1,6 +1,7 @@
 """Every file in conf/ composes to a valid configuration."""
 
 import inspect
+import itertools
 import re
 from functools import cache
 from itertools import product
@@ -118,10 +119,11 @@ def test_the_search_by_wandb_sets_keys_that_exist(compose):
     sweep = yaml.safe_load((CONF / "wandb_sweep.yaml").read_text())
     assert (CONF.parent / sweep["program"]).is_file()
     assert sweep["command"][-2:] == ["${args_no_hyphens}", "logger=wandb"]
-    # What the agent makes of it: key=value without hyphens, once with every value.
-    for key, spec in sweep["parameters"].items():
-        for value in spec.get("values") or [spec["min"], spec["max"]]:
-            validate(compose(f"{key}={value}", sweep["command"][-1]))
+    # What the agent makes of it: key=value of every parameter, without hyphens. Together they give every value once.
+    values = [spec.get("values") or [spec["min"], spec["max"]] for spec in sweep["parameters"].values()]
+    for chosen in itertools.zip_longest(*values):
+        own = [f"{key}={value}" for key, value in zip(sweep["parameters"], chosen, strict=True) if value is not None]
+        validate(compose(*own, sweep["command"][-1]))
     from segbench.tasks.segmentation import VALIDATION_SCORES
 
     assert sweep["metric"]["name"].removeprefix("best/val_") in VALIDATION_SCORES

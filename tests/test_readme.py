@@ -25,7 +25,16 @@ def lines():
     return sorted({line for line in found if line.removeprefix("-m ")[0] != "-" and "<key>" not in line})
 
 
-@pytest.mark.parametrize("line", lines())
+def every_day(all_lines):
+    """Mark lines as slow but the first that begins with each key, as composing takes long."""
+    keys = set()
+    for line in all_lines:
+        key = line.partition("=")[0]
+        yield pytest.param(line, marks=pytest.mark.slow if key in keys else ())
+        keys.add(key)
+
+
+@pytest.mark.parametrize("line", every_day(lines()))
 def test_a_command_of_the_readme_is_a_valid_configuration(compose, line):
     parts = shlex.split(re.sub(r"<[^>]*>", "file", line).removeprefix("-m "))
     # What is of the sweep alone, as decide= is, leaves the configuration of a job.

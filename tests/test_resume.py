@@ -269,10 +269,8 @@ def stop(start_and_save, cfg, directory, send) -> str:
 STOPPING = [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU]
 
 
-@pytest.mark.parametrize(
-    "number",
-    [pytest.param(number, marks=() if number == signal.SIGTERM else pytest.mark.slow) for number in STOPPING],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", STOPPING)
 def test_a_stop_signal_saves_and_a_restart_goes_on(reference, tmp_path, start_and_save, finish, number):
     cfg, expected, _ = reference
     said = stop(start_and_save, cfg, tmp_path / "run", lambda process: os.kill(process, number))

@@ -21,7 +21,7 @@ from segbench.run_inputs import score_code
 from segbench.runs.directory import BEST, RunDirectory
 from segbench.runs.files import write_json, write_yaml
 from segbench.runs.readers import DamagedError, config_file, named, summary_file
-from segbench.runs.scores_file import TASKS, read_columns, read_scores
+from segbench.runs.scores_file import read_columns, read_frame, read_scores
 from segbench.runs.settings import flatten
 from segbench.runs.split_scores import About, SplitScores
 
@@ -104,7 +104,7 @@ def require_same(run: RunDirectory, before: Scored, table: pd.DataFrame, about: 
     Raises:
         CheckpointError: If any image's result has changed, or a column would be lost.
     """
-    now = TASKS[about.task].read(table, about)
+    now = read_frame(table, about)
     pairs = [(scores, now[name]) for name, scores in before.splits.items() if name in now]
     if before.splits.keys() != now.keys() or not all(_same(one, two) for one, two in pairs):
         raise CheckpointError(

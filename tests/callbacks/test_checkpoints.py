@@ -53,6 +53,7 @@ def files(directory):
     return [without_times(load_checkpoint(directory / "checkpoints" / name)) for name in names]
 
 
+@pytest.mark.slow
 def test_the_files_are_the_same_however_seldom_epochs_are_saved(run, tiny, tmp_path, saved, often):
     cfg = tiny(tmp_path, "trainer.max_epochs=6", "optimizer.lr=0.01")
     often(*ALWAYS)

@@ -33,6 +33,17 @@ def test_scores_of_objects_are_of_the_classes_that_the_data_names():
         check_comparison(OmegaConf.create({"metric": "dice", "claims": claims}), "cells", scores)
 
 
+def test_a_claim_may_be_about_what_training_shows_but_a_comparison_not():
+    scores = SegmentationTask.scores(DATA)
+    claims = [{"text": "a", "metric": "epochs_to_95"}, {"text": "b", "metric": "train_gap"}]
+    comparison = OmegaConf.create({"metric": "dice", "claims": claims})
+    check_comparison(comparison, "cells", scores, score_train=True)
+    with pytest.raises(ConfigError, match=r"^comparison.claims\[1\].metric=train_gap: needs data.score_train=true$"):
+        check_comparison(comparison, "cells", scores)
+    with pytest.raises(ConfigError, match="comparison.metric=epochs_to_95: no such score of cells"):
+        check_comparison(OmegaConf.create({"metric": "epochs_to_95"}), "cells", scores)
+
+
 def test_every_part_is_asked(compose, tmp_path):
     """A part that refuses is heard, whichever it is; what fits passes."""
 

@@ -1,9 +1,11 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.data.splits import check_disjoint, split_groups, split_last_block
-from segbench.errors import DataError
+from segbench.data.splits import check_disjoint, some_groups, split_groups, split_last_block
+from segbench.errors import ConfigError, DataError
 
 FRACTIONS = {"train": 0.8, "val": 0.1, "test": 0.1}
 
@@ -66,3 +68,23 @@ def test_the_last_block_validates(test, share):
     assert abs(len(splits["val"]) - share * len(rest)) <= 1
     assert splits["train"]
     assert splits["val"]
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=80), st.integers(0, 100), st.data())
+def test_more_training_groups_are_those_of_fewer_and_others(numbers, seed, data):
+    groups = [f"car{number}" for number in numbers]
+    train = data.draw(st.lists(st.integers(0, len(groups) - 1), min_size=1, unique=True).map(sorted))
+    there = {groups[index] for index in train}
+    found = [some_groups(groups, train, number, seed) for number in range(1, len(there) + 1)]
+    for number, kept in enumerate(found, 1):
+        names = {groups[index] for index in kept}
+        assert len(names) == number
+        # Groups come whole, in the order of the split.
+        assert kept == [index for index in train if groups[index] in names]
+    assert all(set(less) < set(more) for less, more in pairwise(found))
+    assert found[-1] == train
+
+
+def test_more_training_groups_than_there_are_are_refused():
+    with pytest.raises(ConfigError, match=r"^data.train_groups=3: the training split has 2 groups$"):
+        some_groups(["a", "a", "b", "c"], [0, 1, 2], 3, 0)

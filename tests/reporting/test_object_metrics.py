@@ -15,7 +15,8 @@ from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.columns import score_names
 from segbench.reporting.comparison.estimate import Estimate
 from segbench.reporting.comparison.model import COSTS
-from segbench.reporting.conclusions.claims import explanation, judge, measured
+from segbench.reporting.conclusions.claim_words import explanation, measured
+from segbench.reporting.conclusions.claims import judge
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.figures.costs import pareto_front

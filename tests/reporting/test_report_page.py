@@ -173,6 +173,7 @@ def test_the_command_writes_tables_and_figures_beside_the_runs(reported):
     for name in ("curves.png", "classes.png", "frequencies.png"):
         assert np.asarray(Image.open(folder / name)).std() > 0
         assert f"]({name})" in text
+        assert {(folder / name).with_suffix(kind).exists() for kind in (".svg", ".pdf")} == {True}
     assert not list(folder.glob(".*"))
 
 

@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segbench.runs.readers import DamagedError, named
-from segbench.runs.scores_file import KEY, LARGEST, MOST_SCORES, TASKS, parse_about, read_scores, write_scores
+from segbench.runs.scores_file import (
+    KEY,
+    LARGEST,
+    MOST_SCORES,
+    TASKS,
+    parse_about,
+    read_frame,
+    read_scores,
+    write_scores,
+)
 from segbench.runs.split_scores import About, derive
 from segbench.scores import Convention
 from segbench.scores.columns import MOST_COLUMNS, MOST_RATIOS, ColumnScore, Ratio
@@ -90,6 +99,28 @@ def test_a_file_is_read_by_what_it_says_alone(tmp_path):
 def test_the_rows_stay_a_table_that_anything_opens(tmp_path):
     write_scores(tmp_path / "scores.parquet", [rows()], About("segmentation"))
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "scores.parquet"), rows(), check_dtype=False)
+
+
+def test_rows_of_several_splits_in_any_order_are_those_that_pandas_finds():
+    chance = np.random.default_rng(0)
+    pixels = chance.integers(0, 9, (8, 3))
+    frame = pd.concat([rows(split="val"), rows(split="test", group=["x", "x", "g", "g"])], ignore_index=True)
+    frame = frame.assign(tp=pixels[:, 0], fp=pixels[:, 1], fn=pixels[:, 2], tn=30 - pixels.sum(axis=1))
+    mixed = frame.sample(frac=1, random_state=1)
+    found = read_frame(mixed, About("segmentation"))
+    assert list(found) == list(dict.fromkeys(mixed["split"]))
+    for name, split in found.items():
+        part = frame[frame["split"] == name]
+        assert split.ids == ("a", "b")
+        assert split.groups == tuple(part["group"][::2])
+        assert np.array_equal(split.counts.reshape(4, 4), part[["tp", "fp", "fn", "tn"]])
+        assert split.class_names == ("none", "cell")
+
+
+@pytest.mark.parametrize("column", ["split", "id", "group", "class_name"])
+def test_a_row_without_a_name_is_refused(column):
+    with pytest.raises(ValueError, match=f"a row lacks its {column}"):
+        read_frame(rows(**{column: [None, "a", "a", "a"]}), About("segmentation"))
 
 
 def test_a_file_without_rows_has_no_splits(tmp_path):

@@ -152,7 +152,8 @@ class Claim(_Closed):
         by: Least and largest difference that the report gives, in units of the score (0.02 is 2 %), if it does.
         alike: Factor values of the configurations that are said to be alike, in place of ``better`` and ``than``.
         within: How much, in units of the score, still counts as alike.
-        metric: The score that it is about, if that is another than the comparison's.
+        metric: The score that it is about, if that is another than the comparison's; or what training shows
+            (:data:`segbench.scores.training.SHOWN_BY_TRAINING`).
     """
 
     text: str

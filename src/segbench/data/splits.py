@@ -155,6 +155,26 @@ def split_last_block(test: Sequence[bool], val_fraction: float) -> dict[str, lis
     return {"train": rest[:first], "val": rest[first:]} | ({"test": tested} if tested else {})
 
 
+def some_groups(groups: Sequence[str], indices: Sequence[int], number: int, seed: int) -> list[int]:
+    """Return the indices of as many groups, drawn so that a larger number adds groups to those of a smaller one.
+
+    Args:
+        groups: Group of every image.
+        indices: The images of the training split, ascending.
+        number: How many of their groups to keep, at least 1.
+        seed: Of the draw.
+
+    Raises:
+        ConfigError: If there are fewer.
+    """
+    names = sorted({groups[index] for index in indices})
+    if number > len(names):
+        raise ConfigError(f"data.train_groups={number}: the training split has {plural(len(names), 'group')}")
+    order = generator(seed, "train_groups").permutation(len(names))
+    kept = {names[place] for place in order[:number]}
+    return [index for index in indices if groups[index] in kept]
+
+
 def check_disjoint(groups: Sequence[str], splits: Mapping[str, Sequence[int]]) -> None:
     """Check that splits share no group.
 

@@ -50,6 +50,8 @@ def save(figure: Figure, path: Path) -> None:
                 content = svg_text(content.decode("utf-8", "surrogatepass")).encode()
             with atomic_open(path.with_suffix(f".{kind}")) as stream:
                 stream.write(content)
+            # Where the PNG has everything, to a fraction of a pixel: to find it anew takes as long as to draw it.
+            figure.set_layout_engine("none")
 
 
 def svg_text(source: str) -> str:

@@ -221,7 +221,8 @@ def curves_file(path: Path, summary: dict[str, Any] | None) -> pd.DataFrame | No
             raise ValueError("no column 'epoch'")
         if summary is not None and len(table) != summary.get("epochs", len(table)):
             raise ValueError(f"it has {len(table):,} epochs, and summary.json {summary['epochs']!a:.40}")
-        return table.apply(pd.to_numeric)
+        numbers = all(map(pd.api.types.is_numeric_dtype, table.dtypes))
+        return table if numbers else table.apply(pd.to_numeric)
 
     if not path.exists():
         return None

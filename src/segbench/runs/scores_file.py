@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from segbench import runs
 from segbench.runs.files import atomic_open
+from segbench.runs.rows import Rows
 from segbench.runs.split_scores import About, SplitScores, TaskRecord
 from segbench.runs.unfolding import open_parquet, read_parquet
 from segbench.scores.columns import ColumnScore, Ratio, reserved
@@ -89,7 +90,7 @@ def write_scores(path: Path, frames: Sequence[pd.DataFrame], about: About) -> No
     """
     table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True))
     text = json.dumps(asdict(about), allow_nan=False).encode()
-    _read(table.to_pandas(), parse_about(text))
+    _read(table, parse_about(text))
     with atomic_open(path) as stream:
         pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: text}), stream)
 
@@ -110,6 +111,11 @@ def read_scores(path: Path) -> Mapping[str, SplitScores]:
         return _read(read_parquet(file), about)
 
 
+def read_frame(table: pd.DataFrame, about: About) -> Mapping[str, SplitScores]:
+    """Return what :func:`read_scores` would, once these rows are written; raises as it does."""
+    return _read(pa.Table.from_pandas(table), about)
+
+
 def read_columns(path: Path) -> tuple[About, tuple[str, ...]]:
     """Return what a scores file says of itself, and the names of its columns; raises as :func:`read_scores` does."""
     with open_parquet(path) as file:
@@ -123,9 +129,9 @@ def _about(file: pq.ParquetFile) -> About:
     return parse_about(text)
 
 
-def _read(table: pd.DataFrame, about: About) -> Mapping[str, SplitScores]:
-    _check(about, set(map(str, table.columns)))
-    return TASKS[about.task].read(table, about)
+def _read(table: pa.Table, about: About) -> Mapping[str, SplitScores]:
+    _check(about, set(table.column_names))
+    return TASKS[about.task].read(Rows(table), about)
 
 
 def parse_about(text: bytes) -> About:

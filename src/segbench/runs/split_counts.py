@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from segbench.runs.rows import Rows
 from segbench.runs.split_scores import About, ConfidentError, Overview, TaskRecord, in_order, joined_order
 from segbench.scores.additive import Additive, mean_over_images, pooled
 from segbench.scores.arithmetic import Floats, mean_present
@@ -27,12 +27,12 @@ CountsT = TypeVar("CountsT", bound="SplitCounts")
 PRINTED = ("dice", "iou", "sensitivity", "specificity", "precision")  # when a run ends
 
 
-def read_counts(table: pd.DataFrame, about: About) -> dict[str, SplitCounts]:
+def read_counts(table: Rows, about: About) -> dict[str, SplitCounts]:
     """Take the rows of a segmentation's scores file apart by split: see :func:`read_as`."""
     return read_as(SplitCounts, table, about)
 
 
-def read_as(kind: type[CountsT], table: pd.DataFrame, about: About) -> dict[str, CountsT]:
+def read_as(kind: type[CountsT], table: Rows, about: About) -> dict[str, CountsT]:
     """Take the rows of a scores file of counts apart by split.
 
     Args:
@@ -49,12 +49,7 @@ def read_as(kind: type[CountsT], table: pd.DataFrame, about: About) -> dict[str,
     missing += [column for score in about.scores for column in score.columns if column not in table]
     if missing:
         raise ValueError(f"no column {', '.join(missing)}")
-    numbers = table[["height", "width", "class_index", *COUNTS]]
-    if table.empty:
-        return {}
-    if not all(pd.api.types.is_integer_dtype(kind) for kind in numbers.dtypes) or (numbers < 0).to_numpy().any():
-        raise ValueError("counts must be whole numbers, 0 or more")
-    return {str(name): _split(kind, str(name), part, about) for name, part in table.groupby("split", sort=False)}
+    return {name: _split(kind, name, part, about) for name, part in table.splits()} if len(table) else {}
 
 
 def choose_convention(wanted: Convention | None, splits: Sequence[Any]) -> Convention:
@@ -73,7 +68,7 @@ RECORD = TaskRecord(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SplitCounts:
     """The counts of one split.
 
@@ -242,33 +237,33 @@ class SplitCounts:
         return terms[:, [self.class_names.index(metric.label)]]
 
 
-def _split(kind: type[CountsT], name: str, table: pd.DataFrame, about: About) -> CountsT:
-    table = table.astype({"id": str, "group": str, "class_name": str}).sort_values(["id", "class_index"])
-    classes = table.drop_duplicates("class_index").sort_values("class_index")
-    indices, ids = classes["class_index"].to_numpy(), table["id"].drop_duplicates()
-    whole = len(table) == len(ids) * len(indices)
-    if not whole or not (table["class_index"].to_numpy().reshape(len(ids), -1) == indices).all():
-        raise ValueError(f"{name}: not one row for each of {len(ids)} images and {len(indices)} classes")
-    counts = table[COUNTS].to_numpy(np.int64).reshape(len(ids), len(indices), 4)
+def _split(kind: type[CountsT], name: str, rows: Rows, about: About) -> CountsT:
+    rows = rows.ordered("id", "class_index")
+    indices, images = np.unique(rows.counts(["class_index"])), np.unique(rows.names("id").codes)
+    classes = len(indices)
+    whole = len(rows) == len(images) * classes
+    if not whole or not (rows.counts(["class_index"]).reshape(len(images), -1) == indices).all():
+        raise ValueError(f"{name}: not one row for each of {len(images)} images and {classes} classes")
+    counts = rows.counts(COUNTS).reshape(len(images), classes, 4)
     pixels = counts.sum(axis=2)
     if (pixels != pixels[:, :1]).any():
         raise ValueError(f"{name}: the classes of an image count different numbers of pixels")
-    images = table.drop_duplicates("id")
-    sizes = sorted({(int(height), int(width)) for height, width in images[["height", "width"]].to_numpy()})
-    names, groups = tuple(classes["class_name"]), tuple(images["group"])
-    columns, declared = _further(name, table, len(indices), about.scores)
-    confusion = _confusion(name, table, indices, counts) if kind.record.exclusive else None
-    return kind(tuple(ids), groups, tuple(sizes), names, counts, confusion, columns, about.background, declared)
+    ids, groups = (rows.names(column).every(classes) for column in ("id", "group"))
+    sizes = sorted(set(map(tuple, rows.counts(["height", "width"])[::classes].tolist())))
+    names = rows.names("class_name").every()[:classes]
+    columns, declared = _further(name, rows, classes, about.scores)
+    confusion = _confusion(name, rows, indices, counts) if kind.record.exclusive else None
+    return kind(ids, groups, tuple(sizes), names, counts, confusion, columns, about.background, declared)
 
 
 def _further(
-    name: str, table: pd.DataFrame, classes: int, scores: Sequence[ColumnScore]
+    name: str, rows: Rows, classes: int, scores: Sequence[ColumnScore]
 ) -> tuple[dict[str, Floats], tuple[ColumnScore, ...]]:
     """Return the further columns of a split, (N,C) each, and the scores of them that it has."""
     columns: dict[str, Floats] = {}
     declared = []
     for score in scores:
-        own = {column: table[column].to_numpy(np.float64).reshape(-1, classes) for column in score.columns}
+        own = {column: rows.floats(column).reshape(-1, classes) for column in score.columns}
         terms = np.stack(list(own.values()), axis=-1)
         # A class without the score has no value in any of its columns; a split without it, of volumes say, no class.
         scored = ~np.isnan(terms).all(axis=(0, 2))
@@ -282,19 +277,18 @@ def _further(
 
 
 def _confusion(
-    name: str, table: pd.DataFrame, indices: NDArray[np.int64], counts: NDArray[np.int64]
+    name: str, rows: Rows, indices: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> NDArray[np.int64] | None:
     """Return which class was taken for which (C,C), summed over the images, if it is known."""
     tp, fp, fn, _ = np.moveaxis(counts, 2, 0)
     if len(indices) == 2:
         return np.stack([[tp[:, 0], fn[:, 0]], [fn[:, 1], tp[:, 1]]]).sum(axis=2)
     columns = [f"predicted_{index}" for index in indices]
-    if any(column not in table for column in columns):
+    if any(column not in rows for column in columns):
         return None
-    matrices = table[columns].to_numpy(np.int64).reshape(*counts.shape[:2], len(columns))
-    diagonal = matrices.diagonal(axis1=1, axis2=2)
-    rows, sums = matrices.sum(axis=2), matrices.sum(axis=1)
-    if (diagonal != tp).any() or (rows != tp + fn).any() or (sums != tp + fp).any():
+    # Not as counts, since a file may have them of some of its splits only.
+    matrices = np.stack([rows.floats(column) for column in columns], axis=-1).reshape(*counts.shape[:2], len(columns))
+    diagonal, of_truth, of_prediction = matrices.diagonal(axis1=1, axis2=2), matrices.sum(axis=2), matrices.sum(axis=1)
+    if (diagonal != tp).any() or (of_truth != tp + fn).any() or (of_prediction != tp + fp).any():
         raise ValueError(f"{name}: the confusion of classes does not add up to the counts")
-    total: NDArray[np.int64] = matrices.sum(axis=0)
-    return total
+    return np.asarray(matrices.sum(axis=0), np.int64)

@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from segbench.errors import ConfigError
+from segbench.runs.rows import Rows
 from segbench.runs.split_scores import About, ConfidentError, Overview, TaskRecord, derive, in_order, joined_order
 from segbench.scores.additive import Additive, mean_over_images, pooled
 from segbench.scores.arithmetic import Floats
@@ -30,7 +30,7 @@ from segbench.words import decimal
 COLUMNS = ["split", "id", "group", "truth", "prediction", "probability"]
 
 
-def read_labels(table: pd.DataFrame, about: About) -> dict[str, SplitLabels]:
+def read_labels(table: Rows, about: About) -> dict[str, SplitLabels]:
     """Take the rows of a classification's scores file apart by split.
 
     Raises:
@@ -42,21 +42,18 @@ def read_labels(table: pd.DataFrame, about: About) -> dict[str, SplitLabels]:
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise ValueError(f"no column {', '.join(missing)}")
-    if table.empty:
+    if not len(table):
         return {}
-    labels = table["truth"], table["prediction"]
-    if any(not isinstance(column.dtype, pd.CategoricalDtype) for column in labels):
-        raise ValueError("truth and prediction must be categories, all class names in their order")
-    if list(labels[0].cat.categories) != list(labels[1].cat.categories):
+    truth, prediction = table.classes("truth"), table.classes("prediction")
+    if truth.known != prediction.known:
         raise ValueError("truth and prediction do not name the same classes")
-    if any(column.isna().any() for column in labels):
+    if min(truth.codes.min(), prediction.codes.min()) < 0:
         raise ValueError("an image lacks its truth or its prediction")
-    probability = table["probability"].to_numpy(np.float64)
+    probability = table.floats("probability")
     # Half a percent for sums in low precision.
     if not ((probability >= 0) & (probability <= 1.005)).all():
         raise ValueError("a probability is not between 0 and 1")
-    table = table.assign(split=table["split"].astype(str))
-    return {str(name): _split(str(name), part) for name, part in table.groupby("split", sort=False)}
+    return {name: _split(name, part) for name, part in table.splits()}
 
 
 def only_convention(wanted: Convention | None, splits: Sequence[Any]) -> Convention:
@@ -87,11 +84,10 @@ RECORD = TaskRecord(
         "sensitivity": "missed (share of the class's images)",
         "precision": "false (share of the images named so)",
     },
-    tie="images that both name alike count half",
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SplitLabels:
     """What a classifier made of the images of one split.
 
@@ -225,17 +221,18 @@ class SplitLabels:
         return Overview(("images", *titles), tuple(classes), ("", *cells("")), tuple(lines))
 
 
-def _split(name: str, table: pd.DataFrame) -> SplitLabels:
-    table = table.astype({"id": str, "group": str}).sort_values("id")
-    if table["id"].duplicated().any():
+def _split(name: str, rows: Rows) -> SplitLabels:
+    rows = rows.taken(np.argsort(rows.names("id").codes, kind="stable"))
+    ids = rows.names("id")
+    if not np.diff(ids.codes).all():
         raise ValueError(f"{name}: not one row for each image")
-    classes = tuple(map(str, table["truth"].cat.categories))
-    kind: Any = np.uint8 if len(classes) <= 256 else np.int32
+    truth, prediction = rows.classes("truth"), rows.classes("prediction")
+    kind: Any = np.uint8 if len(truth.known) <= 256 else np.int32
     return SplitLabels(
-        tuple(table["id"]),
-        tuple(table["group"]),
-        classes,
-        table["truth"].cat.codes.to_numpy().astype(kind),
-        table["prediction"].cat.codes.to_numpy().astype(kind),
-        table["probability"].to_numpy(np.float32),
+        ids.every(),
+        rows.names("group").every(),
+        truth.known,
+        truth.codes.astype(kind),
+        prediction.codes.astype(kind),
+        rows.floats("probability").astype(np.float32),
     )

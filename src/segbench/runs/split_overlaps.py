@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import pandas as pd
-
 from segbench.masks import BITS
+from segbench.runs.rows import Rows
 from segbench.runs.split_counts import SplitCounts, choose_convention, read_as
 from segbench.runs.split_scores import About, TaskRecord
 from segbench.scores.derive import MICRO, OVERALL_SCORES, SCORES
 
 
-def read_overlaps(table: pd.DataFrame, about: About) -> Mapping[str, SplitOverlaps]:
+def read_overlaps(table: Rows, about: About) -> Mapping[str, SplitOverlaps]:
     """Split the rows of a multi-label segmentation's scores file.
 
     Raises:
@@ -36,7 +35,7 @@ RECORD = TaskRecord(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SplitOverlaps(SplitCounts):
     """The counts of one split, of each class against the rest of its image; there is no confusion of classes."""
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any, ClassVar, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from segbench.errors import ConfigError
 from segbench.masks import INDICES, MaskForm
+from segbench.runs.rows import Rows
 from segbench.scores.additive import Additive
 from segbench.scores.arithmetic import Floats
 from segbench.scores.columns import ColumnScore
@@ -61,11 +62,10 @@ class TaskRecord:
         bars: Scores of each class that are drawn as bars up to 1, with their titles.
         shortfalls: Scores of each class, all near 1, of which what is missing to 1 is drawn, with its titles.
         same: What is equal where :meth:`SplitScores.same` says so, in words.
-        tie: What counts half where a row is higher than another, as a remark; empty where ties are rare.
     """
 
     name: str
-    read: Callable[[pd.DataFrame, About], Mapping[str, SplitScores]]
+    read: Callable[[Rows, About], Mapping[str, SplitScores]]
     convention: Callable[[Convention | None, Sequence[SplitScores]], Convention]
     scores: Mapping[str, Score]
     metrics: tuple[str, ...]
@@ -77,7 +77,6 @@ class TaskRecord:
     bars: Mapping[str, str] = field(default_factory=dict)
     shortfalls: Mapping[str, str] = field(default_factory=dict)
     same: str = "counts of right and wrong pixels"
-    tie: str = ""
 
 
 @dataclass(frozen=True)
@@ -237,7 +236,7 @@ def has_metric(split: SplitScores, name: str) -> bool:
 
 
 def derive(split: SplitScores, name: str, convention: Convention) -> float:
-    """Return one score of a split.
+    """Return one score of a split; worked out once.
 
     Args:
         split: The scores of one split of one run.
@@ -247,4 +246,11 @@ def derive(split: SplitScores, name: str, convention: Convention) -> float:
     Raises:
         ConfigError: If there is no such metric.
     """
-    return split.additive(metric_of(split, name), convention).total
+    known = _KNOWN.setdefault(split, {})
+    if (name, convention) not in known:
+        known[name, convention] = split.additive(metric_of(split, name), convention).total
+    return known[name, convention]
+
+
+# Tables, figures and pages ask for the same scores.
+_KNOWN: WeakKeyDictionary[SplitScores, dict[tuple[str, Convention], float]] = WeakKeyDictionary()

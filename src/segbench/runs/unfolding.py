@@ -73,7 +73,7 @@ def _check_size(file: pq.ParquetFile) -> None:
             raise ValueError(f"its column {part.name[:80]!r} holds neither texts nor numbers")
 
 
-def read_parquet(file: pq.ParquetFile) -> pd.DataFrame:
+def read_parquet(file: pq.ParquetFile) -> pa.Table:
     """Return the rows of a file that :func:`open_parquet` opened.
 
     Raises:
@@ -85,7 +85,7 @@ def read_parquet(file: pq.ParquetFile) -> pd.DataFrame:
         size += batch.nbytes
         if size > MEMORY // 4:
             raise ValueError(f"its rows take more than {MEMORY // 4:,} bytes")
-    return pa.Table.from_batches(batches, file.schema_arrow).to_pandas(ignore_metadata=True, use_threads=False)
+    return pa.Table.from_batches(batches, file.schema_arrow)
 
 
 @contextmanager

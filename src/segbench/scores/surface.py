@@ -22,14 +22,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import KDTree
 
 from segbench.scores.columns import ColumnScore, Floats, Region
+from segbench.scores.nearest import squared_distances
 
 Empty = Literal["penalty", "skip"]
+# A pixel with those above, below, left and right of it.
+_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,9 @@ class SurfaceDistances:
 
 def surface(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the border pixels of a mask, of any number of axes."""
+    if mask.ndim == 2:
+        eroded = cv2.erode(mask.view(np.uint8), _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        return mask & ~np.asarray(eroded, bool)
     # Beyond its edge an array erodes as if it were empty.
     return mask & ~ndimage.binary_erosion(mask)
 
@@ -74,20 +81,34 @@ def surface_distances(region: Region) -> SurfaceDistances:
 
 def _points(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the places of the border pixels of a mask, (N,axes)."""
-    boxes = ndimage.find_objects(mask.astype(np.uint8))
-    if not boxes:
+    box = _box(mask)
+    if any(side.start == side.stop for side in box):
         return np.zeros((0, mask.ndim), np.int64)
-    return np.argwhere(surface(mask[boxes[0]])) + [side.start for side in boxes[0]]
+    border = surface(np.ascontiguousarray(mask[box]))
+    # Of one axis NumPy finds them many times faster.
+    places = np.unravel_index(np.flatnonzero(border), border.shape)
+    return np.stack(places, axis=-1) + [side.start for side in box]
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """Return the smallest box that has all of a mask; an empty one of an empty mask."""
+    if mask.ndim == 2:
+        left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+        return slice(top, top + height), slice(left, left + width)
+    boxes = ndimage.find_objects(mask.astype(np.uint8))
+    return boxes[0] if boxes else (slice(0, 0),) * mask.ndim
 
 
 def _nearest(points: NDArray[np.int64], others: NDArray[np.int64], spacing: Sequence[float]) -> Floats:
     """Return each point's Euclidean distance to the nearest of others, float64 (N,).
 
-    By a tree of the points: a distance transform visits every pixel of the box, for the boundaries of a street scene
-    20 times as many.
+    Of volumes, and where a pixel's sides are not 1, by a tree of the points: a distance transform visits every pixel of
+    the box, for the boundaries of a street scene 20 times as many.
     """
     if not len(others) or not len(points):
         return np.full(len(points), np.inf)
+    if points.shape[1] == 2 and all(side == 1 for side in spacing):
+        return np.sqrt(squared_distances(points, others))
     _, nearest = KDTree(others * np.array(spacing)).query(points * np.array(spacing))
     # From whole numbers of pixels, so that two steps of 0.1 are 0.2, as a tolerance is written.
     return np.sqrt((((points - others[nearest]) * np.array(spacing)) ** 2).sum(axis=1))

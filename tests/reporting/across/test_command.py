@@ -139,6 +139,7 @@ def test_an_option_that_would_change_nothing_is_refused(report, folders, option,
     assert words in err
 
 
+@pytest.mark.slow
 def test_against_a_baseline_no_other_pair_is_tested_or_drawn(report, folders, tmp_path):
     assert report("--across", *folders, "--out", tmp_path / "page", "--baseline", "unet")[0] == 0
     with (tmp_path / "page" / "gains.csv").open() as file:

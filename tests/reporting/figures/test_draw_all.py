@@ -34,6 +34,7 @@ def test_text_stays_text_and_a_figure_made_again_is_the_same(tmp_path):
     assert b"CreationDate" not in written[0][".pdf"]
 
 
+@pytest.mark.slow
 def test_every_figure_is_written_twice_and_named_once(compared, evidence, tmp_path):
     comparison = compared({"unet": (90, 88), "attunet": (80, 79)})
     skipped = []

@@ -8,7 +8,7 @@ from labelled import labels_table
 from simulated import comparison, counts
 
 from segbench.reporting.statistics.degenerate import Collapse, Same, collapses, lost_images, same_rows
-from segbench.runs.split_labels import read_labels
+from segbench.runs.scores_file import read_frame
 from segbench.runs.split_scores import About
 from segbench.scores.constant import constant_counts
 
@@ -65,7 +65,7 @@ def test_of_a_score_that_trivial_predictions_win_nothing_collapses():
 def test_a_classifier_that_takes_all_for_one_class():
     truth = np.arange(99) % 3
     right, one = (
-        read_labels(labels_table(truth, predicted), About("classification"))["test"]
+        read_frame(labels_table(truth, predicted), About("classification"))["test"]
         for predicted in (truth, np.full(99, 1))
     )
     found = collapses(comparison({"a": {0: right, 1: right}, "b": {0: one, 1: right}}, metric="accuracy"))

@@ -74,6 +74,7 @@ def test_numbers_stay_numbers(number):
     assert csv_cell(number) == number
 
 
+@pytest.mark.slow
 @given(ANY)
 def test_markdown_shows_the_text_and_no_markup(text):
     # GitHub's tables would part at upright strokes too.

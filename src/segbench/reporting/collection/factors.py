@@ -98,9 +98,8 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
         differing.pop(PROCESSES, None)
     tuned = {key: differing.pop(key) for key in sorted(tuned_keys(runs) & differing.keys())}
     # A choice is only a name: another name for the same settings (but for the device, say) is no difference.
-    groups = {
-        group: [run.choices.get(group) for run in runs] for run in runs for group in run.choices if matters(group)
-    }
+    named = dict.fromkeys(group for run in runs for group in run.choices)
+    groups = {group: [run.choices.get(group) for run in runs] for group in named if matters(group)}
     variants = _variants_told_apart(groups, differing, factors)
     if VARIANT in (*factors, *variants):
         decided = {key for key, values in differing.items() if _decided(groups.get(VARIANT, ()), values)}

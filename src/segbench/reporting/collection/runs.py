@@ -114,6 +114,13 @@ class Run:
         return self.folds or (self,)
 
     @property
+    def best_epoch(self) -> int | None:
+        """The epoch whose weights were scored, from 1; None where that is unknown."""
+        best: Any = self.summary.get("best")
+        epoch = best.get("epoch") if isinstance(best, dict) else None
+        return epoch if isinstance(epoch, int) else None
+
+    @property
     def name(self) -> str:
         """Name of the directory."""
         return self.directory.name

@@ -8,12 +8,13 @@ the margin that the experiment states. With m rivals each interval has confidenc
 with 95 % all m hold together. That is needed to refute a claim, as each rival is another chance to find one above the
 winner; to hold it asks more than it must, since a winner that must beat every rival is already hard to call by chance.
 Several claims of one experiment are not corrected for each other. Where looks are planned, a claim has the error rate
-of the look.
+of the look. A claim can also be about what training shows (:mod:`segbench.reporting.statistics.measures`), which varies
+over seeds alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isnan
 from typing import Any, Literal
@@ -23,24 +24,18 @@ from pydantic import ValidationError
 from segbench.configuration.schema import Claim
 from segbench.errors import ConfigError
 from segbench.reporting.collection.factors import fits, show_value
+from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.statistics.decision import Decision
 from segbench.reporting.statistics.degenerate import same_images
 from segbench.reporting.statistics.families import LEVEL
-from segbench.reporting.statistics.intervals import Difference, UnpairedError, paired_difference
+from segbench.reporting.statistics.intervals import Difference, Shared, UnpairedError, paired_difference
+from segbench.reporting.statistics.measures import measured_difference
 from segbench.reporting.statistics.pooling import Pool
-from segbench.words import listed, plural
+from segbench.scores.training import SHOWN_BY_TRAINING
 
-Verdict = Literal["holds", "does not hold", "alike", "not distinguishable", "cannot be judged", "not judged"]
-MOST_SHOWN = 3
+Verdict = Literal["holds", "does not hold", "alike", "undecided", "cannot be judged", "not judged"]
 _DECIDED = "by the decision on which row is best"
-_ALIKE = (
-    " A claim that configurations are alike holds if every interval lies within the margin that it names, and does not"
-    " hold if one lies beyond it."
-)
-
-
-_MARGIN = " A claim that one is better is alike where every interval not above 0 lies within {} (comparison.margin)."
 
 
 @dataclass(frozen=True)
@@ -90,7 +85,7 @@ class JudgedClaim:
     @property
     def tested(self) -> bool:
         """Whether there are figures behind the verdict."""
-        return self.verdict in ("holds", "does not hold", "alike", "not distinguishable")
+        return self.verdict in ("holds", "does not hold", "alike", "undecided")
 
     @property
     def strongest(self) -> Rival:
@@ -121,7 +116,7 @@ def judge(
 
 def _as_decided(claim: JudgedClaim, decision: Decision, rows: Sequence[Row]) -> JudgedClaim:
     """Let the decision answer what the claim's own intervals leave open: it corrects less, and holds as surely."""
-    if claim.verdict != "not distinguishable" or claim.metric or claim.within or decision.question != "best":
+    if claim.verdict != "undecided" or claim.metric or claim.within or decision.question != "best":
         return claim
     places = {row.label: index for index, row in enumerate(rows)}
     winner = places[claim.winner]
@@ -153,14 +148,10 @@ def _judge(comparison: Comparison, entry: Any, pool: Pool, rate: float) -> Judge
     lower = False
     for rival in rivals:
         try:
-            metric = comparison.metric_named(other or comparison.metric)
-            lower = metric.lower_is_better
+            lower = other in SHOWN_BY_TRAINING or comparison.metric_named(other or comparison.metric).lower_is_better
             sides = (rival.done, winner.done) if lower else (winner.done, rival.done)
             shared = None if other else pool.between(rows.index(winner), rows.index(rival))
-            difference = paired_difference(
-                *sides, comparison.split, metric.name, comparison.convention, confidence, shared
-            )
-            found.append(Rival(rival.label, difference))
+            found.append(Rival(rival.label, _difference(comparison, other, sides, confidence, shared)))
         except UnpairedError as error:
             reasons.append(f"{winner.label} and {rival.label}: {error}")
         except ConfigError as error:
@@ -169,13 +160,27 @@ def _judge(comparison: Comparison, entry: Any, pool: Pool, rate: float) -> Judge
     if reasons:
         verdict: Verdict = "cannot be judged"
     else:
-        same = _identical(winner, rivals, comparison)
+        same = [] if other in SHOWN_BY_TRAINING else _identical(winner, rivals, comparison)
         verdict, reasons = _verdict([rival.difference for rival in found], claim.within, margin, bool(same))
         reasons += same
     reason, within = "; ".join(reasons), claim.within or 0.0
     return JudgedClaim(
         claim.text, verdict, reason, winner.label, tuple(found), by, confidence, lower, within, other, margin
     )
+
+
+def _difference(
+    comparison: Comparison,
+    other: str,
+    sides: tuple[Sequence[Run], Sequence[Run]],
+    confidence: float,
+    shared: Shared | None,
+) -> Difference:
+    """Return the difference of two sides in another score than the deciding one, or in that if there is no other."""
+    if other in SHOWN_BY_TRAINING:
+        return measured_difference(other, *sides, comparison, confidence)
+    name = comparison.metric_named(other or comparison.metric).name
+    return paired_difference(*sides, comparison.split, name, comparison.convention, confidence, shared)
 
 
 def _fitting(rows: Sequence[Row], where: dict[str, Any]) -> list[Row]:
@@ -209,14 +214,14 @@ def _verdict(
     if within is not None:
         if any(difference.low > within or difference.high < -within for difference in differences):
             return "does not hold", []
-        return ("holds" if all(_inside(each, within) for each in differences) else "not distinguishable"), []
+        return ("holds" if all(_inside(each, within) for each in differences) else "undecided"), []
     signs = [difference.sign for difference in differences]
     if min(signs) < 0 or same:
         return "does not hold", []
     if min(signs) > 0:
         return "holds", []
     alike = margin and all(each.sign > 0 or _inside(each, margin) for each in differences)
-    return ("alike" if alike else "not distinguishable"), []
+    return ("alike" if alike else "undecided"), []
 
 
 def _inside(difference: Difference, margin: float) -> bool:
@@ -239,60 +244,3 @@ def _lacking(rows: Sequence[Row], where: dict[str, Any]) -> str:
 
 def _settings(where: dict[str, Any]) -> str:
     return ", ".join(f"{key}={show_value(value)}" for key, value in where.items())
-
-
-def measured(claim: JudgedClaim) -> str:
-    """Return what was measured for a claim: each rival's difference, or of many the strongest one's and a count.
-
-    A score that is not the comparison's is named first.
-    """
-    named = f"{claim.metric.replace('_', ' ')}: " if claim.metric and claim.rivals else ""
-    if len(claim.rivals) <= MOST_SHOWN:
-        level = f"; each interval {claim.confidence:.1%}" if len(claim.rivals) > 1 else ""
-        return named + "; ".join(_figures(claim, rival) for rival in claim.rivals) + level
-    signs = [rival.difference.sign for rival in claim.rivals]
-    better, worse = ("below", "above") if claim.lower_is_better else ("above", "below")
-    count = f"of {len(signs)} rivals {claim.winner} is {better} {signs.count(1)} and {worse} {signs.count(-1)}"
-    text = f"{count}, not distinguishable from {signs.count(0)}; strongest: {_figures(claim, claim.strongest)};"
-    return f"{named}{text} each interval {claim.confidence:.1%}"
-
-
-def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: str) -> str:
-    """Return the sentences that say how to read the verdicts; empty where no claim was tested."""
-    if not any(claim.tested for claim in claims):
-        return ""
-    scores = {claim.metric or metric: claim.lower_is_better for claim in claims if claim.tested}
-    return (
-        f"Claims: mean difference in {listed(list(scores))} ({split} split{_turned(scores)}) over equal seeds"
-        " and the same images, with the 95 % confidence interval for other seeds and other"
-        f" {unit}; several rivals of a claim are corrected for"
-        " (Bonferroni), several claims are not. A claim holds if every interval lies above 0 and does not hold if one"
-        " lies below; few seeds make wide intervals, so not distinguishable does not mean equal. The intervals do not"
-        " cover what was chosen on the same images, such as the best epoch, nor other training images."
-        + (_ALIKE if any(claim.within for claim in claims) else "")
-        + "".join(_MARGIN.format(f"{margin:g}") for margin in {claim.margin for claim in claims} - {0.0})
-    )
-
-
-def _turned(scores: Mapping[str, bool]) -> str:
-    """Say of which scores (name to whether lower is better) a difference is the rival's minus the winner's, if any."""
-    turned = [score for score, lower in scores.items() if lower]
-    which = f" of {listed(turned)}" if turned and len(turned) < len(scores) else ""
-    return f", rival minus winner{which}, as lower is better" if turned else ""
-
-
-def _figures(claim: JudgedClaim, rival: Rival) -> str:
-    """Return ``+0.0120 [-0.0040, +0.0280] over ce (3 seeds, 20 images)``, and how that compares to the claimed gain."""
-    found = rival.difference
-    images = plural(found.images, "image") + (f" of {plural(found.groups, 'group')}" * (found.groups < found.images))
-    counted = f"({plural(len(found.seeds), 'seed')}, {images})"
-    known = not isnan(found.low)
-    interval = f"[{found.low:+.4f}, {found.high:+.4f}]" if known else "[no interval]"
-    text = f"{found.mean:+.4f} {interval} over {rival.label} {counted}"
-    if claim.within:
-        return f"{text}; alike means within {claim.within:g}"
-    if claim.by is None or not known:
-        return text
-    where = "above" if found.low > claim.by[1] else "below" if found.high < claim.by[0] else "overlaps"
-    relation = "overlaps" if where == "overlaps" else f"lies {where}"
-    return f"{text}; the interval {relation} the claimed {claim.by[0]:g} to {claim.by[1]:g}"

@@ -11,7 +11,7 @@ from segbench.reporting.collection.folds import FOLDS
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.columns import averages, convention_words
 from segbench.reporting.comparison.model import Comparison, Row, number_of
-from segbench.reporting.conclusions.claims import explanation
+from segbench.reporting.conclusions.claim_words import explanation
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.reading import reading, shown
 from segbench.reporting.conclusions.training import training_line

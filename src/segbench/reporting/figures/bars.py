@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
 
 from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.legend import legend_below
@@ -89,10 +91,13 @@ def draw_grouped(comparison: Comparison, scores: Mapping[str, str], path: Path, 
         axes = figure.add_subplot(down, across, number + 1)
         ends = _ends(comparison, [score], names) if not missing else _ends_of_missing(comparison, scores)
         group_inches = (width / across - 0.5) / len(names)
-        for group, name in enumerate(names):
-            for place, (index, row) in enumerate(rows):
-                left = group - GROUP / 2 + place * bar
-                _draw_bar(axes, left, bar, run_scores(comparison, row, score, name, missing), index, group_inches, ends)
+        drawn = [
+            _draw_bar(axes, group - GROUP / 2 + place * bar, bar, values, index, group_inches, ends)
+            for group, name in enumerate(names)
+            for place, (index, row) in enumerate(rows)
+            if (values := [x for x in run_scores(comparison, row, score, name, missing) if np.isfinite(x)])
+        ]
+        _draw_runs(axes, drawn)
         _finish(axes, names, scores[score], group_inches, ends)
     save(figure, path)
 
@@ -151,6 +156,16 @@ def run_scores(comparison: Comparison, row: Row, score: str, group: str, missing
     return [1 - value for value in found] if missing else found
 
 
+@dataclass(frozen=True)
+class _Bar:
+    """What lies upon a bar: where its whisker is, which has the mean and the spread, and where the dots of its runs."""
+
+    whisker: float
+    result: Estimate
+    places: NDArray[np.float64]
+    values: list[float]
+
+
 def _draw_bar(
     axes: Axes,
     left: float,
@@ -159,15 +174,12 @@ def _draw_bar(
     index: int,
     group_inches: float,
     ends: tuple[float, float],
-) -> None:
-    """Draw one bar with its whisker, its runs and its figure in words; nothing where no run has a value.
+) -> _Bar:
+    """Draw one bar with its figure in words, for :func:`_draw_runs` to draw its whisker and its runs upon.
 
     On an axis that does not begin at 0 its length would lie: there the mean is a stroke on a faint ground.
     """
-    values = [value for value in values if np.isfinite(value)]
     result = estimate(values)
-    if not result.n:
-        return
     paint = colour(index)
     middle, wide = left + bar / 2, bar * 0.92
     look: dict[str, Any] = {"color": paint, "hatch": hatch(index), "edgecolor": "white", "linewidth": 0, "zorder": 2}
@@ -179,13 +191,27 @@ def _draw_bar(
         axes.bar(middle, result.mean, wide, **look)
     places = np.array([middle])
     if result.spread is not None:
-        # Whisker left, dots right, so that neither hides the other; white below it shows it on a dark bar.
-        for colour_of_whisker, thick in (("white", 2.5), ("0.1", 1.0)):
-            style: dict[str, Any] = {"color": colour_of_whisker, "elinewidth": thick, "capthick": thick, "capsize": 2}
-            axes.errorbar(middle - 0.28 * wide, result.mean, result.spread, zorder=4, **style)
         places = middle + wide * (0.56 * (np.arange(len(values)) + 0.5) / len(values) - 0.1)
-    axes.scatter(places, values, s=9, color="white", edgecolors="0.1", linewidths=0.6, zorder=5, clip_on=False)
     _write(axes, middle, result, values, paint, bar * group_inches, ends)
+    return _Bar(middle - 0.28 * wide, result, places, values)
+
+
+def _draw_runs(axes: Axes, bars: Sequence[_Bar]) -> None:
+    """Draw the whiskers and the runs of all bars of an axis: one by one they take most of a report's time."""
+    spread = [part for part in bars if part.result.spread is not None]
+    if spread:
+        ends = ([part.whisker for part in spread], *_columns([(p.result.mean, p.result.spread) for p in spread]))
+        # Whisker left, dots right, so that neither hides the other; white below it shows it on a dark bar.
+        for paint, thick in (("white", 2.5), ("0.1", 1.0)):
+            style: dict[str, Any] = {"color": paint, "elinewidth": thick, "capthick": thick, "capsize": 2}
+            axes.errorbar(*ends, fmt="none", zorder=4, **style)
+    if bars:
+        places, values = (np.concatenate(parts) for parts in _columns([(part.places, part.values) for part in bars]))
+        axes.scatter(places, values, s=9, color="white", edgecolors="0.1", linewidths=0.6, zorder=5, clip_on=False)
+
+
+def _columns(pairs: Sequence[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
 def _write(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,13 @@ def draw_curves(comparison: Comparison, path: Path) -> None:
     named: dict[int, Line2D] = {}
     for number, panel in enumerate(panels):
         axes = figure.add_subplot(down, across, number + 1)
+        drawn = []
         for index in panel.rows:
-            line = _draw_row(axes, comparison.rows[index], panel.key, index)
-            if line is not None:
-                named.setdefault(index, line)
+            seeds = list(_curves([comparison.rows[index]], panel.key))
+            drawn += seeds
+            if seeds:
+                named.setdefault(index, _draw_row(axes, comparison.rows[index], seeds, index))
         draw_stages(axes, comparison)
-        drawn = _curves([comparison.rows[index] for index in panel.rows], panel.key)
         _finish(axes, panel.title, _cut(axes, drawn) if panel.key.endswith("/loss") else "")
     below = 0.0
     marks = stage_legend(comparison)
@@ -93,13 +94,17 @@ def _panels(comparison: Comparison) -> list[_Panel]:
         for key, title in (("train/loss", "training loss"), ("val/loss", "validation loss"))
     ]
     # What only the final evaluation measures (SEG, say) has no curve: the score that chose the best epoch stands in.
-    measured = _curves(comparison.rows, f"val/{comparison.metric}")
+    measured = any(True for _ in _curves(comparison.rows, f"val/{comparison.metric}"))
     scores = [comparison.metric] if measured else _monitored(comparison)
     everything = tuple(range(len(comparison.rows)))
     panels += [_Panel(f"val/{score}", f"validation {comparison.title_of(score)}", everything) for score in scores]
     if len(panels) > MOST_PANELS:
         panels = [panel for panel in panels if not panel.key.endswith("/loss")]
-    return [panel for panel in panels if _curves([comparison.rows[index] for index in panel.rows], panel.key)]
+    return [
+        panel
+        for panel in panels
+        if any(True for _ in _curves([comparison.rows[index] for index in panel.rows], panel.key))
+    ]
 
 
 def _loss(row: Row) -> str:
@@ -120,31 +125,33 @@ def _monitored(comparison: Comparison) -> list[str]:
     return [name for name in found if name != "loss"]
 
 
-def _curves(rows: Sequence[Row], key: str) -> list[pd.Series]:
-    """Return the curves of all runs that have one."""
-    curves = [run.curves for row in rows for run in row.runs if run.curves is not None]
-    return [line for curve in curves if len(line := series(curve, key))]
+def _curves(rows: Sequence[Row], key: str) -> Iterator[pd.Series]:
+    """Yield the curves of all runs that have one."""
+    curves = (run.curves for row in rows for run in row.runs if run.curves is not None)
+    return (line for curve in curves if len(line := series(curve, key)))
 
 
 def series(curves: pd.DataFrame, key: str) -> pd.Series:
     """Return one curve indexed by epoch, without the epochs that lack a value."""
     if key not in curves:
         return pd.Series(dtype="float64")
-    return pd.Series(curves[key].to_numpy(), index=curves["epoch"]).dropna()
+    values = curves[key].to_numpy()
+    there = ~np.isnan(values)
+    return pd.Series(values[there], index=curves["epoch"][there])
 
 
-def _draw_row(axes: Axes, row: Row, key: str, index: int) -> Line2D | None:
+def _draw_row(axes: Axes, row: Row, seeds: Sequence[pd.Series], index: int) -> Line2D:
     """Draw the mean of the seeds over the epochs that all of them reached, in a band from the lowest to the highest.
 
     Where some seeds went on, each of those goes on as a thin line.
 
-    Returns:
-        The line that names the row; None where no run has the curve.
+    Args:
+        axes: Where.
+        row: The row, which the line that is returned names.
+        seeds: The curves of its runs, at least one.
+        index: Its place among the rows, which gives it its colour.
     """
     style: dict[str, Any] = {"color": colour(index), "linestyle": dash(index)}
-    seeds = [line for run in row.runs if run.curves is not None and len(line := series(run.curves, key))]
-    if not seeds:
-        return None
     if len(seeds) == 1:
         return _plot(axes, seeds[0], linewidth=1.3, label=row.label, **style)
     shared = pd.concat(seeds, axis=1, join="inner")

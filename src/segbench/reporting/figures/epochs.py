@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -46,7 +45,7 @@ def draw_epochs(comparison: Comparison, evidence: Evidence, path: Path) -> None:
     scores = _scores(run, comparison.metric)
     if scores:
         words += f"; below the epoch the validation {comparison.score.title} after it, of all validation images"
-    figure = epochs_figure(kept, run.mask_key, scores, _best_epoch(run))
+    figure = epochs_figure(kept, run.mask_key, scores, run.best_epoch)
     figure.suptitle(wrapped(words, 100, 3), fontsize=SIZE, color="0.3")
     save(figure, path)
 
@@ -57,12 +56,6 @@ def _scores(run: Run, metric: str) -> dict[int, float]:
         return {}
     found = series(run.curves, f"val/{metric}")
     return dict(zip(found.index.astype(int).tolist(), found.to_numpy(float).tolist(), strict=True))
-
-
-def _best_epoch(run: Run) -> int | None:
-    best: Any = run.summary.get("best")
-    epoch = best.get("epoch") if isinstance(best, dict) else None
-    return epoch if isinstance(epoch, int) else None
 
 
 FIGURE = FigureSpec("Predictions after epochs", "epochs.png", draw_epochs, shows_data=True, needs=masks)

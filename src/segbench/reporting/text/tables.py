@@ -21,7 +21,7 @@ from segbench.reporting.comparison.words import (
     show_p,
     show_short,
 )
-from segbench.reporting.conclusions.claims import measured
+from segbench.reporting.conclusions.claim_words import measured
 from segbench.reporting.conclusions.evidence import Evidence, evidence
 from segbench.reporting.conclusions.next_step import next_steps
 from segbench.reporting.conclusions.notes import MCNEMAR, ONE_VS_REST_TITLE, notes, own_notes

@@ -1,0 +1,79 @@
+"""What a judged claim says in words: what was measured, and how to read the verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+
+from segbench.reporting.conclusions.claims import JudgedClaim, Rival
+from segbench.scores.training import SHOWN_BY_TRAINING
+from segbench.words import listed, plural
+
+MOST_SHOWN = 3
+_ALIKE = (
+    " A claim that configurations are alike holds if every interval lies within the margin that it names, and does not"
+    " hold if one lies beyond it."
+)
+
+
+_MARGIN = " A claim that one is better is alike where every interval not above 0 lies within {} (comparison.margin)."
+
+
+def measured(claim: JudgedClaim) -> str:
+    """Return what was measured for a claim: each rival's difference, or of many the strongest one's and a count.
+
+    A score that is not the comparison's is named first.
+    """
+    named = f"{claim.metric.replace('_', ' ')}: " if claim.metric and claim.rivals else ""
+    if len(claim.rivals) <= MOST_SHOWN:
+        level = f"; each interval {claim.confidence:.1%}" if len(claim.rivals) > 1 else ""
+        return named + "; ".join(_figures(claim, rival) for rival in claim.rivals) + level
+    signs = [rival.difference.sign for rival in claim.rivals]
+    better, worse = ("below", "above") if claim.lower_is_better else ("above", "below")
+    count = f"of {len(signs)} rivals {claim.winner} is {better} {signs.count(1)} and {worse} {signs.count(-1)}"
+    text = f"{count}, undecided against {signs.count(0)}; strongest: {_figures(claim, claim.strongest)};"
+    return f"{named}{text} each interval {claim.confidence:.1%}"
+
+
+def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: str) -> str:
+    """Return the sentences that say how to read the verdicts; empty where no claim was tested."""
+    if not any(claim.tested for claim in claims):
+        return ""
+    scores = {claim.metric or metric: claim.lower_is_better for claim in claims if claim.tested}
+    shown = [f"{name}: {SHOWN_BY_TRAINING[name]}" for name in scores if name in SHOWN_BY_TRAINING]
+    return (
+        f"Claims: mean difference in {listed(list(scores))} ({split} split{_turned(scores)}) over equal seeds"
+        " and the same images, with the 95 % confidence interval for other seeds and other"
+        f" {unit}; several rivals of a claim are corrected for"
+        " (Bonferroni), several claims are not. A claim holds if every interval lies above 0 and does not hold if one"
+        " lies below; few seeds make wide intervals, so undecided does not mean equal. The intervals do not"
+        " cover what was chosen on the same images, such as the best epoch, nor other training images."
+        + (f" {'; '.join(shown)}; the interval is for other seeds alone, and less is better." if shown else "")
+        + (_ALIKE if any(claim.within for claim in claims) else "")
+        + "".join(_MARGIN.format(f"{margin:g}") for margin in {claim.margin for claim in claims} - {0.0})
+    )
+
+
+def _turned(scores: Mapping[str, bool]) -> str:
+    """Say of which scores (name to whether lower is better) a difference is the rival's minus the winner's, if any."""
+    turned = [score for score, lower in scores.items() if lower]
+    which = f" of {listed(turned)}" if turned and len(turned) < len(scores) else ""
+    return f", rival minus winner{which}, as lower is better" if turned else ""
+
+
+def _figures(claim: JudgedClaim, rival: Rival) -> str:
+    """Return ``+0.0120 [-0.0040, +0.0280] over ce (3 seeds, 20 images)``, and how that compares to the claimed gain."""
+    found = rival.difference
+    images = plural(found.images, "image") + (f" of {plural(found.groups, 'group')}" * (found.groups < found.images))
+    # What training shows has no images to vary over.
+    counted = ", ".join([plural(len(found.seeds), "seed"), *([images] if found.images else [])])
+    known = not isnan(found.low)
+    interval = f"[{found.low:+.4f}, {found.high:+.4f}]" if known else "[no interval]"
+    text = f"{found.mean:+.4f} {interval} over {rival.label} ({counted})"
+    if claim.within:
+        return f"{text}; alike means within {claim.within:g}"
+    if claim.by is None or not known:
+        return text
+    where = "above" if found.low > claim.by[1] else "below" if found.high < claim.by[0] else "overlaps"
+    relation = "overlaps" if where == "overlaps" else f"lies {where}"
+    return f"{text}; the interval {relation} the claimed {claim.by[0]:g} to {claim.by[1]:g}"

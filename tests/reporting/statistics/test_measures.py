@@ -1,0 +1,88 @@
+"""What training shows: how far training images are ahead, and how soon the score is there."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from scored import rewrite
+
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.claim_words import explanation, measured
+from segbench.reporting.conclusions.claims import judge
+from segbench.reporting.statistics.measures import measured_difference
+
+SOONER = {"text": "Attention gets there sooner", "better": {"model": "attunet"}, "metric": "epochs_to_95"}
+LESS = {"text": "Attention overfits less", "better": {"model": "attunet"}, "metric": "train_gap"}
+
+
+def rising(epochs: int, best: float = 0.8) -> dict[str, object]:
+    """Curves that get to 95 % of their last value after so many epochs, of ten."""
+    scores = np.where(np.arange(1, 11) < epochs, 0.9 * best, 0.96 * best)
+    scores[-1] = best
+    return {"epoch": range(1, 11), "val/loss": np.linspace(1, 0.3, 10), "val/dice": scores}
+
+
+def judged(maker, claim):
+    comparison = compare(collect([maker.root]))
+    return comparison, judge(comparison, [claim])[0]
+
+
+def test_epochs_until_the_score_is_nearly_there(architectures):
+    for seed, (attention, plain) in enumerate([(3, 6), (4, 6), (3, 5)]):
+        architectures("attunet", seed, curves=rising(attention))
+        # Another final score, so that each is held against its own.
+        architectures("unet", seed, curves=rising(plain, best=0.5))
+    comparison, claim = judged(architectures, SOONER)
+    assert claim.verdict == "holds"
+    found = claim.rivals[0].difference
+    low, high = stats.ttest_1samp([3, 2, 2], 0).confidence_interval(0.95)
+    assert (found.mean, found.low, found.high) == pytest.approx((7 / 3, low, high))
+    assert measured(claim) == f"epochs to 95: +2.3333 [{low:+.4f}, {high:+.4f}] over unet (3 seeds)"
+    said = explanation([claim], "dice", "test", "images")
+    assert "epochs until the validation score reached 95 % of that of the scored epoch" in said
+    assert "rival minus winner, as lower is better" in said
+
+
+def test_the_scored_epoch_is_the_best_one(architectures):
+    """Not the last one, after which the score had fallen."""
+    curves = rising(4)
+    curves["val/dice"][-1] = 0.1
+    architectures("unet", 0, curves=curves)
+    architectures("attunet", 0, curves=rising(4))
+    comparison = compare(collect([architectures.root]))
+    run = comparison.rows[0].done[0] if comparison.rows[0].label == "unet" else comparison.rows[1].done[0]
+    attention = next(row for row in comparison.rows if row.label == "attunet").done
+    for best, epochs in ((9, 4), (2, 1), (99, 1), (None, 1)):
+        run.summary["best"] = {"epoch": best}
+        assert measured_difference("epochs_to_95", [run], attention, comparison, 0.95).mean == epochs - 4
+
+
+def test_how_far_training_images_are_ahead(architectures):
+    for seed, (attention, plain) in enumerate([(85, 95), (86, 97), (84, 93)]):
+        for model, tp in (("attunet", attention), ("unet", plain)):
+            path = architectures(model, seed, tp=80) / "scores.parquet"
+            frame = pd.read_parquet(path)
+            train = frame[frame.split == "test"].assign(split="train", id=lambda rows: "train" + rows.id)
+            train.loc[train.class_name == "disc", "tp"] = tp
+            train["tn"] = 1000 - train.tp - train.fp - train.fn
+            rewrite(path, pd.concat([frame, train]))
+    comparison, claim = judged(architectures, LESS)
+    assert claim.verdict == "holds"
+    # The mean over disc and ring of 2 tp / (2 tp + fp + fn), of which only the disc of the training images differs.
+    differences = [tp / (tp + 10) / 2 - other / (other + 10) / 2 for tp, other in ((95, 85), (97, 86), (93, 84))]
+    assert claim.rivals[0].difference.mean == pytest.approx(np.mean(differences))
+
+
+@pytest.mark.parametrize(
+    ("claim", "words"),
+    [(LESS, "has no scores of its training images (data.score_train=true measures them)"),
+     (SOONER, "has no validation score of each epoch in metrics.csv")],
+)  # fmt: skip
+def test_what_was_not_measured_cannot_be_judged(architectures, claim, words):
+    for model in ("attunet", "unet"):
+        for seed in (0, 1):
+            architectures(model, seed, curves={"epoch": range(3), "val/loss": [1.0, 0.5, 0.4]})
+    _, found = judged(architectures, claim)
+    assert found.verdict == "cannot be judged"
+    assert words in found.reason
