@@ -52,7 +52,7 @@ def small_network(network: str, outputs: int, width: int = 2, presence: bool = T
         presence: Whether it may have a head that says which classes are present.
     """
     section: Any = OmegaConf.load(_CONF / "model" / f"{network}.yaml")
-    small = _SMALL | {"width": width} | ({} if presence else {"classification": False})
+    small: dict[str, Any] = _SMALL | {"width": width} | ({} if presence else {"classification": False})
     if section.get("size", 0) is None:  # which the images decide
         small["size"] = [32, 32]
     section.update({key: value for key, value in small.items() if key in section})

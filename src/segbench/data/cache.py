@@ -12,21 +12,21 @@ import logging
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from segbench.data.records import Record, unreadable
 from segbench.data.stack_file import StackFile
 from segbench.errors import DataError
 from segbench.runs.files import read_json, write_json
 from segbench.targets import own_modules
+from segbench.terminal import tracked
 
 log = logging.getLogger("segbench")
 
@@ -144,7 +144,7 @@ def load_arrays(
     folder, code = cache_dir / key, own_modules(cls for maker in makers for cls in maker.__mro__)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache_dir / f"{key}.lock"):
+        with _locked(cache_dir / f"{key}.lock"):
             if folder.exists():
                 if _is_whole(folder, records, code):
                     return Arrays(*_open_maps(folder), folder), []
@@ -157,6 +157,21 @@ def load_arrays(
         faults: list[str] = []
         pairs = list(_read_each(records, read, faults))
         return Arrays([], []) if faults else _in_memory(pairs), _distinct(faults)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock, and say that it is waited for where another process has it: building may take long."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        log.info("waiting for another process that checks and caches the same data")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _build(records: Sequence[Record], folder: Path, read: ReadPair, code: dict[str, str]) -> tuple[Arrays, list[str]]:
@@ -208,11 +223,8 @@ def _write(
 
 
 def _read_each(records: Sequence[Record], read: ReadPair, faults: list[str]) -> Iterator[Pair]:
-    """Yield the pairs of readable records, with a progress bar; append a line to ``faults`` for the others."""
-    console = Console(stderr=True)
-    for record in track(
-        records, "checking and caching", console=console, transient=True, disable=not console.is_terminal
-    ):
+    """Yield the pairs of readable records, and show how far it is; append a line to ``faults`` for the others."""
+    for record in tracked(records, "checking and caching"):
         try:
             yield read(record)
         except DataError as error:
