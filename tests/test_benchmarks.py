@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -171,3 +172,22 @@ def test_calls_are_counted_that_concern_the_folder(tmp_path):
 def test_surfaces_of_a_frame_are_those_of_trees_and_take_less():
     ours, trees = scores.surfaces(rounds=1)
     assert ours < trees / 2
+
+
+def test_rotations_of_albumentations_are_as_exact_as_rounding_allows():
+    from benchmarks.augmentation import by_hand, deviations, in_albumentations, measure
+
+    from segbench.augmentation import Augmentation
+
+    mean, largest, share = deviations(48)["albumentations"]
+    assert 0.2 < mean < 0.3
+    assert largest <= 0.51
+    assert share == 0
+    flip = in_albumentations()["HorizontalFlip"]
+    both = Augmentation(flip), by_hand()["HorizontalFlip"]
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    for found, expected in zip(*(way(image, image[..., 0], 0) for way in both), strict=True):
+        assert np.array_equal(found, expected)
+    taken = measure([*both, None], (8, 8, 1), turns=1, images=2)
+    assert min(taken[:2]) > 0
+    assert np.isnan(taken[2])
