@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -57,7 +57,7 @@ def draw(folder: Path, images: int) -> None:
             cv2.imwrite(str(folder / place / f"g{group:05d}_{index}.png"), pixels)
 
 
-def data_of(folder: Path, **options: object) -> FolderData:
+def data_of(folder: Path, **options: Any) -> FolderData:
     """Return the data module of the drawn images, all of which are read by the first one, and split by group."""
     data = FolderData(
         root=str(folder), cache_dir=folder / "cache", group="*_?", batch_size=64, size=[SIDE, SIDE], **options

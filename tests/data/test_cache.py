@@ -1,9 +1,12 @@
 import errno
+import fcntl
 import importlib
+import logging
 import multiprocessing
 import os
 import pickle
 import sys
+import threading
 import time
 import tracemalloc
 
@@ -361,3 +364,16 @@ def test_preparing_holds_a_few_frames_and_not_all(tmp_path):
 def test_preparing_full_size_street_scenes_holds_a_few_frames(tmp_path):
     peak, frame = _peak(tmp_path, 60, 1024, 2048)
     assert peak < 4 * frame + 2**20
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_who_waits_for_another_that_builds_it_is_told_so(tmp_path, caplog, taken):
+    # As another process holds it.
+    with (tmp_path / "lock").open("w") as other, caplog.at_level(logging.INFO, "segbench"):
+        if taken:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            threading.Timer(0.1, fcntl.flock, (other, fcntl.LOCK_UN)).start()
+        with cache._locked(tmp_path / "lock"), pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert caplog.messages == ["waiting for another process that checks and caches the same data"] * taken

@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from segbench.data.in_turn import in_turn
 from segbench.data.records import Record, unreadable
@@ -24,6 +22,7 @@ from segbench.data.stack_file import StackFile
 from segbench.environment import usable_cores
 from segbench.errors import DataError
 from segbench.runs.files import read_json, write_json
+from segbench.terminal import tracked
 from segbench.words import plural
 
 log = logging.getLogger("segbench")
@@ -134,11 +133,9 @@ def _note(
 
 
 def read_each(records: Sequence[Record], faults: list[str], read: ReadPair, threads: int) -> Iterator[Pair]:
-    """Yield the pairs of readable records, with a progress bar; append a line to ``faults`` for the others."""
-    console = Console(stderr=True)
-    shown = {"console": console, "transient": True, "disable": not console.is_terminal}
+    """Yield the pairs of readable records, and show how far it is; append a line to ``faults`` for the others."""
     with in_turn(records, partial(_pair_or_fault, read), threads) as found:
-        for pair in track(found, "checking and caching", total=len(records), **shown):  # type: ignore[arg-type]
+        for _, pair in zip(tracked(records, "checking and caching"), found, strict=True):
             if isinstance(pair, str):
                 faults.append(pair)
             else:

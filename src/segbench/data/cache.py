@@ -11,14 +11,15 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from segbench.data.building import (
@@ -151,7 +152,7 @@ def load_arrays(
     folder, code = cache_dir / key, own_modules(cls for maker in makers for cls in maker.__mro__)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache_dir / f"{key}.lock"):
+        with _locked(cache_dir / f"{key}.lock"):
             if folder.exists():
                 if _is_whole(folder, records, code):
                     return Arrays(*_open_maps(folder), folder), []
@@ -165,6 +166,21 @@ def load_arrays(
         found: list[str] = []
         pairs = list(read_all(records, found))
         return _held(pairs, distinct_faults(found))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock, and say that it is waited for where another process has it: building may take long."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        log.info("waiting for another process that checks and caches the same data")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _held(pairs: list[Pair] | None, faults: list[str]) -> tuple[Arrays, list[str]]:

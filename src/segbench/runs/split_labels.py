@@ -84,7 +84,6 @@ RECORD = TaskRecord(
         "sensitivity": "missed (share of the class's images)",
         "precision": "false (share of the images named so)",
     },
-    tie="images that both name alike count half",
 )
 
 

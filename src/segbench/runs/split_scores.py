@@ -62,7 +62,6 @@ class TaskRecord:
         bars: Scores of each class that are drawn as bars up to 1, with their titles.
         shortfalls: Scores of each class, all near 1, of which what is missing to 1 is drawn, with its titles.
         same: What is equal where :meth:`SplitScores.same` says so, in words.
-        tie: What counts half where a row is higher than another, as a remark; empty where ties are rare.
     """
 
     name: str
@@ -78,7 +77,6 @@ class TaskRecord:
     bars: Mapping[str, str] = field(default_factory=dict)
     shortfalls: Mapping[str, str] = field(default_factory=dict)
     same: str = "counts of right and wrong pixels"
-    tie: str = ""
 
 
 @dataclass(frozen=True)

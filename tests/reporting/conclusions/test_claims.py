@@ -54,7 +54,7 @@ def only(maker, claim, models, **options):
     [
         ((90, 91, 90), (90, 91, 90), "holds"),
         ((90, 91, 90), (90, 90, 91), "holds"),
-        ((90, 91, 80), (89, 70, 83), "not distinguishable"),
+        ((90, 91, 80), (89, 70, 83), "undecided"),
         ((95, 96, 95), (80, 80, 81), "does not hold"),
         ((80, 80, 81), (95, 96, 95), "does not hold"),
     ],
@@ -91,7 +91,7 @@ def test_a_claim_that_says_neither_or_both_is_not_judged(architectures, wrong):
     [
         ((95, 96, 95), (80, 80, 81), "holds"),
         ((80, 80, 81), (95, 96, 95), "does not hold"),
-        ((90, 91, 80), (89, 70, 83), "not distinguishable"),
+        ((90, 91, 80), (89, 70, 83), "undecided"),
         # Each seed's difference is a pair: these spread widely, but together.
         ((90, 60, 40), (80, 55, 38), "holds"),
     ],
@@ -147,7 +147,7 @@ def test_the_best_must_be_above_all_at_once(architectures):
     assert "each interval 98.3%" in measured(claim)
     # By a score that is not the one that decides, each pair for itself.
     iou = again(architectures, BEST | {"metric": "iou"})
-    assert iou.verdict == "not distinguishable"
+    assert iou.verdict == "undecided"
 
 
 @pytest.mark.slow
@@ -164,13 +164,13 @@ def test_a_claim_has_the_error_rate_of_the_look(architectures):
 def test_not_better_within_the_margin_is_alike(architectures):
     """A near tie does not read as ignorance, where the experiment says what a near tie is."""
     claim = only(architectures, ATTENTION, {"attunet": (90, 91, 90), "unet": (90, 90, 91), "fcn": (60, 61, 60)})
-    assert (claim.verdict, claim.margin) == ("not distinguishable", 0)
+    assert (claim.verdict, claim.margin) == ("undecided", 0)
     comparison = compare(collect([architectures.root]))
     stated = replace(comparison, margin=0.05)
     assert [judge(stated, [one])[0].verdict for one in (ATTENTION, BEST)] == ["alike", "alike"]
     # In units of another score it says nothing.
-    assert judge(stated, [ATTENTION | {"metric": "iou"}])[0].verdict == "not distinguishable"
-    assert judge(replace(comparison, margin=0.0001), [ATTENTION])[0].verdict == "not distinguishable"
+    assert judge(stated, [ATTENTION | {"metric": "iou"}])[0].verdict == "undecided"
+    assert judge(replace(comparison, margin=0.0001), [ATTENTION])[0].verdict == "undecided"
 
 
 @pytest.mark.slow
@@ -179,9 +179,9 @@ def test_not_better_within_the_margin_is_alike(architectures):
     [
         ((0,), (1, 2), [BEST], ["holds"]),
         ((1,), (0, 2), [BEST], ["does not hold"]),
-        ((0, 1), (2,), [BEST], ["not distinguishable"]),
+        ((0, 1), (2,), [BEST], ["undecided"]),
         # What is not its question it does not answer.
-        ((0,), (1, 2), [ATTENTION, BEST | {"metric": "iou"}], ["not distinguishable", "not distinguishable"]),
+        ((0,), (1, 2), [ATTENTION, BEST | {"metric": "iou"}], ["undecided", "undecided"]),
     ],
 )
 def test_a_claim_about_the_best_is_answered_by_the_decision_on_it(
@@ -192,10 +192,10 @@ def test_a_claim_about_the_best_is_answered_by_the_decision_on_it(
     assert [row.label for row in comparison.rows] == ["attunet", "unet", "zoo"]
     standings = tuple(SimpleNamespace(row=row) for row in range(3))
     decided = SimpleNamespace(question="best", standings=standings, shortlist=shortlist, ruled_out=ruled_out)
-    assert [judge(comparison, [claim])[0].verdict for claim in claims] == ["not distinguishable"] * len(claims)
+    assert [judge(comparison, [claim])[0].verdict for claim in claims] == ["undecided"] * len(claims)
     judged = judge(comparison, claims, decision=decided)
     assert [claim.verdict for claim in judged] == verdicts
-    assert all(("by the decision" in claim.reason) == (claim.verdict != "not distinguishable") for claim in judged)
+    assert all(("by the decision" in claim.reason) == (claim.verdict != "undecided") for claim in judged)
 
 
 @pytest.mark.slow
@@ -213,7 +213,7 @@ def test_of_many_rivals_the_strongest_and_a_count_are_shown(architectures):
     text = measured(claim)
     # None of its own intervals says so, but the decision does.
     assert claim.verdict == "does not hold"
-    assert text.startswith("of 6 rivals attunet is above 4 and below 0, not distinguishable from 2; strongest: -0.0")
+    assert text.startswith("of 6 rivals attunet is above 4 and below 0, undecided against 2; strongest: -0.0")
     assert "over top (3 seeds" in text
     assert text.endswith("each interval 99.2%")
 

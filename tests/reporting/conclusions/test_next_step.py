@@ -11,6 +11,7 @@ from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.next_step import MOST, next_steps
+from segbench.reporting.conclusions.verdict import word_of
 from segbench.reporting.statistics.outlook import MOST_SEEDS, Outlook
 from segbench.reporting.statistics.sequential import rates
 from segbench.reporting.statistics.variance_components import Components
@@ -128,10 +129,33 @@ def test_looks_that_are_left_have_the_command_of_their_plan(architectures, end, 
     assert ("hydra.sweeper.first=3" in arguments) == bool(first)
 
 
-def test_what_is_decided_has_no_next_step(architectures):
+def test_of_what_is_decided_it_is_said_that_nothing_is_left(architectures):
     comparison = written(architectures, {"unet": (80, 80, 81), "attunet": (95, 96, 95)})
     assert evidence(comparison).verdict.word == "better"
-    assert next_step(comparison, evidence(comparison)) is None
+    step = next_step(comparison, evidence(comparison))
+    assert (step.text, step.commands) == ("Nothing more to train: the question is decided.", ())
+
+
+def test_of_rows_that_are_alike_the_fastest_is_named(architectures):
+    architectures.comparison["margin"] = 0.5
+    for seed in (0, 1, 2):
+        architectures("unet", seed, 90 + seed % 2, cost={"wall_seconds": 9000.0})
+        architectures("attunet", seed, 91 - seed % 2, cost={"wall_seconds": 36_000.0})
+    comparison = compare(collect([architectures.root]))
+    assert evidence(comparison).verdict.word == "alike"
+    said = "Nothing more to train: the rows are alike, so "
+    assert next_step(comparison, evidence(comparison)).text == f"{said}choose by cost; unet trains fastest (2.5 hours)."
+
+
+@pytest.mark.slow
+def test_a_row_that_is_undecided_against_the_baseline_is_settled_where_another_is_better(architectures):
+    architectures.comparison["baseline"] = {"model": "unet"}
+    rows = {"unet": (80, 80, 81), "attunet": (95, 96, 95), "fcn": (80, 84, 79)}
+    comparison = written(architectures, rows)
+    found = evidence(comparison)
+    assert found.verdict.word == "better"
+    assert [word_of(one, found.margin) for one in found.decision.compared] == ["better", "undecided"]
+    assert " between fcn and unet" in next_step(comparison, found).text
 
 
 @pytest.mark.slow

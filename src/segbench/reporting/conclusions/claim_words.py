@@ -31,7 +31,7 @@ def measured(claim: JudgedClaim) -> str:
     signs = [rival.difference.sign for rival in claim.rivals]
     better, worse = ("below", "above") if claim.lower_is_better else ("above", "below")
     count = f"of {len(signs)} rivals {claim.winner} is {better} {signs.count(1)} and {worse} {signs.count(-1)}"
-    text = f"{count}, not distinguishable from {signs.count(0)}; strongest: {_figures(claim, claim.strongest)};"
+    text = f"{count}, undecided against {signs.count(0)}; strongest: {_figures(claim, claim.strongest)};"
     return f"{named}{text} each interval {claim.confidence:.1%}"
 
 
@@ -46,7 +46,7 @@ def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: st
         " and the same images, with the 95 % confidence interval for other seeds and other"
         f" {unit}; several rivals of a claim are corrected for"
         " (Bonferroni), several claims are not. A claim holds if every interval lies above 0 and does not hold if one"
-        " lies below; few seeds make wide intervals, so not distinguishable does not mean equal. The intervals do not"
+        " lies below; few seeds make wide intervals, so undecided does not mean equal. The intervals do not"
         " cover what was chosen on the same images, such as the best epoch, nor other training images."
         + (f" {'; '.join(shown)}; the interval is for other seeds alone, and less is better." if shown else "")
         + (_ALIKE if any(claim.within for claim in claims) else "")

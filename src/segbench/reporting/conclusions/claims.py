@@ -34,7 +34,7 @@ from segbench.reporting.statistics.measures import measured_difference
 from segbench.reporting.statistics.pooling import Pool
 from segbench.scores.training import SHOWN_BY_TRAINING
 
-Verdict = Literal["holds", "does not hold", "alike", "not distinguishable", "cannot be judged", "not judged"]
+Verdict = Literal["holds", "does not hold", "alike", "undecided", "cannot be judged", "not judged"]
 _DECIDED = "by the decision on which row is best"
 
 
@@ -85,7 +85,7 @@ class JudgedClaim:
     @property
     def tested(self) -> bool:
         """Whether there are figures behind the verdict."""
-        return self.verdict in ("holds", "does not hold", "alike", "not distinguishable")
+        return self.verdict in ("holds", "does not hold", "alike", "undecided")
 
     @property
     def strongest(self) -> Rival:
@@ -116,7 +116,7 @@ def judge(
 
 def _as_decided(claim: JudgedClaim, decision: Decision, rows: Sequence[Row]) -> JudgedClaim:
     """Let the decision answer what the claim's own intervals leave open: it corrects less, and holds as surely."""
-    if claim.verdict != "not distinguishable" or claim.metric or claim.within or decision.question != "best":
+    if claim.verdict != "undecided" or claim.metric or claim.within or decision.question != "best":
         return claim
     places = {row.label: index for index, row in enumerate(rows)}
     winner = places[claim.winner]
@@ -214,14 +214,14 @@ def _verdict(
     if within is not None:
         if any(difference.low > within or difference.high < -within for difference in differences):
             return "does not hold", []
-        return ("holds" if all(_inside(each, within) for each in differences) else "not distinguishable"), []
+        return ("holds" if all(_inside(each, within) for each in differences) else "undecided"), []
     signs = [difference.sign for difference in differences]
     if min(signs) < 0 or same:
         return "does not hold", []
     if min(signs) > 0:
         return "holds", []
     alike = margin and all(each.sign > 0 or _inside(each, margin) for each in differences)
-    return ("alike" if alike else "not distinguishable"), []
+    return ("alike" if alike else "undecided"), []
 
 
 def _inside(difference: Difference, margin: float) -> bool:

@@ -59,6 +59,7 @@ class Evidence:
         networks: What the trained networks show on other images, whatever another training would; None where nothing.
         caveats: Sentences about what cannot be concluded (one seed, few groups, ...).
         claims: The declared claims, judged by the rows.
+        rate: Error rate of the decision: where looks are planned, that of the look.
         ends: What the ends of the means are, in words: ``95 % interval`` or ``range over images``.
         unranked: Rows that take part in no ranking, as a seed of theirs collapsed: neither best nor set in bold.
     """
@@ -76,6 +77,7 @@ class Evidence:
     caveats: tuple[str, ...] = ()
     claims: tuple[JudgedClaim, ...] = ()
     ends: str = "95 % interval"
+    rate: float = LEVEL
     unranked: frozenset[int] = frozenset()
 
     @property
@@ -129,6 +131,7 @@ def _measure(comparison: Comparison) -> Evidence:
     margin, ranks = margin_of(comparison.margin, fit, most), _ranks(fit, direction)
     outlook = _outlook(comparison, compared, max((found.overlap for found in alone if found), default=0.0), collapsed)
     asked = Asked(comparison, means, decision, margin)
+    rate = LEVEL if plan is None else plan.rate
     return Evidence(
         means=means,
         ends="95 % interval" if groups >= ENOUGH else f"range over {comparison.unit}",
@@ -141,7 +144,8 @@ def _measure(comparison: Comparison) -> Evidence:
         decision=decision,
         margin=margin,
         networks=compare_networks(alone, ranked, direction, most),
-        claims=judge(comparison, comparison.claims, compared.pool, LEVEL if plan is None else plan.rate, decision),
+        rate=rate,
+        claims=judge(comparison, comparison.claims, compared.pool, rate, decision),
         caveats=(
             *looks_taken(comparison),
             *oddities(comparison, collapsed, same),

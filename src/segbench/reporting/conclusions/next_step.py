@@ -22,12 +22,14 @@ from segbench.words import plural
 
 # A design with one seed or none that can be compared gets as many as show how seeds vary.
 FEWEST = 3
+# Times by which the slowest row's training takes longer, for the fastest one to be named.
+TOLD = 1.1
 # More seeds than these nobody is told to paste.
 MOST = 30
 
 
 def next_steps(comparison: Comparison, found: Evidence) -> list[Origin]:
-    """Return what is to be done, each with its command, the first thing first; nothing where all is decided.
+    """Return what is to be done, each with its command, the first thing first, or that nothing is.
 
     Args:
         comparison: What was compared.
@@ -37,14 +39,30 @@ def next_steps(comparison: Comparison, found: Evidence) -> list[Origin]:
     # Seeds that stop too early settle only which row begins better; but a report's epochs are part of its question.
     if comparison.published or comparison.claims:
         steps.reverse()
-    return [step for step in steps if step is not None]
+    return [step for step in steps if step is not None] or _nothing_left(comparison, found)
+
+
+def _nothing_left(comparison: Comparison, found: Evidence) -> list[Origin]:
+    """Say that no further training answers the question better; nothing where it is not answered."""
+    if found.verdict.word == "undecided":
+        return []
+    if found.verdict.word == "better":
+        return [Origin("Nothing more to train: the question is decided.")]
+    rows = [row for index, row in enumerate(comparison.rows) if row.done and index not in found.unranked]
+    times = {row.label: seconds_of(row) for row in rows}
+    known = {label: seconds for label, seconds in times.items() if math.isfinite(seconds)}
+    if len(known) < 2 or max(known.values()) < TOLD * min(known.values()):
+        return [Origin("Nothing more to train: the rows are alike, so take whichever suits you.")]
+    fastest = min(known, key=lambda label: known[label])
+    took = about(known[fastest]).removeprefix(", about ")
+    return [Origin(f"Nothing more to train: the rows are alike, so choose by cost; {fastest} trains fastest ({took}).")]
 
 
 def _settle_it(comparison: Comparison, found: Evidence) -> Origin | None:
     """Return how to settle what is undecided; None where nothing is."""
     rows = [comparison.rows[index] for index in range(len(found.means)) if index not in found.unranked]
     scored = [row for row in rows if row.done]
-    if found.verdict.word != "undecided" or len(scored) < 2:
+    if not _is_open(found) or len(scored) < 2:
         return None
     if comparison.plan is not None and comparison.plan.end != "looks":
         return _go_on(comparison, comparison.plan) if comparison.plan.end in (None, "budget") else None
@@ -57,6 +75,14 @@ def _settle_it(comparison: Comparison, found: Evidence) -> Origin | None:
     closest = max(open_ones, key=lambda one: abs(one.gain))
     involved = sorted({row for one in open_ones for row in one.rows} - {*found.decision.ruled_out})
     return _settle(found, found.outlook, closest, [comparison.rows[row] for row in involved], comparison)
+
+
+def _is_open(found: Evidence) -> bool:
+    """Say whether something that was asked is undecided: against a baseline or of pairs, of any row."""
+    each = found.decision.question != "best" and any(
+        word_of(one, found.margin) == "undecided" for one in found.decision.compared
+    )
+    return found.verdict.word == "undecided" or each
 
 
 def _settle(

@@ -17,7 +17,6 @@ from segbench.reporting.comparison.words import BETTER, NOTHING, show_better, sh
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.spec import FigureSpec
 from segbench.reporting.statistics.decision import Compared
-from segbench.reporting.statistics.families import LEVEL
 
 WIDTH = 7.2
 MOST_PAIRS = 12
@@ -62,7 +61,7 @@ def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> 
     axes.set_yticks(middles, labels)
     # Above the first line stands the heading of the figures.
     axes.set_ylim(sum(inches), -0.22)
-    axis, note = _words(comparison, one)
+    axis, note = _words(comparison, evidence.rate, one)
     axes.set_xlabel(axis, fontsize=8.5)
     figure.supxlabel(note, fontsize=7.5, color="0.3")
     plain(axes, "x")
@@ -119,7 +118,7 @@ def _draw_line(axes: Axes, place: float, line: Compared, paint: str) -> None:
         for shade, width in (("white", 3.6), (paint, 2.2)):
             ends = [line.low, line.high], [place, place]
             axes.plot(*ends, color=shade, linewidth=width, solid_capstyle="butt", zorder=3)
-    face = paint if line.p < LEVEL else "white"
+    face = paint if line.verdict else "white"
     axes.plot(line.gain, place, "o", color=face, markeredgecolor=INK, markeredgewidth=0.9, markersize=6, zorder=4)
 
 
@@ -147,13 +146,13 @@ def _write(axes: Axes, places: list[float], shown: list[Line], with_better: bool
     axes.set_axis_off()
 
 
-def _words(comparison: Comparison, one: int | None) -> tuple[str, str]:
+def _words(comparison: Comparison, rate: float, one: int | None) -> tuple[str, str]:
     """Say what the axis has, and how to read the rest."""
     gain = "gain"
     if one is not None:
         gain = f"gain {'over' if comparison.family == 'baseline' else 'of'} {comparison.rows[one].label}"
     axis = wrapped(f"{gain} in {comparison.score.title_with_unit} ({comparison.split} split)", 52)
-    parts = [f"filled: p < {LEVEL}, corrected", "intervals hold together with 95 %"]
+    parts = [f"filled: p < {rate:.2g}, corrected", f"intervals hold together with {1 - rate:.1%}"]
     if comparison.graded:
         parts.append(f"{BETTER}: share of seeds and {comparison.unit}")
     return axis, wrapped("; ".join(parts), NOTE_CHARACTERS, 4)

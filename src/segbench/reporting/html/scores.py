@@ -25,7 +25,7 @@ MOST_PAIRS = 200
 SHORT_NAME = 18
 # Sign beside the word, for readers who do not see the colour.
 VERDICTS = {"holds": ("yes", "✓"), "does not hold": ("no", "✗"), "alike": ("open", "="),
-            "not distinguishable": ("open", "≈")}  # fmt: skip
+            "undecided": ("open", "?")}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -129,19 +129,23 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
 
 def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTable, int]:
     """Return the table of the comparisons that the question needs, and how many were left out of it."""
-    halves = f" ({comparison.task.tie})" if comparison.task.tie else ""
+    together = f"of the gain; all of them hold together with {1 - evidence.rate:.1%}"
     ends = ("row", "baseline") if comparison.family == "baseline" else ("better in the mean", "than")
     unit = f" ({comparison.score.unit})" if comparison.score.unit else ""
+    hint = (
+        f"share of seeds and {comparison.unit} in which it scores better; where it is all, or there is one seed, they"
+        " are counted: that is no certainty for others"
+    )
+    # Where an image is right or wrong, most are the same in both rows: in how many one is better says little.
+    better = [Column(BETTER, down=True, hint=hint)] if comparison.graded else []
     columns = (
         *(Column(title, "text") for title in ends),
         Column("verdict", "text", hint="alike: the whole interval lies within the margin"),
         Column(f"gain{unit}", down=True, hint="how much better the first is, also where lower is better"),
-        Column("interval", down=True, hint="of the gain; all of them hold together with 95 %"),
+        Column("interval", down=True, hint=together),
         Column("p", hint="how many of such experiments would show as large a gain if there were none, corrected for all"
                " comparisons of this table; not how likely the verdict is"),
-        Column(BETTER, down=True,
-               hint=f"share of seeds and {comparison.unit} in which it scores better{halves}; where it is"
-               " all, or there is one seed, they are counted: that is no certainty for others"),
+        *better,
         Column("effect size", down=True, hint="mean of the paired differences by their standard deviation"),
     )  # fmt: skip
     ordered = evidence.decision.compared
@@ -265,7 +269,7 @@ def _pair_cells(comparison: Comparison, evidence: Evidence, found: Compared) -> 
         Cell(f"{found.gain:+.4f}", repr(found.gain)),
         Cell(show_interval(found.low, found.high, "+.4f"), _number_key(found.low)),
         Cell(show_p(found.p), _number_key(found.p)),
-        Cell(show_better(better, cases, seeds), _number_key(better)),
+        *([Cell(show_better(better, cases, seeds), _number_key(better))] if comparison.graded else []),
         Cell(f"{effect:+.2f}" if math.isfinite(effect) else NOTHING, _number_key(effect)),
     ]
 
