@@ -3,6 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := pyproject.toml constraints.txt
+# pip is silent for minutes; a dot every five seconds says that it is alive.
+install = @echo "installing into $(VENV), for some minutes the first time"; \
+	(while sleep 5; do printf . >&2; done) & dots=$$!; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e $(1); \
+	code=$$?; kill $$dots; echo >&2; exit $$code
 # One thread for each process, and as many processes as there are cores, up to four: each holds a torch of its own.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
@@ -51,13 +56,13 @@ $(VENV)/.installed: $(REQUIREMENTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null || \
 		{ echo "Python 3.11 or 3.12 is needed, $(PYTHON) is not: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(call install,.)
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(call install,'.[test]')
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(call install,'.[dev]')
 	@touch $@

@@ -1,6 +1,7 @@
 """Sweeps: one process a job, failures listed, finished jobs not repeated."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -317,10 +318,10 @@ def test_a_trial_that_another_process_has_pruned_is_over(tmp_path, row, over):
     assert tuning.Tuned().done_before(trial.directory, trial.config) == over
 
 
-def _go_on(stopped, begun):
-    """Let a stopped process go on once a sweep has begun and has had time for its first job."""
+def _go_on(stopped, runs):
+    """Let a stopped process go on once a job of a sweep has begun in its run directory, and has had time to wait."""
     for _ in range(1200):
-        if begun.exists():
+        if list(runs.glob("*/console.log")):
             break
         time.sleep(0.1)
     time.sleep(3)
@@ -337,7 +338,7 @@ def test_a_sweep_waits_for_a_run_that_was_started_elsewhere(forked_sweep, reposi
             time.sleep(0.05)
         # However fast it is, it does not end before the sweep has come to its run.
         elsewhere.send_signal(signal.SIGSTOP)
-        goes_on = threading.Thread(target=_go_on, args=(elsewhere, tmp_path / "runs" / "sweep.json"))
+        goes_on = threading.Thread(target=_go_on, args=(elsewhere, tmp_path / "runs"))
         goes_on.start()
         result = forked_sweep(tmp_path, "trainer.max_epochs=20", "seed=0,1", "hydra.launcher.jobs=1")
         goes_on.join()
@@ -384,7 +385,7 @@ def test_a_job_that_is_lost_before_it_begins_has_not_the_end_of_an_earlier_attem
     (lost := job_in(tmp_path, 0)).directory.mkdir(parents=True)
     (lost.directory / "status.json").write_text(json.dumps(earlier))
     lost.begin()
-    outcome.settle(lost, job.Ended(None, 0.0, "job 7: NODE_FAIL"))
+    outcome.settle(lost, job.Ended(None, 0.0, "job 7: NODE_FAIL"), logging.log)
     assert (lost.outcome["exit_code"], lost.outcome["of_data"]) == (1, False)
     assert lost.outcome["reason"].startswith("ended without a word (job 7: NODE_FAIL)")
 

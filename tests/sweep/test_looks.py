@@ -62,7 +62,7 @@ def test_an_experiment_that_is_killed_goes_on_and_says_at_which_look_it_is(repos
 
     def begin():
         return subprocess.Popen(
-            [*command, "decide=true", looks],
+            [*command, "decide=true", looks, "hydra.verbose=segbench"],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},

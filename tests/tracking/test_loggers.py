@@ -51,6 +51,24 @@ def test_a_logger_of_one_s_own_gets_the_curves(run, tiny, tmp_path):
     np.testing.assert_allclose(pd.read_csv(path)["val/dice"].dropna(), curves["val/dice"])
 
 
+class Failing(Own):
+    """A logger whose server is gone after the second epoch."""
+
+    calls = 0
+
+    def log_metrics(self, metrics, step=None):
+        type(self).calls += 1
+        if type(self).calls > 2:
+            raise ConnectionError("no route to host\nafter 7 tries")
+
+
+def test_a_logger_that_fails_in_the_middle_is_left_and_the_run_goes_on(run, tiny, tmp_path, caplog):
+    cfg = tiny(tmp_path, "~logger.tensorboard", f"+logger.own._target_={__name__}.Failing", "trainer.max_epochs=4")
+    assert run(cfg, tmp_path / "run")["epochs"] == 4
+    assert caplog.text.count("Failing: is told nothing more: no route to host; the run directory has everything") == 1
+    assert Failing.calls == 3
+
+
 @pytest.mark.slow
 def test_a_logger_that_cannot_be_closed_hides_no_error_of_the_run(run, tiny, tmp_path, monkeypatch, caplog):
     def broken(*_):

@@ -96,12 +96,11 @@ class Curves(pl.Callback):
         self._write()
         tracking.log_epoch(trainer.loggers, self.rows, self.monitor, task.headline)
         left = seconds * ((trainer.max_epochs or 0) - row["epoch"])
-        shown = ("train/loss", "val/loss", task.headline)
-        scores = [f"{name.replace('/', ' ')} {row[name]:.4f}" for name in shown if name in row]
-        log.info(
-            "epoch %d/%d  %s  %.1f s, about %s left",
-            *(row["epoch"], trainer.max_epochs, "  ".join(scores), seconds, duration(left)),
-        )
+        # So short that the line fits a terminal of 80 columns.
+        shown = {"loss": "train/loss", "val": "val/loss", task.headline.partition("/")[2]: task.headline}
+        scores = ", ".join(f"{word} {row[name]:.4f}" for word, name in shown.items() if name in row)
+        times = f"{duration(seconds)}, {duration(left)} left"
+        log.info("epoch %d/%d  %s  %s", row["epoch"], trainer.max_epochs, scores, times)
 
     def _write(self) -> None:
         if own_share().rank:
@@ -119,5 +118,4 @@ class Curves(pl.Callback):
 
 
 def _log(trainer: pl.Trainer, step: int, shares: list[float]) -> None:
-    for logger in trainer.loggers:
-        logger.log_metrics({"train/loss_step": sum(shares)}, step=step)
+    tracking.log_step(trainer.loggers, sum(shares), step)

@@ -18,7 +18,7 @@ from segbench.reporting.figures import FIGURES, FigureSpec
 from segbench.reporting.page import update_page, write_report
 from segbench.reporting.text.tables import print_comparison
 from segbench.scores.convention import Convention
-from segbench.terminal import say as show
+from segbench.terminal import say_written
 from segbench.words import first_line
 
 log = logging.getLogger("segbench")
@@ -82,7 +82,7 @@ def write_all(runs: Sequence[Run], wanted: Wanted, console: Console, say: Callab
             say(f"{directory}: cannot be reported: unexpected {type(error).__name__}: {first_line(error)}")
             worst = max(worst, SegbenchError.exit_code)
             continue
-        show(console, f"Written: {', '.join(map(str, written))}", soft_wrap=True)
+        say_written(console, written)
         if lost := missing_runs(comparison):
             say(f"{comparison.directory}: {lost}")
             worst = max(worst, SegbenchError.exit_code)

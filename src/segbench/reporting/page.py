@@ -33,6 +33,7 @@ from segbench.reporting.text.tables import markdown_body, print_comparison
 from segbench.runs.bounded import LISTS, read_bytes, read_text
 from segbench.runs.files import atomic_open, sweep_abandoned, write_text
 from segbench.terminal import say as show
+from segbench.terminal import say_written
 
 # The same table for reading, for further work and for a paper.
 TABLES = ("table.md", "table.csv", "table.tex")
@@ -69,7 +70,7 @@ def report_experiment(
         show(console, kept, soft_wrap=True)
         return comparison, []
     written = write_report(comparison)
-    show(console, f"Written: {', '.join(map(str, written))}", soft_wrap=True)
+    say_written(console, written)
     return comparison, written
 
 

@@ -13,7 +13,7 @@ from segbench.runs.directory import PRUNED, RunDirectory
 from segbench.runs.readers import DamagedError, named, summary_file
 from segbench.runs.scores_file import read_scores
 from segbench.runs.split_scores import SplitScores
-from segbench.terminal import say, shown
+from segbench.terminal import from_here, prose, say, shown
 from segbench.words import decimal
 
 # What is scored, by the end of the split's name.
@@ -44,11 +44,11 @@ def print_run(directory: Path, console: Console) -> None:
         scored = f"{len(split.ids)} {_SCORED.get(name.rpartition('_')[2], 'images')}"
         _print_split(f"{directory.name}: {name}, {scored}", split, console)
     for line in lines:
-        say(console, line, soft_wrap=True)
-    say(console, f"run directory: {directory}", soft_wrap=True)
-    picture = directory / "figures" / "predictions.png"
-    if picture.exists():
-        say(console, f"picture:       {picture}", soft_wrap=True)
+        prose(console, line)
+    say(console, f"run directory: {from_here(directory)}", soft_wrap=True)
+    picture = Path("figures", "predictions.png")
+    if (directory / picture).exists():
+        say(console, f"picture there: {picture}", soft_wrap=True)
 
 
 def _summary_lines(summary: dict[str, Any]) -> list[str]:
@@ -78,4 +78,4 @@ def _print_split(title: str, split: SplitScores, console: Console) -> None:
     table.add_row("mean", *overview.mean)
     console.print(table)
     for line in overview.lines:
-        say(console, line, soft_wrap=True)
+        prose(console, line)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import textwrap
+from typing import TextIO
 
 from segbench.words import visible
 
@@ -14,6 +17,30 @@ class VisibleLines(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
         """Return the line."""
         return visible(super().formatMessage(record))
+
+
+class Terminal(logging.StreamHandler[TextIO]):
+    """Writes to what is standard error at the moment, so that a bar or a table on it stays below the lines.
+
+    On a terminal a line is broken between words, and only there: names of files stay whole.
+    """
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)  # the stream is found anew for each line
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # as logging's own handler of last resort has it
+        """Standard error."""
+        return sys.stderr
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, or several where the terminal is narrower than it."""
+        text = super().format(record)
+        if not sys.stderr.isatty():
+            return text
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        lines = textwrap.wrap(text, max(width, 20), break_long_words=False, break_on_hyphens=False)
+        return text if record.exc_info or not lines else "\n".join(lines)
 
 
 class RunLog(logging.FileHandler):

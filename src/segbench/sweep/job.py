@@ -144,20 +144,16 @@ class Command:
     directory: Path
     cores: int | None = None
 
-    def start(self, environment: Mapping[str, str], on_terminal: bool = False, begin: Begin = begin_fresh) -> Process:
-        """Start it.
+    def start(self, environment: Mapping[str, str], begin: Begin = begin_fresh) -> Process:
+        """Start it; what it prints goes to ``console.log`` of its run directory.
 
         Args:
             environment: Its environment variables.
-            on_terminal: Whether it writes to this process's terminal and not to ``console.log`` of its run directory.
             begin: What makes the process.
 
         Raises:
             OSError: If it cannot be started.
         """
-        if on_terminal:
-            return begin(self.arguments, environment, self.folder, None)
-        # Several progress bars on one terminal are unreadable: each job writes to its own file.
         directory = self.folder / self.directory
         directory.mkdir(parents=True, exist_ok=True)
         with (directory / "console.log").open("ab") as console:

@@ -25,6 +25,7 @@ from segbench.configuration.recorded import hide_in_sweep
 from segbench.errors import BusyError, ConfigError, SegbenchError
 from segbench.runs.signals import give_back, leave_lost_terminal, take
 from segbench.sweep import tuning
+from segbench.sweep.board import Board
 from segbench.sweep.composing import Composer
 from segbench.sweep.difference import each_once, on_same_data
 from segbench.sweep.job import Ended, Job, not_started
@@ -64,8 +65,8 @@ class SweepLauncher(Launcher):
     Attributes:
         where: Where jobs run, for the terminal.
         begun: What is done with a job there, for the terminal.
+        polled: Whether :meth:`run_all` looks at its jobs itself, again and again, and refreshes the board.
         flags: What each job is told beside its overrides.
-        on_terminal: Whether a job writes to this process's terminal, so that it says itself why it failed.
 
     Raises:
         ConfigError: If an argument is invalid.
@@ -73,7 +74,7 @@ class SweepLauncher(Launcher):
 
     where: str
     begun = "started"
-    on_terminal = False
+    polled = False
 
     def __init__(self, busy: str = "wait") -> None:
         if busy not in ("wait", "leave"):
@@ -83,10 +84,16 @@ class SweepLauncher(Launcher):
         self._composer: Composer | None = None
         self.flags: list[str] = []
         self._refused = list[Job]()
+        self.board = Board([])
 
     @abstractmethod
     def run_all(self, jobs: list[Job], is_done: IsDone) -> None:
         """Run jobs but those that are done, and record how each ended."""
+
+    def run_shown(self, jobs: list[Job], is_done: IsDone) -> None:
+        """Run jobs but those that are done, and show meanwhile how they do."""
+        with Board(jobs, self.begun, self.polled) as self.board:
+            self.run_all(jobs, is_done)
 
     def check(self) -> None:
         """Refuse, before anything is composed, what this machine cannot do."""
@@ -127,10 +134,14 @@ class SweepLauncher(Launcher):
         try:
             # Before the trials: a sweep that is stopped at them has runs that are missing, too.
             plan_jobs(record.parent, tuning.untuned(rows))
-            tuned = tuning.tune(rows, self._compose, self.run_all)
+            tuned = tuning.tune(rows, self._compose, self.run_shown)
             jobs = [tuned.jobs.get(job.directory, job) for job in jobs]
             plan_jobs(record.parent, [job for job in jobs if job.directory not in tuned.refused])
-            self.run_all(jobs, tuned.done_before)
+            self.run_shown(jobs, tuned.done_before)
+        except SystemExit:
+            done = sum(job.outcome.get("exit_code") == 0 for job in jobs)
+            log.warning("stopped: %d of %d done; the same command goes on", done, len(jobs))
+            raise
         finally:
             give_back(former)
             write_record(record, earlier + [job.outcome for job in jobs if job.outcome])
@@ -146,34 +157,35 @@ class SweepLauncher(Launcher):
         """
         try:
             if is_done(job.directory, job.config):
-                settle(job, Ended(0, 0.0), skipped=True)
+                settle(job, Ended(0, 0.0), self.board.say, skipped=True)
             elif refused := next((one for one in self._refused if on_same_data(one, job)), None):
                 spare(job, refused)
             else:
                 return True
         except SegbenchError as error:
-            settle(job, Ended(error.exit_code, 0.0), str(error))
+            settle(job, Ended(error.exit_code, 0.0), self.board.say, str(error))
         except OSError as error:
-            settle(job, not_started(job.directory, error))
+            settle(job, not_started(job.directory, error), self.board.say)
         return False
 
     def say_started(self, job: Job) -> None:
-        """Say that a job is started, or given to who will start it."""
-        log.info("#%d %s: %s", job.number, job.directory.name, self.begun)
+        """Note that a job is started, or given to who will start it."""
+        log.debug("#%d %s: %s", job.number, job.directory.name, self.begun)
         job.begin()
+        self.board.started(job)
 
     def settled(self, job: Job, ended: Ended) -> list[Job]:
         """Record how a job ended; return it if it has to wait for another process that has its run."""
         if ended.code != BusyError.exit_code:
-            settle(job, ended, known=None if self.on_terminal else {one.outcome["reason"] for one in self._refused})
+            settle(job, ended, self.board.say, known={one.outcome["reason"] for one in self._refused})
             self._refused += [job] if job.outcome["of_data"] else []
         elif self.busy == "leave" and not is_awaited(job.config):
-            settle(job, ended, "another process is training it")
+            settle(job, ended, self.board.say, "another process is training it")
         else:
             log.info("#%d %s: in progress elsewhere, waited for", job.number, job.directory.name)
             job.wait_for_other()
-            return [job]
-        return []
+        self.board.stopped(job)
+        return [] if job.outcome else [job]
 
     def _compose(self, number: int, overrides: list[str]) -> Job:
         assert self._composer is not None

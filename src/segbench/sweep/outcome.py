@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +14,7 @@ from segbench.configuration.recorded import recorded_overrides
 from segbench.errors import BusyError
 from segbench.runs.directory import PRUNED, RunDirectory
 from segbench.sweep.job import Ended, Job
-from segbench.words import listed, plural
+from segbench.words import duration, listed, plural
 
 log = logging.getLogger("segbench")
 
@@ -36,16 +36,22 @@ def spare(job: Job, refused: Job) -> None:
 
 
 def settle(
-    job: Job, ended: Ended, reason: str | None = None, skipped: bool = False, known: Collection[str] | None = ()
+    job: Job,
+    ended: Ended,
+    say: Callable[[int, str], None],
+    reason: str | None = None,
+    skipped: bool = False,
+    known: Collection[str] = (),
 ) -> None:
-    """Record and log a job's outcome.
+    """Record and say a job's outcome.
 
     Args:
         job: The job.
         ended: How its process ended.
+        say: Takes a level of the log, and a line.
         reason: Why it failed; None to ask the run directory.
         skipped: Whether it was done before.
-        known: Why data was refused, as far as the terminal shows it already; None where each job says so itself there.
+        known: Why data was refused, as far as that was said already.
     """
     code, said = _told(job, ended)
     told = {"exit_code": code, "reason": None if code == 0 else reason or said, "skipped": skipped}
@@ -53,15 +59,16 @@ def settle(
     job.outcome = _outcome(job, ended) | told
     name = f"#{job.number} {job.directory.name}"
     if skipped:
-        log.info("%s: already done, skipped", name)
+        say(logging.INFO, f"{name}: already done, skipped")
     elif code == 0:
-        log.info("%s: %s in %.0f s", name, PRUNED if job.status().get("state") == PRUNED else "done", ended.seconds)
+        end = PRUNED if job.status().get("state") == PRUNED else "done"
+        say(logging.INFO, f"{name}: {end} in {duration(ended.seconds)}")
     elif not failed(job.outcome):
-        log.warning("%s: left: %s", name, job.outcome["reason"])
-    elif job.outcome["of_data"] and (known is None or job.outcome["reason"] in known):
-        log.error("%s: failed by its data", name)
+        say(logging.WARNING, f"{name}: left: {job.outcome['reason']}")
+    elif job.outcome["of_data"] and job.outcome["reason"] in known:
+        say(logging.ERROR, f"{name}: failed by its data")
     else:
-        log.error("%s: failed: %s", name, job.outcome["reason"])
+        say(logging.ERROR, f"{name}: failed: {job.outcome['reason']}")
 
 
 def _outcome(job: Job, ended: Ended) -> dict[str, Any]:

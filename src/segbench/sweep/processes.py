@@ -31,6 +31,8 @@ class ProcessesLauncher(SweepLauncher):
         ConfigError: If an argument is invalid.
     """
 
+    polled = True
+
     def __init__(self, jobs: int = 1, gpus: Sequence[int] = (), busy: str = "wait", fork: bool = True) -> None:
         super().__init__(busy)
         # Hydra does not check the types of launcher options.
@@ -41,7 +43,7 @@ class ProcessesLauncher(SweepLauncher):
         if type(fork) is not bool:
             raise ConfigError(f"hydra.launcher.fork={fork}: must be true or false")
         self.jobs, self.gpus, self.fork = jobs, list(gpus), fork
-        self.where, self.on_terminal = f"{jobs} at a time", jobs == 1
+        self.where = f"{jobs} at a time"
 
     def check(self) -> None:
         """Refuse devices that are not visible."""
@@ -67,6 +69,7 @@ class ProcessesLauncher(SweepLauncher):
                 free.pop(0)
                 running.append(job)
             time.sleep(POLL_SECONDS)
+            self.board.refresh()
             for job in list(running):
                 assert job.process is not None
                 if (code := job.process.poll()) is not None:
@@ -80,8 +83,9 @@ class ProcessesLauncher(SweepLauncher):
         self.say_started(job)
         begin = forks.begin if self.fork and forks.can_begin(job.config) else begin_fresh
         try:
-            job.process = job.command(self.flags).start(environment, on_terminal=self.on_terminal, begin=begin)
+            job.process = job.command(self.flags).start(environment, begin)
         except OSError as error:
-            settle(job, not_started(job.directory, error))
+            settle(job, not_started(job.directory, error), self.board.say)
+            self.board.stopped(job)
             return False
         return True

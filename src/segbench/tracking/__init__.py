@@ -8,6 +8,7 @@ from segbench.tracking.loggers import (
     log_epoch,
     log_panels,
     log_picture,
+    log_step,
     new_wandb_id,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "log_epoch",
     "log_panels",
     "log_picture",
+    "log_step",
     "new_wandb_id",
 ]

@@ -9,16 +9,19 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
+from weakref import WeakSet
 
 import pandas as pd
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 
 from segbench.configuration.build import build
+from segbench.errors import SegbenchError
 from segbench.masks import MaskKey
 from segbench.runs.files import read_json, write_json
 from segbench.targets import find_object
@@ -28,6 +31,8 @@ from segbench.words import first_line, visible
 log = logging.getLogger("segbench")
 # Of a row of metrics.csv: the step is that of the curves, and seconds are no score.
 _NO_CURVES = ("step", "seconds")
+# Loggers that have failed while a run went on.
+_lost: WeakSet[Logger] = WeakSet()
 
 
 class Dashboard(Protocol):
@@ -101,6 +106,24 @@ def _call(logger: Logger, name: str, instead: Callable[[], object], *arguments: 
         instead()
 
 
+def _told(loggers: Sequence[Logger]) -> list[Logger]:
+    """Return the loggers that are not lost: each call of a server that is gone may wait for minutes."""
+    return [logger for logger in loggers if logger not in _lost]
+
+
+@contextmanager
+def _only_lost(logger: Logger) -> Iterator[None]:
+    """Warn of a logger that fails in the block, and tell it nothing more: the run directory is the record."""
+    try:
+        yield
+    except SegbenchError:
+        raise
+    except Exception as error:
+        _lost.add(logger)
+        name, line = type(logger).__name__, first_line(error)
+        log.warning("%s: is told nothing more: %s; the run directory has everything", name, line)
+
+
 def _nothing() -> None:
     """Do nothing: a logger that cannot show something goes without."""
 
@@ -132,8 +155,16 @@ def log_epoch(loggers: Sequence[Logger], rows: Sequence[Mapping[str, Any]], moni
         return
     values = {visible(name): value for name, value in rows[-1].items() if name not in _NO_CURVES}
     best, step = best_epoch(rows, monitor, headline), rows[-1]["step"]
-    for logger in loggers:
-        _call(logger, "log_epoch", partial(logger.log_metrics, values, step=step), values, best, step)
+    for logger in _told(loggers):
+        with _only_lost(logger):
+            _call(logger, "log_epoch", partial(logger.log_metrics, values, step=step), values, best, step)
+
+
+def log_step(loggers: Sequence[Logger], loss: float, step: int) -> None:
+    """Send the training loss of a step to every logger."""
+    for logger in _told(loggers):
+        with _only_lost(logger):
+            logger.log_metrics({"train/loss_step": loss}, step=step)
 
 
 def catch_up(loggers: Sequence[Logger], rows: Sequence[Mapping[str, Any]], monitor: str, headline: str) -> None:
@@ -146,8 +177,11 @@ def catch_up(loggers: Sequence[Logger], rows: Sequence[Mapping[str, Any]], monit
         headline: The score that is shown while training.
     """
     for logger in loggers:
-        # A logger of Lightning's that logs nothing has every method, and returns None.
-        for row in (logger.missing(rows) if hasattr(logger, "missing") else None) or ():
+        missing: Sequence[Mapping[str, Any]] | None = ()
+        with _only_lost(logger):
+            # A logger of Lightning's that logs nothing has every method, and returns None.
+            missing = logger.missing(rows) if hasattr(logger, "missing") else ()
+        for row in missing or ():
             log_epoch([logger], rows[: rows.index(row) + 1], monitor, headline)
 
 
@@ -160,8 +194,9 @@ def log_panels(loggers: Sequence[Logger], panel: dict[str, Any], key: MaskKey, s
         key: How to read their masks.
         step: The step they belong to.
     """
-    for logger in loggers:
-        _call(logger, "log_masks", _nothing, panel, key, step)
+    for logger in _told(loggers):
+        with _only_lost(logger):
+            _call(logger, "log_masks", _nothing, panel, key, step)
 
 
 def log_picture(loggers: Sequence[Logger], path: Path, step: int) -> None:
@@ -172,8 +207,9 @@ def log_picture(loggers: Sequence[Logger], path: Path, step: int) -> None:
         path: The PNG.
         step: The step it belongs to.
     """
-    for logger in loggers:
-        _call(logger, "log_picture", _nothing, path, step)
+    for logger in _told(loggers):
+        with _only_lost(logger):
+            _call(logger, "log_picture", _nothing, path, step)
 
 
 def log_comparison(

@@ -23,7 +23,7 @@ from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.each import experiments
 from segbench.scores.convention import Convention
-from segbench.terminal import say
+from segbench.terminal import say_written
 from segbench.words import listed
 
 # Of shares: A. Benavoli et al., J. Mach. Learn. Res. 18 (77) (2017), take classifiers within 1 % for equivalent.
@@ -74,7 +74,7 @@ def report_across(
     # Before anything is printed, which `| head` ends.
     written = write_across(found, shown, folder, command)
     print_across(found, shown, console)
-    say(console, f"Written: {', '.join(map(str, written))}", soft_wrap=True)
+    say_written(console, written)
 
 
 def default_folder(directories: list[Path]) -> Path:
