@@ -13,6 +13,7 @@ from hydra import compose as with_hydra
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
+from segbench.configuration.build import build
 from segbench.configuration.schema import validate
 from segbench.models import UNet
 
@@ -129,9 +130,32 @@ def test_the_search_by_wandb_sets_keys_that_exist(compose):
     assert sweep["metric"]["name"].removeprefix("best/val_") in VALIDATION_SCORES
 
 
-@pytest.mark.parametrize("group", ["loss", "scheduler"])
-def test_every_loss_and_schedule_stands_in_its_table(group):
-    page = (CONF.parent / "docs" / "training.md").read_text(encoding="utf-8")
-    table = page[page.index(f"| `{group}=` |") :].partition("\n\n")[0]
-    named = re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines()[2:]))
+def rows_of(page, group):
+    """Return the rows of the table of a group's choices, each the cells' texts."""
+    text = (CONF.parent / "docs" / page).read_text(encoding="utf-8")
+    table = text[text.index(f"| `{group}=` |") :].partition("\n\n")[0]
+    return [row.split("|")[1:-1] for row in table.splitlines()[2:]]
+
+
+@pytest.mark.parametrize(
+    ("group", "page"), [("loss", "training.md"), ("scheduler", "training.md"), ("model", "networks.md")]
+)
+def test_every_loss_schedule_and_network_stands_in_its_table(group, page):
+    named = re.findall(r"`(\w+)`", "".join(row[0] for row in rows_of(page, group)))
     assert sorted(named) == sorted(name for of, name in CHOICES if of == group)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", rows_of("networks.md", "model"), ids=lambda row: row[0].strip())
+def test_the_table_of_networks_has_their_parameters_and_what_they_start_from(compose, row):
+    names = re.findall(r"`(\w+)`", row[0])
+    if names[0].startswith("smp"):
+        pytest.importorskip("segmentation_models_pytorch")
+    for name, counted in zip(names, row[2].split(","), strict=True):
+        cfg = compose(f"model={name}")
+        assert ("pretrained" in cfg.model) == bool(row[3].strip())
+        start = {"pretrained": None} if "pretrained" in cfg.model else {}
+        size = {"size": [96, 96]} if cfg.model.get("size", 0) is None else {}
+        channels = (1, 10) if name.startswith("mnist") else (3, 1)
+        network = build("model", cfg, in_channels=channels[0], out_channels=channels[1], **start, **size)
+        assert f"{sum(weight.numel() for weight in network.parameters()) / 1e6:.2f}" == counted.strip()

@@ -354,7 +354,8 @@ def untrained(compose, tmp_path):
         for layer in task.network.modules():
             if isinstance(layer, nn.BatchNorm2d):
                 layer.running_mean.uniform_(-0.2, 0.2)
-                layer.running_var.uniform_(0.5, 2)
+                # Smaller ones make a deep network's numbers, and with them its rounding, grow from layer to layer.
+                layer.running_var.uniform_(1, 3)
         known = {"schema": SCHEMA, "task": task.name, "prediction": describe_prediction(cfg, data, task)}
         torch.save({"state_dict": task.state_dict(), "segbench": known}, tmp_path / "weights.ckpt")
         channels = data.in_channels
@@ -371,6 +372,8 @@ SMALL = {
     "fcn8": ["model.fully_connected=8"],
     "fcn16": ["model.fully_connected=8"],
     "fcn32": ["model.fully_connected=8"],
+    "monai_dynunet": ["model.arguments.filters=[4,8,8,8,8,8]"],
+    "monai_swinunetr": ["model.arguments.feature_size=12"],
 }
 
 
@@ -389,11 +392,12 @@ def test_every_network_is_exported_or_refused_in_one_line(untrained, compose, tm
         return
     overrides = [f"model={name}", "data.subjects=8", "data.slices=2", *SMALL.get(name, ())]
     overrides += ["model.width=2"] if "width" in chosen else []
-    overrides += [f"model.{key}=null" for key in ("pretrained", "encoder_weights") if chosen.get(key)]
+    overrides += ["model.pretrained=null"] if chosen.get("pretrained") else []
     cfg, weights, image = untrained(*overrides)
     found = exporting.export(weights, to, out=tmp_path / "out", images=image)
-    assert (found.sidecar.graph.height, found.sidecar.graph.batch) == (None, None)
-    for shape in ((1, 1, 40, 36), (2, 1, 70, 36)):
+    free = name != "monai_swinunetr"
+    assert (found.sidecar.graph.height, found.sidecar.graph.batch) == ((None, None) if free else (64, 1))
+    for shape in ((1, 1, 40, 36), (2, 1, 70, 36))[: 1 + free]:
         images = np.random.default_rng(1).integers(0, 256, shape).astype(np.float32)
         expected = outputs_of_run(cfg, weights, images)
         np.testing.assert_allclose(outputs_elsewhere(found.folder, images), expected, atol=1e-4, rtol=1e-5)

@@ -67,7 +67,7 @@ def test_an_unknown_option_of_a_class_needs_the_class(repository, tmp_path):
 @pytest.mark.slow
 def test_what_trains_predicts_and_reports_leaves_out_what_it_does_not_need(repository, tmp_path):
     settings = [*TINY, f"paths.outputs={tmp_path}", "trainer.max_epochs=1", "paths.cache=cache"]
-    run = ("scipy.stats", "jinja2", *COMPILER)
+    run = ("scipy.stats", "jinja2", "albumentations", *COMPILER)
     assert look(repository, tmp_path, *settings, seen=run) == [0, []]
     (trained,) = (tmp_path / "runs").glob("phantom-*")
     Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / "image.png")

@@ -12,9 +12,10 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 _CONF = Path(__file__).resolve().parent.parent.parent / "conf"
-# Of the pretrained ones only the class has a second choice, and one network computes on the processor alone.
+# What only sets values of another choice is left out, and one network computes on the processor alone.
 NETWORKS = sorted(
-    {path.stem for path in (_CONF / "model").glob("*.yaml") if "imagenet" not in path.stem} - {"mnist_ff_numpy"}
+    {path.stem for path in (_CONF / "model").glob("*.yaml") if "defaults:" not in path.read_text(encoding="utf-8")}
+    - {"mnist_ff_numpy"}
 )
 LOSSES = sorted(path.stem for path in (_CONF / "loss").glob("*.yaml"))
 _SMALL = {"fully_connected": 4, "aspp_channels": 4, "deep_supervision": True, "classification": True}
@@ -51,7 +52,9 @@ def small_network(network: str, outputs: int, width: int = 2, presence: bool = T
         presence: Whether it may have a head that says which classes are present.
     """
     section: Any = OmegaConf.load(_CONF / "model" / f"{network}.yaml")
-    small = _SMALL | {"width": width} | ({} if presence else {"classification": False})
+    small: dict[str, Any] = _SMALL | {"width": width} | ({} if presence else {"classification": False})
+    if section.get("size", 0) is None:  # which the images decide
+        small["size"] = [32, 32]
     section.update({key: value for key, value in small.items() if key in section})
     torch.manual_seed(0)
     built: nn.Module = instantiate(section, in_channels=1, out_channels=outputs)

@@ -52,7 +52,7 @@ def build_task(cfg: DictConfig, data: ImageData, restored: bool = False, windows
     loss = build("loss", cfg)
     check_parts(cfg, data, kind, loss)
     return kind(
-        _build_network(cfg, data.in_channels, kind.count_outputs(cfg.activation, data), restored),
+        _build_network(cfg, data.in_channels, kind.count_outputs(cfg.activation, data), data.training_size, restored),
         loss,
         optimizer=build("optimizer", cfg, _partial_=True),
         scheduler=None if cfg.scheduler is None else build("scheduler", cfg, _partial_=True),
@@ -86,17 +86,26 @@ def build_callbacks(cfg: DictConfig, data: ImageData, task: Task[Any]) -> list[p
     return [*configured, *data.callbacks(), *task.loss.callbacks()]
 
 
-def _build_network(cfg: DictConfig, in_channels: int, out_channels: int, restored: bool) -> nn.Module:
+def _planned(cfg: DictConfig, size: tuple[int, int] | None) -> dict[str, Any]:
+    """Return the network's arguments that the training images decide, if its class plans by them."""
+    plan = getattr(find_class("model", cfg.model["_target_"]), "plan_for", None)
+    return {} if plan is None else plan(cfg.model, size)
+
+
+def _build_network(
+    cfg: DictConfig, in_channels: int, out_channels: int, size: tuple[int, int] | None, restored: bool
+) -> nn.Module:
     """Build the network with its initial weights: random by the seed, pretrained, or another run's."""
     torch.manual_seed(derive_seed(cfg.seed, "weights"))
-    start = {key: None for key in ("pretrained", "encoder_weights") if restored and key in cfg.model}
-    network: nn.Module = build("model", cfg, in_channels=in_channels, out_channels=out_channels, **start)
+    further: dict[str, Any] = {"pretrained": None} if restored and "pretrained" in cfg.model else {}
+    further |= _planned(cfg, size)
+    network: nn.Module = build("model", cfg, in_channels=in_channels, out_channels=out_channels, **further)
     if not restored and "pretrained" in cfg.model and cfg.model.pretrained is None:
         log.info("model.pretrained=null: %s starts from random weights", type(network).__name__)
     if cfg.init_from is not None:
         load_weights(network, cfg.init_from)
     if cfg.freeze is not None:
-        if cfg.init_from is None and not (cfg.model.get("pretrained") or cfg.model.get("encoder_weights")):
+        if cfg.init_from is None and not cfg.model.get("pretrained"):
             log.warning("freeze=%s without init_from: its weights are random and will stay random", cfg.freeze)
         freeze(network, cfg.freeze)
     return network

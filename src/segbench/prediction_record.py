@@ -170,7 +170,8 @@ def _describe(cfg: DictConfig, data: Any, task: Any) -> dict[str, Any]:
     windows = task.windows
     record = PredictionRecord(
         network=_name_of(type(task.network)),
-        arguments=without_sources(arguments),
+        # What a network was planned for is not in the configuration.
+        arguments=without_sources(arguments | getattr(task.network, "planned", {})),
         logits=type(task).count_outputs(cfg.activation, data),
         task=_name_of(type(task)),
         windows=windows and WindowsRecord(size=windows.size, tiles=windows.tiles, overlap=windows.overlap),

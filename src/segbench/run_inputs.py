@@ -15,7 +15,7 @@ from segbench import environment
 from segbench.data.base import ImageData
 from segbench.data.cache import first_key
 from segbench.errors import SegbenchError
-from segbench.models.pretrained import pretrained_digest
+from segbench.models.weight_files import pretrained_digest
 from segbench.runs.directory import RunDirectory
 from segbench.runs.identity import relevant
 from segbench.targets import find_object, own_modules, targets_in

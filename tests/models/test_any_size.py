@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from segbench.losses import CrossEntropy
-from segbench.models import FCN, R2AttentionUNet, R2UNet, SegNet, SegNetASPP
+from segbench.models import FCN, R2AttentionUNet, R2UNet, ResEncUNet, SegNet, SegNetASPP
 from segbench.tasks import SegmentationTask
 
 
@@ -27,6 +27,7 @@ NETWORKS = {
     "segnet_aspp": lambda: SegNetASPP(3, 4, width=4, aspp_channels=4),
     "fcn32": lambda: FCN(3, 4, width=4, output_stride=32, fully_connected=8),
     "fcn8": lambda: FCN(3, 4, width=4, output_stride=8, fully_connected=8),
+    "resenc_unet": lambda: ResEncUNet(3, 4, (32, 64), width=4, deep_supervision=True),
     "smp": lambda: foreign("smp"),
     "monai": lambda: foreign("monai"),
 }

@@ -50,6 +50,22 @@ def test_results_other_than_logits_are_refused():
         ExternalNetwork(nn.Flatten(), 1, "model.arch=X")(image)
 
 
+def test_maps_of_one_pixel_are_taken_and_others_as_before():
+    def normalised():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.InstanceNorm2d(3, affine=True), nn.Conv2d(3, 2, 1))
+
+    image = torch.randn(2, 3, 8, 8)
+    plain, network = normalised(), ExternalNetwork(normalised(), 1, "")
+    assert torch.equal(plain(image), network(image))
+    with pytest.raises(ValueError, match="Expected more than 1 spatial element"):
+        plain(image[..., :1, :1])
+    for layer in (plain, network.network):
+        nn.init.constant_(layer[0].bias, 0.5)
+    expected = plain[1](torch.full((2, 3, 1, 1), 0.5))
+    torch.testing.assert_close(network(image[..., :1, :1]), expected)
+
+
 def test_one_image_can_be_trained_on_and_more_as_before():
     def pooled():
         torch.manual_seed(0)

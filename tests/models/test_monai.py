@@ -2,7 +2,7 @@ import pytest
 import torch
 from equations import assert_gradient_everywhere, weights
 
-from segbench.errors import ConfigError
+from segbench.errors import CheckpointError, ConfigError
 
 nets = pytest.importorskip("monai.networks.nets")
 
@@ -70,6 +70,51 @@ def test_parts_whose_sizes_follow_the_classes_are_found_and_nothing_is_drawn_for
 def test_what_the_library_does_not_have_is_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         Monai(1, 1, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_file_fills_all_but_the_layers_of_the_classes(tmp_path, channels):
+    torch.manual_seed(0)
+    stored = nets.SegResNet(spatial_dims=2, init_filters=8, in_channels=3, out_channels=7).state_dict()
+    torch.save({"state_dict": stored, "epoch": 3}, tmp_path / "model.pt")
+    network = Monai(channels, 2, "SegResNet", {"init_filters": 8}, pretrained=str(tmp_path / "model.pt"))
+    found = network.network.state_dict()
+    heads = tuple(head.removeprefix("network.") for head in network.heads)
+    for name, value in found.items():
+        if name == "convInit.conv.weight" and channels == 1:
+            torch.testing.assert_close(value, stored[name].sum(dim=1, keepdim=True))
+        elif not name.startswith(heads):
+            assert torch.equal(value, stored[name]), name
+    # And an export's, whose names begin with network.
+    torch.save(network.state_dict(), tmp_path / "export.pt")
+    again = Monai(channels, 2, "SegResNet", {"init_filters": 8}, pretrained=str(tmp_path / "export.pt"))
+    assert torch.equal(again.network.convInit.conv.weight, network.network.convInit.conv.weight)
+    with pytest.raises(
+        CheckpointError, match=r"weights of another network \(.* is missing and \d+ more do not match\)$"
+    ):
+        Monai(channels, 2, "UNet", pretrained=str(tmp_path / "model.pt"))
+    with pytest.raises(CheckpointError, match="the network has no published ones$"):
+        Monai(1, 2, "UNet", pretrained="imagenet")
+
+
+@pytest.mark.slow
+def test_presets_are_the_published_networks(compose):
+    from segbench.configuration.build import build
+
+    dynunet = build("model", compose("model=monai_dynunet"), in_channels=1, out_channels=2)
+    # As nnU-Net plans for 128 to 255 pixels: six stages of two convolutions, without biases; counted by hand.
+    filters, counted = (32, 64, 128, 256, 512, 512), 0
+    for before, here in zip((1, *filters), filters, strict=False):
+        counted += 9 * (before + here) * here + 4 * here
+    for below, here in zip(filters[1:], filters, strict=False):
+        counted += 4 * below * here + 9 * 3 * here * here + 4 * here
+    assert weights(dynunet) == counted + 2 * (32 + 1)
+    swin = build("model", compose("model=monai_swinunetr"), in_channels=1, out_channels=2).network
+    assert (len(swin.swinViT.layers1[0].blocks), swin.swinViT.embed_dim) == (2, 24)
+    for choice in (dynunet, swin):
+        # The lowest stage has one pixel.
+        assert torch.isfinite(choice(torch.randn(1, 1, 32, 32))).all()
 
 
 def test_the_command_line_s_arguments_reach_the_library(compose):

@@ -1,13 +1,15 @@
 """The published weights' file is made here, in torchvision's key layout."""
 
+import hashlib
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
 from equations import weights
 
 from segbench.errors import CheckpointError
-from segbench.models import FCN, SegNet, SegNetASPP, pretrained
+from segbench.models import FCN, SegNet, SegNetASPP, vgg, weight_files
 from segbench.models.vgg import VGG16
 
 WIDTH = 2
@@ -159,17 +161,23 @@ def test_a_missing_fully_connected_layer_is_refused_where_it_is_needed(file):
     VGG16(3, WIDTH, pretrained=path)
 
 
-def test_imagenet_weights_are_asked_for_at_the_published_address(monkeypatch):
-    asked = []
+def test_imagenet_weights_are_asked_for_at_the_published_address(monkeypatch, tmp_path, file):
+    asked, (path, stored) = [], file()
 
-    def fetch(url, **options):
-        asked.append((url, options["check_hash"], options["weights_only"]))
-        return published(nodes=3)
+    def fetch(url):
+        asked.append(url)
+        return Path(path).read_bytes()
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fetch)
-    network = SegNet(3, 2, WIDTH, pretrained="imagenet")
-    assert asked == [("https://download.pytorch.org/models/vgg16-397923af.pth", True, True)]
-    assert torch.equal(network.encoder.features[3].weight, published(nodes=3)["features.2.weight"])
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(weight_files, "fetch", fetch)
+    with pytest.raises(CheckpointError, match=r"vgg16-397923af.pth has the SHA-256 [0-9a-f]{8}, not 397923af$"):
+        SegNet(3, 2, WIDTH, pretrained="imagenet")
+    own = f"https://example.org/vgg16-{hashlib.sha256(Path(path).read_bytes()).hexdigest()[:8]}.pth"
+    monkeypatch.setattr(vgg, "VGG16_URL", own)
+    for _ in range(2):
+        network = SegNet(3, 2, WIDTH, pretrained="imagenet")
+        assert torch.equal(network.encoder.features[3].weight, stored["features.2.weight"])
+    assert asked == ["https://download.pytorch.org/models/vgg16-397923af.pth", own]
 
 
 def test_random_weights_are_he_s_with_bias_zero():
@@ -192,7 +200,7 @@ def test_an_impossible_dropout_is_refused(dropout):
 
 @pytest.mark.slow
 def test_a_file_that_unpacks_to_more_than_it_is_takes_no_such_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(pretrained, "_MEMORY", 2**26)
+    monkeypatch.setattr(weight_files, "_MEMORY", 2**26)
     torch.save({"features.0.weight": torch.zeros(2**25)}, tmp_path / "whole.pth")
     with (
         zipfile.ZipFile(tmp_path / "whole.pth") as whole,

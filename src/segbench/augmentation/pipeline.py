@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import albumentations
 import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
@@ -14,6 +13,9 @@ from numpy.typing import NDArray
 from segbench.augmentation.copies import Copy
 from segbench.augmentation.mixing import Mix
 from segbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    import albumentations
 
 # An image (H,W,C), its mask uint8 (H,W), and further maps (H,W) of its pixels by name.
 Augmented = tuple[NDArray[Any], NDArray[np.uint8], dict[str, NDArray[Any]]]
@@ -55,6 +57,8 @@ class Augmentation:
         self.transforms = list(transforms.values() if isinstance(transforms, Mapping) else transforms)
         self._compose: albumentations.Compose | None = None
         if self.transforms:
+            import albumentations
+
             # The map of source pixels is transformed like the mask.
             self._compose = albumentations.Compose(self.transforms, additional_targets={_SOURCE: "mask"})
 

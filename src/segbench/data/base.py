@@ -139,6 +139,13 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         """Whether there are images to validate on after each epoch."""
         return self.fit_on == "train"
 
+    @property
+    def training_size(self) -> tuple[int, int] | None:
+        """Height and width of what training sees: crops, tiles or images; None if not known before they are read."""
+        if self.crop is not None or self.size is None:
+            return self.crop
+        return self.size[0] // self.tiles[0], self.size[1] // self.tiles[1]
+
     def weigh_by(self, loss: PixelWeights) -> None:
         """Add a loss's pixel weights to every item, if the loss has any; call before :meth:`setup`.
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import http.client
 import io
 import logging
-import urllib.request
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +13,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from segbench.data.checksums import digest, kind_of
+from segbench.downloading import DownloadError, fetch
 from segbench.errors import DataError
 from segbench.runs.files import atomic_open
 
 log = logging.getLogger("segbench")
-_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -66,11 +64,9 @@ def download(files: Sequence[RemoteFile]) -> None:
 def _download(file: RemoteFile) -> None:
     log.info("downloading %s", file.url)
     try:
-        with urllib.request.urlopen(file.url, timeout=_SECONDS) as answer:  # noqa: S310 - the URL is the user's
-            content = answer.read()
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise DataError(f"{file.path}: missing, and cannot download {file.url} ({reason}); put it there") from error
+        content = fetch(file.url)
+    except DownloadError as error:
+        raise DataError(f"{file.path}: missing, and cannot download {file.url} ({error}); put it there") from error
     found, expected = _digest(file, content), file.checksum
     if found != expected.lower():
         wrong = f"{kind_of(expected)} {found}, not {expected}"

@@ -130,6 +130,9 @@ def _best(trained: Trained, own: Predictor, form: Format, to: str, shown: Shown)
     """Return the export with the freest inputs that gives the run's outputs."""
     name, reasons = type(own.task.network).__name__, list[str]()
     graphs = form.graphs(trained.record, getattr(own.task.network, "stride", 1))
+    if getattr(own.task.network, "computes_by_size", False):
+        graphs = [graph for graph in graphs if graph is None or graph.height is not None]
+        reasons.append("computes otherwise at other sizes")
     for graph in graphs:
         try:
             made = _checked(trained, own, form, to, graph, shown)

@@ -4,6 +4,7 @@ from segbench.models.deeplab import DeepLabV3
 from segbench.models.fcn import FCN
 from segbench.models.outputs import TrainingOutputs
 from segbench.models.r2unet import R2AttentionUNet, R2UNet
+from segbench.models.resenc_unet import ResEncUNet
 from segbench.models.segnet import SegNet, SegNetASPP
 from segbench.models.unet import AttentionUNet, UNet
 from segbench.models.unet3plus import UNet3Plus
@@ -18,6 +19,7 @@ __all__ = [
     "DeepLabV3",
     "R2AttentionUNet",
     "R2UNet",
+    "ResEncUNet",
     "SegNet",
     "SegNetASPP",
     "TrainingOutputs",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from segbench.models.checkpointing import run_block
@@ -56,6 +57,25 @@ def conv_unit(in_channels: int, out_channels: int, batch_norm: bool = True) -> n
     convolution = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)
     norm = [nn.BatchNorm2d(out_channels)] if batch_norm else []
     return nn.Sequential(convolution, *norm, nn.ReLU(inplace=True))
+
+
+class SmallInstanceNorm(nn.InstanceNorm2d):
+    """Instance normalisation with factor and bias that also takes maps of one pixel, of which the bias remains.
+
+    torch refuses those in Python; its kernels compute them.
+
+    Args:
+        channels: Channels in and out.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B,C,H,W), normalised over each image and channel."""
+        return torch.instance_norm(
+            x, self.weight, self.bias, None, None, True, self.momentum or 0.0, self.eps, torch.backends.cudnn.enabled
+        )
 
 
 class ConvBlock(nn.Sequential):

@@ -85,8 +85,8 @@ class DeepLabV3(nn.Module):
         width: Filters of the backbone's first stage. 64 is the paper's, and required by published weights.
         output_stride: Image side divided by feature side: 16, or 8 for finer features at 3.3 times the FLOPs.
         aspp_channels: Channels of each ASPP branch. 256 is the paper's.
-        pretrained: Backbone weights: ``imagenet`` (downloaded from their official URL), a file, or None for random
-            initialisation.
+        pretrained: Backbone weights: ``imagenet`` (downloaded from their official URL), a file, an address, or None for
+            random initialisation.
 
     Attributes:
         stride: Height and width of the image must be multiples of this.
@@ -113,7 +113,7 @@ class DeepLabV3(nn.Module):
             raise ValueError(f"output_stride must be 8 or 16, got {output_stride}")
         self.stride = output_stride
         self.encoder = ResNet18(in_channels, width, output_stride)
-        load_pretrained(self.encoder, pretrained, RESNET18_URL, first="conv1.weight")
+        load_pretrained(self.encoder, pretrained, {"imagenet": RESNET18_URL}, drop=("fc.weight", "fc.bias"))
         rates = RATES if output_stride == 16 else tuple(2 * rate for rate in RATES)
         self.aspp = ASPP(self.encoder.out_channels, aspp_channels, rates)
         self.head = nn.Conv2d(aspp_channels, out_channels, kernel_size=1)

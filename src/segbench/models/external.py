@@ -5,14 +5,23 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from segbench.errors import ConfigError
+from segbench.models.blocks import SmallInstanceNorm
 from segbench.models.deeplab import SingleValueBatchNorm
+
+# Same parameters and state, another forward().
+_BORNE: dict[type[nn.Module], type[nn.Module]] = {
+    nn.BatchNorm2d: SingleValueBatchNorm,
+    nn.InstanceNorm2d: SmallInstanceNorm,
+}
 
 
 class ExternalNetwork(nn.Module):
     """Wraps another library's network in the interface of ours.
 
     Libraries refuse to train on a batch of one image where image pooling leaves one value per channel; here batch
-    normalisation then uses its running statistics (:class:`segbench.models.deeplab.SingleValueBatchNorm`).
+    normalisation then uses its running statistics (:class:`segbench.models.deeplab.SingleValueBatchNorm`). They also
+    refuse feature maps of one pixel; of those instance normalisation leaves the bias
+    (:class:`segbench.models.blocks.SmallInstanceNorm`).
 
     Args:
         network: Maps (B,C,H,W) to logits (B,K,H,W), or to a sequence that contains nothing else.
@@ -28,8 +37,7 @@ class ExternalNetwork(nn.Module):
         super().__init__()
         self.network, self.stride, self.name = network, stride, name
         for layer in network.modules():
-            if type(layer) is nn.BatchNorm2d:
-                layer.__class__ = SingleValueBatchNorm  # same parameters and state, another forward()
+            layer.__class__ = _BORNE.get(type(layer), type(layer))
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (B,K,H,W) for images (B,C,H,W) whose sides are divisible by ``stride``.

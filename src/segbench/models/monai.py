@@ -12,6 +12,7 @@ from segbench.errors import CheckpointError, ConfigError
 from segbench.installation import require
 from segbench.models.blocks import require_positive
 from segbench.models.external import ExternalNetwork
+from segbench.models.pretrained import load_pretrained
 from segbench.suggest import nearest
 from segbench.words import first_line
 
@@ -26,6 +27,10 @@ ARCHITECTURES = (
 )  # fmt: skip
 
 
+# Whose windows are those of the image where it is small: a graph of their operations holds for one size.
+_BY_SIZE = ("SwinUNETR",)
+
+
 class Monai(ExternalNetwork):
     """A network of MONAI (https://github.com/Project-MONAI/MONAI, Apache 2.0).
 
@@ -36,9 +41,15 @@ class Monai(ExternalNetwork):
         arguments: Its further arguments. If it requires ``channels`` and ``strides``, they default to five levels
             starting at 16 channels.
         stride: Height and width of the image must be multiples of this; 32 suits the library's networks.
+        pretrained: Weights of the whole network but for the layers that depend on the classes: a file, an address, or
+            None for random initialisation. MONAI publishes none for two dimensions under a name.
+
+    Attributes:
+        computes_by_size: Whether the order of operations depends on the image's size, so that an export is for one.
 
     Raises:
         ConfigError: If MONAI is not installed, or has no such network or argument.
+        CheckpointError: If the weights cannot be downloaded or read, or belong to another network.
         ValueError: If a number is not a positive integer.
     """
 
@@ -49,6 +60,7 @@ class Monai(ExternalNetwork):
         arch: str = "UNet",
         arguments: dict[str, Any] | None = None,
         stride: int = 32,
+        pretrained: str | None = None,
     ) -> None:
         require_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
         kind, accepted = _find(arch)
@@ -68,8 +80,11 @@ class Monai(ExternalNetwork):
         ]
         if missing:
             raise ConfigError(f"model.arguments: {arch} needs {', '.join(missing)}; +model.arguments.{missing[0]}=...")
+        self.computes_by_size = arch in _BY_SIZE
         self._kind, self._arguments, self._channels = kind, given, (in_channels, out_channels)
         super().__init__(self._build(out_channels), stride, f"model.arch={arch}")
+        if pretrained is not None:
+            self._load(pretrained)
 
     @classmethod
     def stored_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -82,6 +97,11 @@ class Monai(ExternalNetwork):
             raise CheckpointError(f"model.arch={arch}: none of {', '.join(ARCHITECTURES)}; trust=true if it is yours")
         further = {name: value for name, value in (arguments.get("arguments") or {}).items() if name != "pretrained"}
         return {**arguments, "arguments": further}
+
+    def _load(self, source: str) -> None:
+        heads = tuple(f"{head.removeprefix('network.')}." for head in self.heads)
+        body = {name: name for name in self.network.state_dict() if not name.startswith(heads)}
+        load_pretrained(self.network, source, drop=heads, rename=lambda stored: body, inside=("network.",))
 
     def _build(self, out_channels: int) -> nn.Module:
         try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
+from functools import partial
 from typing import Any
 
 from segbench.errors import CheckpointError, ConfigError
 from segbench.installation import require
 from segbench.models.blocks import require_positive
 from segbench.models.external import ExternalNetwork
+from segbench.models.smp_weights import TIMM, build_with_weights
 from segbench.suggest import nearest
 
 
@@ -22,8 +24,8 @@ class SMP(ExternalNetwork):
         arch: Name of the architecture, case-insensitive: Unet, UnetPlusPlus, MAnet, Linknet, FPN, PSPNet, DeepLabV3,
             DeepLabV3Plus, PAN, UPerNet, Segformer, DPT.
         encoder: Name of the encoder: one of the library's, or ``tu-`` followed by one of timm's.
-        encoder_weights: Name of its published weights (``imagenet`` and others), downloaded by the library; None for
-            random initialisation.
+        pretrained: Weights of the encoder: the name of published ones (``imagenet`` and others), a file, an address, or
+            None for random initialisation.
         arguments: Further arguments of the architecture.
 
     Attributes:
@@ -33,8 +35,8 @@ class SMP(ExternalNetwork):
             the head of a classifier, VGG's being the largest.
 
     Raises:
-        ConfigError: If the library is not installed or has no such architecture, encoder or weights.
-        CheckpointError: If the weights cannot be downloaded.
+        ConfigError: If the library is not installed or has no such architecture or encoder.
+        CheckpointError: If the weights cannot be downloaded or read, or belong to another encoder.
     """
 
     heads = ("network.segmentation_head",)
@@ -54,7 +56,8 @@ class SMP(ExternalNetwork):
         known = _further(kinds[arch]) if arch in kinds else set()
         if unknown := sorted(set(arguments.get("arguments") or {}) - known):
             raise CheckpointError(f"model.arguments.{unknown[0]}: not an argument of {arch}; trust=true if it is yours")
-        return arguments
+        # Until 0.2.0 the name of published weights had a key of its own.
+        return {name: value for name, value in arguments.items() if name != "encoder_weights"}
 
     def __init__(
         self,
@@ -62,7 +65,7 @@ class SMP(ExternalNetwork):
         out_channels: int,
         arch: str = "Unet",
         encoder: str = "resnet18",
-        encoder_weights: str | None = None,
+        pretrained: str | None = None,
         arguments: dict[str, Any] | None = None,
     ) -> None:
         require_positive(in_channels=in_channels, out_channels=out_channels)
@@ -70,16 +73,13 @@ class SMP(ExternalNetwork):
         if arch.lower() not in library.MODEL_ARCHITECTURES_MAPPING:
             names = [kind.__name__ for kind in library.MODEL_ARCHITECTURES_MAPPING.values()]
             raise ConfigError(f"model.arch={arch}: no such architecture{nearest(arch, names)}")
-        _check_encoder(library.encoders.encoders, encoder, encoder_weights)
-        try:
-            network = library.create_model(
-                arch, encoder, encoder_weights, in_channels, out_channels, **(arguments or {})
-            )
-        except OSError as error:
-            raise CheckpointError(
-                f"model.encoder_weights={encoder_weights}: download failed ({type(error).__name__});"
-                " go online, or use model.encoder_weights=null"
-            ) from error
+        known = library.encoders.encoders
+        if encoder not in known and not encoder.startswith(TIMM):
+            raise ConfigError(f"model.encoder={encoder}: no such encoder{nearest(encoder, list(known))}")
+        channels = {"in_channels": in_channels, "classes": out_channels}
+        build = partial(library.create_model, arch, encoder, encoder_weights=None, **channels, **(arguments or {}))
+        published = known.get(encoder, {}).get("pretrained_settings", {})
+        network: Any = build() if pretrained is None else build_with_weights(build, encoder, published, pretrained)
         super().__init__(network, int(network.encoder.output_stride), f"model.arch={arch}")
 
 
@@ -87,16 +87,3 @@ def _further(kind: type) -> set[str]:
     """Return an architecture's arguments besides those of this class; further ones reach timm, which opens files."""
     named = [item.name for item in inspect.signature(kind).parameters.values() if item.kind is not item.VAR_KEYWORD]
     return set(named) - {"encoder_name", "encoder_weights", "in_channels", "classes"}
-
-
-def _check_encoder(encoders: dict[str, Any], encoder: str, encoder_weights: str | None) -> None:
-    if encoder.startswith("tu-"):
-        return  # timm has hundreds, and rejects unknown names itself
-    if encoder not in encoders:
-        raise ConfigError(f"model.encoder={encoder}: no such encoder{nearest(encoder, list(encoders))}")
-    published = list(encoders[encoder]["pretrained_settings"])
-    if encoder_weights is not None and encoder_weights not in published:
-        raise ConfigError(
-            f"model.encoder_weights={encoder_weights}: {encoder} has no such weights; use null or one of"
-            f" {', '.join(published)}"
-        )

@@ -20,7 +20,7 @@ from segbench.words import first_line
 
 PACKAGE = "segbench.models"
 # Arguments that name weights to start from, which stored ones replace.
-SOURCES = ("pretrained", "encoder_weights")
+SOURCES = ("pretrained",)
 _MOST_MODULES = 20_000
 
 

@@ -36,7 +36,8 @@ class VGG16(nn.Module):
         fully_connected: Channels of the two fully connected layers, as 7x7 and 1x1 convolutions; 0 leaves them out.
             Published weights fill them if this is 4096; with another number they start at random.
         dropout: Dropout probability after each of them, in [0, 1).
-        pretrained: ``imagenet`` (downloaded from the official URL), a file, or None for random initialisation.
+        pretrained: ``imagenet`` (downloaded from the official URL), a file, an address, or None for random
+            initialisation.
 
     Attributes:
         channels: Channels of the five stages.
@@ -81,7 +82,7 @@ class VGG16(nn.Module):
         initialise(self, "he")
         layers_unused = (6,) if fully_connected == _PUBLISHED_NODES else (0, 3, 6)
         unused = [f"classifier.{layer}.{part}" for layer in layers_unused for part in ("weight", "bias")]
-        load_pretrained(self, pretrained, VGG16_URL, "features.0.weight", unused, self._renamed)
+        load_pretrained(self, pretrained, {"imagenet": VGG16_URL}, unused, self._renamed)
 
     def forward(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return the outputs and the indices of the five poolings for images (B,C,H,W).
