@@ -10,7 +10,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from benchmarks import __main__ as bench
-from benchmarks import checkpoints, digits, mnist, prediction, scores, street, upconvolution
+from benchmarks import checkpoints, digits, mnist, peers, prediction, scores, street, upconvolution, ways
 from benchmarks.files import kinds
 from benchmarks.gpu import bits, feeding, speed
 from benchmarks.gpu.__main__ import PARTS
@@ -171,3 +171,25 @@ def test_calls_are_counted_that_concern_the_folder(tmp_path):
 def test_surfaces_of_a_frame_are_those_of_trees_and_take_less():
     ours, trees = scores.surfaces(rounds=1)
     assert ours < trees / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ways.WAYS)
+def test_every_way_to_write_an_epoch_trains_on_the_same_files(monkeypatch, tmp_path, name):
+    if name == "smp":
+        pytest.importorskip("segmentation_models_pytorch")
+    for constant, value in {"SIDE": 32, "WIDTH": 2, "TRAIN": 8, "VAL": 4}.items():
+        monkeypatch.setattr(ways, constant, value)
+    monkeypatch.setattr(ways.Clock, "seconds", [])
+    ways.make_images(tmp_path)
+    assert len(ways.files_of(tmp_path, "train")) == 8
+    seconds = ways.WAYS[name][1](tmp_path)
+    assert len(seconds) == ways.EPOCHS
+    assert min(seconds) > 0
+
+
+def test_the_table_of_the_ways_is_theirs_without_the_first_epoch():
+    found = {"bare": [[9.0, 2.0, 2.0], [7.0, 2.0, 2.0]], "copied": [[5.0, 3.0, 3.0], [6.0, 3.0, 3.0]]}
+    rows = list(peers.table(found))
+    assert rows[2] == "| a bare loop on tensors in memory | 2.00 | 1.00 | 6.00 |"
+    assert rows[3] == "| the loop that is commonly copied | 3.00 | 1.50 | 2.50 |"

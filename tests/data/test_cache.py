@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.data import cache, measure
+from segbench.data import building, cache, measure
 from segbench.data.cache import load_arrays
 from segbench.data.carvana import CarvanaData
 from segbench.data.dataset import ImageDataset
@@ -179,6 +179,73 @@ def test_a_killed_builder_leaves_nothing_that_is_taken_for_a_cache(carvana, carv
     process.kill()
     process.join()
     assert counted(carvana(), monkeypatch)[0] == 12
+
+
+def interrupted_at(record, records, folder, read, **options):
+    """Begin a cache, and end it as Ctrl-C does at a record."""
+
+    def until(wanted):
+        if wanted.id == record:
+            raise KeyboardInterrupt
+        return read(wanted)
+
+    with pytest.raises(KeyboardInterrupt):
+        load_arrays(records, "key", folder, until, **options)
+
+
+def numbered(record):
+    return np.full((4, 5, 1), int(record.id), np.uint8), np.full((4, 5), int(record.id) + 1, np.uint8)
+
+
+@pytest.mark.parametrize("damage", [None, "flip", "cut", "other records", "noted too late"])
+def test_a_build_that_was_stopped_goes_on_if_what_it_left_is_whole(tmp_path, monkeypatch, damage):
+    monkeypatch.setattr(building, "_SECONDS", 60.0 if damage == "noted too late" else 0.0)
+    records, reads = [Record(str(i), "g") for i in range(9)], []
+    interrupted_at("6", records, tmp_path / "one", numbered)
+    (left,) = (tmp_path / "one").glob("*.partial")
+    if damage in ("flip", "cut"):
+        content = bytearray((left / "images.npy").read_bytes())
+        content[140] ^= damage == "flip"
+        (left / "images.npy").write_bytes(content[:150] if damage == "cut" else content)
+    if damage == "other records":
+        records[2] = Record("2", "h")
+    found, faults = load_arrays(records, "key", tmp_path / "one", lambda r: reads.append(r.id) or numbered(r))
+    assert (len(reads), faults) == (9 if damage else 3, [])
+    load_arrays(records, "key", tmp_path / "other", numbered)
+    for name in ("images.npy", "masks.npy", "manifest.json"):
+        assert (tmp_path / "one/key" / name).read_bytes() == (tmp_path / "other/key" / name).read_bytes()
+    assert sorted(path.name for path in found.folder.iterdir()) == ["images.npy", "manifest.json", "masks.npy"]
+
+
+def test_threads_read_a_few_records_ahead_and_leave_the_same_files_and_faults(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "reading_threads", lambda: 3)
+    records, begun, most = [Record(str(i), "g") for i in range(40)], [], []
+    append = StackFile.append
+
+    def slow(record):
+        begun.append(record.id)
+        time.sleep(0.002 * (int(record.id) % 3))
+        return numbered(record)
+
+    def appended(self, array):
+        most.append(len(begun) - len(most) // 2)
+        append(self, array)
+
+    monkeypatch.setattr(StackFile, "append", appended)
+    load_arrays(records, "key", tmp_path / "threads", slow, at_once=True)
+    assert 1 < max(most) <= 2 * 3 + 1
+    monkeypatch.undo()
+    load_arrays(records, "key", tmp_path / "one", numbered)
+    for name in ("images.npy", "masks.npy", "manifest.json"):
+        assert (tmp_path / "threads/key" / name).read_bytes() == (tmp_path / "one/key" / name).read_bytes()
+
+    def bad(record):
+        if int(record.id) % 17 == 1:
+            raise DataError(f"{record.id}: bad")
+        return slow(record)
+
+    monkeypatch.setattr(cache, "reading_threads", lambda: 3)
+    assert load_arrays(records, "bad", tmp_path, bad, at_once=True)[1] == ["1: bad", "18: bad", "35: bad"]
 
 
 def test_a_worker_gets_the_map_and_not_the_arrays(carvana):

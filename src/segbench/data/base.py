@@ -284,7 +284,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
 
     def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
         """Return the records' arrays, through the cache, and a one-line fault for each unusable file."""
-        found = load_arrays(records, self._key, self.cache_dir, self.read, type(self))
+        found = load_arrays(records, self._key, self.cache_dir, self.read, type(self), at_once=self.reads_at_once())
         self.fingerprint = self._fingerprint()
         return found
 

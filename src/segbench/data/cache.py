@@ -1,7 +1,8 @@
 """Decoded, resized arrays on disk: built once under a lock, memory-mapped, rebuilt when damaged.
 
-Building is also the integrity check: every file is read completely, and all faults are reported together. It holds one
-record at a time, however large the data set; only images of differing sizes are all kept in memory.
+Building is also the integrity check: every file is read completely, and all faults are reported together. It holds a
+few records at a time, however large the data set; only images of differing sizes are all kept in memory. One that is
+killed is gone on with.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import hashlib
 import json
 import logging
 import shutil
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +22,26 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from segbench.data.records import Record, unreadable
-from segbench.data.stack_file import StackFile
-from segbench.errors import DataError
-from segbench.runs.files import read_json, write_json
+from segbench.data.building import (
+    MANIFEST,
+    Pair,
+    ReadPair,
+    build,
+    checksums_of,
+    distinct_faults,
+    manifest_of,
+    read_each,
+    reading_threads,
+)
+from segbench.data.records import Record
+from segbench.runs.files import read_json
 from segbench.targets import own_modules
-from segbench.terminal import tracked
 
 log = logging.getLogger("segbench")
 
 # Increment when the meaning of the stored arrays changes.
 _VERSION = 1
-_MANIFEST = "manifest.json"
 _OUTDATED = "by other code than yours is now"
-Pair = tuple[NDArray[Any], NDArray[np.uint8]]
-ReadPair = Callable[[Record], Pair]
 
 
 @dataclass
@@ -115,18 +121,18 @@ def first_key(key: str, cache_dir: Path) -> str:
         key: A :func:`fingerprint`; returned as it is if nothing is cached under it.
         cache_dir: Folder of all caches.
     """
-    manifest = read_json(cache_dir / key / _MANIFEST)
+    manifest = read_json(cache_dir / key / MANIFEST)
     if not isinstance(manifest, dict):
         return key
     ages = {}
-    for path in cache_dir.glob(f"*/{_MANIFEST}"):
+    for path in cache_dir.glob(f"*/{MANIFEST}"):
         if read_json(path) == manifest:
             ages[path.stat().st_mtime_ns, path.parent.name] = path.parent.name
     return ages[min(ages)]
 
 
 def load_arrays(
-    records: Sequence[Record], key: str, cache_dir: Path, read: ReadPair, *makers: type
+    records: Sequence[Record], key: str, cache_dir: Path, read: ReadPair, *makers: type, at_once: bool = False
 ) -> tuple[Arrays, list[str]]:
     """Open the cached arrays of these records, building them if they are missing, damaged or by code that has changed.
 
@@ -137,10 +143,12 @@ def load_arrays(
         read: Returns one record as it is to be stored; raises DataError if a file is unusable.
         makers: The classes that it is of. If they are the user's own, what they have made is kept only for as long as
             their files, and those of their bases, stay as they are.
+        at_once: Whether several threads may call ``read`` at a time.
 
     Returns:
         The arrays, and a one-line fault for each file that could not be read (the arrays are then meaningless).
     """
+    read_all = partial(read_each, read=read, threads=reading_threads() if at_once else 1)
     folder, code = cache_dir / key, own_modules(cls for maker in makers for cls in maker.__mro__)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -148,15 +156,16 @@ def load_arrays(
             if folder.exists():
                 if _is_whole(folder, records, code):
                     return Arrays(*_open_maps(folder), folder), []
-                made_by = (read_json(folder / _MANIFEST) or {}).get("code", {})
+                made_by = (read_json(folder / MANIFEST) or {}).get("code", {})
                 log.warning("cache %s is %s; rebuilding it", folder, "damaged" if made_by == code else _OUTDATED)
                 shutil.rmtree(folder)
-            return _build(records, folder, read, code)
+            held, faults = build(records, folder, read_all, code)
+            return (Arrays(*_open_maps(folder), folder), []) if held is None and not faults else _held(held, faults)
     except OSError as error:
         log.warning("cache %s cannot be written (%s); the data is kept in memory", cache_dir, error.strerror or error)
-        faults: list[str] = []
-        pairs = list(_read_each(records, read, faults))
-        return Arrays([], []) if faults else _in_memory(pairs), _distinct(faults)
+        found: list[str] = []
+        pairs = list(read_all(records, found))
+        return _held(pairs, distinct_faults(found))
 
 
 @contextmanager
@@ -174,69 +183,8 @@ def _locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _build(records: Sequence[Record], folder: Path, read: ReadPair, code: dict[str, str]) -> tuple[Arrays, list[str]]:
-    # Only the holder of the lock gets here, so a leftover of the same name belongs to a killed builder.
-    temporary = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        held, faults, checksums = _write(records, temporary, read)
-        if faults or held is not None:
-            return Arrays([], []) if held is None or faults else _in_memory(held), faults
-        write_json(temporary / _MANIFEST, _manifest(checksums, records, code))
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return Arrays(*_open_maps(folder), folder), []
-
-
-def _manifest(checksums: dict[str, int], records: Sequence[Record], code: dict[str, str]) -> dict[str, Any]:
-    names = hashlib.blake2b(json.dumps([(r.id, r.group) for r in records]).encode(), digest_size=16)
-    known = {"crc32": checksums, "records": len(records), "names": names.hexdigest()}
-    return known | ({"code": code} if code else {})
-
-
-def _write(
-    records: Sequence[Record], folder: Path, read: ReadPair
-) -> tuple[list[Pair] | None, list[str], dict[str, int]]:
-    """Read record by record into the array files, holding no more than one at a time.
-
-    Returns:
-        All pairs if their shapes or types differ, so that they do not fit an array, else None; a one-line fault for
-        each unusable file; and the checksums of the array files.
-    """
-    faults: list[str] = []
-    pairs = _read_each(records, read, faults)
-    with (
-        StackFile(folder / "images.npy", len(records)) as images,
-        StackFile(folder / "masks.npy", len(records)) as masks,
-    ):
-        for image, mask in pairs:
-            if not (images.takes(image) and masks.takes(mask)):
-                held = [*zip(images.written(), masks.written(), strict=True), (image, mask), *pairs]
-                return held, _distinct(faults), {}
-            # After a fault the rest are only checked.
-            if not faults:
-                images.append(image)
-                masks.append(mask)
-    return None, _distinct(faults), {"images.npy": images.crc32, "masks.npy": masks.crc32}
-
-
-def _read_each(records: Sequence[Record], read: ReadPair, faults: list[str]) -> Iterator[Pair]:
-    """Yield the pairs of readable records, and show how far it is; append a line to ``faults`` for the others."""
-    for record in tracked(records, "checking and caching"):
-        try:
-            yield read(record)
-        except DataError as error:
-            faults.append(str(error))
-        except OSError as error:
-            # Raised by a data set's own reader. If it escaped, it would be mistaken for a cache that cannot be written.
-            faults.append(unreadable(error, record.image or record.id))
-
-
-def _distinct(faults: list[str]) -> list[str]:
-    # A bad volume is a fault for each of its slices.
-    return list(dict.fromkeys(faults))
+def _held(pairs: list[Pair] | None, faults: list[str]) -> tuple[Arrays, list[str]]:
+    return Arrays([], []) if faults or pairs is None else _in_memory(pairs), faults
 
 
 def _in_memory(pairs: list[Pair]) -> Arrays:
@@ -252,20 +200,9 @@ def _open_maps(folder: Path) -> tuple[NDArray[Any], NDArray[np.uint8]]:
 
 
 def _is_whole(folder: Path, records: Sequence[Record], code: dict[str, str]) -> bool:
-    manifest = read_json(folder / _MANIFEST)
+    manifest = read_json(folder / MANIFEST)
     try:
         # The whole manifest is compared: a damaged one may still be JSON, of any shape.
-        return bool(manifest == _manifest(_checksums(folder), records, code))
+        return bool(manifest == manifest_of(checksums_of(folder), records, code))
     except (OSError, ValueError):
         return False
-
-
-def _checksums(folder: Path) -> dict[str, int]:
-    checksums = {}
-    for name in ("images.npy", "masks.npy"):
-        value = 0
-        with (folder / name).open("rb") as stream:
-            while block := stream.read(1 << 22):
-                value = zlib.crc32(block, value)
-        checksums[name] = value
-    return checksums

@@ -28,6 +28,10 @@ class CarvanaData(SegmentationData):
     in_channels = 3
     label_map = {0: 0, 1: 1, 255: 1}  # noqa: RUF012 - ClassVar in the base; re-saved masks store the car as 255
 
+    def reads_at_once(self) -> bool:
+        """Say that threads may read at once."""
+        return True
+
     def find_records(self) -> tuple[list[Record], list[str]]:
         """Pair photographs and masks by name.
 

@@ -99,6 +99,10 @@ class CityscapesData(SegmentationData):
 
     # -- records and splits ------------------------------------------------------------------------
 
+    def reads_at_once(self) -> bool:
+        """Say that threads may read at once."""
+        return True
+
     def find_records(self) -> tuple[list[Record], list[str]]:
         """Pair frames and labels of both splits by city and name.
 

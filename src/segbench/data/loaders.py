@@ -48,6 +48,10 @@ class Loaders(pl.LightningDataModule):
     seed: int
     oversample: float | None
 
+    def reads_at_once(self) -> bool:
+        """Say whether threads may call ``read`` at once, which keeps nothing of a record for the next."""
+        return False
+
     def __init__(self) -> None:
         super().__init__()
         self._tensors: dict[str, ResidentTensors] = {}

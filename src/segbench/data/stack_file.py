@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import zlib
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+# Bytes read at once.
+_BLOCK = 2**22
 
 
 class StackFile:
@@ -23,21 +27,29 @@ class StackFile:
     Args:
         path: The file to write.
         count: Number of arrays in the stack.
+        kept: How many arrays of an unfinished file of this name to go on from, whose :attr:`crc32` is then theirs.
 
     Attributes:
         crc32: Checksum of all bytes written so far.
 
     Raises:
         OSError: If the disk is full or the file cannot be written; from any method.
+        ValueError: If the unfinished file is not one of so many arrays.
     """
 
-    def __init__(self, path: Path, count: int) -> None:
+    def __init__(self, path: Path, count: int, kept: int = 0) -> None:
         self._path, self._count = path, count
-        self._stream = path.open("wb")
+        self._stream = path.open("r+b" if kept else "wb")
         self._shape: tuple[int, ...] | None = None
         self._dtype: np.dtype[Any] = np.dtype(np.uint8)
         self._header = 0
         self.crc32 = 0
+        if kept:
+            try:
+                self._go_on(kept)
+            except BaseException:
+                self._stream.close()
+                raise
 
     def takes(self, array: NDArray[Any]) -> bool:
         """Return whether an array has the shape and type of those before it."""
@@ -66,6 +78,10 @@ class StackFile:
             self._header = self._write(header.getvalue())
         self._write(np.ascontiguousarray(array).tobytes())
 
+    def flush(self) -> None:
+        """Leave what is written to the system, so that it outlasts this process."""
+        self._stream.flush()
+
     def written(self) -> list[NDArray[Any]]:
         """Return the arrays written so far, read back."""
         if self._shape is None:
@@ -83,6 +99,22 @@ class StackFile:
         with self._stream:
             self._stream.flush()
             os.fsync(self._stream.fileno())
+
+    def _go_on(self, kept: int) -> None:
+        """Read the beginning of an unfinished file, and cut off what follows."""
+        np.lib.format.read_magic(self._stream)
+        shape, _, self._dtype = np.lib.format.read_array_header_1_0(self._stream)
+        self._header, self._shape = self._stream.tell(), shape[1:]
+        left = self._header + kept * math.prod(self._shape) * self._dtype.itemsize
+        if shape[0] != self._count or self._path.stat().st_size < left:
+            raise ValueError(f"{self._path}: not {kept} of {self._count} arrays")
+        self._stream.seek(0)
+        while left:
+            block = self._stream.read(min(left, _BLOCK))
+            self.crc32, left = zlib.crc32(block, self.crc32), left - len(block)
+        # Between reading and writing there must be a seek.
+        self._stream.seek(0, os.SEEK_CUR)
+        self._stream.truncate()
 
     def _write(self, content: bytes) -> int:
         self.crc32 = zlib.crc32(content, self.crc32)

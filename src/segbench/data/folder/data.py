@@ -222,6 +222,10 @@ class FolderData(ObjectData):
 
     # -- images ------------------------------------------------------------------------------------
 
+    def reads_at_once(self) -> bool:
+        """Say whether every file is one image: a stack is read once for all its pages."""
+        return all(seen.pages == 1 for _, seen, _ in self._places.values())
+
     def settings(self) -> dict[str, Any]:
         """Return the settings that the stored arrays depend on."""
         return super().settings() | {"facts": self._known.state() | {"objects": None}}
