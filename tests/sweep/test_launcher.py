@@ -209,8 +209,9 @@ def test_a_stopped_sweep_stops_its_jobs(begun, tmp_path, number, group):
     while time.monotonic() < deadline and len(list((tmp_path / "runs").glob("*/checkpoints/last.ckpt"))) < 2:
         time.sleep(0.1)
     (os.killpg if group else os.kill)(process.pid, number)
-    process.communicate(timeout=300)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 128 + number
+    assert said.splitlines()[-1] == "stopped: 0 of 2 done; the same command goes on"
     # The sweep tells its jobs by SIGTERM; with a terminal or a scheduler that tells them too, the first word counts.
     codes = {128 + number, 143} if group else {143}
     for name, status in statuses(tmp_path).items():

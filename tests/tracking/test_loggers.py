@@ -43,6 +43,7 @@ class Own(pytorch_lightning.loggers.CSVLogger):
     """A logger of one's own, without any of the further methods."""
 
 
+@pytest.mark.slow
 def test_a_logger_of_one_s_own_gets_the_curves(run, tiny, tmp_path):
     cfg = tiny(tmp_path, "~logger.tensorboard", f"+logger.own._target_={__name__}.Own")
     run(cfg, tmp_path / "run")
