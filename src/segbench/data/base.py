@@ -21,7 +21,7 @@ from segbench.data.loaders import SCORED_TRAIN, Loaders, NumWorkers
 from segbench.data.records import Record, os_errors_as_faults, raise_faults
 from segbench.data.scored import ScoredData
 from segbench.data.split_checks import OnDuplicates, report_duplicates
-from segbench.data.splits import check_disjoint, some_groups, split_groups
+from segbench.data.splits import check_disjoint, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
 from segbench.errors import ConfigError, DataError
@@ -52,8 +52,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         fold: The fold that is tested, from 0; of the other groups a share validates and the rest trains.
         oversample: Images with a class that fewer than this share of the training images have are drawn more often
             (:func:`segbench.data.sampling.repeat_factors`); None draws all alike.
-        train_groups: Number of groups to train on, as for a learning curve: drawn from those of the training split by
-            ``split_seed``, a larger number adding to a smaller one. None for all.
+        train_groups: Number of groups to train on, drawn by ``split_seed``, more adding to fewer; None for all.
         split_seed: Seed of the split or the folds. It is not the run's seed: runs that are compared share test images.
         augmentation: Applied to training images, after the split; None for one that leaves them as they are.
         seed: The run's seed (order and augmentation).
@@ -113,13 +112,9 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
             raise ConfigError(f"data.split_by={split_by}: choose group or image")
         if fit_on not in ("train", "train+val"):
             raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
-        self.set_fold(folds, fold)
-        self.on_duplicates = on_duplicates
-        self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
+        self.set_fold(folds, fold, train_groups)
+        self.on_duplicates, self.fit_on, self.resident, self.tiles = on_duplicates, fit_on, resident, parse_tiles(tiles)
         self.score_train, self.oversample = score_train, oversample
-        if train_groups is not None and train_groups < 1:
-            raise ConfigError(f"data.train_groups={train_groups}: must be at least 1, or null for all")
-        self.train_groups = train_groups
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
         self.place = f"data.root={self.root}"
@@ -248,9 +243,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
             check_memory(self.size, batch, self.in_channels, self.num_classes)
         if self.fit_on == "train+val":
             self.splits["train"] = sorted([*self.splits["train"], *self.splits.pop("val")])
-        if self.train_groups is not None:
-            groups = [record.group for record in records]
-            self.splits["train"] = some_groups(groups, self.splits["train"], self.train_groups, self.split_seed)
+        self.splits["train"] = self.trained_on(records, self.splits["train"])
         arrays, faults = self.load(records)
         raise_faults(faults, self.place)
         sizes = {image.shape[:2] for image in arrays.images} if isinstance(arrays.images, list) else {}

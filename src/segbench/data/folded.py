@@ -8,6 +8,8 @@ from typing import ClassVar
 
 from segbench.data.folds import Strata, check_folds, split_folds
 from segbench.data.records import Record
+from segbench.data.splits import some_groups
+from segbench.errors import ConfigError
 from segbench.words import plural
 
 log = logging.getLogger("segbench")
@@ -19,6 +21,7 @@ class FoldedData:
     Attributes:
         folds: Number of folds; None for the data set's own split.
         fold: The one that is tested.
+        train_groups: Number of groups that are trained on; None for all.
         val_fraction: Fraction of the groups outside the test split that validates; a data set may have an option for
             it.
     """
@@ -30,16 +33,19 @@ class FoldedData:
     fit_on: str
     folds: int | None
     fold: int | None
+    train_groups: int | None
     val_fraction: float
 
-    def set_fold(self, folds: int | None, fold: int | None) -> None:
-        """Take the options ``data.folds`` and ``data.fold``.
+    def set_fold(self, folds: int | None, fold: int | None, train_groups: int | None = None) -> None:
+        """Take the options ``data.folds``, ``data.fold`` and ``data.train_groups``.
 
         Raises:
-            ConfigError: If they name no fold.
+            ConfigError: If they name no fold, or no number of groups.
         """
         check_folds(folds, fold)
-        self.folds, self.fold = folds, fold
+        if train_groups is not None and train_groups < 1:
+            raise ConfigError(f"data.train_groups={train_groups}: must be at least 1, or null for all")
+        self.folds, self.fold, self.train_groups = folds, fold, train_groups
         self.val_fraction = self.fractions["val"] / (self.fractions["train"] + self.fractions["val"])
 
     def strata(self, record: Record) -> Strata:
@@ -65,6 +71,16 @@ class FoldedData:
         if len({record.group for record in records}) < len(set(groups)):
             log.warning("data.split_by=image: images of one group are in several folds, so scores are too high")
         return splits
+
+    def trained_on(self, records: Sequence[Record], train: list[int]) -> list[int]:
+        """Return the images of the training split that are trained on: those of ``train_groups`` groups, or all.
+
+        Raises:
+            ConfigError: If there are fewer groups.
+        """
+        if self.train_groups is None:
+            return train
+        return some_groups([record.group for record in records], train, self.train_groups, self.split_seed)
 
 
 def _size(part: str, groups: Sequence[str]) -> str:
