@@ -402,6 +402,7 @@ def test_data_that_is_refused_is_said_once_and_nothing_else_is_started_on_it(pro
     # What each job says itself lies in its console.log.
     assert sum(reason in line for line in result.stderr.splitlines() if line.startswith("#")) == 1
     assert "not started, as their data was refused for another: 3 jobs" in result.stderr
+    assert "sweep: 0 done (0 skipped), 2 failed, 3 not started" in result.stderr
     assert [(job["exit_code"], job["of_data"]) for job in jobs_of(tmp_path)] == [(3, True)] * 5
     assert len(statuses(tmp_path)) == 2
     # There is nothing to compare.

@@ -103,7 +103,7 @@ def export(
     made = _best(trained, own, form, to, shown)
     usage = ["segbench predict run=<this folder> images=<folder>"]
     best = run.is_dir() or run.name == BEST
-    _write(made, card(read_run(home), licence, usage, best), folder)
+    _write(made, card(read_run(home), licence, usage, best, trained.record.inputs.size), folder)
     return Exported(folder, made.sidecar)
 
 

@@ -19,6 +19,7 @@ from segbench.runs.bounded import MEMORY
 from segbench.runs.checkpoint_io import load_checkpoint, network_weights, run_of
 from segbench.runs.directory import BEST, SCHEMA, other_schema
 from segbench.tasks import ClassificationTask
+from segbench.words import plural
 
 
 class Trained(Protocol):
@@ -137,9 +138,20 @@ def open_trained(run: Path) -> Trained:
         return StoredExport(sidecar, sidecar.content(run))
     path = run / "checkpoints" / BEST if run.is_dir() else run
     if not path.is_file():
-        raise CheckpointError(f"run={run}: no run with a trained network there (looked for {path})")
+        raise CheckpointError(f"run={run}: {_nothing_there(run, path)}")
     stored = load_checkpoint(path)
     return StoredCheckpoint(_record(stored, run, path), run_of(stored) or "", path, stored)
+
+
+def _nothing_there(run: Path, path: Path) -> str:
+    """Say what is there instead of a run with a trained network, and what to name."""
+    if str(run).startswith("["):
+        return "one network is asked for; name one of these runs"
+    below = sorted(run.glob(f"*/checkpoints/{BEST}")) if run.is_dir() else []
+    if below:
+        first = below[0].parent.parent
+        return f"{plural(len(below), 'run')} below it; name one, as {first}, or predict by ensemble={run}"
+    return f"no run with a trained network there (looked for {path})"
 
 
 def _record(stored: dict[str, Any], run: Path, path: Path) -> PredictionRecord:

@@ -30,7 +30,9 @@ _ABSOLUTE = re.compile(r"(?<![^\s'\"`=\[({:,])~?/[^\s'\"`,\])}]+")
 _ELSEWHERE = (*IRRELEVANT, "seed")
 
 
-def card(run: Run, licence: str | None, usage: Sequence[str], best: bool = True) -> str:
+def card(
+    run: Run, licence: str | None, usage: Sequence[str], best: bool = True, size: tuple[int, int] | None = None
+) -> str:
     """Return a run's model card as Markdown; it names no place of the machine.
 
     Args:
@@ -38,6 +40,7 @@ def card(run: Run, licence: str | None, usage: Sequence[str], best: bool = True)
         licence: Of the weights, as the one who exports them gives it; None if nobody did.
         usage: Commands that predict by it.
         best: Whether it is about the weights that the run has scored, its best ones.
+        size: Height and width that images are resized to; None for that of the files.
     """
     scored = compare([run]) if run.state == "done" and best else None
     network = run.choices.get("model") or "network"
@@ -50,7 +53,7 @@ def card(run: Run, licence: str | None, usage: Sequence[str], best: bool = True)
     if not run.summary:
         blocks += [_UNKNOWN]
     else:
-        blocks += ["## Data", markdown_list(_data(run))]
+        blocks += ["## Data", markdown_list(_data(run, size))]
         blocks += ["## Scores", *(_scores(scored) if scored else [_UNSCORED if best else _OTHER])]
         blocks += ["## Training", *_training(run, scored, best)]
         blocks += ["## Made by", *_origin(run)]
@@ -58,7 +61,7 @@ def card(run: Run, licence: str | None, usage: Sequence[str], best: bool = True)
     return _ABSOLUTE.sub("<path>", text)
 
 
-def _data(run: Run) -> list[str]:
+def _data(run: Run, size: tuple[int, int] | None) -> list[str]:
     """Return images, groups and classes of the data."""
     known = run.summary.get("data") or {}
     images, groups = known.get("images") or {}, known.get("groups") or {}
@@ -70,11 +73,10 @@ def _data(run: Run) -> list[str]:
     ]
     classes = known.get("class_frequencies") or {}
     shares = [f"{name} {share:.2%}" for name, share in classes.items()]
-    size = run.config.get("data", {}).get("size")
     return [
         *parts,
         f"classes, and their share of the training pixels: {', '.join(shares)}",
-        f"input size: {'x'.join(map(str, size)) if size else 'as the files are'}",
+        f"input size: {f'height {size[0]}, width {size[1]}' if size else 'as the files are'}",
     ]
 
 

@@ -120,9 +120,12 @@ def log_outcomes(jobs: Sequence[Job]) -> None:
     bad = [job for job in jobs if job.outcome and failed(job.outcome)]
     left = [job for job in jobs if job.outcome.get("exit_code") == BusyError.exit_code]
     skipped = sum(job.outcome.get("skipped", False) for job in jobs)
+    spared = [job for job in bad if job.outcome["of_data"] and not job.started]
     rest = f", {len(left)} left to who trains them" if left else ""
-    log.info("sweep: %d done (%d skipped), %d failed%s", len(jobs) - len(bad) - len(left), skipped, len(bad), rest)
-    if spared := [job for job in bad if job.outcome["of_data"] and not job.started]:
+    rest += f", {len(spared)} not started" if spared else ""
+    done, count = len(jobs) - len(bad) - len(left), len(bad) - len(spared)
+    log.info("sweep: %d done (%d skipped), %d failed%s", done, skipped, count, rest)
+    if spared:
         log.error("not started, as their data was refused for another: %s", plural(len(spared), "job"))
     reasons: dict[str, list[str]] = {}
     for job in bad:
