@@ -21,7 +21,7 @@ from segbench.data.loaders import SCORED_TRAIN, Loaders, NumWorkers
 from segbench.data.records import Record, os_errors_as_faults, raise_faults
 from segbench.data.scored import ScoredData
 from segbench.data.split_checks import OnDuplicates, report_duplicates
-from segbench.data.splits import check_disjoint, some_groups, split_groups
+from segbench.data.splits import check_disjoint, check_train_groups, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
 from segbench.errors import ConfigError, DataError
@@ -117,9 +117,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         self.on_duplicates = on_duplicates
         self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
         self.score_train, self.oversample = score_train, oversample
-        if train_groups is not None and train_groups < 1:
-            raise ConfigError(f"data.train_groups={train_groups}: must be at least 1, or null for all")
-        self.train_groups = train_groups
+        self.train_groups = check_train_groups(train_groups)
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
         self.place = f"data.root={self.root}"
@@ -241,16 +239,11 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
             return
         self.find()
         records = self.records
-        self.splits = self.split(records) if self.folds is None else self.split_fold(records)
+        self.splits = self.fitted(records, self.split(records) if self.folds is None else self.split_fold(records))
         if self.size is not None:
             whole = self.tiles == (1, 1) and self.crop is None
             batch = (len(records) if self.batch_size == "all" else min(self.batch_size, len(records))) if whole else 1
             check_memory(self.size, batch, self.in_channels, self.num_classes)
-        if self.fit_on == "train+val":
-            self.splits["train"] = sorted([*self.splits["train"], *self.splits.pop("val")])
-        if self.train_groups is not None:
-            groups = [record.group for record in records]
-            self.splits["train"] = some_groups(groups, self.splits["train"], self.train_groups, self.split_seed)
         arrays, faults = self.load(records)
         raise_faults(faults, self.place)
         sizes = {image.shape[:2] for image in arrays.images} if isinstance(arrays.images, list) else {}
@@ -284,7 +277,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
 
     def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
         """Return the records' arrays, through the cache, and a one-line fault for each unusable file."""
-        found = load_arrays(records, self._key, self.cache_dir, self.read, type(self), at_once=self.reads_at_once())
+        found = load_arrays(records, self._key, self.cache_dir, self.read, type(self), at_once=self.read_by_threads())
         self.fingerprint = self._fingerprint()
         return found
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from segbench.data.folds import Strata, check_folds, split_folds
 from segbench.data.records import Record
+from segbench.data.splits import some_groups
 from segbench.words import plural
 
 log = logging.getLogger("segbench")
@@ -31,6 +32,7 @@ class FoldedData:
     folds: int | None
     fold: int | None
     val_fraction: float
+    train_groups: int | None
 
     def set_fold(self, folds: int | None, fold: int | None) -> None:
         """Take the options ``data.folds`` and ``data.fold``.
@@ -65,6 +67,20 @@ class FoldedData:
         if len({record.group for record in records}) < len(set(groups)):
             log.warning("data.split_by=image: images of one group are in several folds, so scores are too high")
         return splits
+
+    def fitted(self, records: Sequence[Record], splits: dict[str, list[int]]) -> dict[str, list[int]]:
+        """Return the splits with the training images that ``data.fit_on`` and ``data.train_groups`` say.
+
+        Raises:
+            ConfigError: If there are fewer groups.
+        """
+        found = dict(splits)
+        if self.fit_on == "train+val":
+            found["train"] = sorted([*found["train"], *found.pop("val")])
+        if self.train_groups is not None:
+            groups = [record.group for record in records]
+            found["train"] = some_groups(groups, found["train"], self.train_groups, self.split_seed)
+        return found
 
 
 def _size(part: str, groups: Sequence[str]) -> str:
