@@ -95,6 +95,28 @@ def milliseconds(work: Callable[[], object], rounds: int = 1) -> float:
     return statistics.median(taken) * 1e3
 
 
+def counts(masks: int = 50, side: int = 512, rounds: int = 3) -> tuple[float, float]:
+    """Return the CPU seconds of the confusion matrices of masks of 19 classes, and of ``np.bincount`` on the same.
+
+    Raises:
+        AssertionError: If they differ.
+    """
+    random = np.random.default_rng(0)
+    truth, guess = (random.integers(0, CLASSES, (masks, side, side)) for _ in range(2))
+    tensors = torch.from_numpy(guess), torch.from_numpy(truth)
+    kinds = CLASSES * CLASSES
+
+    def reference() -> NDArray[np.int64]:
+        pairs = (truth * CLASSES + guess).reshape(masks, -1)
+        return np.stack([np.bincount(each, minlength=kinds) for each in pairs]).reshape(masks, CLASSES, CLASSES)
+
+    np.testing.assert_array_equal(confusion_matrices(*tensors, CLASSES).numpy(), reference())
+    turns = [
+        (milliseconds(lambda: confusion_matrices(*tensors, CLASSES)), milliseconds(reference)) for _ in range(rounds)
+    ]
+    return statistics.median(turn[0] for turn in turns) / 1e3, statistics.median(turn[1] for turn in turns) / 1e3
+
+
 def others(rounds: int) -> dict[str, float]:
     """Return the milliseconds of everything else, by what it is."""
     truth = cells(CELLS, CELL_SIZE[1])[: CELL_SIZE[0]]

@@ -100,8 +100,10 @@ def measured(*values):
     return taken
 
 
+@pytest.mark.parametrize("bfloat16", [True, False])
+@pytest.mark.parametrize("quick", [True, False])
 @pytest.mark.parametrize(("ours", "code"), [(0.001, 0), (9.0, 1)])
-def test_each_ratio_is_held_against_its_limit(monkeypatch, capsys, ours, code):
+def test_each_ratio_is_held_against_its_limit(monkeypatch, capsys, ours, code, quick, bfloat16):
     """What is printed of what was measured, in seconds that nobody measured."""
     pair = (ours, 1.0)
     monkeypatch.setattr(bench.mnist, "root", lambda *_: (None, "digits"))
@@ -109,15 +111,27 @@ def test_each_ratio_is_held_against_its_limit(monkeypatch, capsys, ours, code):
         *((bench.startup, name) for name in ("refusal", "first_step", "sweep_job")),
         *((bench.mnist, "cnn_epoch"), (bench.mnist, "data_time"), (bench.weight_map, "distances")),
         *((bench.checkpoints, "share"), (bench.prediction, "files"), (bench.prediction, "windows")),
+        (bench.scores, "counts"),
     ):
         monkeypatch.setattr(module, name, measured(*pair))
+    monkeypatch.setattr(bench.scores, "surfaces", lambda rounds: pair)
     for module, name in ((bench.data, "carvana_epoch"), (bench.street, "street_epoch")):
         monkeypatch.setattr(module, name, measured(*pair, "files"))
+        getattr(module, name).__name__ = name
     monkeypatch.setattr(bench.steps, "unet", lambda *_: {"segbench": ours, "bf16": ours, "bare": 1.0})
-    assert bench.main() == code
+    monkeypatch.setattr(bench.reference, "measure", lambda *_, steps: {"segbench": ours, "copied": 1.0})
+    monkeypatch.setattr(bench, "processor_has_bfloat16", lambda: bfloat16)
+    assert bench.main(["--quick"] * quick) == code
     printed = capsys.readouterr().out
-    assert printed.count("TOO SLOW") == code * len(bench.LIMITS)
-    assert all(name in printed for name in bench.LIMITS)
+    shown = [row for row in bench.ROWS if row.quick or not quick]
+    judged = [row for row in shown if bfloat16 or not row.needs_bfloat16]
+    assert printed.count("TOO SLOW") == code * len(judged)
+    assert printed.count("no bfloat16") == len(shown) - len(judged)
+    assert [row for row in bench.ROWS if row.name in printed] == shown
+
+
+def test_counts_are_those_of_numpy():
+    assert min(scores.counts(masks=2, side=16, rounds=1)) >= 0
 
 
 def test_generated_frames_are_prepared_as_cityscapes(tmp_path, monkeypatch):

@@ -26,10 +26,10 @@ def lines():
 
 
 def every_day(all_lines):
-    """Mark lines as slow but the first that begins with each key, as composing takes long."""
+    """Mark lines as slow but the first that begins with each part of the configuration, as composing takes long."""
     keys = set()
     for line in all_lines:
-        key = line.partition("=")[0]
+        key = re.match(r"[^\w]*(?:m )?(\w*)", line)[1]
         yield pytest.param(line, marks=pytest.mark.slow if key in keys else ())
         keys.add(key)
 

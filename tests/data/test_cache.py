@@ -1,11 +1,13 @@
 import errno
 import fcntl
 import importlib
+import itertools
 import logging
 import multiprocessing
 import os
 import pickle
 import re
+import signal
 import sys
 import threading
 import time
@@ -171,15 +173,32 @@ def test_two_processes_build_it_once(carvana_folder, tmp_path):
     assert counter.value == 12
 
 
-def test_a_killed_builder_leaves_nothing_that_is_taken_for_a_cache(carvana, carvana_folder, tmp_path, monkeypatch):
-    fork = multiprocessing.get_context("fork")
+def _build_until_killed(options, number):
+    building._SECONDS = 0.0
+    # One by one, so that what is noted before the kill is known.
+    CarvanaData.reads_at_once = lambda self: False
+    reads, original = itertools.count(1), CarvanaData.read
+
+    def read(self, record):
+        if next(reads) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(self, record)
+
+    CarvanaData.read = read
+    CarvanaData(**options).setup()
+
+
+@pytest.mark.parametrize(("number", "left"), [(1, 12), (7, 6), (12, 1)])
+def test_a_build_that_was_killed_is_no_cache_and_goes_on(carvana, carvana_folder, tmp_path, monkeypatch, number, left):
+    expected = arrays_of(carvana(cache_dir=tmp_path / "other"))
     options = {"root": str(carvana_folder), "size": [20, 30], "cache_dir": tmp_path / "cache"}
-    process = fork.Process(target=_build, args=(options, fork.Barrier(1), fork.Value("i", 0)))
+    process = multiprocessing.get_context("fork").Process(target=_build_until_killed, args=(options, number))
     process.start()
-    time.sleep(0.1)
-    process.kill()
     process.join()
-    assert counted(carvana(), monkeypatch)[0] == 12
+    assert process.exitcode == -signal.SIGKILL
+    reads, arrays = counted(carvana(), monkeypatch)
+    assert reads == left
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(arrays, expected, strict=True))
 
 
 def interrupted_at(record, records, folder, read, **options):

@@ -36,6 +36,7 @@ ORDER = (
     "seeds",
     "differences",
     "ranks",
+    "numbers",
     "costs",
     "confusion",
     "examples",
