@@ -60,6 +60,7 @@ def test_parts_whose_sizes_follow_the_classes_are_named():
     [
         ({"arch": "Unett"}, r"^model.arch=Unett: no such architecture; did you mean Unet\?$"),
         ({"encoder": "resnet17"}, r"^model.encoder=resnet17: no such encoder; did you mean resnet\d+\?$"),
+        ({"encoder": "tu-nonesuch", "pretrained": "imagenet"}, "^model.encoder=tu-nonesuch: no such encoder"),
     ],
 )
 def test_what_the_library_does_not_have_is_refused(options, message):
@@ -124,6 +125,29 @@ def test_a_file_fills_the_encoder_for_any_channels(tmp_path, encoder, first, las
     safetensors.torch.save_file(network.state_dict(), tmp_path / "network.safetensors")
     again = SMP(channels, 1, "Unet", encoder, str(tmp_path / "network.safetensors")).network.encoder.state_dict()
     assert all(torch.equal(again[name], found[name]) for name in found)
+
+
+# Of the one the library renames layers, the other is an encoder without its last ones.
+@pytest.mark.parametrize("encoder", ["tu-convnext_atto", "tu-mobilenetv3_small_050"])
+def test_encoders_of_timm_that_are_no_plain_part_of_its_network(tmp_path, encoder):
+    stored = published(encoder)
+    safetensors.torch.save_file(stored, tmp_path / "weights.safetensors")
+    torch.manual_seed(2)
+    network = SMP(3, 2, "Unet", encoder, str(tmp_path / "weights.safetensors"))
+    found = network.network.encoder.state_dict()
+    same = {name.removeprefix("model.").replace("_0.", ".0.").replace("stages_", "stages."): name for name in found}
+    assert len([name for name in same if name in stored]) > 100
+    assert all(torch.equal(found[same[name]], stored[name]) for name in same if name in stored)
+    safetensors.torch.save_file(network.state_dict(), tmp_path / "network.safetensors")
+    again = SMP(3, 1, "Unet", encoder, str(tmp_path / "network.safetensors")).network.encoder.state_dict()
+    assert all(torch.equal(again[name], found[name]) for name in found)
+
+
+def test_a_deeper_network_of_timm_does_not_lend_its_first_layers(tmp_path):
+    torch.save(published("tu-resnet34"), tmp_path / "weights.pth")
+    message = r"weights of another network \(unexpected layer1\.2\.conv1\.weight\)$"
+    with pytest.raises(CheckpointError, match=message):
+        SMP(3, 1, encoder="tu-resnet18", pretrained=str(tmp_path / "weights.pth"))
 
 
 def test_published_weights_come_from_the_hub_s_own_store_or_its_address(tmp_path, monkeypatch):

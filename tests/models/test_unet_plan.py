@@ -42,7 +42,9 @@ def test_stages_are_those_of_nnunet(size, spacing, halved, kernels):
     [
         (((7, 7),), r"^size=\[7, 7\]: too small to be halved once; it must be at least \[8, 8\]$"),
         (((64, 0),), r"^size\[1\] must be a positive integer, got 0$"),
-        (((64,),), r"must be \[height, width\] each$"),
+        (([64],), r"^size must be \[height, width\], got \[64\]$"),
+        ((64,), r"^size must be \[height, width\], got 64$"),
+        (((64, 64), 0.5), r"^spacing must be \[height, width\], got 0.5$"),
         (((64, 64), (1, 0)), r"^spacing=\[1, 0\] must be positive and finite$"),
         (((64, 64), (1, float("nan"))), "must be positive and finite$"),
         (((64, 64), (1, 1), 0), "^width must be a positive integer, got 0$"),

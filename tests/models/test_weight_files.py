@@ -1,6 +1,7 @@
 """Weights from files and from addresses; the server is one of this machine."""
 
 import http.server
+import re
 import threading
 
 import pytest
@@ -76,6 +77,7 @@ def test_what_cannot_be_used_is_said_in_one_line_and_not_kept(server, store, tmp
     (folder / "page.pth").write_text("<html>Log in first</html>")
     (folder / "cut.pth").write_bytes((folder / "short.pth").read_bytes()[:-40])
     torch.save({"weights": [1, 2]}, folder / "list.pth")
+    torch.save({0: torch.ones(1)}, folder / "numbers.pth")
     cases = {
         f"{address}/short.pth": r"cannot download it \(IncompleteRead\(.*\); get the file and give its path",
         f"{address}/none.pth": r"cannot download it \(Not Found\); get the file and give its path",
@@ -86,12 +88,14 @@ def test_what_cannot_be_used_is_said_in_one_line_and_not_kept(server, store, tmp
         f"{address}/cut.pth": r"not a weights file \(.*\)",
         str(folder / "cut.pth"): r"not a weights file \(.*\)",
         f"{address}/list.pth": r"not a state dict \(a flat dict of tensors\)",
+        f"{address}/numbers.pth": r"not a state dict \(a flat dict of tensors\)",
+        "https://[": "Invalid IPv6 URL",
         str(folder): "Is a directory",
         str(tmp_path / "none.pth"): "No such file or directory",
         "imagnet": "No such file or directory; published are imagenet",
     }
     for source, message in cases.items():
-        with pytest.raises(CheckpointError, match=rf"^model\.pretrained={source}: {message}$") as caught:
+        with pytest.raises(CheckpointError, match=rf"^model\.pretrained={re.escape(source)}: {message}$") as caught:
             read_weights(source, {"imagenet": "http://127.0.0.1:9/a.pth"})
         assert "\n" not in str(caught.value)
     # What was no file of weights may be one tomorrow.
@@ -99,6 +103,25 @@ def test_what_cannot_be_used_is_said_in_one_line_and_not_kept(server, store, tmp
     assert folder.joinpath("cut.pth").exists()
     torch.save(WEIGHTS, folder / "page.pth")
     assert read_weights(f"{address}/page.pth", {}).keys() == WEIGHTS.keys()
+
+
+def test_a_file_of_the_user_s_in_torch_s_own_store_stays(store):
+    store.mkdir(parents=True)
+    torch.save(torch.nn.Linear(1, 1), store / "whole.pth")
+    with pytest.raises(CheckpointError, match="not a weights file"):
+        read_weights(str(store / "whole.pth"), {})
+    assert (store / "whole.pth").exists()
+
+
+def test_what_identifies_a_source_is_found_or_refused_in_one_line(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "imagenet").mkdir()  # a folder of images, no file of weights
+    assert pretrained_digest("imagenet") == "imagenet"
+    store.parent.parent.mkdir()
+    store.parent.write_text("")
+    for source, message in {"https://[": "Invalid IPv6 URL", "https://a.invalid/b.pth": "Not a directory"}.items():
+        with pytest.raises(CheckpointError, match=rf"^model\.pretrained={re.escape(source)}: {message}$"):
+            pretrained_digest(source)
 
 
 def test_a_network_starts_from_an_address(server):

@@ -1,7 +1,9 @@
 """What a sweep shows of its jobs while they run."""
 
+import errno
 import io
 import logging
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -104,3 +106,29 @@ def test_on_a_terminal_only_what_went_wrong_has_a_line(jobs, caplog, monkeypatch
         shown.refresh()
     assert caplog.messages == ["#1 failed"]
     assert "0 of 150 jobs done" in file.getvalue()
+
+
+def test_a_sweep_outlives_its_terminal(jobs, caplog, monkeypatch, clock):
+    class Terminal(io.StringIO):
+        gone = False
+
+        def write(self, text):
+            if self.gone:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().write(text)
+
+    file = Terminal()
+    monkeypatch.setattr(board, "Console", lambda **_: Console(file=file, width=80, height=24, force_terminal=True))
+    before = sys.stdout, sys.stderr
+    with caplog.at_level(logging.INFO, "segbench"), Board(jobs) as shown:
+        file.gone = True
+        for _ in range(2):
+            clock.seconds += 2
+            shown.refresh()
+        shown.say(logging.INFO, "#0 done")
+    assert caplog.messages == ["#0 done"]
+    assert (sys.stdout, sys.stderr) == before
+    # And where it goes between two looks at the jobs.
+    file.gone = False
+    with Board(jobs):
+        file.gone = True

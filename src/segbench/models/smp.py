@@ -56,7 +56,7 @@ class SMP(ExternalNetwork):
         known = _further(kinds[arch]) if arch in kinds else set()
         if unknown := sorted(set(arguments.get("arguments") or {}) - known):
             raise CheckpointError(f"model.arguments.{unknown[0]}: not an argument of {arch}; trust=true if it is yours")
-        # Until 0.2.0 the name of published weights had a key of its own.
+        # The name of published weights had a key of its own once.
         return {name: value for name, value in arguments.items() if name != "encoder_weights"}
 
     def __init__(
@@ -74,13 +74,19 @@ class SMP(ExternalNetwork):
             names = [kind.__name__ for kind in library.MODEL_ARCHITECTURES_MAPPING.values()]
             raise ConfigError(f"model.arch={arch}: no such architecture{nearest(arch, names)}")
         known = library.encoders.encoders
-        if encoder not in known and not encoder.startswith(TIMM):
+        if encoder not in known and not _is_of_timm(encoder):
             raise ConfigError(f"model.encoder={encoder}: no such encoder{nearest(encoder, list(known))}")
         channels = {"in_channels": in_channels, "classes": out_channels}
         build = partial(library.create_model, arch, encoder, encoder_weights=None, **channels, **(arguments or {}))
         published = known.get(encoder, {}).get("pretrained_settings", {})
         network: Any = build() if pretrained is None else build_with_weights(build, encoder, published, pretrained)
         super().__init__(network, int(network.encoder.output_stride), f"model.arch={arch}")
+
+
+def _is_of_timm(encoder: str) -> bool:
+    """Say whether it is an encoder of timm, by its name or by an address, which is timm's to look up."""
+    name = encoder.removeprefix(TIMM)
+    return name != encoder and (":" in name or bool(require("timm", "smp", "model=smp").is_model(name)))
 
 
 def _further(kind: type) -> set[str]:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
 from segbench.errors import CheckpointError
 from segbench.installation import require
@@ -42,30 +43,35 @@ def build_with_weights(
     Raises:
         CheckpointError: If the weights cannot be downloaded or read, or belong to another encoder.
     """
-    if encoder.startswith(TIMM):
-        timm = require("timm", "smp", "model=smp")
-        published = timm.get_pretrained_cfg(encoder.removeprefix(TIMM), allow_unregistered=True)
-        stored = _timm_weights(published, source)
-        with _in_one_line(source), _missing_refused(source, getattr(published, "classifier", None)):
-            network = build(encoder_weights=True, pretrained_cfg_overlay={"state_dict": stored})
-    else:
-        # Only the one that is asked for is looked up; the others are for the message.
-        places = {name: _place(**entry) if name == source else "" for name, entry in settings.items()}
-        stored, network = part_of(read_weights(source, places)), build()
+    name = encoder.removeprefix(TIMM)
+    stored = part_of(read_weights(source, _published(settings, source) if name == encoder else _of_timm(name, source)))
+    # A whole network's encoder has the library's own names, also around timm's.
+    if name == encoder or any(key.startswith("model.") for key in stored):
+        network = build()
         part: Any = network.encoder
         fit_channels(stored, part.state_dict())
         with _in_one_line(source):
             # It knows how published files call its weights.
             part.load_state_dict(stored)
+    else:
+        with _in_one_line(source), _faults_refused(source, name):
+            network = build(encoder_weights=True, pretrained_cfg_overlay={"state_dict": stored})
     log.info("model.pretrained: loaded %s into %s", source, encoder)
     return network
 
 
-def _timm_weights(published: Any, source: str) -> dict[str, Tensor]:
-    hub = getattr(published, "hf_hub_id", None)
-    stored = part_of(read_weights(source, {"imagenet": _place(hub) if source == "imagenet" else ""} if hub else {}))
-    # As the library calls timm's network.
-    return {key.removeprefix("model."): value for key, value in stored.items()}
+def _published(settings: Mapping[str, Mapping[str, Any]], source: str) -> dict[str, str]:
+    """Return the names of the published weights; only the asked one is looked up, the others are for the message."""
+    return {name: _place(**entry) if name == source else "" for name, entry in settings.items()}
+
+
+def _of_timm(name: str, source: str) -> dict[str, str]:
+    hub = getattr(_timm().get_pretrained_cfg(name, allow_unregistered=True), "hf_hub_id", None)
+    return _published({"imagenet": {"repo_id": hub}} if hub else {}, source)
+
+
+def _timm() -> Any:
+    return require("timm", "smp", "model=smp")
 
 
 def _place(repo_id: str, revision: str | None = None, **other: Any) -> str:
@@ -89,32 +95,38 @@ def _in_one_line(source: str) -> Iterator[None]:
         raise CheckpointError(f"model.pretrained={source}: weights of another network ({what:.200})") from error
 
 
-class _Missing(logging.Handler):
-    """Keeps which weights timm says that a file lacks: it would leave those at random."""
+class _Faults(logging.Handler):
+    """Keeps which weights timm says that a file lacks, or has too many of: it would leave those at random, or out."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self.names: list[str] = []
+        self.names: list[tuple[str, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if found := re.match(r"Missing keys \(([^)]*)\)", record.getMessage()):
-            self.names += found[1].split(", ")
+        if found := re.match(r"(Missing|Unexpected) keys \(([^)]*)\)", record.getMessage()):
+            self.names += [(found[1].lower(), name) for name in found[2].split(", ")]
 
 
 @contextmanager
-def _missing_refused(source: str, classifier: str | tuple[str, ...] | None) -> Iterator[None]:
-    """Refuse what timm only logs; the classifier's weights, which it drops itself, are no loss."""
-    logger, missing = logging.getLogger("timm.models._builder"), _Missing()
+def _faults_refused(source: str, name: str) -> Iterator[None]:
+    """Refuse what timm only logs, but for the classifier and other layers that an encoder is built without."""
+    logger, faults = logging.getLogger("timm.models._builder"), _Faults()
     before = logger.level, logger.propagate
-    logger.addHandler(missing)
+    logger.addHandler(faults)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(missing)
+        logger.removeHandler(faults)
         logger.setLevel(before[0])
         logger.propagate = before[1]
-    unused = () if classifier is None else (classifier,) if isinstance(classifier, str) else tuple(classifier)
-    if names := [name for name in missing.names if not name.startswith(unused)]:
-        raise CheckpointError(f"model.pretrained={source}: weights of another network ({names[0]} is missing)")
+    classifier = getattr(_timm().get_pretrained_cfg(name, allow_unregistered=True), "classifier", None) or ()
+    unused = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+    found = [(kind, key) for kind, key in faults.names if not key.startswith(unused)]
+    if any(kind == "unexpected" for kind, _ in found):
+        with torch.random.fork_rng(devices=[]):
+            whole = _timm().create_model(name, pretrained=False).state_dict()
+        found = [(kind, key) for kind, key in found if kind == "missing" or key not in whole]
+    if found:
+        raise CheckpointError(f"model.pretrained={source}: weights of another network ({' '.join(found[0]):.200})")

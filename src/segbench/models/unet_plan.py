@@ -63,8 +63,9 @@ def plan_unet(size: Sequence[int], spacing: Sequence[float] = (1.0, 1.0), width:
     Raises:
         ValueError: If a number is out of range.
     """
-    if len(size) != 2 or len(spacing) != 2:
-        raise ValueError(f"size={list(size)} and spacing={list(spacing)} must be [height, width] each")
+    for name, pair in {"size": size, "spacing": spacing}.items():
+        if not isinstance(pair, Sequence) or len(pair) != 2:
+            raise ValueError(f"{name} must be [height, width], got {pair}")
     require_positive(**{"size[0]": size[0], "size[1]": size[1], "width": width})
     if not all(0 < side < math.inf for side in spacing):
         raise ValueError(f"spacing={list(spacing)} must be positive and finite")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -41,14 +42,18 @@ def read_weights(source: str, published: Mapping[str, str]) -> dict[str, Tensor]
         CheckpointError: If they cannot be downloaded or read.
     """
     key, place = f"model.pretrained={source}", published.get(source, source)
-    try:
+    names = f"; published are {listed(sorted(published))}" if published else "; the network has no published ones"
+    with _in_one_line(key, names if _is_name(source) else ""):
         path = _downloaded(place, key, source in published) if _is_address(place) else Path(place)
-        # Nothing that it says of itself may take more than it is long.
-        with bounded_memory(path.stat().st_size + _MEMORY):
-            return _read(path, key)
-    except OSError as error:
-        names = f"; published are {listed(sorted(published))}" if published else "; the network has no published ones"
-        raise CheckpointError(f"{key}: {error.strerror or error}{names if _is_name(source) else ''}") from error
+        try:
+            # Nothing that it says of itself may take more than it is long.
+            with bounded_memory(path.stat().st_size + _MEMORY):
+                return _read(path, key)
+        except _NoWeightsError:
+            # Or it would be taken for what lies at the address for ever. Files of the user's are not ours to delete.
+            if _is_address(place):
+                path.unlink(missing_ok=True)
+            raise
 
 
 def pretrained_digest(source: str) -> str:
@@ -58,14 +63,27 @@ def pretrained_digest(source: str) -> str:
         CheckpointError: If the file cannot be downloaded or read.
     """
     key = f"model.pretrained={source}"
-    path = _downloaded(source, key, published=False) if _is_address(source) else Path(source)
-    if _is_name(source) and not path.exists():
-        return source  # at one address, with one content
-    try:
+    with _in_one_line(key):
+        path = _downloaded(source, key, published=False) if _is_address(source) else Path(source)
+        if _is_name(source) and not path.is_file():
+            return source  # at one address, with one content
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class _NoWeightsError(CheckpointError):
+    """A file holds no weights."""
+
+
+@contextmanager
+def _in_one_line(key: str, hint: str = "") -> Iterator[None]:
+    """Refuse a file or a store that cannot be read or written, and what is neither a path nor an address."""
+    try:
+        yield
     except OSError as error:
-        raise CheckpointError(f"{key}: {error.strerror or error}") from error
+        raise CheckpointError(f"{key}: {error.strerror or error}{hint}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{key}: {error}") from error
 
 
 def _is_address(source: str) -> bool:
@@ -121,17 +139,12 @@ def _read(path: Path, key: str) -> dict[str, Tensor]:
     except (OSError, SegbenchError):
         raise
     except Exception as error:
-        raise _refused(path, f"{key}: not a weights file ({first_line(error):.200})") from error
+        raise _NoWeightsError(f"{key}: not a weights file ({first_line(error):.200})") from error
     for name in _INNER:
         if isinstance(stored, dict) and isinstance(stored.get(name), dict):
             stored = stored[name]
-    if not isinstance(stored, dict) or not all(isinstance(value, Tensor) for value in stored.values()):
-        raise _refused(path, f"{key}: not a state dict (a flat dict of tensors)")
+    if not isinstance(stored, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in stored.items()
+    ):
+        raise _NoWeightsError(f"{key}: not a state dict (a flat dict of tensors)")
     return dict(stored)
-
-
-def _refused(path: Path, message: str) -> CheckpointError:
-    """Delete a downloaded file that holds no weights, or it would be taken for them for ever; return the error."""
-    if path.is_relative_to(_store()):
-        path.unlink(missing_ok=True)
-    return CheckpointError(message)

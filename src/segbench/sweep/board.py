@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -80,9 +81,13 @@ class Board:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Remove the table; what has become of the jobs is for the log."""
+        self._remove()
+
+    def _remove(self) -> None:
         live, self._live = self._live, None
         if live is not None:
-            live.stop()
+            with suppress(OSError):  # the terminal is gone
+                live.stop()
 
     def started(self, job: Job) -> None:
         """Note that a job is started."""
@@ -109,7 +114,11 @@ class Board:
         now = time.monotonic()
         if self._live is not None and self._polled and now - self._drawn > _REFRESH_SECONDS:
             self._drawn = now
-            self._live.refresh()
+            try:
+                self._live.refresh()
+            except OSError:
+                # A sweep in the background outlives its terminal; what is logged may go elsewhere too.
+                self._remove()
 
     def table(self) -> RenderableType:
         """Return what is to be seen now."""
