@@ -64,15 +64,19 @@ def test_a_line_of_the_log_goes_to_what_is_standard_error_now_and_keeps_paths_wh
     handler = Terminal()
     handler.setFormatter(VisibleLines("%(message)s"))
     path = "/" + "x" * 90
-    record = logging.LogRecord("segbench", logging.INFO, "", 0, "going on from %s as it was", (path,), None)
-    for is_terminal, expected in (
-        (False, [f"going on from {path} as it was"]),
-        (True, ["going on from", path, "as it was"]),
+    record = logging.LogRecord(
+        "segbench", logging.INFO, "", 0, "going on behind what is left of %s as it was", (path,), None
+    )
+    for is_terminal, columns, expected in (
+        (False, 80, [f"going on behind what is left of {path} as it was"]),
+        (True, 80, ["going on behind what is left of", path, "as it was"]),
+        (True, 0, ["going on behind what is left of", path, "as it was"]),
+        (True, 140, [f"going on behind what is left of {path} as it was"]),
     ):
         stream = io.StringIO()
         stream.isatty = lambda is_terminal=is_terminal: is_terminal
         stream.fileno = lambda: 2
         monkeypatch.setattr(sys, "stderr", stream)
-        monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((80, 24)))
+        monkeypatch.setattr(os, "get_terminal_size", lambda _, columns=columns: os.terminal_size((columns, 24)))
         handler.emit(record)
         assert stream.getvalue().splitlines() == expected

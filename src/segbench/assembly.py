@@ -77,7 +77,7 @@ def check_metrics(cfg: DictConfig) -> None:
     data = build_data(cfg)
     data.inspect()
     kind = data.task_for(find_class("model", cfg.model["_target_"]))
-    check_comparison(cfg.comparison, data.name, kind.scores(data), data.score_train)
+    check_comparison(cfg.comparison, data.name, kind.scores(data), data.score_train, data.validates)
 
 
 def build_callbacks(cfg: DictConfig, data: ImageData, task: Task[Any]) -> list[pl.Callback]:

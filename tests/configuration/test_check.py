@@ -40,6 +40,8 @@ def test_a_claim_may_be_about_what_training_shows_but_a_comparison_not():
     check_comparison(comparison, "cells", scores, score_train=True)
     with pytest.raises(ConfigError, match=r"^comparison.claims\[1\].metric=train_gap: needs data.score_train=true$"):
         check_comparison(comparison, "cells", scores)
+    with pytest.raises(ConfigError, match=r"^comparison.claims\[0\].metric=epochs_to_95: needs validation images"):
+        check_comparison(comparison, "cells", scores, score_train=True, validates=False)
     with pytest.raises(ConfigError, match="comparison.metric=epochs_to_95: no such score of cells"):
         check_comparison(OmegaConf.create({"metric": "epochs_to_95"}), "cells", scores)
 

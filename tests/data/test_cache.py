@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.data import building, cache, measure
+from segbench.data import base, building, cache, measure
 from segbench.data.cache import load_arrays
 from segbench.data.carvana import CarvanaData
 from segbench.data.dataset import ImageDataset
@@ -216,7 +217,9 @@ def numbered(record):
     return np.full((4, 5, 1), int(record.id), np.uint8), np.full((4, 5), int(record.id) + 1, np.uint8)
 
 
-@pytest.mark.parametrize("damage", [None, "flip", "cut", "other records", "noted too late"])
+@pytest.mark.parametrize(
+    "damage", [None, "flip", "cut", "other records", "noted too late", "-99", "99", "Infinity", '"6"', "[6]"]
+)
 def test_a_build_that_was_stopped_goes_on_if_what_it_left_is_whole(tmp_path, monkeypatch, damage):
     monkeypatch.setattr(building, "_SECONDS", 60.0 if damage == "noted too late" else 0.0)
     records, reads = [Record(str(i), "g") for i in range(9)], []
@@ -226,6 +229,10 @@ def test_a_build_that_was_stopped_goes_on_if_what_it_left_is_whole(tmp_path, mon
         content = bytearray((left / "images.npy").read_bytes())
         content[140] ^= damage == "flip"
         (left / "images.npy").write_bytes(content[:150] if damage == "cut" else content)
+    if damage in ("-99", "99", "Infinity", '"6"', "[6]"):
+        noted = (left / "progress.json").read_text()
+        (left / "progress.json").write_text(re.sub(r'("written": )\d+', rf"\g<1>{damage}", noted))
+        assert damage in (left / "progress.json").read_text()
     if damage == "other records":
         records[2] = Record("2", "h")
     found, faults = load_arrays(records, "key", tmp_path / "one", lambda r: reads.append(r.id) or numbered(r))
@@ -265,6 +272,35 @@ def test_threads_read_a_few_records_ahead_and_leave_the_same_files_and_faults(tm
 
     monkeypatch.setattr(cache, "reading_threads", lambda: 3)
     assert load_arrays(records, "bad", tmp_path, bad, at_once=True)[1] == ["1: bad", "18: bad", "35: bad"]
+
+
+def test_the_oldest_cache_of_the_same_content_is_none_that_is_being_built(tmp_path):
+    for age, name in enumerate(("other.partial", "first", "second"), start=1):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text('{"records": 2}')
+        os.utime(tmp_path / name / "manifest.json", (age, age))
+    assert [cache.first_key(key, tmp_path) for key in ("second", "third")] == ["first", "third"]
+
+
+def test_a_reader_of_ones_own_is_not_called_by_threads_unless_it_says_so(carvana, monkeypatch):
+    """What a base class says is said of the base class's ``read``."""
+
+    class Own(CarvanaData):
+        def read(self, record):
+            return super().read(record)
+
+    class Careful(Own):
+        def reads_at_once(self):
+            return True
+
+    seen = []
+    monkeypatch.setattr(base, "load_arrays", lambda *given, at_once: seen.append(at_once))
+    for kind in (CarvanaData, Own, Careful):
+        module = carvana()
+        module.__class__ = kind
+        module.find()
+        module.load(module.records)
+    assert seen == [True, False, True]
 
 
 def test_a_worker_gets_the_map_and_not_the_arrays(carvana):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.data.splits import check_disjoint, some_groups, split_groups, split_last_block
+from segbench.data.splits import check_disjoint, check_train_groups, some_groups, split_groups, split_last_block
 from segbench.errors import ConfigError, DataError
 
 FRACTIONS = {"train": 0.8, "val": 0.1, "test": 0.1}
@@ -88,3 +88,10 @@ def test_more_training_groups_are_those_of_fewer_and_others(numbers, seed, data)
 def test_more_training_groups_than_there_are_are_refused():
     with pytest.raises(ConfigError, match=r"^data.train_groups=3: the training split has 2 groups$"):
         some_groups(["a", "a", "b", "c"], [0, 1, 2], 3, 0)
+
+
+@pytest.mark.parametrize("wrong", [0, -3, 1.5, "8", True])
+def test_a_number_of_training_groups_is_a_whole_one(wrong):
+    with pytest.raises(ConfigError, match=f"^data.train_groups={wrong}: must be a whole number, at least 1"):
+        check_train_groups(wrong)
+    assert [check_train_groups(number) for number in (None, 1)] == [None, 1]

@@ -37,3 +37,12 @@ def test_another_shape_or_type_does_not_fit(tmp_path, other):
         assert not stack.takes(other)
         with pytest.raises(ValueError, match="does not fit"):
             stack.append(other)
+
+
+@pytest.mark.parametrize("left", [np.zeros((3, 4), np.uint8), np.zeros((2, 4), np.uint8, order="F"), np.zeros(())])
+def test_nothing_is_written_behind_what_is_no_such_stack(tmp_path, left):
+    np.save(tmp_path / "a.npy", left)
+    before = (tmp_path / "a.npy").read_bytes()
+    with pytest.raises(ValueError, match="not 1 of 2 arrays"):
+        StackFile(tmp_path / "a.npy", 2, kept=1)
+    assert (tmp_path / "a.npy").read_bytes() == before

@@ -117,6 +117,23 @@ def test_rows_of_several_splits_in_any_order_are_those_that_pandas_finds():
         assert split.class_names == ("none", "cell")
 
 
+@pytest.mark.parametrize(
+    "confusion",
+    [
+        [[4, 1.5, 0.5], [0.5, 4, 1.5], [1.5, 0.5, 4]],
+        [[4, 3, -1], [-1, 4, 3], [3, -1, 4]],
+    ],
+)
+def test_pixels_of_a_confusion_are_counts_though_others_would_add_up(confusion):
+    frame = pd.DataFrame({"split": "test", "id": "a", "group": "g", "height": 3, "width": 6, "class_index": range(3)})
+    frame = frame.assign(class_name=["none", "cell", "border"], tp=4, fp=2, fn=2, tn=10)
+    names = [f"predicted_{index}" for index in range(3)]
+    whole = frame.assign(**dict(zip(names, np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4]]).T, strict=True)))
+    assert read_frame(whole, About("segmentation"))["test"].confusion.sum() == 18
+    with pytest.raises(ValueError, match="test: the confusion of classes does not add up to the counts"):
+        read_frame(frame.assign(**dict(zip(names, np.array(confusion).T, strict=True))), About("segmentation"))
+
+
 @pytest.mark.parametrize("column", ["split", "id", "group", "class_name"])
 def test_a_row_without_a_name_is_refused(column):
     with pytest.raises(ValueError, match=f"a row lacks its {column}"):

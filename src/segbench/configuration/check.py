@@ -17,7 +17,7 @@ from segbench.configuration.processes import check_processes
 from segbench.configuration.scores import check_scores, how_to_add
 from segbench.errors import ConfigError
 from segbench.scores.score import spellings
-from segbench.scores.training import SHOWN_BY_TRAINING, TRAIN_GAP
+from segbench.scores.training import EPOCHS_TO_95, SHOWN_BY_TRAINING, TRAIN_GAP
 from segbench.suggest import nearest
 from segbench.targets import find_class
 
@@ -40,7 +40,7 @@ def check_parts(cfg: DictConfig, data: Any, task: Any, loss: Any) -> None:
     callbacks = {key: find_class(key, target) for key, target in keys.items()}
     check_processes(cfg, {"data": data, "data (its task)": task, "loss": loss} | callbacks)
     if cfg.comparison is not None:
-        check_comparison(cfg.comparison, data.name, task.scores(data), data.score_train)
+        check_comparison(cfg.comparison, data.name, task.scores(data), data.score_train, data.validates)
     try:
         loss.check(task.count_joint_outputs(cfg.activation, data))
     except ValueError as error:
@@ -51,7 +51,11 @@ def check_parts(cfg: DictConfig, data: Any, task: Any, loss: Any) -> None:
 
 
 def check_comparison(
-    comparison: Any, data: str, scores: Mapping[str, Sequence[str]], score_train: bool = False
+    comparison: Any,
+    data: str,
+    scores: Mapping[str, Sequence[str]],
+    score_train: bool = False,
+    validates: bool = True,
 ) -> None:
     """Refuse a comparison, or a claim, by a score that the data does not have: it would be noticed after all training.
 
@@ -60,6 +64,7 @@ def check_comparison(
         data: Name of the data set.
         scores: Every score of the final evaluation, with the classes that have one of their own.
         score_train: Whether it scores the training images too.
+        validates: Whether it has images to validate on.
 
     Raises:
         ConfigError: Names the score, and one like it.
@@ -71,6 +76,8 @@ def check_comparison(
     for place, metric in asked.items():
         if place and metric == TRAIN_GAP and not score_train:
             raise ConfigError(f"comparison.{place}metric={metric}: needs data.score_train=true")
+        if place and metric == EPOCHS_TO_95 and not validates:
+            raise ConfigError(f"comparison.{place}metric={metric}: needs validation images (data.fit_on=train)")
         if metric is not None and metric not in known and not (place and metric in SHOWN_BY_TRAINING):
             mend = how_to_add(metric, scores)
             mend = mend or f"{nearest(metric, known)}; there are {', '.join(scores)}, <score>_<class>"

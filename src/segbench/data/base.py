@@ -21,7 +21,7 @@ from segbench.data.loaders import SCORED_TRAIN, Loaders, NumWorkers
 from segbench.data.records import Record, os_errors_as_faults, raise_faults
 from segbench.data.scored import ScoredData
 from segbench.data.split_checks import OnDuplicates, report_duplicates
-from segbench.data.splits import check_disjoint, split_groups
+from segbench.data.splits import check_disjoint, check_train_groups, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
 from segbench.errors import ConfigError, DataError
@@ -52,7 +52,8 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         fold: The fold that is tested, from 0; of the other groups a share validates and the rest trains.
         oversample: Images with a class that fewer than this share of the training images have are drawn more often
             (:func:`segbench.data.sampling.repeat_factors`); None draws all alike.
-        train_groups: Number of groups to train on, drawn by ``split_seed``, more adding to fewer; None for all.
+        train_groups: Number of groups to train on, as for a learning curve: drawn from those of the training split by
+            ``split_seed``, a larger number adding to a smaller one. None for all.
         split_seed: Seed of the split or the folds. It is not the run's seed: runs that are compared share test images.
         augmentation: Applied to training images, after the split; None for one that leaves them as they are.
         seed: The run's seed (order and augmentation).
@@ -112,9 +113,11 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
             raise ConfigError(f"data.split_by={split_by}: choose group or image")
         if fit_on not in ("train", "train+val"):
             raise ConfigError(f"data.fit_on={fit_on}: choose train or train+val")
-        self.set_fold(folds, fold, train_groups)
-        self.on_duplicates, self.fit_on, self.resident, self.tiles = on_duplicates, fit_on, resident, parse_tiles(tiles)
+        self.set_fold(folds, fold)
+        self.on_duplicates = on_duplicates
+        self.fit_on, self.resident, self.tiles = fit_on, resident, parse_tiles(tiles)
         self.score_train, self.oversample = score_train, oversample
+        self.train_groups = check_train_groups(train_groups)
         self.cache_dir = Path(cache_dir)
         self.root = None if root is None else Path(root)
         self.place = f"data.root={self.root}"
@@ -236,14 +239,11 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
             return
         self.find()
         records = self.records
-        self.splits = self.split(records) if self.folds is None else self.split_fold(records)
+        self.splits = self.fitted(records, self.split(records) if self.folds is None else self.split_fold(records))
         if self.size is not None:
             whole = self.tiles == (1, 1) and self.crop is None
             batch = (len(records) if self.batch_size == "all" else min(self.batch_size, len(records))) if whole else 1
             check_memory(self.size, batch, self.in_channels, self.num_classes)
-        if self.fit_on == "train+val":
-            self.splits["train"] = sorted([*self.splits["train"], *self.splits.pop("val")])
-        self.splits["train"] = self.trained_on(records, self.splits["train"])
         arrays, faults = self.load(records)
         raise_faults(faults, self.place)
         sizes = {image.shape[:2] for image in arrays.images} if isinstance(arrays.images, list) else {}
@@ -277,7 +277,7 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
 
     def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
         """Return the records' arrays, through the cache, and a one-line fault for each unusable file."""
-        found = load_arrays(records, self._key, self.cache_dir, self.read, type(self), at_once=self.reads_at_once())
+        found = load_arrays(records, self._key, self.cache_dir, self.read, type(self), at_once=self.read_by_threads())
         self.fingerprint = self._fingerprint()
         return found
 

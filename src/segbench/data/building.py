@@ -30,7 +30,8 @@ log = logging.getLogger("segbench")
 Pair = tuple[NDArray[Any], NDArray[np.uint8]]
 ReadPair = Callable[[Record], Pair]
 ReadAll = Callable[[Sequence[Record], list[str]], Iterator[Pair]]
-MANIFEST = "manifest.json"
+# Its name until it is whole ends so.
+MANIFEST, PARTIAL = "manifest.json", ".partial"
 _FILES = ("images.npy", "masks.npy")
 # How far a build has come, beside what it has written; noted every so many seconds.
 _PROGRESS, _SECONDS = "progress.json", 5.0
@@ -53,7 +54,7 @@ def build(
         there is no folder.
     """
     # Only the holder of the lock gets here, so a leftover of the same name belongs to a killed builder.
-    temporary = folder.with_name(f"{folder.name}.partial")
+    temporary = folder.with_name(f"{folder.name}{PARTIAL}")
     if not (kept := _kept(temporary, records, code)):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
@@ -78,7 +79,9 @@ def _kept(folder: Path, records: Sequence[Record], code: dict[str, str]) -> int:
     """Return how many records a killed builder of the same records has left whole; 0 where that is not sure."""
     known = read_json(folder / _PROGRESS) or {}
     try:
-        written = int(known["written"])
+        written = known["written"]
+        if type(written) is not int or not 0 < written <= len(records):
+            return 0
         checksums = {}
         for name in _FILES:
             with StackFile(folder / name, len(records), written) as stack:

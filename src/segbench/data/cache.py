@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from segbench.data.building import (
     MANIFEST,
+    PARTIAL,
     Pair,
     ReadPair,
     build,
@@ -126,7 +127,8 @@ def first_key(key: str, cache_dir: Path) -> str:
         return key
     ages = {}
     for path in cache_dir.glob(f"*/{MANIFEST}"):
-        if read_json(path) == manifest:
+        # Of a cache that is being built, the name is about to change.
+        if path.parent.suffix != PARTIAL and read_json(path) == manifest:
             ages[path.stat().st_mtime_ns, path.parent.name] = path.parent.name
     return ages[min(ages)]
 

@@ -9,7 +9,6 @@ from typing import ClassVar
 from segbench.data.folds import Strata, check_folds, split_folds
 from segbench.data.records import Record
 from segbench.data.splits import some_groups
-from segbench.errors import ConfigError
 from segbench.words import plural
 
 log = logging.getLogger("segbench")
@@ -21,7 +20,6 @@ class FoldedData:
     Attributes:
         folds: Number of folds; None for the data set's own split.
         fold: The one that is tested.
-        train_groups: Number of groups that are trained on; None for all.
         val_fraction: Fraction of the groups outside the test split that validates; a data set may have an option for
             it.
     """
@@ -33,19 +31,17 @@ class FoldedData:
     fit_on: str
     folds: int | None
     fold: int | None
-    train_groups: int | None
     val_fraction: float
+    train_groups: int | None
 
-    def set_fold(self, folds: int | None, fold: int | None, train_groups: int | None = None) -> None:
-        """Take the options ``data.folds``, ``data.fold`` and ``data.train_groups``.
+    def set_fold(self, folds: int | None, fold: int | None) -> None:
+        """Take the options ``data.folds`` and ``data.fold``.
 
         Raises:
-            ConfigError: If they name no fold, or no number of groups.
+            ConfigError: If they name no fold.
         """
         check_folds(folds, fold)
-        if train_groups is not None and train_groups < 1:
-            raise ConfigError(f"data.train_groups={train_groups}: must be at least 1, or null for all")
-        self.folds, self.fold, self.train_groups = folds, fold, train_groups
+        self.folds, self.fold = folds, fold
         self.val_fraction = self.fractions["val"] / (self.fractions["train"] + self.fractions["val"])
 
     def strata(self, record: Record) -> Strata:
@@ -72,15 +68,19 @@ class FoldedData:
             log.warning("data.split_by=image: images of one group are in several folds, so scores are too high")
         return splits
 
-    def trained_on(self, records: Sequence[Record], train: list[int]) -> list[int]:
-        """Return the images of the training split that are trained on: those of ``train_groups`` groups, or all.
+    def fitted(self, records: Sequence[Record], splits: dict[str, list[int]]) -> dict[str, list[int]]:
+        """Return the splits with the training images that ``data.fit_on`` and ``data.train_groups`` say.
 
         Raises:
             ConfigError: If there are fewer groups.
         """
-        if self.train_groups is None:
-            return train
-        return some_groups([record.group for record in records], train, self.train_groups, self.split_seed)
+        found = dict(splits)
+        if self.fit_on == "train+val":
+            found["train"] = sorted([*found["train"], *found.pop("val")])
+        if self.train_groups is not None:
+            groups = [record.group for record in records]
+            found["train"] = some_groups(groups, found["train"], self.train_groups, self.split_seed)
+        return found
 
 
 def _size(part: str, groups: Sequence[str]) -> str:

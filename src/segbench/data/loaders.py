@@ -48,13 +48,21 @@ class Loaders(pl.LightningDataModule):
     seed: int
     oversample: float | None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._tensors: dict[str, ResidentTensors] = {}
+
     def reads_at_once(self) -> bool:
         """Say whether threads may call ``read`` at once, which keeps nothing of a record for the next."""
         return False
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._tensors: dict[str, ResidentTensors] = {}
+    def read_by_threads(self) -> bool:
+        """Say whether threads may call ``read``: a class that reads in another way than its base says so anew."""
+        said, read = (
+            next(place for place, kind in enumerate(type(self).__mro__) if name in vars(kind))
+            for name in ("reads_at_once", "read")
+        )
+        return said <= read and self.reads_at_once()
 
     def train_dataloader(self) -> ReplayLoader | ResidentLoader:
         """Return the training batches, which follow the progress counters of the attached trainer."""

@@ -155,6 +155,17 @@ def split_last_block(test: Sequence[bool], val_fraction: float) -> dict[str, lis
     return {"train": rest[:first], "val": rest[first:]} | ({"test": tested} if tested else {})
 
 
+def check_train_groups(number: int | None) -> int | None:
+    """Return the option ``data.train_groups``.
+
+    Raises:
+        ConfigError: If it is neither a whole number of at least 1 nor None.
+    """
+    if number is not None and (type(number) is not int or number < 1):
+        raise ConfigError(f"data.train_groups={number}: must be a whole number, at least 1, or null for all")
+    return number
+
+
 def some_groups(groups: Sequence[str], indices: Sequence[int], number: int, seed: int) -> list[int]:
     """Return the indices of as many groups, drawn so that a larger number adds groups to those of a smaller one.
 

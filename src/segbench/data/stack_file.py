@@ -103,10 +103,11 @@ class StackFile:
     def _go_on(self, kept: int) -> None:
         """Read the beginning of an unfinished file, and cut off what follows."""
         np.lib.format.read_magic(self._stream)
-        shape, _, self._dtype = np.lib.format.read_array_header_1_0(self._stream)
+        shape, by_columns, self._dtype = np.lib.format.read_array_header_1_0(self._stream)
         self._header, self._shape = self._stream.tell(), shape[1:]
         left = self._header + kept * math.prod(self._shape) * self._dtype.itemsize
-        if shape[0] != self._count or self._path.stat().st_size < left:
+        whole = min(shape, default=0) >= 0 and self._path.stat().st_size >= left
+        if by_columns or shape[:1] != (self._count,) or not whole:
             raise ValueError(f"{self._path}: not {kept} of {self._count} arrays")
         self._stream.seek(0)
         while left:

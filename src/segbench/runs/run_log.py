@@ -10,6 +10,8 @@ from typing import TextIO
 
 from segbench.words import visible
 
+_WIDTH = 80
+
 
 class VisibleLines(logging.Formatter):
     """Writes each message as one line in which nothing is hidden, whatever names of files and classes are in it."""
@@ -38,7 +40,8 @@ class Terminal(logging.StreamHandler[TextIO]):
         text = super().format(record)
         if not sys.stderr.isatty():
             return text
-        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        # A terminal that does not know its width says 0.
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH
         lines = textwrap.wrap(text, max(width, 20), break_long_words=False, break_on_hyphens=False)
         return text if record.exc_info or not lines else "\n".join(lines)
 

@@ -289,6 +289,8 @@ def _confusion(
     # Not as counts, since a file may have them of some of its splits only.
     matrices = np.stack([rows.floats(column) for column in columns], axis=-1).reshape(*counts.shape[:2], len(columns))
     diagonal, of_truth, of_prediction = matrices.diagonal(axis1=1, axis2=2), matrices.sum(axis=2), matrices.sum(axis=1)
-    if (diagonal != tp).any() or (of_truth != tp + fn).any() or (of_prediction != tp + fp).any():
+    # Fractions can add up to whole counts, and negative numbers to positive ones.
+    whole = not ((matrices < 0) | (matrices % 1 != 0)).any()
+    if not whole or (diagonal != tp).any() or (of_truth != tp + fn).any() or (of_prediction != tp + fp).any():
         raise ValueError(f"{name}: the confusion of classes does not add up to the counts")
     return np.asarray(matrices.sum(axis=0), np.int64)

@@ -107,7 +107,10 @@ class Overview:
 
 
 class SplitScores(Protocol):
-    """The scores of the N images of one split, and what they are made of."""
+    """The scores of the N images of one split, and what they are made of.
+
+    Each is itself and equal to no other (``@dataclass(frozen=True, eq=False)``): what was derived of it is kept by it.
+    """
 
     record: ClassVar[TaskRecord]
 

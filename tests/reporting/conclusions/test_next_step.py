@@ -1,6 +1,7 @@
 """What next: how many seeds, for how long, and a command that names the runs that there are and those to come."""
 
 import json
+import math
 import shlex
 from dataclasses import replace
 
@@ -145,6 +146,32 @@ def test_of_rows_that_are_alike_the_fastest_is_named(architectures):
     assert evidence(comparison).verdict.word == "alike"
     said = "Nothing more to train: the rows are alike, so "
     assert next_step(comparison, evidence(comparison)).text == f"{said}choose by cost; unet trains fastest (2.5 hours)."
+
+
+def test_a_row_that_is_ruled_out_is_not_chosen_by_cost(architectures):
+    for model, tps, seconds in (("unet", (90, 91, 90), 9000.0), ("attunet", (91, 90, 91), 36_000.0),
+                                ("fcn", (40, 41, 40), 60.0)):  # fmt: skip
+        for seed, tp in enumerate(tps):
+            architectures(model, seed, tp, cost={"wall_seconds": seconds})
+    comparison = replace(compare(collect([architectures.root])), margin=0.2)
+    found = evidence(comparison)
+    assert (found.verdict.word, len(found.decision.ruled_out)) == ("alike", 1)
+    said = "Nothing more to train: the rows that may be best are alike, so "
+    assert next_step(comparison, found).text == f"{said}choose by cost; unet trains fastest (2.5 hours)."
+
+
+def test_where_something_is_left_it_is_not_said_that_nothing_is(architectures):
+    comparison = written(architectures, {"unet": (80, 80, 81), "attunet": (95, 96, 95)})
+    found = evidence(comparison)
+    assert next_step(comparison, found) is not None
+    for state, silent in (("failed", True), ("missing", True), ("excluded", False)):
+        left = ((replace(comparison.rows[0].done[0], state=state), "why"),)
+        assert (next_step(replace(comparison, unfinished=left), found) is None) == silent
+    # Undecided against another row, by a difference of nothing, which no number of seeds would find.
+    equal = (replace(found.decision.compared[0], gain=0.0, low=-0.1, high=0.1, p=1.0),)
+    unsettled = replace(found.decision, question="pairs", compared=equal)
+    open_ = replace(found, decision=unsettled, margin=replace(found.margin, value=math.nan))
+    assert next_step(comparison, open_) is None
 
 
 @pytest.mark.slow

@@ -236,6 +236,17 @@ def test_no_interval_is_no_bar(compared, evidence, tmp_path, spy):
     assert not bars
 
 
+def test_what_is_filled_at_a_look_has_a_p_value_below_5_percent_and_the_interval_of_the_look(
+    compared, evidence, tmp_path
+):
+    """P-values are stretched to 5 %, so the look's own rate would be the wrong limit."""
+    comparison = compared({"a": (90, 89), "b": (80, 81)})
+    draw_differences(comparison, replace(evidence(comparison), rate=0.011), tmp_path / "d.png")
+    said = " ".join(words(tmp_path / "d.png"))
+    assert "filled: p < 0.05, corrected" in said
+    assert "98.9%" in said
+
+
 def test_words():
     assert [short(value) for value in (999, 34_527_041, 8.3e10, 2e12)] == ["999", "34.5M", "83G", "2T"]
     assert wrapped("one two three four five six", 8, 2) == "one two\nthree …"

@@ -10,7 +10,9 @@ from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.claim_words import explanation, measured
 from segbench.reporting.conclusions.claims import judge
-from segbench.reporting.statistics.measures import measured_difference
+from segbench.reporting.statistics import measures
+from segbench.reporting.statistics.jackknife import UnpairedError
+from segbench.reporting.statistics.measures import half_width, measured_difference
 
 SOONER = {"text": "Attention gets there sooner", "better": {"model": "attunet"}, "metric": "epochs_to_95"}
 LESS = {"text": "Attention overfits less", "better": {"model": "attunet"}, "metric": "train_gap"}
@@ -53,7 +55,7 @@ def test_the_scored_epoch_is_the_best_one(architectures):
     comparison = compare(collect([architectures.root]))
     run = comparison.rows[0].done[0] if comparison.rows[0].label == "unet" else comparison.rows[1].done[0]
     attention = next(row for row in comparison.rows if row.label == "attunet").done
-    for best, epochs in ((9, 4), (2, 1), (99, 1), (None, 1)):
+    for best, epochs in ((9, 4), (2, 1), (99, 1), (None, 1), (-99, 1), (0, 1), (True, 1)):
         run.summary["best"] = {"epoch": best}
         assert measured_difference("epochs_to_95", [run], attention, comparison, 0.95).mean == epochs - 4
 
@@ -86,3 +88,50 @@ def test_what_was_not_measured_cannot_be_judged(architectures, claim, words):
     _, found = judged(architectures, claim)
     assert found.verdict == "cannot be judged"
     assert words in found.reason
+
+
+def test_what_has_learned_nothing_is_not_the_fastest(architectures):
+    for seed in (0, 1):
+        architectures("attunet", seed, curves=rising(1, best=0.0))
+        architectures("unet", seed, curves=rising(5))
+    _, found = judged(architectures, SOONER)
+    assert found.verdict == "cannot be judged"
+    assert "95 % of 0, the validation score of " in found.reason
+
+
+def test_a_run_without_a_value_is_named(architectures, monkeypatch):
+    for model in ("attunet", "unet"):
+        architectures(model, 0, curves=rising(5))
+    comparison = compare(collect([architectures.root]))
+    monkeypatch.setattr(measures, "_VALUES", {"epochs_to_95": lambda run, comparison: np.nan})
+    with pytest.raises(UnpairedError, match="has no dice on one of both sides"):
+        measured_difference("epochs_to_95", *(row.done for row in comparison.rows), comparison, 0.95)
+
+
+def test_one_seed_is_why_there_is_no_interval(architectures):
+    """Not that one group of images decides: a measure has no images."""
+    for model in ("attunet", "unet"):
+        architectures(model, 0, curves=rising(5))
+    _, found = judged(architectures, SOONER)
+    assert found.verdict == "cannot be judged"
+    assert found.reason == "with one shared seed the interval is for these trained networks only"
+
+
+def test_few_seeds_that_differ_alike_by_an_epoch_decide_nothing():
+    assert half_width(np.array([1.0, 1, 1]), 0.95, step=1) > 1
+    assert half_width(np.array([2.0, 2, 2]), 0.95, step=1) < 2
+    # Where seeds vary by more than rounding, and of what is no count, it is the paired t interval.
+    for differences, step in (([3.0, 5, 1], 1), ([0.3, 0.31, 0.29], 0)):
+        high = stats.ttest_1samp(differences, 0).confidence_interval(0.95).high
+        assert half_width(np.array(differences), 0.95, step) == pytest.approx(high - np.mean(differences))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("spread", [0.2, 0.5, 1, 3])
+def test_equal_networks_are_told_apart_by_their_epochs_in_5_percent_at_most(seeds, spread):
+    """Epochs rounded up; half of the draws on either side of one, which makes the differences most alike."""
+    chance = np.random.default_rng(0)
+    epochs = np.ceil(20 + chance.normal(0, spread, (4000, 2, seeds)))
+    wrong = [abs(found.mean()) > half_width(found, 0.95, step=1) for found in epochs[:, 0] - epochs[:, 1]]
+    assert np.mean(wrong) < 0.06

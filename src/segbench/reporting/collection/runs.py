@@ -118,7 +118,7 @@ class Run:
         """The epoch whose weights were scored, from 1; None where that is unknown."""
         best: Any = self.summary.get("best")
         epoch = best.get("epoch") if isinstance(best, dict) else None
-        return epoch if isinstance(epoch, int) else None
+        return epoch if type(epoch) is int and epoch > 0 else None
 
     @property
     def name(self) -> str:

@@ -55,9 +55,9 @@ class JudgedClaim:
 
     Attributes:
         text: The claim as the report makes it.
-        verdict: ``holds``, ``does not hold``, ``alike`` (no difference beyond the experiment's margin), ``not
-            distinguishable``; ``cannot be judged`` where runs are missing or cannot be paired; ``not judged`` for a
-            claim that does not say in a readable form who beats whom.
+        verdict: ``holds``, ``does not hold``, ``alike`` (no difference beyond the experiment's margin),
+            ``undecided``; ``cannot be judged`` where runs are missing or cannot be paired; ``not judged`` for a claim
+            that does not say in a readable form who beats whom.
         reason: Why there is no clear verdict, where that is more than the figures show; else empty.
         winner: Label of the row that is said to win; empty if there is none.
         rivals: Those it is said to beat that could be compared, by label in the order of the rows.
@@ -207,7 +207,7 @@ def _verdict(
     reasons = []
     if any(len(difference.seeds) < 2 for difference in differences):
         reasons.append("with one shared seed the interval is for these trained networks only")
-    if any(isnan(difference.low) for difference in differences):
+    if any(isnan(difference.low) and difference.images for difference in differences):
         reasons.append("one group of images decides the score, so there is no interval")
     if reasons:
         return "cannot be judged", reasons

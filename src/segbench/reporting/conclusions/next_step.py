@@ -17,6 +17,7 @@ from segbench.reporting.conclusions.provenance import Origin, sweep_commands
 from segbench.reporting.conclusions.verdict import word_of
 from segbench.reporting.statistics.decision import Compared
 from segbench.reporting.statistics.outlook import MOST_SEEDS, Outlook
+from segbench.runs.directory import PRUNED
 from segbench.runs.planned_looks import Plan
 from segbench.words import plural
 
@@ -26,6 +27,8 @@ FEWEST = 3
 TOLD = 1.1
 # More seeds than these nobody is told to paste.
 MOST = 30
+# Runs that count in no mean and are not to be gone on with.
+_OVER = ("excluded", PRUNED)
 
 
 def next_steps(comparison: Comparison, found: Evidence) -> list[Origin]:
@@ -43,19 +46,21 @@ def next_steps(comparison: Comparison, found: Evidence) -> list[Origin]:
 
 
 def _nothing_left(comparison: Comparison, found: Evidence) -> list[Origin]:
-    """Say that no further training answers the question better; nothing where it is not answered."""
-    if found.verdict.word == "undecided":
+    """Say that no further training answers the question better; nothing where it is not answered for all rows."""
+    if _is_open(found) or any(run.state not in _OVER for run, _ in comparison.unfinished):
         return []
     if found.verdict.word == "better":
         return [Origin("Nothing more to train: the question is decided.")]
-    rows = [row for index, row in enumerate(comparison.rows) if row.done and index not in found.unranked]
+    out = {*found.unranked, *found.decision.ruled_out}
+    rows = [row for index, row in enumerate(comparison.rows) if row.done and index not in out]
+    alike = "Nothing more to train: the rows that may be best" if out else "Nothing more to train: the rows"
     times = {row.label: seconds_of(row) for row in rows}
     known = {label: seconds for label, seconds in times.items() if math.isfinite(seconds)}
     if len(known) < 2 or max(known.values()) < TOLD * min(known.values()):
-        return [Origin("Nothing more to train: the rows are alike, so take whichever suits you.")]
+        return [Origin(f"{alike} are alike, so take whichever suits you.")]
     fastest = min(known, key=lambda label: known[label])
     took = about(known[fastest]).removeprefix(", about ")
-    return [Origin(f"Nothing more to train: the rows are alike, so choose by cost; {fastest} trains fastest ({took}).")]
+    return [Origin(f"{alike} are alike, so choose by cost; {fastest} trains fastest ({took}).")]
 
 
 def _settle_it(comparison: Comparison, found: Evidence) -> Origin | None:

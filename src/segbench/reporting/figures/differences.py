@@ -17,6 +17,7 @@ from segbench.reporting.comparison.words import BETTER, NOTHING, show_better, sh
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.spec import FigureSpec
 from segbench.reporting.statistics.decision import Compared
+from segbench.reporting.statistics.families import LEVEL
 
 WIDTH = 7.2
 MOST_PAIRS = 12
@@ -152,7 +153,8 @@ def _words(comparison: Comparison, rate: float, one: int | None) -> tuple[str, s
     if one is not None:
         gain = f"gain {'over' if comparison.family == 'baseline' else 'of'} {comparison.rows[one].label}"
     axis = wrapped(f"{gain} in {comparison.score.title_with_unit} ({comparison.split} split)", 52)
-    parts = [f"filled: p < {rate:.2g}, corrected", f"intervals hold together with {1 - rate:.1%}"]
+    # A p-value of a planned look is stretched to this level (docs/statistics.md), unlike its interval.
+    parts = [f"filled: p < {LEVEL}, corrected", f"intervals hold together with {1 - rate:.1%}"]
     if comparison.graded:
         parts.append(f"{BETTER}: share of seeds and {comparison.unit}")
     return axis, wrapped("; ".join(parts), NOTE_CHARACTERS, 4)

@@ -19,6 +19,7 @@ from segbench.reporting.conclusions.tuning import tuning_cells
 from segbench.reporting.conclusions.verdict import word_of
 from segbench.reporting.html.dot_plot import DotPlot, dot_plots
 from segbench.reporting.statistics.decision import Compared
+from segbench.reporting.statistics.families import LEVEL
 from segbench.reporting.text.tables import cost_cells, mcnemar_cells, one_vs_rest_cells
 
 MOST_PAIRS = 200
@@ -130,6 +131,7 @@ def score_table(comparison: Comparison, evidence: Evidence) -> SortableTable:
 def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTable, int]:
     """Return the table of the comparisons that the question needs, and how many were left out of it."""
     together = f"of the gain; all of them hold together with {1 - evidence.rate:.1%}"
+    stretched = f"; stretched, so that below {LEVEL} is decided at this look" if evidence.rate < LEVEL else ""
     ends = ("row", "baseline") if comparison.family == "baseline" else ("better in the mean", "than")
     unit = f" ({comparison.score.unit})" if comparison.score.unit else ""
     hint = (
@@ -144,7 +146,7 @@ def pair_table(comparison: Comparison, evidence: Evidence) -> tuple[SortableTabl
         Column(f"gain{unit}", down=True, hint="how much better the first is, also where lower is better"),
         Column("interval", down=True, hint=together),
         Column("p", hint="how many of such experiments would show as large a gain if there were none, corrected for all"
-               " comparisons of this table; not how likely the verdict is"),
+               f" comparisons of this table{stretched}; not how likely the verdict is"),
         *better,
         Column("effect size", down=True, hint="mean of the paired differences by their standard deviation"),
     )  # fmt: skip
