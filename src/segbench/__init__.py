@@ -2,6 +2,6 @@
 
 from segbench.import_hooks import install
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 install()
