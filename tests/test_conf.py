@@ -91,7 +91,9 @@ def test_a_difference_of_protocol_names_settings_that_some_experiment_has(compos
 def _jobs(experiment):
     text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
     swept = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
-    choices = [[f"{key}={value}" for value in str(swept[key]).split(",")] for key in swept if key != "seed"]
+    choices = [
+        [f"{key}={value}" for value in str(swept[key]).split(",")] for key in swept if key not in ("seed", "data.fold")
+    ]
     return [[f"experiment={experiment}", *values] for values in product(*choices)]
 
 
