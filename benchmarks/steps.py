@@ -115,6 +115,13 @@ def bare_step(
     return step
 
 
+def copied_dice(probabilities: Tensor, truth: Tensor) -> float:
+    """Return the Dice of a batch as it is commonly copied: read from the device at once, all images together."""
+    said, there = probabilities > 0.5, truth > 0.5
+    both, each = (said & there).sum().item(), said.sum().item() + there.sum().item()
+    return 2 * both / (each + 1e-6)
+
+
 def copied_step(network: nn.Module, image: Tensor, mask: Tensor) -> Callable[[], None]:
     """Return a step as it is commonly copied: probabilities, flattened, and loss and scores read in every step."""
     network = network.to(image.device).train()
@@ -130,9 +137,7 @@ def copied_step(network: nn.Module, image: Tensor, mask: Tensor) -> Callable[[],
         value.backward()
         optimizer.step()
         total += value.item()
-        said, there = probabilities > 0.5, truth > 0.5
-        both, each = (said & there).sum().item(), said.sum().item() + there.sum().item()
-        dice += 2 * both / (each + 1e-6)
+        dice += copied_dice(probabilities, truth)
 
     return step
 

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from benchmarks.steps import copied_dice
 from segbench.models import UNet
 from segbench.models.upconvolution import as_defined
 
@@ -105,11 +106,6 @@ def copied(folder: Path) -> Iterator[float]:
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     loss = nn.BCELoss()
 
-    def score(probabilities: Tensor, mask: Tensor) -> float:
-        said, there = probabilities > 0.5, mask > 0.5
-        both, each = (said & there).sum().item(), said.sum().item() + there.sum().item()
-        return 2 * both / (each + 1e-6)
-
     with as_defined():
         while True:
             model.train()
@@ -121,10 +117,10 @@ def copied(folder: Path) -> Iterator[float]:
                 value.backward()
                 optimizer.step()
                 total += value.item()
-                dice += score(probabilities, mask)
+                dice += copied_dice(probabilities, mask)
             model.eval()
             with torch.no_grad():
-                yield statistics.mean(score(torch.sigmoid(model(image)), mask) for image, mask in val)
+                yield statistics.mean(copied_dice(torch.sigmoid(model(image)), mask) for image, mask in val)
 
 
 class Clock(pl.Callback):
