@@ -33,8 +33,8 @@ def how_to_predict(comparison: Comparison, found: Evidence) -> Origin | None:
         found: What it shows.
 
     Returns:
-        The words and both commands; None where nothing is predicted (classification), no row has a score, or a run of the
-        best row has lost its weights.
+        The words and both commands; None where nothing is predicted (classification), no row has a score, or a run of
+        the best row has lost its weights.
     """
     scored = [i for i, mean in enumerate(found.means) if np.isfinite(mean.mean) and i not in found.unranked]
     if not scored or comparison.task.masks is None:
