@@ -145,9 +145,7 @@ def test_a_section_does_what_it_says(done, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in EXECUTED if name not in AFTER.values()])
-def test_a_section_typed_into_a_shell_does_what_it_says(reader, tmp_path, name):
-    """Nothing of the tests' own process takes part."""
-    for section in [AFTER[name], name] if name in AFTER else [name]:
-        _, shown = follow(section, tmp_path, lambda line: shell(line, tmp_path, reader))
-        check_shown(section, shown)
+def test_a_section_typed_into_a_shell_does_what_it_says(reader, tmp_path):
+    """Nothing of the tests' own process takes part: a script of the reader's, a training and a prediction."""
+    _, shown = follow("A data set", tmp_path, lambda line: shell(line, tmp_path, reader))
+    check_shown("A data set", shown)
