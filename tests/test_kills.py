@@ -17,7 +17,6 @@ SAMPLE = [
     "kills/photographs/write-15",
     "killed/rescoring-late",
     "killed/report-late",
-    "killed/sweep-late",
     "killed/tuning-late",
 ]
 
