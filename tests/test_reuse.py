@@ -72,12 +72,12 @@ def test_what_is_taken_over_is_what_a_training_of_its_own_gives(
 @pytest.mark.slow
 def test_weights_of_other_data_are_not_taken_over(tiny, run, trained, plain, caplog):
     identity = plain / "run.json"
-    identity.write_text(json.dumps(json.loads(identity.read_text()) | {"data_fingerprint": "0" * 64}))
+    identity.write_text(json.dumps(json.loads(identity.read_text()) | {"data_content": "0" * 32}))
     cfg = tiny(trained, "predict.tta=flips")
     with caplog.at_level(logging.INFO, logger="segbench"):
         assert "weights_of" not in run(cfg, named(cfg, plain.parent))
     assert "not taken over, so trained here:" in caplog.text
-    assert "the data files changed since this run began" in caplog.text
+    assert "the data files or their reading changed since this run began" in caplog.text
 
 
 @pytest.mark.slow

@@ -1,12 +1,14 @@
 """What several experiments ask for is one run, trained once."""
 
 from functools import cache
-from itertools import product
 
 import pytest
 from hydra import compose as with_hydra
 from hydra import initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from segbench.configuration import resolvers
 from segbench.configuration.schema import validate
 from segbench.runs.identity import run_id
 
@@ -16,15 +18,17 @@ CELLS = ("base", "curriculum", "tiles", "batch_size", "weight_map", "linear_tail
 @cache
 def jobs(repository, experiment):
     """Return the identity of each job of an experiment's first seed, by its overrides."""
+    resolvers.register()
     with initialize_config_dir(str(repository / "conf"), version_base="1.3"):
         start = [f"experiment={experiment}"]
         params = with_hydra("config", start, return_hydra_config=True).hydra.sweeper.params
-        grid = [[f"{key}={value}" for value in str(params[key]).split(",")] for key in params if key != "seed"]
+        asked = OverridesParser.create().parse_overrides([f"{key}={params[key]}" for key in params if key != "seed"])
+        grid, *_ = BasicSweeper.split_arguments(asked, None)
         found = {}
-        for job in product(*grid):
+        for job in grid:
             cfg = with_hydra("config", [*start, *job])
             validate(cfg)
-            found[job] = run_id(cfg)
+            found[tuple(job)] = run_id(cfg)
         return found
 
 
@@ -34,7 +38,7 @@ def jobs(repository, experiment):
     [
         (("digits/cnn", "digits/architectures", "digits/pool_order", "digits/optimizer"), 1),
         (("digits/numpy", "digits/architectures"), 1),
-        (tuple(f"cells/{name}" for name in CELLS), 1),
+        (tuple(f"cells/{name}" for name in CELLS), 5),
         (("glands/base", "glands/architectures"), 1),
         (("glands/skips", "glands/architectures"), 1),
         (("glands/regularisation", "glands/architectures"), 0),

@@ -16,7 +16,7 @@ from segbench.data.base import ImageData
 from segbench.data.cache import first_key
 from segbench.errors import SegbenchError
 from segbench.models.weight_files import pretrained_digest
-from segbench.runs.directory import RunDirectory
+from segbench.runs.directory import CONTENT, FINGERPRINT, RunDirectory
 from segbench.runs.identity import relevant
 from segbench.targets import find_object, own_modules, targets_in
 from segbench.tasks.initialisation import weights_digest
@@ -29,14 +29,14 @@ def find_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> dict[st
     """Return the digests of a run's data and initial weights, as :meth:`RunDirectory.begin_sources` stores them.
 
     Args:
-        run: The run. If it is resumed and only the times of its data files have changed, its digest is kept.
-        data: The data module; no data is decoded.
+        run: The run. If it is resumed and only the times of its data files have changed, its fingerprint is kept.
+        data: The data module; no data is decoded, so the content's digest is missing where nothing has told it.
         cfg: The configuration, for ``init_from`` and ``model.pretrained``.
 
     Raises:
         SegbenchError: If data or weights are missing.
     """
-    return _with_known_data(run, data, {name: find() for name, find in _finders(data, cfg).items()})
+    return _with_known_data(run, data, {name: find() for name, find in _finders(data, cfg).items()} | _content(data))
 
 
 def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
@@ -59,22 +59,31 @@ def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
             now[name] = find()
         except SegbenchError as error:
             log.warning("cannot check what the run was trained on: %s", error)
-    now = _with_known_data(run, data, now)
-    if now.get("data_fingerprint", known := run.identity().get("data_fingerprint")) != known:
+    now = _with_known_data(run, data, now | _content(data))
+    if now.get(FINGERPRINT, known := run.identity().get(FINGERPRINT)) != known and CONTENT not in now:
         log.info("the data files' times have changed since the run started; comparing their content")
-        data.setup()
-        now = _with_known_data(run, data, now | {"data_fingerprint": data.fingerprint})
+        data.digest()
+        now = _with_known_data(run, data, now | {FINGERPRINT: data.fingerprint} | _content(data))
     run.check_sources(now)
     known = (run.identity().get("git") or {}).get("own", {})
     if changed := [name for name, digest in own_code(cfg).items() if known.get(name, digest) != digest]:
         log.warning("%s: %s changed since it was trained; rerun=true trains it again", run.path, listed(changed))
 
 
+def _content(data: ImageData) -> dict[str, str]:
+    return {CONTENT: data.content} if data.content else {}
+
+
 def _with_known_data(run: RunDirectory, data: ImageData, now: dict[str, str]) -> dict[str, str]:
-    known = run.identity().get("data_fingerprint")
-    if known and now.get("data_fingerprint") == first_key(known, data.cache_dir):
-        return now | {"data_fingerprint": known}
-    return now
+    """Return the digests with the run's own fingerprint where the data is known to be the same."""
+    known = run.identity()
+    if not (before := known.get(FINGERPRINT)) or FINGERPRINT not in now:
+        return now
+    if CONTENT in known and CONTENT in now:
+        same = known[CONTENT] == now[CONTENT]
+    else:
+        same = now[FINGERPRINT] == first_key(before, data.cache_dir)
+    return now | {FINGERPRINT: before} if same else now
 
 
 def find_code(run: RunDirectory, cfg: DictConfig, before: dict[str, Any] | None) -> dict[str, Any]:
@@ -132,7 +141,7 @@ def _own_code(targets: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _finders(data: ImageData, cfg: DictConfig) -> dict[str, Callable[[], str]]:
-    finders: dict[str, Callable[[], str]] = {"data_fingerprint": data.find}
+    finders: dict[str, Callable[[], str]] = {FINGERPRINT: data.find}
     if cfg.init_from is not None:
         finders["init_from_sha256"] = lambda: weights_digest(cfg.init_from)
     if (pretrained := cfg.model.get("pretrained")) is not None:

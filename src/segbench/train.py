@@ -34,7 +34,7 @@ from segbench.runs.signals import StopRequested, StopSignals, stop_signals
 from segbench.tasks.base import Task
 from segbench.tasks.batches import check_batches
 from segbench.team import Team, joined_team, processes_asked
-from segbench.trainer import build_trainer, compile_network
+from segbench.trainer import build_trainer, compile_network, settle_rank
 
 log = logging.getLogger("segbench")
 
@@ -186,6 +186,7 @@ def _train_and_test(
 
     loggers, summary = list[Logger](), None
     try:
+        settle_rank(team)
         loggers = tracking.build_loggers(cfg, run.path, identity, task.headline)
         if ensemble is None:
             summary = _fit_and_evaluate(cfg, run, data, task, loggers, team)

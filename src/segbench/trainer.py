@@ -37,6 +37,14 @@ log = logging.getLogger("segbench")
 _TF32, _TRITON = (8, 0), (7, 0)
 
 
+def settle_rank(team: Team | None) -> None:
+    """Tell Lightning which of its processes this is, before anything is asked of its loggers.
+
+    Of a task of Slurm or the like it would take another rank, for one that must not write.
+    """
+    rank_zero_only.rank = 0 if team is None else team.rank  # type: ignore[attr-defined]  # Lightning keeps it there
+
+
 def build_trainer(
     cfg: DictConfig,
     loggers: list[Any],
@@ -70,8 +78,7 @@ def build_trainer(
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         # Deterministic mode would also fill uninitialised memory, which takes time and changes no result.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
-    # Of a task of Slurm or the like, Lightning would take another rank for one that must not write.
-    rank_zero_only.rank = 0 if team is None else team.rank  # type: ignore[attr-defined]  # Lightning keeps it there
+    settle_rank(team)
     try:
         trainer = pl.Trainer(
             max_epochs=settings.max_epochs,

@@ -123,3 +123,13 @@ def test_keys_below_a_swept_group_are_left_to_its_jobs():
         *("--multirun", "variant=a,b", "model.depth=choice(3)", "data.size=choice([16,16])"),
         *("paths.outputs=x", "~model.depth"),
     ]
+
+
+def test_what_an_experiment_sweeps_needs_no_option():
+    typed = ["experiment=a", "model=fcn16,fcn8", "model.fully_connected=512", "seed=0"]
+    swept = ["experiment=a", "model=fcn16,fcn8", "model.fully_connected=choice(512)", "seed=0"]
+    assert arranged(typed) == ["--multirun", *swept]
+    assert arranged([*typed, "--cfg", "job"])[0] == "--cfg"
+    assert arranged([*typed, "hydra.mode=RUN"]) == [*typed, "hydra.mode=RUN"]
+    assert arranged(["experiment=a", "seed=0"]) == ["experiment=a", "seed=0"]
+    assert arranged(typed[1:]) == typed[1:]

@@ -1,5 +1,6 @@
 import gzip
 import itertools
+import shutil
 
 import nibabel
 import numpy as np
@@ -48,6 +49,17 @@ def root(tmp_path):
 
 def data(root, **options):
     return ACDCData(cache_dir=root / "cache", root=str(root), **{"size": [8, 8], **options})
+
+
+def test_a_copy_has_the_same_content_also_in_memory_and_another_label_has_not(root):
+    copy = shutil.copytree(root, root / "copy", copy_function=shutil.copyfile)
+    found = data(root).digest()
+    (copy / "cache").touch()
+    in_memory, built = data(copy), ACDCData(cache_dir=root / "other", root=str(copy), size=[8, 8])
+    assert in_memory.digest() == built.digest() == found
+    label = copy / "training" / "patient001" / "patient001_frame01_gt.nii.gz"
+    write(label, 3 - np.asarray(nibabel.load(label).dataobj))
+    assert data(copy).digest() != found
 
 
 def test_slices_are_those_of_the_frames_that_info_cfg_names(root):

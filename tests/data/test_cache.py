@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.data import base, building, cache, measure
+from segbench.data import building, cache, identified, measure
 from segbench.data.cache import load_arrays
 from segbench.data.carvana import CarvanaData
 from segbench.data.dataset import ImageDataset
@@ -294,7 +294,7 @@ def test_a_reader_of_ones_own_is_not_called_by_threads_unless_it_says_so(carvana
             return True
 
     seen = []
-    monkeypatch.setattr(base, "load_arrays", lambda *given, at_once: seen.append(at_once))
+    monkeypatch.setattr(identified, "load_arrays", lambda *given, at_once: seen.append(at_once))
     for kind in (CarvanaData, Own, Careful):
         module = carvana()
         module.__class__ = kind

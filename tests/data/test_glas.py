@@ -1,5 +1,7 @@
 import hashlib
 import logging
+import os
+import shutil
 import zipfile
 from dataclasses import asdict
 
@@ -150,11 +152,29 @@ def test_the_stains_ranges_are_known_with_the_cache_and_to_prediction(folder):
     other = module(folder, stain="hed", split_seed=1)
     other.setup()
     assert other.fingerprint == first.fingerprint
+    # Its arrays are others, but no other data.
+    assert other.content == first.content != ""
     assert other.datasets["test"].arrays.folder != first.datasets["test"].arrays.folder
     assert module(folder, split_seed=1).find() == module(folder).find()
     inputs = InputFormat(**asdict(first.input_format()))
     assert np.array_equal(inputs.read(folder / "testA_2.bmp"), second.read_picture(folder / "testA_2.bmp"))
     assert inputs.stain_ranges == tuple(map(tuple, first.stain_ranges))
+
+
+@pytest.mark.parametrize("stain", ["rgb", "hed"])
+def test_a_copy_has_the_same_content_and_another_image_has_not(folder, stain, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy", copy_function=shutil.copyfile)
+    first, other, changed = (
+        module(folder, stain=stain),
+        *(module(copy, stain=stain, cache_dir=tmp_path / name) for name in "ab"),
+    )
+    for name in ("testA_1.bmp", "testA_1_anno.bmp"):
+        os.utime(copy / name, ns=(1, 1))
+    assert other.digest() == first.digest()
+    pixels = np.array(Image.open(copy / "testA_2.bmp"))
+    pixels[0] = 255 - pixels[0]
+    Image.fromarray(pixels).save(copy / "testA_2.bmp")
+    assert changed.digest() != first.content
 
 
 def test_a_subset_will_do_and_says_so(folder, caplog):

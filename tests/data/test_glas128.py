@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -42,6 +44,13 @@ def test_the_stains_are_the_first_two_channels_and_255_is_gland(folder):
     assert np.array_equal(image, stored[..., :2])
     assert np.array_equal(mask, np.asarray(Image.open(folder / "Train" / "label_03.png")) // 255)
     assert data.datasets["train"][0]["image"].shape == (2, 16, 16)
+
+
+def test_turned_copies_have_the_same_content_elsewhere(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy", copy_function=shutil.copyfile)
+    found = module(folder, turned="all").digest()
+    assert module(copy, turned="all", cache_dir=tmp_path / "other").digest() == found
+    assert module(folder).digest() != found
 
 
 def test_the_official_split_and_a_fifth_of_train_validates(folder):

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import os
+import shutil
 import struct
 import threading
 
@@ -50,6 +51,15 @@ def test_splits_are_disjoint_official_and_by_split_seed(folder):
     assert data.splits == again.splits
     assert set(other.datasets["val"].ids) != ids["val"]
     assert other.datasets["test"].ids == data.datasets["test"].ids
+
+
+def test_a_copy_has_the_same_content_and_another_label_has_not(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy", copy_function=shutil.copyfile)
+    found = module(folder).digest()
+    assert len(found) == 32
+    assert module(copy).digest() == found
+    write(copy, "t10k-labels-idx1-ubyte.gz", np.full(SIZES["t10k"], 3, np.uint8))
+    assert module(copy).digest() != found
 
 
 def test_items_are_images_with_their_own_label(folder):

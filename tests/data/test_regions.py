@@ -95,6 +95,9 @@ def test_one_cache_serves_all_and_their_fingerprints_differ(tmp_path):
     prints = [data.fingerprint for data in found]
     assert prints[1] == prints[3]
     assert len(set(prints)) == 3
+    contents = [data.content for data in found]
+    assert contents[1] == contents[3]
+    assert len(set(contents)) == 3
     # The same names of other classes are another truth.
     other = phantom(tmp_path, regions={"heart": REGIONS["heart"], "epicardium": ["left ventricle"]})
     assert other.fingerprint not in prints

@@ -55,7 +55,8 @@ class Maker:
         **more: Any,
     ) -> Path:
         """Write one run; ``more``: experiment, config (merged), choices (merged), images, cost, name, overrides,
-        fingerprint, frequencies (of the classes), curves (columns of metrics.csv)."""
+        fingerprint, content, frequencies (of the classes), groups (of each split), curves (columns of metrics.csv).
+        """
         experiment = more.get("experiment", "carvana/architectures")
         name = more.get("name", f"fake-{model}-dice-seed{seed}")
         folder = self.root / experiment / name
@@ -96,11 +97,13 @@ class Maker:
             git = {"commit": "abcdef0123456789", "dirty": False} | more.get("git", {})
             summary = {"cost": cost, "git": git, "versions": {"torch": "2.13.0"}, "seed": seed}
             summary["epochs"] = len(curves)
-            if "fingerprint" in more:
-                summary["data"] = {"fingerprint": more["fingerprint"]}
+            if told := {key: more[key] for key in ("fingerprint", "content") if key in more}:
+                summary["data"] = told
             if "frequencies" in more:
                 shares = dict(zip(CLASSES, more["frequencies"], strict=False))
                 summary["data"] = {"name": "fake", "images": {"train": 8}, "class_frequencies": shares}
+            if "groups" in more:
+                summary["data"] = summary.get("data", {}) | {"groups": more["groups"]}
             self._json(folder / "summary.json", summary)
         return folder
 

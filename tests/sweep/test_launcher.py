@@ -146,11 +146,11 @@ def test_a_failed_job_leaves_the_others_running_and_is_listed_with_its_reason(fo
 def test_what_was_trained_on_other_files_than_are_there_now_does_not_count_as_done(sweep, copied):
     folder, done = copied
     record = folder / "runs" / done / "run.json"
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"data_fingerprint": "of other files"}))
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"data_content": "of other files"}))
     changed = sweep(folder, "seed=0")
     assert changed.returncode == 1
     assert [job["exit_code"] for job in jobs_of(folder)].count(3) == 1
-    assert "the data files changed since this run began; start again with rerun=true" in changed.stderr
+    assert "the data files or their reading changed since this run began; start again with rerun=true" in changed.stderr
     assert statuses(folder)[done]["state"] == "done"
 
 

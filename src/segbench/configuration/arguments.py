@@ -60,9 +60,17 @@ def arranged(arguments: Sequence[str]) -> list[str]:
                 f"{override.input_line}: each experiment is a comparison of its own; run one after the other, or sweep "
                 "settings that belong together by variant="
             )
+    if _sweeps_an_experiment(overrides) and not set(options).intersection(_EXCLUSIVE):
+        # Hydra would ask the experiment itself, without what is swept: keys of a swept network would be unknown there.
+        options = ["--multirun", *options]
     if "--multirun" in options:
         return [*options, *sweeper, *_beside_swept_groups(overrides)]
     return [*options, *sweeper, *(str(override.input_line) for override in overrides)]
+
+
+def _sweeps_an_experiment(overrides: Sequence[Override]) -> bool:
+    keys = {override.key_or_group for override in overrides}
+    return "experiment" in keys and "hydra.mode" not in keys and any(item.is_sweep_override() for item in overrides)
 
 
 def _sweeper(overrides: Sequence[Override]) -> list[str]:

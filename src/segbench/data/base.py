@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,24 +11,25 @@ import pytorch_lightning as pl
 
 from segbench.augmentation import Augmentation
 from segbench.configuration.machine import check_memory
-from segbench.data.cache import Arrays, Pair, fingerprint, first_key, load_arrays
+from segbench.data.cache import Arrays
 from segbench.data.dataset import ImageDataset
 from segbench.data.folded import FoldedData
+from segbench.data.identified import IdentifiedData
 from segbench.data.learned import LearnedData
 from segbench.data.loader import BatchSize
-from segbench.data.loaders import SCORED_TRAIN, Loaders, NumWorkers
-from segbench.data.records import Record, os_errors_as_faults, raise_faults
+from segbench.data.loaders import SCORED_TRAIN, NumWorkers
+from segbench.data.records import Record
 from segbench.data.scored import ScoredData
 from segbench.data.split_checks import OnDuplicates, report_duplicates
 from segbench.data.splits import check_disjoint, check_train_groups, split_groups
 from segbench.data.tiles import check_tiles, parse_tiles
 from segbench.data.weights import PixelWeights
-from segbench.errors import ConfigError, DataError
+from segbench.errors import ConfigError
 from segbench.labels import IGNORE_INDEX
 from segbench.scores.columns import ScoreColumns
 
 
-class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
+class ImageData(FoldedData, LearnedData, ScoredData, IdentifiedData):
     """A data set and its splits, for any task.
 
     Data sets derive from :class:`SegmentationData` or :class:`segbench.data.classification.ClassificationData`.
@@ -66,7 +66,8 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         in_channels: Channels of the images.
         place: The key that names the data, with its value, for messages.
         crop: Height and width of the random crops that training sees; None for whole images.
-        records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint: Known after :meth:`setup`.
+        records, splits, datasets, mean, std, class_pixels, class_frequencies, fingerprint, content: Known after
+            :meth:`setup`.
 
     Raises:
         ConfigError: If an option is invalid.
@@ -129,7 +130,6 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         self.records: list[Record] = []
         self.splits: dict[str, list[int]] = {}
         self.datasets: dict[str, ImageDataset] = {}
-        self.fingerprint = self._key = ""
         self._pixel_weights: PixelWeights | None = None
 
     @property
@@ -165,17 +165,6 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
     def inspect(self) -> None:
         """Learn what must be known before a network is built, channels and classes; most data sets know."""
 
-    @abstractmethod
-    def find_records(self) -> tuple[list[Record], list[str]]:
-        """Find the records.
-
-        Returns:
-            The records in a fixed order, and a one-line fault for each unusable file.
-
-        Raises:
-            DataError: If the folder is missing or empty; says how to get the data.
-        """
-
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
         """Return the indices of ``train``, ``val`` and, if it has labels, ``test``; by ``fractions``."""
         if self.split_by == "image":
@@ -185,46 +174,9 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         check_disjoint(groups, splits)
         return splits
 
-    @abstractmethod
-    def read(self, record: Record) -> Pair:
-        """Return a record as stored: image (H,W,C) and target, a uint8 array.
-
-        Raises:
-            DataError: If a file is unusable.
-        """
-
-    def settings(self) -> dict[str, Any]:
-        """Return the settings that the stored arrays depend on, as plain values."""
-        return {
-            "class": type(self).__name__,
-            "size": self.size,
-            "channels": self.in_channels,
-        }
-
-    # -- finding -----------------------------------------------------------------------------------
-
-    def find(self) -> str:
-        """Find the data without decoding it; a second call does nothing.
-
-        Returns:
-            The fingerprint: equal for equal file names, sizes and times and equal settings that the arrays depend on.
-            If files differ only in their times, it is the earliest fingerprint, once the cache has seen that.
-
-        Raises:
-            DataError: Listing every fault found.
-        """
-        if self.records:
-            return self.fingerprint
-        with os_errors_as_faults(self.place):
-            records, faults = self.find_records()
-        raise_faults(faults, self.place)
-        if len({record.id for record in records}) < len(records):
-            raise DataError(f"{self.place}: image ids are not unique")
-        with os_errors_as_faults(self.place):
-            self._key = fingerprint(records, self.settings())
-        self.fingerprint = self._fingerprint()
-        self.records = records
-        return self.fingerprint
+    def assign(self, records: Sequence[Record]) -> dict[str, list[int]]:
+        """Return the indices of the records of each split: the data set's own, or a fold's."""
+        return self.fitted(records, self.split(records) if self.folds is None else self.split_fold(records))
 
     # -- Lightning's hooks -------------------------------------------------------------------------
 
@@ -239,13 +191,11 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
             return
         self.find()
         records = self.records
-        self.splits = self.fitted(records, self.split(records) if self.folds is None else self.split_fold(records))
         if self.size is not None:
             whole = self.tiles == (1, 1) and self.crop is None
             batch = (len(records) if self.batch_size == "all" else min(self.batch_size, len(records))) if whole else 1
             check_memory(self.size, batch, self.in_channels, self.num_classes)
-        arrays, faults = self.load(records)
-        raise_faults(faults, self.place)
+        arrays = self.read_arrays()
         sizes = {image.shape[:2] for image in arrays.images} if isinstance(arrays.images, list) else {}
         if sizes and self.batch_size != 1:
             raise ConfigError(
@@ -275,12 +225,6 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
         """Return the pixel weights of all records, float32 (N,H,W), or None if the loss uses none."""
         return None
 
-    def load(self, records: Sequence[Record]) -> tuple[Arrays, list[str]]:
-        """Return the records' arrays, through the cache, and a one-line fault for each unusable file."""
-        found = load_arrays(records, self._key, self.cache_dir, self.read, type(self), at_once=self.read_by_threads())
-        self.fingerprint = self._fingerprint()
-        return found
-
     def summary(self) -> dict[str, Any]:
         """Return the sizes of the splits and the class frequencies of the training set."""
         colours = {} if self.class_colours is None else {"class_colours": list(self.class_colours)}
@@ -291,10 +235,5 @@ class ImageData(FoldedData, LearnedData, ScoredData, Loaders):
             "group": self.group_name,
             "class_frequencies": dict(zip(self.class_names, self.class_frequencies.round(6).tolist(), strict=True)),
             "fingerprint": self.fingerprint,
+            "content": self.content,
         }
-
-    # -- helpers -----------------------------------------------------------------------------------
-
-    def _fingerprint(self) -> str:
-        """Return the digest of the files and of the arrays' settings; if files were only touched since, the first."""
-        return first_key(self._key, self.cache_dir)

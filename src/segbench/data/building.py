@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from segbench.data.in_turn import in_turn
 from segbench.data.records import Record, unreadable
-from segbench.data.stack_file import StackFile
+from segbench.data.stack_file import StackFile, checksum
 from segbench.environment import usable_cores
 from segbench.errors import DataError
 from segbench.runs.files import read_json, write_json
@@ -167,6 +167,11 @@ def manifest_of(checksums: dict[str, int], records: Sequence[Record], code: dict
     names = hashlib.blake2b(json.dumps([(r.id, r.group) for r in records]).encode(), digest_size=16)
     known = {"crc32": checksums, "records": len(records), "names": names.hexdigest()}
     return known | ({"code": code} if code else {})
+
+
+def checksums_in_memory(images: Any, masks: Any) -> dict[str, int]:
+    """Return the checksums that the array files of a cache would have."""
+    return {name: checksum(arrays) for name, arrays in zip(_FILES, (images, masks), strict=True)}
 
 
 def checksums_of(folder: Path) -> dict[str, int]:

@@ -28,6 +28,7 @@ from segbench.data.building import (
     Pair,
     ReadPair,
     build,
+    checksums_in_memory,
     checksums_of,
     distinct_faults,
     manifest_of,
@@ -57,6 +58,12 @@ class Arrays:
     targets: Any
     folder: Path | None = None
     table: NDArray[np.uint8] | None = None
+
+    def checksums(self) -> dict[str, int]:
+        """Return the checksums of what is stored, the same in memory as of a cache, whose arrays are not read again."""
+        known = {} if self.folder is None else read_json(self.folder / MANIFEST) or {}
+        # Of a cache that another process has removed since, the arrays are still mapped.
+        return known.get("crc32") or checksums_in_memory(self.images, self.targets)
 
     def translated(self, table: NDArray[np.uint8]) -> Arrays:
         """Return the same arrays with targets looked up in a table, uint8 (256,), when they are accessed.
@@ -95,8 +102,39 @@ class Translated:
         return len(self.targets)
 
 
+def content_digest(checksums: dict[str, int], records: Sequence[Record], settings: dict[str, Any]) -> str:
+    """Digest what the arrays hold, wherever the files lie and however old they are.
+
+    Args:
+        checksums: The arrays' (:meth:`Arrays.checksums`).
+        records: Their records, of which ids and groups count.
+        settings: Plain values, which the arrays depend on.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    known = [_VERSION, settings, manifest_of(checksums, records, {})]
+    return hashlib.blake2b(json.dumps(known, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def cached_checksums(records: Sequence[Record], key: str, cache_dir: Path, *makers: type) -> dict[str, int] | None:
+    """Return the checksums that a cache names, without reading its arrays; None where it is missing or outdated.
+
+    Args:
+        records: The records.
+        key: Their :func:`fingerprint`.
+        cache_dir: Folder of all caches.
+        makers: As :func:`load_arrays` is given.
+    """
+    manifest = read_json(cache_dir / key / MANIFEST)
+    found = manifest.get("crc32") if isinstance(manifest, dict) else None
+    return found if found and manifest == manifest_of(found, records, _code_of(makers)) else None
+
+
 def fingerprint(records: Sequence[Record], settings: dict[str, Any]) -> str:
     """Digest what the arrays depend on: names, sizes and times of the files, and the settings.
+
+    It is known before any file is decoded, and names the cache; :func:`content_digest` tells data apart.
 
     Args:
         records: The records.
@@ -117,6 +155,8 @@ def fingerprint(records: Sequence[Record], settings: dict[str, Any]) -> str:
 
 def first_key(key: str, cache_dir: Path) -> str:
     """Return the key of the oldest cache with the same content: its files may have been copied or touched since.
+
+    Only by this are runs known again that were trained before :func:`content_digest` was recorded.
 
     Args:
         key: A :func:`fingerprint`; returned as it is if nothing is cached under it.
@@ -151,7 +191,7 @@ def load_arrays(
         The arrays, and a one-line fault for each file that could not be read (the arrays are then meaningless).
     """
     read_all = partial(read_each, read=read, threads=reading_threads() if at_once else 1)
-    folder, code = cache_dir / key, own_modules(cls for maker in makers for cls in maker.__mro__)
+    folder, code = cache_dir / key, _code_of(makers)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with _locked(cache_dir / f"{key}.lock"):
@@ -168,6 +208,10 @@ def load_arrays(
         found: list[str] = []
         pairs = list(read_all(records, found))
         return _held(pairs, distinct_faults(found))
+
+
+def _code_of(makers: Sequence[type]) -> dict[str, str]:
+    return own_modules(cls for maker in makers for cls in maker.__mro__)
 
 
 @contextmanager

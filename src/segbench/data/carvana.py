@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from segbench.data.file_names import IMAGES
 from segbench.data.records import Record, find_files, pair, require_root
 from segbench.data.segmentation import SegmentationData
-from segbench.errors import DataError
+from segbench.errors import ConfigError, DataError
+from segbench.rng import generator
 
 _HOW_TO_GET_IT = (
     "get it with: kaggle competitions download -c carvana-image-masking-challenge -f train_hq.zip && "
@@ -20,6 +23,15 @@ class CarvanaData(SegmentationData):
 
     Reads ``train_hq``, or else ``train`` (``<car>_<view>.jpg``), and ``train_masks`` (``<car>_<view>_mask.gif``,
     palette images). The views of a car are near-duplicates, so each car is a group and is never split.
+
+    Args:
+        leak: To measure what a split by image leaks, on the same test images: of each test car every other view is
+            tested, and the rest is left out (False), or trained on (True) in place of as many images of other cars.
+            None for the ordinary split.
+        options: As for :class:`segbench.data.segmentation.SegmentationData`.
+
+    Raises:
+        ConfigError: If ``leak`` is set beside folds or a split by image.
     """
 
     name = "carvana"
@@ -27,6 +39,24 @@ class CarvanaData(SegmentationData):
     class_names = ("background", "car")
     in_channels = 3
     label_map = {0: 0, 1: 1, 255: 1}  # noqa: RUF012 - ClassVar in the base; re-saved masks store the car as 255
+
+    def __init__(self, *, leak: bool | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        if leak is not None and (self.folds is not None or self.split_by == "image"):
+            raise ConfigError(f"data.leak={str(leak).lower()}: needs data.split_by=group and data.folds=null")
+        self.leak = leak
+
+    def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
+        """Return the indices of each split, by car; with ``leak`` other views of the test cars may train."""
+        splits = super().split(records)
+        if self.leak is None:
+            return splits
+        tested, train = splits["test"], splits["train"]
+        others = tested[1::2]
+        if self.leak:
+            order = generator(self.split_seed, "leak").permutation(len(train))
+            train = sorted([*(train[place] for place in order[len(others) :]), *others])
+        return splits | {"train": train, "test": tested[::2]}
 
     def reads_at_once(self) -> bool:
         """Say that threads may read at once."""

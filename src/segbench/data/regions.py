@@ -51,9 +51,9 @@ class Regions:
             for label in classes:
                 self.table[stored.form.values(stored.names.index(label))] |= 1 << bit
 
-    def digest(self, fingerprint: str) -> str:
-        """Return the fingerprint of data with these regions, 32 hexadecimal digits, from that of the data."""
-        text = json.dumps([fingerprint, self._members])
+    def digest(self, data: str) -> str:
+        """Return the fingerprint or the content's digest of data with these regions, from that of the data."""
+        text = json.dumps([data, self._members])
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def histogram(self, stored: NDArray[np.int64]) -> NDArray[np.int64]:

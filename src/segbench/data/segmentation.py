@@ -131,6 +131,11 @@ class SegmentationData(ImageData):
             raise ConfigError(f"data.regions: {type(self).__name__} sets class_names after super().__init__()")
         return arrays.translated(self.regions.table)
 
+    def of_learned(self, digest: str) -> str:
+        """Return the digest of data with these regions, from that of the stored classes."""
+        # The truth that is kept beside runs is named by it.
+        return digest if self.regions is None else self.regions.digest(digest)
+
     def learned_mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the mask that is learned for a stored one, uint8 (...): itself, or its regions as bit sets."""
         return mask if self.regions is None else self.regions.table[mask]
@@ -250,11 +255,6 @@ class SegmentationData(ImageData):
         return []
 
     # -- helpers -----------------------------------------------------------------------------------
-
-    def _fingerprint(self) -> str:
-        # The truth that is kept beside runs under this name is that of the regions.
-        found = super()._fingerprint()
-        return found if self.regions is None else self.regions.digest(found)
 
     def _count_classes(self, histogram: NDArray[np.int64]) -> NDArray[np.int64]:
         self._check_classes(self.stored_key.count(histogram))

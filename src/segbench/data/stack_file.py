@@ -6,6 +6,7 @@ import io
 import math
 import os
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,35 @@ from numpy.typing import NDArray
 
 # Bytes read at once.
 _BLOCK = 2**22
+
+
+def checksum(arrays: Any) -> int:
+    """Return the :attr:`StackFile.crc32` of arrays that are in memory.
+
+    Args:
+        arrays: A stack, (N,...); or a list of arrays of several shapes, of which there is no file, each counted as a
+            stack of one.
+    """
+    if not isinstance(arrays, np.ndarray):
+        value = 0
+        for array in arrays:
+            value = _added(np.asarray(array)[None], value)
+        return value
+    return _added(arrays, 0)
+
+
+def _added(stack: NDArray[Any], value: int) -> int:
+    value = zlib.crc32(_header(stack.shape, stack.dtype), value)
+    for array in stack:
+        value = zlib.crc32(np.ascontiguousarray(array).data, value)
+    return value
+
+
+def _header(shape: Sequence[int], dtype: np.dtype[Any]) -> bytes:
+    header = io.BytesIO()
+    about = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
+    np.lib.format.write_array_header_1_0(header, about)
+    return header.getvalue()
 
 
 class StackFile:
@@ -66,16 +96,7 @@ class StackFile:
             raise ValueError(f"{array.dtype}{array.shape} does not fit a stack of {self._dtype}{self._shape}")
         if self._shape is None:
             self._shape, self._dtype = array.shape, array.dtype
-            header = io.BytesIO()
-            np.lib.format.write_array_header_1_0(
-                header,
-                {
-                    "descr": np.lib.format.dtype_to_descr(array.dtype),
-                    "fortran_order": False,
-                    "shape": (self._count, *array.shape),
-                },
-            )
-            self._header = self._write(header.getvalue())
+            self._header = self._write(_header((self._count, *array.shape), array.dtype))
         self._write(np.ascontiguousarray(array).tobytes())
 
     def flush(self) -> None:

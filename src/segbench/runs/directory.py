@@ -37,8 +37,12 @@ WEIGHTS_OF = "weights_of"
 # The layout of a run directory and its files, in run.json: a run of another one is refused, not guessed at.
 SCHEMA = 2
 
+# In run.json, what the data was: its files' names, sizes and times, and, of newer runs, what was read from them.
+FINGERPRINT, CONTENT = "data_fingerprint", "data_content"
+
 _SOURCES: tuple[tuple[str, str, type[SegbenchError]], ...] = (
-    ("data_fingerprint", "the data files", DataError),
+    (FINGERPRINT, "the data files", DataError),
+    (CONTENT, "the data files or their reading", DataError),
     ("init_from_sha256", "the checkpoint that init_from names", CheckpointError),
     ("pretrained_sha256", "the weights that model.pretrained names", CheckpointError),
 )
@@ -173,9 +177,9 @@ class RunDirectory:
 
         Args:
             sources: ``data_fingerprint``, the digest of the data files' names, sizes and times and of the settings
-                that shape them, the first one of files with the same contents; with ``init_from`` also
-                ``init_from_sha256``, that of the checkpoint; likewise ``pretrained_sha256``;
-                and ``task``, what is learnt of the data.
+                that shape them, the first one of files with the same contents; ``data_content``, that of what is read
+                from them; with ``init_from`` also ``init_from_sha256``, that of the checkpoint; likewise
+                ``pretrained_sha256``; and ``task``, what is learnt of the data.
 
         Raises:
             DataError: If the run was begun on other files and would now go on with these.
@@ -188,13 +192,18 @@ class RunDirectory:
     def check_sources(self, sources: dict[str, str]) -> None:
         """Compare what the run was begun on with what is there now; what either lacks is not compared.
 
+        Files are the same data where their content is known and the same, wherever they lie and however old they are.
+
         Raises:
             DataError: If the data's files are others.
             CheckpointError: If the weights it started from are others, or a version of segbench whose files are laid
                 out differently began the run.
         """
         known = self._own_identity()
+        by_content = CONTENT in known and CONTENT in sources
         for name, what, refusal in _SOURCES:
+            if name == FINGERPRINT and by_content:
+                continue
             if name in known and name in sources and known[name] != sources[name]:
                 raise refusal(f"{self.path}: {what} changed since this run began; start again with rerun=true")
 

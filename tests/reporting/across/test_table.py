@@ -19,10 +19,11 @@ def scored(title, means, **more):
     return replace(comparison(seeds, **more), title=title)
 
 
-def marked(found, fingerprint, choice="x"):
-    """The same data set with this fingerprint and choice."""
+def marked(found, fingerprint, choice="x", **told):
+    """The same data set with this fingerprint and choice, and what else its runs tell."""
+    told |= {"fingerprint": fingerprint}
     rows = [
-        replace(row, runs=tuple(replace(run, summary={"data": {"fingerprint": fingerprint}}, choices=run.choices | {"data": choice}) for run in row.runs))
+        replace(row, runs=tuple(replace(run, summary={"data": told}, choices=run.choices | {"data": choice}) for run in row.runs))
         for row in found.rows
     ]  # fmt: skip
     return replace(found, rows=tuple(rows))
@@ -84,6 +85,8 @@ def test_the_same_files_are_no_two_data_sets():
     first, second = (scored(name, {"unet": 0.8, "segnet": 0.7}) for name in "ab")
     with pytest.raises(ConfigError, match="a and b are of the same files"):
         across([marked(first, "f1"), marked(second, "f1")])
+    with pytest.raises(ConfigError, match="a and b are of the same files"):
+        across([marked(first, "f1", content="c"), marked(second, "f2", content="c")])
     (caveat,) = across([marked(first, "f1"), marked(second, "f2")]).caveats
     assert "a and b are all data=x" in caveat
     assert not across([marked(first, "f1"), marked(second, "f2", "y")]).caveats

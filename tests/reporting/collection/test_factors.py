@@ -176,6 +176,27 @@ def test_runs_of_other_files_behind_equal_settings_are_refused_and_named(archite
     assert [row.values for row in mixed.rows] == [("attunet", "1111aaaa"), ("unet", "1111aaaa"), ("unet", "3333bbbb")]
 
 
+def test_equal_content_is_the_same_data_whatever_the_files_are_and_other_content_is_not(architectures):
+    architectures("unet", 0, fingerprint="1", content="a")
+    architectures("unet", 1, fingerprint="2", content="a")
+    # Runs of before the content was told are those of the runs of the same files.
+    architectures("attunet", 0, fingerprint="1")
+    architectures("attunet", 1, fingerprint="2")
+    assert [len(row.done) for row in compare(collect([architectures.root])).rows] == [2, 2]
+    architectures("unet", 2, fingerprint="1", content="b")
+    with pytest.raises(ConfigError, match=r"differ in data\.fingerprint .*-unet-dice-seed2 read different files"):
+        compare(collect([architectures.root]))
+    mixed = compare(collect([architectures.root]), mix=True)
+    assert [row.values for row in mixed.rows] == [("attunet", "a"), ("unet", "a"), ("unet", "b")]
+
+
+def test_files_that_no_run_tells_the_content_of_are_others(architectures):
+    architectures("unet", 0, fingerprint="1", content="a")
+    architectures("attunet", 0, fingerprint="2")
+    with pytest.raises(ConfigError, match=r"differ in data\.fingerprint"):
+        compare(collect([architectures.root]))
+
+
 def test_other_settings_of_the_data_explain_another_fingerprint(architectures):
     architectures.comparison["factors"] = ["data.size"]
     architectures("unet", 0, fingerprint="1")

@@ -157,6 +157,14 @@ def test_other_files_by_equal_settings_are_refused(folded):
     }
 
 
+@pytest.mark.slow
+def test_folds_of_the_same_content_are_joined_wherever_their_files_lay(folded):
+    for number, path in enumerate(sorted(experiment(folded).glob("*/summary.json"))):
+        told = {"fingerprint": str(number), "content": "same"}
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"data": told}))
+    assert not compare(collect([folded.root])).unfinished
+
+
 def test_one_fold_alone_is_a_split_like_any_other(architectures):
     for model in ("unet", "attunet"):
         for seed in range(2):

@@ -276,16 +276,17 @@ def test_one_group_is_no_verdict(architectures):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("by", "said"),
+    ("by", "verdict", "said"),
     [
-        ([0.008, 0.05], "the interval overlaps the claimed 0.008 to 0.05"),
-        ([0.2, 0.3], "the interval lies below the claimed 0.2 to 0.3"),
-        ([0.002, 0.001], "the interval lies above the claimed 0.001 to 0.002"),
+        ([0.008, 0.05], "holds", "the interval overlaps the claimed 0.008 to 0.05"),
+        ([0.2, 0.3], "does not hold", "the interval lies below the claimed 0.2 to 0.3"),
+        ([0.002, 0.001], "holds", "the interval lies above the claimed 0.001 to 0.002"),
     ],
 )
-def test_a_claimed_gain_is_compared_with_the_interval(architectures, by, said):
+def test_a_claimed_gain_is_compared_with_the_interval(architectures, by, verdict, said):
     claim = only(architectures, ATTENTION | {"by": by}, {"attunet": (95, 96, 95), "unet": (80, 80, 81)})
-    assert (claim.verdict, measured(claim).endswith(said)) == ("holds", True)
+    assert (claim.verdict, measured(claim).endswith(said)) == (verdict, True)
+    assert claim.reason == ("it gains less than claimed" if verdict == "does not hold" else "")
 
 
 def test_claims_without_a_ranking_are_shown_and_not_judged(architectures):

@@ -228,3 +228,17 @@ def test_what_was_still_improving_is_to_be_trained_longer(architectures, best, w
         # A report's epochs belong to its question: seeds first.
         asked = replace(comparison, claims=({"text": "?"},))
         assert next_steps(asked, open_question(comparison)) == steps[::-1]
+
+
+@pytest.mark.slow
+def test_where_nothing_says_how_many_seeds_settle_it_twice_as_many_are_proposed(architectures):
+    comparison = written(architectures, UNLIKE)
+    found = replace(open_question(comparison), outlook=None)
+    step = next_step(comparison, found)
+    assert step.text == (
+        "Each seed has groups of images of its own, so nothing says how many would settle it. To narrow it: 3 more seeds"
+        " each, about 6.0 hours:"
+    )
+    assert "seed=0,1,2,3,4,5" in step.commands[0]
+    untested = replace(found, decision=replace(found.decision, compared=()))
+    assert next_step(comparison, untested) is None

@@ -54,6 +54,41 @@ def test_where_every_row_collapsed_there_is_no_best():
     )
 
 
+def cut_short(compared):
+    """Let all runs of a comparison end with their best epoch, as if they had learned on."""
+    trainer, summary = {"max_epochs": 5, "monitor": "val/loss"}, {"best": {"epoch": 5}, "epochs": 5}
+    rows = [
+        replace(
+            row,
+            runs=tuple(
+                replace(run, config=run.config | {"trainer": trainer}, summary=run.summary | summary)
+                for run in row.runs
+            ),
+        )
+        for row in compared.rows
+    ]
+    return replace(compared, rows=tuple(rows))
+
+
+def test_what_was_still_improving_has_not_collapsed():
+    found = evidence(cut_short(comparison({"wild": seeds(0.95, 1), "low": seeds(0.4), "lower": seeds(0.3)})))
+    assert found.caveats[0].startswith("wild: 1 of 3 seeds learned little or nothing so far (seed 1: dice 0.10")
+    assert found.answer.endswith(
+        "wild is not ranked, as some of its trainings have learned little or nothing so far,"
+        " and were still improving when they ended."
+    )
+    assert found.verdict.rows[0] == "learned little"
+    assert found.unranked == {0}
+
+
+def test_where_every_row_is_too_short_that_is_said():
+    found = evidence(cut_short(comparison({name: {0: everywhere("background")} for name in "ab"})))
+    assert found.answer == (
+        "Every row has trainings that have learned little or nothing so far, and were still improving when they ended,"
+        " so none can be ranked."
+    )
+
+
 def test_of_two_rows_that_are_the_same_neither_is_bold():
     compared = comparison({"a": seeds(0.8), "b": seeds(0.8)})
     found = evidence(compared)

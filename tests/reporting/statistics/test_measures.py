@@ -79,7 +79,7 @@ def test_how_far_training_images_are_ahead(architectures):
 @pytest.mark.parametrize(
     ("claim", "words"),
     [(LESS, "has no scores of its training images (data.score_train=true measures them)"),
-     (SOONER, "has no validation score of each epoch in metrics.csv")],
+     (SOONER, "has no val/dice of each epoch in metrics.csv")],
 )  # fmt: skip
 def test_what_was_not_measured_cannot_be_judged(architectures, claim, words):
     for model in ("attunet", "unet"):

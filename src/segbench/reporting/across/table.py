@@ -11,6 +11,7 @@ import numpy as np
 
 from segbench.errors import ConfigError
 from segbench.reporting.collection.factors import FINGERPRINT, other_differences
+from segbench.reporting.collection.same_data import data_marks
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.oddities import collapse_words
 from segbench.reporting.statistics.degenerate import collapses
@@ -145,10 +146,7 @@ def _metric(comparison: Comparison) -> str:
 
 def _require_own_data(names: Sequence[str], comparisons: Sequence[Comparison]) -> None:
     """Refuse the same files twice: their gains are no two samples."""
-    prints = [
-        {str(mark) for run in comparison.trained if (mark := run.summary.get("data", {}).get("fingerprint"))}
-        for comparison in comparisons
-    ]
+    prints = [{mark for run in comparison.trained for mark in data_marks(run.summary)} for comparison in comparisons]
     for (left, one), (right, two) in combinations(zip(names, prints, strict=True), 2):
         if one & two:
             raise ConfigError(f"--across: {left} and {right} are of the same files; give one experiment a data set")

@@ -8,6 +8,7 @@ from typing import Any
 
 from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import Run
+from segbench.reporting.collection.same_data import data_mark
 from segbench.reporting.collection.tuned import tuned_keys
 from segbench.reporting.collection.variants import VARIANT
 from segbench.runs.bounded import parse_yaml
@@ -19,7 +20,7 @@ UNKNOWN = "?"
 # Keys that a refusal lists where the runs part alike.
 MOST_KEYS = 12
 ABSENT = "–"
-# Not a key of the configuration, but of a finished run's summary: which files lay behind its data settings.
+# Not a key of the configuration, but of a finished run's summary: which data lay behind its data settings.
 FINGERPRINT = "data.fingerprint"
 # What says how the data is used, not what is read.
 _USE_OF_DATA = ("data.batch_size", "data.split", "data.split_by", "data.split_seed")
@@ -38,7 +39,7 @@ def factor_value(run: Run, factor: str) -> Hashable:
         The value; :data:`ABSENT` where a configuration lacks the key, :data:`UNKNOWN` where there is none to look in.
     """
     if factor == FINGERPRINT and run.state == "done":
-        return (_fingerprint(run) or ABSENT)[:8]
+        return (data_mark(run.summary) or ABSENT)[:8]
     if factor in run.choices:
         return run.choices[factor]
     if run.config:
@@ -76,7 +77,7 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
     the seed; or when it cannot change a result (``segbench.runs.identity.IRRELEVANT``). The number of processes, where
     it can, is accounted for by the keys of which it is made.
 
-    Data settings are only names for files, so the files' fingerprint is compared too, among runs of equal settings.
+    Data settings are only names for files, so what was read is compared too, among runs of equal settings.
 
     Returns:
         Group names (where the choice differs) and dotted keys, sorted. A differing group stands for the keys that it
@@ -150,9 +151,9 @@ def require_one_data_set(runs: Sequence[Run]) -> None:
     """
     sets: dict[tuple[Hashable, ...], list[Run]] = {}
     for run in runs:
-        if _fingerprint(run):
+        if data_mark(run.summary):
             sets.setdefault(tuple(run.settings.get(key) for key in _DATA_SET), []).append(run)
-    if len(sets) < 2 or len({_fingerprint(found[0]) for found in sets.values()}) < 2:
+    if len(sets) < 2 or len({data_mark(found[0].summary) for found in sets.values()}) < 2:
         return
     one, other = list(sets)[:2]
     key = next(index for index in range(len(_DATA_SET)) if one[index] != other[index])
@@ -188,18 +189,14 @@ def _value(run: Run, key: str) -> Hashable:
     return run.choices[key] if key in run.choices else run.comparable.get(key, ABSENT)
 
 
-def _fingerprint(run: Run) -> str | None:
-    value = run.summary.get("data", {}).get("fingerprint")
-    return None if value is None else str(value)
-
-
 def _strangers_to_the_data(runs: Sequence[Run]) -> str:
     """Name two runs that read different files by the same settings; empty where there are none."""
     first: dict[Any, Run] = {}
     for run in runs:
         settings = {key: value for key, value in run.settings.items() if key.startswith("data.")}
         read = frozenset(item for item in settings.items() if matters(item[0]) and item[0] not in _USE_OF_DATA)
-        if _fingerprint(run) and _fingerprint(first.setdefault(read, run)) != _fingerprint(run):
+        mark = data_mark(run.summary)
+        if mark and data_mark(first.setdefault(read, run).summary) != mark:
             return f"{first[read].name} and {run.name} read different files by equal settings"
     return ""
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from segbench.reporting.collection.factors import factor_value, matters
 from segbench.reporting.collection.runs import Run
+from segbench.reporting.collection.same_data import data_mark
 from segbench.runs.split_scores import SplitScores
 from segbench.words import listed
 
@@ -109,7 +110,7 @@ def _join(runs: Sequence[Run], wanted: Sequence[int]) -> list[Run]:
 def _joined(members: tuple[Run, ...]) -> Run:
     """Return the run of all folds; raises ``ValueError`` where they do not belong together."""
     first = members[0]
-    if len({member.summary.get("data", {}).get("fingerprint") for member in members}) > 1:
+    if len({data_mark(member.summary) for member in members}) > 1:
         raise ValueError("they read different files by equal settings")
     splits = [name for name in first.counts if name.startswith("test") and all(name in m.counts for m in members)]
     counts = {name: _joined_scores(name, members) for name in splits}

@@ -23,6 +23,7 @@ from rich.progress import track
 
 from segbench.masks import INDICES, MaskKey
 from segbench.reporting.collection.folders import place, run_directories, walk
+from segbench.reporting.collection.same_data import tell_content
 from segbench.runs.directory import PRUNED
 from segbench.runs.history import PLAN
 from segbench.runs.identity import LATER
@@ -187,9 +188,8 @@ def collect(paths: Iterable[Path], console: Console | None = None) -> list[Run]:
         ConfigError: If there are more than :data:`segbench.reporting.collection.folders.MOST_FOLDERS` folders.
     """
     roots = [Path(path) for path in paths]
-    folders = list({place(folder): folder for root in roots for folder in run_directories(root)}.values())
-    silent = console is None or not console.is_terminal
-    shown = track(folders, "reading runs", console=console, transient=True, disable=silent)
+    found = list({place(folder): folder for root in roots for folder in run_directories(root)}.values())
+    shown = track(found, "reading runs", console=console, transient=True, disable=not (console and console.is_terminal))
     runs = {place(folder): read_run(folder) for folder in shown}
     for root in roots:
         for folder, names in walk(root):
@@ -197,6 +197,7 @@ def collect(paths: Iterable[Path], console: Console | None = None) -> list[Run]:
                 _add_jobs(folder / SWEEP, runs)
             if PLAN in names:
                 _add_planned(folder, runs)
+    tell_content(run.summary for run in runs.values())
     return [runs[folder] for folder in sorted(runs)]
 
 

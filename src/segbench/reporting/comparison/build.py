@@ -106,6 +106,7 @@ def compare(
         family=family,
         baseline=baseline,
         margin=chosen.declared.get("margin"),
+        extrapolate_to=chosen.declared.get("extrapolate_to"),
         looks=read_looks(folder, before=plan.begun if plan else None),
         plan=plan,
     )

@@ -129,6 +129,7 @@ class Comparison:
         family: Which comparisons the question needs: ``best``, ``baseline`` or ``pairs``.
         baseline: Index of the row that the others are compared with, where ``family`` is ``baseline``; else None.
         margin: Within what difference rows are alike, as the experiment states it; None where it does not.
+        extrapolate_to: A value of a factor that is a number, at which the score is forecast; None without one.
         unfinished: Runs that count in no mean, each with its reason.
         task: What the runs do.
         looks: What earlier reports of the experiment knew.
@@ -154,6 +155,7 @@ class Comparison:
     family: Family = "best"
     baseline: int | None = None
     margin: float | None = None
+    extrapolate_to: float | None = None
     looks: tuple[Look, ...] = ()
     plan: Plan | None = None
     out: Path | None = None

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from segbench.reporting.conclusions.longer import cut_off
 from segbench.reporting.conclusions.oddities import same_words
 from segbench.reporting.conclusions.verdict import Asked, Verdict, verdict
 from segbench.reporting.statistics.degenerate import Same
 from segbench.reporting.statistics.pairs import Pair
 from segbench.words import listed
+
+COLLAPSED = "collapsed (learned little or nothing)"
+# Whether they would have collapsed too is unknown.
+TOO_SHORT = "have learned little or nothing so far, and were still improving when they ended"
 
 
 def answer(
@@ -33,10 +38,18 @@ def answer(
     found = _answer(asked, ranked, scored, pairs, refused, same)
     if not ranked or not collapsed:
         return found
-    labels = [asked.labels[index] for index in collapsed]
-    are, whose = ("is", "its") if len(labels) == 1 else ("are", "their")
-    lost = f" {listed(labels)} {are} not ranked, as some of {whose} trainings collapsed (learned little or nothing)."
-    return replace(found, sentence=found.sentence + lost, rows={**found.rows, **dict.fromkeys(collapsed, "collapsed")})
+    rows = asked.comparison.rows
+    lost = ""
+    for short in (False, True):
+        alike = [index for index in collapsed if cut_off(rows[index]) == short]
+        if alike:
+            are, whose = ("is", "its") if len(alike) == 1 else ("are", "their")
+            lost += (
+                f" {listed([asked.labels[index] for index in alike])} {are} not ranked, as some of {whose} trainings"
+            )
+            lost += f" {TOO_SHORT if short else COLLAPSED}."
+    words = {index: "learned little" if cut_off(rows[index]) else "collapsed" for index in collapsed}
+    return replace(found, sentence=found.sentence + lost, rows={**found.rows, **words})
 
 
 def _answer(
@@ -50,10 +63,11 @@ def _answer(
     if not scored:
         return Verdict("undecided", "No finished run has a score: there is no answer yet.")
     if not ranked:
+        short = all(cut_off(asked.comparison.rows[index]) for index in scored)
         return Verdict(
             "undecided",
-            "Every row has trainings that collapsed (learned little or nothing), so none can be ranked.",
-            rows=dict.fromkeys(scored, "collapsed"),
+            f"Every row has trainings that {TOO_SHORT if short else COLLAPSED}, so none can be ranked.",
+            rows=dict.fromkeys(scored, "learned little" if short else "collapsed"),
         )
     leader = ranked[0]
     metric = asked.comparison.score

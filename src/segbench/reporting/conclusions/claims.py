@@ -3,7 +3,8 @@
 A claim names the configuration that wins and those it beats. It holds when the interval of the difference
 (:mod:`segbench.reporting.statistics.intervals`; the seeds' part by all rows that vary alike,
 :mod:`segbench.reporting.statistics.pooling`) lies above 0 for every rival, and does not hold when it lies below 0 for
-one, or if a rival predicts the same on every image. It is *alike* when the intervals that are not above 0 lie within
+one, or if a rival predicts the same on every image. One that says by how much (``by``) does not hold either when an
+interval lies below the least gain that it names. It is *alike* when the intervals that are not above 0 lie within
 the margin that the experiment states. With m rivals each interval has confidence 1 - 0.05 / m (Bonferroni), so that
 with 95 % all m hold together. That is needed to refute a claim, as each rival is another chance to find one above the
 winner; to hold it asks more than it must, since a winner that must beat every rival is already hard to call by chance.
@@ -161,7 +162,7 @@ def _judge(comparison: Comparison, entry: Any, pool: Pool, rate: float) -> Judge
         verdict: Verdict = "cannot be judged"
     else:
         same = [] if other in SHOWN_BY_TRAINING else _identical(winner, rivals, comparison)
-        verdict, reasons = _verdict([rival.difference for rival in found], claim.within, margin, bool(same))
+        verdict, reasons = _verdict([rival.difference for rival in found], claim.within, margin, bool(same), by)
         reasons += same
     reason, within = "; ".join(reasons), claim.within or 0.0
     return JudgedClaim(
@@ -202,7 +203,11 @@ def _rivals(named: Sequence[dict[str, Any]], winner: Row, rows: Sequence[Row]) -
 
 
 def _verdict(
-    differences: Sequence[Difference], within: float | None, margin: float, same: bool
+    differences: Sequence[Difference],
+    within: float | None,
+    margin: float,
+    same: bool,
+    by: tuple[float, float] | None = None,
 ) -> tuple[Verdict, list[str]]:
     reasons = []
     if any(len(difference.seeds) < 2 for difference in differences):
@@ -218,6 +223,8 @@ def _verdict(
     signs = [difference.sign for difference in differences]
     if min(signs) < 0 or same:
         return "does not hold", []
+    if by is not None and any(difference.high < by[0] for difference in differences):
+        return "does not hold", ["it gains less than claimed"]
     if min(signs) > 0:
         return "holds", []
     alike = margin and all(each.sign > 0 or _inside(each, margin) for each in differences)

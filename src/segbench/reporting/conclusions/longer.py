@@ -24,7 +24,7 @@ def train_longer(comparison: Comparison) -> Origin | None:
     """
     if EPOCHS in comparison.factors:
         return None
-    cut = [row for row in comparison.rows if _cut_off(row)]
+    cut = [row for row in comparison.rows if cut_off(row)]
     if not cut:
         return None
     runs = [part for run in comparison.done for part in run.each]
@@ -64,7 +64,7 @@ def about(seconds: float) -> str:
     return f", about {seconds / 60:.0f} minutes" if seconds < 5400 else f", about {seconds / 3600:.1f} hours"
 
 
-def _cut_off(row: Row) -> bool:
+def cut_off(row: Row) -> bool:
     """Say whether most trainings of a row have their best epoch last, and were given no more."""
     runs = [part for run in row.done for part in run.each]
     return sum(map(_best_is_last, runs)) * 2 > len(runs)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.evidence import Evidence
-from segbench.reporting.conclusions.longer import about, overrides_without, seconds_of, train_longer, with_value
+from segbench.reporting.conclusions.longer import TIMES, about, overrides_without, seconds_of, train_longer, with_value
 from segbench.reporting.conclusions.provenance import Origin, sweep_commands
 from segbench.reporting.conclusions.verdict import word_of
 from segbench.reporting.statistics.decision import Compared
@@ -72,14 +72,24 @@ def _settle_it(comparison: Comparison, found: Evidence) -> Origin | None:
     if comparison.plan is not None and comparison.plan.end != "looks":
         return _go_on(comparison, comparison.plan) if comparison.plan.end in (None, "budget") else None
     if found.outlook is None or not found.decision.compared:
-        seeds = min(len(_seeds([row])) for row in scored)
-        return _step(comparison, "To know what other seeds would change", scored, FEWEST) if seeds < FEWEST else None
+        return _without_outlook(comparison, found, scored)
     open_ones = [one for one in found.decision.compared if word_of(one, found.margin) == "undecided"]
     if not open_ones:
         return None
     closest = max(open_ones, key=lambda one: abs(one.gain))
     involved = sorted({row for one in open_ones for row in one.rows} - {*found.decision.ruled_out})
     return _settle(found, found.outlook, closest, [comparison.rows[row] for row in involved], comparison)
+
+
+def _without_outlook(comparison: Comparison, found: Evidence, rows: Sequence[Row]) -> Origin | None:
+    """Return what to do where nothing says how many seeds would settle it: each has images or folds of its own."""
+    seeds = min(len(_seeds([row])) for row in rows)
+    if seeds < FEWEST:
+        return _step(comparison, "To know what other seeds would change", rows, FEWEST)
+    if not found.decision.compared or TIMES * seeds > MOST:
+        return None
+    aim = f"Each seed has {comparison.unit} of its own, so nothing says how many would settle it. To narrow it"
+    return _step(comparison, aim, rows, TIMES * seeds)
 
 
 def _is_open(found: Evidence) -> bool:

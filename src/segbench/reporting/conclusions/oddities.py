@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from segbench.reporting.comparison.model import Comparison
+from segbench.reporting.conclusions.longer import cut_off
 from segbench.reporting.statistics.degenerate import Collapse, Same, lost_images
 from segbench.words import listed, plural
 
@@ -42,7 +43,8 @@ def collapse_words(comparison: Comparison, index: int, seeds: Sequence[Collapse]
         return f"predicts {everywhere.pop()} everywhere {which} ({metric} {seeds[0].score:.4f})"
     each = [f"seed {one.seed}: {metric} {one.score:.4f}" + f", {one.everywhere} everywhere" * bool(one.everywhere)
             for one in seeds]  # fmt: skip
-    return f"{len(seeds)} of {plural(runs, 'seed')} collapsed ({'; '.join(each)})"
+    became = "learned little or nothing so far" if cut_off(comparison.rows[index]) else "collapsed"
+    return f"{len(seeds)} of {plural(runs, 'seed')} {became} ({'; '.join(each)})"
 
 
 def same_words(comparison: Comparison, same: Same) -> str:

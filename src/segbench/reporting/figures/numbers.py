@@ -18,12 +18,13 @@ from segbench.pictures.canvas import NothingToDrawError, save
 from segbench.pictures.legend import legend_below
 from segbench.pictures.styles import INK, colour, marker, plain
 from segbench.reporting.collection.factors import show_value
+from segbench.reporting.comparison.amounts import amounts
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence
+from segbench.reporting.conclusions.extrapolation import Extrapolation, extrapolations, others_of
 from segbench.reporting.figures.spec import FigureSpec
 
 WIDTH, HEIGHT = 4.4, 2.8
-FEWEST = 3
 # Values that span more than this many times the smallest stand on a logarithmic axis.
 WIDE = 5
 # A row that leaves the number open (null, as all groups) stands beside the others, behind a gap of so many steps.
@@ -44,27 +45,30 @@ def draw_numbers(comparison: Comparison, evidence: Evidence, path: Path) -> None
         NothingToDrawError: Where no factor has three numbers.
     """
     rows = [i for i, row in enumerate(comparison.rows) if row.done and math.isfinite(evidence.means[i].mean)]
-    factor = _numeric(comparison, rows)
-    if factor is None:
+    found = amounts(comparison, rows)
+    if found is None or not found.known:
         raise NothingToDrawError("no factor has three numbers")
-    values = {index: comparison.rows[index].values[factor] for index in rows}
-    places = _places([value for value in values.values() if _is_number(value)])
-    open_place = _beyond(list(places.values()), is_log(list(places)))
+    gone_on = {of.others: of for of in extrapolations(comparison)}
+    known = sorted({*found.known, *(of.forecast.at for of in gone_on.values())})
+    open_place = _beyond(known, is_log(known))
     lines: dict[tuple[Any, ...], list[Point]] = {}
-    for index in rows:
-        others = tuple(value for place, value in enumerate(comparison.rows[index].values) if place != factor)
-        place = places.get(values[index], open_place)
-        lines.setdefault(tuple(map(show_value, others)), []).append((place, index))
+    for index, number in found.of.items():
+        place = open_place if number is None else number
+        lines.setdefault(others_of(comparison.rows[index], found.place), []).append((place, index))
     figure = Figure(dpi=200, layout="constrained")
     axes = figure.subplots()
     for number, points in enumerate(lines.values()):
         _draw(axes, number, sorted(points), evidence, open_place)
-    _finish(axes, places, open_place if len(values) > sum(map(_is_number, values.values())) else None)
-    axes.set_xlabel(comparison.factors[factor], fontsize=8.5)
+    for number, others in enumerate(lines):
+        if others in gone_on:
+            _go_on(axes, number, gone_on[others], max(lines[others]), evidence)
+    _finish(axes, known, open_place if None in found.of.values() else None)
+    axes.set_xlabel(comparison.factors[found.place], fontsize=8.5)
     axes.set_ylabel(f"{comparison.score.title_with_unit} ({comparison.split} split)", fontsize=8.5)
     handles = [Line2D([], [], color=colour(number), marker=marker(number)) for number in range(len(lines))]
     labels = [", ".join(others) or "mean" for others in lines]
-    below = legend_below(figure, handles, labels, WIDTH, f"upright: {evidence.ends}")
+    said = f"upright: {evidence.ends}" + ("; dashed: extrapolated" if gone_on else "")
+    below = legend_below(figure, handles, labels, WIDTH, said)
     figure.set_size_inches(WIDTH, HEIGHT + below)
     save(figure, path)
 
@@ -74,26 +78,8 @@ def is_log(values: Sequence[float]) -> bool:
     return min(values) > 0 and max(values) > WIDE * min(values)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _numeric(comparison: Comparison, rows: Sequence[int]) -> int | None:
-    """Return the first factor whose values are three or more, all numbers but for null; None without one."""
-    for place in range(len(comparison.factors)):
-        values = {comparison.rows[index].values[place] for index in rows}
-        if len(values) >= FEWEST and all(value is None or _is_number(value) for value in values):
-            return place
-    return None
-
-
 def _has_numbers(comparison: Comparison) -> bool:
-    return _numeric(comparison, range(len(comparison.rows))) is not None
-
-
-def _places(values: list[Any]) -> dict[Any, float]:
-    """Return where each number stands, which is at itself."""
-    return {value: float(value) for value in sorted(set(values))}
+    return amounts(comparison, range(len(comparison.rows))) is not None
 
 
 def _beyond(places: list[float], log: bool) -> float:
@@ -118,13 +104,24 @@ def _draw(axes: Axes, number: int, points: list[Point], evidence: Evidence, open
         axes.plot(place, mean.mean, marker(number), color=colour(number), **style)
 
 
-def _finish(axes: Axes, places: dict[Any, float], open_place: float | None) -> None:
+def _go_on(axes: Axes, number: int, of: Extrapolation, last: Point, evidence: Evidence) -> None:
+    """Draw a dashed line from the largest number to the forecast, with its interval."""
+    place, index = last
+    line = [(place, evidence.means[index].mean), (of.forecast.at, of.score)]
+    axes.plot(*zip(*line, strict=True), color=colour(number), linewidth=1.1, linestyle="--", zorder=2)
+    ends = [[of.score - of.low], [of.high - of.score]]
+    axes.errorbar(of.forecast.at, of.score, ends, color=colour(number), elinewidth=1.2, capsize=2.5, zorder=3)
+    style: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.2, "markersize": 6, "zorder": 4}
+    axes.plot(of.forecast.at, of.score, marker(number), color=colour(number), **style)
+
+
+def _finish(axes: Axes, known: Sequence[float], open_place: float | None) -> None:
     """Set the axis with a tick at each number, and one for what has none."""
-    if is_log(list(places)):
+    if is_log(known):
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
-    last = {} if open_place is None else {None: open_place}
-    axes.set_xticks([*places.values(), *last.values()], [show_value(value) for value in (*places, *last)])
+    words = {number: f"{number:g}" for number in known} | ({} if open_place is None else {open_place: show_value(None)})
+    axes.set_xticks([*words], [*words.values()])
     axes.tick_params(labelsize=8)
     plain(axes)
 

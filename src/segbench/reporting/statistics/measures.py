@@ -48,14 +48,13 @@ def _epochs_to_95(run: Run, comparison: Comparison) -> float:
 
 
 def _validated(run: Run, metric: str) -> Floats:
-    """Return the validation score of each epoch: of the metric, else of the score that chose the best epoch."""
-    monitored = str(run.settings.get("trainer.monitor"))
-    for key in (f"val/{metric}", monitored):
-        if run.curves is not None and key in run.curves and not key.endswith("loss"):
-            values = run.curves[key].to_numpy(dtype=np.float64)
-            if values.size and np.isfinite(values).all():
-                return values
-    raise UnpairedError(f"{run.name} has no validation score of each epoch in metrics.csv")
+    """Return the validation score of each epoch."""
+    key = f"val/{metric}"
+    if run.curves is not None and key in run.curves:
+        values = run.curves[key].to_numpy(dtype=np.float64)
+        if values.size and np.isfinite(values).all():
+            return values
+    raise UnpairedError(f"{run.name} has no {key} of each epoch in metrics.csv")
 
 
 _VALUES: Mapping[str, Callable[[Run, Comparison], float]] = MappingProxyType(
