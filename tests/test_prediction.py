@@ -288,6 +288,9 @@ def test_nothing_to_predict_is_refused(trained, tmp_path):
         predict_files(predictor, tmp_path, tmp_path / "out", overlays=False)
     with pytest.raises(DataError, match=r"^images=.*nowhere: no such file or folder$"):
         predict_files(predictor, tmp_path / "nowhere", tmp_path / "out", overlays=False)
+    (tmp_path / "new_photos").mkdir()
+    with pytest.raises(DataError, match=r"newphotos: no such file or folder; did you mean .*/new_photos\?$"):
+        predict_files(predictor, tmp_path / "newphotos", tmp_path / "out", overlays=False)
     (tmp_path / "bad.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"no file could be predicted:\n.*bad.png: empty file$"):
         predict_files(predictor, tmp_path, tmp_path / "out", overlays=False)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,14 @@ from PIL import Image
 import segbench
 
 pytestmark = pytest.mark.slow
+PAGE = (Path(__file__).parent.parent / "docs" / "package.md").read_text()
+# What the page's first comparison is shrunk by, so that it takes seconds.
+SHRUNK = {
+    "data.size=": "data.size=[32,32]",
+    "model.width=": "model.width=2",
+    "trainer.max_epochs=": "trainer.max_epochs=1",
+    "seed=": "seed=0,1",
+}
 SOURCES = ("src", "conf", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 NETWORK = """
 from torch import nn
@@ -96,3 +106,40 @@ def test_a_network_of_one_s_own_is_compared_and_predicts_far_from_any_checkout(t
         "segbench", "predict", f"run={run}", "images=new.png", "trust=true", "out=masks"
     )
     assert "held against the run" in typed("segbench", "export", f"run={run}", "to=safetensors", "trust=true")
+
+
+def first_comparison() -> list[list[str]]:
+    """The words of each command of the page's first comparison."""
+    section = PAGE[PAGE.index("\n## A first comparison") : PAGE.index("\n## The same commands")]
+    blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+
+
+def test_the_page_s_first_comparison_works_as_it_is_typed(typed, tmp_path):
+    chance = np.random.default_rng(0)
+    for folder in ("photos", "drawings", "new_photos"):
+        (tmp_path / folder).mkdir()
+    for number in range(12):
+        mask = np.zeros((48, 40), np.uint8)
+        mask[8 : 20 + number, 10:30] = 255
+        photo = Image.fromarray(mask // 2 + chance.integers(0, 60, mask.shape, np.uint8))
+        photo.save(tmp_path / "photos" / f"p{number}.png")
+        Image.fromarray(mask).save(tmp_path / "drawings" / f"p{number}.png")
+        if number < 2:
+            photo.save(tmp_path / "new_photos" / f"n{number}.png")
+    commands = first_comparison()
+    assert [command[1] for command in commands] == ["survey", "run", "run", "report", "predict", "export"]
+    for command in commands:
+        words = [next((tiny for key, tiny in SHRUNK.items() if word.startswith(key)), word) for word in command]
+        if command[1] == "export":
+            (run,) = (tmp_path / "outputs" / "runs").glob("*-unet-*-seed0-*")
+            words = [word.replace("outputs/runs/<run>", str(run.relative_to(tmp_path))) for word in words]
+        said = typed(*words, *(["trainer.accelerator=cpu"] if command[1] == "run" else []))
+        if command[1] == "predict":
+            assert "2 predicted by 2 runs together, 0 skipped" in said
+    assert (tmp_path / "outputs" / "surveys" / "photos" / "index.html").is_file()
+    # The try has a page of its own, and that of the comparison shows none of its runs.
+    for place in ("outputs/try/runs", "outputs/runs"):
+        assert len(list((tmp_path / place).glob("*-seed?-*"))) == 4
+        assert (tmp_path / place / "index.html").is_file()
+    assert list((tmp_path / "outputs" / "runs").glob("*/exports/onnx/model.onnx"))

@@ -54,8 +54,9 @@ def area_rows(key: MaskKey, image: Path, mask: NDArray[np.uint8], volume: Volume
 
 
 def write_areas(path: Path, rows: list[tuple[str, ...]]) -> None:
-    """Write the rows of all images as CSV, in which no spreadsheet finds a formula."""
+    """Write the rows of all images as CSV, in which no spreadsheet finds a formula; without volumes, without mm3."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerows([csv_cell(cell) for cell in row] for row in (COLUMNS, *rows))
+    width = len(COLUMNS) if not rows or any(row[-1] for row in rows) else len(COLUMNS) - 1
+    writer.writerows([csv_cell(cell) for cell in row[:width]] for row in (COLUMNS, *rows))
     write_text(path, stream.getvalue())

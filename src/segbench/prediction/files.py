@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.data.file_names import mask_names, walk
+from segbench.data.file_names import entries, mask_names, walk
 from segbench.data.pictures import is_picture, unread
 from segbench.errors import DataError
+from segbench.suggest import closest
 
 # The folders of results.
 KINDS = ("masks", "objects", "probabilities", "overlays")
@@ -48,7 +49,9 @@ def find_files(images: Path, out: Path, endings: Sequence[str]) -> Files:
         names, faults = mask_names([images], endings)
         return Files({path: Path(name) for path, name in names.items()}, faults)
     if not images.is_dir():
-        raise DataError(f"images={images}: no such file or folder")
+        near = closest(images.name, [path.name for path in entries(images.parent)] if images.parent.is_dir() else [])
+        hint = f"; did you mean {images.parent / near}?" if near else ""
+        raise DataError(f"images={images}: no such file or folder{hint}")
     results = _results_below(images, out)
     found = [path for path in walk(images) if not any(map(path.parent.resolve().is_relative_to, results))]
     named = [path for path in found if is_picture(path)]

@@ -147,7 +147,8 @@ def cost_rows(cost: Cost) -> list[tuple[str, str]]:
     """Return what a run takes, in words."""
     validation = f", and {plural(cost.val_batches, 'batch').replace('batchs', 'batches')} of validation at"
     validation = f"{validation} {cost.val_seconds:.2g} s" if cost.val_batches else ""
-    load = f"; meanwhile {cost.load}" if cost.load else ""
+    # A machine that others use makes every time longer, and a quiet one shorter.
+    load = f", as busy as it was: {cost.load}; what runs beside it makes it longer" if cost.load else ""
     return [
         (
             "a run",

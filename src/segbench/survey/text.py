@@ -24,8 +24,9 @@ def print_survey(survey: Survey, console: Console) -> None:
         named = f" ({listed(finding.images)})" if finding.images else ""
         say(console, f"  {finding.title}{named}. {finding.do}")
     if survey.cost:
-        for name, words in cost_rows(survey.cost)[:4]:
-            say(console, f"{name}: {words}")
+        for name, words in cost_rows(survey.cost):
+            if name != "parameters":
+                say(console, f"{name}: {words}")
     for proposal in survey.proposals:
         say(console, f"try {proposal.override}: {proposal.reason}")
 

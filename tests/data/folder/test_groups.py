@@ -41,6 +41,7 @@ def test_patterns_that_cannot_be_used():
         ([f"patient{p}_slice{s:02d}" for p in (7, 12) for s in range(5)], "*_slice*"),
         ([f"{car}_{view:02d}" for car in ("0cdf5b", "12ab99") for view in range(16)], "*_*"),
         ([f"cmr{n}" for n in range(20)], None),
+        ([f"{part}_{n}" for part in ("train", "testA") for n in range(20)], None),
         ([f"lab_{n}" for n in range(20)], None),
         ([f"{n}_{n + 1}" for n in range(20)], None),
     ],

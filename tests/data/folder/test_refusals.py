@@ -115,7 +115,7 @@ def _bare_table(own):
         (_two_kinds_of_masks, {}, ["a1.png with ", "a1_mask.png", "data.pair=*_mask", "data.pair=*_label"]),
         (_no_words, {}, ["none is known to be a mask", "data.pair=*_mask"]),
         (_other_names, {}, ["do not match", "data.table"]),
-        (_lacking, {}, ["a3.png: image without mask (expected a3)", "data.unpaired=skip"]),
+        (_lacking, {}, ["a3.png: image without mask (expected a3 in ", "/masks)", "data.unpaired=skip"]),
         (_other_size, {}, ["a3.png: mask is 24x32, its image 32x24 (width and height swapped"]),
         (_smaller, {}, ["a3.png: mask is 16x12, its image 32x24; export it at the image's size, or remove both"]),
         (_lossy, {}, ["all 8 are lossy JPEG files (a1.jpg, ", "swapped?", "save masks as PNG"]),

@@ -54,8 +54,8 @@ def test_where_every_row_collapsed_there_is_no_best():
     )
 
 
-def cut_short(compared):
-    """Let all runs of a comparison end with their best epoch, as if they had learned on."""
+def cut_short(compared, labels=None):
+    """Let the runs of some rows (default: all) end with their best epoch, as if they had learned on."""
     trainer, summary = {"max_epochs": 5, "monitor": "val/loss"}, {"best": {"epoch": 5}, "epochs": 5}
     rows = [
         replace(
@@ -65,6 +65,8 @@ def cut_short(compared):
                 for run in row.runs
             ),
         )
+        if labels is None or row.label in labels
+        else row
         for row in compared.rows
     ]
     return replace(compared, rows=tuple(rows))
@@ -87,6 +89,19 @@ def test_where_every_row_is_too_short_that_is_said():
         "Every row has trainings that have learned little or nothing so far, and were still improving when they ended,"
         " so none can be ranked."
     )
+
+
+def test_where_some_rows_are_too_short_and_others_collapsed_they_are_told_apart():
+    compared = cut_short(comparison({"flat": seeds(0.8, 0), "short": seeds(0.9, 1)}), ["short"])
+    found = evidence(compared)
+    assert found.answer == (
+        "No row can be ranked: trainings of flat collapsed (learned little or nothing); trainings of short have learned"
+        " little or nothing so far, and were still improving when they ended."
+    )
+    assert {compared.rows[index].label: word for index, word in found.verdict.rows.items()} == {
+        "flat": "collapsed",
+        "short": "learned little",
+    }
 
 
 def test_of_two_rows_that_are_the_same_neither_is_bold():

@@ -2,9 +2,11 @@
 
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from segbench.commands.export import parse as options_of_export
 from segbench.commands.predict import parse
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
@@ -27,7 +29,10 @@ def write(maker, seeds, weights=True, **tp):
 def found(comparison, **changes):
     """The words, and the options of the command, which the program must take."""
     origin = how_to_predict(comparison, replace(evidence(comparison), **changes))
-    (command,) = origin.commands
+    command, export = origin.commands
+    program, *named = shlex.split(export, comments=True)[1:]
+    assert program == "src/export.py"
+    assert (options_of_export(named).to, Path(options_of_export(named).run).is_dir()) == ("onnx", True)
     program, options = shlex.split(command)[:2], shlex.split(command)[2:]
     assert program == ["python", "src/predict.py"]
     assert options[-1] == "images=<folder>"

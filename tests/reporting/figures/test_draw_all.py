@@ -49,13 +49,18 @@ def test_every_figure_is_written_twice_and_named_once(compared, evidence, tmp_pa
 
 
 @pytest.mark.slow
-def test_what_has_nothing_to_show_is_left_out_with_its_reason_and_its_old_file(compared, evidence, tmp_path):
+def test_what_has_nothing_to_show_is_left_out_with_its_reason_and_its_old_file(compared, evidence, tmp_path, caplog):
     for kind in ("png", "svg", "pdf"):
         for name in ("frequencies", "mistakes"):  # the second of classifications only
             (tmp_path / f"{name}.{kind}").write_bytes(b"of an earlier report")
     comparison = compared({"unet": (90,)})
     skipped = []
-    drawn = draw_all(comparison, evidence(comparison), tmp_path, skipped)
+    with caplog.at_level(logging.INFO):
+        drawn = draw_all(comparison, evidence(comparison), tmp_path, skipped)
+    # One line, however many there are: a verdict follows it on the terminal.
+    (line,) = (record.getMessage() for record in caplog.records if "nothing to show" in record.getMessage())
+    assert line == f"{len(skipped)} figures with nothing to show left out: {'; '.join(title for title, _ in skipped)}"
+    assert len(skipped) > 1
     assert "frequencies.png" not in [file for _, file in drawn]
     assert not list(tmp_path.glob("frequencies.*"))
     assert not list(tmp_path.glob("mistakes.*"))

@@ -15,6 +15,7 @@ from segbench.words import listed, plural
 _NEAR = 8
 _MOST_COMPARED = 20_000
 _ROWS = 256
+_PART = re.compile(r"(train|val|test)(ing|idation)?[A-Z]?")
 
 
 def groups_by_pattern(names: Sequence[str], pattern: str) -> list[str]:
@@ -53,7 +54,8 @@ def name_of_group(asked: str | None) -> str | None:
 def likely_pattern(names: Sequence[str]) -> str | None:
     """Return the pattern of names that number images within groups (``patient12_slice03``), if they look so.
 
-    Names must all be alike but for their numbers, and begin with something that repeats.
+    Names must all be alike but for their numbers, and begin with something that repeats. Where all begin with a part of
+    the split (``train_1``, ``testA_1``), that is no group.
     """
     last = [name.rpartition("/")[2] for name in names]
     separators = Counter(sign for name in last for sign in set(re.findall(r"[_\-. ]", name)))
@@ -63,6 +65,8 @@ def likely_pattern(names: Sequence[str]) -> str | None:
         heads = [name.rpartition(sign)[0] for name in last]
         tails = [name.rpartition(sign)[2] for name in last]
         words = {re.sub(r"\d+", "#", tail) for tail in tails}
+        if all(map(_PART.fullmatch, heads)):
+            continue
         if len(words) == 1 and "#" in next(iter(words)) and 2 <= len(set(heads)) <= len(last) / 2:
             return f"*{sign}{next(iter(words)).replace('#', '*')}"
     return None

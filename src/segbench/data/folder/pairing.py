@@ -219,13 +219,15 @@ def _paired(rule: Pairing, images: Sequence[Entry], masks: Sequence[Entry], toge
         pairs.found.append((rule.name(key, image), image, mask))
         used |= {entry.path for entry in (*by_image[key], *by_mask[key])}
         labelled.add(key[0])
+    folders = [] if together else sorted({str(entry.path.parent) for entry in masks})
+    places = f" in {listed(folders, 3)}" if folders else ""
     for entry in images:
         if entry.path in used or (together and rule.is_mask(entry)):
             continue
         if entry.folders not in labelled:
             pairs.unlabelled.append(entry)
         else:
-            pairs.faults.append(f"{entry.path}: image without mask (expected {rule.expected(entry)})")
+            pairs.faults.append(f"{entry.path}: image without mask (expected {rule.expected(entry)}{places})")
     for key, files in by_mask.items():
         if key not in by_image:
             pairs.faults += [f"{entry.path}: mask without image" for entry in files]

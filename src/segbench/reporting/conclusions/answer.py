@@ -52,6 +52,18 @@ def answer(
     return replace(found, sentence=found.sentence + lost, rows={**found.rows, **words})
 
 
+def _none_ranked(asked: Asked, scored: Sequence[int]) -> Verdict:
+    """Return the answer where every row has trainings that learned little or nothing."""
+    short = {index: cut_off(asked.comparison.rows[index]) for index in scored}
+    rows = {index: "learned little" if short[index] else "collapsed" for index in scored}
+    if len(set(short.values())) == 1:
+        what = TOO_SHORT if all(short.values()) else COLLAPSED
+        return Verdict("undecided", f"Every row has trainings that {what}, so none can be ranked.", rows=rows)
+    gone, cut = (listed([asked.labels[i] for i in scored if short[i] == kind]) for kind in (False, True))
+    words = f"No row can be ranked: trainings of {gone} {COLLAPSED}; trainings of {cut} {TOO_SHORT}."
+    return Verdict("undecided", words, rows=rows)
+
+
 def _answer(
     asked: Asked,
     ranked: Sequence[int],
@@ -63,12 +75,7 @@ def _answer(
     if not scored:
         return Verdict("undecided", "No finished run has a score: there is no answer yet.")
     if not ranked:
-        short = all(cut_off(asked.comparison.rows[index]) for index in scored)
-        return Verdict(
-            "undecided",
-            f"Every row has trainings that {TOO_SHORT if short else COLLAPSED}, so none can be ranked.",
-            rows=dict.fromkeys(scored, "learned little" if short else "collapsed"),
-        )
+        return _none_ranked(asked, scored)
     leader = ranked[0]
     metric = asked.comparison.score
     value = f"{metric.title} {asked.means[leader].interval(asked.comparison.unit)} {metric.unit}".rstrip()

@@ -171,7 +171,9 @@ def _commits(runs: Sequence[Run]) -> str:
         git = run.summary.get("git", {})
         own = "".join(f", own module {name} {digest}" for name, digest in sorted((git.get("own") or {}).items()))
         changes = " with uncommitted changes" if git.get("dirty") else ""
-        found.append(f"commit {str(git.get('commit'))[:12]}{changes}{own}")
+        # A package that no one told its commit has none; its version is listed with the others.
+        commit = f"commit {git['commit'][:12]}" if git.get("commit") else "commit unknown"
+        found.append(f"{commit}{changes}{own}")
     return _listed(found)
 
 

@@ -23,7 +23,8 @@ _PLAIN = re.compile(r"[\w.+-]+", re.ASCII)
 
 
 def how_to_predict(comparison: Comparison, found: Evidence) -> Origin | None:
-    """Return the command that predicts new images with the row of the best mean, and what is known of its lead.
+    """Return commands that predict new images with the row of the best mean and that export it, and what is known of
+    its lead.
 
     Several runs of the row, seeds or folds, predict together.
 
@@ -32,8 +33,8 @@ def how_to_predict(comparison: Comparison, found: Evidence) -> Origin | None:
         found: What it shows.
 
     Returns:
-        The words and the command; None where nothing is predicted (classification), no row has a score, or a run of the
-        best row has lost its weights.
+        The words and both commands; None where nothing is predicted (classification), no row has a score, or a run of
+        the best row has lost its weights.
     """
     scored = [i for i, mean in enumerate(found.means) if np.isfinite(mean.mean) and i not in found.unranked]
     if not scored or comparison.task.masks is None:
@@ -45,7 +46,9 @@ def how_to_predict(comparison: Comparison, found: Evidence) -> Origin | None:
         return None
     together = f", by its {plural(len(runs), 'run')} together (scores are of each alone)" if len(runs) > 1 else ""
     words = f"Predict new images with {row.label}{_lead(comparison, found, leader, scored)}{together}:"
-    return Origin(words, (f"{typed('predict')} {_runs(comparison, row, runs)} images=<folder>",))
+    predict = f"{typed('predict')} {_runs(comparison, row, runs)} images=<folder>"
+    export = f"{typed('export')} {shlex.quote(f'run={runs[0].directory}')} to=onnx  # one network, for other programs"
+    return Origin(words, (predict, export))
 
 
 def _lead(comparison: Comparison, found: Evidence, leader: int, scored: Sequence[int]) -> str:

@@ -22,7 +22,7 @@ from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.figures.spec import FigureSpec
 from segbench.targets import find_module
-from segbench.words import first_line
+from segbench.words import first_line, plural
 
 __all__ = ["FIGURES", "FigureSpec", "NothingToDrawError", "draw_all", "figures_of", "with_own"]
 
@@ -102,7 +102,8 @@ def draw_all(
         comparison: The experiment.
         evidence: What its runs show.
         folder: Where the files go.
-        skipped: Gets title and reason of every figure that is not drawn; the log gets them anyway.
+        skipped: Gets title and reason of every figure that is not drawn; the log names those with nothing to show in
+            one line, and each that failed.
         figures: Which are tried.
 
     Returns:
@@ -111,7 +112,8 @@ def draw_all(
     Raises:
         OSError: If the folder cannot be written.
     """
-    drawn, left_out = [], [] if skipped is None else skipped
+    drawn, nothing = list[tuple[str, str]](), list[str]()
+    left_out = [] if skipped is None else skipped
     # Also those of another task, which an earlier report of this folder may have drawn.
     for figure in figures:
         for kind in KINDS:
@@ -124,11 +126,15 @@ def draw_all(
             drawn.append((figure.title, figure.file))
         except NothingToDrawError as error:
             left_out.append((figure.title, str(error)))
-            log.info("%s: not drawn, as %s", figure.title, error)
+            nothing.append(figure.title)
+            log.debug("%s: not drawn, as %s", figure.title, error)
         except OSError:
             raise
         except Exception as error:
             line = first_line(error)
             left_out.append((figure.title, f"it failed ({type(error).__name__}: {line})"))
             log.warning("%s: not drawn (%s: %s)", figure.title, type(error).__name__, line)
+    # A line each would stand between a reader and the verdict.
+    if nothing:
+        log.info("%s with nothing to show left out: %s", plural(len(nothing), "figure"), "; ".join(nothing))
     return drawn
