@@ -15,6 +15,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from campaign.checks import difference
 from campaign.trial import Outcome, begin, command, judged_words
 
 COUNTS = "moments.json"
-# How long what a killed command has started may take to end, in seconds.
+# How long what a killed command has started may take to end, in seconds, at most.
 _ORPHANS = 20
 _EARLIEST = 0.1
 
@@ -69,11 +70,27 @@ def tried(case: Case, prepared: Path, here: Path) -> Outcome:
     if not killed and case.values.get("kill"):
         return Outcome(case.id, "otherwise", "it ended before it was killed")
     if case.values.get("orphans"):
-        time.sleep(_ORPHANS)
+        _wait_for_orphans(here.resolve())
     done = program.run(line, given.place(here, seconds=case.seconds))
     if wrong := judged_words(done):
         return Outcome(case.id, *wrong, said=done.err[-1500:])
     return compared(case, prepared, here)
+
+
+def _wait_for_orphans(here: Path) -> None:
+    """Wait until no process works in a case's folder any more, where the system tells that."""
+    until = time.monotonic() + _ORPHANS
+    while time.monotonic() < until and (not Path("/proc/self").exists() or _works_in(here)):
+        time.sleep(0.1)
+
+
+def _works_in(here: Path) -> bool:
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        # It may have ended meanwhile, or be someone else's.
+        with suppress(OSError):
+            if link.readlink().is_relative_to(here):
+                return True
+    return False
 
 
 def compared(case: Case, prepared: Path, here: Path) -> Outcome:

@@ -20,6 +20,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hypothesis import settings
 from tests.examples import ALL, EVERY_DAY
+from tests.oracles import monai
 
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")
@@ -39,12 +40,17 @@ COLLECTED = pytest.StashKey[dict[str, bool]]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Note which tests there are, before any is left out, and whether any case of one runs every day."""
+    """Note which tests there are, before any is left out, and whether any case of one runs every day.
+
+    Those that may import a large library come first: the first of the processes begins with them, and none takes them
+    from it.
+    """
     found = config.stash.setdefault(COLLECTED, {})
     for item in items:
         name = f"{item.path.relative_to(Path(__file__).parent).as_posix()}::{item.originalname}"
         left_out = any(item.get_closest_marker(name) for name in ("slow", "gpu", "slurm"))
         found[name] = found.get(name, False) or not left_out
+    items.sort(key=lambda item: getattr(item.module, "monai", None) is not monai)
 
 
 @pytest.fixture(scope="session")

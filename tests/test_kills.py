@@ -8,19 +8,15 @@ from segbench.tasks import Task
 
 SAMPLE = [
     "kills/plateau-accumulated/twice",
-    "kills/plateau/step-70",
-    "kills/warmup/write-45",
     "kills/cyclic/rename-55",
     "kills/early-stopping/write-95",
     "kills/curriculum/write-45",
-    "kills/accumulation/step-30",
     "kills/seldom/step-70",
     "kills/workers/step-70",
     "kills/numpy/write-75",
     "kills/photographs/write-15",
     "killed/rescoring-late",
     "killed/report-late",
-    "killed/sweep-late",
     "killed/tuning-late",
 ]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from monai.metrics import HausdorffDistanceMetric
+from tests.oracles import monai
 
 from segbench.assembly import build_data
 from segbench.callbacks import ColumnScorer, ColumnScores
@@ -174,14 +174,14 @@ def test_its_columns_are_those_of_the_stored_predictions(finished, tiny, tmp_pat
     data = build_data(tiny(tmp_path))
     data.setup()
     archive = Archive.open(finished / "predictions.zip")
-    monai = HausdorffDistanceMetric(include_background=True, percentile=95)
+    theirs = monai.metrics.HausdorffDistanceMetric(include_background=True, percentile=95)
     compared = 0
     for item in (data.scored("test")[index] for index in range(len(data.scored("test")))):
         rows = table[(table["split"] == "test") & (table["id"] == item["id"])].set_index("class_index")
         for index in range(1, 4):
             truth, found = item["mask"] == index, torch.from_numpy(archive.mask(item["id"]) == index)
             if truth.any() and found.any():
-                expected = monai(found[None, None].float(), truth[None, None].float()).item()
+                expected = theirs(found[None, None].float(), truth[None, None].float()).item()
                 assert rows.loc[index, "hd95_sum"] == pytest.approx(expected, rel=1e-5)
                 compared += 1
             else:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from monai.metrics import SurfaceDistanceMetric
+from tests.oracles import monai
 
 from segbench.callbacks import VolumeScores
 from segbench.models import CardiacUNet
@@ -101,7 +101,7 @@ def test_regions_are_scored_by_volumes_too(acdc, compose, run, tmp_path, monkeyp
     summary = run(configured(compose, acdc, tmp_path, regions, "loss=bce_dice", "scores=assd"), tmp_path / "run")
     assert summary["scores"].keys() == {"val", "test", "val_volumes", "test_volumes"}
     table = pd.read_parquet(tmp_path / "run" / "scores.parquet").set_index(["split", "id", "class_name"])
-    monai = SurfaceDistanceMetric(include_background=True, symmetric=True)
+    theirs = monai.metrics.SurfaceDistanceMetric(include_background=True, symmetric=True)
     for frame, phase in ((1, "ED"), (2, "ES")):
         name = f"patient011/{phase}"
         path = acdc / "testing" / "patient011" / f"patient011_frame{frame:02d}_gt.nii.gz"
@@ -112,7 +112,7 @@ def test_regions_are_scored_by_volumes_too(acdc, compose, run, tmp_path, monkeyp
             cells = [(found & truth), (found & ~truth), (~found & truth), (~found & ~truth)]
             assert row[["tp", "fp", "fn", "tn"]].tolist() == [cell.sum() for cell in cells]
             pair = (torch.from_numpy(part)[None, None].float() for part in (found, truth))
-            expected = monai(*pair, spacing=[8.0, 1.0, 2.0]).item()
+            expected = theirs(*pair, spacing=[8.0, 1.0, 2.0]).item()
             assert row["assd_sum"] / row["assd_points"] == pytest.approx(expected, rel=1e-5)
             assert 2 * row["tp"] / (2 * row["tp"] + row["fp"] + row["fn"]) > 0.9
 
@@ -129,7 +129,7 @@ def test_surfaces_of_volumes_are_as_far_apart_as_voxels_are_large(acdc, compose,
     monkeypatch.setattr(CardiacUNet, "forward", read_off)
     run(configured(compose, acdc, tmp_path, "scores=assd"), tmp_path / "run")
     table = pd.read_parquet(tmp_path / "run" / "scores.parquet").set_index(["split", "id", "class_index"])
-    monai = SurfaceDistanceMetric(include_background=True, symmetric=True)
+    theirs = monai.metrics.SurfaceDistanceMetric(include_background=True, symmetric=True)
     for frame, phase in ((1, "ED"), (2, "ES")):
         name = f"patient011/{phase}"
         path = acdc / "testing" / "patient011" / f"patient011_frame{frame:02d}_gt.nii.gz"
@@ -138,7 +138,7 @@ def test_surfaces_of_volumes_are_as_far_apart_as_voxels_are_large(acdc, compose,
             pair = (torch.from_numpy(part == index)[None, None].float() for part in (predicted[name], truth))
             row = table.loc[("test_volumes", name, index)]
             # Axes (slice, y, x).
-            expected = monai(*pair, spacing=[8.0, 1.0, 2.0]).item()
+            expected = theirs(*pair, spacing=[8.0, 1.0, 2.0]).item()
             assert row["assd_sum"] / row["assd_points"] == pytest.approx(expected, rel=1e-5)
         # There is no left ventricle on either side.
         assert table.loc[("test_volumes", name, 3), ["assd_sum", "assd_points"]].tolist() == [0, 0]

@@ -1,9 +1,9 @@
-import monai.losses
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import distance_transform_edt
 from tests.losses.pixels import random_batch
+from tests.oracles import monai
 
 from segbench.losses import BoundaryLoss, DiceBoundary, DiceLoss
 

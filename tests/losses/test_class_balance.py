@@ -2,8 +2,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from monai.losses import FocalLoss as MonaiFocal
 from tests.examples import examples
+from tests.oracles import monai
 from torch.nn import functional
 
 from segbench.losses import CrossEntropy, DiceFocal, DiceLoss, FocalLoss, WeightedCEDice, WeightedCrossEntropy
@@ -70,9 +70,9 @@ def test_beta_0_is_cross_entropy():
 def test_focal_is_monai_s_per_pixel_value(k, seed, gamma):
     logits, target = make(k, seed, ignored=False)
     if k == 1:
-        theirs = MonaiFocal(gamma=gamma, reduction="none")(logits, target.unsqueeze(1).float())
+        theirs = monai.losses.FocalLoss(gamma=gamma, reduction="none")(logits, target.unsqueeze(1).float())
     else:
-        theirs = MonaiFocal(gamma=gamma, reduction="none", use_softmax=True, to_onehot_y=True)(
+        theirs = monai.losses.FocalLoss(gamma=gamma, reduction="none", use_softmax=True, to_onehot_y=True)(
             logits, target.unsqueeze(1)
         ).sum(dim=1)
     assert FocalLoss(gamma)(logits, target).item() == pytest.approx(theirs.mean().item(), rel=1e-4)

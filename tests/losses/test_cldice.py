@@ -1,7 +1,7 @@
-import monai.losses
 import pytest
 import torch
 from tests.losses.pixels import random_batch
+from tests.oracles import monai
 from torch.nn import functional
 
 from segbench.losses import CLDiceLoss, DiceLoss

@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from monai.losses import DiceLoss as MonaiDice
 from tests.examples import examples
+from tests.oracles import monai
 
 from segbench.losses import DiceLoss
 
@@ -40,8 +40,8 @@ def by_hand(logits, target, smooth, background, weight=None):
     return sum(losses) / len(losses)
 
 
-def monai(k, smooth, background):
-    return MonaiDice(
+def loss_of_monai(k, smooth, background):
+    return monai.losses.DiceLoss(
         sigmoid=k == 1,
         softmax=k > 1,
         to_onehot_y=k > 1,
@@ -60,7 +60,7 @@ def test_value_and_gradient_are_monai_s_with_equal_smoothing(k, background, seed
     logits, target = example(k, seed, ignored=0)
     ours, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
     value = DiceLoss(smooth, background)(ours, target)
-    expected = monai(k, smooth, background)(theirs, target.unsqueeze(1).float())
+    expected = loss_of_monai(k, smooth, background)(theirs, target.unsqueeze(1).float())
     value.backward()
     expected.backward()
     assert value.item() == pytest.approx(expected.item(), rel=1e-5)

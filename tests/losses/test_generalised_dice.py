@@ -1,7 +1,7 @@
-import monai.losses
 import pytest
 import torch
 from tests.losses.pixels import compact, random_batch
+from tests.oracles import monai
 
 from segbench.losses import DiceLoss, GeneralisedDiceLoss
 

@@ -1,8 +1,8 @@
 """Losses of classes that overlap: each class of each image by itself, against torch's and MONAI's sigmoid forms."""
 
-import monai.losses
 import pytest
 import torch
+from tests.oracles import monai
 from torch.nn import functional
 
 from segbench.losses import (
@@ -61,17 +61,17 @@ DICE = {"sigmoid": True, "smooth_nr": 0.5, "smooth_dr": 0.5}
 # The same by others.
 THEIRS = {
     "bce": lambda logits, truth: functional.binary_cross_entropy_with_logits(logits, truth),
-    "dice": monai.losses.DiceLoss(**DICE),
+    "dice": lambda *pair: monai.losses.DiceLoss(**DICE)(*pair),
     "bce_dice": lambda logits, truth: (
         0.5 * functional.binary_cross_entropy_with_logits(logits, truth)
         + monai.losses.DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)(logits, truth)
     ),
-    "focal": monai.losses.FocalLoss(gamma=1.5),
-    "dice_focal": monai.losses.DiceFocalLoss(
+    "focal": lambda *pair: monai.losses.FocalLoss(gamma=1.5)(*pair),
+    "dice_focal": lambda *pair: monai.losses.DiceFocalLoss(
         sigmoid=True, smooth_nr=1.0, smooth_dr=1.0, gamma=0.5, lambda_dice=2.0, lambda_focal=1.0
-    ),
-    "tversky": monai.losses.TverskyLoss(alpha=0.3, beta=0.7, **DICE),
-    "boundary": monai.losses.BoundaryLoss(sigmoid=True),
+    )(*pair),
+    "tversky": lambda *pair: monai.losses.TverskyLoss(alpha=0.3, beta=0.7, **DICE)(*pair),
+    "boundary": lambda *pair: monai.losses.BoundaryLoss(sigmoid=True)(*pair),
     "dice_boundary": lambda logits, truth: (
         0.2 * monai.losses.BoundaryLoss(sigmoid=True)(logits, truth) + monai.losses.DiceLoss(**DICE)(logits, truth)
     ),

@@ -2,7 +2,7 @@ import pytest
 import safetensors.torch
 import torch
 from equations import Layers, assert_gradient_everywhere, bilinear, randomised, weights
-from monai.networks.nets import resnet18 as monai_resnet18
+from tests.oracles import monai
 
 from segbench.errors import CheckpointError
 from segbench.models import FCN, DeepLabV3, SegNet
@@ -11,7 +11,7 @@ from segbench.models.resnet import ResNet18
 
 def monai_backbone():
     torch.manual_seed(0)
-    network = monai_resnet18(
+    network = monai.networks.nets.resnet18(
         spatial_dims=2, n_input_channels=3, conv1_t_stride=2, num_classes=1000, bias_downsample=False
     )
     return randomised(network).eval()

@@ -1,12 +1,10 @@
 import pytest
 import torch
 from equations import assert_gradient_everywhere, weights
+from tests.oracles import monai
 
 from segbench.errors import CheckpointError, ConfigError
-
-nets = pytest.importorskip("monai.networks.nets")
-
-from segbench.models.monai import Monai  # noqa: E402 - not without the package
+from segbench.models.monai import Monai
 
 
 @pytest.mark.slow
@@ -24,7 +22,7 @@ def test_the_network_is_the_library_s(arch, given, arguments):
     torch.manual_seed(0)
     ours = Monai(2, 3, arch, given).eval()
     torch.manual_seed(0)
-    theirs = getattr(nets, arch)(spatial_dims=2, in_channels=2, out_channels=3, **arguments).eval()
+    theirs = getattr(monai.networks.nets, arch)(spatial_dims=2, in_channels=2, out_channels=3, **arguments).eval()
     assert weights(ours) == weights(theirs)
     image = torch.randn(1, 2, 64, 32)
     assert torch.equal(ours(image), theirs(image))
@@ -76,7 +74,7 @@ def test_what_the_library_does_not_have_is_refused(options, message):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_file_fills_all_but_the_layers_of_the_classes(tmp_path, channels):
     torch.manual_seed(0)
-    stored = nets.SegResNet(spatial_dims=2, init_filters=8, in_channels=3, out_channels=7).state_dict()
+    stored = monai.networks.nets.SegResNet(spatial_dims=2, init_filters=8, in_channels=3, out_channels=7).state_dict()
     torch.save({"state_dict": stored, "epoch": 3}, tmp_path / "model.pt")
     network = Monai(channels, 2, "SegResNet", {"init_filters": 8}, pretrained=str(tmp_path / "model.pt"))
     found = network.network.state_dict()

@@ -65,9 +65,11 @@ def both(compose, real_data, classes, tmp_path):
     return composed
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SETS)
-def test_images_masks_and_splits_are_those_of_its_own_module(name, both):
-    own, folder = (build_data(cfg) for cfg in both(name))
+def test_images_masks_splits_and_scores_are_those_of_its_own_module_to_the_bit(name, both, run, tmp_path):
+    cfgs = both(name, "~callbacks.panels", "~callbacks.predictions")
+    own, folder = map(build_data, cfgs)
     for data in (own, folder):
         data.inspect()
         data.setup()
@@ -91,15 +93,10 @@ def test_images_masks_and_splits_are_those_of_its_own_module(name, both):
                 strict=True,
             ):
                 assert np.array_equal(item[index], theirs[other])
-
-
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", SETS)
-def test_scores_are_those_of_its_own_module_to_the_bit(name, both, run, tmp_path):
     tables = []
-    for cfg, kind in zip(both(name, "~callbacks.panels", "~callbacks.predictions"), ("own", "folder"), strict=True):
+    for cfg, kind in zip(cfgs, ("own", "folder"), strict=True):
         run(cfg, tmp_path / kind)
         tables.append(pd.read_parquet(tmp_path / kind / "scores.parquet"))
-    own, folder = (table.select_dtypes("number") for table in tables)
-    assert len(own)
-    pd.testing.assert_frame_equal(own, folder, check_exact=True)
+    tables = [table.select_dtypes("number") for table in tables]
+    assert len(tables[0])
+    pd.testing.assert_frame_equal(*tables, check_exact=True)

@@ -27,8 +27,19 @@ SHAPES = [(3, 20), (3, 50), (2, 20), (5, 50)]
 # Of these the test should reject just 5 %; of the others less, but a test that never rejects would be of no use.
 ONE_SOURCE = ("seeds alone", "images alone")
 LEAST = 0.003
-# Each is a whole comparison with everything that a report says, at about 50 ms.
-EXPERIMENTS = 250
+# Each is a whole comparison with everything that a report says, at about 50 ms: all where figures are printed, else some.
+EXPERIMENTS, SOME = 250, 100
+
+
+@pytest.fixture
+def printed(pytestconfig):
+    """Whether figures are printed, as by ``-s``: what is only shown is not worked out otherwise."""
+    return pytestconfig.option.capture == "no"
+
+
+@pytest.fixture
+def experiments(printed):
+    return range(EXPERIMENTS if printed else SOME)
 
 
 def bootstrap_rejects(table: np.ndarray, rng: np.random.Generator, draws: int = 1000) -> bool:
@@ -38,14 +49,18 @@ def bootstrap_rejects(table: np.ndarray, rng: np.random.Generator, draws: int = 
     return bool(low > 0 or high < 0)
 
 
-def rejections(shape, deviations, repeats=1000, seed=0) -> dict[str, float]:
-    """Share of experiments without a true difference in which each method finds one at 5 %."""
+def rejections(shape, deviations, rivals, repeats=1000, seed=0) -> dict[str, float]:
+    """Share of experiments without a true difference in which we find one at 5 %, and other methods do."""
     rng = np.random.default_rng(seed)
     tables = layouts(rng, repeats, shape, *deviations)
     means, images = tables.mean(axis=(1, 2)), tables.mean(axis=1)
-    return {
+    ours = {
         "ours": float((p_value(means, tables) < 0.05).mean()),
         "interval": float((np.abs(means) > half_width(tables)).mean()),
+    }
+    if not rivals:
+        return ours
+    return ours | {
         "bootstrap": float(np.mean([bootstrap_rejects(table, rng) for table in tables])),
         "sign flips": float((sign_flips(images) < 0.05).mean()),
         "wilcoxon": float((stats.wilcoxon(images, axis=1).pvalue < 0.05).mean()),
@@ -87,10 +102,10 @@ def test_a_difference_that_is_called_detectable_is_found_with_its_sign(shape):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_1000_experiments_without_a_difference(shape):
+def test_1000_experiments_without_a_difference(printed, shape):
     print(f"\n{shape[0]} seeds x {shape[1]} images")
     for name, deviations in MIXTURES.items():
-        found = rejections(shape, deviations)
+        found = rejections(shape, deviations, rivals=printed)
         print(f"{name:28}" + "".join(f"{method} {share:6.1%}  " for method, share in found.items()))
         # 5 % + 1.5 %: never above, but far below where several sources vary.
         assert (0.035 if name in ONE_SOURCE else LEAST) <= found["ours"] <= 0.065
@@ -134,9 +149,9 @@ def test_skewed_groups_and_rare_failures_are_covered_less_as_the_docs_say():
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("images", [20, 50])
 @pytest.mark.parametrize(("seed", "image", "rest"), [(0.007, 0.018, 0.028), (0.014, 0.02, 0.014)])
-def test_whole_experiments_of_four_equal_networks(images, seed, image, rest):
+def test_whole_experiments_of_four_equal_networks(experiments, images, seed, image, rest):
     pairs, family, covered, means, sure, best = [], [], [], [], [], []
-    for number in range(EXPERIMENTS):
+    for number in experiments:
         found = evidence(networks(np.random.default_rng(number), [0.7] * 4, (3, images), seed, image, rest))
         pairs += [pair.p < 0.05 for pair in found.pairs]
         family.append(len(found.decision.ruled_out) / len(found.means))
@@ -161,7 +176,7 @@ def test_whole_experiments_of_four_equal_networks(images, seed, image, rest):
 @pytest.mark.usefixtures("no_power")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("times", "single", "family"), [(1, 0.8, 0.75), (2, 0.95, 0.95)])
-def test_whole_experiments_with_one_network_above_three_equal_ones(monkeypatch, times, single, family):
+def test_whole_experiments_with_one_network_above_three_equal_ones(experiments, monkeypatch, times, single, family):
     # Half of the time that the rest takes, and not looked at.
     ranks = "segbench.reporting.conclusions.evidence.rank_probabilities"
     monkeypatch.setattr(ranks, lambda rows, **_: np.full((len(rows), len(rows)), np.nan))
@@ -169,7 +184,7 @@ def test_whole_experiments_with_one_network_above_three_equal_ones(monkeypatch, 
     # The difference of two networks varies twice as much as each of them.
     true = times * detectable(Components(*(2 * deviation**2 for deviation in deviations)), *shape)
     told, apart, wrong, covered, alarm = [], [], [], [], []
-    for number in range(EXPERIMENTS):
+    for number in experiments:
         drawn = networks(np.random.default_rng(number), [0.5 + true, *[0.5] * 3], shape, *deviations)
         found = evidence(drawn)
         own = [pair for pair in found.pairs if pair.first == 0]

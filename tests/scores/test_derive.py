@@ -6,9 +6,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from monai.metrics import DiceMetric
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score, precision_score, recall_score
 from tests.examples import examples
+from tests.oracles import monai
 
 from segbench.errors import ConfigError
 from segbench.scores import SCORES, Convention, class_scores, image_scores, mean_score, pixel_accuracy
@@ -158,8 +158,8 @@ def one_hot(labels):
     return torch.nn.functional.one_hot(torch.from_numpy(labels), CLASSES).movedim(-1, 1)
 
 
-def monai(prediction, target, background, ignore_empty, reduction):
-    metric = DiceMetric(include_background=background, reduction=reduction, ignore_empty=ignore_empty)
+def dice_of_monai(prediction, target, background, ignore_empty, reduction):
+    metric = monai.metrics.DiceMetric(include_background=background, reduction=reduction, ignore_empty=ignore_empty)
     metric(one_hot(prediction), one_hot(target))
     return metric.aggregate().numpy()
 
@@ -169,10 +169,10 @@ def monai(prediction, target, background, ignore_empty, reduction):
 def test_dice_with_empty_one_is_monai_s_that_keeps_empty_classes(batch, background):
     table = tabulate(*batch)
     convention = Convention("per_image", background, "one")
-    classes = monai(*batch, background, False, "mean_batch")
+    classes = dice_of_monai(*batch, background, False, "mean_batch")
     assert class_scores(table, "dice", convention)[0 if background else 1 :] == pytest.approx(classes, abs=1e-6)
     assert mean_score(table, "dice", convention) == pytest.approx(classes.mean(), abs=1e-6)
-    images = monai(*batch, background, False, "mean_channel")
+    images = dice_of_monai(*batch, background, False, "mean_channel")
     assert image_scores(table, "dice", convention) == pytest.approx(images, abs=1e-6)
 
 
@@ -182,7 +182,7 @@ def test_dice_with_empty_left_out_is_monai_s_that_ignores_them_except_for_false_
     prediction, target = batch
     first = 0 if background else 1
     ours = SCORES["dice"](tabulate(prediction, target))[:, first:]
-    theirs = monai(prediction, target, background, True, "none")
+    theirs = dice_of_monai(prediction, target, background, True, "none")
     there, said = (
         np.stack([(labels == c).any(axis=(1, 2)) for c in range(first, CLASSES)], axis=1)
         for labels in (target, prediction)
@@ -199,7 +199,7 @@ def test_mean_dice_is_monai_s_where_every_image_shows_every_class(batch, backgro
     prediction, target = batch
     target[:, 0, :CLASSES] = np.arange(CLASSES)
     table = tabulate(prediction, target)
-    expected = monai(prediction, target, background, True, "mean").item()
+    expected = dice_of_monai(prediction, target, background, True, "mean").item()
     assert mean_score(table, "dice", Convention(background=background)) == pytest.approx(expected, abs=1e-6)
 
 

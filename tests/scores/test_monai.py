@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from monai.metrics import DiceMetric, MeanIoU
 from tests.examples import examples
+from tests.oracles import monai
 
 from segbench.scores import SCORES, Convention, class_scores, image_scores, mean_score
 from segbench.scores.counts import confusion_matrices, counts
@@ -30,7 +30,7 @@ def test_per_image_scores_are_monai_s(prediction, target, background):
 
     table = counted(prediction, target)
     first = 0 if background else 1
-    for name, kind in (("dice", DiceMetric), ("iou", MeanIoU)):
+    for name, kind in (("dice", monai.metrics.DiceMetric), ("iou", monai.metrics.MeanIoU)):
         # MONAI leaves out what the truth lacks; ours, what prediction lacks too: compare where the truth has it.
         theirs = kind(include_background=background, reduction="none")(one_hot(prediction), one_hot(target)).numpy()
         there = np.stack([(target == c).any(axis=(1, 2)) for c in range(first, CLASSES)], axis=1)

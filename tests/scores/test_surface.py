@@ -6,10 +6,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from monai.metrics import HausdorffDistanceMetric, SurfaceDiceMetric, SurfaceDistanceMetric
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 from tests.examples import examples
+from tests.oracles import monai
 
 from segbench.scores.assd import ASSD
 from segbench.scores.boundary_f1 import BoundaryF1
@@ -193,12 +193,12 @@ def test_monai_has_the_same_numbers(region, score_of, blobs, shape, spacing, see
     ours = region(truth, predicted, spacing)
     y, y_pred = (torch.from_numpy(mask)[None, None].float() for mask in (truth, predicted))
     options = {"include_background": True}
-    hd95 = HausdorffDistanceMetric(percentile=95, **options)(y_pred, y, spacing=spacing).item()
-    assd = SurfaceDistanceMetric(symmetric=True, **options)(y_pred, y, spacing=spacing).item()
+    hd95 = monai.metrics.HausdorffDistanceMetric(percentile=95, **options)(y_pred, y, spacing=spacing).item()
+    assd = monai.metrics.SurfaceDistanceMetric(symmetric=True, **options)(y_pred, y, spacing=spacing).item()
     assert score_of(HD95(), ours) == pytest.approx(hd95, rel=1e-5)
     assert score_of(ASSD(), ours) == pytest.approx(assd, rel=1e-5)
     for tolerance in (0.0, 1.1, 2.7):
-        nsd = SurfaceDiceMetric([tolerance], **options)(y_pred, y, spacing=spacing).item()
+        nsd = monai.metrics.SurfaceDiceMetric([tolerance], **options)(y_pred, y, spacing=spacing).item()
         assert score_of(NSD(tolerance), ours) == pytest.approx(nsd, rel=1e-6)
 
 
@@ -208,9 +208,13 @@ def test_where_monai_differs(region, score_of):
     some, none = np.zeros((9, 9), bool), np.zeros((9, 9), bool)
     some[3:5, 3:5] = True
     y, y_pred = (torch.from_numpy(mask)[None, None].float() for mask in (some, none))
-    assert not np.isfinite(HausdorffDistanceMetric(percentile=95, include_background=True)(y_pred, y).item())
-    assert not np.isfinite(SurfaceDistanceMetric(symmetric=True, include_background=True)(y_pred, y).item())
-    assert SurfaceDiceMetric([1.0], include_background=True)(y_pred, y).item() == 0
+    assert not np.isfinite(
+        monai.metrics.HausdorffDistanceMetric(percentile=95, include_background=True)(y_pred, y).item()
+    )
+    assert not np.isfinite(
+        monai.metrics.SurfaceDistanceMetric(symmetric=True, include_background=True)(y_pred, y).item()
+    )
+    assert monai.metrics.SurfaceDiceMetric([1.0], include_background=True)(y_pred, y).item() == 0
     assert score_of(HD95(), region(some, none)) == score_of(ASSD(), region(some, none)) == pytest.approx(8 * 2**0.5)
     assert score_of(NSD(1.0), region(some, none)) == 0
 

@@ -122,7 +122,7 @@ def test_a_sampler_or_pruner_by_its_bare_name_is_refused_with_what_to_type(parts
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_search_that_is_killed_in_its_sixth_trial_finds_the_better_learning_rate(
     configuration, tmp_path, caplog, seed
 ):

@@ -32,7 +32,10 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+# MONAI takes seconds to import.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "monai")) for name in NETWORKS]
+)
 def test_only_what_follows_the_classes_is_replaced(monkeypatch, tmp_path, caplog, name):
     torch.manual_seed(0)
     stored, network = NETWORKS[name](3).state_dict(), NETWORKS[name](5)

@@ -10,11 +10,18 @@ import segbench.train
 from segbench import tracking
 from segbench.errors import ConfigError, DataError
 
-mlflow = pytest.importorskip("mlflow")
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def installed():
+    """Imported only where it is tried: it takes a second."""
+    pytest.importorskip("mlflow")
+
+
 def stored(folder, experiment):
+    import mlflow
+
     client = mlflow.MlflowClient(f"file:{folder}/mlruns")
     return client, client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
 
