@@ -11,6 +11,8 @@ from urllib.parse import unquote
 
 import pytest
 import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from tests.scripts import ROOT, load_script
 
 import segbench
@@ -37,7 +39,8 @@ def test_a_command_of_the_documentation_is_a_valid_configuration(compose, page, 
     parts = [part for part in shlex.split(line) if part != "-m"]
     own = [part for part in arranged(parts) if not part.startswith(("hydra", "--"))]
     if "-m" in shlex.split(line) or re.search(r"=[^\[{]*,", line):
-        own = [re.sub(r"interval\((.*)\)", r"\1", part).partition(",")[0] for part in own]
+        own = [re.sub(r"interval\((.*)\)", r"\1", part) for part in own]
+        ((own, *_), *_) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(own), None)
     validate(compose(*own))
 
 
