@@ -36,3 +36,24 @@ def test_both_rows_test_the_same_views_and_train_on_as_many_images(tmp_path, see
 def test_no_other_split_can_leak(tmp_path, options):
     with pytest.raises(ConfigError, match=r"^data\.leak=true: needs data\.split_by=group and data\.folds=null$"):
         data(tmp_path, leak=True, **options)
+
+
+@pytest.mark.parametrize("leak", ["no", 1])
+def test_what_is_no_truth_value_is_no_leak(tmp_path, leak):
+    with pytest.raises(ConfigError, match=rf"^data\.leak={leak}: must be true, false or null$"):
+        data(tmp_path, leak=leak)
+
+
+@pytest.mark.parametrize("leak", [False, True])
+def test_rows_that_could_not_train_on_as_many_images_are_refused(tmp_path, leak):
+    with pytest.raises(ConfigError, match=r"^data\.leak=(true|false): needs data\.train_groups=null"):
+        data(tmp_path, leak=leak, train_groups=3)
+    found = data(tmp_path, leak=leak)
+    found.fractions = {"train": 0.1, "val": 0.1, "test": 0.8}
+    with pytest.raises(ConfigError, match=r"^data\.leak: 128 views cannot take the place of 32 training images$"):
+        found.split(records())
+
+
+def test_of_one_test_car_half_the_views_are_tested(tmp_path):
+    found = data(tmp_path, leak=True).split(records(cars=3))
+    assert [len(found[part]) for part in ("train", "val", "test")] == [16, 16, 8]

@@ -31,7 +31,8 @@ class CarvanaData(SegmentationData):
         options: As for :class:`segbench.data.segmentation.SegmentationData`.
 
     Raises:
-        ConfigError: If ``leak`` is set beside folds or a split by image.
+        ConfigError: If ``leak`` is neither true, false nor None, or is set beside folds, a split by image or a number
+            of training groups.
     """
 
     name = "carvana"
@@ -42,17 +43,28 @@ class CarvanaData(SegmentationData):
 
     def __init__(self, *, leak: bool | None = None, **options: Any) -> None:
         super().__init__(**options)
+        if leak is not None and not isinstance(leak, bool):
+            raise ConfigError(f"data.leak={leak}: must be true, false or null")
         if leak is not None and (self.folds is not None or self.split_by == "image"):
             raise ConfigError(f"data.leak={str(leak).lower()}: needs data.split_by=group and data.folds=null")
+        if leak is not None and self.train_groups is not None:
+            # Of as many cars, those that are tested have half the images.
+            raise ConfigError(f"data.leak={str(leak).lower()}: needs data.train_groups=null, to train on as many")
         self.leak = leak
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
-        """Return the indices of each split, by car; with ``leak`` other views of the test cars may train."""
+        """Return the indices of each split, by car; with ``leak`` other views of the test cars may train.
+
+        Raises:
+            ConfigError: If they would have to stand for more images than train.
+        """
         splits = super().split(records)
         if self.leak is None:
             return splits
         tested, train = splits["test"], splits["train"]
         others = tested[1::2]
+        if len(others) > len(train):
+            raise ConfigError(f"data.leak: {len(others)} views cannot take the place of {len(train)} training images")
         if self.leak:
             order = generator(self.split_seed, "leak").permutation(len(train))
             train = sorted([*(train[place] for place in order[len(others) :]), *others])
