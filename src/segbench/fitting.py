@@ -58,8 +58,8 @@ class Orders:
 
 
 def image_digest(data: ImageData) -> str:
-    """Return a digest of the images of all splits and their order, by their ids."""
-    known = [f"{split}: {name}" for split, dataset in data.datasets.items() for name in dataset.ids]
+    """Return a digest of what was read, and of the images of all splits and their order, by their ids."""
+    known = [data.content, *(f"{split}: {name}" for split, dataset in data.datasets.items() for name in dataset.ids)]
     return hashlib.sha256("\n".join(known).encode()).hexdigest()
 
 

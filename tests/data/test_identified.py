@@ -9,6 +9,7 @@ from PIL import Image
 
 from segbench.data.carvana import CarvanaData
 from segbench.data.folder.data import FolderData
+from segbench.fitting import image_digest
 
 
 def content(module):
@@ -123,3 +124,18 @@ def test_a_class_that_reads_otherwise_than_the_cache_is_asked_for_its_content(ca
     again.find()
     assert again.content == ""
     assert again.digest() == first.content
+
+
+def test_processes_that_train_together_read_the_same_to_the_pixel(carvana, carvana_folder, tmp_path):
+    """Of nodes that each have a copy."""
+    copy, other = (elsewhere(carvana_folder, name) for name in ("copy", "other"))
+    path = other / "train_masks" / "car0_01_mask.gif"
+    mask = Image.open(path)
+    mask.putpixel((0, 0), 1 - mask.getpixel((0, 0)))
+    mask.save(path)
+    found = []
+    for root in (carvana_folder, copy, other):
+        module = carvana(root=str(root), size=None, batch_size=1, cache_dir=tmp_path / root.parent.name)
+        module.setup()
+        found.append(image_digest(module))
+    assert found[0] == found[1] != found[2]
