@@ -1,5 +1,6 @@
 """The command that predicts new images after a comparison."""
 
+import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -85,3 +86,15 @@ def test_a_setting_that_came_later_is_null_where_it_is_lacking(architectures):
     comparison = compare(collect([architectures.root]), mix=True)
     assert {value for row in comparison.rows for value in row.values} >= {None, "flips"}
     assert "predict.tta=null" in found(comparison)[1].row
+
+
+def test_of_an_ensemble_a_member_is_exported(architectures):
+    comparison = write(architectures, 2, weights=False, unet=90)
+    for run in comparison.done:
+        member = run.directory.with_name(f"member-{run.name}")
+        (member / "checkpoints").mkdir(parents=True)
+        (member / "checkpoints" / "best.ckpt").touch()
+        record = run.directory / "run.json"
+        record.write_text(json.dumps(json.loads(record.read_text()) | {"weights_of": [member.name]}))
+    export = how_to_predict(comparison, evidence(comparison)).commands[1]
+    assert Path(options_of_export(shlex.split(export, comments=True)[2:]).run).name.startswith("member-")

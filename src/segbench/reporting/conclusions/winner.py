@@ -47,7 +47,9 @@ def how_to_predict(comparison: Comparison, found: Evidence) -> Origin | None:
     together = f", by its {plural(len(runs), 'run')} together (scores are of each alone)" if len(runs) > 1 else ""
     words = f"Predict new images with {row.label}{_lead(comparison, found, leader, scored)}{together}:"
     predict = f"{typed('predict')} {_runs(comparison, row, runs)} images=<folder>"
-    export = f"{typed('export')} {shlex.quote(f'run={runs[0].directory}')} to=onnx  # one network, for other programs"
+    # Of an ensemble one of its members: an export is of one network.
+    (first, *_) = RunDirectory(runs[0].directory).predicting()
+    export = f"{typed('export')} {shlex.quote(f'run={first}')} to=onnx  # one network, for other programs"
     return Origin(words, (predict, export))
 
 
