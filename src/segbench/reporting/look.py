@@ -14,7 +14,7 @@ from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.statistics.decision import Decision
 from segbench.runs.planned_looks import Plan
 
-COLLAPSED = "a seed of it collapsed, so that it takes part in no ranking"
+UNRANKED = "a seed of it learned little or nothing, so that it takes part in no ranking"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def judge(folder: Path, names: Collection[str], plan: Plan) -> Judgement:
     decision = found.decision
     settled = {
         wanted[place(run.directory)]: reason
-        for row, reason in (dict.fromkeys(found.unranked, COLLAPSED) | _settled(comparison, decision)).items()
+        for row, reason in (dict.fromkeys(found.unranked, UNRANKED) | _settled(comparison, decision)).items()
         for joined in comparison.rows[row].done
         for run in joined.each
     }

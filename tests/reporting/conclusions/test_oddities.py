@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 from simulated import comparison, counts
 
+from segbench.reporting import look
 from segbench.reporting.conclusions.evidence import evidence
+from segbench.reporting.conclusions.reading import shown
 from segbench.reporting.text.latex import latex_table
 from segbench.scores.constant import constant_counts
 
@@ -81,6 +83,14 @@ def test_what_was_still_improving_has_not_collapsed():
     )
     assert found.verdict.rows[0] == "learned little"
     assert found.unranked == {0}
+
+
+def test_nothing_else_says_that_it_collapsed():
+    compared = cut_short(comparison({"wild": seeds(0.95, 1), "low": seeds(0.4), "lower": seeds(0.35), "last": seeds(0.3)}))
+    found = evidence(compared)
+    (said,) = shown(compared, found)
+    assert "wild has seeds that learned little or nothing: its variance is its own" in said
+    assert "collapsed" not in f"{said} {' '.join(found.caveats)} {found.answer} {look.UNRANKED}"
 
 
 def test_where_every_row_is_too_short_that_is_said():

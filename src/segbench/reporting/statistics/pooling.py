@@ -35,7 +35,7 @@ LEAST_SEEDS = 3
 LEAST_ROWS = 3
 _POINT = 0.95
 VARIES_MORE = "varies more between seeds than the others"
-COLLAPSED = "has seeds that collapsed"
+LEARNED_LITTLE = "has seeds that learned little or nothing"
 OTHER_SEEDS = "has other seeds than most rows"
 
 
@@ -112,7 +112,7 @@ def pool(rows: Sequence[int], sides: Sequence[Side], collapsed: Collection[int] 
         sides: The runs of each of them by seed.
         collapsed: Rows with seeds that collapsed, which stay out.
     """
-    left = {row: COLLAPSED for row in rows if row in collapsed}
+    left = {row: LEARNED_LITTLE for row in rows if row in collapsed}
     members = [(row, side) for row, side in zip(rows, sides, strict=True) if row not in left]
     kinds = {row: tuple(sorted(side)) for row, side in members}
     several = [kind for kind in kinds.values() if len(kind) >= LEAST_SEEDS]
