@@ -60,3 +60,15 @@ def test_it_covers_where_the_law_holds():
 )
 def test_there_is_none_without_seeds_and_numbers(errors):
     assert forecast(errors, 254) is None
+
+
+def test_a_seed_without_a_law_is_counted_and_its_numbers_are_not():
+    law = [(n, 0.3 * n**-0.4) for n in NUMBERS]
+    found = forecast({0: law, 1: law, 2: [(6, 0.1), (12, 0.0), (40, 0.05)], 3: [(6, 0.1)]}, 254)
+    assert (found.seeds, found.left_out, found.numbers) == (2, 2, NUMBERS)
+
+
+def test_what_is_beyond_all_numbers_is_no_forecast():
+    errors = {seed: [(n, 0.1 * n ** (2 + seed)) for n in NUMBERS] for seed in range(2)}
+    assert forecast(errors, 1e3) is not None
+    assert forecast(errors, 1e100) is None

@@ -22,7 +22,7 @@ class Extrapolation:
         others: Their values of the other factors, as they are shown.
         factor: Name of the factor that is a number.
         forecast: What is missing to a perfect score.
-        score, low, high: The score there and the ends of its interval.
+        score, low, high: The score there and the ends of its interval; 0 where a law would go on below it.
     """
 
     others: tuple[str, ...]
@@ -50,12 +50,18 @@ def extrapolation_lines(comparison: Comparison) -> list[str]:
     if comparison.extrapolate_to is None:
         return []
     found = extrapolations(comparison)
-    if not found:
-        return [
-            f"Not extrapolated to {comparison.extrapolate_to:g}: that takes a score that can be perfect, and"
-            f" {FEWEST_SEEDS} seeds with {FEWEST_NUMBERS} numbers each."
-        ]
-    return [_sentence(comparison, one) for one in found]
+    lines = [_sentence(comparison, one) for one in found]
+    # Where there are several lines of rows, those without a forecast are named.
+    numbers = amounts(comparison, range(len(comparison.rows)))
+    every = [] if numbers is None else [others_of(comparison.rows[index], numbers.place) for index in numbers.of]
+    without = [", ".join(others) for others in dict.fromkeys(every) if others not in {one.others for one in found}]
+    if without or not found:
+        who = f", {listed(without)}" if found else ""
+        lines.append(
+            f"Not extrapolated to {comparison.extrapolate_to:g}{who}: that takes a score that can be perfect but is"
+            f" not, and {FEWEST_SEEDS} seeds with {FEWEST_NUMBERS} numbers each."
+        )
+    return lines
 
 
 def _extrapolated(comparison: Comparison, at: float) -> Iterator[Extrapolation]:
@@ -76,7 +82,8 @@ def _extrapolated(comparison: Comparison, at: float) -> Iterator[Extrapolation]:
                 points.append((number, comparison.direction * (best - score)))
     for others, errors in lines.items():
         if (made := forecast(errors, at)) is not None:
-            values = [best - comparison.direction * error for error in (made.error, made.low, made.high)]
+            # No score is below 0.
+            values = [max(0.0, best - comparison.direction * error) for error in (made.error, made.low, made.high)]
             score, *ends = values
             yield Extrapolation(others, comparison.factors[found.place], made, score, min(ends), max(ends))
 
@@ -87,8 +94,23 @@ def _sentence(comparison: Comparison, of: Extrapolation) -> str:
     unit = f" {score.unit}" if score.unit else ""
     return (
         f"Extrapolated to {of.factor}={made.at:g}{''.join(f', {word}' for word in of.others)}: {score.title}"
-        f" {of.score:.4f} [{of.low:.4f}, {of.high:.4f}]{unit}. What is missing to a perfect score falls as the number"
-        f" to the power {-made.power:.2f}, through {numbers}, fitted to each of {plural(made.seeds, 'seed')}; the 95 %"
-        f" interval is over seeds. That the law goes on to {made.at / made.numbers[-1]:.2g} times the largest number is"
-        " an assumption, which the interval does not cover."
+        f" {of.score:.4f} [{of.low:.4f}, {of.high:.4f}]{unit}. What is missing to a perfect score"
+        f" {'falls' if made.power >= 0 else 'rises'} as the number to the power {-made.power:.2f}, through {numbers},"
+        f" fitted to each of {plural(made.seeds, 'seed')}{_left_out(made)}; the 95 % interval is over seeds. That the"
+        f" law {_assumed(made)} is an assumption, which the interval does not cover."
     )
+
+
+def _left_out(made: Forecast) -> str:
+    if not made.left_out:
+        return ""
+    have = "has" if made.left_out == 1 else "have"
+    return f" ({plural(made.left_out, 'other')} {have} fewer numbers, or nothing missing at one)"
+
+
+def _assumed(made: Forecast) -> str:
+    if made.at > made.numbers[-1]:
+        return f"goes on to {made.at / made.numbers[-1]:.2g} times the largest number"
+    if made.at < made.numbers[0]:
+        return f"begins at {made.at / made.numbers[0]:.2g} times the smallest number"
+    return "holds between the numbers"

@@ -48,7 +48,8 @@ def draw_numbers(comparison: Comparison, evidence: Evidence, path: Path) -> None
     found = amounts(comparison, rows)
     if found is None or not found.known:
         raise NothingToDrawError("no factor has three numbers")
-    gone_on = {of.others: of for of in extrapolations(comparison)}
+    factor = comparison.factors[found.place]
+    gone_on = {of.others: of for of in extrapolations(comparison) if of.factor == factor}
     known = sorted({*found.known, *(of.forecast.at for of in gone_on.values())})
     open_place = _beyond(known, is_log(known))
     lines: dict[tuple[Any, ...], list[Point]] = {}
@@ -60,10 +61,11 @@ def draw_numbers(comparison: Comparison, evidence: Evidence, path: Path) -> None
     for number, points in enumerate(lines.values()):
         _draw(axes, number, sorted(points), evidence, open_place)
     for number, others in enumerate(lines):
-        if others in gone_on:
-            _go_on(axes, number, gone_on[others], max(lines[others]), evidence)
+        numbers = [point for point in lines[others] if found.of[point[1]] is not None]
+        if others in gone_on and numbers:
+            _go_on(axes, number, gone_on[others], max(numbers), evidence)
     _finish(axes, known, open_place if None in found.of.values() else None)
-    axes.set_xlabel(comparison.factors[found.place], fontsize=8.5)
+    axes.set_xlabel(factor, fontsize=8.5)
     axes.set_ylabel(f"{comparison.score.title_with_unit} ({comparison.split} split)", fontsize=8.5)
     handles = [Line2D([], [], color=colour(number), marker=marker(number)) for number in range(len(lines))]
     labels = [", ".join(others) or "mean" for others in lines]

@@ -19,6 +19,8 @@ from scipy.special import stdtrit
 
 # Numbers of each seed, and seeds: two points have a line of any curve, one seed has no spread.
 FEWEST_NUMBERS, FEWEST_SEEDS = 3, 2
+# Whose exponential is still a number.
+_LARGEST = 700.0
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Forecast:
         at: The number.
         error: What is missing there, in units of the score; ``low`` and ``high`` are the ends of its interval.
         power: Mean of the seeds' powers c; positive where more is better.
-        numbers: The numbers that were trained, ascending.
+        numbers: The numbers that the laws go through, ascending.
         seeds: How many seeds have a law.
+        left_out: How many have none: they have fewer than three numbers, or nothing is missing at one of them.
     """
 
     at: float
@@ -40,6 +43,7 @@ class Forecast:
     power: float
     numbers: tuple[float, ...]
     seeds: int
+    left_out: int
 
 
 def forecast(errors: Mapping[int, Sequence[tuple[float, float]]], at: float, level: float = 0.05) -> Forecast | None:
@@ -51,22 +55,26 @@ def forecast(errors: Mapping[int, Sequence[tuple[float, float]]], at: float, lev
         level: 1 minus the confidence of the interval.
 
     Returns:
-        The forecast; None where fewer than two seeds have three numbers.
+        The forecast; None where fewer than two seeds have a law, or where it is beyond all numbers.
     """
-    laws = [law for points in errors.values() if (law := _law(points)) is not None]
+    fitted = {seed: law for seed, points in errors.items() if (law := _law(points)) is not None}
+    laws = list(fitted.values())
     if len(laws) < FEWEST_SEEDS:
         return None
     values = np.array([start + power * math.log(at) for start, power in laws])
     half = float(stdtrit(len(laws) - 1, 1 - level / 2) * values.std(ddof=1) / math.sqrt(len(laws)))
     mean = float(values.mean())
+    if not mean + half < _LARGEST:
+        return None
     return Forecast(
         at=at,
         error=math.exp(mean),
         low=math.exp(mean - half),
         high=math.exp(mean + half),
         power=-float(np.mean([power for _, power in laws])),
-        numbers=tuple(sorted({number for points in errors.values() for number, _ in points})),
+        numbers=tuple(sorted({number for seed in fitted for number, _ in errors[seed]})),
         seeds=len(laws),
+        left_out=len(errors) - len(laws),
     )
 
 
