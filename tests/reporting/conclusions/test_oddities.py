@@ -86,7 +86,9 @@ def test_what_was_still_improving_has_not_collapsed():
 
 
 def test_nothing_else_says_that_it_collapsed():
-    compared = cut_short(comparison({"wild": seeds(0.95, 1), "low": seeds(0.4), "lower": seeds(0.35), "last": seeds(0.3)}))
+    compared = cut_short(
+        comparison({"wild": seeds(0.95, 1), "low": seeds(0.4), "lower": seeds(0.35), "last": seeds(0.3)})
+    )
     found = evidence(compared)
     (said,) = shown(compared, found)
     assert "wild has seeds that learned little or nothing: its variance is its own" in said
