@@ -164,9 +164,11 @@ def test_where_something_is_left_it_is_not_said_that_nothing_is(architectures):
     comparison = written(architectures, {"unet": (80, 80, 81), "attunet": (95, 96, 95)})
     found = evidence(comparison)
     assert next_step(comparison, found) is not None
-    for state, silent in (("failed", True), ("missing", True), ("excluded", False)):
+    for state, open_ in (("failed", True), ("missing", True), ("excluded", False)):
         left = ((replace(comparison.rows[0].done[0], state=state), "why"),)
-        assert (next_step(replace(comparison, unfinished=left), found) is None) == silent
+        step = next_step(replace(comparison, unfinished=left), found)
+        begun = "Finish the sweep: 1 of 7 runs is not done (the others are skipped):"
+        assert (step.text == begun) == open_
     # Undecided against another row, by a difference of nothing, which no number of seeds would find.
     equal = (replace(found.decision.compared[0], gain=0.0, low=-0.1, high=0.1, p=1.0),)
     unsettled = replace(found.decision, question="pairs", compared=equal)

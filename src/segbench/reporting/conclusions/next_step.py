@@ -42,7 +42,20 @@ def next_steps(comparison: Comparison, found: Evidence) -> list[Origin]:
     # Seeds that stop too early settle only which row begins better; but a report's epochs are part of its question.
     if comparison.published or comparison.claims:
         steps.reverse()
+    steps.insert(0, _finish(comparison))
     return [step for step in steps if step is not None] or _nothing_left(comparison, found)
+
+
+def _finish(comparison: Comparison) -> Origin | None:
+    """Return how to train what was planned and is not done; None where all is, or where a plan's looks say it."""
+    left = [part for run, _ in comparison.unfinished if run.state not in _OVER for part in run.each]
+    if not left or comparison.plan is not None:
+        return None
+    done = comparison.trained
+    lacking = f"{len(left)} of {plural(len(left) + len(done), 'run')} {'is' if len(left) == 1 else 'are'} not done"
+    # One sweep of all where that is one, as it was typed; else only of what is left.
+    commands = min((sweep_commands(runs, comparison.title, places=True) for runs in ([*done, *left], left)), key=len)
+    return Origin(f"Finish the sweep: {lacking} (the others are skipped):", tuple(commands))
 
 
 def _nothing_left(comparison: Comparison, found: Evidence) -> list[Origin]:
