@@ -52,6 +52,18 @@ def test_data_in_memory_has_the_content_of_cached_data(carvana, tmp_path, size):
     assert held.datasets["train"].arrays.folder is None
 
 
+def test_a_cache_that_another_process_removes_is_still_what_was_read(carvana, monkeypatch):
+    found = content(carvana())
+    read = CarvanaData.checksums
+
+    def removed(module, arrays):
+        shutil.rmtree(arrays.folder)
+        return read(module, arrays)
+
+    monkeypatch.setattr(CarvanaData, "checksums", removed)
+    assert content(carvana()) == found
+
+
 def test_images_of_several_sizes_which_no_cache_holds_have_a_content(carvana, carvana_folder, tmp_path):
     for kind, suffix in (("train", ".jpg"), ("train_masks", "_mask.gif")):
         path = carvana_folder / kind / f"car0_01{suffix}"
