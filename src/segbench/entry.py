@@ -138,10 +138,10 @@ def no_comparison() -> str:
 
 def _explain_override(error: ConfigCompositionException, arguments: Sequence[str]) -> str:
     text = f"{error} {error.__cause__ or ''}"
-    if several := re.search(r"Ambiguous value for argument '(.*)'", text):
-        return f"{several.group(1)}: several values; add -m to sweep over them"
-    if several := re.search(r"Sweep parameters '(.*)' requires", text):
-        return f"{several.group(1)}: several values; add -m to sweep over them"
+    if several := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", text):
+        shows = next((option for option in ("--cfg", "--info", "--help") if option in arguments), None)
+        mend = f"give one, as {shows} shows one configuration" if shows else "add -m to sweep over them"
+        return f"{several.group(1)}: several values; {mend}"
     if other := re.search(r"Could not delete from config\. The value of '(\S+)' is (.*) and not (.*)\.", text):
         return f"~{other.group(1)}={other.group(3)}: the value is {other.group(2)}; write ~{other.group(1)}"
     if twice := re.search(r"Multiple values for (\S+)\. To override a value", text):

@@ -130,6 +130,7 @@ def test_what_an_experiment_sweeps_needs_no_option():
     swept = ["experiment=a", "model=fcn16,fcn8", "model.fully_connected=choice(512)", "seed=0"]
     assert arranged(typed) == ["--multirun", *swept]
     assert arranged([*typed, "--cfg", "job"])[0] == "--cfg"
+    assert arranged([*typed, "--help"]) == ["--help", *typed]
     assert arranged([*typed, "hydra.mode=RUN"]) == [*typed, "hydra.mode=RUN"]
     assert arranged(["experiment=a", "seed=0"]) == ["experiment=a", "seed=0"]
     assert arranged(typed[1:]) == typed[1:]

@@ -60,10 +60,11 @@ def arranged(arguments: Sequence[str]) -> list[str]:
                 f"{override.input_line}: each experiment is a comparison of its own; run one after the other, or sweep "
                 "settings that belong together by variant="
             )
-    if _sweeps_an_experiment(overrides) and not set(options).intersection(_EXCLUSIVE):
+    if _sweeps_an_experiment(overrides) and not set(options).intersection((*_EXCLUSIVE, "--help")):
         # Hydra would ask the experiment itself, without what is swept: keys of a swept network would be unknown there.
         options = ["--multirun", *options]
-    if "--multirun" in options:
+    # The help is of one configuration, which says itself what is too much.
+    if "--multirun" in options and "--help" not in options:
         return [*options, *sweeper, *_beside_swept_groups(overrides)]
     return [*options, *sweeper, *(str(override.input_line) for override in overrides)]
 
