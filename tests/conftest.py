@@ -30,9 +30,22 @@ os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
 
+# Cases of a test that make it a long family.
+LONG = 8
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Try properties on few examples where slow tests are left out."""
     settings.load_profile(EVERY_DAY if "not slow" in config.option.markexpr else ALL)
+    if (number := config.getoption("--one-in")) > 1:
+        told = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
+        config.pluginmanager.register(OneIn(number, told.stdout.strip()))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let CI try a part of the long families, another one at each commit."""
+    help_ = "of each slow test with eight cases or more try one case in N; which ones changes with the commit"
+    parser.addoption("--one-in", type=int, default=1, metavar="N", help=help_)
 
 
 COLLECTED = pytest.StashKey[dict[str, bool]]()
@@ -51,6 +64,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = any(item.get_closest_marker(name) for name in ("slow", "gpu", "slurm"))
         found[name] = found.get(name, False) or not left_out
     items.sort(key=lambda item: getattr(item.module, "monai", None) is not monai)
+
+
+class OneIn:
+    """Leaves out cases of long families, after those that the markers leave out."""
+
+    def __init__(self, number: int, commit: str) -> None:
+        self.number, self.turn = number, int(commit[:8] or "0", 16)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Keep one case in so many of each family, the same ones in every process."""
+        families: dict[str, list[pytest.Item]] = {}
+        for item in items:
+            if item.get_closest_marker("slow"):
+                families.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        long = [members for members in families.values() if len(members) >= LONG]
+        left = {item for members in long for place, item in enumerate(members) if (place + self.turn) % self.number}
+        config.hook.pytest_deselected(items=[item for item in items if item in left])
+        items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(scope="session")
