@@ -3,6 +3,7 @@
 import pytest
 from matplotlib.axes import Axes
 
+from segbench.pictures.legend import legend_below
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
@@ -114,7 +115,7 @@ def test_what_is_assumed_depends_on_where_it_is(curve, at, said):
 def test_the_figure_goes_on_from_the_largest_number_and_not_from_what_has_none(architectures, tmp_path, monkeypatch):
     comparison = points(architectures, {4: 60, 8: 70, 16: 80, None: 90})
     assert extrapolations(comparison)[0].forecast.numbers == (4, 8, 16)
-    dashed = []
+    dashed, said = [], []
     plain = Axes.plot
 
     def noted(self, *given, **options):
@@ -122,6 +123,13 @@ def test_the_figure_goes_on_from_the_largest_number_and_not_from_what_has_none(a
             dashed.append(list(given[0]))
         return plain(self, *given, **options)
 
+    def legend(*given):
+        said.append(given[-1])
+        return legend_below(*given)
+
     monkeypatch.setattr(Axes, "plot", noted)
+    monkeypatch.setattr("segbench.reporting.figures.numbers.legend_below", legend)
     draw_numbers(comparison, evidence(comparison), tmp_path / "numbers.png")
     assert dashed == [[16, 32]]
+    # What the upright lines are differs: those of means are of images and seeds.
+    assert said[0].endswith("; dashed: extrapolated, 95 % interval over seeds")

@@ -69,7 +69,7 @@ def draw_numbers(comparison: Comparison, evidence: Evidence, path: Path) -> None
     axes.set_ylabel(f"{comparison.score.title_with_unit} ({comparison.split} split)", fontsize=8.5)
     handles = [Line2D([], [], color=colour(number), marker=marker(number)) for number in range(len(lines))]
     labels = [", ".join(others) or "mean" for others in lines]
-    said = f"upright: {evidence.ends}" + ("; dashed: extrapolated" if gone_on else "")
+    said = f"upright: {evidence.ends}" + ("; dashed: extrapolated, 95 % interval over seeds" if gone_on else "")
     below = legend_below(figure, handles, labels, WIDTH, said)
     figure.set_size_inches(WIDTH, HEIGHT + below)
     save(figure, path)
