@@ -8,6 +8,7 @@ from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.extrapolation import extrapolation_lines, extrapolations
+from segbench.reporting.conclusions.two_questions import two_answers
 from segbench.reporting.figures.numbers import draw_numbers
 from segbench.runs.split_scores import derive
 
@@ -44,6 +45,13 @@ def test_the_sentence_says_what_is_assumed(curve):
     assert line.startswith("Extrapolated to data.train_groups=32: Dice 0.7")
     assert "through 4, 8 and 16, fitted to each of 2 seeds" in line
     assert "2 times the largest number is an assumption" in line
+
+
+def test_it_stands_below_the_verdict(curve):
+    comparison = curve()
+    *_, (who, what) = two_answers(comparison, evidence(comparison))
+    assert who == "A number that was not trained"
+    assert [what] == extrapolation_lines(comparison)
 
 
 def test_what_cannot_be_extrapolated_is_said(curve):

@@ -13,7 +13,6 @@ from segbench.reporting.comparison.columns import averages, convention_words
 from segbench.reporting.comparison.model import Comparison, Row, number_of
 from segbench.reporting.conclusions.claim_words import explanation
 from segbench.reporting.conclusions.evidence import evidence
-from segbench.reporting.conclusions.extrapolation import extrapolation_lines
 from segbench.reporting.conclusions.reading import reading, shown
 from segbench.reporting.conclusions.training import training_line
 from segbench.reporting.conclusions.tuning import tuning_lines
@@ -77,7 +76,6 @@ def own_notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
         figures = evidence(comparison)
         found += [*_distance(comparison), *_unspread(comparison.rows), *shown(comparison, figures)]
         found += figures.caveats if with_caveats else ()
-        found += extrapolation_lines(comparison)
         found += _without_score(comparison)
         found += _unequal_images(comparison)
         found += _unequal_circumstances(comparison.trained)

@@ -6,6 +6,7 @@ import re
 
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.evidence import Evidence
+from segbench.reporting.conclusions.extrapolation import extrapolation_lines
 from segbench.reporting.conclusions.numbers import figures
 from segbench.reporting.statistics.networks import Networks
 from segbench.words import listed, plural
@@ -18,11 +19,13 @@ _INTERVAL = re.compile(r"\d \[")
 def two_answers(comparison: Comparison, found: Evidence) -> list[tuple[str, str]]:
     """Return whose question it is and what is answered: of who trains again, and of who uses a checkpoint.
 
-    The verdict is on the first; its figures are the answer here. Either is left out where nothing is known.
+    The verdict is on the first; its figures are the answer here. Either is left out where nothing is known. Behind them
+    stands what the experiment asks of a number that was not trained.
     """
     trained_again = f"The recipe, trained again with other seeds and tested on other {comparison.unit} (the verdict)"
     as_they_are = f"These trained networks, as they are, on other {comparison.unit}"
     answers = [(trained_again, _behind(found)), (as_they_are, networks_answer(comparison, found.networks))]
+    answers += [("A number that was not trained", line) for line in extrapolation_lines(comparison)]
     return [(who, what) for who, what in answers if what]
 
 
