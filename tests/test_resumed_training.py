@@ -16,13 +16,18 @@ from segbench.runs.checkpoint_io import load_checkpoint
 
 SCHEDULES = {
     "plateau": ("scheduler=plateau", "scheduler.patience=0", "optimizer.lr=0.03"),
+    "constant": ("scheduler=constant",),
     "cosine": ("scheduler=cosine",),
     "table": ("scheduler=epoch_table", "scheduler.rates=[[1,1e-3],[3,3e-4],[9,1e-4]]"),
+    "exponential": ("scheduler=exponential_floor", "optimizer.lr=3e-3"),
+    "steps": ("scheduler=steps", "scheduler.milestones=[2,4]"),
     "poly": ("scheduler=poly", "scheduler.warmup=1.5"),
     "one cycle by steps": ("scheduler=one_cycle",),
     "warmup": ("LinearLR, start_factor: 0.1, total_iters: 4",),
+    "polynomial": ("PolynomialLR, total_iters: 5, power: 0.9",),
     "restarts": ("CosineAnnealingWarmRestarts, T_0: 2",),
     "cyclic": ("CyclicLR, base_lr: 1e-4, max_lr: 1e-2, step_size_up: 2, cycle_momentum: false",),
+    "one cycle": ("OneCycleLR, max_lr: 1e-2, total_steps: 8",),
 }
 
 
