@@ -3,7 +3,7 @@
 from hypothesis import settings
 
 EVERY_DAY, ALL = "every day", "all"
-settings.register_profile(EVERY_DAY, max_examples=20, deadline=None)
+settings.register_profile(EVERY_DAY, max_examples=10, deadline=None)
 settings.register_profile(ALL, max_examples=100, deadline=None)
 
 
