@@ -31,7 +31,7 @@ torch.set_num_threads(1)
 
 
 # Cases of a test that make it a long family.
-LONG = 8
+LONG = 5
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let CI try a part of the long families, another one at each commit."""
-    help_ = "of each slow test with eight cases or more try one case in N; which ones changes with the commit"
+    help_ = "of each slow test with five cases or more try one case in N; which ones changes with the commit"
     parser.addoption("--one-in", type=int, default=1, metavar="N", help=help_)
 
 
