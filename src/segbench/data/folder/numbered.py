@@ -102,7 +102,7 @@ def _counts_up(pages: Sequence[Sequence[int]]) -> bool:
     filled = [page for page in pages if page]
     highest = [max(page) for page in filled]
     full = sum(len(page) >= _FULL * top for page, top in zip(filled, highest, strict=True))
-    rare = 2 * sum(top == max(highest) for top in highest) <= len(filled)
+    rare = 2 * highest.count(max(highest, default=0)) <= len(filled)
     return full >= _MOST_IMAGES * len(filled) and rare and len(set(highest)) >= min(3, len(filled))
 
 
