@@ -38,30 +38,33 @@ def answer(
     found = _answer(asked, ranked, scored, pairs, refused, same)
     if not ranked or not collapsed:
         return found
-    rows = asked.comparison.rows
-    lost = ""
-    for short in (False, True):
-        alike = [index for index in collapsed if cut_off(rows[index]) == short]
-        if alike:
+    short, lost = _too_short(asked, collapsed), ""
+    for kind, what in ((False, COLLAPSED), (True, TOO_SHORT)):
+        if alike := [asked.labels[index] for index in collapsed if short[index] == kind]:
             are, whose = ("is", "its") if len(alike) == 1 else ("are", "their")
-            lost += (
-                f" {listed([asked.labels[index] for index in alike])} {are} not ranked, as some of {whose} trainings"
-            )
-            lost += f" {TOO_SHORT if short else COLLAPSED}."
-    words = {index: "learned little" if cut_off(rows[index]) else "collapsed" for index in collapsed}
-    return replace(found, sentence=found.sentence + lost, rows={**found.rows, **words})
+            lost += f" {listed(alike)} {are} not ranked, as some of {whose} trainings {what}."
+    return replace(found, sentence=found.sentence + lost, rows={**found.rows, **_in_a_word(short)})
+
+
+def _too_short(asked: Asked, rows: Sequence[int]) -> dict[int, bool]:
+    """Return of rows with trainings that learned little or nothing whether they were still improving at the end."""
+    return {index: cut_off(asked.comparison.rows[index]) for index in rows}
+
+
+def _in_a_word(short: Mapping[int, bool]) -> dict[int, str]:
+    return {index: "learned little" if kind else "collapsed" for index, kind in short.items()}
 
 
 def _none_ranked(asked: Asked, scored: Sequence[int]) -> Verdict:
     """Return the answer where every row has trainings that learned little or nothing."""
-    short = {index: cut_off(asked.comparison.rows[index]) for index in scored}
-    rows = {index: "learned little" if short[index] else "collapsed" for index in scored}
+    short = _too_short(asked, scored)
     if len(set(short.values())) == 1:
         what = TOO_SHORT if all(short.values()) else COLLAPSED
-        return Verdict("undecided", f"Every row has trainings that {what}, so none can be ranked.", rows=rows)
-    gone, cut = (listed([asked.labels[i] for i in scored if short[i] == kind]) for kind in (False, True))
-    words = f"No row can be ranked: trainings of {gone} {COLLAPSED}; trainings of {cut} {TOO_SHORT}."
-    return Verdict("undecided", words, rows=rows)
+        sentence = f"Every row has trainings that {what}, so none can be ranked."
+    else:
+        gone, cut = (listed([asked.labels[i] for i in scored if short[i] == kind]) for kind in (False, True))
+        sentence = f"No row can be ranked: trainings of {gone} {COLLAPSED}; trainings of {cut} {TOO_SHORT}."
+    return Verdict("undecided", sentence, rows=_in_a_word(short))
 
 
 def _answer(
