@@ -120,6 +120,7 @@ def test_what_is_assumed_depends_on_where_it_is(curve, at, said):
     assert f"That the law {said}" in line
 
 
+@pytest.mark.slow
 def test_the_figure_goes_on_from_the_largest_number_and_not_from_what_has_none(architectures, tmp_path, monkeypatch):
     comparison = points(architectures, {4: 60, 8: 70, 16: 80, None: 90})
     assert extrapolations(comparison)[0].forecast.numbers == (4, 8, 16)
