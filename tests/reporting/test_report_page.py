@@ -201,14 +201,13 @@ def test_the_page_says_where_the_numbers_come_from(reported):
         assert part in text
 
 
-def test_runs_that_are_no_full_grid_have_a_command_each(make_run):
+def test_runs_that_are_no_full_grid_have_a_command_for_each_grid(make_run):
     make_run("unet", 0)
     make_run("unet", 1)
     make_run("attunet", 0, experiment="carvana/architectures", overrides=["model=attunet", "paths.outputs=/x"])
     assert sweep_commands(collect([make_run.root]), "carvana/architectures") == [
         "python src/run.py experiment=carvana/architectures model=attunet seed=0 'paths.outputs=<folder>'",
-        "python src/run.py experiment=carvana/architectures model=unet seed=0",
-        "python src/run.py experiment=carvana/architectures model=unet seed=1",
+        "python src/run.py -m experiment=carvana/architectures model=unet seed=0,1",
     ]
 
 
@@ -221,8 +220,7 @@ def test_a_command_names_the_folder_of_ones_own_choices(make_run):
     ]
     make_run("unet", 2)
     assert sweep_commands(collect([make_run.root]), "carvana/architectures") == [
-        "python src/run.py --config-dir 'my conf' experiment=carvana/architectures model=unet seed=0",
-        "python src/run.py --config-dir 'my conf' experiment=carvana/architectures model=unet seed=1",
+        "python src/run.py --config-dir 'my conf' -m experiment=carvana/architectures model=unet seed=0,1",
         "python src/run.py experiment=carvana/architectures model=unet seed=2",
     ]
 

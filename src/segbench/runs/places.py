@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+# Where somebody's files lie, in commands that others read.
+HIDDEN = "<folder>"
 # Homes of anybody, also of who made the runs on another machine.
 _HOME = re.compile(r"(?<![\w.~-])(?:/home/[^/\s'\":;,]+|/Users/[^/\s'\":;,]+|/root)(?=[/\s'\":;,)]|$)")
 
@@ -22,8 +24,8 @@ def places_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def public_assignment(key: str, value: str) -> str:
-    """Return what an override sets, without the place of the data: ``<folder>`` for that."""
-    return "<folder>" if key == "data.root" or (key.startswith("data.") and value.startswith(("/", "~"))) else value
+    """Return what an override sets, without the place of the data: :data:`HIDDEN` for that."""
+    return HIDDEN if key == "data.root" or (key.startswith("data.") and value.startswith(("/", "~"))) else value
 
 
 def public(text: str, paths: Any = None) -> str:

@@ -13,7 +13,7 @@ from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.comparison.columns import score_names
 from segbench.reporting.comparison.estimate import estimate
-from segbench.reporting.comparison.words import show_better, show_duration, show_probability
+from segbench.reporting.comparison.words import show_better, show_duration, show_p, show_probability
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
 from segbench.reporting.figures.curves import _panels
@@ -186,6 +186,9 @@ def test_what_the_tests_say_has_columns_where_there_is_any(architectures):
 
 def test_no_probability_is_shown_as_certain():
     assert [show_probability(value) for value in (0, 0.654, 1)] == ["<0.01", "0.65", ">0.99"]
+    # On which side of 5 % it is can be seen.
+    assert [show_p(value) for value in (0.00001, 0.0316, 0.0496, 0.04999, 0.0504, 0.0505)] == [
+        "< 0.001", "0.032", "0.0496", "0.04999", "0.0504", "0.051"]  # fmt: skip
 
 
 @pytest.mark.parametrize(

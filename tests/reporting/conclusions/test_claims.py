@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from segbench.reporting.conclusions.claim_words import measured
 from segbench.reporting.conclusions.claims import judge
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
+from segbench.reporting.statistics.decision import Compared, Decision, Standing
 from segbench.reporting.text.tables import markdown_body, print_comparison
 
 pytestmark = pytest.mark.usefixtures("no_power")
@@ -144,7 +144,9 @@ def test_the_best_must_be_above_all_at_once(architectures):
     found = claim.strongest.difference
     assert (found.mean - found.low, found.high - found.mean) == pytest.approx((half, half))
     assert claim.verdict == "holds"
-    assert "each interval 98.3%" in measured(claim)
+    # One figure, that of the verdict.
+    assert measured(claim).startswith(f"+{found.mean:.4f} [+0.0")
+    assert "] over unet, the next (3 seeds, 4 images of 2 groups)" in measured(claim)
     # By a score that is not the one that decides, each pair for itself.
     iou = again(architectures, BEST | {"metric": "iou"})
     assert iou.verdict == "undecided"
@@ -175,27 +177,36 @@ def test_not_better_within_the_margin_is_alike(architectures):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("shortlist", "ruled_out", "claims", "verdicts"),
+    ("shortlist", "ruled_out", "claims", "verdicts", "said"),
     [
-        ((0,), (1, 2), [BEST], ["holds"]),
-        ((1,), (0, 2), [BEST], ["does not hold"]),
-        ((0, 1), (2,), [BEST], ["undecided"]),
+        ((0,), (1, 2), [BEST], ["holds"], "+0.0010 [-0.0020, +0.0040] over unet, the next (3 seeds"),
+        ((1,), (0, 2), [BEST], ["does not hold"], "+0.0010 [-0.0020, +0.0040] over unet, which is better (3 seeds"),
+        (
+            (0, 1),
+            (2,),
+            [BEST],
+            ["undecided"],
+            "+0.0010 over unet; it may be ahead of all others by up to 0.0100, or behind the best by up to 0.0200 (3",
+        ),
         # What is not its question it does not answer.
-        ((0,), (1, 2), [ATTENTION, BEST | {"metric": "iou"}], ["undecided", "undecided"]),
+        ((0,), (1, 2), [ATTENTION, BEST | {"metric": "iou"}], ["undecided", "undecided"], ""),
     ],
 )
 def test_a_claim_about_the_best_is_answered_by_the_decision_on_it(
-    architectures, shortlist, ruled_out, claims, verdicts
+    architectures, shortlist, ruled_out, claims, verdicts, said
 ):
     """Names in the order of the rows; the decision is made up, as both seldom differ."""
     comparison = compared(architectures, [BEST], {"attunet": (90, 95, 91), "unet": (89, 97, 88), "zoo": (90, 90, 93)})
     assert [row.label for row in comparison.rows] == ["attunet", "unet", "zoo"]
-    standings = tuple(SimpleNamespace(row=row) for row in range(3))
-    decided = SimpleNamespace(question="best", standings=standings, shortlist=shortlist, ruled_out=ruled_out)
+    standings = tuple(Standing(row, row in ruled_out, -0.02, 0.01, 0.5, shortlist[0]) for row in range(3))
+    pairs = tuple(Compared(a, b, 0.001, -0.002, 0.004, 0.5, 0.95) for a, b in ((0, 1), (0, 2), (1, 2)))
+    decided = Decision("best", standings=standings, compared=pairs)
+    assert decided.shortlist == shortlist
     assert [judge(comparison, [claim])[0].verdict for claim in claims] == ["undecided"] * len(claims)
     judged = judge(comparison, claims, decision=decided)
     assert [claim.verdict for claim in judged] == verdicts
-    assert all(("by the decision" in claim.reason) == (claim.verdict != "undecided") for claim in judged)
+    if len(claims) == 1:
+        assert measured(judged[0]).startswith(said)
 
 
 @pytest.mark.slow
@@ -210,10 +221,13 @@ def test_one_rival_above_refutes_the_best(architectures):
 def test_of_many_rivals_the_strongest_and_a_count_are_shown(architectures):
     weak = {f"weak{index}": (40 + index, 41 + index, 40 + index) for index in range(4)}
     claim = only(architectures, BEST, {"attunet": (95, 95, 95), "unet": (95, 94, 96), "top": (99, 99, 99)} | weak)
-    text = measured(claim)
     # None of its own intervals says so, but the decision does.
     assert claim.verdict == "does not hold"
-    assert text.startswith("of 6 rivals attunet is above 4 and below 0, undecided against 2; strongest: -0.0")
+    assert "over top, which is better (3 seeds" in measured(claim)
+    text = measured(again(architectures, BEST | {"metric": "iou"}))
+    assert text.startswith(
+        "iou: attunet is shown to be better than 4 of 6 rivals and worse than 1; the strongest: -0.0"
+    )
     assert "over top (3 seeds" in text
     assert text.endswith("each interval 99.2%")
 

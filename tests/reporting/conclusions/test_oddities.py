@@ -6,6 +6,8 @@ import numpy as np
 from simulated import comparison, counts
 
 from segbench.reporting import look
+from segbench.reporting.collection.runs import collect
+from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.reading import shown
 from segbench.reporting.text.latex import latex_table
@@ -46,6 +48,17 @@ def test_a_row_with_a_collapsed_seed_is_not_the_best_even_if_its_mean_is():
     assert [line.split()[0] for line in bold] == ["low"]
     assert np.isnan(found.best[0])
     assert np.isfinite(found.best[1:]).all()
+
+
+def test_classes_of_which_no_row_finds_anything_are_named(architectures):
+    """The mean over both classes does not show it: the ring has 0.5, the disc nothing."""
+    for model, tp in (("unet", 0), ("attunet", 0)):
+        for seed in range(2):
+            architectures(model, seed, tp)
+    said = "No row finds anything of 1 of 2 classes: disc."
+    assert said in evidence(compare(collect([architectures.root]))).caveats
+    architectures("fcn", 0, 20)
+    assert said not in evidence(compare(collect([architectures.root]))).caveats
 
 
 def test_where_every_row_collapsed_there_is_no_best():
@@ -134,6 +147,7 @@ def test_an_image_that_is_always_lost_is_said():
     rows = {name: {seed: losing(seed) for seed in range(2)} for name in "ab"}
     said = evidence(comparison(rows | {"c": {seed: counts(scores(seed=seed)) for seed in range(2)}})).caveats
     assert any(
-        line.startswith("a and b lose i003 with every seed (less than half of the median image)") for line in said
+        line.startswith("a and b fail on i003 with every seed (less than half the score of a typical image)")
+        for line in said
     )
-    assert any(line.startswith("Every row loses i003") for line in evidence(comparison(rows)).caveats)
+    assert any(line.startswith("Every row fails on i003") for line in evidence(comparison(rows)).caveats)

@@ -1,7 +1,11 @@
 """The command that makes the runs of a report again."""
 
 import shlex
+from itertools import product
 from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.conclusions.provenance import provenance, sweep_commands
@@ -11,10 +15,31 @@ def runs(*overrides):
     return [Run(Path("a") / str(index), "done", overrides=tuple(texts)) for index, texts in enumerate(overrides)]
 
 
-def test_a_full_grid_is_one_command_and_anything_else_one_for_each_run():
+def test_a_full_grid_is_one_command_and_anything_else_as_few_as_do():
     full = [[f"a={a}", f"b={b}"] for a in (1, 2) for b in (3, 4)]
     assert sweep_commands(runs(*full), "x") == ["python src/run.py -m experiment=x a=1,2 b=3,4"]
-    assert len(sweep_commands(runs(*full[:3]), "x")) == 3
+    assert sweep_commands(runs(*full[:3]), "x") == [
+        "python src/run.py -m experiment=x a=1 b=3,4",
+        "python src/run.py experiment=x a=2 b=3",
+    ]
+
+
+def test_rows_that_are_trained_for_different_times_are_a_sweep_of_seeds_each():
+    made = [[f"variant={name}", f"trainer.max_epochs={epochs}", f"seed={seed}"]
+            for name, epochs in (("free", 5), ("frozen", 5), ("scratch", 10)) for seed in range(3)]  # fmt: skip
+    assert sweep_commands(runs(*made), "x") == [
+        "python src/run.py -m experiment=x variant=free,frozen trainer.max_epochs=5 seed=0,1,2",
+        "python src/run.py -m experiment=x variant=scratch trainer.max_epochs=10 seed=0,1,2",
+    ]
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2)] * 3), unique=True, min_size=1, max_size=27))
+def test_the_commands_make_each_run_once(cells):
+    typed = [shlex.split(line) for line in sweep_commands(runs(*([f"{key}={value}" for key, value in
+             zip("abc", cell, strict=True)] for cell in cells)), "x")]  # fmt: skip
+    swept = [[part.partition("=")[2].split(",") for part in line if part[:2] in ("a=", "b=", "c=")] for line in typed]
+    made = [tuple(map(int, cell)) for line in swept for cell in product(*line)]
+    assert sorted(made) == sorted(cells)
 
 
 def test_combinations_of_many_keys_are_not_listed():

@@ -68,7 +68,7 @@ def test_a_near_tie_and_ignorance_do_not_read_the_same():
     assert near.verdict.word == ignorant.verdict.word == "undecided"
     assert "may be better by up to 0.00" in near.answer
     assert ignorant.answer.endswith("of the difference hardly anything is known.")
-    assert "so nothing smaller is called alike" in ignorant.verdict.detail
+    assert "so these runs show no two alike" in ignorant.verdict.detail
 
 
 def test_against_a_baseline_each_row_has_its_word():
@@ -109,18 +109,18 @@ def test_no_zero_is_negative_and_a_distance_has_its_unit():
 def test_both_questions_are_labelled_and_answered():
     compared, found = asked([0.83, 0.90])
     (recipe, detail), (trained, networks_say) = two_answers(compared, found)
-    assert recipe == "The recipe, trained again with other seeds and tested on other images (the verdict)"
+    assert recipe == "If you train again, with other seeds, for other images (what the verdict is about)"
     # The figures' brackets, and what p is, for who has no statistics.
     assert detail == f"In brackets: the differences that these runs leave possible, at 95 %. {found.verdict.detail}"
-    assert found.verdict.detail.startswith("If they were equal, 0.")
-    assert " % of such experiments would show as large a difference (p = 0.0" in detail
-    assert trained == "These trained networks, as they are, on other images"
+    assert found.verdict.detail.startswith("Between two equal rows 0.")
+    assert " of 100 such experiments would show a difference as large (p = 0.0" in detail
+    assert trained == "If you use these trained networks as they are, on other images"
     assert networks_say.startswith("m1's 3 networks score higher than m0's 3 networks, by 0.0")
     compared, tied = asked([0.83, 0.83])
     named = tied.verdict.sentence.replace("m0", "data.size=[96, 128]")
     tied = replace(tied, verdict=replace(tied.verdict, sentence=named))
     assert "[" in named
-    assert two_answers(compared, tied)[0][1].startswith("If they were equal, ")
+    assert two_answers(compared, tied)[0][1].startswith("Between two equal rows ")
     single, found = asked([0.83, 0.90], shape=(1, 20))
     assert [who for who, _ in two_answers(single, found)] == [trained]
 
@@ -128,14 +128,14 @@ def test_both_questions_are_labelled_and_answered():
 @pytest.mark.parametrize(
     ("p", "said"),
     [
-        (0.0004, "fewer than 0.1 % of such experiments would show as large a difference (p < 0.001)"),
-        (0.0321, "3.2 % of such experiments would show as large a difference (p = 0.032)"),
-        (0.9963, "100 % of such experiments would show as large a difference (p = 0.996)"),
-        (1.0, "100 % of such experiments would show as large a difference (p = 1.000)"),
+        (0.0004, "fewer than 1 of 1,000 such experiments would show a difference as large (p < 0.001)"),
+        (0.0321, "3.2 of 100 such experiments would show a difference as large (p = 0.032)"),
+        (0.9963, "100 of 100 such experiments would show a difference as large (p = 0.996)"),
+        (1.0, "100 of 100 such experiments would show a difference as large (p = 1.000)"),
     ],
 )
 def test_a_p_value_is_a_share_that_anybody_reads(p, said):
-    assert by_chance(p) == f"If they were equal, {said}"
+    assert by_chance(p) == f"Between two equal rows {said}"
 
 
 def test_the_margin_is_the_repeatability_limit_of_the_seeds():

@@ -48,10 +48,16 @@ def show_better(probability: float, cases: int, seeds: int) -> str:
 
 
 def show_p(p: float) -> str:
-    """Return a p-value as papers print it: ``0.032``, ``< 0.001``; a dash where there is none."""
+    """Return a p-value as papers print it: ``0.032``, ``< 0.001``; a dash where there is none.
+
+    Near 0.05 with the digits that show on which side it is: ``0.0496``.
+    """
     if not math.isfinite(p):
         return NOTHING
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    if p < 0.001:
+        return "< 0.001"
+    digits = next((digits for digits in (3, 4) if round(p, digits) != 0.05), 5)
+    return f"{p:.{digits}f}"
 
 
 def show_duration(seconds: float) -> str:

@@ -161,7 +161,7 @@ def _images(comparison: Comparison, rows: Sequence[Layout]) -> list[str]:
     """Say what the choice of images leaves open."""
     found = _folds(comparison)
     if comparison.folds and any(not row.crossed for row in rows):
-        found.append("Each seed has its own folds: what varies between seeds and between folds cannot be told apart.")
+        found.append("Each seed has its own folds, so whether more seeds or more folds would help cannot be told.")
     elif any(not row.crossed for row in rows):
         found.append(
             "Seeds are scored on different images (each its own split): what varies between seeds and between images"

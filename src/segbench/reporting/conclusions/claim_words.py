@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isnan
 
-from segbench.reporting.conclusions.claims import JudgedClaim, Rival
+from segbench.reporting.conclusions.claims import JudgedClaim, Place, Rival
+from segbench.reporting.statistics.intervals import Difference
 from segbench.scores.training import SHOWN_BY_TRAINING
 from segbench.words import listed, plural
 
@@ -19,20 +20,41 @@ _ALIKE = (
 _MARGIN = " A claim that one is better is alike where every interval not above 0 lies within {} (comparison.margin)."
 
 
-def measured(claim: JudgedClaim) -> str:
+def measured(claim: JudgedClaim, unit: str = "groups") -> str:
     """Return what was measured for a claim: each rival's difference, or of many the strongest one's and a count.
 
     A score that is not the comparison's is named first.
+
+    Args:
+        claim: The claim.
+        unit: What images come together in, as :attr:`segbench.reporting.comparison.model.Comparison.unit`.
     """
+    # Images of groups of images are said to be of groups.
+    unit = unit.partition(" of ")[0]
+    if claim.place is not None:
+        return _placed(claim, claim.place, unit)
     named = f"{claim.metric.replace('_', ' ')}: " if claim.metric and claim.rivals else ""
     if len(claim.rivals) <= MOST_SHOWN:
         level = f"; each interval {claim.confidence:.1%}" if len(claim.rivals) > 1 else ""
-        return named + "; ".join(_figures(claim, rival) for rival in claim.rivals) + level
+        return named + "; ".join(_figures(claim, rival, unit) for rival in claim.rivals) + level
     signs = [rival.difference.sign for rival in claim.rivals]
-    better, worse = ("below", "above") if claim.lower_is_better else ("above", "below")
-    count = f"of {len(signs)} rivals {claim.winner} is {better} {signs.count(1)} and {worse} {signs.count(-1)}"
-    text = f"{count}, undecided against {signs.count(0)}; strongest: {_figures(claim, claim.strongest)};"
-    return f"{named}{text} each interval {claim.confidence:.1%}"
+    count = f"{claim.winner} is shown to be better than {signs.count(1)} of {len(signs)} rivals"
+    text = f"{count} and worse than {signs.count(-1)}; the strongest: {_figures(claim, claim.strongest, unit)}"
+    return f"{named}{text}; each interval {claim.confidence:.1%}"
+
+
+def _placed(claim: JudgedClaim, place: Place, unit: str) -> str:
+    """Return the one figure of a claim to be the best of several."""
+    counted = f"({_counted(claim.rivals[0].difference, unit)})"
+    if not place.open:
+        which = "the next" if claim.verdict == "holds" else "which is better"
+        return f"{place.gain:+.4f} [{place.low:+.4f}, {place.high:+.4f}] over {place.rival}, {which} {counted}"
+    known = (
+        "hardly anything is known"
+        if isnan(place.low)
+        else (f"it may be ahead of all others by up to {place.high:.4f}, or behind the best by up to {-place.low:.4f}")
+    )
+    return f"{place.gain:+.4f} over {place.rival}; {known} {counted}"
 
 
 def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: str) -> str:
@@ -61,15 +83,20 @@ def _turned(scores: Mapping[str, bool]) -> str:
     return f", rival minus winner{which}, as lower is better" if turned else ""
 
 
-def _figures(claim: JudgedClaim, rival: Rival) -> str:
+def _counted(found: Difference, unit: str) -> str:
+    """Return ``3 seeds, 20 images``; what training shows has no images to vary over."""
+    images = plural(found.images, "image") + (
+        f" of {plural(found.groups, unit.removesuffix('s'))}" * (found.groups < found.images)
+    )
+    return ", ".join([plural(len(found.seeds), "seed"), *([images] if found.images else [])])
+
+
+def _figures(claim: JudgedClaim, rival: Rival, unit: str) -> str:
     """Return ``+0.0120 [-0.0040, +0.0280] over ce (3 seeds, 20 images)``, and how that compares to the claimed gain."""
     found = rival.difference
-    images = plural(found.images, "image") + (f" of {plural(found.groups, 'group')}" * (found.groups < found.images))
-    # What training shows has no images to vary over.
-    counted = ", ".join([plural(len(found.seeds), "seed"), *([images] if found.images else [])])
     known = not isnan(found.low)
     interval = f"[{found.low:+.4f}, {found.high:+.4f}]" if known else "[no interval]"
-    text = f"{found.mean:+.4f} {interval} over {rival.label} ({counted})"
+    text = f"{found.mean:+.4f} {interval} over {rival.label} ({_counted(found, unit)})"
     if claim.within:
         return f"{text}; alike means within {claim.within:g}"
     if claim.by is None or not known:

@@ -36,7 +36,6 @@ from segbench.reporting.statistics.pooling import Pool
 from segbench.scores.training import SHOWN_BY_TRAINING
 
 Verdict = Literal["holds", "does not hold", "alike", "undecided", "cannot be judged", "not judged"]
-_DECIDED = "by the decision on which row is best"
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,25 @@ class Rival:
 
     label: str
     difference: Difference
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the decision on the best row puts the winner of a claim to be that: one figure instead of one a rival.
+
+    Attributes:
+        rival: Label of the next row; of a winner that is ruled out, of the row that does it.
+        gain: How much better the winner scores than it.
+        low: Lower end of what the decision leaves possible; where it is open, against the best of the others.
+        high: Its upper end.
+        open: Whether it is open.
+    """
+
+    rival: str
+    gain: float
+    low: float
+    high: float
+    open: bool
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,8 @@ class JudgedClaim:
             winner is then only the first that it names.
         metric: The score it is about where that is not the comparison's; else empty.
         margin: Within what the experiment counts rows as alike, of a claim that one is better; 0 where it states none.
+        place: Of a claim that one row is the best of several, what was decided of it; None where the claim's own
+            intervals judge it.
     """
 
     text: str
@@ -82,6 +102,7 @@ class JudgedClaim:
     within: float = 0.0
     metric: str = ""
     margin: float = 0.0
+    place: Place | None = None
 
     @property
     def tested(self) -> bool:
@@ -117,15 +138,30 @@ def judge(
 
 def _as_decided(claim: JudgedClaim, decision: Decision, rows: Sequence[Row]) -> JudgedClaim:
     """Let the decision answer what the claim's own intervals leave open: it corrects less, and holds as surely."""
-    if claim.verdict != "undecided" or claim.metric or claim.within or decision.question != "best":
+    if claim.verdict == "alike" or not claim.tested or claim.metric or claim.within or decision.question != "best":
         return claim
     places = {row.label: index for index, row in enumerate(rows)}
-    winner = places[claim.winner]
-    if {winner, *(places[rival.label] for rival in claim.rivals)} != {standing.row for standing in decision.standings}:
+    winner, others = places[claim.winner], {places[rival.label] for rival in claim.rivals}
+    if len(others) < 2 or {winner, *others} != {standing.row for standing in decision.standings}:
         return claim
-    if {*decision.shortlist} == {winner}:
-        return replace(claim, verdict="holds", reason=_DECIDED)
-    return replace(claim, verdict="does not hold", reason=_DECIDED) if winner in decision.ruled_out else claim
+    out = winner in decision.ruled_out
+    verdict: Verdict = "holds" if {*decision.shortlist} == {winner} else "does not hold" if out else "undecided"
+    # A claimed gain asks more than which row is best, and a rival that predicts the same is seen by no test.
+    if claim.verdict not in ("undecided", verdict) or claim.by:
+        return claim
+    return replace(claim, verdict=verdict, place=_place(winner, decision, rows))
+
+
+def _place(winner: int, decision: Decision, rows: Sequence[Row]) -> Place | None:
+    standing = next(one for one in decision.standings if one.row == winner)
+    following = next(one.row for one in decision.standings if one.row != winner)
+    rival = standing.rival if standing.ruled_out and standing.rival is not None else following
+    if (found := decision.between(winner, rival)) is None:
+        return None
+    gain, low, high = found.gains if found.first == winner else (-found.gain, -found.high, -found.low)
+    open_ = not standing.ruled_out and decision.winner is None
+    low, high = (standing.low, standing.high) if open_ else (low, high)
+    return Place(rows[rival].label, gain, low, high, open_)
 
 
 def _judge(comparison: Comparison, entry: Any, pool: Pool, rate: float) -> JudgedClaim:

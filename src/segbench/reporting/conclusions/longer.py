@@ -29,7 +29,8 @@ def train_longer(comparison: Comparison) -> Origin | None:
         return None
     runs = [part for run in comparison.done for part in run.each]
     epochs = sorted({_epochs(run) for run in runs})
-    last = f"the last of {' or '.join(map(str, epochs))}"
+    by = sorted({str(run.settings.get("trainer.monitor")) for run in runs})
+    last = f"the last of {' or '.join(map(str, epochs))} (by {' or '.join(by)})"
     were = f"the best epoch of {listed([row.label for row in cut])} is {last}, so {_they(cut)} still improving"
     if comparison.plan is not None:
         return Origin(f"Train longer: {were}. Plan afresh in a new folder with a larger {EPOCHS}.")

@@ -18,6 +18,7 @@ from segbench.reporting.conclusions.verdict import word_of
 from segbench.reporting.statistics.decision import Compared
 from segbench.reporting.statistics.outlook import MOST_SEEDS, Outlook
 from segbench.runs.directory import PRUNED
+from segbench.runs.places import HIDDEN
 from segbench.runs.planned_looks import Plan
 from segbench.words import plural
 
@@ -55,7 +56,7 @@ def _finish(comparison: Comparison) -> Origin | None:
     lacking = f"{len(left)} of {plural(len(left) + len(done), 'run')} {'is' if len(left) == 1 else 'are'} not done"
     # One sweep of all where that is one, as it was typed; else only of what is left.
     commands = min((sweep_commands(runs, comparison.title, places=True) for runs in ([*done, *left], left)), key=len)
-    return Origin(f"Finish the sweep: {lacking} (the others are skipped):", tuple(commands))
+    return Origin(f"Finish the sweep: {lacking} (the others are skipped){_where(commands)}:", tuple(commands))
 
 
 def _nothing_left(comparison: Comparison, found: Evidence) -> list[Origin]:
@@ -98,7 +99,7 @@ def _without_outlook(comparison: Comparison, found: Evidence, rows: Sequence[Row
     """Return what to do where nothing says how many seeds would settle it: each has images or folds of its own."""
     seeds = min(len(_seeds([row])) for row in rows)
     if seeds < FEWEST:
-        return _step(comparison, "To know what other seeds would change", rows, FEWEST)
+        return _step(comparison, "To know what other seeds would change, if not yet which is better", rows, FEWEST)
     if not found.decision.compared or TIMES * seeds > MOST:
         return None
     aim = f"Each seed has {comparison.unit} of its own, so nothing says how many would settle it. To narrow it"
@@ -130,14 +131,15 @@ def _settle(
         more = comparison.images if comparison.folds else comparison.unit
         return Origin(f"Even {MOST_SEEDS} seeds each would not settle {what}: that takes more {more}.")
     if needed > MOST:
-        return Origin(f"It would take {needed} seeds each to settle {what}.")
+        time = about(sum(_missing(row, needed) * seconds_of(row) for row in rows))
+        return Origin(f"It would take {needed} seeds each to settle {what}{time}; as many other images may help more.")
     least = min(len(_seeds([row])) for row in rows)
     if needed <= least:
         return Origin(
             f"{plural(least, 'seed')} each find a true difference of {what} in 80 % of such experiments; these did not,"
             " so it is more likely to be smaller."
         )
-    return _step(comparison, f"To settle {what}", rows, needed)
+    return _step(comparison, f"To settle {what}, in 80 % of cases where that is the truth", rows, needed)
 
 
 def _step(comparison: Comparison, aim: str, rows: Sequence[Row], seeds: int) -> Origin:
@@ -147,7 +149,13 @@ def _step(comparison: Comparison, aim: str, rows: Sequence[Row], seeds: int) -> 
     lead = f"{aim}: {_more(rows, seeds)}"
     runs = [run for row in rows for run in _planned(row, seeds)]
     time = sum(_missing(row, seeds) * seconds_of(row) for row in rows)
-    return Origin(f"{lead}{about(time)}:", tuple(sweep_commands(runs, comparison.title, places=True)))
+    commands = sweep_commands(runs, comparison.title, places=True)
+    return Origin(f"{lead}{about(time)} (what is trained is skipped){_where(commands)}:", tuple(commands))
+
+
+def _where(commands: Sequence[str]) -> str:
+    """Say what has to be filled in."""
+    return f"; {HIDDEN} is where your files lie" if any(HIDDEN in command for command in commands) else ""
 
 
 def _go_on(comparison: Comparison, plan: Plan) -> Origin:
@@ -164,8 +172,8 @@ def _go_on(comparison: Comparison, plan: Plan) -> Origin:
         for part in row.runs[0].each
     ]
     budget = " (it stopped at decide.hours, which are not in this command)" if plan.end else ""
-    words = f"Go on to the look at {seeds} seeds{about(time)}{budget}:"
-    return Origin(words, tuple(sweep_commands(runs, comparison.title, places=True)))
+    commands = sweep_commands(runs, comparison.title, places=True)
+    return Origin(f"Go on to the look at {seeds} seeds{about(time)}{budget}{_where(commands)}:", tuple(commands))
 
 
 def _afresh(plan: Plan, aim: str, seeds: int) -> Origin:

@@ -8,6 +8,8 @@ from math import floor, isfinite, log10
 from segbench.scores.score import Metric
 
 _FEWEST, _MOST = 2, 4
+# An end near 0 gets so many.
+_NEAR_NOTHING = 5
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,9 @@ def figures(metric: Metric, gain: float, low: float, high: float, scores: tuple[
     half = max((high - low) / 2, 1e-9)
     digits = min(max(-floor(log10(half)), 0 if metric.unit else _FEWEST), _MOST)
     # Rounded, an end that leaves out 0 must not be 0.
-    while digits < _MOST and any(value and not round(value, digits) for value in (gain, low, high)):
+    while digits < _NEAR_NOTHING and any(value and not round(value, digits) for value in (gain, low, high)):
         digits += 1
-    return Figures(metric, digits if _adds_up(digits, gain, scores) else min(digits + 1, _MOST))
+    return Figures(metric, digits if digits >= _MOST or _adds_up(digits, gain, scores) else digits + 1)
 
 
 def _adds_up(digits: int, gain: float, scores: tuple[float, float] | None) -> bool:

@@ -24,14 +24,32 @@ def oddities(
     found = [f"{labels[index]}: {collapse_words(comparison, index, seeds)}, so it is not ranked."
              for index, seeds in collapsed.items()]  # fmt: skip
     found += [f"{same_words(comparison, rows)}; neither ranks above the other." for rows in same]
+    found += _found_by_none(comparison)
     for images, rows in lost_images(comparison).items():
         who = "Every row" if 1 < len(rows) == len(labels) else listed([labels[index] for index in rows])
-        lose = "loses" if len(rows) == 1 or who == "Every row" else "lose"
+        fail = "fails" if len(rows) == 1 or who == "Every row" else "fail"
         found.append(
-            f"{who} {lose} {listed(images)} with every seed (less than half of the median image): how often that"
-            " happens on other images, so few failures do not show."
+            f"{who} {fail} on {listed(images)} with every seed (less than half the score of a typical image): how"
+            " often that would happen on others cannot be told from so few."
         )
     return tuple(found)
+
+
+def _found_by_none(comparison: Comparison) -> list[str]:
+    """Name the classes of which no network of any row finds anything, whatever its score over all classes."""
+    score, rows = comparison.score, [row.scores for row in comparison.rows if row.done]
+    if score.lower_is_better or not rows:
+        return []
+    columns = {metric.label: name for name in rows[0] if (metric := comparison.metric_named(name)).label is not None}
+    known = {label: [scores[name] for scores in rows if name in scores] for label, name in columns.items()}
+    scored = {label: each for label, each in known.items() if all(one.n for one in each)}
+    none = [label for label, each in scored.items() if not any(one.mean for one in each)]
+    what = "row finds" if len(rows) > 1 else "network finds"
+    return (
+        [f"No {what} anything of {len(none)} of {len(scored)} classes: {listed(none, 6)}."]
+        if none and len(scored) > 1
+        else []
+    )
 
 
 def collapse_words(comparison: Comparison, index: int, seeds: Sequence[Collapse]) -> str:

@@ -8,14 +8,13 @@ import shlex
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 from segbench.environment import processor_name
 from segbench.installation import typed
 from segbench.reporting.collection.factors import ABSENT, UNKNOWN, factor_value
 from segbench.reporting.collection.runs import Run
 from segbench.runs.directory import WEIGHTS_OF
-from segbench.runs.places import public, public_assignment
+from segbench.runs.places import HIDDEN, public, public_assignment
 from segbench.words import duration, plural
 
 _OUTPUTS = "paths.outputs="
@@ -86,7 +85,7 @@ def machine(runs: Sequence[Run]) -> str:
 
 
 def sweep_commands(runs: Sequence[Run], experiment: str, places: bool = False) -> list[str]:
-    """Return the command that makes these runs again: one sweep if they form a full grid, else one for each run.
+    """Return the commands that make these runs again: one sweep if they form a full grid, else as few as do.
 
     A run that another experiment trained lacks overrides of this one; they are read from its configuration.
 
@@ -103,30 +102,49 @@ def sweep_commands(runs: Sequence[Run], experiment: str, places: bool = False) -
     full = [{key: job.get(key) or _setting(run, key) for key in keys} for run, job in zip(runs, jobs, strict=True)]
     # A network that lacks a key of the others' cannot be given it.
     jobs = [{key: value for key, value in job.items() if value is not None} for job in full]
-    choices = [list(dict.fromkeys(job[key] for job in jobs if key in job)) for key in keys]
-    combinations = {tuple(job.get(key) for key in keys) for job in jobs}
-    # Counted first: of many keys there are more combinations than memory.
-    whole = len(combinations) == math.prod(map(len, choices)) and combinations == set(product(*choices))
-    if len(jobs) > 1 and whole and all(program == programs[0] for program in programs):
-        swept = [f"{key}={','.join(values)}" for key, values in zip(keys, choices, strict=True)]
-        return [f"{programs[0]} {shlex.join(['-m', *start, *swept, *_places(runs, places)])}"]
-    lines = [
-        f"{program} {shlex.join([*start, *(f'{key}={value}' for key, value in job.items()), *_places([run], places)])}"
-        for run, program, job in zip(runs, programs, jobs, strict=True)
-    ]
-    return list(dict.fromkeys(lines))
+    lines: list[str] = []
+    kinds = [(program, _said(run.overrides, _OUTPUTS)) for run, program in zip(runs, programs, strict=True)]
+    for kind in dict.fromkeys(kinds):
+        alike = [index for index, other in enumerate(kinds) if other == kind]
+        where = _places([runs[index] for index in alike], places)
+        for grid in _grids([jobs[index] for index in alike], keys):
+            swept = [f"{key}={','.join(values)}" for key, values in grid.items()]
+            sweep = ["-m"] if any(len(values) > 1 for values in grid.values()) else []
+            lines.append(f"{kind[0]} {shlex.join([*sweep, *start, *swept, *where])}")
+    return lines
+
+
+def _grids(jobs: Sequence[dict[str, str]], keys: Sequence[str]) -> list[dict[str, tuple[str, ...]]]:
+    """Return sweeps that together are these jobs, each a key's values: jobs that differ in one key are one sweep."""
+    grids: list[dict[str, tuple[str, ...]]] = [{key: (value,) for key, value in job.items()} for job in jobs]
+    for key in reversed(keys):
+        merged: dict[tuple[object, ...], dict[str, tuple[str, ...]]] = {}
+        for grid in grids:
+            others = tuple(grid.get(other) for other in keys if other != key)
+            known = merged.setdefault((*others, key in grid), grid)
+            if key in grid:
+                known[key] = tuple(dict.fromkeys((*known[key], *grid[key])))
+        grids = list(merged.values())
+    return grids
 
 
 def _places(runs: Sequence[Run], own: bool) -> list[str]:
     """Return where the runs' data and outputs were said to be, as typed; or where outputs were, as anybody may know."""
-    said = sorted({text for run in runs for text in run.overrides if text.startswith("paths.")})
-    return said if own else sorted({_public_outputs(text) for text in said if text.startswith(_OUTPUTS)})
+    typed_by_all = [text for run in runs for text in run.overrides]
+    if own:
+        return list(_said(typed_by_all, "paths."))
+    return sorted({_public_outputs(text) for text in _said(typed_by_all, _OUTPUTS)})
+
+
+def _said(overrides: Iterable[str], key: str) -> tuple[str, ...]:
+    """Return the overrides that begin so, each once."""
+    return tuple(sorted({text for text in overrides if text.startswith(key)}))
 
 
 def _public_outputs(text: str) -> str:
-    """Return where outputs went as anybody may type it; ``<folder>`` where that lies outside of the project."""
+    """Return where outputs went as anybody may type it; :data:`HIDDEN` where that lies outside of the project."""
     value = public(text.removeprefix(_OUTPUTS))
-    return f"{_OUTPUTS}{'<folder>' if value.startswith(('/', '~')) else value}"
+    return f"{_OUTPUTS}{HIDDEN if value.startswith(('/', '~')) else value}"
 
 
 def _program(run: Run) -> str:

@@ -63,7 +63,8 @@ def _images(comparison: Comparison) -> str:
     if not images:
         return ""
     grouped = f" ({number_of(groups, comparison.group_name)})" if groups and groups != images else ""
-    return f"on {number_of(images, 'images')}{grouped} "
+    each = " for each fold" if comparison.folds else ""
+    return f"on {number_of(images, 'images')}{grouped}{each} "
 
 
 def _each(runs: Iterable[Run], say: Callable[[Run], str]) -> list[str]:

@@ -103,27 +103,30 @@ class Asked:
         seeds = len({run.seed for run in self.comparison.done})
         groups = max((len(set(part.groups)) for part in self.comparison.parts), default=0)
         unit = self.comparison.folds if self.comparison.folds else groups
-        parts = [p, family, f"{plural(seeds, 'seed')}, {unit} {self.comparison.unit}", self.limit * limit]
+        every = len({group for part in self.comparison.parts for group in part.groups})
+        more = f" a run, {every} in all" if unit == groups < every else ""
+        parts = [p, family, f"{plural(seeds, 'seed')}, {unit} {self.comparison.unit}{more}", self.limit * limit]
         return f"{'; '.join(part for part in parts if part)}."
 
     @property
     def limit(self) -> str:
         """What counts as alike, as a clause; empty where there is no margin."""
         unit = f" {self.comparison.score.unit}".rstrip()
-        own = f"the same row trained with another seed can differ by {self.margin.noise:g}{unit}"
+        noise = f"{self.margin.noise:g}{unit}"
         if isnan(self.margin.value):
-            own += ", so nothing smaller is called alike unless comparison.margin says which difference matters"
-            return own if self.margin.noise else ""
+            own = f"trained again, one configuration can differ from itself by {noise}, so these runs show no two alike"
+            return f"{own} (comparison.margin says which difference matters)" if self.margin.noise else ""
+        alike = f"alike means within {self.margin.value:g}{unit}"
         if not self.margin.proposed:
-            return f"alike means within {self.margin.value:g}{unit} (comparison.margin)"
-        return f"alike means within {self.margin.value:g}{unit}, as {own} (comparison.margin sets another)"
+            return f"{alike}, as stated for this experiment (comparison.margin)"
+        return f"{alike}, as one configuration trained again can differ by {noise} (comparison.margin sets another)"
 
 
 def by_chance(p: float) -> str:
     """Return what a p-value says, in words that nobody takes for the probability that the finding is true."""
     # Two digits, but 100 in three: as such it would be 1e+02.
-    share = "fewer than 0.1" if p < 0.001 else f"{float(f'{100 * p:.2g}'):g}"
-    return f"If they were equal, {share} % of such experiments would show as large a difference ({_equation(p)})"
+    share = "fewer than 1 of 1,000" if p < 0.001 else f"{float(f'{100 * p:.2g}'):g} of 100"
+    return f"Between two equal rows {share} such experiments would show a difference as large ({_equation(p)})"
 
 
 def _equation(p: float) -> str:
@@ -214,11 +217,11 @@ def _several(asked: Asked, short: Sequence[int], out: Sequence[int], alike: bool
         return who
     if alike:
         return f"{who} None of them is more than {shown.amount(furthest)} below the best."
-    first = asked.labels[short[0]]
-    return (
-        f"{who} {first} may be ahead of all others by up to {shown.amount(lead.high)}, or behind the best by up to"
-        f" {shown.amount(-lead.low)}."
-    )
+    first, last = (asked.labels[row] for row in (short[0], min(short, key=lambda row: asked.standings[row].low)))
+    ends = f"ahead of all others by up to {shown.amount(lead.high)}, or behind the best by up to"
+    # Which row keeps near ties from being alike.
+    more = "" if last == first else f"; {last} may be behind it by up to {shown.amount(furthest)}"
+    return f"{who} {first} may be {ends} {shown.amount(-lead.low)}{more}."
 
 
 def _against(asked: Asked) -> Verdict:

@@ -181,13 +181,13 @@ def tuning_table(comparison: Comparison) -> SortableTable:
     return SortableTable(tuple(columns), tuple(lines))
 
 
-def claim_views(claims: Sequence[JudgedClaim]) -> list[dict[str, str]]:
+def claim_views(claims: Sequence[JudgedClaim], unit: str) -> list[dict[str, str]]:
     """Return each claim's text, verdict, its tone and sign, reason, and what was measured."""
     views = []
     for claim in claims:
         tone, sign = VERDICTS.get(claim.verdict, ("none", "?"))
         view = {"text": claim.text, "verdict": str(claim.verdict), "tone": tone, "sign": sign}
-        views.append(view | {"reason": claim.reason, "measured": measured(claim)})
+        views.append(view | {"reason": claim.reason, "measured": measured(claim, unit)})
     return views
 
 
