@@ -53,6 +53,22 @@ def test_scores_are_those_of_each_run_and_class(architectures):
         assert run_scores(result, row, score, MEAN) == pytest.approx(means)
 
 
+def test_where_bars_are_narrower_than_their_figures_none_is_written(architectures, drawn, tmp_path):
+    """Nor is the spread of nothing: a class that no run finds has a 0."""
+    for model, count in (("unet", 2), ("attunet", 1)):
+        for seed in range(count):
+            architectures(model, seed, 0)
+    few = comparison(architectures.root)
+    draw_bars(few, tmp_path / "few.png")
+    texts = [values[2] for values in drawn["text"]]
+    assert "0" in texts
+    assert not [text for text in texts if text.startswith("0.000")]
+    drawn["text"].clear()
+    many = tuple(replace(few.rows[0], values=(f"unet{number}",)) for number in range(24))
+    draw_bars(replace(few, rows=many, classes=tuple(f"class {number}" for number in range(20))), tmp_path / "many.png")
+    assert not drawn["text"]
+
+
 def test_one_class_is_its_own_mean_unless_the_background_counts(architectures):
     architectures()
     result = comparison(architectures.root)

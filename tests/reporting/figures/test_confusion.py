@@ -49,7 +49,7 @@ def test_shares_of_the_true_class_are_drawn_for_each_configuration(architectures
     np.testing.assert_array_equal(drawn[0], [[1, 0, 0], [0, 1, 0], [np.nan] * 3])
     np.testing.assert_allclose(drawn[1] ** 2, MATRIX / MATRIX.sum(axis=1, keepdims=True))
     text = (tmp_path / "confusion.svg").read_text()
-    assert all(f">{words}<" in text for words in ("98", "1.2", "5.0", "30", "disc", "zoo"))
+    assert all(f">{words}<" in text for words in ("97.5", "1.2", "5.0", "30.0", "disc", "zoo"))
 
 
 @pytest.mark.parametrize(("state", "reason"), [("done", "stored no confusion"), ("failed", "no run is finished")])
@@ -62,3 +62,5 @@ def test_without_matrices_the_reason_is_told(architectures, tmp_path, state, rea
 def test_shares_in_percent():
     shares = (0, 0.0001, 0.004, 0.0994, 0.3, 0.98, 0.9996, 1)
     assert [show_share(share) for share in shares] == ["", "<0.1", "0.4", "9.9", "30", "98", ">99.9", "100"]
+    # Where there is room, the shares of a class add up.
+    assert [show_share(share, with_tenths=True) for share in (0.977, 0.023, 1, 0)] == ["97.7", "2.3", "100", ""]

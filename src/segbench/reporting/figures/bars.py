@@ -223,9 +223,15 @@ def _write(
     bar_inches: float,
     ends: tuple[float, float],
 ) -> None:
-    """Write mean and spread at the foot of the bar, where no whisker is, or above one that is too short for it."""
+    """Write mean and spread at the foot of the bar, where no whisker is, or above one that is too short for it.
+
+    Nothing where figures of neighbours would run into each other; the tables have them.
+    """
+    if bar_inches * POINTS < FONT:
+        return
     low, top = ends[0], ends[1] - ends[0]
-    parts = [f"{result.mean:.3f}"] + ([] if result.spread is None else [f"± {result.spread:.3f}"])
+    spread = [] if result.spread is None or not any(values) else [f"± {result.spread:.3f}"]
+    parts = [f"{result.mean:.3f}" if any(values) else "0", *spread]
     upright = bar_inches * POINTS >= 0.62 * FONT * max(map(len, parts))
     text = ("\n" if upright else " ").join(parts)
     length = top * (1.25 * FONT * len(parts) if upright else 0.6 * FONT * len(text)) / (AXES_INCHES * POINTS)
@@ -250,7 +256,8 @@ def _write(
 def _finish(axes: Axes, groups: list[str], title: str, group_inches: float, ends: tuple[float, float]) -> None:
     characters = max(int(group_inches * POINTS / (0.6 * 9)), 6)
     names = [textwrap.fill(name, characters, break_long_words=False) for name in groups]
-    axes.set_xticks(range(len(groups)), names, fontsize=9)
+    narrow = max(len(word) for name in groups for word in name.split()) > characters
+    axes.set_xticks(range(len(groups)), groups if narrow else names, fontsize=9, rotation=90 if narrow else 0)
     axes.set_xlim(-0.5, len(groups) - 0.5)
     if groups[-1] == MEAN:
         axes.get_xticklabels()[-1].set_fontweight("bold")

@@ -26,6 +26,8 @@ ACROSS = 4
 MOST_WRITTEN = 8
 # The shade of a share: small confusions, which matter, would else look like none.
 BEND = 0.5
+# Of so few classes the cells have room for tenths of a percent.
+FEW = 4
 # Of labels: cells with a number each, and the shade of the diagonal.
 MOST_COUNTED = 12
 CORRECT = "0.93"
@@ -126,7 +128,7 @@ def _draw(axes: Axes, matrix: NDArray[np.int64], written: bool, size: float) -> 
     for (line, column), share in np.ndenumerate(shares):
         if written and np.isfinite(share):
             shade = ink(to_hex(SHADES(float(share**BEND))))
-            words = show_share(float(share))
+            words = show_share(float(share), len(matrix) <= FEW)
             axes.text(column + 0.5, line + 0.5, words, ha="center", va="center", fontsize=size, color=shade)
 
 
@@ -170,14 +172,20 @@ def _cells(axes: Axes, shades: NDArray[np.float64]) -> None:
     axes.tick_params(length=0)
 
 
-def show_share(share: float) -> str:
-    """Return a share in percent with the digits it needs: ``98``, ``1.4``, ``<0.1``, ``>99.9``; nothing for none."""
+def show_share(share: float, with_tenths: bool = False) -> str:
+    """Return a share in percent with the digits it needs: ``98``, ``1.4``, ``<0.1``, ``>99.9``; nothing for none.
+
+    Args:
+        share: From 0 to 1.
+        with_tenths: Whether ``98`` is ``97.7`` too, where there is room, so that the shares of a class add up to 100.
+    """
     if share == 0:
         return ""
     # What is neither nothing nor whole must not look so.
     if share < 0.0005 or 0.9995 <= share < 1:
         return "<0.1" if share < 0.5 else ">99.9"
-    return f"{100 * share:.1f}" if share < 0.0995 or 0.9895 <= share < 1 else f"{100 * share:.0f}"
+    tenths = with_tenths or share < 0.0995 or share >= 0.9895
+    return f"{100 * share:.1f}" if tenths and share < 1 else f"{100 * share:.0f}"
 
 
 FIGURE = FigureSpec("Confusion of classes", "confusion.png", without_evidence(draw_confusion), needs=exclusive)

@@ -59,6 +59,8 @@ def draw_differences(comparison: Comparison, evidence: Evidence, path: Path) -> 
         first, second = line.found.rows
         _draw_line(axes, float(place), line.found, colour(second if one == first else first))
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
+    # Small differences have long numbers, which would touch.
+    axes.locator_params(axis="x", nbins=5)
     axes.set_yticks(middles, labels)
     # Above the first line stands the heading of the figures.
     axes.set_ylim(sum(inches), -0.22)

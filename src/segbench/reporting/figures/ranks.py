@@ -86,4 +86,4 @@ def _percent(share: float) -> str:
     return "<1" if share < 0.01 else ">99" if share > 0.99 else f"{100 * share:.0f}"
 
 
-FIGURE = FigureSpec("Probability of each rank", "ranks.png", draw_ranks)
+FIGURE = FigureSpec("Ranks, if these runs were drawn again", "ranks.png", draw_ranks)
