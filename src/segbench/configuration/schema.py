@@ -195,6 +195,7 @@ class Comparison(_Closed):
         baseline: Factor values of the row that the others are compared with, or a single value that only it has.
         margin: Within what difference, in units of the metric, rows count as alike; by default what two runs of one row
             that differ in the seed alone differ by.
+        rows: What rows are, in words for who has not read the experiment, by a value of theirs: that of a variant, say.
         extrapolate_to: A value of the first factor that is a number; what its rows would score there is forecast.
     """
 
@@ -206,6 +207,7 @@ class Comparison(_Closed):
     baseline: dict[str, Any] | str | int | float | bool | None = None
     margin: PositiveFloat | None = None
     extrapolate_to: PositiveFloat | None = None
+    rows: dict[str, str | None] = {}
     published: list[Published] = []
     claims: list[Claim] = []
     # By name, so that an experiment that builds on another inherits them, replaces them or, by null, drops them.

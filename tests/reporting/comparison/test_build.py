@@ -15,7 +15,7 @@ from segbench.reporting.comparison.columns import score_names
 from segbench.reporting.comparison.estimate import estimate
 from segbench.reporting.comparison.words import show_better, show_duration, show_p, show_probability
 from segbench.reporting.conclusions.evidence import evidence
-from segbench.reporting.conclusions.notes import notes
+from segbench.reporting.conclusions.notes import notes, own_notes
 from segbench.reporting.figures.curves import _panels
 from segbench.reporting.html.scores import score_table
 from segbench.reporting.text.latex import latex_table
@@ -95,6 +95,15 @@ def test_published_figures_without_a_row_or_a_score_are_listed(architectures):
     assert "model=unet: val/loss 0.018; ours: none" in text
     assert "- all runs: dice 0.8; ours" in text
     assert f"model=unet: iou 0.5; ours {(90 / 110 + 1 / 3) / 2:.4f}" in text
+
+
+def test_the_experiment_says_what_its_rows_are(architectures):
+    architectures.comparison["rows"] = {"attunet": "with attention gates", "unet": None, "fcn": "was not trained"}
+    for model in ("unet", "attunet"):
+        architectures(model)
+    found = compared(architectures)
+    assert found.described == {"attunet": "with attention gates"}
+    assert own_notes(found)[1] == "Rows. attunet: with attention gates."
 
 
 def test_a_difference_of_protocol_is_said_where_a_run_has_its_settings(architectures):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from segbench.reporting.collection.factors import fits, matters
+from segbench.reporting.collection.factors import fits, matters, show_value
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.collection.variants import VARIANT
 from segbench.runs.readers import DamagedError, sweep_file
@@ -66,6 +66,17 @@ def stated_differences(declared: Mapping[str, Any], runs: Sequence[Run]) -> tupl
     if given := _given(runs, declared.get("factors") or ()):
         said.append(f"Set on the command line, whatever the experiment says: {', '.join(given)}.")
     return tuple(said)
+
+
+def described_values(declared: Mapping[str, Any], values: Iterable[Hashable]) -> dict[str, str]:
+    """Return what the experiment says of values that rows have, by the value as it is shown.
+
+    Args:
+        declared: ``comparison``.
+        values: Values of the compared factors.
+    """
+    shown = {show_value(value) for value in values}
+    return {str(value): text for value, text in (declared.get("rows") or {}).items() if text and str(value) in shown}
 
 
 def _given(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:

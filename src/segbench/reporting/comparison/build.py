@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from segbench.errors import ConfigError
-from segbench.reporting.collection.declaration import ask, declaration, stated_differences
+from segbench.reporting.collection.declaration import ask, declaration, described_values, stated_differences
 from segbench.reporting.collection.excluded import (
     exclude_beyond,
     exclude_copies,
@@ -101,6 +101,7 @@ def compare(
         published=tuple(published),
         claims=tuple(chosen.declared.get("claims") or ()),
         differences=stated_differences(chosen.declared, chosen.known),
+        described=described_values(chosen.declared, [value for row in rows for value in row.values]),
         unfinished=_unfinished(chosen.everything, strangers),
         task=chosen.task,
         family=family,

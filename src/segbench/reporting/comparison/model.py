@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -128,6 +128,7 @@ class Comparison:
         differences: Stated differences from the published protocol.
         family: Which comparisons the question needs: ``best``, ``baseline`` or ``pairs``.
         baseline: Index of the row that the others are compared with, where ``family`` is ``baseline``; else None.
+        described: What rows are, in the experiment's words, by a value of theirs; in the order that it has them.
         margin: Within what difference rows are alike, as the experiment states it; None where it does not.
         extrapolate_to: A value of a factor that is a number, at which the score is forecast; None without one.
         unfinished: Runs that count in no mean, each with its reason.
@@ -154,6 +155,7 @@ class Comparison:
     task: TaskRecord
     family: Family = "best"
     baseline: int | None = None
+    described: Mapping[str, str] = field(default_factory=dict)
     margin: float | None = None
     extrapolate_to: float | None = None
     looks: tuple[Look, ...] = ()

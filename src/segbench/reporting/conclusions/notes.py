@@ -68,6 +68,8 @@ def general_notes(comparison: Comparison) -> list[str]:
 def own_notes(comparison: Comparison, with_caveats: bool = True) -> list[str]:
     """Return what is to be said of this comparison alone; the arguments are those of :func:`notes`."""
     found = [convention_line(comparison)]
+    if comparison.described:
+        found.append(f"Rows. {'; '.join(f'{value}: {text}' for value, text in comparison.described.items())}.")
     if comparison.wanted_split != comparison.split:
         asked = f"The comparison asks for the {comparison.wanted_split} split; not every run has one,"
         found.append(f"{asked} so the {comparison.split} split is used.")
