@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from segbench.scores.arithmetic import Floats
 
 Pixels = NDArray[np.int64]
-# Distances between pixels that are computed one by one: so many in any case, and so many for each pixel that a distance
-# transform would have to cover, which is faster for more; never more than fit in little memory.
-_FEW_PAIRS, _PAIRS_PER_PIXEL, _MOST_PAIRS = 10_000, 2, 1_000_000
+# A distance transform of so many pixels takes as long as the calls that it takes to compare few pairs; of more, as long
+# as some pairs each; and pairs have to fit in little memory.
+_FEW_PIXELS, _PIXELS_PER_PAIR, _MOST_PAIRS = 8_000, 0.2, 1_000_000
 _DIAGONALS = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
 
 
@@ -24,7 +24,7 @@ class LabelledSets:
     Attributes:
         count: N.
         areas: Pixels of each object, int64 (N,).
-        boxes: First row and column, last row and column of each object, int64 (N,4).
+        boxes: First row and column, last row and column of each object.
         ends: Least and largest row, column and place along both diagonals of each object, float64 (N,8).
         edges: Row and column of each object's pixels that have a pixel of something else, or the image's end, above,
             below, left or right, N arrays (n,2).
@@ -37,11 +37,12 @@ class LabelledSets:
         self.areas = np.bincount(labels.ravel(), minlength=self.count + 1)[1:]
         self.diagonal = float(np.hypot(labels.shape[0] - 1, labels.shape[1] - 1))
         around = np.pad(labels, 1)
-        neighbours = (around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:])
-        self.edges = _pixels(np.where(np.any([labels != other for other in neighbours], axis=0), labels, 0), self.count)
-        places = [np.column_stack([found, found @ _DIAGONALS]) for found in self.edges]
-        self.ends = np.array([[found.min(axis=0), found.max(axis=0)] for found in places]).reshape(-1, 8)
-        self.boxes = self.ends[:, [0, 1, 4, 5]].astype(np.int64)
+        above, below, before, behind = around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:]
+        at_edge = (labels != above) | (labels != below) | (labels != before) | (labels != behind)
+        self.edges = _pixels(np.where(at_edge, labels, 0), self.count)
+        self.ends = _ends(self.edges)
+        # Plain numbers, as one pair after the other is measured.
+        self.boxes: list[list[int]] = self.ends[:, [0, 1, 4, 5]].astype(np.int64).tolist()
 
 
 def least_distances(one: LabelledSets, other: LabelledSets) -> Floats:
@@ -57,34 +58,53 @@ def hausdorff(one: LabelledSets, other: LabelledSets, i: int, j: int) -> float:
 
     The larger of max over x of d(x, Y) and max over y of d(y, X), in pixels.
     """
+    (top, left, bottom, right), beside = one.boxes[i], other.boxes[j]
+    top, left = min(top, beside[0]), min(left, beside[1])
+    bottom, right = max(bottom, beside[2]) + 1, max(right, beside[3]) + 1
+    pairs = len(one.edges[i]) * len(other.edges[j])
+    if pairs > _MOST_PAIRS or (bottom - top) * (right - left) <= max(_FEW_PIXELS, pairs * _PIXELS_PER_PAIR):
+        box = slice(top, bottom), slice(left, right)
+        first, second = one.labels[box] == i + 1, other.labels[box] == j + 1
+        return max(_farthest_within(first, second), _farthest_within(second, first))
     return max(_farthest(one, i, other, j), _farthest(other, j, one, i))
 
 
+def _farthest_within(points: NDArray[np.bool_], others: NDArray[np.bool_]) -> float:
+    """Return the largest distance of a pixel of one mask (H,W) to the nearest of another."""
+    distances = cv2.distanceTransform((~others).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # Squares of distances between pixels are whole numbers, which float32 alone does not keep the roots of.
+    return float(np.sqrt(np.rint(np.square(distances[points].max(), dtype=np.float64))))
+
+
 def _farthest(one: LabelledSets, i: int, other: LabelledSets, j: int) -> float:
-    """Return the largest distance of a pixel of object i to the nearest of object j.
+    """Return the largest distance of a pixel of object i to the nearest of object j, by all pairs.
 
     From a pixel above, below, left or right of all of object j, every step further that way leads away from all of it.
     So the farthest pixel is one of the object's edge, or within the other's box.
     """
-    box = other.boxes[j]
     # Where both boxes meet: nothing (an empty slice) if they do not.
-    top, left = np.maximum(one.boxes[i][:2], box[:2])
-    bottom, right = np.minimum(one.boxes[i][2:], box[2:]) + 1
+    (top, left), (bottom, right) = (
+        [pick(ends) for ends in zip(one.boxes[i][part], other.boxes[j][part], strict=True)]
+        for pick, part in ((max, slice(2)), (min, slice(2, 4)))
+    )
+    bottom, right = bottom + 1, right + 1
     within = np.argwhere(one.labels[top : max(top, bottom), left : max(left, right)] == i + 1) + np.array([top, left])
     points = np.concatenate([one.edges[i], within])
     points = points[other.labels[points[:, 0], points[:, 1]] != j + 1]
     if not len(points):
         return 0.0
-    edge = other.edges[j]
-    start = np.minimum(one.boxes[i][:2], box[:2])
-    end = np.maximum(one.boxes[i][2:], box[2:]) + 1
-    pairs = len(points) * len(edge)
-    if pairs <= max(_FEW_PAIRS, min(_PAIRS_PER_PIXEL * int(np.prod(end - start)), _MOST_PAIRS)):
-        rows, columns = (points[:, None, axis] - edge[None, :, axis] for axis in (0, 1))
-        return float(np.sqrt((rows * rows + columns * columns).min(axis=1).max()))
-    outside = other.labels[start[0] : end[0], start[1] : end[1]] != j + 1
-    distances = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return float(distances[tuple((points - start).T)].max())
+    rows, columns = (points[:, None, axis] - other.edges[j][None, :, axis] for axis in (0, 1))
+    return float(np.sqrt((rows * rows + columns * columns).min(axis=1).max()))
+
+
+def _ends(edges: list[Pixels]) -> Floats:
+    """Return the least and then the largest row, column and place along both diagonals of each set, (N,8)."""
+    if not edges:
+        return np.zeros((0, 8))
+    pixels = np.concatenate(edges)
+    places = np.column_stack([pixels, pixels @ _DIAGONALS])
+    begins = np.cumsum([0, *map(len, edges[:-1])])
+    return np.hstack([np.minimum.reduceat(places, begins), np.maximum.reduceat(places, begins)])
 
 
 def _pixels(labels: NDArray[np.int32], count: int) -> list[Pixels]:
