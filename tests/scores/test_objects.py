@@ -1,6 +1,7 @@
 """Object scores by hand, and against the definitions written down object by object and pixel by pixel."""
 
 import time
+import tracemalloc
 from math import hypot
 
 import numpy as np
@@ -213,6 +214,33 @@ def test_both_ways_of_computing_distances_agree_to_the_bit_and_with_the_definiti
         found.append(scored(truth, prediction)["object_hausdorff"])
     assert found[0] == found[1]
     assert found[0] == pytest.approx(naive(truth, prediction)["object_hausdorff"], rel=1e-12)
+
+
+@pytest.mark.parametrize("length", [300, 900, 3000])
+def test_distances_far_apart_are_those_of_whole_squares(length):
+    """OpenCV's float32 distances have squares that are off by 1 from 886 pixels on."""
+    wide, far = np.zeros((300, length), np.int32), np.zeros((300, length), np.int32)
+    wide[20:, : length // 2] = 1
+    wide[5, :] = 1
+    far[3, 2] = far[280, 7] = 1
+    points, others = (np.argwhere(mask) for mask in (wide, far))
+    squares = ((points[:, None] - others[None]) ** 2).sum(axis=2)
+    expected = np.sqrt(max(squares.min(axis=0).max(), squares.min(axis=1).max()))
+    one, other = distances.LabelledSets(wide), distances.LabelledSets(far)
+    assert distances.hausdorff(one, other, 0, 0) == expected
+
+
+def test_a_large_object_and_a_thin_one_take_little_memory():
+    """Few pairs of edges, but millions of the pixels that lie in the other's box."""
+    square_, thin = np.zeros((500, 500), np.int32), np.zeros((500, 500), np.int32)
+    square_[10:490, 10:490] = 1
+    thin[np.arange(5, 495), np.arange(5, 495)] = 1
+    one, other = distances.LabelledSets(square_), distances.LabelledSets(thin)
+    tracemalloc.start()
+    assert distances.hausdorff(one, other, 0, 0) == pytest.approx(479 / np.sqrt(2), abs=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
 
 
 def test_an_image_of_glands_takes_little_time():

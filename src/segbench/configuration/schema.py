@@ -207,7 +207,7 @@ class Comparison(_Closed):
     baseline: dict[str, Any] | str | int | float | bool | None = None
     margin: PositiveFloat | None = None
     extrapolate_to: PositiveFloat | None = None
-    rows: dict[str, str | None] = {}
+    rows: dict[str | int | float | bool, str | None] = {}
     published: list[Published] = []
     claims: list[Claim] = []
     # By name, so that an experiment that builds on another inherits them, replaces them or, by null, drops them.

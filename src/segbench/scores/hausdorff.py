@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from segbench.scores.arithmetic import Floats
 
@@ -12,6 +13,8 @@ Pixels = NDArray[np.int64]
 # A distance transform of so many pixels takes as long as the calls that it takes to compare few pairs; of more, as long
 # as some pairs each; and pairs have to fit in little memory.
 _FEW_PIXELS, _PIXELS_PER_PAIR, _MOST_PAIRS = 8_000, 0.2, 1_000_000
+# From here on OpenCV's distances, in float32, have squares that are off by 1 (seen from 886 on).
+_FAR = 800
 _DIAGONALS = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
 
 
@@ -61,7 +64,7 @@ def hausdorff(one: LabelledSets, other: LabelledSets, i: int, j: int) -> float:
     (top, left, bottom, right), beside = one.boxes[i], other.boxes[j]
     top, left = min(top, beside[0]), min(left, beside[1])
     bottom, right = max(bottom, beside[2]) + 1, max(right, beside[3]) + 1
-    pairs = len(one.edges[i]) * len(other.edges[j])
+    pairs = max(_pairs(one, i, other, j), _pairs(other, j, one, i))
     if pairs > _MOST_PAIRS or (bottom - top) * (right - left) <= max(_FEW_PIXELS, pairs * _PIXELS_PER_PAIR):
         box = slice(top, bottom), slice(left, right)
         first, second = one.labels[box] == i + 1, other.labels[box] == j + 1
@@ -69,8 +72,22 @@ def hausdorff(one: LabelledSets, other: LabelledSets, i: int, j: int) -> float:
     return max(_farthest(one, i, other, j), _farthest(other, j, one, i))
 
 
+def _pairs(one: LabelledSets, i: int, other: LabelledSets, j: int) -> int:
+    """Return how many pairs of pixels :func:`_farthest` compares at most."""
+    (top, left), (bottom, right) = _meeting(one.boxes[i], other.boxes[j])
+    within = min(int(one.areas[i]), max(bottom - top, 0) * max(right - left, 0))
+    return (len(one.edges[i]) + within) * len(other.edges[j])
+
+
+def _meeting(box: list[int], other: list[int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the first row and column that both boxes have, and those behind the last; not above these if none."""
+    return (max(box[0], other[0]), max(box[1], other[1])), (min(box[2], other[2]) + 1, min(box[3], other[3]) + 1)
+
+
 def _farthest_within(points: NDArray[np.bool_], others: NDArray[np.bool_]) -> float:
     """Return the largest distance of a pixel of one mask (H,W) to the nearest of another."""
+    if sum(points.shape) >= _FAR:
+        return float(ndimage.distance_transform_edt(~others)[points].max())
     distances = cv2.distanceTransform((~others).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     # Squares of distances between pixels are whole numbers, which float32 alone does not keep the roots of.
     return float(np.sqrt(np.rint(np.square(distances[points].max(), dtype=np.float64))))
@@ -82,12 +99,8 @@ def _farthest(one: LabelledSets, i: int, other: LabelledSets, j: int) -> float:
     From a pixel above, below, left or right of all of object j, every step further that way leads away from all of it.
     So the farthest pixel is one of the object's edge, or within the other's box.
     """
-    # Where both boxes meet: nothing (an empty slice) if they do not.
-    (top, left), (bottom, right) = (
-        [pick(ends) for ends in zip(one.boxes[i][part], other.boxes[j][part], strict=True)]
-        for pick, part in ((max, slice(2)), (min, slice(2, 4)))
-    )
-    bottom, right = bottom + 1, right + 1
+    (top, left), (bottom, right) = _meeting(one.boxes[i], other.boxes[j])
+    # An empty slice where they do not meet.
     within = np.argwhere(one.labels[top : max(top, bottom), left : max(left, right)] == i + 1) + np.array([top, left])
     points = np.concatenate([one.edges[i], within])
     points = points[other.labels[points[:, 0], points[:, 1]] != j + 1]

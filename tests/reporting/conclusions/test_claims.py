@@ -180,7 +180,7 @@ def test_not_better_within_the_margin_is_alike(architectures):
     ("shortlist", "ruled_out", "claims", "verdicts", "said"),
     [
         ((0,), (1, 2), [BEST], ["holds"], "+0.0010 [-0.0020, +0.0040] over unet, the next (3 seeds"),
-        ((1,), (0, 2), [BEST], ["does not hold"], "+0.0010 [-0.0020, +0.0040] over unet, which is better (3 seeds"),
+        ((1,), (0, 2), [BEST], ["does not hold"], "-0.0010 [-0.0040, +0.0020] over unet, which is better (3 seeds"),
         (
             (0, 1),
             (2,),
@@ -199,7 +199,10 @@ def test_a_claim_about_the_best_is_answered_by_the_decision_on_it(
     comparison = compared(architectures, [BEST], {"attunet": (90, 95, 91), "unet": (89, 97, 88), "zoo": (90, 90, 93)})
     assert [row.label for row in comparison.rows] == ["attunet", "unet", "zoo"]
     standings = tuple(Standing(row, row in ruled_out, -0.02, 0.01, 0.5, shortlist[0]) for row in range(3))
-    pairs = tuple(Compared(a, b, 0.001, -0.002, 0.004, 0.5, 0.95) for a, b in ((0, 1), (0, 2), (1, 2)))
+    # As decide_best has them: one comparison a row, what speaks against it.
+    others = [row for row in range(3) if row != shortlist[0]]
+    against = [(shortlist[0], row, 0.01 if row in ruled_out else 0.5) for row in others]
+    pairs = tuple(Compared(first, second, 0.001, -0.002, 0.004, p, 0.95) for first, second, p in against)
     decided = Decision("best", standings=standings, compared=pairs)
     assert decided.shortlist == shortlist
     assert [judge(comparison, [claim])[0].verdict for claim in claims] == ["undecided"] * len(claims)
@@ -207,6 +210,20 @@ def test_a_claim_about_the_best_is_answered_by_the_decision_on_it(
     assert [claim.verdict for claim in judged] == verdicts
     if len(claims) == 1:
         assert measured(judged[0]).startswith(said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", [{}, {"by": [0.001, 0.002]}])
+def test_a_winner_that_is_ruled_out_is_shown_against_what_rules_it_out(architectures, by):
+    """By the leader, even where the second is more surely above it; also of a claim that says by how much."""
+    tps = {"attunet": (80, 83, 77), "unet": (96, 99, 90), "fcn": (93, 95, 91), "zoo": (94, 97, 90)}
+    claim = only(architectures, BEST | by, tps)
+    assert claim.verdict == "does not hold"
+    found = evidence(compare(collect([architectures.root]))).decision
+    (against,) = (one for one in found.compared if one.second == 0)
+    assert measured(claim).startswith(
+        f"{-against.gain:+.4f} [{-against.high:+.4f}, {-against.low:+.4f}] over unet, which"
+    )
 
 
 @pytest.mark.slow

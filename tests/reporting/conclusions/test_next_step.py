@@ -51,7 +51,7 @@ def test_the_command_names_old_and_new_seeds_of_the_open_rows(architectures):
     needed = OUTLOOK.settle(0.01)
     assert (
         step.text
-        == f"To settle 0.01 between attunet and unet, in 80 % of cases where that is the truth: {needed - 3} more seeds"
+        == f"To find a true difference of 0.01 between attunet and unet in 80 % of such experiments: {needed - 3} more seeds"
         f" each, about {2 * (needed - 3)}.0 hours (what is trained is skipped):"
     )
     (command,) = step.commands

@@ -55,7 +55,7 @@ def test_classes_of_which_no_row_finds_anything_are_named(architectures):
     for model, tp in (("unet", 0), ("attunet", 0)):
         for seed in range(2):
             architectures(model, seed, tp)
-    said = "No row finds anything of 1 of 2 classes: disc."
+    said = "No row finds anything of disc (1 of 2 classes)."
     assert said in evidence(compare(collect([architectures.root]))).caveats
     architectures("fcn", 0, 20)
     assert said not in evidence(compare(collect([architectures.root]))).caveats

@@ -33,13 +33,28 @@ def test_rows_that_are_trained_for_different_times_are_a_sweep_of_seeds_each():
     ]
 
 
-@given(st.lists(st.tuples(*[st.integers(0, 2)] * 3), unique=True, min_size=1, max_size=27))
-def test_the_commands_make_each_run_once(cells):
-    typed = [shlex.split(line) for line in sweep_commands(runs(*([f"{key}={value}" for key, value in
-             zip("abc", cell, strict=True)] for cell in cells)), "x")]  # fmt: skip
-    swept = [[part.partition("=")[2].split(",") for part in line if part[:2] in ("a=", "b=", "c=")] for line in typed]
-    made = [tuple(map(int, cell)) for line in swept for cell in product(*line)]
-    assert sorted(made) == sorted(cells)
+def test_runs_of_other_outputs_are_commands_of_their_own_and_equal_ones_are_one():
+    apart = runs(["paths.outputs=/x", "a=1"], ["paths.outputs=/y", "a=2"])
+    assert len(sweep_commands(apart, "x", places=True)) == 2
+    assert sweep_commands(apart, "x") == ["python src/run.py -m experiment=x a=1,2 'paths.outputs=<folder>'"]
+    assert sweep_commands(runs([], []), "x") == ["python src/run.py experiment=x"]
+    twice = runs(["paths.data=/a", "a=1"], ["paths.data=/b", "a=2"])
+    assert sweep_commands(twice, "x", places=True) == ["python src/run.py -m experiment=x a=1,2 paths.data=/b"]
+
+
+def made_by(line):
+    """The runs of a command, each a sorted tuple of keys and values."""
+    swept = [part.split("=") for part in shlex.split(line) if part.partition("=")[0] in {"a", "b", "c"}]
+    cells = product(*(values.split(",") for _, values in swept))
+    return [tuple(sorted(zip((key for key, _ in swept), map(int, cell), strict=True))) for cell in cells]
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 2)), max_size=27))
+def test_the_commands_make_each_run_once(jobs):
+    """Also of networks that lack a key of the others'."""
+    wanted = {tuple(sorted(job.items())) for job in jobs}
+    commands = sweep_commands(runs(*([f"{key}={value}" for key, value in job.items()] for job in jobs)), "x")
+    assert sorted(run for line in commands for run in made_by(line)) == sorted(wanted)
 
 
 def test_combinations_of_many_keys_are_not_listed():

@@ -96,6 +96,9 @@ def test_all_pairs_are_counted():
         (0.0002, -0.0013, 0.0016, None, "0.0002 [-0.0013, 0.0016]"),
         (0.0453, 0.0233, 0.0673, (0.8738, 0.8285), "0.045 [0.023, 0.067]"),
         (0.4, -1.0, 1.0, None, "0.40 [-1.00, 1.00]"),
+        # An end that leaves out 0 shows that it does; near 0 is near enough where the interval has 0 within.
+        (0.0035, 0.00003, 0.007, None, "0.00350 [0.00003, 0.00700]"),
+        (0.000001, -0.03, 0.04, None, "0.0000 [-0.0300, 0.0400]"),
     ],
 )
 def test_figures_have_the_digits_of_their_interval(gain, low, high, scores, shown):
@@ -109,18 +112,18 @@ def test_no_zero_is_negative_and_a_distance_has_its_unit():
 def test_both_questions_are_labelled_and_answered():
     compared, found = asked([0.83, 0.90])
     (recipe, detail), (trained, networks_say) = two_answers(compared, found)
-    assert recipe == "If you train again, with other seeds, for other images (what the verdict is about)"
+    assert recipe == "If you train again with other seeds and test on other images (what the verdict is about)"
     # The figures' brackets, and what p is, for who has no statistics.
     assert detail == f"In brackets: the differences that these runs leave possible, at 95 %. {found.verdict.detail}"
-    assert found.verdict.detail.startswith("Between two equal rows 0.")
-    assert " of 100 such experiments would show a difference as large (p = 0.0" in detail
+    assert found.verdict.detail.startswith("If rows were equal, 0.")
+    assert " % of such experiments would show a difference at least as large (p = 0.0" in detail
     assert trained == "If you use these trained networks as they are, on other images"
     assert networks_say.startswith("m1's 3 networks score higher than m0's 3 networks, by 0.0")
     compared, tied = asked([0.83, 0.83])
     named = tied.verdict.sentence.replace("m0", "data.size=[96, 128]")
     tied = replace(tied, verdict=replace(tied.verdict, sentence=named))
     assert "[" in named
-    assert two_answers(compared, tied)[0][1].startswith("Between two equal rows ")
+    assert two_answers(compared, tied)[0][1].startswith("If rows were equal, ")
     single, found = asked([0.83, 0.90], shape=(1, 20))
     assert [who for who, _ in two_answers(single, found)] == [trained]
 
@@ -128,14 +131,14 @@ def test_both_questions_are_labelled_and_answered():
 @pytest.mark.parametrize(
     ("p", "said"),
     [
-        (0.0004, "fewer than 1 of 1,000 such experiments would show a difference as large (p < 0.001)"),
-        (0.0321, "3.2 of 100 such experiments would show a difference as large (p = 0.032)"),
-        (0.9963, "100 of 100 such experiments would show a difference as large (p = 0.996)"),
-        (1.0, "100 of 100 such experiments would show a difference as large (p = 1.000)"),
+        (0.0004, "fewer than 0.1 % of such experiments would show a difference at least as large (p < 0.001)"),
+        (0.0321, "3.2 % of such experiments would show a difference at least as large (p = 0.032)"),
+        (0.9963, "100 % of such experiments would show a difference at least as large (p = 0.996)"),
+        (1.0, "100 % of such experiments would show a difference at least as large (p = 1.000)"),
     ],
 )
 def test_a_p_value_is_a_share_that_anybody_reads(p, said):
-    assert by_chance(p) == f"Between two equal rows {said}"
+    assert by_chance(p) == f"If rows were equal, {said}"
 
 
 def test_the_margin_is_the_repeatability_limit_of_the_seeds():

@@ -76,7 +76,8 @@ def described_values(declared: Mapping[str, Any], values: Iterable[Hashable]) ->
         values: Values of the compared factors.
     """
     shown = {show_value(value) for value in values}
-    return {str(value): text for value, text in (declared.get("rows") or {}).items() if text and str(value) in shown}
+    said = {show_value(value): text for value, text in (declared.get("rows") or {}).items()}
+    return {value: text for value, text in said.items() if text and value in shown}
 
 
 def _given(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:

@@ -17,6 +17,11 @@ _ALIKE = (
 )
 
 
+_BEST = (
+    " A claim that one row is the best of several is answered by the decision, with its figure: the interval over the"
+    " next row or over the one that is better, or, while both may be the best, the limits against the best of the"
+    " others."
+)
 _MARGIN = " A claim that one is better is alike where every interval not above 0 lies within {} (comparison.margin)."
 
 
@@ -45,7 +50,7 @@ def measured(claim: JudgedClaim, unit: str = "groups") -> str:
 
 def _placed(claim: JudgedClaim, place: Place, unit: str) -> str:
     """Return the one figure of a claim to be the best of several."""
-    counted = f"({_counted(claim.rivals[0].difference, unit)})"
+    counted = f"({_counted(next(each.difference for each in claim.rivals if each.label == place.rival), unit)})"
     if not place.open:
         which = "the next" if claim.verdict == "holds" else "which is better"
         return f"{place.gain:+.4f} [{place.low:+.4f}, {place.high:+.4f}] over {place.rival}, {which} {counted}"
@@ -72,6 +77,7 @@ def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: st
         " cover what was chosen on the same images, such as the best epoch, nor other training images."
         + (f" {'; '.join(shown)}; the interval is for other seeds alone, and less is better." if shown else "")
         + (_ALIKE if any(claim.within for claim in claims) else "")
+        + (_BEST if any(claim.place for claim in claims) else "")
         + "".join(_MARGIN.format(f"{margin:g}") for margin in {claim.margin for claim in claims} - {0.0})
     )
 

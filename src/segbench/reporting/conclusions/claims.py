@@ -35,6 +35,7 @@ from segbench.reporting.statistics.measures import measured_difference
 from segbench.reporting.statistics.pooling import Pool
 from segbench.scores.training import SHOWN_BY_TRAINING
 
+_DECIDED = "by the decision on which row is best"
 Verdict = Literal["holds", "does not hold", "alike", "undecided", "cannot be judged", "not judged"]
 
 
@@ -146,22 +147,28 @@ def _as_decided(claim: JudgedClaim, decision: Decision, rows: Sequence[Row]) -> 
         return claim
     out = winner in decision.ruled_out
     verdict: Verdict = "holds" if {*decision.shortlist} == {winner} else "does not hold" if out else "undecided"
-    # A claimed gain asks more than which row is best, and a rival that predicts the same is seen by no test.
-    if claim.verdict not in ("undecided", verdict) or claim.by:
+    # A claimed gain asks more than which row is best; and a rival that predicts the same is seen by no test.
+    if claim.verdict not in ("undecided", verdict) or (claim.by and not out):
         return claim
-    return replace(claim, verdict=verdict, place=_place(winner, decision, rows))
+    place = _place(winner, decision, rows)
+    # The claim's own figures would not show why.
+    reason = _DECIDED if place is None and claim.verdict != verdict else claim.reason
+    return replace(claim, verdict=verdict, reason=reason, place=place)
 
 
 def _place(winner: int, decision: Decision, rows: Sequence[Row]) -> Place | None:
+    """Return what the decision says of a row: against what rules it out, or else against the best of the others."""
     standing = next(one for one in decision.standings if one.row == winner)
     following = next(one.row for one in decision.standings if one.row != winner)
-    rival = standing.rival if standing.ruled_out and standing.rival is not None else following
-    if (found := decision.between(winner, rival)) is None:
+    against = (one for one in decision.compared if one.second == winner and one.verdict > 0)
+    found = next(against, None) if standing.ruled_out else decision.between(winner, following)
+    if found is None:
         return None
-    gain, low, high = found.gains if found.first == winner else (-found.gain, -found.high, -found.low)
+    first = found.first == winner
+    gain, low, high = found.gains if first else (-found.gain, -found.high, -found.low)
     open_ = not standing.ruled_out and decision.winner is None
     low, high = (standing.low, standing.high) if open_ else (low, high)
-    return Place(rows[rival].label, gain, low, high, open_)
+    return Place(rows[found.second if first else found.first].label, gain, low, high, open_)
 
 
 def _judge(comparison: Comparison, entry: Any, pool: Pool, rate: float) -> JudgedClaim:

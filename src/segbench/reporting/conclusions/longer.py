@@ -9,6 +9,7 @@ from dataclasses import replace
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.provenance import Origin, sweep_commands
+from segbench.runs.places import HIDDEN
 from segbench.words import listed
 
 EPOCHS = "trainer.max_epochs"
@@ -29,15 +30,20 @@ def train_longer(comparison: Comparison) -> Origin | None:
         return None
     runs = [part for run in comparison.done for part in run.each]
     epochs = sorted({_epochs(run) for run in runs})
-    by = sorted({str(run.settings.get("trainer.monitor")) for run in runs})
+    by = sorted({str(part.settings["trainer.monitor"]) for row in cut for run in row.done for part in run.each})
     last = f"the last of {' or '.join(map(str, epochs))} (by {' or '.join(by)})"
     were = f"the best epoch of {listed([row.label for row in cut])} is {last}, so {_they(cut)} still improving"
     if comparison.plan is not None:
         return Origin(f"Train longer: {were}. Plan afresh in a new folder with a larger {EPOCHS}.")
     again = [with_value(run, EPOCHS, TIMES * _epochs(run)) for run in runs]
     time = TIMES * sum(len(row.done) * seconds_of(row) for row in comparison.rows if row.done)
-    words = f"Train longer: {were}. Twice as many epochs{about(time)}:"
-    return Origin(words, tuple(sweep_commands(again, comparison.title, places=True)))
+    commands = sweep_commands(again, comparison.title, places=True)
+    return Origin(f"Train longer: {were}. Twice as many epochs{about(time)}{to_fill_in(commands)}:", tuple(commands))
+
+
+def to_fill_in(commands: Sequence[str]) -> str:
+    """Say what has to be filled in, as a clause; nothing where nothing has."""
+    return f"; {HIDDEN} is where your files lie" if any(HIDDEN in command for command in commands) else ""
 
 
 def with_value(run: Run, key: str, value: int) -> Run:

@@ -12,13 +12,20 @@ from dataclasses import replace
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.evidence import Evidence
-from segbench.reporting.conclusions.longer import TIMES, about, overrides_without, seconds_of, train_longer, with_value
+from segbench.reporting.conclusions.longer import (
+    TIMES,
+    about,
+    overrides_without,
+    seconds_of,
+    to_fill_in,
+    train_longer,
+    with_value,
+)
 from segbench.reporting.conclusions.provenance import Origin, sweep_commands
 from segbench.reporting.conclusions.verdict import word_of
 from segbench.reporting.statistics.decision import Compared
 from segbench.reporting.statistics.outlook import MOST_SEEDS, Outlook
 from segbench.runs.directory import PRUNED
-from segbench.runs.places import HIDDEN
 from segbench.runs.planned_looks import Plan
 from segbench.words import plural
 
@@ -56,7 +63,7 @@ def _finish(comparison: Comparison) -> Origin | None:
     lacking = f"{len(left)} of {plural(len(left) + len(done), 'run')} {'is' if len(left) == 1 else 'are'} not done"
     # One sweep of all where that is one, as it was typed; else only of what is left.
     commands = min((sweep_commands(runs, comparison.title, places=True) for runs in ([*done, *left], left)), key=len)
-    return Origin(f"Finish the sweep: {lacking} (the others are skipped){_where(commands)}:", tuple(commands))
+    return Origin(f"Finish the sweep: {lacking} (the others are skipped){to_fill_in(commands)}:", tuple(commands))
 
 
 def _nothing_left(comparison: Comparison, found: Evidence) -> list[Origin]:
@@ -132,14 +139,14 @@ def _settle(
         return Origin(f"Even {MOST_SEEDS} seeds each would not settle {what}: that takes more {more}.")
     if needed > MOST:
         time = about(sum(_missing(row, needed) * seconds_of(row) for row in rows))
-        return Origin(f"It would take {needed} seeds each to settle {what}{time}; as many other images may help more.")
+        return Origin(f"It would take {needed} seeds each to settle {what}{time}.")
     least = min(len(_seeds([row])) for row in rows)
     if needed <= least:
         return Origin(
             f"{plural(least, 'seed')} each find a true difference of {what} in 80 % of such experiments; these did not,"
             " so it is more likely to be smaller."
         )
-    return _step(comparison, f"To settle {what}, in 80 % of cases where that is the truth", rows, needed)
+    return _step(comparison, f"To find a true difference of {what} in 80 % of such experiments", rows, needed)
 
 
 def _step(comparison: Comparison, aim: str, rows: Sequence[Row], seeds: int) -> Origin:
@@ -150,12 +157,7 @@ def _step(comparison: Comparison, aim: str, rows: Sequence[Row], seeds: int) -> 
     runs = [run for row in rows for run in _planned(row, seeds)]
     time = sum(_missing(row, seeds) * seconds_of(row) for row in rows)
     commands = sweep_commands(runs, comparison.title, places=True)
-    return Origin(f"{lead}{about(time)} (what is trained is skipped){_where(commands)}:", tuple(commands))
-
-
-def _where(commands: Sequence[str]) -> str:
-    """Say what has to be filled in."""
-    return f"; {HIDDEN} is where your files lie" if any(HIDDEN in command for command in commands) else ""
+    return Origin(f"{lead}{about(time)} (what is trained is skipped){to_fill_in(commands)}:", tuple(commands))
 
 
 def _go_on(comparison: Comparison, plan: Plan) -> Origin:
@@ -173,7 +175,7 @@ def _go_on(comparison: Comparison, plan: Plan) -> Origin:
     ]
     budget = " (it stopped at decide.hours, which are not in this command)" if plan.end else ""
     commands = sweep_commands(runs, comparison.title, places=True)
-    return Origin(f"Go on to the look at {seeds} seeds{about(time)}{budget}{_where(commands)}:", tuple(commands))
+    return Origin(f"Go on to the look at {seeds} seeds{about(time)}{budget}{to_fill_in(commands)}:", tuple(commands))
 
 
 def _afresh(plan: Plan, aim: str, seeds: int) -> Origin:

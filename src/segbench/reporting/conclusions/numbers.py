@@ -59,7 +59,8 @@ def figures(metric: Metric, gain: float, low: float, high: float, scores: tuple[
     half = max((high - low) / 2, 1e-9)
     digits = min(max(-floor(log10(half)), 0 if metric.unit else _FEWEST), _MOST)
     # Rounded, an end that leaves out 0 must not be 0.
-    while digits < _NEAR_NOTHING and any(value and not round(value, digits) for value in (gain, low, high)):
+    most = _NEAR_NOTHING if low > 0 or high < 0 else _MOST
+    while digits < most and any(value and not round(value, digits) for value in (gain, low, high)):
         digits += 1
     return Figures(metric, digits if digits >= _MOST or _adds_up(digits, gain, scores) else digits + 1)
 

@@ -1,12 +1,16 @@
-"""What no score shows, in one line each: runs that collapsed, rows that are the same, images that are always lost."""
+"""What no score shows, a line each: runs that collapsed, rows that are the same, classes and images always lost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from segbench.reporting.comparison.model import Comparison
 from segbench.reporting.conclusions.longer import cut_off
 from segbench.reporting.statistics.degenerate import Collapse, Same, lost_images
+from segbench.runs.split_scores import derive, has_metric
 from segbench.words import listed, plural
 
 
@@ -36,20 +40,25 @@ def oddities(
 
 
 def _found_by_none(comparison: Comparison) -> list[str]:
-    """Name the classes of which no network of any row finds anything, whatever its score over all classes."""
-    score, rows = comparison.score, [row.scores for row in comparison.rows if row.done]
-    if score.lower_is_better or not rows:
+    """Name the classes that are there and of which no network of any row finds anything, whatever the score says."""
+    parts, convention = comparison.parts, replace(comparison.convention, empty="nan")
+
+    def found(label: str) -> list[float]:
+        """Return the sensitivities to a class, up to the first that finds something."""
+        name, known = f"sensitivity_{label}", []
+        for part in parts:
+            if has_metric(part, name) and np.isfinite(value := derive(part, name, convention)):
+                known.append(value)
+                if value:
+                    break
+        return known
+
+    scored = {label: values for label in comparison.classes if (values := found(label))}
+    none = [label for label, values in scored.items() if not any(values)]
+    if not none or len(scored) == 1:
         return []
-    columns = {metric.label: name for name in rows[0] if (metric := comparison.metric_named(name)).label is not None}
-    known = {label: [scores[name] for scores in rows if name in scores] for label, name in columns.items()}
-    scored = {label: each for label, each in known.items() if all(one.n for one in each)}
-    none = [label for label, each in scored.items() if not any(one.mean for one in each)]
-    what = "row finds" if len(rows) > 1 else "network finds"
-    return (
-        [f"No {what} anything of {len(none)} of {len(scored)} classes: {listed(none, 6)}."]
-        if none and len(scored) > 1
-        else []
-    )
+    what = "row finds" if sum(bool(row.done) for row in comparison.rows) > 1 else "network finds"
+    return [f"No {what} anything of {listed(none, 6)} ({len(none)} of {len(scored)} classes)."]
 
 
 def collapse_words(comparison: Comparison, index: int, seeds: Sequence[Collapse]) -> str:

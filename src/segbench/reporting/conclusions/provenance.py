@@ -85,7 +85,7 @@ def machine(runs: Sequence[Run]) -> str:
 
 
 def sweep_commands(runs: Sequence[Run], experiment: str, places: bool = False) -> list[str]:
-    """Return the commands that make these runs again: one sweep if they form a full grid, else as few as do.
+    """Return the commands that make these runs again: one sweep if they form a full grid, else a few.
 
     A run that another experiment trained lacks overrides of this one; they are read from its configuration.
 
@@ -103,15 +103,17 @@ def sweep_commands(runs: Sequence[Run], experiment: str, places: bool = False) -
     # A network that lacks a key of the others' cannot be given it.
     jobs = [{key: value for key, value in job.items() if value is not None} for job in full]
     lines: list[str] = []
-    kinds = [(program, _said(run.overrides, _OUTPUTS)) for run, program in zip(runs, programs, strict=True)]
+    where = [_places([run], places) for run in runs]
+    outputs = [tuple(text for text in said if text.startswith(_OUTPUTS)) for said in where]
+    kinds = list(zip(programs, outputs, strict=True))
     for kind in dict.fromkeys(kinds):
         alike = [index for index, other in enumerate(kinds) if other == kind]
-        where = _places([runs[index] for index in alike], places)
+        said = {text.partition("=")[0]: text for index in alike for text in where[index]}
         for grid in _grids([jobs[index] for index in alike], keys):
             swept = [f"{key}={','.join(values)}" for key, values in grid.items()]
             sweep = ["-m"] if any(len(values) > 1 for values in grid.values()) else []
-            lines.append(f"{kind[0]} {shlex.join([*sweep, *start, *swept, *where])}")
-    return lines
+            lines.append(f"{kind[0]} {shlex.join([*sweep, *start, *swept, *sorted(said.values())])}")
+    return list(dict.fromkeys(lines))
 
 
 def _grids(jobs: Sequence[dict[str, str]], keys: Sequence[str]) -> list[dict[str, tuple[str, ...]]]:
@@ -120,7 +122,7 @@ def _grids(jobs: Sequence[dict[str, str]], keys: Sequence[str]) -> list[dict[str
     for key in reversed(keys):
         merged: dict[tuple[object, ...], dict[str, tuple[str, ...]]] = {}
         for grid in grids:
-            others = tuple(grid.get(other) for other in keys if other != key)
+            others = tuple(frozenset(grid.get(other, ())) for other in keys if other != key)
             known = merged.setdefault((*others, key in grid), grid)
             if key in grid:
                 known[key] = tuple(dict.fromkeys((*known[key], *grid[key])))
@@ -130,15 +132,8 @@ def _grids(jobs: Sequence[dict[str, str]], keys: Sequence[str]) -> list[dict[str
 
 def _places(runs: Sequence[Run], own: bool) -> list[str]:
     """Return where the runs' data and outputs were said to be, as typed; or where outputs were, as anybody may know."""
-    typed_by_all = [text for run in runs for text in run.overrides]
-    if own:
-        return list(_said(typed_by_all, "paths."))
-    return sorted({_public_outputs(text) for text in _said(typed_by_all, _OUTPUTS)})
-
-
-def _said(overrides: Iterable[str], key: str) -> tuple[str, ...]:
-    """Return the overrides that begin so, each once."""
-    return tuple(sorted({text for text in overrides if text.startswith(key)}))
+    said = sorted({text for run in runs for text in run.overrides if text.startswith("paths.")})
+    return said if own else sorted({_public_outputs(text) for text in said if text.startswith(_OUTPUTS)})
 
 
 def _public_outputs(text: str) -> str:

@@ -22,7 +22,9 @@ def two_answers(comparison: Comparison, found: Evidence) -> list[tuple[str, str]
     The verdict is on the first; its figures are the answer here. Either is left out where nothing is known. Behind them
     stands what the experiment asks of a number that was not trained.
     """
-    trained_again = f"If you train again, with other seeds, for other {comparison.unit} (what the verdict is about)"
+    trained_again = (
+        f"If you train again with other seeds and test on other {comparison.unit} (what the verdict is about)"
+    )
     as_they_are = f"If you use these trained networks as they are, on other {comparison.unit}"
     answers = [(trained_again, _behind(found)), (as_they_are, networks_answer(comparison, found.networks))]
     answers += [("A number that was not trained", line) for line in extrapolation_lines(comparison)]

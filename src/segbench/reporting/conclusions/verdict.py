@@ -104,7 +104,7 @@ class Asked:
         groups = max((len(set(part.groups)) for part in self.comparison.parts), default=0)
         unit = self.comparison.folds if self.comparison.folds else groups
         every = len({group for part in self.comparison.parts for group in part.groups})
-        more = f" a run, {every} in all" if unit == groups < every else ""
+        more = f" a run, {every} in all" if not self.comparison.folds and groups < every else ""
         parts = [p, family, f"{plural(seeds, 'seed')}, {unit} {self.comparison.unit}{more}", self.limit * limit]
         return f"{'; '.join(part for part in parts if part)}."
 
@@ -125,8 +125,10 @@ class Asked:
 def by_chance(p: float) -> str:
     """Return what a p-value says, in words that nobody takes for the probability that the finding is true."""
     # Two digits, but 100 in three: as such it would be 1e+02.
-    share = "fewer than 1 of 1,000" if p < 0.001 else f"{float(f'{100 * p:.2g}'):g} of 100"
-    return f"Between two equal rows {share} such experiments would show a difference as large ({_equation(p)})"
+    share = "fewer than 0.1" if p < 0.001 else f"{float(f'{100 * p:.2g}'):g}"
+    return (
+        f"If rows were equal, {share} % of such experiments would show a difference at least as large ({_equation(p)})"
+    )
 
 
 def _equation(p: float) -> str:
@@ -220,7 +222,7 @@ def _several(asked: Asked, short: Sequence[int], out: Sequence[int], alike: bool
     first, last = (asked.labels[row] for row in (short[0], min(short, key=lambda row: asked.standings[row].low)))
     ends = f"ahead of all others by up to {shown.amount(lead.high)}, or behind the best by up to"
     # Which row keeps near ties from being alike.
-    more = "" if last == first else f"; {last} may be behind it by up to {shown.amount(furthest)}"
+    more = "" if last == first else f"; {last} may be behind the best by up to {shown.amount(furthest)}"
     return f"{who} {first} may be {ends} {shown.amount(-lead.low)}{more}."
 
 

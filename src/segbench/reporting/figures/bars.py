@@ -254,8 +254,8 @@ def _write(
 
 
 def _finish(axes: Axes, groups: list[str], title: str, group_inches: float, ends: tuple[float, float]) -> None:
-    characters = max(int(group_inches * POINTS / (0.6 * 9)), 6)
-    names = [textwrap.fill(name, characters, break_long_words=False) for name in groups]
+    characters = int(group_inches * POINTS / (0.6 * 9))
+    names = [textwrap.fill(name, max(characters, 6), break_long_words=False) for name in groups]
     narrow = max(len(word) for name in groups for word in name.split()) > characters
     axes.set_xticks(range(len(groups)), groups if narrow else names, fontsize=9, rotation=90 if narrow else 0)
     axes.set_xlim(-0.5, len(groups) - 0.5)

@@ -177,7 +177,7 @@ def show_share(share: float, with_tenths: bool = False) -> str:
 
     Args:
         share: From 0 to 1.
-        with_tenths: Whether ``98`` is ``97.7`` too, where there is room, so that the shares of a class add up to 100.
+        with_tenths: Whether ``98`` is ``97.7``, where there is room, so that a class's shares nearly add up to 100.
     """
     if share == 0:
         return ""
