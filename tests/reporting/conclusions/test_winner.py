@@ -61,6 +61,21 @@ def test_one_run_predicts_alone(architectures):
     assert options.run.endswith("fake-unet-dice-seed0")
 
 
+def test_own_classes_are_found_and_trusted(architectures):
+    """As the run was started: without either the printed commands refuse the run."""
+    comparison = write(architectures, 1, unet=90)
+    for run in comparison.done:
+        path = run.directory / "run.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"python_path": "my code:src"}))
+        path = run.directory / "summary.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"git": {"own": {"mine": "0123"}}}))
+    comparison = compare(collect([architectures.root]))
+    for command in how_to_predict(comparison, evidence(comparison)).commands:
+        path, python, _, *options = shlex.split(command, comments=True)
+        assert (path, python) == ("PYTHONPATH=my code:src", "python")
+        assert "trust=true" in options
+
+
 @pytest.mark.slow
 def test_many_runs_are_named_by_their_row(architectures):
     comparison = write(architectures, 6, unet=90, attunet=70)

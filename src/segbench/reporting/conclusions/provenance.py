@@ -144,10 +144,18 @@ def _public_outputs(text: str) -> str:
 
 def _program(run: Run) -> str:
     """Return the beginning of a run's command, with where its own classes and choices are found."""
-    own = run.python_path if (run.summary.get("git") or {}).get("own") else ""
-    variable = f"PYTHONPATH={shlex.quote(own)} " if own else ""
     flag = f" {shlex.join(['--config-dir', run.config_dir])}" if run.config_dir else ""
-    return f"{variable}{typed('run')}{flag}"
+    return f"{path_of_own(run)}{typed('run')}{flag}"
+
+
+def has_own(run: Run) -> bool:
+    """Say whether a run was made with classes that are not segbench's."""
+    return bool((run.summary.get("git") or {}).get("own"))
+
+
+def path_of_own(run: Run) -> str:
+    """Return what stands before a command for its own classes to be found: ``PYTHONPATH=... ``; nothing without any."""
+    return f"PYTHONPATH={shlex.quote(run.python_path)} " if has_own(run) and run.python_path else ""
 
 
 def _assignments(run: Run, named: bool) -> dict[str, str]:

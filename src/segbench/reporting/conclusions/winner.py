@@ -13,7 +13,7 @@ from segbench.reporting.collection.factors import ABSENT, UNKNOWN
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.reporting.conclusions.evidence import Evidence
-from segbench.reporting.conclusions.provenance import Origin
+from segbench.reporting.conclusions.provenance import Origin, has_own, path_of_own
 from segbench.runs.directory import RunDirectory
 from segbench.words import plural
 
@@ -46,10 +46,12 @@ def how_to_predict(comparison: Comparison, found: Evidence) -> Origin | None:
         return None
     together = f", by its {plural(len(runs), 'run')} together (scores are of each alone)" if len(runs) > 1 else ""
     words = f"Predict new images with {row.label}{_lead(comparison, found, leader, scored)}{together}:"
-    predict = f"{typed('predict')} {_runs(comparison, row, runs)} images=<folder>"
+    # Who reads the page of their own runs trusts the classes that they wrote.
+    own, trust = path_of_own(runs[0]), " trust=true" if has_own(runs[0]) else ""
+    predict = f"{own}{typed('predict')} {_runs(comparison, row, runs)} images=<folder>{trust}"
     # Of an ensemble one of its members: an export is of one network.
     (first, *_) = RunDirectory(runs[0].directory).predicting()
-    export = f"{typed('export')} {shlex.quote(f'run={first}')} to=onnx  # one network, for other programs"
+    export = f"{own}{typed('export')} {shlex.quote(f'run={first}')} to=onnx{trust}  # one network, for other programs"
     return Origin(words, (predict, export))
 
 
