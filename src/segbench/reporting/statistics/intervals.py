@@ -57,7 +57,7 @@ from scipy.special import stdtrit
 
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.statistics.jackknife import Layout, UnpairedError, by_seed, layout
-from segbench.scores.arithmetic import Floats
+from segbench.scores.arithmetic import Floats, mean_present
 from segbench.scores.convention import Convention
 
 SMALLEST_P = 1e-15
@@ -189,7 +189,7 @@ def standard_errors(table: Floats, overlap: float = 0.0) -> Errors:
         overlap: Tested images for each training image where the groups are folds of a cross-validation; else 0.
     """
     gaps = bool(np.isnan(table).any())
-    by_seed, by_group = (np.nanmean(table, axis=axis) if gaps else table.mean(axis=axis) for axis in (-1, -2))
+    by_seed, by_group = (mean_present(table, axis) if gaps else table.mean(axis=axis) for axis in (-1, -2))
     seeds, groups = table.shape[-2:]
     zero = np.zeros(table.shape[:-2])
     squares = [
