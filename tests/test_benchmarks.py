@@ -43,7 +43,6 @@ def test_an_epoch_and_its_data_are_timed_against_their_rivals(files, tmp_path):
         assert reference > 0
 
 
-@pytest.mark.slow
 def test_the_bare_loop_takes_the_trainer_s_images_in_its_order(files, tmp_path):
     seen = Seen()
     settings = [*mnist.CNN, *mnist.ALL_IMAGES, "data.batch_size=100", f"data.root={files}"]

@@ -124,6 +124,7 @@ def test_other_outputs_are_refused_with_exit_code_1(own, monkeypatch):
     assert not (own / "elsewhere").exists()
 
 
+@pytest.mark.slow
 def test_differences_below_the_limit_are_told(own, monkeypatch):
     """So that the test above fails for its reason."""
     other_outputs(monkeypatch, 1e-6)

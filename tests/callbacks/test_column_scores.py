@@ -169,7 +169,6 @@ def test_a_run_without_objects_is_scored_by_surfaces(finished):
     assert not [name for name in table if name.startswith(("object", "seg"))]
 
 
-@pytest.mark.slow
 def test_its_columns_are_those_of_the_stored_predictions(finished, tiny, tmp_path):
     table = pd.read_parquet(finished / "scores.parquet")
     data = build_data(tiny(tmp_path))

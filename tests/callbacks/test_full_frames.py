@@ -124,7 +124,6 @@ def test_objects_are_not_scored_on_a_grid_that_they_were_not_drawn_on(street, co
     assert all("hd95" in scores.scores for both in found.values() for scores in both.values())
 
 
-@pytest.mark.slow
 def test_crops_are_trained_and_whole_frames_validated(street, compose, run, tmp_path):
     cfg = configured(compose, street, tmp_path, "data.input=crop", "data.size=[16,16]", "trainer.monitor=val/miou")
     shapes = []

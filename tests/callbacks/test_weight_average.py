@@ -112,6 +112,7 @@ def test_without_validation_the_last_average_is_the_best(run, tiny, tmp_path, mo
     close(stored(tmp_path / "run", "best.ckpt")["state_dict"], averages(steps.weights, 0.9, ramp=False)[-1])
 
 
+@pytest.mark.slow
 def test_it_is_part_of_the_run_s_identity(compose):
     choices = [], ["callbacks=ema"], ["callbacks=ema", "callbacks.ema.decay=0.5"]
     assert len({run_id(compose(*choice)) for choice in choices}) == 3

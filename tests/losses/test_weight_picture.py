@@ -82,7 +82,6 @@ def test_a_picture_that_fails_is_only_warned_of(finish, caplog):
     assert "weights.png: not drawn (" in caplog.text
 
 
-@pytest.mark.slow
 def test_a_run_has_it_at_its_end(tiny, run, tmp_path):
     run(tiny(tmp_path, "loss=boundary_ce", "trainer.max_epochs=1"), tmp_path / "run")
     assert (tmp_path / "run" / "figures" / "weights.png").stat().st_size > 1000

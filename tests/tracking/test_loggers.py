@@ -63,6 +63,7 @@ class Failing(Own):
             raise ConnectionError("no route to host\nafter 7 tries")
 
 
+@pytest.mark.slow
 def test_a_logger_that_fails_in_the_middle_is_left_and_the_run_goes_on(run, tiny, tmp_path, caplog):
     cfg = tiny(tmp_path, "~logger.tensorboard", f"+logger.own._target_={__name__}.Failing", "trainer.max_epochs=4")
     assert run(cfg, tmp_path / "run")["epochs"] == 4

@@ -37,6 +37,7 @@ def ticks(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_numbers_stand_at_their_place_and_null_behind_them(architectures, tmp_path, ticks):
     comparison = swept(architectures, [8, 16, None], ("unet", "attunet"))
     assert FIGURE.needs(comparison)
