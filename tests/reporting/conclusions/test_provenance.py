@@ -57,6 +57,11 @@ def test_the_commands_make_each_run_once(jobs):
     assert sorted(run for line in commands for run in made_by(line)) == sorted(wanted)
 
 
+def test_what_was_to_be_trained_again_is_not_a_second_time():
+    made = runs(["a=1", "rerun=true"], ["a=2", "debug=true"])
+    assert sweep_commands(made, "x") == ["python src/run.py -m experiment=x a=1,2"]
+
+
 def test_combinations_of_many_keys_are_not_listed():
     apart = [[f"k{key}={value}" for key in range(60)] for value in range(2)]
     assert len(sweep_commands(runs(*apart), "x")) == 2

@@ -29,8 +29,9 @@ def train_longer(comparison: Comparison) -> Origin | None:
     if not cut:
         return None
     runs = [part for run in comparison.done for part in run.each]
-    epochs = sorted({_epochs(run) for run in runs})
-    by = sorted({str(part.settings["trainer.monitor"]) for row in cut for run in row.done for part in run.each})
+    short = [part for row in cut for run in row.done for part in run.each]
+    epochs = sorted({_epochs(run) for run in short})
+    by = sorted({str(run.settings["trainer.monitor"]) for run in short})
     last = f"the last of {' or '.join(map(str, epochs))} (by {' or '.join(by)})"
     were = f"the best epoch of {listed([row.label for row in cut])} is {last}, so {_they(cut)} still improving"
     if comparison.plan is not None:

@@ -18,6 +18,8 @@ from segbench.runs.places import HIDDEN, public, public_assignment
 from segbench.words import duration, plural
 
 _OUTPUTS = "paths.outputs="
+# How a run was started that time: printed, they would train finished runs again.
+_OF_THAT_TIME = ("rerun", "debug")
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def _assignments(run: Run, named: bool) -> dict[str, str]:
     kept = {
         key: public_assignment(key.lstrip("+"), value)
         for key, _, value in pairs
-        if not key.startswith("paths.") and not (named and key == "experiment")
+        if not key.startswith("paths.") and key not in _OF_THAT_TIME and not (named and key == "experiment")
     }
     return kept if "seed" in kept or run.seed is None else kept | {"seed": str(run.seed)}
 

@@ -63,7 +63,7 @@ def _images(comparison: Comparison) -> str:
     if not images:
         return ""
     grouped = f" ({number_of(groups, comparison.group_name)})" if groups and groups != images else ""
-    each = " for each fold" if comparison.folds else ""
+    each = " a fold" if comparison.folds else ""
     return f"on {number_of(images, 'images')}{grouped}{each} "
 
 
