@@ -10,9 +10,9 @@ from scipy import ndimage
 from segbench.scores.arithmetic import Floats
 
 Pixels = NDArray[np.int64]
-# A distance transform of so many pixels takes as long as the calls that it takes to compare few pairs; of more, as long
-# as some pairs each; and pairs have to fit in little memory.
-_FEW_PIXELS, _PIXELS_PER_PAIR, _MOST_PAIRS = 8_000, 0.2, 1_000_000
+# A distance transform of so few pixels takes no longer than to find the pixels that may be farthest. Of more pixels
+# some pairs each are compared in the time that the transform takes; and pairs have to fit in little memory.
+_FEW_PIXELS, _PAIRS_PER_PIXEL, _MOST_PAIRS = 8_000, 2, 1_000_000
 # From here on OpenCV's distances, in float32, have squares that are off by 1 (seen from 886 on).
 _FAR = 800
 _DIAGONALS = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
@@ -62,26 +62,12 @@ def hausdorff(one: LabelledSets, other: LabelledSets, i: int, j: int) -> float:
     The larger of max over x of d(x, Y) and max over y of d(y, X), in pixels.
     """
     (top, left, bottom, right), beside = one.boxes[i], other.boxes[j]
-    top, left = min(top, beside[0]), min(left, beside[1])
-    bottom, right = max(bottom, beside[2]) + 1, max(right, beside[3]) + 1
-    pairs = max(_pairs(one, i, other, j), _pairs(other, j, one, i))
-    if pairs > _MOST_PAIRS or (bottom - top) * (right - left) <= max(_FEW_PIXELS, pairs * _PIXELS_PER_PAIR):
-        box = slice(top, bottom), slice(left, right)
-        first, second = one.labels[box] == i + 1, other.labels[box] == j + 1
-        return max(_farthest_within(first, second), _farthest_within(second, first))
-    return max(_farthest(one, i, other, j), _farthest(other, j, one, i))
-
-
-def _pairs(one: LabelledSets, i: int, other: LabelledSets, j: int) -> int:
-    """Return how many pairs of pixels :func:`_farthest` compares at most."""
-    (top, left), (bottom, right) = _meeting(one.boxes[i], other.boxes[j])
-    within = min(int(one.areas[i]), max(bottom - top, 0) * max(right - left, 0))
-    return (len(one.edges[i]) + within) * len(other.edges[j])
-
-
-def _meeting(box: list[int], other: list[int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the first row and column that both boxes have, and those behind the last; not above these if none."""
-    return (max(box[0], other[0]), max(box[1], other[1])), (min(box[2], other[2]) + 1, min(box[3], other[3]) + 1)
+    rows = slice(min(top, beside[0]), max(bottom, beside[2]) + 1)
+    columns = slice(min(left, beside[1]), max(right, beside[3]) + 1)
+    if (rows.stop - rows.start) * (columns.stop - columns.start) > _FEW_PIXELS:
+        return max(_farthest(one, i, other, j, (rows, columns)), _farthest(other, j, one, i, (rows, columns)))
+    first, second = one.labels[rows, columns] == i + 1, other.labels[rows, columns] == j + 1
+    return max(_farthest_within(first, second), _farthest_within(second, first))
 
 
 def _farthest_within(points: NDArray[np.bool_], others: NDArray[np.bool_]) -> float:
@@ -93,19 +79,24 @@ def _farthest_within(points: NDArray[np.bool_], others: NDArray[np.bool_]) -> fl
     return float(np.sqrt(np.rint(np.square(distances[points].max(), dtype=np.float64))))
 
 
-def _farthest(one: LabelledSets, i: int, other: LabelledSets, j: int) -> float:
-    """Return the largest distance of a pixel of object i to the nearest of object j, by all pairs.
+def _farthest(one: LabelledSets, i: int, other: LabelledSets, j: int, around: tuple[slice, slice]) -> float:
+    """Return the largest distance of a pixel of object i to the nearest of object j, in the box around both.
 
     From a pixel above, below, left or right of all of object j, every step further that way leads away from all of it.
     So the farthest pixel is one of the object's edge, or within the other's box.
     """
-    (top, left), (bottom, right) = _meeting(one.boxes[i], other.boxes[j])
-    # An empty slice where they do not meet.
-    within = np.argwhere(one.labels[top : max(top, bottom), left : max(left, right)] == i + 1) + np.array([top, left])
+    box, beside = one.boxes[i], other.boxes[j]
+    # Where both boxes meet: nothing (an empty slice) if they do not.
+    top, left = max(box[0], beside[0]), max(box[1], beside[1])
+    bottom, right = max(top, min(box[2], beside[2]) + 1), max(left, min(box[3], beside[3]) + 1)
+    within = np.argwhere(one.labels[top:bottom, left:right] == i + 1) + np.array([top, left])
     points = np.concatenate([one.edges[i], within])
     points = points[other.labels[points[:, 0], points[:, 1]] != j + 1]
     if not len(points):
         return 0.0
+    others = other.labels[around] == j + 1
+    if len(points) * len(other.edges[j]) > min(_PAIRS_PER_PIXEL * others.size, _MOST_PAIRS):
+        return _farthest_within(one.labels[around] == i + 1, others)
     rows, columns = (points[:, None, axis] - other.edges[j][None, :, axis] for axis in (0, 1))
     return float(np.sqrt((rows * rows + columns * columns).min(axis=1).max()))
 
