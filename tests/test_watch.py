@@ -43,7 +43,9 @@ def work(rank, folder, how):
         os._exit(found.exit_code)
 
 
-@pytest.mark.parametrize("how", ["killed", "refused", pytest.param("hanging", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "how", [pytest.param(how, marks=pytest.mark.slow if how == "hanging" else ()) for how in REASONS]
+)
 def test_the_other_one_knows_why(tmp_path, how):
     processes = [FORK.Process(target=work, args=(rank, tmp_path, how)) for rank in range(2)]
     for process in processes:

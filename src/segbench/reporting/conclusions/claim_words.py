@@ -25,14 +25,14 @@ _BEST = (
 _MARGIN = " A claim that one is better is alike where every interval not above 0 lies within {} (comparison.margin)."
 
 
-def measured(claim: JudgedClaim, unit: str = "groups") -> str:
+def measured(claim: JudgedClaim, unit: str = "group") -> str:
     """Return what was measured for a claim: each rival's difference, or of many the strongest one's and a count.
 
     A score that is not the comparison's is named first.
 
     Args:
         claim: The claim.
-        unit: What images come together in, as :attr:`segbench.reporting.comparison.model.Comparison.unit`.
+        unit: What images come together in, as :attr:`segbench.reporting.comparison.model.Comparison.single_unit`.
     """
     # Images of groups of images are said to be of groups.
     unit = unit.partition(" of ")[0]
@@ -91,9 +91,7 @@ def _turned(scores: Mapping[str, bool]) -> str:
 
 def _counted(found: Difference, unit: str) -> str:
     """Return ``3 seeds, 20 images``; what training shows has no images to vary over."""
-    images = plural(found.images, "image") + (
-        f" of {plural(found.groups, unit.removesuffix('s'))}" * (found.groups < found.images)
-    )
+    images = plural(found.images, "image") + (f" of {plural(found.groups, unit)}" * (found.groups < found.images))
     return ", ".join([plural(len(found.seeds), "seed"), *([images] if found.images else [])])
 
 

@@ -91,7 +91,7 @@ def _conclusions(comparison: Comparison, evidence: Evidence) -> dict[str, Any]:
         "letters": any(evidence.letters),
         "top": _top(comparison, evidence),
         "outlook": outlook_line(evidence.outlook, comparison) if evidence.outlook else "",
-        "claims": claim_views(evidence.claims, comparison.unit),
+        "claims": claim_views(evidence.claims, comparison.single_unit),
     }
 
 

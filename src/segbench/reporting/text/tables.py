@@ -100,7 +100,7 @@ def claim_cells(comparison: Comparison) -> Cells:
     rows = []
     for claim in evidence(comparison).claims:
         verdict = f"{claim.verdict}: {claim.reason}" if claim.reason else claim.verdict
-        rows.append([claim.text, verdict, measured(claim, comparison.unit) or NOTHING])
+        rows.append([claim.text, verdict, measured(claim, comparison.single_unit) or NOTHING])
     return ["claim", "verdict", f"difference in {comparison.metric.replace('_', ' ')}"], rows
 
 
