@@ -17,6 +17,8 @@ from segbench.words import visible
 # salt, which is otherwise random.
 # In a PDF, TrueType fonts, which journals ask for.
 DRAWN: Any = {"svg.fonttype": "none", "svg.hashsalt": "segbench", "pdf.fonttype": 42}
+# A figure whose layout engine is taken away gets none of these.
+STAYS: Any = {"figure.autolayout": False, "figure.constrained_layout.use": False}
 # Each kind with what would differ from one day to the next.
 KINDS: dict[str, Any] = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
@@ -41,7 +43,7 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         OSError: If the folder cannot be written.
     """
-    with mpl.rc_context(DRAWN):
+    with mpl.rc_context(DRAWN | STAYS):
         for kind, metadata in KINDS.items():
             drawn = io.BytesIO()
             figure.savefig(drawn, format=kind, metadata=metadata)
@@ -51,7 +53,7 @@ def save(figure: Figure, path: Path) -> None:
             with atomic_open(path.with_suffix(f".{kind}")) as stream:
                 stream.write(content)
             # Where the PNG has everything, to a fraction of a pixel: to find it anew takes as long as to draw it.
-            figure.set_layout_engine("none")
+            figure.set_layout_engine(None)
 
 
 def svg_text(source: str) -> str:
