@@ -20,7 +20,19 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from benchmarks import checkpoints, data, mnist, prediction, reference, scores, startup, steps, street, weight_map
+from benchmarks import (
+    checkpoints,
+    data,
+    mnist,
+    prediction,
+    reference,
+    report,
+    scores,
+    startup,
+    steps,
+    street,
+    weight_map,
+)
 from segbench.callbacks.cost import device_name
 from segbench.environment import processor_has_bfloat16
 from segbench.trainer import quiet_lightning
@@ -108,6 +120,8 @@ ROWS = (
     # They have 1.92 times the pixels; where pages of memory are costly, the whole image takes twice as long.
     Row("CPU time of 2000x1504 by windows of 256 that overlap by a quarter over the whole image", 2.3,
         lambda _: prediction.windows()),
+    Row("CPU time of a report of 100 runs of 500 images over reading the scores and their means by pandas", 35,
+        lambda bench: report.hundred(bench.folder / "report")),
     Row("confusion counts of 50 masks of 512x512 and 19 classes over np.bincount", 1.6, lambda _: scores.counts(),
         quick=True),
     Row("surfaces of a frame of 2048x1024 and 19 classes over trees of their points", 0.33,

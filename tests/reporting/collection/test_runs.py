@@ -196,13 +196,12 @@ def test_a_terminal_sees_how_far_it_is(make_run, terminal):
 def test_a_thousand_runs_are_compared_in_a_minute_of_cpu_and_two_gigabytes():
     """A quarter of them, in a process of its own, as memory once taken is never given back to be measured again.
 
-    About 13 s of the minute go to figures and tables, however many runs there are; the others grow with the runs.
+    Set beside a short script that reads the same scores, as seconds differ by machine; it took 12 to 17 times as long
+    where all of the thousand took 45 s.
     """
     root = Path(__file__).parents[3]
     command = [sys.executable, "-m", "benchmarks.report", "--runs", "260", "--failed", "20", "--images", "500"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=280, check=True)
-    seconds, gibibytes = map(
-        float, re.search(r"reported in ([\d.]+) s of CPU, peak memory ([\d.]+) GiB", done.stdout).groups()
-    )
-    assert seconds < 30
+    gibibytes, times = map(float, re.search(r"peak memory ([\d.]+) GiB,\n([\d.]+) times as long", done.stdout).groups())
+    assert times < 24
     assert gibibytes < 1
