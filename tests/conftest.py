@@ -43,8 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let CI try a part of the long families, another one at each commit."""
-    help_ = "of each slow test with five cases or more try one case in N; which ones changes with the commit"
+    """Let CI try a part of the slow tests, another one at each commit."""
+    help_ = "try one case in N of each slow test with five or more, one in N / 2 of the other slow tests; which ones "
+    help_ += "changes with the commit"
     parser.addoption("--one-in", type=int, default=1, metavar="N", help=help_)
 
 
@@ -67,22 +68,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class OneIn:
-    """Leaves out cases of long families, after those that the markers leave out."""
+    """Leaves out slow tests, after those that the markers leave out."""
 
     def __init__(self, number: int, commit: str) -> None:
         self.number, self.turn = number, int(commit[:8] or "0", 16)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep one case in so many of each family, the same ones in every process."""
+        """Keep of each long family one case in so many, and of the others one in half as many, alike in every process."""
         families: dict[str, list[pytest.Item]] = {}
         for item in items:
             if item.get_closest_marker("slow"):
                 families.setdefault(item.nodeid.partition("[")[0], []).append(item)
         long = [members for members in families.values() if len(members) >= LONG]
-        left = {item for members in long for place, item in enumerate(members) if (place + self.turn) % self.number}
+        others = [item for members in families.values() if len(members) < LONG for item in members]
+        left = {item for members in long for item in self._not_now(members, self.number)}
+        left |= set(self._not_now(others, max(self.number // 2, 1)))
         config.hook.pytest_deselected(items=[item for item in items if item in left])
         items[:] = [item for item in items if item not in left]
+
+    def _not_now(self, members: list[pytest.Item], number: int) -> list[pytest.Item]:
+        return [item for place, item in enumerate(members) if (place + self.turn) % number]
 
 
 @pytest.fixture(scope="session")
