@@ -12,6 +12,7 @@ from PIL import Image
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.html import html_page
+from segbench.reporting.html.overview import OverviewLine, overview_page
 from segbench.reporting.statistics.decision import Compared
 from segbench.reporting.statistics.means import Mean
 
@@ -236,6 +237,24 @@ def test_nothing_is_wider_than_the_window(visit, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     box = page.locator("#scores .scroll")
     assert box.evaluate("box => box.getBoundingClientRect().right") <= width
+
+
+@pytest.mark.parametrize(("width", "below"), [(400, True), (1400, False)])
+def test_sentences_of_the_overview_stand_one_below_the_other_on_a_phone(browser, tmp_path, width, below):
+    lines = [
+        OverviewLine(f"cardiac/{name * 9}", "a.md", ("better", "Which? " * 9, "This. " * 40)) for name in ("a", "b")
+    ]
+    (tmp_path / "index.html").write_text(overview_page(lines, lines, "python src/report.py results"))
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto((tmp_path / "index.html").as_uri())
+    for table in ("#experiments", "#claims"):
+        box = page.locator(f"{table} .scroll")
+        assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
+        lefts = box.locator("tbody tr").first.evaluate(
+            "row => [...row.children].map((cell) => cell.getBoundingClientRect().left)"
+        )
+        assert (len(set(lefts)) == 1) == below
+    page.close()
 
 
 def test_figures_keep_a_size_that_can_be_read_on_a_phone(visit):

@@ -82,6 +82,11 @@ class SortableTable:
         return all(len(line.cells[0].text) <= SHORT_NAME for line in self.lines)
 
     @property
+    def words(self) -> bool:
+        """Whether it has words alone, which a phone shows one below the other."""
+        return all(column.kind == "text" for column in self.columns)
+
+    @property
     def groups(self) -> list[str]:
         """Names of the groups of columns, in order."""
         return list(dict.fromkeys(column.group for column in self.columns if column.group))
