@@ -15,7 +15,7 @@ from segbench.runs.split_scores import About, ConfidentError, Overview, TaskReco
 from segbench.scores.additive import Additive, mean_over_images, pooled
 from segbench.scores.arithmetic import Floats, mean_present
 from segbench.scores.columns import ColumnScore, shared_scores
-from segbench.scores.constant import constant_counts
+from segbench.scores.constant import constant_counts, informedness
 from segbench.scores.convention import Convention
 from segbench.scores.derive import OVERALL_SCORES, SCORES, TermScore, class_scores, mean_score, overall_score, pools
 from segbench.scores.score import Metric, Score, empty_rules
@@ -171,6 +171,11 @@ class SplitCounts:
         predicted = constant_counts(self.counts, self.class_names, self.record.exclusive)
         return {name: replace(self, counts=part, columns={}, declared=()) for name, part in predicted.items()}
 
+    @property
+    def informedness(self) -> float:
+        """How well all classes but a background are told from the rest."""
+        return informedness(self.counts[:, int(self.background) :].sum(axis=0))
+
     def joined(self, others: Sequence[SplitCounts]) -> SplitCounts:
         """Return these images and those of other runs as one split, with the scores that all of them have.
 
@@ -215,10 +220,9 @@ class SplitCounts:
         ]
         sizes = sorted(f"{width}x{height}" for height, width in self.sizes)
         size = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} for one,"
-        lines = [", ".join(further)] if further else []
-        lines.append("; ".join([*named, convention.describe(), *empty_rules(self.declared), f"at {size} pixels"]))
+        rules = "; ".join([*named, convention.describe(), *empty_rules(self.declared), f"at {size} pixels"])
         means = tuple(decimal(mean_score(self.counts, name, convention)) for name in PRINTED)
-        return Overview(PRINTED, tuple(classes), means, tuple(lines))
+        return Overview(PRINTED, tuple(classes), means, (*([", ".join(further)] if further else []), rules))
 
     def _of_classes(self, name: str) -> TermScore:
         """Return a score that classes have."""

@@ -15,6 +15,7 @@ from segbench.runs.rows import Rows
 from segbench.runs.split_scores import About, ConfidentError, Overview, TaskRecord, derive, in_order, joined_order
 from segbench.scores.additive import Additive, mean_over_images, pooled
 from segbench.scores.arithmetic import Floats
+from segbench.scores.constant import informedness
 from segbench.scores.convention import Convention
 from segbench.scores.labels import (
     ACCURACY,
@@ -176,6 +177,11 @@ class SplitLabels:
         everywhere = {name: np.full_like(self.prediction, index) for index, name in enumerate(self.class_names)}
         wrong = {name: prediction for name, prediction in everywhere.items() if (prediction != self.truth).any()}
         return {name: replace(self, prediction=prediction) for name, prediction in wrong.items()}
+
+    @property
+    def informedness(self) -> float:
+        """How well the classifier tells each class from the rest."""
+        return informedness(label_counts(self.truth, self.prediction, len(self.class_names)).sum(axis=0))
 
     def joined(self, others: Sequence[SplitLabels]) -> SplitLabels:
         """Return these images and those of other runs as one split.

@@ -175,6 +175,10 @@ class SplitScores(Protocol):
     def constants(self) -> Mapping[str, Any]:
         """Return the split as networks would have made it that wrongly predict one thing everywhere, by its name."""
 
+    @property
+    def informedness(self) -> float:
+        """How well the run tells classes apart, as :func:`segbench.scores.constant.informedness`."""
+
     def joined(self, others: Sequence[Any]) -> SplitScores:
         """Return these images and those of other runs of the task as one split.
 

@@ -1,4 +1,4 @@
-"""What networks would count that predict one thing everywhere: the trivial predictions that a score is held against."""
+"""What networks would count that predict one thing everywhere, and how far a network is from knowing no more."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from segbench.scores.arithmetic import mean_present, ratio
 
 
 def constant_counts(counts: NDArray[np.int64], names: Sequence[str], exclusive: bool) -> dict[str, NDArray[np.int64]]:
@@ -26,3 +28,19 @@ def constant_counts(counts: NDArray[np.int64], names: Sequence[str], exclusive: 
     unmarked = np.stack([none, none, there, elsewhere], axis=-1)
     found = {name: np.where(mark[:, None], marked, unmarked) for name, mark in marks.items()}
     return {name: part for name, part in found.items() if part[..., 1:3].any()}
+
+
+def informedness(counts: NDArray[np.int64]) -> float:
+    """Return sensitivity + specificity - 1, the mean over classes: 0 of whatever is predicted everywhere, 1 at best.
+
+    Youden's J (W. J. Youden, Cancer 3 (1950) 32), which does not depend on how large a class is: marking everything has
+    a Dice of 0.01 of a small class and of 0.67 of one that covers half of an image.
+
+    Args:
+        counts: int64 (C,4): tp, fp, fn, tn of all images together.
+
+    Returns:
+        -1 to 1, over the classes that are somewhere and not everywhere; NaN without any.
+    """
+    tp, fp, fn, tn = np.moveaxis(counts, -1, 0)
+    return float(mean_present(ratio(tp, tp + fn) + ratio(tn, tn + fp) - 1, axis=0))

@@ -55,11 +55,28 @@ def test_a_row_that_learns_next_to_nothing_with_any_seed_collapsed_whole():
     }
 
 
-def test_of_a_score_that_trivial_predictions_win_nothing_collapses():
-    # A network that marks everything misses nothing.
+def test_what_collapsed_does_not_depend_on_the_score_that_decides():
+    # A network that marks everything misses nothing, and has the highest sensitivity.
     rows = {"a": {0: good(0), 1: good(1), 2: counts(scores(0.3))}, "b": {0: everywhere("car")}}
-    found = collapses(comparison(rows, metric="sensitivity_car"))
-    assert {row: [one.everywhere for one in seeds] for row, seeds in found.items()} == {1: ["car"]}
+    for metric in ("dice", "sensitivity_car", "specificity_car"):
+        found = collapses(comparison(rows, metric=metric))
+        assert {row: [(one.seed, one.everywhere) for one in seeds] for row, seeds in found.items()} == {
+            0: [(2, "")],
+            1: [(0, "car")],
+        }
+
+
+def test_where_marking_everything_scores_high_seeds_that_are_little_above_it_have_learned():
+    """The class covers half of each image: marking everything has a Dice of 0.67, these 0.68, 0.71 and 0.74."""
+
+    def halves(right):
+        part = counts(np.full(20, 0.5))
+        there = np.array([right, 100 - right, 100 - right, right])
+        return replace(part, counts=np.broadcast_to(there, part.counts.shape))
+
+    rows = {"a": {seed: halves(right) for seed, right in enumerate((68, 71, 74))}, "b": {0: halves(90), 1: halves(54)}}
+    found = collapses(comparison(rows))
+    assert {row: [one.seed for one in seeds] for row, seeds in found.items()} == {1: [1]}
 
 
 def test_a_classifier_that_takes_all_for_one_class():

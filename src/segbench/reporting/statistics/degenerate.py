@@ -1,28 +1,29 @@
 """Rows that no score can rank: runs that predict one thing everywhere or collapsed, and rows that are the same.
 
 A run that marks everything, or nothing, has a score all the same (Dice 0.15, say), and a mean of two such rows has a
-better one. A seed **collapsed** that predicts one thing everywhere, or reaches less than half of what its row's median
-seed reaches above the best such prediction, or next to nothing of what the best row's does: such a row's mean is that
-of two kinds of runs, and its interval knows of the second kind only what so few seeds show.
+better one. A seed **collapsed** that predicts one thing everywhere, or tells the classes apart less than half as well
+as its row's median seed, or hardly at all beside the best row's: such a row's mean is that of two kinds of runs, and
+its interval knows of the second kind only what so few seeds show. How well it tells them apart is its informedness,
+whatever score decides: a Dice is above that of marking everything by little where classes are large, and a distance
+has no least value at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median_high
 
 import numpy as np
 
-from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.runs.split_scores import SplitScores, derive
 
-# Scores that differ by less differ by rounding.
+# What is told apart by less is rounding.
 _ROUNDING = 1e-12
-# A seed that gains less than this share of the best row's gain has learned nothing, whatever its row's other seeds do.
+# A seed that tells classes apart by less than this share of what the best row's does has learned nothing, whatever its
+# row's other seeds do.
 _NOTHING = 0.02
 
 
@@ -51,11 +52,9 @@ class Same:
 
 def collapses(comparison: Comparison) -> dict[int, tuple[Collapse, ...]]:
     """Return the collapsed seeds of each row (its index) that has any, ascending."""
-    trivial = _Trivial(comparison)
-    scored = [_scored(row, comparison) for row in comparison.rows]
-    middles = [middle for seeds in scored if np.isfinite(middle := _middle(seeds))]
-    best = max(middles, default=np.nan)
-    found = {index: _collapsed(seeds, best, trivial) for index, seeds in enumerate(scored)}
+    rows = [_told(row, comparison.split) for row in comparison.rows]
+    best = max((middle for seeds in rows if np.isfinite(middle := _middle(seeds))), default=np.nan)
+    found = {index: _collapsed(seeds, best, comparison) for index, seeds in enumerate(rows)}
     return {index: seeds for index, seeds in found.items() if seeds}
 
 
@@ -106,53 +105,30 @@ def _lost(row: Row, comparison: Comparison) -> tuple[str, ...]:
     return tuple(names) if len(names) <= max(1, int(known.sum()) // 10) else ()
 
 
-@dataclass
-class _Trivial:
-    """The best score that one prediction for everything would have, worked out once for the same images."""
-
-    comparison: Comparison
-    known: list[tuple[SplitScores, float]] = field(default_factory=list)
-
-    def score(self, part: SplitScores) -> float:
-        """Return it for the images of a split; where it does not follow from counts 0 of shares, NaN of distances."""
-        for other, score in self.known:
-            if part.same_images(other):
-                return score
-        comparison, scores = self.comparison, []
-        for constant in part.constants().values():
-            with suppress(ConfigError):
-                scores.append(derive(constant, comparison.metric, comparison.convention))
-        least = 0.0 if comparison.direction > 0 else np.nan
-        best = max((score for score in scores if np.isfinite(score)), default=least)
-        self.known.append((part, best))
-        return best
-
-
-def _scored(row: Row, comparison: Comparison) -> list[tuple[Run, SplitScores, float]]:
-    """Return each seed's run, what it made of the split, and its score."""
-    parts = [(run, run.counts[comparison.split]) for run in row.done if run.seed is not None]
-    return [(run, part, derive(part, comparison.metric, comparison.convention)) for run, part in parts]
-
-
-def _middle(scored: Sequence[tuple[Run, SplitScores, float]]) -> float:
-    """Return the median seed's score, the upper of two; NaN without any."""
-    known = [score for _, _, score in scored if np.isfinite(score)]
-    return median_high(known) if known else np.nan
-
-
 def _collapsed(
-    scored: Sequence[tuple[Run, SplitScores, float]], best: float, trivial: _Trivial
+    seeds: Sequence[tuple[Run, SplitScores, float]], best: float, comparison: Comparison
 ) -> tuple[Collapse, ...]:
-    middle, found = _middle(scored), []
-    for run, part, score in scored:
-        least = trivial.score(part)
-        # False where anything is NaN: of a distance only what is predicted counts.
-        far = middle > least and score < (least + middle) / 2
-        nothing = best > least and score < least + _NOTHING * (best - least)
-        everywhere = "" if score > least + _ROUNDING else _everywhere(part)
+    middle, found = _middle(seeds), []
+    for run, part, told in seeds:
+        # False where anything is NaN.
+        far = middle > 0 and told < middle / 2
+        nothing = best > 0 and told < _NOTHING * best
+        everywhere = "" if told > _ROUNDING else _everywhere(part)
         if far or nothing or everywhere:
-            found.append(Collapse(_seed(run), score, everywhere))
+            found.append(Collapse(_seed(run), derive(part, comparison.metric, comparison.convention), everywhere))
     return tuple(found)
+
+
+def _told(row: Row, split: str) -> list[tuple[Run, SplitScores, float]]:
+    """Return each seed's run, what it made of the split, and how well it tells the classes apart."""
+    parts = [(run, run.counts[split]) for run in row.done if run.seed is not None]
+    return [(run, part, part.informedness) for run, part in parts]
+
+
+def _middle(seeds: Sequence[tuple[Run, SplitScores, float]]) -> float:
+    """Return the median seed's informedness, the upper of two; NaN without any."""
+    known = [told for _, _, told in seeds if np.isfinite(told)]
+    return median_high(known) if known else np.nan
 
 
 def _everywhere(part: SplitScores) -> str:
