@@ -50,6 +50,19 @@ def test_a_row_with_a_collapsed_seed_is_not_the_best_even_if_its_mean_is():
     assert np.isfinite(found.best[1:]).all()
 
 
+def test_rows_that_score_no_more_than_one_prediction_for_everything_are_named():
+    """Marking the class everywhere, which covers half of each image, has a Dice of 0.67; below it a network can know more."""
+
+    def halves(tp, fp):
+        part = counts(scores())
+        table = np.array([[100 - fp, 100 - tp, fp, tp], [tp, fp, 100 - tp, 100 - fp]])
+        return replace(part, counts=np.broadcast_to(table, part.counts.shape))
+
+    rows = {"good": {0: halves(80, 20), 1: halves(82, 20)}, "low": {0: halves(50, 20), 1: halves(54, 20)}}
+    said = [line for line in evidence(comparison(rows)).caveats if "everywhere" in line]
+    assert said == ["Predicting car everywhere scores 0.667: no less than low (0.604)."]
+
+
 def test_classes_of_which_no_row_finds_anything_are_named(architectures):
     """The mean over both classes does not show it: the ring has 0.5, the disc nothing."""
     for model, tp in (("unet", 0), ("attunet", 0)):

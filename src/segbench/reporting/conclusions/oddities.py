@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,7 +28,7 @@ def oddities(
     found = [f"{labels[index]}: {collapse_words(comparison, index, seeds)}, so it is not ranked."
              for index, seeds in collapsed.items()]  # fmt: skip
     found += [f"{same_words(comparison, rows)}; neither ranks above the other." for rows in same]
-    found += _found_by_none(comparison)
+    found += [*_no_better_than_one_thing(comparison, collapsed), *_found_by_none(comparison)]
     for images, rows in lost_images(comparison).items():
         who = "Every row" if 1 < len(rows) == len(labels) else listed([labels[index] for index in rows])
         fail = "fails" if len(rows) == 1 or who == "Every row" else "fail"
@@ -37,6 +37,25 @@ def oddities(
             " often that would happen on others cannot be told from so few."
         )
     return tuple(found)
+
+
+def _no_better_than_one_thing(comparison: Comparison, collapsed: Container[int]) -> list[str]:
+    """Name the rows that score no more than one prediction for everything, which is high where a class is large."""
+    first = next(iter(comparison.parts), None)
+    if first is None or comparison.direction < 0 or not all(part.same_images(first) for part in comparison.parts):
+        return []
+    scores = {}
+    for name, constant in first.constants().items():
+        if has_metric(constant, comparison.metric):
+            scores[name] = derive(constant, comparison.metric, comparison.convention)
+    name = max((name for name, score in scores.items() if np.isfinite(score)), key=scores.__getitem__, default="")
+    means = {
+        row.label: row.scores[comparison.metric].mean
+        for index, row in enumerate(comparison.rows)
+        if row.done and index not in collapsed
+    }
+    low = [f"{label} ({mean:.3f})" for label, mean in means.items() if name and mean <= scores[name]]
+    return [f"Predicting {name} everywhere scores {scores[name]:.3f}: no less than {listed(low)}."] if low else []
 
 
 def _found_by_none(comparison: Comparison) -> list[str]:
