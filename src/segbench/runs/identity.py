@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from typing import Any
@@ -85,9 +86,11 @@ def changes_result(cls: type) -> bool:
 def settled(cfg: DictConfig) -> DictConfig:
     """Return a copy of the configuration with the precision that ``trainer.precision=auto`` finds on this machine.
 
-    It changes results, so it is part of the identity: where another is found, the same command is another run.
+    It changes results, so it is part of the identity: where another is found, the same command is another run. Hydra's
+    own node, two thirds of what there is to copy, is the same one in both.
     """
-    cfg = cfg.copy()
+    own = cfg.get("hydra")
+    cfg = copy.deepcopy(cfg, {id(own): own} if own is not None else {})
     if OmegaConf.select(cfg, "trainer.precision") == "auto":
         OmegaConf.set_readonly(cfg, False)
         cfg.trainer.precision = native_precision(cfg.trainer.accelerator).value
