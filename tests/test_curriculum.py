@@ -39,12 +39,13 @@ def column(directory, name="augmentation/stage"):
 def test_the_stage_begins_after_the_epoch_that_passes_the_threshold(config, run, tmp_path, caplog):
     caplog.set_level("INFO", "segbench")
     # The loss falls below its own first value, so a stage that waits for half way begins within the run.
-    run(config("val/loss", 0.0), tmp_path / "never")
-    assert column(tmp_path / "never") == [0, 0, 0, 0]
+    epochs = "trainer.max_epochs=3"
+    run(config("val/loss", 0.0, epochs), tmp_path / "never")
+    assert column(tmp_path / "never") == [0, 0, 0]
     losses = column(tmp_path / "never", "val/loss")
-    run(config("val/loss", losses[1]), tmp_path / "later")
+    run(config("val/loss", losses[1], epochs), tmp_path / "later")
     first = next(epoch for epoch, loss in enumerate(losses) if loss <= losses[1])
-    assert column(tmp_path / "later") == [float(epoch > first) for epoch in range(4)]
+    assert column(tmp_path / "later") == [float(epoch > first) for epoch in range(3)]
     # Up to there nothing differs, and from there on the other images do.
     assert (
         column(tmp_path / "later", "train/loss")[: first + 1] == column(tmp_path / "never", "train/loss")[: first + 1]

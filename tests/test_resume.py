@@ -128,14 +128,19 @@ def dropout():
 
 @pytest.fixture(scope="module")
 def reference(tiny, tmp_path_factory, finish):
-    """A configuration, what it ends with when nothing stops it, and how long that computes."""
+    """A configuration, and what it ends with when nothing stops it."""
     folder = tmp_path_factory.mktemp("reference")
     cfg = tiny(folder, *OVERRIDES)
     finish(cfg, folder / "whole")
-    # The first run also imports and builds the cache: the second says how long there is to kill one.
+    return cfg, final_state(folder / "whole")
+
+
+@pytest.fixture(scope="module")
+def seconds(reference, tmp_path_factory, finish):
+    """How long the run computes; that of ``reference`` also imported and built the cache."""
     begin = _computed()
-    finish(cfg, folder / "again")
-    return cfg, final_state(folder / "whole"), _computed() - begin
+    finish(reference[0], tmp_path_factory.mktemp("again") / "run")
+    return _computed() - begin
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +180,7 @@ def kill_at_batch(start):
 
 
 def test_a_killed_run_ends_with_the_same_bits(reference, tmp_path, kill_at_batch, finish):
-    cfg, expected, _ = reference
+    cfg, expected = reference
     kill_at_batch(cfg, tmp_path / "killed", 10)
     assert newest_good(tmp_path / "killed" / "checkpoints")[0] is not None
     finish(cfg, tmp_path / "killed")
@@ -183,8 +188,8 @@ def test_a_killed_run_ends_with_the_same_bits(reference, tmp_path, kill_at_batch
 
 
 @pytest.mark.slow
-def test_runs_killed_at_any_moment_end_with_the_same_bits(reference, tmp_path, kill_and_resume):
-    cfg, expected, seconds = reference
+def test_runs_killed_at_any_moment_end_with_the_same_bits(reference, seconds, tmp_path, kill_and_resume):
+    cfg, expected = reference
     resumes = 0
     for moment in MOMENTS:
         directory = tmp_path / f"killed{moment}"
@@ -221,7 +226,7 @@ def test_copies_and_regions_come_again_too(tiny, tmp_path, start_and_save, finis
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", ["order", "step"])
 def test_the_comparison_notices_what_a_resume_forgets(reference, tmp_path, monkeypatch, kill_at_batch, finish, broken):
-    cfg, expected, _ = reference
+    cfg, expected = reference
     if broken == "order":
         begin = ReplayLoader.__init__
 
@@ -272,7 +277,7 @@ STOPPING = [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signa
 @pytest.mark.slow
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_stop_signal_saves_and_a_restart_goes_on(reference, tmp_path, start_and_save, finish, number):
-    cfg, expected, _ = reference
+    cfg, expected = reference
     said = stop(start_and_save, cfg, tmp_path / "run", lambda process: os.kill(process, number))
     assert said == f"{128 + number} stopped by {number.name}; run the same command again to resume"
     # Nothing of what was done is lost: the state is that of the last step.

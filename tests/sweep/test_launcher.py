@@ -26,6 +26,8 @@ TINY = [
     "model.width=2",
     "trainer.max_epochs=2",
     "trainer.progress=lines",
+    # Pictures take longer than the training.
+    "~callbacks.panels",
 ]
 
 
