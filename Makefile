@@ -8,8 +8,9 @@ install = @echo "installing into $(VENV), for some minutes the first time"; \
 	(while sleep 5; do printf . >&2; done) & dots=$$!; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e $(1); \
 	code=$$?; kill $$dots; echo >&2; exit $$code
-# One thread for each process, and as many processes as there are cores, up to four: each holds a torch of its own.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+# One thread for each process, and as many processes as there are cores, up to four: each holds a torch of its own. What
+# is compiled is kept, whatever the environment says: each would otherwise compile every test, and rewrite its checks.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-slurm campaign lint bench site clean

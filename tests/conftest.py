@@ -1,5 +1,6 @@
 import copy
 import functools
+import gc
 import importlib
 import json
 import logging
@@ -67,6 +68,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: getattr(item.module, "monai", None) is not monai)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Spare the collector of garbage what stays until the end: libraries and tests are millions of objects.
+
+    It would look through them again and again, in each program of the tests too, which then has a copy of what it reads.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 class OneIn:
     """Leaves out slow tests, after those that the markers leave out."""
 
@@ -104,6 +119,17 @@ def log_level():
     level = logger.level
     yield
     logger.setLevel(level)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def git_state():
+    """Ask git once about the checkout, not before each training, as it hashes the files of a new checkout every time."""
+    from segbench import environment
+
+    told = functools.cache(environment.git_state)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(environment, "git_state", lambda folder=None: dict(told(folder)))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -194,11 +220,31 @@ def _begin(script: Path, arguments: list[str], output: Path, folder: Path, envir
     runpy.run_path(str(script), run_name="__main__")
 
 
+# What the programs import sooner or later.
+LOADED = (
+    "commands.run",
+    "following",
+    "prediction",
+    "reporting.page",
+    "reporting.results",
+    "reporting.single",
+    "starting",
+    "sweep.launcher",
+    "sweep.processes",
+    "tracking.tensorboard",
+    "train",
+)
+
+
 @pytest.fixture(scope="session")
 def program(repository, tmp_path_factory):
     """Run a script of src/ in a fork of this process: what a user types, but for the seconds that its imports take."""
-    for module in ("prediction", "reporting.page", "reporting.results", "reporting.single", "train"):
+    from segbench import environment
+
+    for module in LOADED:
         importlib.import_module(f"segbench.{module}")
+    Plugins.instance()
+    environment.git_state()
 
     def ran(script: str, *arguments: str, folder: Path | None = None, seconds: float = 240, **environment: str) -> Done:
         output = tmp_path_factory.mktemp("program")
