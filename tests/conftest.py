@@ -16,9 +16,6 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
-import torch
-from hydra.core.plugins import Plugins
-from hydra.core.singleton import Singleton
 from hypothesis import settings
 from tests.examples import ALL, EVERY_DAY
 from tests.oracles import monai
@@ -28,7 +25,7 @@ os.environ.setdefault("WANDB_SILENT", "true")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 # Tests compare bits and run beside each other: one thread each.
 os.environ["OMP_NUM_THREADS"] = "1"
-torch.set_num_threads(1)
+# torch and Hydra are imported below: the process that only gives tests to the others reads this file too.
 
 
 # Cases of a test that make it a long family.
@@ -80,6 +77,8 @@ def pytest_collection():
     finally:
         gc.freeze()
         gc.enable()
+        # Libraries that are imported later stay too.
+        gc.set_threshold(20_000, 20, 20)
 
 
 class OneIn:
@@ -119,6 +118,13 @@ def log_level():
     level = logger.level
     yield
     logger.setLevel(level)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -201,6 +207,9 @@ class Done(NamedTuple):
 
 def _begin(script: Path, arguments: list[str], output: Path, folder: Path, environment: dict[str, str]) -> None:
     """Become the program, as far as this can be done without loading everything again."""
+    from hydra.core.plugins import Plugins
+    from hydra.core.singleton import Singleton
+
     for number, name in enumerate(("stdout", "stderr"), start=1):
         sink = os.open(output / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(sink, number)
@@ -239,6 +248,8 @@ LOADED = (
 @pytest.fixture(scope="session")
 def program(repository, tmp_path_factory):
     """Run a script of src/ in a fork of this process: what a user types, but for the seconds that its imports take."""
+    from hydra.core.plugins import Plugins
+
     from segbench import environment
 
     for module in LOADED:
