@@ -216,6 +216,7 @@ def _copied(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """Return a checkpoint that training does not change any more, in the processor's memory."""
     weights = copy.copy(checkpoint["state_dict"])
     for name, weight in weights.items():
-        weights[name] = weight.detach().to("cpu", copy=True)
+        # Detached already; either copies, and of what is there a clone is cheaper.
+        weights[name] = weight.clone() if weight.is_cpu else weight.cpu()
     rest = {name: value for name, value in checkpoint.items() if name != "state_dict"}
     return copy.deepcopy(rest) | {"state_dict": weights}
