@@ -28,6 +28,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # torch and Hydra are imported below: the process that only gives tests to the others reads this file too.
 
 
+THRESHOLDS = gc.get_threshold()
 # Cases of a test that make it a long family.
 LONG = 5
 
@@ -77,7 +78,7 @@ def pytest_collection():
     finally:
         gc.freeze()
         gc.enable()
-        # Libraries that are imported later stay too.
+        # Libraries that are imported later stay too; programs collect as they do elsewhere.
         gc.set_threshold(20_000, 20, 20)
 
 
@@ -225,6 +226,7 @@ def _begin(script: Path, arguments: list[str], output: Path, folder: Path, envir
         sys.modules.pop(path.stem, None)  # of an earlier test, by the same name
     logging.getLogger().handlers.clear()
     warnings.simplefilter("ignore")
+    gc.set_threshold(*THRESHOLDS)
     sys.argv = [str(script), *arguments]
     runpy.run_path(str(script), run_name="__main__")
 

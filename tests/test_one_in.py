@@ -1,4 +1,4 @@
-"""CI tries a part of the long families, and over some commits all of them."""
+"""CI tries a part of the slow tests, and over some commits all of them."""
 
 from types import SimpleNamespace
 
@@ -31,6 +31,13 @@ def test_every_case_of_a_long_slow_test_comes_within_as_many_turns():
     assert [sum("long" in name for name in found) for found in turns] == [(LONG + 1) // 3] * 3
     assert len(set.union(*turns)) == 3 * LONG + 1
     assert all(sum("long" not in name for name in found) == 2 * LONG for found in turns)
+
+
+def test_every_other_slow_test_comes_within_half_as_many_turns():
+    others = [{name for name in kept(4, f"0000000{turn}ff") if "short" in name} for turn in range(2)]
+    assert [len(found) for found in others] == [(LONG - 1) // 2] * 2
+    assert len(set.union(*others)) == LONG - 1
+    assert all(sum("quick" in name for name in kept(4, f"0000000{turn}ff")) == LONG + 1 for turn in range(2))
 
 
 def test_the_same_commit_has_the_same_cases():

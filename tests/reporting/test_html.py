@@ -193,6 +193,13 @@ def test_the_highest_row_comes_first_with_what_it_cannot_be_told_from(architectu
     assert (shown["dice disc"].text, shown["parameters"].text) == ("0.9000", "34,527,041")
 
 
+def test_a_table_of_short_names_says_so_to_the_style_sheet(comparison):
+    assert '<table id="scores-table" class="short"' in html_page(comparison, (), evidence_for(2))
+    row = replace(comparison.rows[0], values=("name" * 20,))
+    long = replace(comparison, rows=(row, *comparison.rows[1:]))
+    assert '<table id="scores-table" aria-label' in html_page(long, (), evidence_for(2))
+
+
 def test_the_comparisons_of_the_question_are_in_the_table(comparison):
     table, more = pair_table(comparison, evidence_for(2))
     texts = [cell.text for cell in table.lines[0].cells]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import recall_score
+from sklearn.metrics import cohen_kappa_score
 
-from segbench.scores.constant import constant_counts, informedness
+from segbench.scores.constant import agreement, constant_counts
 from segbench.scores.counts import confusion_matrices, counts
 
 NAMES = ("background", "disc", "ring")
@@ -34,23 +34,23 @@ def test_what_is_right_is_no_trivial_prediction(truth, left):
     assert list(constant_counts(right, ("background", "disc"), exclusive=True)) == left
 
 
-def test_informedness_is_that_of_sensitivities_and_specificities_and_nothing_of_trivial_predictions():
+def test_agreement_is_the_mean_kappa_of_the_classes_and_nothing_of_trivial_predictions():
     rng = torch.Generator().manual_seed(1)
     truth = torch.randint(0, 3, (4, 9, 7), generator=rng)
     guess = torch.where(torch.rand(truth.shape, generator=rng) < 0.6, truth, 1)
     measured = counts(confusion_matrices(guess, truth, 3)).numpy()
-    each = [
-        recall_score(truth.ravel() == label, guess.ravel() == label)
-        + recall_score(truth.ravel() != label, guess.ravel() != label)
-        - 1
-        for label in range(3)
-    ]
-    assert informedness(measured.sum(axis=0)) == pytest.approx(np.mean(each))
-    assert informedness(measured.sum(axis=0)) > 0.3
+    each = [cohen_kappa_score(truth.ravel() == label, guess.ravel() == label) for label in range(3)]
+    assert agreement(measured.sum(axis=0)) == pytest.approx(np.mean(each))
+    assert agreement(measured.sum(axis=0)) > 0.3
     for part in constant_counts(measured, NAMES, exclusive=True).values():
-        assert informedness(part.sum(axis=0)) == pytest.approx(0)
+        assert agreement(part.sum(axis=0)) == pytest.approx(0)
 
 
-def test_a_class_that_is_nowhere_or_everywhere_has_no_informedness():
-    assert informedness(np.array([[0, 2, 0, 8], [10, 0, 0, 0], [4, 1, 1, 4]])) == pytest.approx(0.6)
-    assert np.isnan(informedness(np.array([[0, 2, 0, 8]])))
+def test_a_class_that_is_nowhere_or_everywhere_has_no_agreement():
+    assert agreement(np.array([[0, 2, 0, 8], [10, 0, 0, 0], [4, 1, 1, 4]])) == pytest.approx(0.6)
+    assert np.isnan(agreement(np.array([[0, 2, 0, 8]])))
+
+
+def test_counts_of_many_large_images_do_not_overflow():
+    huge = np.array([[4, 1, 1, 4]]) * 10**11
+    assert agreement(huge) == pytest.approx(0.6)

@@ -87,7 +87,7 @@ def settled(cfg: DictConfig) -> DictConfig:
     """Return a copy of the configuration with the precision that ``trainer.precision=auto`` finds on this machine.
 
     It changes results, so it is part of the identity: where another is found, the same command is another run. Hydra's
-    own node, two thirds of what there is to copy, is the same one in both.
+    own node, much of what there is to copy, is the same one in both and not to be written to.
     """
     own = cfg.get("hydra")
     cfg = copy.deepcopy(cfg, {id(own): own} if own is not None else {})

@@ -15,7 +15,7 @@ from segbench.runs.split_scores import About, ConfidentError, Overview, TaskReco
 from segbench.scores.additive import Additive, mean_over_images, pooled
 from segbench.scores.arithmetic import Floats, mean_present
 from segbench.scores.columns import ColumnScore, shared_scores
-from segbench.scores.constant import constant_counts, informedness
+from segbench.scores.constant import agreement, constant_counts
 from segbench.scores.convention import Convention
 from segbench.scores.derive import OVERALL_SCORES, SCORES, TermScore, class_scores, mean_score, overall_score, pools
 from segbench.scores.score import Metric, Score, empty_rules
@@ -156,8 +156,11 @@ class SplitCounts:
         return np.asarray(mean_present(scores, axis=1))
 
     def same_images(self, other: Any) -> bool:
-        """Whether another run was scored on images of the same names and classes."""
-        return isinstance(other, SplitCounts) and (self.ids, self.class_names) == (other.ids, other.class_names)
+        """Whether another run was scored on images of the same names, classes and truth."""
+        if not isinstance(other, SplitCounts) or (self.ids, self.class_names) != (other.ids, other.class_names):
+            return False
+        # True positives and false negatives are the pixels of the class.
+        return np.array_equal(self.counts[..., ::2].sum(axis=2), other.counts[..., ::2].sum(axis=2))
 
     def same(self, other: Any, columns: bool = True) -> bool:
         """Whether another run has equal counts, and where asked equal columns of those that both have."""
@@ -172,9 +175,9 @@ class SplitCounts:
         return {name: replace(self, counts=part, columns={}, declared=()) for name, part in predicted.items()}
 
     @property
-    def informedness(self) -> float:
-        """How well all classes but a background are told from the rest."""
-        return informedness(self.counts[:, int(self.background) :].sum(axis=0))
+    def agreement(self) -> float:
+        """The agreement beyond chance in all classes but a background."""
+        return agreement(self.counts[:, int(self.background) :].sum(axis=0))
 
     def joined(self, others: Sequence[SplitCounts]) -> SplitCounts:
         """Return these images and those of other runs as one split, with the scores that all of them have.
@@ -236,9 +239,8 @@ class SplitCounts:
     def _scored_terms(self, metric: Metric, convention: Convention) -> NDArray[Any]:
         """Return the terms of the class, or of those that enter the mean over classes."""
         terms = self._terms(metric.score.name)
-        if metric.label is None:
-            return terms[:, convention.first :]
-        return terms[:, [self.class_names.index(metric.label)]]
+        chosen = slice(convention.first, None) if metric.label is None else [self.class_names.index(metric.label)]
+        return terms[:, chosen]
 
 
 def _split(kind: type[CountsT], name: str, rows: Rows, about: About) -> CountsT:
@@ -249,8 +251,7 @@ def _split(kind: type[CountsT], name: str, rows: Rows, about: About) -> CountsT:
     if not whole or not (rows.counts(["class_index"]).reshape(len(images), -1) == indices).all():
         raise ValueError(f"{name}: not one row for each of {len(images)} images and {classes} classes")
     counts = rows.counts(COUNTS).reshape(len(images), classes, 4)
-    pixels = counts.sum(axis=2)
-    if (pixels != pixels[:, :1]).any():
+    if np.ptp(counts.sum(axis=2), axis=1).any():
         raise ValueError(f"{name}: the classes of an image count different numbers of pixels")
     ids, groups = (rows.names(column).every(classes) for column in ("id", "group"))
     sizes = sorted(set(map(tuple, rows.counts(["height", "width"])[::classes].tolist())))
@@ -264,8 +265,7 @@ def _further(
     name: str, rows: Rows, classes: int, scores: Sequence[ColumnScore]
 ) -> tuple[dict[str, Floats], tuple[ColumnScore, ...]]:
     """Return the further columns of a split, (N,C) each, and the scores of them that it has."""
-    columns: dict[str, Floats] = {}
-    declared = []
+    columns, declared = dict[str, Floats](), list[ColumnScore]()
     for score in scores:
         own = {column: rows.floats(column).reshape(-1, classes) for column in score.columns}
         terms = np.stack(list(own.values()), axis=-1)

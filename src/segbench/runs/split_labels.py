@@ -15,7 +15,7 @@ from segbench.runs.rows import Rows
 from segbench.runs.split_scores import About, ConfidentError, Overview, TaskRecord, derive, in_order, joined_order
 from segbench.scores.additive import Additive, mean_over_images, pooled
 from segbench.scores.arithmetic import Floats
-from segbench.scores.constant import informedness
+from segbench.scores.constant import agreement
 from segbench.scores.convention import Convention
 from segbench.scores.labels import (
     ACCURACY,
@@ -179,9 +179,11 @@ class SplitLabels:
         return {name: replace(self, prediction=prediction) for name, prediction in wrong.items()}
 
     @property
-    def informedness(self) -> float:
-        """How well the classifier tells each class from the rest."""
-        return informedness(label_counts(self.truth, self.prediction, len(self.class_names)).sum(axis=0))
+    def agreement(self) -> float:
+        """The agreement beyond chance in all classes."""
+        right = self.confusion.diagonal()
+        named, there = self.confusion.sum(axis=0), self.confusion.sum(axis=1)
+        return agreement(np.stack([right, named - right, there - right, len(self.ids) - named - there + right], -1))
 
     def joined(self, others: Sequence[SplitLabels]) -> SplitLabels:
         """Return these images and those of other runs as one split.

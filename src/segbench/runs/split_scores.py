@@ -176,8 +176,8 @@ class SplitScores(Protocol):
         """Return the split as networks would have made it that wrongly predict one thing everywhere, by its name."""
 
     @property
-    def informedness(self) -> float:
-        """How well the run tells classes apart, as :func:`segbench.scores.constant.informedness`."""
+    def agreement(self) -> float:
+        """How far the run agrees with the truth beyond chance, as :func:`segbench.scores.constant.agreement` has it."""
 
     def joined(self, others: Sequence[Any]) -> SplitScores:
         """Return these images and those of other runs of the task as one split.

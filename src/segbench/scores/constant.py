@@ -1,4 +1,4 @@
-"""What networks would count that predict one thing everywhere, and how far a network is from knowing no more."""
+"""What networks would count that predict one thing everywhere, and how far a network is from that."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def constant_counts(counts: NDArray[np.int64], names: Sequence[str], exclusive: 
     return {name: part for name, part in found.items() if part[..., 1:3].any()}
 
 
-def informedness(counts: NDArray[np.int64]) -> float:
-    """Return sensitivity + specificity - 1, the mean over classes: 0 of whatever is predicted everywhere, 1 at best.
+def agreement(counts: NDArray[np.int64]) -> float:
+    """Return Cohen's kappa of each class against the rest, the mean over classes: 0 of what is predicted everywhere.
 
-    Youden's J (W. J. Youden, Cancer 3 (1950) 32), which does not depend on how large a class is: marking everything has
-    a Dice of 0.01 of a small class and of 0.67 of one that covers half of an image.
+    The agreement with the truth beyond that of chance (J. Cohen, Educ. Psychol. Meas. 20 (1960) 37). Marking everything
+    has a Dice of 0.01 of a small class and of 0.67 of one that covers half of an image; the kappa of both is 0.
 
     Args:
         counts: int64 (C,4): tp, fp, fn, tn of all images together.
@@ -42,5 +42,7 @@ def informedness(counts: NDArray[np.int64]) -> float:
     Returns:
         -1 to 1, over the classes that are somewhere and not everywhere; NaN without any.
     """
-    tp, fp, fn, tn = np.moveaxis(counts, -1, 0)
-    return float(mean_present(ratio(tp, tp + fn) + ratio(tn, tn + fp) - 1, axis=0))
+    tp, fp, fn, tn = np.moveaxis(counts.astype(np.float64), -1, 0)
+    told = (tp + fn > 0) & (tn + fp > 0)
+    kappa = ratio(2 * (tp * tn - fp * fn), (tp + fp) * (fp + tn) + (tp + fn) * (fn + tn))
+    return float(mean_present(np.where(told, kappa, np.nan), axis=0))

@@ -193,7 +193,7 @@ def test_a_terminal_sees_how_far_it_is(make_run, terminal):
 
 
 @pytest.mark.slow
-def test_a_thousand_runs_are_compared_in_a_minute_of_cpu_and_two_gigabytes():
+def test_many_runs_are_compared_in_a_bounded_multiple_of_reading_them_and_little_memory():
     """A quarter of them, in a process of its own, as memory once taken is never given back to be measured again.
 
     Set beside a short script that reads the same scores, as seconds differ by machine; it took 12 to 17 times as long
@@ -203,5 +203,5 @@ def test_a_thousand_runs_are_compared_in_a_minute_of_cpu_and_two_gigabytes():
     command = [sys.executable, "-m", "benchmarks.report", "--runs", "260", "--failed", "20", "--images", "500"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=280, check=True)
     gibibytes, times = map(float, re.search(r"peak memory ([\d.]+) GiB,\n([\d.]+) times as long", done.stdout).groups())
-    assert times < 24
+    assert times < 20
     assert gibibytes < 1

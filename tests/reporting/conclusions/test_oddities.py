@@ -53,14 +53,22 @@ def test_a_row_with_a_collapsed_seed_is_not_the_best_even_if_its_mean_is():
 def test_rows_that_score_no_more_than_one_prediction_for_everything_are_named():
     """Marking the class everywhere, which covers half of each image, has a Dice of 0.67; below it a network can know more."""
 
-    def halves(tp, fp):
-        part = counts(scores())
-        table = np.array([[100 - fp, 100 - tp, fp, tp], [tp, fp, 100 - tp, 100 - fp]])
+    def halves(tp, fp, there=100, names=None):
+        part = counts(scores(), names)
+        table = np.array([[100 - fp, there - tp, fp, tp], [tp, fp, there - tp, 100 - fp]])
         return replace(part, counts=np.broadcast_to(table, part.counts.shape))
 
-    rows = {"good": {0: halves(80, 20), 1: halves(82, 20)}, "low": {0: halves(50, 20), 1: halves(54, 20)}}
-    said = [line for line in evidence(comparison(rows)).caveats if "everywhere" in line]
-    assert said == ["Predicting car everywhere scores 0.667: no less than low (0.604)."]
+    def said(rows, **more):
+        return [line for line in evidence(comparison(rows, **more)).caveats if line.startswith("Predicting")]
+
+    low = {"low": {0: halves(50, 20), 1: halves(54, 20)}}
+    rows = {"good": {0: halves(80, 20), 1: halves(82, 20)}, "lost": {0: halves(2, 1), 1: halves(90, 10)}, **low}
+    assert said(rows) == ["Predicting car everywhere scores 0.667: no less than low (0.604)."]
+    # Marking everything misses nothing: that says nothing of a row.
+    assert said(rows, metric="sensitivity_car") == said(rows, metric="specificity_car") == []
+    # Of other images, or of other masks of the same, marking everything has another score.
+    assert said({"other": {0: halves(80, 20, names=[f"x{index}" for index in range(20)])}, **low}) == []
+    assert said({"other": {0: halves(80, 20, there=90)}, **low}) == []
 
 
 def test_classes_of_which_no_row_finds_anything_are_named(architectures):

@@ -22,6 +22,12 @@ def everywhere(name):
     return replace(part, counts=constant_counts(part.counts, part.class_names, exclusive=True)[name])
 
 
+def pixels(tp, fp, fn, tn):
+    """Counts of the class and of its background, alike of each of 20 images."""
+    part = counts(scores())
+    return replace(part, counts=np.broadcast_to(np.array([[tn, fn, fp, tp], [tp, fp, fn, tn]]), part.counts.shape))
+
+
 def good(seed):
     return counts(scores(seed=seed))
 
@@ -70,13 +76,33 @@ def test_where_marking_everything_scores_high_seeds_that_are_little_above_it_hav
     """The class covers half of each image: marking everything has a Dice of 0.67, these 0.68, 0.71 and 0.74."""
 
     def halves(right):
-        part = counts(np.full(20, 0.5))
-        there = np.array([right, 100 - right, 100 - right, right])
-        return replace(part, counts=np.broadcast_to(there, part.counts.shape))
+        return pixels(right, 100 - right, 100 - right, right)
 
     rows = {"a": {seed: halves(right) for seed, right in enumerate((68, 71, 74))}, "b": {0: halves(90), 1: halves(54)}}
     found = collapses(comparison(rows))
     assert {row: [one.seed for one in seeds] for row, seeds in found.items()} == {1: [1]}
+
+
+def test_marking_ten_times_too_much_of_a_small_class_is_a_collapse_and_missing_half_of_it_is_none():
+    """Its sensitivity is 1 and its specificity 0.91; the other's Dice is 0.57, with hardly a false positive."""
+    usual = pixels(91, 9, 9, 9891), pixels(92, 8, 8, 9892)
+    rows = {"much": [*usual, pixels(100, 900, 0, 9000)], "little": [*usual, pixels(40, 1, 60, 9899)]}
+    found = collapses(comparison({name: dict(enumerate(parts)) for name, parts in rows.items()}))
+    assert {row: [one.seed for one in seeds] for row, seeds in found.items()} == {0: [2]}
+
+
+def test_the_background_is_not_asked():
+    """One network takes all of the disc for the ring; its background is right."""
+    part = counts(scores())
+    right, wrong = (
+        [[100, 0, 0, 100], [50, 0, 0, 150], [50, 0, 0, 150]],
+        [[100, 0, 0, 100], [0, 0, 50, 150], [50, 50, 0, 100]],
+    )
+    good, bad = (
+        replace(part, class_names=("background", "disc", "ring"), counts=np.broadcast_to(table, (20, 3, 4)))
+        for table in (right, wrong)
+    )
+    assert (good.agreement, bad.agreement) == (1, pytest.approx(0.25))
 
 
 def test_a_classifier_that_takes_all_for_one_class():

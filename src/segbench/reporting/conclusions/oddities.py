@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 
 import numpy as np
 
@@ -40,22 +41,26 @@ def oddities(
 
 
 def _no_better_than_one_thing(comparison: Comparison, collapsed: Container[int]) -> list[str]:
-    """Name the rows that score no more than one prediction for everything, which is high where a class is large."""
+    """Name the rows that score no more than one prediction for everything, which is high where a class is large.
+
+    Nothing of rows of other images, of a distance, and of a score that such a prediction wins, as a sensitivity.
+    """
     first = next(iter(comparison.parts), None)
     if first is None or comparison.direction < 0 or not all(part.same_images(first) for part in comparison.parts):
         return []
-    scores = {}
-    for name, constant in first.constants().items():
-        if has_metric(constant, comparison.metric):
-            scores[name] = derive(constant, comparison.metric, comparison.convention)
-    name = max((name for name, score in scores.items() if np.isfinite(score)), key=scores.__getitem__, default="")
+    constants = {name: part for name, part in first.constants().items() if has_metric(part, comparison.metric)}
+    scores = {name: derive(part, comparison.metric, comparison.convention) for name, part in constants.items()}
+    name, most = max(((name, score) for name, score in scores.items() if np.isfinite(score)), key=itemgetter(1),
+                     default=("", np.inf))  # fmt: skip
+    if most >= comparison.score.largest:
+        return []
     means = {
         row.label: row.scores[comparison.metric].mean
         for index, row in enumerate(comparison.rows)
         if row.done and index not in collapsed
     }
-    low = [f"{label} ({mean:.3f})" for label, mean in means.items() if name and mean <= scores[name]]
-    return [f"Predicting {name} everywhere scores {scores[name]:.3f}: no less than {listed(low)}."] if low else []
+    low = [f"{label} ({mean:.3f})" for label, mean in means.items() if mean <= most]
+    return [f"Predicting {name} everywhere scores {most:.3f}: no less than {listed(low)}."] if low else []
 
 
 def _found_by_none(comparison: Comparison) -> list[str]:

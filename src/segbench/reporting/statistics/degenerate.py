@@ -1,11 +1,11 @@
 """Rows that no score can rank: runs that predict one thing everywhere or collapsed, and rows that are the same.
 
 A run that marks everything, or nothing, has a score all the same (Dice 0.15, say), and a mean of two such rows has a
-better one. A seed **collapsed** that predicts one thing everywhere, or tells the classes apart less than half as well
-as its row's median seed, or hardly at all beside the best row's: such a row's mean is that of two kinds of runs, and
-its interval knows of the second kind only what so few seeds show. How well it tells them apart is its informedness,
-whatever score decides: a Dice is above that of marking everything by little where classes are large, and a distance
-has no least value at all.
+better one. A seed **collapsed** that predicts one thing everywhere, or agrees with the truth beyond chance (kappa) less
+than half as well as its row's median seed, or hardly at all beside the best row's: such a row's mean is that of two
+kinds of runs, and its interval knows of the second kind only what so few seeds show. Kappa is asked whatever score
+decides: where a class is large, a good Dice is only little above that of marking everything, and a distance has no
+least value at all.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
 from segbench.runs.split_scores import SplitScores, derive
 
-# What is told apart by less is rounding.
+# Less agreement than this is rounding.
 _ROUNDING = 1e-12
-# A seed that tells classes apart by less than this share of what the best row's does has learned nothing, whatever its
-# row's other seeds do.
+# A seed that agrees with the truth by less than this share of what the best row's does has learned nothing, whatever
+# its row's other seeds do.
 _NOTHING = 0.02
 
 
@@ -52,7 +52,7 @@ class Same:
 
 def collapses(comparison: Comparison) -> dict[int, tuple[Collapse, ...]]:
     """Return the collapsed seeds of each row (its index) that has any, ascending."""
-    rows = [_told(row, comparison.split) for row in comparison.rows]
+    rows = [_agreed(row, comparison.split) for row in comparison.rows]
     best = max((middle for seeds in rows if np.isfinite(middle := _middle(seeds))), default=np.nan)
     found = {index: _collapsed(seeds, best, comparison) for index, seeds in enumerate(rows)}
     return {index: seeds for index, seeds in found.items() if seeds}
@@ -109,25 +109,25 @@ def _collapsed(
     seeds: Sequence[tuple[Run, SplitScores, float]], best: float, comparison: Comparison
 ) -> tuple[Collapse, ...]:
     middle, found = _middle(seeds), []
-    for run, part, told in seeds:
+    for run, part, agreed in seeds:
         # False where anything is NaN.
-        far = middle > 0 and told < middle / 2
-        nothing = best > 0 and told < _NOTHING * best
-        everywhere = "" if told > _ROUNDING else _everywhere(part)
+        far = middle > 0 and agreed < middle / 2
+        nothing = best > 0 and agreed < _NOTHING * best
+        everywhere = "" if agreed > _ROUNDING else _everywhere(part)
         if far or nothing or everywhere:
             found.append(Collapse(_seed(run), derive(part, comparison.metric, comparison.convention), everywhere))
     return tuple(found)
 
 
-def _told(row: Row, split: str) -> list[tuple[Run, SplitScores, float]]:
-    """Return each seed's run, what it made of the split, and how well it tells the classes apart."""
+def _agreed(row: Row, split: str) -> list[tuple[Run, SplitScores, float]]:
+    """Return each seed's run, what it made of the split, and its agreement with the truth."""
     parts = [(run, run.counts[split]) for run in row.done if run.seed is not None]
-    return [(run, part, part.informedness) for run, part in parts]
+    return [(run, part, part.agreement) for run, part in parts]
 
 
 def _middle(seeds: Sequence[tuple[Run, SplitScores, float]]) -> float:
-    """Return the median seed's informedness, the upper of two; NaN without any."""
-    known = [told for _, _, told in seeds if np.isfinite(told)]
+    """Return the median seed's agreement, the upper of two; NaN without any."""
+    known = [agreed for _, _, agreed in seeds if np.isfinite(agreed)]
     return median_high(known) if known else np.nan
 
 
