@@ -82,8 +82,9 @@ class Watch:
             while len(links) < self.size - 1:
                 link, _ = server.accept()
                 link.settimeout(_CONNECT_SECONDS)
+                # Unbuffered, or what the process says at its end would be taken with it.
+                said = link.makefile("rb", buffering=0).readline(100).decode(errors="replace").split()
                 # Whoever else connects has no token.
-                said = link.makefile().readline().split()
                 if len(said) == 2 and said[0] == token:
                     links[link] = int(said[1])
                 else:
