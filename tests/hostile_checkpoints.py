@@ -260,7 +260,7 @@ def _shared(stored: Stored, folder: Path) -> None:
     """A network as large as weights would be if each had its own numbers."""
     one = torch.zeros(10**6)
     stored["state_dict"].update({f"network.{number}": one for number in range(100)})
-    _record(stored)["arguments"]["width"] = 256
+    _record(stored)["arguments"].update(width=256, depth=5)
 
 
 def _without_record(stored: Stored, folder: Path) -> None:

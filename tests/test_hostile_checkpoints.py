@@ -25,7 +25,7 @@ def good(compose, tmp_path_factory):
     """A checkpoint as training leaves it, and an image for it."""
     folder = tmp_path_factory.mktemp("good")
     # Few weights: they are read and written again for each attack.
-    cfg = compose("model.width=2", "+model.depth=1", "data.size=[32,32]")
+    cfg = compose("model.width=2", "+model.depth=2", "data.size=[32,32]")
     data = build_data(cfg)
     data.mean, data.std = np.full(1, 0.5), np.full(1, 0.25)
     task = build_task(cfg, data)
