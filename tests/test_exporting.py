@@ -79,9 +79,11 @@ def test_weights_are_exported_described_and_read_back(program, own, tmp_path):
     ("words", "code", "line"),
     [
         (["to=onxx"], 2, r"to=onxx: no such format; did you mean onnx\?; choose onnx"),
-        (["to=onnx", "licens=mit"], 2, r"licens=mit: no such option; did you mean licence\?"),
-        ([], 2, r"to: missing; usage: python src/export.py run="),
-        (["to=safetensors", "images=nowhere.png"], 3, r"nowhere.png"),
+        pytest.param(
+            ["to=onnx", "licens=mit"], 2, r"licens=mit: no such option; did you mean licence\?", marks=pytest.mark.slow
+        ),
+        pytest.param([], 2, r"to: missing; usage: python src/export.py run=", marks=pytest.mark.slow),
+        pytest.param(["to=safetensors", "images=nowhere.png"], 3, r"nowhere.png", marks=pytest.mark.slow),
         (["to=safetensors", "out=taken"], 2, r"out=.*taken: holds something else than an export to safetensors"),
     ],
 )

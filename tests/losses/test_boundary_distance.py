@@ -8,7 +8,7 @@ from tests.oracles import monai
 from segbench.losses import BoundaryLoss, DiceBoundary, DiceLoss
 
 
-@pytest.mark.parametrize("background", [True, False])
+@pytest.mark.parametrize("background", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_value_and_gradient_are_monai_s(background):
     logits, target = random_batch(4, ignored=False)
     ours, others = logits.clone().requires_grad_(), logits.clone().requires_grad_()

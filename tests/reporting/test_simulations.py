@@ -68,7 +68,7 @@ def rejections(shape, deviations, rivals, repeats=1000, seed=0) -> dict[str, flo
 
 
 @pytest.mark.parametrize("deviations", MIXTURES.values(), ids=MIXTURES)
-@pytest.mark.parametrize("shape", [(3, 20), (3, 50)])
+@pytest.mark.parametrize("shape", [(3, 20), pytest.param((3, 50), marks=pytest.mark.slow)])
 def test_it_does_not_reject_more_often_than_it_says(shape, deviations):
     tables = layouts(np.random.default_rng(0), 4000, shape, *deviations)
     means = tables.mean(axis=(1, 2))
