@@ -48,14 +48,15 @@ def main() -> None:
 _WORDS = {"segbench": "float32", "channels_last": "float32 channels_last", "bf16": "bfloat16 channels_last"}
 
 
-def measure(name: str, width: int = 64, side: int = 224, images: int = 2, steps: int = 5) -> dict[str, float]:
-    """Return the median seconds of a step: ``segbench``, ``copied``, ``channels_last`` and ``bf16`` where that is."""
+def measure(
+    name: str, width: int = 64, side: int = 224, images: int = 2, steps: int = 5, channels_last: bool = True
+) -> dict[str, float]:
+    """Return the median seconds of a step: ``segbench``, ``copied``, ``channels_last`` if asked, ``bf16`` if able."""
     network, data = NETWORKS[name](3, 1, width=width), Generated(4 * images, 3, side, 2, side)
     loss = BinaryCrossEntropy()
-    rivals = {
-        "copied": _defined(copy.deepcopy(network), data.images[:images], data.masks[:images]),
-        "channels_last": bare_step(copy.deepcopy(network), loss, data, images, channels_last=True, fused=True),
-    }
+    rivals = {"copied": _defined(copy.deepcopy(network), data.images[:images], data.masks[:images])}
+    if channels_last:
+        rivals["channels_last"] = bare_step(copy.deepcopy(network), loss, data, images, channels_last=True, fused=True)
     with tempfile.TemporaryDirectory() as folder:
         bf16 = processor_has_bfloat16()
         return compare(network, loss, data, images, steps + 2, Path(folder), bf16, rivals)

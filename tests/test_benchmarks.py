@@ -119,7 +119,7 @@ def test_each_ratio_is_held_against_its_limit(monkeypatch, capsys, ours, code, q
         monkeypatch.setattr(module, name, measured(*pair, "files"))
         getattr(module, name).__name__ = name
     monkeypatch.setattr(bench.steps, "unet", lambda *_: {"segbench": ours, "bf16": ours, "bare": 1.0})
-    monkeypatch.setattr(bench.reference, "measure", lambda *_, steps: {"segbench": ours, "copied": 1.0})
+    monkeypatch.setattr(bench.reference, "measure", lambda *_, **_more: {"segbench": ours, "copied": 1.0})
     monkeypatch.setattr(bench, "processor_has_bfloat16", lambda: bfloat16)
     assert bench.main(["--quick"] * quick) == code
     printed = capsys.readouterr().out
