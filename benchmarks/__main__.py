@@ -113,7 +113,7 @@ ROWS = (
         lambda bench: bench.epoch(street.street_epoch)),
     Row("epoch's data resident over a DataLoader of PIL images (MNIST)", 0.06,
         lambda bench: mnist.data_time(bench.folder / "resident", bench.digits), quick=True),
-    Row("CPU time of checkpoints in 50 epochs of the phantom at 32x32 (width 4) over all of the training", 0.06,
+    Row("CPU time of checkpoints in 50 epochs of the phantom at 32x32 (width 4) over all of the training", 0.07,
         lambda bench: checkpoints.share(bench.folder / "tiny")),
     Row("CPU time of an image of 1000x1000 to mask and overlay over their PNG by Pillow as it does by default", 0.5,
         lambda bench: prediction.files(bench.folder / "prediction"), quick=True),
