@@ -28,6 +28,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # torch and Hydra are imported below: the process that only gives tests to the others reads this file too.
 
 
+# Python's own, which programs of the tests keep.
 THRESHOLDS = gc.get_threshold()
 # Cases of a test that make it a long family.
 LONG = 5
@@ -42,9 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let CI try a part of the slow tests, another one at each commit."""
+    """Let CI try a part of the slow tests; which one depends on the commit."""
     help_ = "try one case in N of each slow test with five or more, one in N / 2 of the other slow tests; which ones "
-    help_ += "changes with the commit"
+    help_ += "depends on the commit"
     parser.addoption("--one-in", type=int, default=1, metavar="N", help=help_)
 
 

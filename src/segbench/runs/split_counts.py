@@ -225,7 +225,7 @@ class SplitCounts:
         size = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} for one,"
         rules = "; ".join([*named, convention.describe(), *empty_rules(self.declared), f"at {size} pixels"])
         means = tuple(decimal(mean_score(self.counts, name, convention)) for name in PRINTED)
-        return Overview(PRINTED, tuple(classes), means, (*([", ".join(further)] if further else []), rules))
+        return Overview(PRINTED, tuple(classes), means, tuple(filter(None, (", ".join(further), rules))))
 
     def _of_classes(self, name: str) -> TermScore:
         """Return a score that classes have."""

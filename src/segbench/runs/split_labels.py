@@ -22,6 +22,7 @@ from segbench.scores.labels import (
     CLASS_SCORES,
     LABEL_CONVENTION,
     confident_mistakes,
+    confusion_counts,
     label_confusion,
     label_counts,
 )
@@ -181,9 +182,7 @@ class SplitLabels:
     @property
     def agreement(self) -> float:
         """The agreement beyond chance in all classes."""
-        right = self.confusion.diagonal()
-        named, there = self.confusion.sum(axis=0), self.confusion.sum(axis=1)
-        return agreement(np.stack([right, named - right, there - right, len(self.ids) - named - there + right], -1))
+        return agreement(confusion_counts(self.confusion))
 
     def joined(self, others: Sequence[SplitLabels]) -> SplitLabels:
         """Return these images and those of other runs as one split.
