@@ -44,6 +44,12 @@ def counts(scores: np.ndarray, names: Sequence[str] | None = None, groups: Seque
     return SplitCounts(ids, tuple(groups) if groups is not None else ids, ((1000, 2000),), ("background", "car"), table)
 
 
+def pixels(tp: int, fp: int, fn: int, tn: int, names: Sequence[str] | None = None) -> SplitCounts:
+    """Counts of the class and of its background, alike of each of 20 images."""
+    part = counts(np.full(20, 0.5), names)
+    return replace(part, counts=np.broadcast_to(np.array([[tn, fn, fp, tp], [tp, fp, fn, tn]]), part.counts.shape))
+
+
 def comparison(rows: dict[str, dict[int, SplitCounts]], split: str = "test", **more) -> Comparison:
     """Return the comparison of rows, each seed to its counts (none: its run failed); ``more``: convention, unfinished, config, metric."""
     convention, metric = more.get("convention", Convention()), more.get("metric", "dice")

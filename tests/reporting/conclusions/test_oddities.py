@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from simulated import comparison, counts
+from simulated import comparison, counts, pixels
 
 from segbench.reporting import look
 from segbench.reporting.collection.runs import collect
@@ -54,9 +54,7 @@ def test_rows_that_score_no_more_than_one_prediction_for_everything_are_named():
     """Marking the class everywhere, which covers half of each image, has a Dice of 0.67; below it a network can know more."""
 
     def halves(tp, fp, there=100, names=None):
-        part = counts(scores(), names)
-        table = np.array([[100 - fp, there - tp, fp, tp], [tp, fp, there - tp, 100 - fp]])
-        return replace(part, counts=np.broadcast_to(table, part.counts.shape))
+        return pixels(tp, fp, there - tp, 100 - fp, names)
 
     def said(rows, **more):
         return [line for line in evidence(comparison(rows, **more)).caveats if line.startswith("Predicting")]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from labelled import labels_table
-from simulated import comparison, counts
+from simulated import comparison, counts, pixels
 
 from segbench.reporting.statistics.degenerate import Collapse, Same, collapses, lost_images, same_rows
 from segbench.runs.scores_file import read_frame
@@ -20,12 +20,6 @@ def scores(mean=0.8, images=20, seed=0):
 def everywhere(name):
     part = counts(scores())
     return replace(part, counts=constant_counts(part.counts, part.class_names, exclusive=True)[name])
-
-
-def pixels(tp, fp, fn, tn):
-    """Counts of the class and of its background, alike of each of 20 images."""
-    part = counts(scores())
-    return replace(part, counts=np.broadcast_to(np.array([[tn, fn, fp, tp], [tp, fp, fn, tn]]), part.counts.shape))
 
 
 def good(seed):
