@@ -30,13 +30,22 @@ def confusion_matrices(
     """
     if not target.numel():
         return torch.zeros(len(target), num_classes, num_classes, dtype=torch.int64, device=target.device)
+    if target.device.type == "cpu":
+        # Each image from start to end: what is between then stays in the processor's cache.
+        images = zip(prediction, target, strict=True)
+        return torch.stack([_by_bins(*_checked(*image, num_classes, ignore_index), num_classes) for image in images])
+    checked = _checked(prediction, target, num_classes, ignore_index)
+    return torch.stack([_by_products(*image, num_classes) for image in zip(*checked, strict=True)])
+
+
+def _checked(prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return truth and prediction as int32, the truth a new tensor and 0 where nothing counts, and where that is."""
     # Half the bytes of 64 bits, which is what this takes time for.
     void, guess = target == ignore_index, prediction.int()
     # A copy in any case, as the labels stay as they are.
     truth = target.to(torch.int32, copy=True).masked_fill_(void, 0)
     _require_classes(truth, guess, void, num_classes)
-    count = _by_bins if target.device.type == "cpu" else _by_products
-    return torch.stack([count(*image, num_classes) for image in zip(truth, guess, void, strict=True)])
+    return truth, guess, void
 
 
 def _require_classes(truth: Tensor, guess: Tensor, void: Tensor, num_classes: int) -> None:
@@ -56,9 +65,9 @@ def _require_classes(truth: Tensor, guess: Tensor, void: Tensor, num_classes: in
 
 
 def _by_bins(truth: Tensor, guess: Tensor, void: Tensor, num_classes: int) -> Tensor:
-    """Return the matrix (C,C) of an image (H,W); ignored pixels have a bin of their own."""
+    """Return the matrix (C,C) of an image (H,W), and write over its truth; ignored pixels have a bin of their own."""
     cells = num_classes**2
-    cell = (truth * num_classes).add_(guess).masked_fill_(void, cells)
+    cell = truth.mul_(num_classes).add_(guess).masked_fill_(void, cells)
     return cell.flatten().bincount(minlength=cells + 1)[:cells].view(num_classes, num_classes)
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 # Standard deviation of the Gaussian as a share of the window's side: Isensee et al., nnU-Net, Nature Methods 18, 2021.
 _SPREAD = 1 / 8
-# Windows that a graphics card predicts together. A processor gains nothing by it (python -m benchmarks.windows), and
-# what it computes of a window alone has the same bits however many others there are.
+# Windows that a graphics card predicts together. A processor would gain nothing by it, and what it computes of a window
+# alone has the same bits however many others there are.
 _TOGETHER = 8
 # A window's corner must count for something where no other window lies.
 _LEAST = 1e-3
