@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,6 +18,7 @@ from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.figures import NothingToDrawError, confusion, draw_all, mistakes
 from segbench.reporting.figures.bars import MEAN, run_scores
 from segbench.reporting.figures.mistakes import draw_best_mistakes
+from segbench.reporting.figures.shortfalls import draw_shortfalls
 from segbench.runs.archive import Archive, ArchiveWriter, images_name
 
 pytestmark = pytest.mark.slow
@@ -40,6 +42,14 @@ def classifiers(make_run):
         writer.add(f"i{index:05d}", None, np.full((28, 28, 1), index, np.uint8), exact=True)
     assert writer.write(folder.parent / images_name("test", "0123456789", writer.ids), split="test")
     return compare(collect([make_run.root]))
+
+
+def test_no_share_of_mistakes_is_above_one(make_run, tmp_path):
+    """There is room for figures above the longest bar, but the axis ends where mistakes do."""
+    label_run(make_run, "ff", 0, *digits(200, 0.95, 0))
+    draw_shortfalls(compare(collect([make_run.root])), tmp_path / "mistakes.png")
+    ticks = [float(word) for word in words(tmp_path / "mistakes.svg").split() if re.fullmatch(r"\d\.\d", word)]
+    assert sorted({*ticks}) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
 
 
 def test_every_figure_speaks_of_images(classifiers, tmp_path):

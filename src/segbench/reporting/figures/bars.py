@@ -265,7 +265,8 @@ def _finish(axes: Axes, groups: list[str], title: str, group_inches: float, ends
         axes.axvline(len(groups) - 1.5, color="0.6", linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set_ylim(*ends)
     axes.set_title(f"{title}, from {ends[0]:.2g}" if ends[0] else title, fontsize=10)
-    if ends == (0, 1):
+    if not ends[0] and ends[1] >= 1:
+        # Also where there is room for figures above 1: no score and nothing missing lies there.
         axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     plain(axes, "y")
     axes.tick_params(axis="x", length=0, labelsize=9)
