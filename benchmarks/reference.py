@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -39,27 +39,38 @@ def main() -> None:
     sizes = f"width {options.width}, {options.images} images of {options.side}x{options.side}"
     print(f"one thread, {device_name(torch.device('cpu'))}, torch {torch.__version__}, {sizes}, {options.steps} steps")
     for name in NETWORKS:
-        taken = measure(name, options.width, options.side, options.images, options.steps)
+        taken = measure(name, options.width, options.side, options.images, options.steps, ("channels_last",))
         copied = taken.pop("copied")
         ratios = [f"{_WORDS[way]} {copied / seconds:.2f} ({seconds:.3f} s)" for way, seconds in taken.items()]
         print(f"{name}: times as fast as the reference ({copied:.3f} s): {', '.join(ratios)}", flush=True)
 
 
 _WORDS = {"segbench": "float32", "channels_last": "float32 channels_last", "bf16": "bfloat16 channels_last"}
+# How a bare step of each way is made.
+_ALSO = {"bare": {}, "channels_last": {"channels_last": True, "fused": True}}
 
 
 def measure(
-    name: str, width: int = 64, side: int = 224, images: int = 2, steps: int = 5, channels_last: bool = True
+    name: str, width: int = 64, side: int = 224, images: int = 2, steps: int = 5, also: Sequence[str] = ()
 ) -> dict[str, float]:
-    """Return the median seconds of a step: ``segbench``, ``copied``, ``channels_last`` if asked, ``bf16`` if able."""
+    """Return the median seconds of a step: ``segbench``, ``copied``, those asked for, and ``bf16`` where it is able.
+
+    Args:
+        name: Of the network.
+        width: Filters of its first level.
+        side: Height and width of an image.
+        images: Of a batch.
+        steps: Of each that are counted.
+        also: ``bare``, the same network in a bare loop, and ``channels_last``, the same in that memory.
+    """
     network, data = NETWORKS[name](3, 1, width=width), Generated(4 * images, 3, side, 2, side)
     loss = BinaryCrossEntropy()
     rivals = {"copied": _defined(copy.deepcopy(network), data.images[:images], data.masks[:images])}
-    if channels_last:
-        rivals["channels_last"] = bare_step(copy.deepcopy(network), loss, data, images, channels_last=True, fused=True)
+    for way in also:
+        rivals[way] = bare_step(copy.deepcopy(network), loss, data, images, **_ALSO[way])
     with tempfile.TemporaryDirectory() as folder:
         bf16 = processor_has_bfloat16()
-        return compare(network, loss, data, images, steps + 2, Path(folder), bf16, rivals)
+        return compare(network, loss, data, images, steps, Path(folder), bf16, rivals)
 
 
 def _defined(network: nn.Module, image: Tensor, mask: Tensor) -> Callable[[], None]:

@@ -20,12 +20,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from segbench import callbacks
 from segbench.data.loader import ReplayLoader, progress_of
-from segbench.environment import processor_has_bfloat16
-from segbench.losses import DiceLoss, SegmentationLoss
-from segbench.models import UNet
+from segbench.losses import SegmentationLoss
 from segbench.tasks import SegmentationTask
 
-_WARM_UP = 2
+# Steps of each that are not counted.
+WARM_UP = 1
 
 
 class Generated(Dataset[dict[str, Any]]):
@@ -67,7 +66,7 @@ class TurnTaking(pl.Callback):
 
     def medians(self) -> dict[str, float]:
         """Return everyone's median seconds per step, without the first steps."""
-        return {name: statistics.median(values[_WARM_UP:]) for name, values in self.seconds.items()}
+        return {name: statistics.median(values[WARM_UP:]) for name, values in self.seconds.items()}
 
 
 def bare_step(
@@ -150,8 +149,8 @@ def compare(
     batch_size: int,
     steps: int,
     folder: Path,
-    bf16: bool = False,
-    rivals: dict[str, Callable[[], None]] | None = None,
+    bf16: bool,
+    rivals: dict[str, Callable[[], None]],
 ) -> dict[str, float]:
     """Return the median seconds per step of ``segbench`` (with default logging), rivals and, optionally, ``bf16``.
 
@@ -160,13 +159,11 @@ def compare(
         loss: The loss.
         data: The images.
         batch_size: Images per batch.
-        steps: Number of steps of each.
+        steps: Number of steps of each that are counted.
         folder: Folder for the run's files.
         bf16: Whether to time bfloat16 with channels_last too.
-        rivals: Their steps by their names; None for the ``bare`` loop.
+        rivals: Their steps by their names.
     """
-    if rivals is None:
-        rivals = {"bare": bare_step(copy.deepcopy(network), loss, data, batch_size)}
     if bf16:
         rivals["bf16"] = bare_step(copy.deepcopy(network), loss, data, batch_size, True, True, True)
     turns = TurnTaking(rivals)
@@ -174,7 +171,7 @@ def compare(
         network, loss, lambda parameters: torch.optim.Adam(parameters, lr=1e-3), None, ["background", "object"]
     )
     trainer = pl.Trainer(
-        max_steps=steps,
+        max_steps=WARM_UP + steps,
         max_epochs=-1,
         accelerator="cpu",
         logger=pl.loggers.TensorBoardLogger(str(folder)),
@@ -187,10 +184,3 @@ def compare(
     loader = ReplayLoader(data, batch_size, 0, lambda: progress_of(trainer))
     trainer.fit(task, train_dataloaders=loader)
     return turns.medians()
-
-
-def unet(folder: Path, steps: int = 5) -> dict[str, float]:
-    """Time the U-Net of 34.5 M parameters at 224x224, batch 2; in bfloat16 only where the processor has it."""
-    data = Generated(32, 3, 224, 2, 224)
-    # Without it, it is emulated: a step takes minutes.
-    return compare(UNet(3, 1), DiceLoss(), data, 2, steps + _WARM_UP, folder, bf16=processor_has_bfloat16())

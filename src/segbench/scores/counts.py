@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,21 +32,13 @@ def confusion_matrices(
     if not target.numel():
         return torch.zeros(len(target), num_classes, num_classes, dtype=torch.int64, device=target.device)
     if target.device.type == "cpu":
-        # Each image from start to end: what is between then stays in the processor's cache.
         images = zip(prediction, target, strict=True)
-        return torch.stack([_by_bins(*_checked(*image, num_classes, ignore_index), num_classes) for image in images])
-    checked = _checked(prediction, target, num_classes, ignore_index)
-    return torch.stack([_by_products(*image, num_classes) for image in zip(*checked, strict=True)])
-
-
-def _checked(prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return truth and prediction as int32, the truth a new tensor and 0 where nothing counts, and where that is."""
+        return torch.stack([_by_bins(*image, num_classes, ignore_index) for image in images])
     # Half the bytes of 64 bits, which is what this takes time for.
     void, guess = target == ignore_index, prediction.int()
-    # A copy in any case, as the labels stay as they are.
-    truth = target.to(torch.int32, copy=True).masked_fill_(void, 0)
+    truth = target.int().masked_fill(void, 0)
     _require_classes(truth, guess, void, num_classes)
-    return truth, guess, void
+    return torch.stack([_by_products(*image, num_classes) for image in zip(truth, guess, void, strict=True)])
 
 
 def _require_classes(truth: Tensor, guess: Tensor, void: Tensor, num_classes: int) -> None:
@@ -64,11 +57,21 @@ def _require_classes(truth: Tensor, guess: Tensor, void: Tensor, num_classes: in
             raise ValueError(f"{name}: labels must be 0 to {num_classes - 1}, got {low} to {high}")
 
 
-def _by_bins(truth: Tensor, guess: Tensor, void: Tensor, num_classes: int) -> Tensor:
-    """Return the matrix (C,C) of an image (H,W), and write over its truth; ignored pixels have a bin of their own."""
+def _by_bins(prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int) -> Tensor:
+    """Return the matrix (C,C) of an image (H,W); ignored pixels have a bin of their own.
+
+    By NumPy, in half of torch's time, and an image at a time, as its labels then stay in the processor's cache.
+    """
     cells = num_classes**2
-    cell = truth.mul_(num_classes).add_(guess).masked_fill_(void, cells)
-    return cell.flatten().bincount(minlength=cells + 1)[:cells].view(num_classes, num_classes)
+    truth, guess = (labels.numpy().astype(np.int32) for labels in (target, prediction))
+    void = truth == ignore_index
+    np.copyto(truth, 0, where=void)
+    _require_classes(torch.from_numpy(truth), torch.from_numpy(guess), torch.from_numpy(void), num_classes)
+    truth *= num_classes
+    truth += guess
+    np.copyto(truth, cells, where=void)
+    found = np.bincount(truth.ravel(), minlength=cells + 1)[:cells]
+    return torch.from_numpy(found).view(num_classes, num_classes)
 
 
 def _by_products(truth: Tensor, guess: Tensor, void: Tensor, num_classes: int) -> Tensor:
