@@ -101,6 +101,14 @@ def measured(*values):
     return taken
 
 
+def test_what_was_disturbed_is_measured_again(capsys, monkeypatch):
+    found = iter([(3.0, 1.0), (0.5, 1.0)])
+    monkeypatch.setattr(bench, "ROWS", (bench.Row("ours over others", 1.0, lambda _: next(found), quick=True),))
+    assert bench.main([]) == 0
+    assert "ok       0.500, at most 1.00: ours over others" in (said := capsys.readouterr().out)
+    assert "3.000 the first time" in said
+
+
 @pytest.mark.parametrize("bfloat16", [True, False])
 @pytest.mark.parametrize("quick", [True, False])
 @pytest.mark.parametrize(("ours", "code"), [(0.001, 0), (90.0, 1)])
@@ -127,6 +135,7 @@ def test_each_ratio_is_held_against_its_limit(monkeypatch, capsys, ours, code, q
     shown = [row for row in bench.ROWS if row.quick or not quick]
     judged = [row for row in shown if bfloat16 or not row.needs_bfloat16]
     assert printed.count("TOO SLOW") == code * len(judged)
+    assert printed.count("90.000 the first time") == code * sum(row.quick for row in judged)
     assert printed.count("no bfloat16") == len(shown) - len(judged)
     assert [row for row in bench.ROWS if row.name in printed] == shown
 
