@@ -55,6 +55,19 @@ def test_all_that_changes_images_is_said(architectures):
     assert "augmented by CutMix and HorizontalFlip" in training_line(comparison)[0]
 
 
+def test_the_pipelines_of_a_curriculum_are_no_transforms(architectures):
+    def pipeline(*names):
+        return {"_target_": "x.Pipeline", "transforms": {name: {"_target_": f"x.{name}"} for name in names}}
+
+    stages = {
+        "simple": {"augmentation": pipeline("Flip")},
+        "elastic": {"augmentation": pipeline("Elastic", "Flip"), "threshold": 0.7},
+    }
+    config = {"augmentation": {"_target_": "x.Curriculum", "stages": stages}}
+    (line,) = training_line(compare(collect([train(architectures, config=config)])))
+    assert "augmented in stages by Elastic and Flip; scored" in line
+
+
 @pytest.mark.slow
 def test_averaged_weights_and_rare_classes_are_said(architectures):
     callbacks = {"ema": {"_target_": "x.WeightAverage"}, "panels": {"_target_": "x.Panels"}}

@@ -88,14 +88,19 @@ def _augmentation(run: Run) -> str:
     """Return what changes the training images, by the names of the transforms or else of the choice."""
     if "augmentation._target_" not in run.settings:
         return ""
+    flat = {key: value for key, value in run.settings.items() if key.startswith("augmentation.")}
+    classes = [key.removesuffix("_target_") for key in flat if key.endswith("._target_")]
+    # What holds others, as a pipeline does, changes no image itself.
+    holding = {key for key in classes if any(other != key and other.startswith(key) for other in classes)}
     steps = dict.fromkeys(
         _last(target)
-        for key, value in run.settings.items()
-        if key.startswith("augmentation.") and key != "augmentation._target_"
+        for key, value in flat.items()
+        if key.removesuffix("_target_") not in {*holding, "augmentation."}
         for target in ([value] if key.endswith("._target_") else _TARGET.findall(str(value)))
     )
     if steps:
-        return f"augmented by {listed(list(steps), 6)}"
+        staged = " in stages" if any(key.startswith("augmentation.stages.") for key in flat) else ""
+        return f"augmented{staged} by {listed(list(steps), 6)}"
     name = run.choices.get("augmentation", "none")
     return "without augmentation" if name == "none" else f"augmentation {name}"
 
