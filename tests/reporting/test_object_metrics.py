@@ -165,11 +165,11 @@ def test_a_claim_about_another_score_is_judged_by_it_and_says_so(lower, higher):
     assert replace(named, metric="") == alone
     assert named.lower_is_better
     assert measured(named) == f"object hausdorff: {measured(alone)}"
-    assert "Claims: mean difference in dice (test split) over" in explanation([plain], "dice", "test", "images")
-    both = explanation([plain, named], "dice", "test", "images")
+    assert "Claims: mean difference in dice (test split) over" in explanation([plain], "dice", "test", "images")[0]
+    both = explanation([plain, named], "dice", "test", "images")[0]
     turned = "(test split, rival minus winner of object_hausdorff, as lower is better) over"
     assert f"Claims: mean difference in dice and object_hausdorff {turned}" in both
-    alone = explanation([named], "dice", "test", "images")
+    alone = explanation([named], "dice", "test", "images")[0]
     turned = "(test split, rival minus winner, as lower is better) over"
     assert f"Claims: mean difference in object_hausdorff {turned}" in alone
 

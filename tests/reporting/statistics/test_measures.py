@@ -41,7 +41,7 @@ def test_epochs_until_the_score_is_nearly_there(architectures):
     low, high = stats.ttest_1samp([3, 2, 2], 0).confidence_interval(0.95)
     assert (found.mean, found.low, found.high) == pytest.approx((7 / 3, low, high))
     assert measured(claim) == f"epochs to 95: +2.3333 [{low:+.4f}, {high:+.4f}] over unet (3 seeds)"
-    said = explanation([claim], "dice", "test", "images")
+    said = " ".join(explanation([claim], "dice", "test", "images"))
     assert "epochs until the validation score reached 95 % of that of the scored epoch" in said
     assert "rival minus winner, as lower is better" in said
 

@@ -11,18 +11,22 @@ from segbench.scores.training import SHOWN_BY_TRAINING
 from segbench.words import listed, plural
 
 MOST_SHOWN = 3
+_HOLDS = (
+    "A claim holds if every interval lies above 0 and does not hold if one lies below; few seeds make wide intervals,"
+    " so undecided does not mean equal. Several rivals of a claim are corrected for (Bonferroni), several claims are"
+    " not. The intervals do not cover what was chosen on the same images, such as the best epoch, nor other training"
+    " images."
+)
 _ALIKE = (
-    " A claim that configurations are alike holds if every interval lies within the margin that it names, and does not"
+    "A claim that configurations are alike holds if every interval lies within the margin that it names, and does not"
     " hold if one lies beyond it."
 )
-
-
 _BEST = (
-    " A claim that one row is the best of several is answered by the decision, with its figure: the interval over the"
+    "A claim that one row is the best of several is answered by the decision, with its figure: the interval over the"
     " next row or over the one that is better, or, while both may be the best, the limits against the best of the"
     " others."
 )
-_MARGIN = " A claim that one is better is alike where every interval not above 0 lies within {} (comparison.margin)."
+_MARGIN = "A claim that one is better is alike where every interval not above 0 lies within {} (comparison.margin)."
 
 
 def measured(claim: JudgedClaim, unit: str = "group") -> str:
@@ -62,24 +66,28 @@ def _placed(claim: JudgedClaim, place: Place, unit: str) -> str:
     return f"{place.gain:+.4f} over {place.rival}; {known} {counted}"
 
 
-def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: str) -> str:
-    """Return the sentences that say how to read the verdicts; empty where no claim was tested."""
+def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: str) -> list[str]:
+    """Return how to read the verdicts, a note for each kind of claim there is; empty where no claim was tested.
+
+    A page shows once what several of its experiments say in the same words, so each note says one thing.
+    """
     if not any(claim.tested for claim in claims):
-        return ""
+        return []
     scores = {claim.metric or metric: claim.lower_is_better for claim in claims if claim.tested}
-    shown = [f"{name}: {SHOWN_BY_TRAINING[name]}" for name in scores if name in SHOWN_BY_TRAINING]
-    return (
-        f"Claims: mean difference in {listed(list(scores))} ({split} split{_turned(scores)}) over equal seeds"
-        " and the same images, with the 95 % confidence interval for other seeds and other"
-        f" {unit}; several rivals of a claim are corrected for"
-        " (Bonferroni), several claims are not. A claim holds if every interval lies above 0 and does not hold if one"
-        " lies below; few seeds make wide intervals, so undecided does not mean equal. The intervals do not"
-        " cover what was chosen on the same images, such as the best epoch, nor other training images."
-        + (f" {'; '.join(shown)}; the interval is for other seeds alone, and less is better." if shown else "")
-        + (_ALIKE if any(claim.within for claim in claims) else "")
-        + (_BEST if any(claim.place for claim in claims) else "")
-        + "".join(_MARGIN.format(f"{margin:g}") for margin in {claim.margin for claim in claims} - {0.0})
-    )
+    shown = [name for name in scores if name in SHOWN_BY_TRAINING]
+    margins = sorted({claim.margin for claim in claims} - {0.0})
+    return [
+        f"Claims: mean difference in {listed(list(scores))} ({split} split{_turned(scores)}) over equal seeds and the"
+        f" same images, with the 95 % confidence interval for other seeds and other {unit}.",
+        _HOLDS,
+        *(
+            f"{name}: {SHOWN_BY_TRAINING[name]}; its interval is for other seeds alone, and less is better."
+            for name in shown
+        ),
+        *[_ALIKE] * any(claim.within for claim in claims),
+        *[_BEST] * any(claim.place is not None for claim in claims),
+        *(_MARGIN.format(f"{margin:g}") for margin in margins),
+    ]
 
 
 def _turned(scores: Mapping[str, bool]) -> str:

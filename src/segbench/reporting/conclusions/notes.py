@@ -53,14 +53,13 @@ def general_notes(comparison: Comparison) -> list[str]:
     if not comparison.done:
         return []
     figures = evidence(comparison)
-    read = explanation(figures.claims, comparison.metric, comparison.split, comparison.unit)
     return [
         *_cross_validation(comparison),
         *_together(comparison),
         _spread(comparison.rows),
         *reading(comparison, figures),
         *_micro(comparison),
-        *([read] if read else []),
+        *explanation(figures.claims, comparison.metric, comparison.split, comparison.unit),
         *_mcnemar(comparison),
     ]
 
