@@ -1,12 +1,11 @@
-"""Times a training step of segbench against a bare PyTorch loop, and bfloat16 against float32.
+"""Times a training step of segbench against rivals: a bare PyTorch loop in several ways, or the commonly copied one.
 
-The compared steps take turns within one run: the bare steps follow each step of the trainer, so that other load on the
-machine affects all of them equally. Medians of CPU time, one thread.
+The compared steps take turns within one run: the rivals' steps follow each step of the trainer, so that other load on
+the machine affects all of them equally. Medians of CPU time, one thread.
 """
 
 from __future__ import annotations
 
-import copy
 import statistics
 import time
 from collections.abc import Callable
@@ -149,10 +148,9 @@ def compare(
     batch_size: int,
     steps: int,
     folder: Path,
-    bf16: bool,
     rivals: dict[str, Callable[[], None]],
 ) -> dict[str, float]:
-    """Return the median seconds per step of ``segbench`` (with default logging), rivals and, optionally, ``bf16``.
+    """Return the median seconds per step of ``segbench`` (with default logging) and of rivals.
 
     Args:
         network: The network; each rival trains a copy.
@@ -161,11 +159,8 @@ def compare(
         batch_size: Images per batch.
         steps: Number of steps of each that are counted.
         folder: Folder for the run's files.
-        bf16: Whether to time bfloat16 with channels_last too.
         rivals: Their steps by their names.
     """
-    if bf16:
-        rivals["bf16"] = bare_step(copy.deepcopy(network), loss, data, batch_size, True, True, True)
     turns = TurnTaking(rivals)
     task = SegmentationTask(
         network, loss, lambda parameters: torch.optim.Adam(parameters, lr=1e-3), None, ["background", "object"]

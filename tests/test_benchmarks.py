@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,6 +93,18 @@ def test_checkpoints_and_predictions_are_timed(tmp_path, monkeypatch):
     for ours, reference in (prediction.files(tmp_path / "files", 1), prediction.windows()):
         assert ours > 0
         assert reference > 0
+
+
+@pytest.mark.slow
+def test_each_try_of_a_row_has_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.delenv("SEGBENCH_DATA", raising=False)
+    monkeypatch.setattr(prediction, "SIDE", 48)
+    shared = bench.Bench(tmp_path)
+    for name in ("Pillow", "(Carvana)"):
+        (row,) = (row for row in bench.ROWS if name in row.name)
+        ours, other, before = bench._measured(replace(row, limit=0.0), shared)
+        assert min(ours, other) > 0
+        assert "the first time" in before
 
 
 def measured(*values):

@@ -124,6 +124,11 @@ def test_any_integer_type_of_prediction_gives_the_same_int64_counts(dtype):
 def test_another_label_can_be_the_ignored_one():
     target, prediction = torch.tensor([[[0, 1, 7]]]), torch.tensor([[[0, 0, 1]]])
     assert confusion_matrices(prediction, target, 2, ignore_index=7).tolist() == [[[1, 0], [1, 0]]]
+    # As it is stored: 2**32 + 7 has the last 32 bits of 7.
+    target[target == 7] = 2**32 + 7
+    with pytest.raises(ValueError, match="truth: labels must be 0 to 1"):
+        confusion_matrices(prediction, target, 2, ignore_index=7)
+    assert confusion_matrices(prediction, target, 2, ignore_index=2**32 + 7).tolist() == [[[1, 0], [1, 0]]]
 
 
 @pytest.mark.parametrize("label", [-1, 3, 254])

@@ -56,16 +56,15 @@ def test_all_that_changes_images_is_said(architectures):
 
 
 def test_the_pipelines_of_a_curriculum_are_no_transforms(architectures):
-    def pipeline(*names):
-        return {"_target_": "x.Pipeline", "transforms": {name: {"_target_": f"x.{name}"} for name in names}}
-
+    turn = {"_target_": "x.Turn", "field": {"_target_": "x.Field"}}
+    named = {"turn": turn, "elastic": {"_target_": "x.Elastic"}}
     stages = {
-        "simple": {"augmentation": pipeline("Flip")},
-        "elastic": {"augmentation": pipeline("Elastic", "Flip"), "threshold": 0.7},
+        "simple": {"augmentation": {"_target_": "x.Pipeline", "transforms": [{"_target_": "x.Flip"}]}},
+        "elastic": {"augmentation": {"_target_": "x.Pipeline", "transforms": named}, "threshold": 0.7},
     }
     config = {"augmentation": {"_target_": "x.Curriculum", "stages": stages}}
     (line,) = training_line(compare(collect([train(architectures, config=config)])))
-    assert "augmented in stages by Elastic and Flip; scored" in line
+    assert "augmented in stages by Elastic, Turn, Field and Flip; scored" in line
 
 
 @pytest.mark.slow

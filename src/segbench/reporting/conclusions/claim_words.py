@@ -84,8 +84,8 @@ def explanation(claims: Sequence[JudgedClaim], metric: str, split: str, unit: st
             f"{name}: {SHOWN_BY_TRAINING[name]}; its interval is for other seeds alone, and less is better."
             for name in shown
         ),
-        *[_ALIKE] * any(claim.within for claim in claims),
-        *[_BEST] * any(claim.place is not None for claim in claims),
+        *([_ALIKE] if any(claim.within for claim in claims) else []),
+        *([_BEST] if any(claim.place for claim in claims) else []),
         *(_MARGIN.format(f"{margin:g}") for margin in margins),
     ]
 

@@ -11,6 +11,7 @@ from segbench.reporting.comparison.model import Comparison, number_of
 from segbench.words import listed
 
 _TARGET = re.compile(r'"_target_": "([^"]+)"')
+_HELD = re.compile(r"\.(transforms|stages)(?=\.|$)")
 _KEYS = (
     "trainer.max_epochs",
     "trainer.limit_train_batches",
@@ -89,13 +90,12 @@ def _augmentation(run: Run) -> str:
     if "augmentation._target_" not in run.settings:
         return ""
     flat = {key: value for key, value in run.settings.items() if key.startswith("augmentation.")}
-    classes = [key.removesuffix("_target_") for key in flat if key.endswith("._target_")]
-    # What holds others, as a pipeline does, changes no image itself.
-    holding = {key for key in classes if any(other != key and other.startswith(key) for other in classes)}
+    # What holds transforms changes no image itself: a pipeline, or a curriculum of pipelines.
+    holding = {"augmentation", *(key[: found.start()] for key in flat for found in _HELD.finditer(key))}
     steps = dict.fromkeys(
         _last(target)
         for key, value in flat.items()
-        if key.removesuffix("_target_") not in {*holding, "augmentation."}
+        if key.removesuffix("._target_") not in holding
         for target in ([value] if key.endswith("._target_") else _TARGET.findall(str(value)))
     )
     if steps:

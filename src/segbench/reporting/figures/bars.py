@@ -266,7 +266,7 @@ def _finish(axes: Axes, groups: list[str], title: str, group_inches: float, ends
     axes.set_ylim(*ends)
     axes.set_title(f"{title}, from {ends[0]:.2g}" if ends[0] else title, fontsize=10)
     if not ends[0] and ends[1] >= 1:
-        # Also where there is room for figures above 1: no score and nothing missing lies there.
+        # Scores and what is missing to them end at 1, also where there is room for figures above.
         axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     plain(axes, "y")
     axes.tick_params(axis="x", length=0, labelsize=9)
