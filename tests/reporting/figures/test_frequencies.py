@@ -63,7 +63,7 @@ def test_runs_on_the_same_training_set_share_a_panel(architectures, drawn, tmp_p
         for seed in (0, 1):
             architectures(model, seed, frequencies=RARE)
     (shared,) = training_sets(compare(collect([architectures.root])))
-    assert (shared.name, shared.images) == ("fake", 8)
+    assert (shared.name, shared.images) == ("fake", (8,))
     assert shared.users == (("attunet", 0), ("attunet", 1), ("unet", 0), ("unet", 1))
     draw(architectures, tmp_path)
     assert len(drawn["barh"]) == 2
@@ -82,11 +82,28 @@ def test_each_training_set_has_a_panel_that_says_whose_it_is(architectures, tmp_
     ]
 
 
+def test_training_sets_that_look_alike_are_one_panel_with_the_least_and_the_most(
+    architectures, tmp_path, drawn, monkeypatch
+):
+    titles = []
+    monkeypatch.setattr("matplotlib.figure.SubFigure.suptitle", lambda part, title, **_: titles.append(title))
+    for seed, rare in enumerate((0.010, 0.012, 0.011)):
+        architectures("unet", seed, frequencies=(0.8, 0.2 - rare, rare))
+    architectures("attunet", 0, frequencies=(0.8, 0.17, 0.03))
+    draw(architectures, tmp_path)
+    assert titles == [
+        "fake, training set (8 images)\nattunet",
+        "fake, 3 training sets (8 images each)\nunet",
+    ]
+    assert drawn["barh"][2] == pytest.approx([80, 18.9, 1.1])
+    assert drawn["text"][5:8] == ["80.00 %", "18.90 % (18.80 % to 19.00 %)", "1.10 % (1.00 % to 1.20 %)"]
+
+
 def test_what_is_too_much_is_said(architectures, tmp_path, drawn, monkeypatch):
     said = []
     monkeypatch.setattr("matplotlib.figure.SubFigure.supxlabel", lambda part, words, **_: said.append(words))
     for seed in range(MOST_PANELS + 2):
-        architectures("unet", seed, frequencies=(0.5, 0.2 + 0.01 * seed, 0.3 - 0.01 * seed))
+        architectures("unet", seed, frequencies=(0.5, 0.5 - 0.01 * 1.5**seed, 0.01 * 1.5**seed))
     draw(architectures, tmp_path)
     assert len(drawn["barh"]) == MOST_PANELS
     assert said == ["2 more training sets are not shown"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from matplotlib.figure import Figure, SubFigure
@@ -22,29 +24,40 @@ MOST_PANELS = 6
 BACKGROUND = (0.65, 0.65, 0.65)
 # The foreground gets a scale of its own where its most frequent class is below this share of the longest bar.
 ENLARGE_BELOW = 1 / 3
+# Training sets are drawn as one if no class, nor their number of images, is more than so many times that of another.
+ALIKE = 1.25
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The training set of one or several runs.
+    """The training set of one or several runs, or the mean of several that look alike.
 
     Attributes:
         name: The data set.
-        images: Number of training images; None where the runs do not say.
+        images: Number of training images, the fewest and the most; empty where the runs do not say.
         frequencies: Share of the labelled pixels of each class, background first.
         users: The runs that trained on it: row and seed.
         key: Tells the colours of the classes, and whether the first is a background.
+        alike: Those that this one is the mean of; empty for one alone.
     """
 
     name: str
-    images: int | None
+    images: tuple[int, ...]
     frequencies: dict[str, float]
     users: tuple[tuple[str, int | None], ...]
     key: MaskKey
+    alike: tuple[TrainingSet, ...] = ()
+
+    @property
+    def sizes(self) -> tuple[float, ...]:
+        """What is compared to see whether two look alike."""
+        return (*self.images, *self.frequencies.values())
 
 
 def draw_frequencies(comparison: Comparison, path: Path) -> None:
     """Draw each class's share of the labelled pixels (or images), a panel for each training set.
+
+    Those that look alike, as folds of one data set do, share a panel: their mean, with the least and the most.
 
     The scale is linear, so that lengths can be compared; a foreground that would be short bars beside a large
     background is drawn a second time, enlarged.
@@ -56,7 +69,7 @@ def draw_frequencies(comparison: Comparison, path: Path) -> None:
     Raises:
         NothingToDrawError: Where no finished run tells its class frequencies; no file is written.
     """
-    sets = training_sets(comparison)
+    sets = merged(training_sets(comparison))
     if not sets:
         raise NothingToDrawError("no finished run tells the class frequencies of its training set")
     shown = sets[:MOST_PANELS]
@@ -66,7 +79,7 @@ def draw_frequencies(comparison: Comparison, path: Path) -> None:
     parts = figure.subfigures(len(shown), 1, height_ratios=heights, squeeze=False).ravel()
     for part, data in zip(parts, shown, strict=True):
         part.suptitle(_title(data, comparison, len(sets) > 1), fontsize=9)
-        _draw(part, data.frequencies, comparison.task, data.key)
+        _draw(part, data, comparison.task)
     if len(sets) > len(shown):
         parts[-1].supxlabel(f"{len(sets) - len(shown)} more training sets are not shown", fontsize=8)
     save(figure, path)
@@ -85,12 +98,38 @@ def training_sets(comparison: Comparison) -> list[TrainingSet]:
             if frequencies:
                 images = data.get("images")
                 count = images.get("train") if isinstance(images, dict) else None
-                key = (str(data.get("name") or "data"), count, tuple(frequencies.items()), run.mask_key)
+                counts = (count,) if isinstance(count, int) else ()
+                key = (str(data.get("name") or "data"), counts, tuple(frequencies.items()), run.mask_key)
                 users.setdefault(key, []).append((row.label, run.seed))
     return [
-        TrainingSet(name, count, dict(items), tuple(found), mask_key)
-        for (name, count, items, mask_key), found in users.items()
+        TrainingSet(name, counts, dict(items), tuple(found), mask_key)
+        for (name, counts, items, mask_key), found in users.items()
     ]
+
+
+def merged(sets: Sequence[TrainingSet]) -> list[TrainingSet]:
+    """Return the training sets with those that look alike as one, in their order."""
+    groups: list[list[TrainingSet]] = []
+    for one in sets:
+        home = next((group for group in groups if _look_alike([*group, one])), None)
+        if home is None:
+            groups.append([one])
+        else:
+            home.append(one)
+    return [group[0] if len(group) == 1 else _mean(group) for group in groups]
+
+
+def _look_alike(parts: Sequence[TrainingSet]) -> bool:
+    kinds = {(part.name, len(part.images), tuple(part.frequencies), part.key) for part in parts}
+    sizes = zip(*(part.sizes for part in parts), strict=False)
+    return len(kinds) == 1 and all(max(each) <= ALIKE * min(each) for each in sizes)
+
+
+def _mean(parts: Sequence[TrainingSet]) -> TrainingSet:
+    images = sorted({count for part in parts for count in part.images})
+    names, users = parts[0].frequencies, tuple(user for part in parts for user in part.users)
+    mean = {name: fmean(part.frequencies[name] for part in parts) for name in names}
+    return TrainingSet(parts[0].name, tuple(images), mean, users, parts[0].key, tuple(parts))
 
 
 def percent(share: float) -> str:
@@ -114,26 +153,38 @@ def _frequencies(value: Any) -> dict[str, float]:
 
 def _title(data: TrainingSet, comparison: Comparison, several: bool) -> str:
     """Return what the panel shows; of several training sets also whose they are."""
-    title = f"{data.name}, training set" + (f" ({data.images:,} images)" if data.images else "")
+    number = f"{len(data.alike)} training sets" if data.alike else "training set"
+    images = " to ".join(f"{count:,}" for count in dict.fromkeys((*data.images[:1], *data.images[-1:])))
+    title = f"{data.name}, {number}" + (f" ({images} images{' each' if data.alike else ''})" if images else "")
     if not several:
         return title
     names = []
     for row in comparison.rows:
         seeds = [seed for label, seed in data.users if label == row.label]
         if seeds:
-            whole = len(seeds) == len(row.done)
-            which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+            whole, once = len(seeds) == len(row.done), [*dict.fromkeys(map(str, seeds))]
+            which = f"seed{'s' * (len(once) > 1)} {', '.join(once)}"
             names.append(row.label if whole else f"{row.label}, {which}")
     return f"{title}\n{textwrap.shorten('; '.join(names), 110, placeholder=' …')}"
 
 
-def _draw(part: SubFigure, frequencies: dict[str, float], task: TaskRecord, key: MaskKey) -> None:
+def _share(data: TrainingSet, name: str) -> str:
+    """Return a class's share in words; of several training sets also the least and the most."""
+    found = [part.frequencies[name] for part in data.alike]
+    ends = f" ({percent(min(found))} to {percent(max(found))})" if found and max(found) > min(found) else ""
+    return percent(data.frequencies[name]) + ends
+
+
+def _draw(part: SubFigure, data: TrainingSet, task: TaskRecord) -> None:
     """Draw all classes and, beside them in the same lines, the foreground on a scale of its own where that helps.
 
     Where classes are not painted into masks all are alike.
     """
-    labels, grey = task.masks is None, range(key.shown.start)
-    shares = [100 * share for share in frequencies.values()]
+    key, labels, grey = data.key, task.masks is None, range(data.key.shown.start)
+    shares, said = (
+        [100 * share for share in data.frequencies.values()],
+        [_share(data, name) for name in data.frequencies],
+    )
     enlarged = not labels and len(grey) and len(shares) > 2 and max(shares[1:]) < ENLARGE_BELOW * max(shares)
     grid = part.subplots(1, 2 if enlarged else 1, squeeze=False, sharey=True).ravel()
     for axes, first in zip(grid, (0, 1), strict=False):
@@ -142,16 +193,17 @@ def _draw(part: SubFigure, frequencies: dict[str, float], task: TaskRecord, key:
         colours = [rgb(COLOURS[0])] * len(shares) if labels else colours
         axes.barh(range(first, len(shares)), shares[first:], 0.72, color=colours)
         for place, share in enumerate(shares[first:], first):
-            axes.text(share + 0.015 * longest, place, percent(share / 100), va="center", fontsize=8)
-        axes.set_xlim(0, 1.2 * longest)
+            axes.text(share + 0.015 * longest, place, said[place], va="center", fontsize=8)
+        room = 1.2 if not data.alike else 1.9 if enlarged else 1.5
+        axes.set_xlim(0, room * longest)
         # No tick beyond the whole, into which only the percentages reach.
-        axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= min(1.2 * longest, 100)])
+        axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= min(room * longest, 100)])
         whole = f"% of {task.counted}"
         axes.set_xlabel(f"foreground, enlarged ({whole})" if first else whole, fontsize=8)
         axes.tick_params(axis="x", labelsize=8)
         axes.tick_params(axis="y", length=0)
         axes.spines[["top", "right"]].set_visible(False)
-    names = [textwrap.shorten(name, 36, placeholder="…") for name in frequencies]
+    names = [textwrap.shorten(name, 36, placeholder="…") for name in data.frequencies]
     grid[0].set_yticks(range(len(names)), names, fontsize=8)
     grid[0].set_ylim(len(names) - 0.5, -0.5)
 
