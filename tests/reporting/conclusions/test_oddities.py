@@ -41,7 +41,7 @@ def test_a_row_with_a_collapsed_seed_is_not_the_best_even_if_its_mean_is():
     found = evidence(compared)
     assert found.caveats[0].startswith("wild: 1 of 3 seeds collapsed (seed 1: dice 0.10")
     assert found.answer.startswith("low is better than lower: Dice 0.")
-    assert found.answer.endswith("wild is not ranked, as some of its trainings collapsed (learned little or nothing).")
+    assert found.answer.endswith("wild is not ranked, as 1 of its 3 seeds collapsed (learned little or nothing).")
     assert found.verdict.rows[0] == "collapsed"
     assert found.means[0].mean > found.means[1].mean
     bold = [line for line in latex_table(compared, found).splitlines() if r"\textbf{0." in line]
@@ -110,11 +110,17 @@ def test_what_was_still_improving_has_not_collapsed():
     found = evidence(cut_short(comparison({"wild": seeds(0.95, 1), "low": seeds(0.4), "lower": seeds(0.3)})))
     assert found.caveats[0].startswith("wild: 1 of 3 seeds learned little or nothing so far (seed 1: dice 0.10")
     assert found.answer.endswith(
-        "wild is not ranked, as some of its trainings have learned little or nothing so far,"
-        " and were still improving when they ended."
+        "wild is not ranked, as 1 of its 3 seeds learned little or nothing by the end, while scores were still improving."
     )
     assert found.verdict.rows[0] == "learned little"
     assert found.unranked == {0}
+
+
+def test_of_each_row_that_is_not_ranked_the_lost_seeds_are_counted():
+    found = evidence(comparison({"wild": seeds(0.95, 1), "low": seeds(0.4), "flat": seeds(0.9, 2)}))
+    assert found.answer.endswith(
+        "wild and flat are not ranked, as 1 of 3 and 1 of 3 seeds collapsed (learned little or nothing)."
+    )
 
 
 def test_nothing_else_says_that_it_collapsed():
@@ -130,7 +136,7 @@ def test_nothing_else_says_that_it_collapsed():
 def test_where_every_row_is_too_short_that_is_said():
     found = evidence(cut_short(comparison({name: {0: everywhere("background")} for name in "ab"})))
     assert found.answer == (
-        "Every row has trainings that have learned little or nothing so far, and were still improving when they ended,"
+        "Every row has trainings that learned little or nothing by the end, while scores were still improving,"
         " so none can be ranked."
     )
 
@@ -139,8 +145,8 @@ def test_where_some_rows_are_too_short_and_others_collapsed_they_are_told_apart(
     compared = cut_short(comparison({"flat": seeds(0.8, 0), "short": seeds(0.9, 1)}), ["short"])
     found = evidence(compared)
     assert found.answer == (
-        "No row can be ranked: trainings of flat collapsed (learned little or nothing); trainings of short have learned"
-        " little or nothing so far, and were still improving when they ended."
+        "No row can be ranked: trainings of flat collapsed (learned little or nothing); trainings of short learned"
+        " little or nothing by the end, while scores were still improving."
     )
     assert {compared.rows[index].label: word for index, word in found.verdict.rows.items()} == {
         "flat": "collapsed",

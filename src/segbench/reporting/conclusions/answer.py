@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from segbench.reporting.conclusions.longer import cut_off
 from segbench.reporting.conclusions.oddities import same_words
 from segbench.reporting.conclusions.verdict import Asked, Verdict, verdict
-from segbench.reporting.statistics.degenerate import Same
+from segbench.reporting.statistics.degenerate import Collapse, Same
 from segbench.reporting.statistics.pairs import Pair
 from segbench.words import listed
 
 COLLAPSED = "collapsed (learned little or nothing)"
 # Whether they would have collapsed too is unknown.
-TOO_SHORT = "have learned little or nothing so far, and were still improving when they ended"
+TOO_SHORT = "learned little or nothing by the end, while scores were still improving"
 
 
 def answer(
@@ -23,6 +24,7 @@ def answer(
     pairs: Sequence[Pair],
     refused: Mapping[tuple[int, int], str],
     same: Sequence[Same] = (),
+    collapsed: Mapping[int, Sequence[Collapse]] = MappingProxyType({}),
 ) -> Verdict:
     """Return the answer.
 
@@ -32,18 +34,28 @@ def answer(
         pairs: The pairs of rows that could be compared.
         refused: Why the others could not, as the end of a sentence.
         same: Rows that made the same of every image.
+        collapsed: The collapsed seeds of each row that has any.
     """
     scored = [index for index, mean in enumerate(asked.means) if mean.mean == mean.mean]
-    collapsed = [index for index in scored if index not in ranked]
     found = _answer(asked, ranked, scored, pairs, refused, same)
     if not ranked or not collapsed:
         return found
-    short, lost = _too_short(asked, collapsed), ""
+    short, lost = _too_short(asked, sorted(collapsed)), ""
     for kind, what in ((False, COLLAPSED), (True, TOO_SHORT)):
-        if alike := [asked.labels[index] for index in collapsed if short[index] == kind]:
-            are, whose = ("is", "its") if len(alike) == 1 else ("are", "their")
-            lost += f" {listed(alike)} {are} not ranked, as some of {whose} trainings {what}."
+        if alike := [index for index in short if short[index] == kind]:
+            lost += f" {_not_ranked(asked, {index: len(collapsed[index]) for index in alike})} {what}."
     return replace(found, sentence=found.sentence + lost, rows={**found.rows, **_in_a_word(short)})
+
+
+def _not_ranked(asked: Asked, lost: Mapping[int, int]) -> str:
+    """Return that rows are not ranked, as so many seeds, which a verb is to follow."""
+    labels = listed([asked.labels[index] for index in lost])
+    done = {index: len(asked.comparison.rows[index].done) for index in lost}
+    if len(lost) > 1:
+        each = listed([f"{number} of {done[index]}" for index, number in lost.items()])
+        return f"{labels} are not ranked, as {each} seeds"
+    ((index, number),) = lost.items()
+    return f"{labels} is not ranked, as {number} of its {done[index]} seeds"
 
 
 def _too_short(asked: Asked, rows: Sequence[int]) -> dict[int, bool]:

@@ -140,7 +140,7 @@ def _measure(comparison: Comparison) -> Evidence:
         ranks=ranks,
         best=ranks[:, 0] if len(rows) else np.zeros(0),
         outlook=outlook,
-        verdict=answer(asked, ranked, compared.pairs, compared.refused, same),
+        verdict=answer(asked, ranked, compared.pairs, compared.refused, same, collapsed),
         decision=decision,
         margin=margin,
         networks=compare_networks(alone, ranked, direction, most),
