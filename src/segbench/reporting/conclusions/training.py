@@ -11,6 +11,8 @@ from segbench.reporting.comparison.model import Comparison, number_of
 from segbench.words import listed
 
 _TARGET = re.compile(r'"_target_": "([^"]+)"')
+# Albumentations' classes that choose among transforms, or do nothing.
+_NONE = {"Compose", "NoOp", "OneOf", "OneOrOther", "Sequential", "SomeOf"}
 _HELD = re.compile(r"\.(transforms|stages)(?=\.|$)")
 _KEYS = (
     "trainer.max_epochs",
@@ -93,10 +95,11 @@ def _augmentation(run: Run) -> str:
     # What holds transforms changes no image itself: a pipeline, or a curriculum of pipelines.
     holding = {"augmentation", *(key[: found.start()] for key in flat for found in _HELD.finditer(key))}
     steps = dict.fromkeys(
-        _last(target)
+        name
         for key, value in flat.items()
         if key.removesuffix("._target_") not in holding
         for target in ([value] if key.endswith("._target_") else _TARGET.findall(str(value)))
+        if (name := _last(target)) not in _NONE
     )
     if steps:
         staged = " in stages" if any(key.startswith("augmentation.stages.") for key in flat) else ""
