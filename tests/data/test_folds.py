@@ -58,6 +58,23 @@ def test_a_seed_gives_other_folds_and_the_fold_other_validation_groups():
     assert len(validated) == 5
 
 
+@pytest.mark.parametrize("kinds", [1, 5])
+def test_a_seed_gives_other_folds_to_groups_that_all_differ_in_size(kinds):
+    """As patients of so many slices each: 16 to 40."""
+    groups = [f"p{size}" for size in range(16, 41) for _ in range(size)]
+    strata = [frozenset([int(group[1:]) % kinds]) for group in groups]
+
+    def together(seed):
+        fold_of = dict(zip(groups, deal(groups, 5, seed, strata), strict=True))
+        return {frozenset(group for group in fold_of if fold_of[group] == fold) for fold in range(5)}
+
+    divisions = [together(seed) for seed in range(8)]
+    # Folds that two seeds have in common are few, and no group is in the same one every time.
+    assert len(set.union(*divisions)) > 35
+    first = [set(split_folds(groups, 5, 0, seed, 0.2, strata)["test"]) for seed in range(8)]
+    assert not set.intersection(*first)
+
+
 @pytest.mark.parametrize(
     ("folds", "fold", "said"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from math import log2
 
 from segbench.data.splits import split_balanced
 from segbench.errors import ConfigError, DataError
@@ -83,7 +84,7 @@ def deal(groups: Sequence[str], folds: int, seed: int, strata: Sequence[Strata])
 
     Iterative stratification (K. Sechidis et al., On the stratification of multi-label data, ECML PKDD 2011): the rarest
     stratum is dealt first, each of its groups to the fold that has fewest groups with it, of equals to the one with the
-    fewest records. Within a stratum, large groups come first, in shuffled order.
+    fewest records. Within a stratum, large groups come before those of half their size, else in shuffled order.
 
     Args:
         groups: The group of each record.
@@ -101,7 +102,9 @@ def deal(groups: Sequence[str], folds: int, seed: int, strata: Sequence[Strata])
         raise DataError(f"data.folds={folds}: there {_are(len(sizes))}; choose at most that many folds, or add images")
     names = sorted(sizes)
     shuffled = [names[place] for place in generator(seed, "folds").permutation(len(names))]
-    order = sorted(shuffled, key=lambda name: -sizes[name])
+    # By powers of two: by their exact sizes, which few groups share, there would be nothing left to shuffle, and each
+    # seed would have the same folds.
+    order = sorted(shuffled, key=lambda name: -round(log2(sizes[name])))
     holders = Counter(stratum for own in has.values() for stratum in own)
     filled, held = [0] * folds, [Counter[Hashable]() for _ in range(folds)]
     fold_of = dict[str, int]()
