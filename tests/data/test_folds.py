@@ -73,6 +73,10 @@ def test_a_seed_gives_other_folds_to_groups_that_all_differ_in_size(kinds):
     assert len(set.union(*divisions)) > 35
     first = [set(split_folds(groups, 5, 0, seed, 0.2, strata)["test"]) for seed in range(8)]
     assert not set.intersection(*first)
+    for seed in range(8):
+        filled = Counter(deal(groups, 5, seed, strata))
+        # Of 140 records each.
+        assert max(filled.values()) < 1.15 * min(filled.values())
 
 
 @pytest.mark.parametrize(

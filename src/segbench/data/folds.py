@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from math import log2
 
 from segbench.data.splits import split_balanced
@@ -13,6 +13,8 @@ from segbench.words import plural
 
 # What a group is dealt by; a class that occurs in its images, for example.
 Strata = frozenset[Hashable]
+# Shuffles of which the one with the most equal folds is taken.
+_DRAWS = 20
 
 
 def check_folds(folds: int | None, fold: int | None) -> None:
@@ -84,12 +86,13 @@ def deal(groups: Sequence[str], folds: int, seed: int, strata: Sequence[Strata])
 
     Iterative stratification (K. Sechidis et al., On the stratification of multi-label data, ECML PKDD 2011): the rarest
     stratum is dealt first, each of its groups to the fold that has fewest groups with it, of equals to the one with the
-    fewest records. Within a stratum, large groups come before those of half their size, else in shuffled order.
+    fewest records. Within a stratum, groups come in shuffled order, but one of twice the size of another before it. Of
+    20 shuffles the one with the most equal folds is taken.
 
     Args:
         groups: The group of each record.
         folds: Number of folds.
-        seed: Seed of the shuffle. The folds depend on it and on groups and strata, not on the order of records.
+        seed: Seed of the shuffles. The folds depend on it and on groups and strata, not on the order of records.
         strata: What each record has.
 
     Raises:
@@ -100,11 +103,27 @@ def deal(groups: Sequence[str], folds: int, seed: int, strata: Sequence[Strata])
         has[group] = has.get(group, frozenset()) | own
     if len(sizes) < folds:
         raise DataError(f"data.folds={folds}: there {_are(len(sizes))}; choose at most that many folds, or add images")
-    names = sorted(sizes)
-    shuffled = [names[place] for place in generator(seed, "folds").permutation(len(names))]
-    # By powers of two: by their exact sizes, which few groups share, there would be nothing left to shuffle, and each
-    # seed would have the same folds.
-    order = sorted(shuffled, key=lambda name: -round(log2(sizes[name])))
+    names, chance = sorted(sizes), generator(seed, "folds")
+    shuffled = [names[place] for place in chance.permutation(len(names))]
+    if len(set(sizes.values())) == 1:
+        fold_of = _dealt(shuffled, folds, sizes, has)
+        return [fold_of[group] for group in groups]
+
+    def draw() -> dict[str, int]:
+        # By exact sizes, which few groups share, there would be nothing left to shuffle: each seed had the same folds.
+        weights = {name: log2(sizes[name]) + chance.random() for name in names}
+        return _dealt(sorted(names, key=lambda name: -weights[name]), folds, sizes, has)
+
+    def spread(fold_of: Mapping[str, int]) -> int:
+        filled = Counter(fold_of[group] for group in groups)
+        return max(filled.values()) - min(filled.values())
+
+    fold_of = min((draw() for _ in range(_DRAWS)), key=spread)
+    return [fold_of[group] for group in groups]
+
+
+def _dealt(order: Sequence[str], folds: int, sizes: Mapping[str, int], has: Mapping[str, Strata]) -> dict[str, int]:
+    """Return the fold of each group, dealt in this order within each stratum."""
     holders = Counter(stratum for own in has.values() for stratum in own)
     filled, held = [0] * folds, [Counter[Hashable]() for _ in range(folds)]
     fold_of = dict[str, int]()
@@ -117,7 +136,7 @@ def deal(groups: Sequence[str], folds: int, seed: int, strata: Sequence[Strata])
             fold_of[name] = chosen
             filled[chosen] += sizes[name]
             held[chosen].update(has[name])
-    return [fold_of[group] for group in groups]
+    return fold_of
 
 
 def _are(groups: int) -> str:
