@@ -105,6 +105,7 @@ def test_each_try_of_a_row_has_a_folder_of_its_own(tmp_path, monkeypatch):
         ours, other, before = bench._measured(replace(row, limit=0.0), shared)
         assert min(ours, other) > 0
         assert "the first time" in before
+    assert shared.folder == tmp_path / "again" / "again"
 
 
 def measured(*values):

@@ -16,6 +16,7 @@ from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.notes import notes
+from segbench.reporting.figures.frequencies import merged, training_sets
 from segbench.reporting.html import html_page
 from segbench.reporting.html.runs import run_views
 from segbench.runs.split_scores import derive
@@ -98,6 +99,15 @@ def test_the_difference_has_the_interval_of_nadeau_and_bengio(architectures):
 
 
 @pytest.mark.slow
+def test_each_fold_is_a_training_set_of_the_figure_of_frequencies(architectures):
+    shares = (0.010, 0.011, 0.012)
+    for fold, rare in enumerate(shares):
+        fold_run(architectures, "unet", 0, fold, frequencies=(0.8, 0.2 - rare, rare))
+    (found,) = merged(training_sets(compare(collect([architectures.root]))))
+    assert [part.frequencies["ring"] for part in found.alike] == [*shares]
+    assert {*found.users} == {("unet", 0)}
+
+
 def test_folds_of_other_seeds_of_the_split_are_other_folds(architectures):
     for model in ("unet", "attunet"):
         for seed in range(2):

@@ -41,7 +41,7 @@ def test_a_row_with_a_collapsed_seed_is_not_the_best_even_if_its_mean_is():
     found = evidence(compared)
     assert found.caveats[0].startswith("wild: 1 of 3 seeds collapsed (seed 1: dice 0.10")
     assert found.answer.startswith("low is better than lower: Dice 0.")
-    assert found.answer.endswith("wild is not ranked, as 1 of its 3 seeds collapsed (learned little or nothing).")
+    assert found.answer.endswith("wild is not ranked, as 1 of 3 seeds collapsed (learned little or nothing).")
     assert found.verdict.rows[0] == "collapsed"
     assert found.means[0].mean > found.means[1].mean
     bold = [line for line in latex_table(compared, found).splitlines() if r"\textbf{0." in line]
@@ -110,7 +110,7 @@ def test_what_was_still_improving_has_not_collapsed():
     found = evidence(cut_short(comparison({"wild": seeds(0.95, 1), "low": seeds(0.4), "lower": seeds(0.3)})))
     assert found.caveats[0].startswith("wild: 1 of 3 seeds learned little or nothing so far (seed 1: dice 0.10")
     assert found.answer.endswith(
-        "wild is not ranked, as 1 of its 3 seeds learned little or nothing by the end, while scores were still improving."
+        "wild is not ranked, as 1 of 3 seeds learned little or nothing by the end, while scores were still improving."
     )
     assert found.verdict.rows[0] == "learned little"
     assert found.unranked == {0}
@@ -119,7 +119,11 @@ def test_what_was_still_improving_has_not_collapsed():
 def test_of_each_row_that_is_not_ranked_the_lost_seeds_are_counted():
     found = evidence(comparison({"wild": seeds(0.95, 1), "low": seeds(0.4), "flat": seeds(0.9, 2)}))
     assert found.answer.endswith(
-        "wild and flat are not ranked, as 1 of 3 and 1 of 3 seeds collapsed (learned little or nothing)."
+        "wild and flat are not ranked, as 1 of 3 seeds each collapsed (learned little or nothing)."
+    )
+    alone = {name: {0: part[0]} for name, part in (("good", seeds(0.9)), ("flat", {0: everywhere("background")}))}
+    assert evidence(comparison(alone)).answer.endswith(
+        "flat is not ranked, as its only seed collapsed (learned little or nothing)."
     )
 
 

@@ -58,7 +58,7 @@ def test_all_that_changes_images_is_said(architectures):
 def test_the_pipelines_of_a_curriculum_are_no_transforms(architectures):
     one_of = {"_target_": "albumentations.OneOf", "transforms": [{"_target_": "x.NoOp"}, {"_target_": "x.Flip"}]}
     turn = {"_target_": "x.Turn", "field": {"_target_": "x.Field"}}
-    named = {"turn": turn, "elastic": {"_target_": "x.Elastic"}}
+    named = {"turn": turn, "elastic": {"_target_": "x.Elastic", "stages": 3}}
     stages = {
         "simple": {"augmentation": {"_target_": "x.Pipeline", "transforms": [one_of]}},
         "elastic": {"augmentation": {"_target_": "x.Pipeline", "transforms": named}, "threshold": 0.7},

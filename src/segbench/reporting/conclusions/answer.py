@@ -50,12 +50,11 @@ def answer(
 def _not_ranked(asked: Asked, lost: Mapping[int, int]) -> str:
     """Return that rows are not ranked, as so many seeds, which a verb is to follow."""
     labels = listed([asked.labels[index] for index in lost])
-    done = {index: len(asked.comparison.rows[index].done) for index in lost}
-    if len(lost) > 1:
-        each = listed([f"{number} of {done[index]}" for index, number in lost.items()])
-        return f"{labels} are not ranked, as {each} seeds"
-    ((index, number),) = lost.items()
-    return f"{labels} is not ranked, as {number} of its {done[index]} seeds"
+    each = [f"{number} of {len(asked.comparison.rows[index].done)}" for index, number in lost.items()]
+    if len(lost) == 1:
+        return f"{labels} is not ranked, as {'its only seed' if each == ['1 of 1'] else f'{each[0]} seeds'}"
+    counted = f"{each[0]} seeds each" if len(set(each)) == 1 else f"{listed(each)} seeds"
+    return f"{labels} are not ranked, as {counted}"
 
 
 def _too_short(asked: Asked, rows: Sequence[int]) -> dict[int, bool]:

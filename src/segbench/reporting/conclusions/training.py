@@ -93,7 +93,11 @@ def _augmentation(run: Run) -> str:
         return ""
     flat = {key: value for key, value in run.settings.items() if key.startswith("augmentation.")}
     # What holds transforms changes no image itself: a pipeline, or a curriculum of pipelines.
-    holding = {"augmentation", *(key[: found.start()] for key in flat for found in _HELD.finditer(key))}
+    holding = {"augmentation"}
+    for key, value in flat.items():
+        # A number of stages holds nothing.
+        ends = [found for found in _HELD.finditer(key) if found.end() < len(key) or str(value).startswith("[")]
+        holding |= {key[: found.start()] for found in ends}
     steps = dict.fromkeys(
         name
         for key, value in flat.items()

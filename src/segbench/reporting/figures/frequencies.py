@@ -24,8 +24,11 @@ MOST_PANELS = 6
 BACKGROUND = (0.65, 0.65, 0.65)
 # The foreground gets a scale of its own where its most frequent class is below this share of the longest bar.
 ENLARGE_BELOW = 1 / 3
-# Training sets are drawn as one if no class, nor their number of images, is more than so many times that of another.
-ALIKE = 1.25
+# Training sets are drawn as one if, of each class and of their images, none has more than so many times what another
+# has, a thousandth of the pixels apart.
+ALIKE, NOTHING = 1.25, 0.001
+# A letter of a share in words, and the axes that it stands in, alone and beside another: inches.
+LETTER, WIDE, NARROW = 0.062, 6.0, 2.8
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def training_sets(comparison: Comparison) -> list[TrainingSet]:
     """
     users: dict[Any, list[tuple[str, int | None]]] = {}
     for row in comparison.rows:
-        for run in row.done:
+        for run in (part for joined in row.done for part in joined.each):
             data = run.summary.get("data", {})
             frequencies = _frequencies(data.get("class_frequencies"))
             if frequencies:
@@ -122,7 +125,7 @@ def merged(sets: Sequence[TrainingSet]) -> list[TrainingSet]:
 def _look_alike(parts: Sequence[TrainingSet]) -> bool:
     kinds = {(part.name, len(part.images), tuple(part.frequencies), part.key) for part in parts}
     sizes = zip(*(part.sizes for part in parts), strict=False)
-    return len(kinds) == 1 and all(max(each) <= ALIKE * min(each) for each in sizes)
+    return len(kinds) == 1 and all(max(each) <= ALIKE * min(each) + NOTHING for each in sizes)
 
 
 def _mean(parts: Sequence[TrainingSet]) -> TrainingSet:
@@ -162,7 +165,7 @@ def _title(data: TrainingSet, comparison: Comparison, several: bool) -> str:
     for row in comparison.rows:
         seeds = [seed for label, seed in data.users if label == row.label]
         if seeds:
-            whole, once = len(seeds) == len(row.done), [*dict.fromkeys(map(str, seeds))]
+            whole, once = {*seeds} == {run.seed for run in row.done}, [*dict.fromkeys(map(str, seeds))]
             which = f"seed{'s' * (len(once) > 1)} {', '.join(once)}"
             names.append(row.label if whole else f"{row.label}, {which}")
     return f"{title}\n{textwrap.shorten('; '.join(names), 110, placeholder=' …')}"
@@ -170,9 +173,9 @@ def _title(data: TrainingSet, comparison: Comparison, several: bool) -> str:
 
 def _share(data: TrainingSet, name: str) -> str:
     """Return a class's share in words; of several training sets also the least and the most."""
-    found = [part.frequencies[name] for part in data.alike]
-    ends = f" ({percent(min(found))} to {percent(max(found))})" if found and max(found) > min(found) else ""
-    return percent(data.frequencies[name]) + ends
+    mean, found = percent(data.frequencies[name]), [part.frequencies[name] for part in data.alike]
+    ends = [percent(end(found)) for end in (min, max) if found]
+    return mean if set(ends) <= {mean} else f"{mean} ({ends[0]} to {ends[1]})"
 
 
 def _draw(part: SubFigure, data: TrainingSet, task: TaskRecord) -> None:
@@ -194,7 +197,7 @@ def _draw(part: SubFigure, data: TrainingSet, task: TaskRecord) -> None:
         axes.barh(range(first, len(shares)), shares[first:], 0.72, color=colours)
         for place, share in enumerate(shares[first:], first):
             axes.text(share + 0.015 * longest, place, said[place], va="center", fontsize=8)
-        room = 1.2 if not data.alike else 1.9 if enlarged else 1.5
+        room = 1 / (0.98 - LETTER * max(map(len, said)) / (NARROW if enlarged else WIDE))
         axes.set_xlim(0, room * longest)
         # No tick beyond the whole, into which only the percentages reach.
         axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= min(room * longest, 100)])
