@@ -58,7 +58,7 @@ def html_page(
     runs = run_views(comparison)
     return environment.get_template("index.html.j2").render(
         comparison=comparison,
-        metric=comparison.metric.replace("_", " "),
+        metric=comparison.score.title,
         facts=_facts(comparison, evidence),
         convention=convention_line(comparison),
         dot_plot_width=WIDTH,
