@@ -58,6 +58,11 @@ def test_a_seed_gives_other_folds_and_the_fold_other_validation_groups():
     assert len(validated) == 5
 
 
+def _tested(groups, seed, strata):
+    return [groups[index] for index in split_folds(groups, 5, 0, seed, 0.2, strata)["test"]]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", [1, 5])
 def test_a_seed_gives_other_folds_to_groups_that_all_differ_in_size(kinds):
     """As patients of so many slices each: 16 to 40."""
@@ -71,8 +76,9 @@ def test_a_seed_gives_other_folds_to_groups_that_all_differ_in_size(kinds):
     divisions = [together(seed) for seed in range(8)]
     # Folds that two seeds have in common are few, and no group is in the same one every time.
     assert len(set.union(*divisions)) > 35
-    first = [set(split_folds(groups, 5, 0, seed, 0.2, strata)["test"]) for seed in range(8)]
-    assert not set.intersection(*first)
+    # Each group is in the first fold of a fifth of the seeds: of 60, of 12, give or take 3.
+    first = Counter(group for seed in range(60) for group in {*_tested(groups, seed, strata)})
+    assert max(first.values()) < 12 + 4 * 3.1
     for seed in range(8):
         filled = Counter(deal(groups, 5, seed, strata))
         # Of 140 records each.

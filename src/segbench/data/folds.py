@@ -13,8 +13,9 @@ from segbench.words import plural
 
 # What a group is dealt by; a class that occurs in its images, for example.
 Strata = frozenset[Hashable]
-# Shuffles of which the one with the most equal folds is taken.
-_DRAWS = 20
+# Shuffles of which the one with the most equal folds is taken, and the powers of two by which a group may come before a
+# larger one.
+_DRAWS, _OCTAVES = 20, 2
 
 
 def check_folds(folds: int | None, fold: int | None) -> None:
@@ -86,8 +87,8 @@ def deal(groups: Sequence[str], folds: int, seed: int, strata: Sequence[Strata])
 
     Iterative stratification (K. Sechidis et al., On the stratification of multi-label data, ECML PKDD 2011): the rarest
     stratum is dealt first, each of its groups to the fold that has fewest groups with it, of equals to the one with the
-    fewest records. Within a stratum, groups come in shuffled order, but one of twice the size of another before it. Of
-    20 shuffles the one with the most equal folds is taken.
+    fewest records. Within a stratum, groups come in shuffled order, but one of four times the size of another before
+    it. Of 20 shuffles the one with the most equal folds is taken.
 
     Args:
         groups: The group of each record.
@@ -111,8 +112,11 @@ def deal(groups: Sequence[str], folds: int, seed: int, strata: Sequence[Strata])
 
     def draw() -> dict[str, int]:
         # By exact sizes, which few groups share, there would be nothing left to shuffle: each seed had the same folds.
-        weights = {name: log2(sizes[name]) + chance.random() for name in names}
-        return _dealt(sorted(names, key=lambda name: -weights[name]), folds, sizes, has)
+        weights = {name: log2(sizes[name]) + _OCTAVES * chance.random() for name in names}
+        fold_of = _dealt(sorted(names, key=lambda name: -weights[name]), folds, sizes, has)
+        # What is dealt first, a large group, would be in the first fold.
+        number = chance.permutation(folds)
+        return {name: int(number[fold]) for name, fold in fold_of.items()}
 
     def spread(fold_of: Mapping[str, int]) -> int:
         filled = Counter(fold_of[group] for group in groups)
