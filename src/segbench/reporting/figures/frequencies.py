@@ -24,8 +24,8 @@ MOST_PANELS = 6
 BACKGROUND = (0.65, 0.65, 0.65)
 # The foreground gets a scale of its own where its most frequent class is below this share of the longest bar.
 ENLARGE_BELOW = 1 / 3
-# Training sets are drawn as one if, of each class and of their images, none has more than so many times what another
-# has, a thousandth of the pixels apart.
+# Training sets are drawn as one if none has more of a class, or more images, than 1.25 times what another has. A class
+# that is rarer than a thousandth of the pixels tells nobody apart.
 ALIKE, NOTHING = 1.25, 0.001
 # A letter of a share in words, and the axes that it stands in, alone and beside another: inches.
 LETTER, WIDE, NARROW = 0.062, 6.0, 2.8
@@ -60,7 +60,7 @@ class TrainingSet:
 def draw_frequencies(comparison: Comparison, path: Path) -> None:
     """Draw each class's share of the labelled pixels (or images), a panel for each training set.
 
-    Those that look alike, as folds of one data set do, share a panel: their mean, with the least and the most.
+    Those that look alike, as folds of one data set do, share a panel: their mean, with the lowest and the highest.
 
     The scale is linear, so that lengths can be compared; a foreground that would be short bars beside a large
     background is drawn a second time, enlarged.
@@ -172,7 +172,7 @@ def _title(data: TrainingSet, comparison: Comparison, several: bool) -> str:
 
 
 def _share(data: TrainingSet, name: str) -> str:
-    """Return a class's share in words; of several training sets also the least and the most."""
+    """Return a class's share in words; of several training sets also the lowest and the highest."""
     mean, found = percent(data.frequencies[name]), [part.frequencies[name] for part in data.alike]
     ends = [percent(end(found)) for end in (min, max) if found]
     return mean if set(ends) <= {mean} else f"{mean} ({ends[0]} to {ends[1]})"
