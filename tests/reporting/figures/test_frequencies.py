@@ -99,6 +99,15 @@ def test_training_sets_that_look_alike_are_one_panel_with_the_least_and_the_most
     assert drawn["text"][5:8] == ["80.00 %", "18.90 % (18.80 % to 19.00 %)", "1.10 % (1.00 % to 1.20 %)"]
 
 
+def test_words_of_a_very_rare_class_leave_room_for_bars(architectures, tmp_path, monkeypatch):
+    limits, real = [], Axes.set_xlim
+    monkeypatch.setattr(Axes, "set_xlim", lambda axes, *ends: limits.append(ends) or real(axes, *ends))
+    for seed, rare in enumerate((1.0e-12, 1.1e-12)):
+        architectures("unet", seed, frequencies=(0.9, 0.1 - rare, rare))
+    draw(architectures, tmp_path)
+    assert limits == [(0, pytest.approx(5 * longest, rel=1e-6)) for longest in (90, 10)]
+
+
 def test_what_is_too_much_is_said(architectures, tmp_path, drawn, monkeypatch):
     said = []
     monkeypatch.setattr("matplotlib.figure.SubFigure.supxlabel", lambda part, words, **_: said.append(words))

@@ -184,10 +184,8 @@ def _draw(part: SubFigure, data: TrainingSet, task: TaskRecord) -> None:
     Where classes are not painted into masks all are alike.
     """
     key, labels, grey = data.key, task.masks is None, range(data.key.shown.start)
-    shares, said = (
-        [100 * share for share in data.frequencies.values()],
-        [_share(data, name) for name in data.frequencies],
-    )
+    shares = [100 * share for share in data.frequencies.values()]
+    said = [_share(data, name) for name in data.frequencies]
     enlarged = not labels and len(grey) and len(shares) > 2 and max(shares[1:]) < ENLARGE_BELOW * max(shares)
     grid = part.subplots(1, 2 if enlarged else 1, squeeze=False, sharey=True).ravel()
     for axes, first in zip(grid, (0, 1), strict=False):
@@ -197,7 +195,8 @@ def _draw(part: SubFigure, data: TrainingSet, task: TaskRecord) -> None:
         axes.barh(range(first, len(shares)), shares[first:], 0.72, color=colours)
         for place, share in enumerate(shares[first:], first):
             axes.text(share + 0.015 * longest, place, said[place], va="center", fontsize=8)
-        room = 1 / (0.98 - LETTER * max(map(len, said)) / (NARROW if enlarged else WIDE))
+        # A fifth of the axes is left to bars, however long the words of a very rare class.
+        room = 1 / max(0.98 - LETTER * max(map(len, said)) / (NARROW if enlarged else WIDE), 0.2)
         axes.set_xlim(0, room * longest)
         # No tick beyond the whole, into which only the percentages reach.
         axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= min(room * longest, 100)])
