@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segbench.data.cmr import CMRData
 from segbench.errors import DataError
 from segbench.reporting.collection.factors import other_differences
 from segbench.reporting.collection.runs import collect
@@ -103,6 +104,25 @@ def test_a_killed_run_goes_on_where_its_data_was_copied(moved, run, caplog):
     assert "going on from" in caplog.text
     assert summary["data"]["fingerprint"] != fingerprint == known(directory)["data_fingerprint"]
     assert summary["data"]["content"] == known(directory)["data_content"]
+
+
+@pytest.mark.parametrize("state", ["done", "failed"])
+def test_another_split_of_the_same_images_is_refused(moved, run, monkeypatch, state):
+    _, directory, configured = moved
+    add(directory, "status.json", state=state)
+    split = CMRData.split
+
+    def turned(data, records):
+        parts = split(data, records)
+        (one, *rest), (other, *more) = parts["train"], parts["val"]
+        return parts | {"train": sorted([other, *rest]), "val": sorted([one, *more])}
+
+    monkeypatch.setattr(CMRData, "split", turned)
+    with pytest.raises(DataError, match=f"{directory}: which images train, validate and test changed .* rerun=true"):
+        run(configured(), directory)
+    older = {name: value for name, value in known(directory).items() if name != "data_split"}
+    (directory / "run.json").write_text(json.dumps(older))
+    run(configured(), directory)
 
 
 @pytest.mark.parametrize("state", ["done", "failed"])

@@ -16,7 +16,7 @@ from segbench.data.base import ImageData
 from segbench.data.cache import first_key
 from segbench.errors import SegbenchError
 from segbench.models.weight_files import pretrained_digest
-from segbench.runs.directory import CONTENT, FINGERPRINT, RunDirectory
+from segbench.runs.directory import CONTENT, DIVISION, FINGERPRINT, RunDirectory
 from segbench.runs.identity import relevant
 from segbench.targets import find_object, own_modules, targets_in
 from segbench.tasks.initialisation import weights_digest
@@ -36,7 +36,7 @@ def find_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> dict[st
     Raises:
         SegbenchError: If data or weights are missing.
     """
-    return _with_known_data(run, data, {name: find() for name, find in _finders(data, cfg).items()} | _content(data))
+    return _with_known_data(run, data, {name: find() for name, find in _finders(data, cfg).items()} | _known(data))
 
 
 def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
@@ -59,19 +59,21 @@ def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
             now[name] = find()
         except SegbenchError as error:
             log.warning("cannot check what the run was trained on: %s", error)
-    now = _with_known_data(run, data, now | _content(data))
+    now = _with_known_data(run, data, now | _known(data))
     if now.get(FINGERPRINT, known := run.identity().get(FINGERPRINT)) != known and CONTENT not in now:
         log.info("the data files' times have changed since the run started; comparing their content")
         data.digest()
-        now = _with_known_data(run, data, now | {FINGERPRINT: data.fingerprint} | _content(data))
+        now = _with_known_data(run, data, now | {FINGERPRINT: data.fingerprint} | _known(data))
     run.check_sources(now)
     known = (run.identity().get("git") or {}).get("own", {})
     if changed := [name for name, digest in own_code(cfg).items() if known.get(name, digest) != digest]:
         log.warning("%s: %s changed since it was trained; rerun=true trains it again", run.path, listed(changed))
 
 
-def _content(data: ImageData) -> dict[str, str]:
-    return {CONTENT: data.content} if data.content else {}
+def _known(data: ImageData) -> dict[str, str]:
+    """Return the digests that data has once it was found."""
+    content = {CONTENT: data.content} if data.content else {}
+    return content | ({DIVISION: data.division()} if data.records else {})
 
 
 def _with_known_data(run: RunDirectory, data: ImageData, now: dict[str, str]) -> dict[str, str]:

@@ -130,6 +130,18 @@ def test_a_data_module_trains_validates_and_tests_by_the_fold(tmp_path, caplog):
     assert whole.splits["test"] == folds[0].splits["test"]
 
 
+def test_which_images_are_in_which_part_is_told_before_they_are_read(tmp_path):
+    def division(**options):
+        return PhantomData(cache_dir=tmp_path, size=(16, 16), subjects=10, slices=2, **options).division()
+
+    asked = [{}, {"split_seed": 1}, {"folds": 5, "fold": 0}, {"folds": 5, "fold": 1}, {"fit_on": "train+val"}]
+    found = [division(**options) for options in asked]
+    assert len(set(found)) == len(asked)
+    assert found == [division(**options) for options in asked]
+    assert division(batch_size=3, seed=5) == found[0]
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_split_by_image_says_that_it_leaks(tmp_path, caplog):
     phantom(tmp_path, folds=5, fold=0, split_by="image")
     assert "data.split_by=image: images of one group are in several folds, so scores are too high" in caplog.text

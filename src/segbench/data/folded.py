@@ -33,6 +33,8 @@ class FoldedData:
     fold: int | None
     val_fraction: float
     train_groups: int | None
+    records: list[Record]
+    splits: dict[str, list[int]]
 
     def set_fold(self, folds: int | None, fold: int | None) -> None:
         """Take the options ``data.folds`` and ``data.fold``.
@@ -49,24 +51,32 @@ class FoldedData:
         return frozenset()
 
     def split_fold(self, records: Sequence[Record]) -> dict[str, list[int]]:
-        """Return the fold as ``test`` and the other groups as ``train`` and ``val``, and say how many images that are.
+        """Return the fold as ``test`` and the other groups as ``train`` and ``val``.
 
         Raises:
             DataError: If there are too few groups.
         """
         assert self.folds is not None
         assert self.fold is not None
-        groups = [record.id if self.split_by == "image" else record.group for record in records]
         strata = [self.strata(record) for record in records]
         val_fraction = self.val_fraction if self.fit_on == "train" else 0.0
-        splits = split_folds(groups, self.folds, self.fold, self.split_seed, val_fraction, strata)
-        parts = {part: [groups[index] for index in indices] for part, indices in splits.items() if indices}
-        sizes = ", ".join(_size(part, found) for part, found in parts.items())
+        return split_folds(self._units(records), self.folds, self.fold, self.split_seed, val_fraction, strata)
+
+    def announce(self) -> None:
+        """Say how many images of a fold are in each split."""
+        if self.folds is None or self.fold is None:
+            return
+        units = self._units(self.records)
+        parts = {split: [units[index] for index in indices] for split, indices in self.splits.items() if indices}
+        sizes = ", ".join(_size(split, found) for split, found in parts.items())
         said = "fold %d of 0 to %d, images: %s; any other split of %s is set aside"
         log.info(said, self.fold, self.folds - 1, sizes, self.name)
-        if len({record.group for record in records}) < len(set(groups)):
+        if len({record.group for record in self.records}) < len(set(units)):
             log.warning("data.split_by=image: images of one group are in several folds, so scores are too high")
-        return splits
+
+    def _units(self, records: Sequence[Record]) -> list[str]:
+        """Return what is dealt whole: the group of each record, or the record itself."""
+        return [record.id if self.split_by == "image" else record.group for record in records]
 
     def fitted(self, records: Sequence[Record], splits: dict[str, list[int]]) -> dict[str, list[int]]:
         """Return the splits with the training images that ``data.fit_on`` and ``data.train_groups`` say.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,6 +59,9 @@ class IdentifiedData(Loaders):
     def assign(self, records: Sequence[Record]) -> dict[str, list[int]]:
         """Return the indices of the records of each split."""
 
+    def announce(self) -> None:
+        """Say how the data is split, before it is read, where the configuration alone does not tell."""
+
     # -- finding and reading -----------------------------------------------------------------------
 
     def find(self) -> str:
@@ -97,6 +102,17 @@ class IdentifiedData(Loaders):
             self.read_arrays()
         return self.content
 
+    def division(self) -> str:
+        """Return the digest of which record is in which split, by their ids; no data is decoded.
+
+        Raises:
+            DataError: If there are too few records to split, or listing every fault found.
+        """
+        self.find()
+        self.splits = self.splits or self.assign(self.records)
+        parts = {split: [self.records[index].id for index in indices] for split, indices in self.splits.items()}
+        return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
     def read_arrays(self) -> Arrays:
         """Split the data that was found, and read it.
 
@@ -104,6 +120,7 @@ class IdentifiedData(Loaders):
             DataError: Listing every fault found.
         """
         self.splits = self.splits or self.assign(self.records)
+        self.announce()
         arrays, faults = self.load(self.records)
         raise_faults(faults, self.place)
         self.content = self._content(self.checksums(arrays), self.records)

@@ -37,12 +37,14 @@ WEIGHTS_OF = "weights_of"
 # The layout of a run directory and its files, in run.json: a run of another one is refused, not guessed at.
 SCHEMA = 2
 
-# In run.json, what the data was: its files' names, sizes and times, and, of newer runs, what was read from them.
-FINGERPRINT, CONTENT = "data_fingerprint", "data_content"
+# In run.json, what the data was: its files' names, sizes and times, and, of newer runs, what was read and which
+# image was in which split.
+FINGERPRINT, CONTENT, DIVISION = "data_fingerprint", "data_content", "data_split"
 
 _SOURCES: tuple[tuple[str, str, type[SegbenchError]], ...] = (
     (FINGERPRINT, "the data files", DataError),
     (CONTENT, "the data files or their reading", DataError),
+    (DIVISION, "which images train, validate and test", DataError),
     ("init_from_sha256", "the checkpoint that init_from names", CheckpointError),
     ("pretrained_sha256", "the weights that model.pretrained names", CheckpointError),
 )
@@ -178,8 +180,9 @@ class RunDirectory:
         Args:
             sources: ``data_fingerprint``, the digest of the data files' names, sizes and times and of the settings
                 that shape them, the first one of files with the same contents; ``data_content``, that of what is read
-                from them; with ``init_from`` also ``init_from_sha256``, that of the checkpoint; likewise
-                ``pretrained_sha256``; and ``task``, what is learnt of the data.
+                from them; ``data_split``, that of which image is in which split; with ``init_from`` also
+                ``init_from_sha256``, that of the checkpoint; likewise ``pretrained_sha256``; and ``task``, what is
+                learnt of the data.
 
         Raises:
             DataError: If the run was begun on other files and would now go on with these.
