@@ -1,5 +1,7 @@
 """What training shows: how far training images are ahead, and how soon the score is there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,20 +62,37 @@ def test_the_scored_epoch_is_the_best_one(architectures):
         assert measured_difference("epochs_to_95", [run], attention, comparison, 0.95).mean == epochs - 4
 
 
-def test_how_far_training_images_are_ahead(architectures):
-    for seed, (attention, plain) in enumerate([(85, 95), (86, 97), (84, 93)]):
-        for model, tp in (("attunet", attention), ("unet", plain)):
-            path = architectures(model, seed, tp=80) / "scores.parquet"
+def score_training_images(maker, *seeds):
+    """Runs of two networks with so many true positives of each seed's training images."""
+    for seed, pair in enumerate(seeds):
+        for model, tp in zip(("attunet", "unet"), pair, strict=True):
+            path = maker(model, seed, tp=80) / "scores.parquet"
             frame = pd.read_parquet(path)
             train = frame[frame.split == "test"].assign(split="train", id=lambda rows: "train" + rows.id)
             train.loc[train.class_name == "disc", "tp"] = tp
             train["tn"] = 1000 - train.tp - train.fp - train.fn
             rewrite(path, pd.concat([frame, train]))
+
+
+def test_how_far_training_images_are_ahead(architectures):
+    score_training_images(architectures, (85, 95), (86, 97), (84, 93))
     comparison, claim = judged(architectures, LESS)
     assert claim.verdict == "holds"
     # The mean over disc and ring of 2 tp / (2 tp + fp + fn), of which only the disc of the training images differs.
     differences = [tp / (tp + 10) / 2 - other / (other + 10) / 2 for tp, other in ((95, 85), (97, 86), (93, 84))]
     assert claim.rivals[0].difference.mean == pytest.approx(np.mean(differences))
+
+
+def test_gaps_are_alike_within_the_margin_of_the_score(architectures):
+    """Which is in their unit; epochs are not."""
+    score_training_images(architectures, (90, 91), (92, 91), (91, 91))
+    comparison, claim = judged(architectures, LESS)
+    assert (claim.verdict, claim.margin) == ("undecided", 0)
+    found = claim.rivals[0].difference
+    widest = max(-found.low, found.high)
+    assert judge(replace(comparison, margin=1.01 * widest), [LESS])[0].verdict == "alike"
+    assert judge(replace(comparison, margin=0.99 * widest), [LESS])[0].verdict == "undecided"
+    assert judge(replace(comparison, margin=0.05), [SOONER])[0].margin == 0
 
 
 @pytest.mark.parametrize(

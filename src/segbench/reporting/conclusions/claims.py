@@ -33,7 +33,7 @@ from segbench.reporting.statistics.families import LEVEL
 from segbench.reporting.statistics.intervals import Difference, Shared, UnpairedError, paired_difference
 from segbench.reporting.statistics.measures import measured_difference
 from segbench.reporting.statistics.pooling import Pool
-from segbench.scores.training import SHOWN_BY_TRAINING
+from segbench.scores.training import SHOWN_BY_TRAINING, TRAIN_GAP
 
 _DECIDED = "by the decision on which row is best"
 Verdict = Literal["holds", "does not hold", "alike", "undecided", "cannot be judged", "not judged"]
@@ -186,8 +186,8 @@ def _judge(comparison: Comparison, entry: Any, pool: Pool, rate: float) -> Judge
     winner = winners[0]
     rivals, missing = _rivals(others, winner, rows)
     confidence = 1 - rate / max(1, len(rivals) + len(missing))
-    # A margin is in units of the deciding metric.
-    margin = 0.0 if other or claim.within else comparison.margin or 0.0
+    # A margin is in units of the deciding metric, and so is the gap of two of its scores.
+    margin = 0.0 if other not in ("", TRAIN_GAP) or claim.within else comparison.margin or 0.0
     found, reasons = [], [f"no finished run of {', '.join(missing)}"] if missing else []
     lower = False
     for rival in rivals:
