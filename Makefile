@@ -21,7 +21,7 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed  ## install, train an Attention U-Net on generated data, say where the results are
-	$(BIN)/python src/run.py model=attunet loss=dice
+	$(BIN)/python src/run.py model=attunet model.width=8 loss=dice optimizer.lr=0.005 scheduler=cosine
 	@echo "Results: $$(ls -td outputs/runs/*/ | head -n 1) (scores in summary.json, pictures in figures/)"
 
 test: $(VENV)/.installed-test  ## run tests that touch every promise of the README
