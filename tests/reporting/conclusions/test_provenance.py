@@ -1,6 +1,7 @@
 """The command that makes the runs of a report again."""
 
 import shlex
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -40,6 +41,14 @@ def test_runs_of_other_outputs_are_commands_of_their_own_and_equal_ones_are_one(
     assert sweep_commands(runs([], []), "x") == ["python src/run.py experiment=x"]
     twice = runs(["paths.data=/a", "a=1"], ["paths.data=/b", "a=2"])
     assert sweep_commands(twice, "x", places=True) == ["python src/run.py -m experiment=x a=1,2 paths.data=/b"]
+
+
+def test_where_the_data_of_a_run_lay_is_told_by_neither_its_command_nor_its_settings():
+    """Of runs whose data was named on the command line, and one that found it by SEGBENCH_DATA."""
+    named, found = runs(["data.root=/mnt/a", "seed=0"], ["seed=1"])
+    found = replace(found, config={"data": {"root": "/mnt/b"}})
+    said = "python src/run.py -m experiment=x 'data.root=<folder>' seed=0,1"
+    assert sweep_commands([named, found], "x") == [said]
 
 
 def made_by(line):

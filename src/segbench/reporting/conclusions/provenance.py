@@ -173,8 +173,11 @@ def _assignments(run: Run, named: bool) -> dict[str, str]:
 
 def _setting(run: Run, key: str) -> str | None:
     """Return what an override of ``key`` would have to say to give the run's setting; None where it has no such key."""
-    value = factor_value(run, key.lstrip("+"))
-    return None if value in (ABSENT, UNKNOWN) else "null" if value is None else str(value)
+    key = key.lstrip("+")
+    value = factor_value(run, key)
+    if value in (ABSENT, UNKNOWN):
+        return None
+    return "null" if value is None else public_assignment(key, str(value))
 
 
 def _time(runs: Sequence[Run]) -> str:
