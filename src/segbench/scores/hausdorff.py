@@ -48,12 +48,12 @@ class LabelledSets:
         self.boxes: list[list[int]] = self.ends[:, [0, 1, 4, 5]].astype(np.int64).tolist()
 
 
-def least_distances(one: LabelledSets, other: LabelledSets) -> Floats:
-    """Return a lower bound of the distances of all objects of one to all of other, (N,M), from their ends alone.
+def least_distances(one: LabelledSets, i: int, other: LabelledSets) -> Floats:
+    """Return a lower bound of the distances of object i (from 0) of one to all of other, (M,), from their ends alone.
 
     Two sets are at least as far apart as their projections on a line, and those as their ends.
     """
-    return np.abs(one.ends[:, None] - other.ends[None]).max(axis=2, initial=0)
+    return np.abs(other.ends - one.ends[i]).max(axis=1, initial=0)
 
 
 def hausdorff(one: LabelledSets, other: LabelledSets, i: int, j: int) -> float:

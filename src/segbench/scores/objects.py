@@ -156,7 +156,8 @@ def _consecutive(labels: Labels) -> NDArray[np.int32]:
     """Return the labels as 1, 2, ... without gaps, in their order; 0 stays."""
     present = np.bincount(labels.ravel()) > 0
     present[:1] = False
-    return np.cumsum(present, dtype=np.int32)[labels]
+    numbers = np.cumsum(present, dtype=np.int32)
+    return labels.astype(np.int32, copy=False) if present[1:].all() else numbers[labels]
 
 
 def _detected(overlap: NDArray[np.int64], areas: NDArray[np.int64]) -> int:
@@ -180,18 +181,21 @@ def _hausdorff_sums(one: LabelledSets, other: LabelledSets, overlap: NDArray[np.
     """Return the sums over truth and over predicted objects of area times distance to the partner."""
     if not overlap.size:
         return float(one.areas.sum()) * one.diagonal, float(other.areas.sum()) * one.diagonal
-    least = least_distances(one, other)
     distance = cache(partial(hausdorff, one, other))
+    there = _hausdorff_sum(one, other, overlap, distance)
+    return there, _hausdorff_sum(other, one, overlap.T, lambda j, i: distance(i, j))
 
-    def sum_of(sets: LabelledSets, overlaps: NDArray[np.int64], bounds: Floats, measure: Callable[..., float]) -> float:
-        total = 0.0
-        for index, shared in enumerate(overlaps):
-            to = partial(measure, index)
-            total += sets.areas[index] * (to(int(shared.argmax())) if shared.any() else _smallest(to, bounds[index]))
-        return total
 
-    back = sum_of(other, overlap.T, least.T, lambda j, i: distance(i, j))
-    return sum_of(one, overlap, least, distance), back
+def _hausdorff_sum(
+    sets: LabelledSets, others: LabelledSets, overlap: NDArray[np.int64], distance: Callable[[int, int], float]
+) -> float:
+    """Return the sum over objects (rows) of area times distance to the partner (column)."""
+    total = 0.0
+    for index, shared in enumerate(overlap):
+        to = partial(distance, index)
+        far = to(int(shared.argmax())) if shared.any() else _smallest(to, least_distances(sets, index, others))
+        total += sets.areas[index] * far
+    return total
 
 
 def _smallest(measure: Callable[[int], float], bounds: Floats) -> float:
