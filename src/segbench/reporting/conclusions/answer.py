@@ -93,6 +93,8 @@ def _answer(
     leader = ranked[0]
     metric = asked.comparison.score
     value = f"{metric.title} {asked.means[leader].interval(asked.comparison.unit)} {metric.unit}".rstrip()
+    if len(asked.means) == 1:
+        return Verdict("undecided", f"{value}; as there is only one configuration, nothing is compared.")
     if len(ranked) == 1:
         only = "can be ranked" if len(scored) > 1 else "has a score"
         return Verdict("undecided", f"Only one configuration {only}: {asked.labels[leader]}, {value}.")
