@@ -169,7 +169,8 @@ def test_names_keep_their_letters(architectures):
 
 
 @pytest.mark.parametrize(
-    ("done", "answer"), [(0, "No finished run has a score"), (1, "as there is only one configuration, nothing is compared")]
+    ("done", "answer"),
+    [(0, "No finished run has a score"), (1, "as there is only one configuration, nothing is compared")],
 )
 def test_one_row_or_none_still_makes_a_page(make_run, done, answer):
     make_run("unet", 0, state="done" if done else "failed", reason=None if done else "out of memory")

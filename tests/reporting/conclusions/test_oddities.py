@@ -88,14 +88,16 @@ def test_where_every_row_collapsed_there_is_no_best():
     )
 
 
-def cut_short(compared, labels=None):
-    """Let the runs of some rows (default: all) end with their best epoch, as if they had learned on."""
+def cut_short(compared, labels=None, but=None):
+    """Let the runs of some rows (default: all), but for a seed, end with their best epoch, as if they had learned on."""
     trainer, summary = {"max_epochs": 5, "monitor": "val/loss"}, {"best": {"epoch": 5}, "epochs": 5}
     rows = [
         replace(
             row,
             runs=tuple(
-                replace(run, config=run.config | {"trainer": trainer}, summary=run.summary | summary)
+                run
+                if run.seed == but
+                else replace(run, config=run.config | {"trainer": trainer}, summary=run.summary | summary)
                 for run in row.runs
             ),
         )
@@ -114,6 +116,12 @@ def test_what_was_still_improving_has_not_collapsed():
     )
     assert found.verdict.rows[0] == "learned little"
     assert found.unranked == {0}
+
+
+def test_what_collapsed_had_ended_also_where_the_other_seeds_were_still_improving():
+    found = evidence(cut_short(comparison({"wild": seeds(0.95, 1), "low": seeds(0.4), "lower": seeds(0.3)}), but=1))
+    assert found.caveats[0].startswith("wild: 1 of 3 seeds collapsed (seed 1: dice 0.10")
+    assert found.answer.endswith("wild is not ranked, as 1 of 3 seeds collapsed (learned little or nothing).")
 
 
 def test_of_each_row_that_is_not_ranked_the_lost_seeds_are_counted():

@@ -37,10 +37,12 @@ def answer(
         collapsed: The collapsed seeds of each row that has any.
     """
     scored = [index for index, mean in enumerate(asked.means) if mean.mean == mean.mean]
+    short, lost = _too_short(asked, collapsed), ""
+    if scored and not ranked:
+        return _none_ranked(asked, short)
     found = _answer(asked, ranked, scored, pairs, refused, same)
-    if not ranked or not collapsed:
+    if not collapsed:
         return found
-    short, lost = _too_short(asked, sorted(collapsed)), ""
     for kind, what in ((False, COLLAPSED), (True, TOO_SHORT)):
         if alike := [index for index in short if short[index] == kind]:
             lost += f" {_not_ranked(asked, {index: len(collapsed[index]) for index in alike})} {what}."
@@ -57,23 +59,23 @@ def _not_ranked(asked: Asked, lost: Mapping[int, int]) -> str:
     return f"{labels} are not ranked, as {counted}"
 
 
-def _too_short(asked: Asked, rows: Sequence[int]) -> dict[int, bool]:
-    """Return of rows with trainings that learned little or nothing whether they were still improving at the end."""
-    return {index: cut_off(asked.comparison.rows[index]) for index in rows}
+def _too_short(asked: Asked, collapsed: Mapping[int, Sequence[Collapse]]) -> dict[int, bool]:
+    """Return of rows with trainings that learned little or nothing whether those were still improving at the end."""
+    rows = asked.comparison.rows
+    return {index: cut_off(rows[index], {one.seed for one in collapsed[index]}) for index in sorted(collapsed)}
 
 
 def _in_a_word(short: Mapping[int, bool]) -> dict[int, str]:
     return {index: "learned little" if kind else "collapsed" for index, kind in short.items()}
 
 
-def _none_ranked(asked: Asked, scored: Sequence[int]) -> Verdict:
+def _none_ranked(asked: Asked, short: Mapping[int, bool]) -> Verdict:
     """Return the answer where every row has trainings that learned little or nothing."""
-    short = _too_short(asked, scored)
     if len(set(short.values())) == 1:
         what = TOO_SHORT if all(short.values()) else COLLAPSED
         sentence = f"Every row has trainings that {what}, so none can be ranked."
     else:
-        gone, cut = (listed([asked.labels[i] for i in scored if short[i] == kind]) for kind in (False, True))
+        gone, cut = (listed([asked.labels[i] for i in short if short[i] == kind]) for kind in (False, True))
         sentence = f"No row can be ranked: trainings of {gone} {COLLAPSED}; trainings of {cut} {TOO_SHORT}."
     return Verdict("undecided", sentence, rows=_in_a_word(short))
 
@@ -88,8 +90,6 @@ def _answer(
 ) -> Verdict:
     if not scored:
         return Verdict("undecided", "No finished run has a score: there is no answer yet.")
-    if not ranked:
-        return _none_ranked(asked, scored)
     leader = ranked[0]
     metric = asked.comparison.score
     value = f"{metric.title} {asked.means[leader].interval(asked.comparison.unit)} {metric.unit}".rstrip()

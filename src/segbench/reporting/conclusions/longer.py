@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from segbench.reporting.collection.runs import Run
@@ -72,9 +72,9 @@ def about(seconds: float) -> str:
     return f", about {seconds / 60:.0f} minutes" if seconds < 5400 else f", about {seconds / 3600:.1f} hours"
 
 
-def cut_off(row: Row) -> bool:
-    """Say whether most trainings of a row have their best epoch last, and were given no more."""
-    runs = [part for run in row.done for part in run.each]
+def cut_off(row: Row, seeds: Collection[int] | None = None) -> bool:
+    """Say whether most trainings of a row (of some seeds of it) have their best epoch last, and were given no more."""
+    runs = [part for run in row.done if seeds is None or run.seed in seeds for part in run.each]
     return sum(map(_best_is_last, runs)) * 2 > len(runs)
 
 

@@ -94,7 +94,8 @@ def collapse_words(comparison: Comparison, index: int, seeds: Sequence[Collapse]
         return f"predicts {everywhere.pop()} everywhere {which} ({metric} {seeds[0].score:.4f})"
     each = [f"seed {one.seed}: {metric} {one.score:.4f}" + f", {one.everywhere} everywhere" * bool(one.everywhere)
             for one in seeds]  # fmt: skip
-    became = "learned little or nothing so far" if cut_off(comparison.rows[index]) else "collapsed"
+    short = cut_off(comparison.rows[index], {one.seed for one in seeds})
+    became = "learned little or nothing so far" if short else "collapsed"
     return f"{len(seeds)} of {plural(runs, 'seed')} {became} ({'; '.join(each)})"
 
 
