@@ -106,10 +106,20 @@ def test_a_killed_run_goes_on_where_its_data_was_copied(moved, run, caplog):
     assert summary["data"]["content"] == known(directory)["data_content"]
 
 
+def forget_split(directory):
+    """Make a run one of before splits were recorded."""
+    older = {name: value for name, value in known(directory).items() if name != "data_split"}
+    (directory / "run.json").write_text(json.dumps(older))
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "older"])
 @pytest.mark.parametrize("state", ["done", "failed"])
-def test_another_split_of_the_same_images_is_refused(moved, run, monkeypatch, state):
+def test_another_split_of_the_same_images_is_refused(moved, run, monkeypatch, state, recorded):
+    """That of a run from before splits were recorded is known by the images that it has scored."""
     _, directory, configured = moved
     add(directory, "status.json", state=state)
+    if not recorded:
+        forget_split(directory)
     split = CMRData.split
 
     def turned(data, records):
@@ -117,12 +127,30 @@ def test_another_split_of_the_same_images_is_refused(moved, run, monkeypatch, st
         (one, *rest), (other, *more) = parts["train"], parts["val"]
         return parts | {"train": sorted([other, *rest]), "val": sorted([one, *more])}
 
-    monkeypatch.setattr(CMRData, "split", turned)
-    with pytest.raises(DataError, match=f"{directory}: which images train, validate and test changed .* rerun=true"):
+    refused = pytest.raises(
+        DataError, match=f"{directory}: which images train, validate and test changed .* rerun=true"
+    )
+    with monkeypatch.context() as otherwise, refused:
+        otherwise.setattr(CMRData, "split", turned)
         run(configured(), directory)
-    older = {name: value for name, value in known(directory).items() if name != "data_split"}
-    (directory / "run.json").write_text(json.dumps(older))
-    run(configured(), directory)
+    add(directory, "status.json", state=state)
+    assert run(configured(), directory) == known(directory, "summary.json")
+    # What it was then is not known by more than its images.
+    assert ("data_split" in known(directory)) is recorded
+
+
+def test_an_older_run_that_was_killed_goes_on_but_in_no_fold(moved, run):
+    """Nothing says which images it was trained on, and folds were dealt otherwise then."""
+    _, directory, configured = moved
+    for options in ((), ("data.folds=3", "data.fold=0")):
+        path = directory.parent / f"{len(options)}"
+        run(configured(*options), path)
+        forget_split(path)
+        add(path, "status.json", state="failed")
+        (path / "scores.parquet").unlink()
+    run(configured(), directory.parent / "0")
+    with pytest.raises(DataError, match="which images train, validate and test changed since this run began"):
+        run(configured("data.folds=3", "data.fold=0"), directory.parent / "2")
 
 
 @pytest.mark.parametrize("state", ["done", "failed"])

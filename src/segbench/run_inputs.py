@@ -16,8 +16,9 @@ from segbench.data.base import ImageData
 from segbench.data.cache import first_key
 from segbench.errors import SegbenchError
 from segbench.models.weight_files import pretrained_digest
-from segbench.runs.directory import CONTENT, DIVISION, FINGERPRINT, RunDirectory
+from segbench.runs.directory import CONTENT, FINGERPRINT, SPLIT, RunDirectory
 from segbench.runs.identity import relevant
+from segbench.runs.readers import DamagedError, named
 from segbench.targets import find_object, own_modules, targets_in
 from segbench.tasks.initialisation import weights_digest
 from segbench.words import listed
@@ -36,7 +37,7 @@ def find_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> dict[st
     Raises:
         SegbenchError: If data or weights are missing.
     """
-    return _with_known_data(run, data, {name: find() for name, find in _finders(data, cfg).items()} | _known(data))
+    return _with_known_data(run, data, {name: find() for name, find in _finders(data, cfg).items()} | _known(run, data))
 
 
 def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
@@ -50,7 +51,8 @@ def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
         cfg: The configuration, for ``init_from`` and ``model.pretrained``.
 
     Raises:
-        DataError: If the data files have changed.
+        DataError: If the data files or their split have changed.
+        ConfigError: If the split that is asked for does not fit the data.
         CheckpointError: If the weights have changed.
     """
     now = {}
@@ -59,21 +61,51 @@ def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
             now[name] = find()
         except SegbenchError as error:
             log.warning("cannot check what the run was trained on: %s", error)
-    now = _with_known_data(run, data, now | _known(data))
+    now = _with_known_data(run, data, now | _known(run, data))
     if now.get(FINGERPRINT, known := run.identity().get(FINGERPRINT)) != known and CONTENT not in now:
         log.info("the data files' times have changed since the run started; comparing their content")
         data.digest()
-        now = _with_known_data(run, data, now | {FINGERPRINT: data.fingerprint} | _known(data))
+        now = _with_known_data(run, data, now | {FINGERPRINT: data.fingerprint} | _known(run, data))
     run.check_sources(now)
     known = (run.identity().get("git") or {}).get("own", {})
     if changed := [name for name, digest in own_code(cfg).items() if known.get(name, digest) != digest]:
         log.warning("%s: %s changed since it was trained; rerun=true trains it again", run.path, listed(changed))
 
 
-def _known(data: ImageData) -> dict[str, str]:
+def _known(run: RunDirectory, data: ImageData) -> dict[str, str]:
     """Return the digests that data has once it was found."""
     content = {CONTENT: data.content} if data.content else {}
-    return content | ({DIVISION: data.division()} if data.records else {})
+    if not data.records:
+        return content
+    before = run.identity()
+    if FINGERPRINT in before and SPLIT not in before:
+        # What it was then is not known, so today's must not be recorded as its own.
+        _check_older_split(run, data)
+        return content
+    return content | {SPLIT: data.split_digest()}
+
+
+def _check_older_split(run: RunDirectory, data: ImageData) -> None:
+    """Check the split of a run that was begun before splits were recorded, by the images that it has scored.
+
+    Raises:
+        DataError: If it has scored others, or none yet and folds were dealt otherwise then.
+    """
+    # Imported here: it imports pandas, which a refused command line does not need.
+    from segbench.runs.scores_file import read_scores
+
+    data.divide()
+    try:
+        scored = named(run.scores, read_scores)
+    except DamagedError:
+        scored = {}
+    ids, changed = {record.id for record in data.records}, not scored and data.folds is not None
+    for split in scored.keys() & data.splits.keys():
+        # What is scored may be volumes, whose names are no images'.
+        if ids.issuperset(known := set(scored[split].ids)):
+            changed |= known != {data.records[index].id for index in data.splits[split]}
+    if changed:
+        raise run.changed(SPLIT)
 
 
 def _with_known_data(run: RunDirectory, data: ImageData, now: dict[str, str]) -> dict[str, str]:

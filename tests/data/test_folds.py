@@ -132,7 +132,7 @@ def test_a_data_module_trains_validates_and_tests_by_the_fold(tmp_path, caplog):
 
 def test_which_images_are_in_which_part_is_told_before_they_are_read(tmp_path):
     def division(**options):
-        return PhantomData(cache_dir=tmp_path, size=(16, 16), subjects=10, slices=2, **options).division()
+        return PhantomData(cache_dir=tmp_path, size=(16, 16), subjects=10, slices=2, **options).split_digest()
 
     asked = [{}, {"split_seed": 1}, {"folds": 5, "fold": 0}, {"folds": 5, "fold": 1}, {"fit_on": "train+val"}]
     found = [division(**options) for options in asked]

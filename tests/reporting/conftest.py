@@ -55,7 +55,7 @@ class Maker:
         **more: Any,
     ) -> Path:
         """Write one run; ``more``: experiment, config (merged), choices (merged), images, cost, name, overrides,
-        fingerprint, content, frequencies (of the classes), groups (of each split), curves (columns of metrics.csv).
+        fingerprint, content, split, frequencies (of the classes), groups (of each split), curves (columns of metrics.csv).
         """
         experiment = more.get("experiment", "carvana/architectures")
         name = more.get("name", f"fake-{model}-dice-seed{seed}")
@@ -97,7 +97,7 @@ class Maker:
             git = {"commit": "abcdef0123456789", "dirty": False} | more.get("git", {})
             summary = {"cost": cost, "git": git, "versions": {"torch": "2.13.0"}, "seed": seed}
             summary["epochs"] = len(curves)
-            if told := {key: more[key] for key in ("fingerprint", "content") if key in more}:
+            if told := {key: more[key] for key in ("fingerprint", "content", "split") if key in more}:
                 summary["data"] = told
             if "frequencies" in more:
                 shares = dict(zip(CLASSES, more["frequencies"], strict=False))

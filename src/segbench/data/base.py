@@ -189,7 +189,8 @@ class ImageData(FoldedData, LearnedData, ScoredData, IdentifiedData):
         """
         if self.datasets:
             return
-        self.find()
+        self.divide()
+        self.announce()
         records = self.records
         if self.size is not None:
             whole = self.tiles == (1, 1) and self.crop is None
@@ -236,4 +237,5 @@ class ImageData(FoldedData, LearnedData, ScoredData, IdentifiedData):
             "class_frequencies": dict(zip(self.class_names, self.class_frequencies.round(6).tolist(), strict=True)),
             "fingerprint": self.fingerprint,
             "content": self.content,
+            "split": self.split_digest(),
         }

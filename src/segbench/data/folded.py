@@ -22,6 +22,8 @@ class FoldedData:
         fold: The one that is tested.
         val_fraction: Fraction of the groups outside the test split that validates; a data set may have an option for
             it.
+        records: What is split.
+        splits: Indices of the records of each part.
     """
 
     name: str
@@ -60,13 +62,13 @@ class FoldedData:
         assert self.fold is not None
         strata = [self.strata(record) for record in records]
         val_fraction = self.val_fraction if self.fit_on == "train" else 0.0
-        return split_folds(self._units(records), self.folds, self.fold, self.split_seed, val_fraction, strata)
+        return split_folds(self.units(records), self.folds, self.fold, self.split_seed, val_fraction, strata)
 
     def announce(self) -> None:
-        """Say how many images of a fold are in each split."""
+        """Say how the records were split, before they are read; a data set may have more to say than its folds."""
         if self.folds is None or self.fold is None:
             return
-        units = self._units(self.records)
+        units = self.units(self.records)
         parts = {split: [units[index] for index in indices] for split, indices in self.splits.items() if indices}
         sizes = ", ".join(_size(split, found) for split, found in parts.items())
         said = "fold %d of 0 to %d, images: %s; any other split of %s is set aside"
@@ -74,7 +76,7 @@ class FoldedData:
         if len({record.group for record in self.records}) < len(set(units)):
             log.warning("data.split_by=image: images of one group are in several folds, so scores are too high")
 
-    def _units(self, records: Sequence[Record]) -> list[str]:
+    def units(self, records: Sequence[Record]) -> list[str]:
         """Return what is dealt whole: the group of each record, or the record itself."""
         return [record.id if self.split_by == "image" else record.group for record in records]
 

@@ -150,7 +150,6 @@ class GlasData(ObjectData):
         groups = [record.group for record in records]
         if self.split_kind == "official":
             test = [record.id.lower().startswith("test") for record in records]
-            self._warn_of_shared(groups, test)
             groups = [record.id for record in records] if self.split_by == "image" else groups
         else:
             fractions = {"train": 1 - self.test_fraction, "test": self.test_fraction}
@@ -158,9 +157,14 @@ class GlasData(ObjectData):
             test = [index in chosen for index in range(len(records))]
         return split_official(groups, test, self.val_fraction, self.split_seed)
 
-    def _warn_of_shared(self, groups: Sequence[str], test: Sequence[bool]) -> None:
-        sides = [{group for group, tests in zip(groups, test, strict=True) if tests is side} for side in (False, True)]
-        if shared := sorted(sides[0] & sides[1], key=lambda name: (len(name), name)):
+    def announce(self) -> None:
+        """Say which patients the official split has on both sides."""
+        super().announce()
+        if self.folds is not None or self.split_kind != "official":
+            return
+        tested = {self.records[index].group for index in self.splits["test"]}
+        others = {self.records[index].group for split in self.splits.keys() - {"test"} for index in self.splits[split]}
+        if shared := sorted(tested & others, key=lambda name: (len(name), name)):
             log.warning(
                 "data.split=official: patients %s are in both train and test; data.split=patient keeps them apart",
                 ", ".join(shared),

@@ -59,9 +59,6 @@ class IdentifiedData(Loaders):
     def assign(self, records: Sequence[Record]) -> dict[str, list[int]]:
         """Return the indices of the records of each split."""
 
-    def announce(self) -> None:
-        """Say how the data is split, before it is read, where the configuration alone does not tell."""
-
     # -- finding and reading -----------------------------------------------------------------------
 
     def find(self) -> str:
@@ -102,25 +99,35 @@ class IdentifiedData(Loaders):
             self.read_arrays()
         return self.content
 
-    def division(self) -> str:
+    def split_digest(self) -> str:
         """Return the digest of which record is in which split, by their ids; no data is decoded.
 
         Raises:
             DataError: If there are too few records to split, or listing every fault found.
+            ConfigError: If the split that is asked for does not fit the records.
         """
-        self.find()
-        self.splits = self.splits or self.assign(self.records)
+        self.divide()
         parts = {split: [self.records[index].id for index in indices] for split, indices in self.splits.items()}
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
+    def divide(self) -> None:
+        """Find the data and split it without decoding it; a second call does nothing.
+
+        Raises:
+            DataError: If there are too few records to split, or listing every fault found.
+            ConfigError: If the split that is asked for does not fit the records.
+        """
+        self.find()
+        self.splits = self.splits or self.assign(self.records)
+
     def read_arrays(self) -> Arrays:
-        """Split the data that was found, and read it.
+        """Find, split and read the data.
 
         Raises:
             DataError: Listing every fault found.
+            ConfigError: If the split that is asked for does not fit the records.
         """
-        self.splits = self.splits or self.assign(self.records)
-        self.announce()
+        self.divide()
         arrays, faults = self.load(self.records)
         raise_faults(faults, self.place)
         self.content = self._content(self.checksums(arrays), self.records)

@@ -12,11 +12,12 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -39,14 +40,17 @@ SCHEMA = 2
 
 # In run.json, what the data was: its files' names, sizes and times, and, of newer runs, what was read and which
 # image was in which split.
-FINGERPRINT, CONTENT, DIVISION = "data_fingerprint", "data_content", "data_split"
+FINGERPRINT, CONTENT, SPLIT = "data_fingerprint", "data_content", "data_split"
 
-_SOURCES: tuple[tuple[str, str, type[SegbenchError]], ...] = (
-    (FINGERPRINT, "the data files", DataError),
-    (CONTENT, "the data files or their reading", DataError),
-    (DIVISION, "which images train, validate and test", DataError),
-    ("init_from_sha256", "the checkpoint that init_from names", CheckpointError),
-    ("pretrained_sha256", "the weights that model.pretrained names", CheckpointError),
+# Each of a run's sources to what it is called, and the error when it is not what it was.
+_SOURCES: Mapping[str, tuple[str, type[SegbenchError]]] = MappingProxyType(
+    {
+        FINGERPRINT: ("the data files", DataError),
+        CONTENT: ("the data files or their reading", DataError),
+        SPLIT: ("which images train, validate and test", DataError),
+        "init_from_sha256": ("the checkpoint that init_from names", CheckpointError),
+        "pretrained_sha256": ("the weights that model.pretrained names", CheckpointError),
+    }
 )
 
 
@@ -204,11 +208,20 @@ class RunDirectory:
         """
         known = self._own_identity()
         by_content = CONTENT in known and CONTENT in sources
-        for name, what, refusal in _SOURCES:
+        for name in _SOURCES:
             if name == FINGERPRINT and by_content:
                 continue
             if name in known and name in sources and known[name] != sources[name]:
-                raise refusal(f"{self.path}: {what} changed since this run began; start again with rerun=true")
+                raise self.changed(name)
+
+    def changed(self, source: str) -> SegbenchError:
+        """Return the refusal of a run that was begun with another source than is there now.
+
+        Args:
+            source: One of those that :meth:`begin_sources` records.
+        """
+        what, refusal = _SOURCES[source]
+        return refusal(f"{self.path}: {what} changed since this run began; start again with rerun=true")
 
     def finish(self) -> None:
         """Record that the run is done."""
@@ -255,7 +268,7 @@ def _identity(value: Any) -> dict[str, Any]:
     git = value.get("git") or {}
     if not isinstance(git, dict) or not isinstance(git.get("own", {}), dict):
         raise ValueError("git is not what a run records of its code")
-    for name in ("wandb_id", *(source for source, _, _ in _SOURCES)):
+    for name in ("wandb_id", *_SOURCES):
         if not isinstance(value.get(name, ""), str):
             raise ValueError(f"{name} is not a text")
     return value

@@ -156,8 +156,7 @@ def _consecutive(labels: Labels) -> NDArray[np.int32]:
     """Return the labels as 1, 2, ... without gaps, in their order; 0 stays."""
     present = np.bincount(labels.ravel()) > 0
     present[:1] = False
-    numbers = np.cumsum(present, dtype=np.int32)
-    return labels.astype(np.int32, copy=False) if present[1:].all() else numbers[labels]
+    return labels.astype(np.int32, copy=False) if present[1:].all() else np.cumsum(present, dtype=np.int32)[labels]
 
 
 def _detected(overlap: NDArray[np.int64], areas: NDArray[np.int64]) -> int:

@@ -176,6 +176,18 @@ def test_runs_of_other_files_behind_equal_settings_are_refused_and_named(archite
     assert [row.values for row in mixed.rows] == [("attunet", "1111aaaa"), ("unet", "1111aaaa"), ("unet", "3333bbbb")]
 
 
+def test_runs_that_split_the_same_images_otherwise_by_equal_settings_are_refused_and_named(architectures):
+    architectures("unet", 0, content="a", split="x", config={"data.split_seed": 0})
+    architectures("unet", 1, content="a", split="y", config={"data.split_seed": 1})
+    # One of before that was recorded.
+    architectures("attunet", 0, content="a", config={"data.split_seed": 0})
+    assert len(compare(collect([architectures.root])).rows) == 2
+    architectures("attunet", 1, content="a", split="z", config={"data.split_seed": 1})
+    said = "fake-attunet-dice-seed1 and fake-unet-dice-seed1 split their images differently by equal settings"
+    with pytest.raises(ConfigError, match=said):
+        compare(collect([architectures.root]))
+
+
 def test_equal_content_is_the_same_data_whatever_the_files_are_and_other_content_is_not(architectures):
     architectures("unet", 0, fingerprint="1", content="a")
     architectures("unet", 1, fingerprint="2", content="a")

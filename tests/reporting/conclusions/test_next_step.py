@@ -10,6 +10,7 @@ import pytest
 from segbench.configuration.arguments import arranged
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
+from segbench.reporting.conclusions.answer import LEARNED_LITTLE
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.next_step import MOST, next_steps
 from segbench.reporting.conclusions.verdict import word_of
@@ -233,6 +234,18 @@ def test_what_was_still_improving_is_to_be_trained_longer(architectures, best, w
         # A report's epochs belong to its question: seeds first.
         asked = replace(comparison, claims=({"text": "?"},))
         assert next_steps(asked, open_question(comparison)) == steps[::-1]
+
+
+@pytest.mark.slow
+def test_rows_that_the_answer_says_were_still_improving_are_to_be_trained_longer(architectures):
+    """Where only their lost seeds were, too."""
+    comparison = written(architectures, UNLIKE)
+    runs = [cut_off(run, 3) for run in collect([comparison.directory])]
+    comparison = replace(compare(runs), published=(), claims=())
+    found = open_question(comparison)
+    assert not any("Train longer" in step.text for step in next_steps(comparison, found))
+    short = replace(found, verdict=replace(found.verdict, rows={**found.verdict.rows, 1: LEARNED_LITTLE}))
+    assert f"the best epoch of {comparison.rows[1].label} is" in next_steps(comparison, short)[0].text
 
 
 @pytest.mark.slow

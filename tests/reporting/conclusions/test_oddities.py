@@ -112,7 +112,7 @@ def test_what_was_still_improving_has_not_collapsed():
     found = evidence(cut_short(comparison({"wild": seeds(0.95, 1), "low": seeds(0.4), "lower": seeds(0.3)})))
     assert found.caveats[0].startswith("wild: 1 of 3 seeds learned little or nothing so far (seed 1: dice 0.10")
     assert found.answer.endswith(
-        "wild is not ranked, as 1 of 3 seeds learned little or nothing by the end, while scores were still improving."
+        "wild is not ranked, as 1 of 3 seeds learned little or nothing by the end, while they were still improving."
     )
     assert found.verdict.rows[0] == "learned little"
     assert found.unranked == {0}
@@ -148,7 +148,7 @@ def test_nothing_else_says_that_it_collapsed():
 def test_where_every_row_is_too_short_that_is_said():
     found = evidence(cut_short(comparison({name: {0: everywhere("background")} for name in "ab"})))
     assert found.answer == (
-        "Every row has trainings that learned little or nothing by the end, while scores were still improving,"
+        "Every row has trainings that learned little or nothing by the end, while they were still improving,"
         " so none can be ranked."
     )
 
@@ -158,7 +158,7 @@ def test_where_some_rows_are_too_short_and_others_collapsed_they_are_told_apart(
     found = evidence(compared)
     assert found.answer == (
         "No row can be ranked: trainings of flat collapsed (learned little or nothing); trainings of short learned"
-        " little or nothing by the end, while scores were still improving."
+        " little or nothing by the end, while they were still improving."
     )
     assert {compared.rows[index].label: word for index, word in found.verdict.rows.items()} == {
         "flat": "collapsed",

@@ -188,22 +188,38 @@ class FolderData(ObjectData):
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
         """Return the split that is given, or a random one by group in which every class is in every part."""
-        groups = [record.id if self.split_by == "image" else record.group for record in records]
-        parts = [self._places[record.id][0].part for record in records]
+        groups = self.units(records)
+        if self._given(records):
+            parts = [self._part(record) for record in records]
+            return splitting.given_split(groups, parts, self.val_fraction, self.split_seed)
         classes = [self.strata(record) for record in records]
-        given = self._asked.split == "auto" and any(part in ("val", "test") for part in parts)
-        fractions = None
-        if given:
-            splits = splitting.given_split(groups, parts, self.val_fraction, self.split_seed)
-        else:
-            fractions = {"train": 1 - self.val_fraction - self.test_fraction, "val": self.val_fraction}
-            fractions |= {"test": self.test_fraction} if self.test_fraction else {}
-            splits = splitting.balanced_split(groups, classes, fractions, self.split_seed)
-            check_disjoint(groups, splits)
-        log.info("%s: %s", self.place, splitting.describe_split(splits, groups, given))
-        splitting.warn_of_small_parts(splits, groups, fractions)
-        splitting.warn_of_absent(splits, classes, self.stored_key.names)
+        splits = splitting.balanced_split(groups, classes, self._fractions, self.split_seed)
+        check_disjoint(groups, splits)
         return splits
+
+    def announce(self) -> None:
+        """Say how the images are split, and in which part there are too few images, groups or classes."""
+        super().announce()
+        if self.folds is not None:
+            return
+        groups, given = self.units(self.records), self._given(self.records)
+        log.info("%s: %s", self.place, splitting.describe_split(self.splits, groups, given))
+        splitting.warn_of_small_parts(self.splits, groups, None if given else self._fractions)
+        classes = [self.strata(record) for record in self.records]
+        splitting.warn_of_absent(self.splits, classes, self.stored_key.names)
+
+    def _part(self, record: Record) -> str | None:
+        return self._places[record.id][0].part
+
+    def _given(self, records: Sequence[Record]) -> bool:
+        """Say whether the files or a table say what is tested or validates."""
+        return self._asked.split == "auto" and any(self._part(record) in ("val", "test") for record in records)
+
+    @property
+    def _fractions(self) -> dict[str, float]:
+        """Of the groups for each part, where the parts are not given."""
+        fractions = {"train": 1 - self.val_fraction - self.test_fraction, "val": self.val_fraction}
+        return fractions | ({"test": self.test_fraction} if self.test_fraction else {})
 
     def strata(self, record: Record) -> frozenset[int]:
         """Return the classes of a record's masks."""

@@ -190,14 +190,20 @@ def _value(run: Run, key: str) -> Hashable:
 
 
 def _strangers_to_the_data(runs: Sequence[Run]) -> str:
-    """Name two runs that read different files by the same settings; empty where there are none."""
+    """Name two runs of equal settings that read different files or split them differently; empty if there are none."""
     first: dict[Any, Run] = {}
+    splits: dict[Any, Run] = {}
     for run in runs:
-        settings = {key: value for key, value in run.settings.items() if key.startswith("data.")}
-        read = frozenset(item for item in settings.items() if matters(item[0]) and item[0] not in _USE_OF_DATA)
+        settings = {key: value for key, value in run.settings.items() if key.startswith("data.") and matters(key)}
+        read = frozenset(item for item in settings.items() if item[0] not in _USE_OF_DATA)
         mark = data_mark(run.summary)
         if mark and data_mark(first.setdefault(read, run).summary) != mark:
             return f"{first[read].name} and {run.name} read different files by equal settings"
+        # Runs of before do not say what their split was.
+        if split := run.summary.get("data", {}).get("split"):
+            other = splits.setdefault(frozenset(settings.items()), run)
+            if other.summary["data"]["split"] != split:
+                return f"{other.name} and {run.name} split their images differently by equal settings"
     return ""
 
 

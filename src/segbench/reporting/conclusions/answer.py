@@ -15,7 +15,9 @@ from segbench.words import listed
 
 COLLAPSED = "collapsed (learned little or nothing)"
 # Whether they would have collapsed too is unknown.
-TOO_SHORT = "learned little or nothing by the end, while scores were still improving"
+TOO_SHORT = "learned little or nothing by the end, while they were still improving"
+# The same of a row.
+LEARNED_LITTLE = "learned little"
 
 
 def answer(
@@ -66,7 +68,7 @@ def _too_short(asked: Asked, collapsed: Mapping[int, Sequence[Collapse]]) -> dic
 
 
 def _in_a_word(short: Mapping[int, bool]) -> dict[int, str]:
-    return {index: "learned little" if kind else "collapsed" for index, kind in short.items()}
+    return {index: LEARNED_LITTLE if kind else "collapsed" for index, kind in short.items()}
 
 
 def _none_ranked(asked: Asked, short: Mapping[int, bool]) -> Verdict:

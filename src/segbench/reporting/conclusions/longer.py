@@ -17,21 +17,25 @@ EPOCHS = "trainer.max_epochs"
 TIMES = 2
 
 
-def train_longer(comparison: Comparison) -> Origin | None:
+def train_longer(comparison: Comparison, short: Collection[int] = ()) -> Origin | None:
     """Return the words and the command that trains all rows longer; None where none was cut off.
 
     A row was cut off if the best epoch of most of its trainings is the last one that it was given. All rows get as many
     epochs, as rows that are trained for different times are not comparable.
+
+    Args:
+        comparison: The comparison.
+        short: Rows (indices) that were cut off, whatever most of their trainings were.
     """
     if EPOCHS in comparison.factors:
         return None
-    cut = [row for row in comparison.rows if cut_off(row)]
+    cut = [row for index, row in enumerate(comparison.rows) if index in short or cut_off(row)]
     if not cut:
         return None
     runs = [part for run in comparison.done for part in run.each]
-    short = [part for row in cut for run in row.done for part in run.each]
-    epochs = sorted({_epochs(run) for run in short})
-    by = sorted({str(run.settings["trainer.monitor"]) for run in short})
+    ended = [part for row in cut for run in row.done for part in run.each]
+    epochs = sorted({_epochs(run) for run in ended})
+    by = sorted({str(run.settings["trainer.monitor"]) for run in ended})
     last = f"the last of {' or '.join(map(str, epochs))} (by {' or '.join(by)})"
     were = f"the best epoch of {listed([row.label for row in cut])} is {last}, so {_they(cut)} still improving"
     if comparison.plan is not None:
