@@ -134,7 +134,14 @@ def test_which_images_are_in_which_part_is_told_before_they_are_read(tmp_path):
     def division(**options):
         return PhantomData(cache_dir=tmp_path, size=(16, 16), subjects=10, slices=2, **options).split_digest()
 
-    asked = [{}, {"split_seed": 1}, {"folds": 5, "fold": 0}, {"folds": 5, "fold": 1}, {"fit_on": "train+val"}]
+    asked = [
+        {},
+        {"split_seed": 1},
+        {"folds": 5, "fold": 0},
+        {"folds": 5, "fold": 1},
+        {"fit_on": "train+val"},
+        {"train_groups": 3},
+    ]
     found = [division(**options) for options in asked]
     assert len(set(found)) == len(asked)
     assert found == [division(**options) for options in asked]
