@@ -9,7 +9,8 @@ install = @echo "installing into $(VENV), for some minutes the first time"; \
 	(while sleep 5; do printf . >&2; done) & dots=$$!; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e $(1); \
 	code=$$?; kill $$dots; echo >&2; exit $$code
-# Also where the environment says not to, what is compiled is kept: each start would else compile all that it imports.
+# Also where the environment says not to, what is compiled is kept: each start would otherwise compile all that it
+# imports.
 export PYTHONDONTWRITEBYTECODE :=
 # One thread for each process, and as many processes as there are cores, up to four: each holds a torch of its own.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal

@@ -112,14 +112,9 @@ def forget_split(directory):
     (directory / "run.json").write_text(json.dumps(older))
 
 
-@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "older"])
-@pytest.mark.parametrize("state", ["done", "failed"])
-def test_another_split_of_the_same_images_is_refused(moved, run, monkeypatch, state, recorded):
-    """That of a run from before splits were recorded is known by the images that it has scored."""
-    _, directory, configured = moved
-    add(directory, "status.json", state=state)
-    if not recorded:
-        forget_split(directory)
+@pytest.fixture
+def otherwise(monkeypatch):
+    """Lets the same images be split otherwise: one to train on and one to validate by change places."""
     split = CMRData.split
 
     def turned(data, records):
@@ -127,30 +122,55 @@ def test_another_split_of_the_same_images_is_refused(moved, run, monkeypatch, st
         (one, *rest), (other, *more) = parts["train"], parts["val"]
         return parts | {"train": sorted([other, *rest]), "val": sorted([one, *more])}
 
-    refused = pytest.raises(
-        DataError, match=f"{directory}: which images train, validate and test changed .* rerun=true"
-    )
-    with monkeypatch.context() as otherwise, refused:
-        otherwise.setattr(CMRData, "split", turned)
-        run(configured(), directory)
-    add(directory, "status.json", state=state)
-    assert run(configured(), directory) == known(directory, "summary.json")
-    # What it was then is not known by more than its images.
-    assert ("data_split" in known(directory)) is recorded
+    return lambda: monkeypatch.setattr(CMRData, "split", turned)
 
 
-def test_an_older_run_that_was_killed_goes_on_but_in_no_fold(moved, run):
-    """Nothing says which images it was trained on, and folds were dealt otherwise then."""
+OTHER_SPLIT = "which images train, validate and test changed since this run began; start again with rerun=true"
+
+
+@pytest.mark.parametrize("state", ["done", "failed"])
+def test_another_split_of_the_same_images_is_refused(moved, run, otherwise, state):
     _, directory, configured = moved
-    for options in ((), ("data.folds=3", "data.fold=0")):
-        path = directory.parent / f"{len(options)}"
-        run(configured(*options), path)
+    add(directory, "status.json", state=state)
+    otherwise()
+    with pytest.raises(DataError, match=f"{directory}: {OTHER_SPLIT}"):
+        run(configured(), directory)
+
+
+def test_the_split_of_an_older_run_is_known_by_the_images_that_it_has_scored(moved, run, otherwise):
+    _, directory, configured = moved
+    forget_split(directory)
+    assert run(configured(), directory) == known(directory, "summary.json")
+    otherwise()
+    with pytest.raises(DataError, match=f"{directory}: {OTHER_SPLIT}"):
+        done_before(directory, configured())
+    # Of a trial, which scores nothing, nothing tells it.
+    (directory / "scores.parquet").unlink()
+    assert done_before(directory, configured())
+
+
+def test_an_older_run_that_goes_on_is_not_given_the_split_of_today(moved, run, caplog):
+    _, directory, configured = moved
+    folded = configured("data.folds=3", "data.fold=0")
+    run(folded, directory.parent / "folded")
+    for cfg, path in ((configured(), directory), (folded, directory.parent / "folded")):
+        caplog.clear()
         forget_split(path)
         add(path, "status.json", state="failed")
-        (path / "scores.parquet").unlink()
-    run(configured(), directory.parent / "0")
-    with pytest.raises(DataError, match="which images train, validate and test changed since this run began"):
-        run(configured("data.folds=3", "data.fold=0"), directory.parent / "2")
+        run(cfg, path)
+        assert "data_split" not in known(path)
+        # Only folds were once dealt otherwise.
+        assert ("other images may have been in its fold then" in caplog.text) is (cfg is folded)
+
+
+def test_an_older_run_that_was_killed_before_its_first_checkpoint_has_the_split_of_today(moved, run):
+    _, directory, configured = moved
+    forget_split(directory)
+    add(directory, "status.json", state="failed")
+    for path in (directory / "checkpoints").iterdir():
+        path.unlink()
+    run(configured(), directory)
+    assert "data_split" in known(directory)
 
 
 @pytest.mark.parametrize("state", ["done", "failed"])

@@ -19,6 +19,7 @@ from segbench.models.weight_files import pretrained_digest
 from segbench.runs.directory import CONTENT, FINGERPRINT, SPLIT, RunDirectory
 from segbench.runs.identity import relevant
 from segbench.runs.readers import DamagedError, named
+from segbench.runs.scores_file import read_scores
 from segbench.targets import find_object, own_modules, targets_in
 from segbench.tasks.initialisation import weights_digest
 from segbench.words import listed
@@ -37,7 +38,13 @@ def find_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> dict[st
     Raises:
         SegbenchError: If data or weights are missing.
     """
-    return _with_known_data(run, data, {name: find() for name, find in _finders(data, cfg).items()} | _known(run, data))
+    now = {name: find() for name, find in _finders(data, cfg).items()} | _content(data)
+    if SPLIT in run.identity() or not any(run.checkpoints.glob("*.ckpt")):
+        now[SPLIT] = data.split_digest()
+    elif data.folds is not None:
+        # Today's must not be recorded as its own.
+        log.warning("%s: begun before splits were recorded; other images may have been in its fold then", run.path)
+    return _with_known_data(run, data, now)
 
 
 def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
@@ -61,50 +68,41 @@ def check_sources(run: RunDirectory, data: ImageData, cfg: DictConfig) -> None:
             now[name] = find()
         except SegbenchError as error:
             log.warning("cannot check what the run was trained on: %s", error)
-    now = _with_known_data(run, data, now | _known(run, data))
+    now = _with_known_data(run, data, now | _content(data))
     if now.get(FINGERPRINT, known := run.identity().get(FINGERPRINT)) != known and CONTENT not in now:
         log.info("the data files' times have changed since the run started; comparing their content")
         data.digest()
-        now = _with_known_data(run, data, now | {FINGERPRINT: data.fingerprint} | _known(run, data))
-    run.check_sources(now)
+        now = _with_known_data(run, data, now | {FINGERPRINT: data.fingerprint} | _content(data))
+    recorded = SPLIT in run.identity()
+    run.check_sources(now | ({SPLIT: data.split_digest()} if recorded and data.records else {}))
+    if data.records and not recorded:
+        _check_scored_split(run, data)
     known = (run.identity().get("git") or {}).get("own", {})
     if changed := [name for name, digest in own_code(cfg).items() if known.get(name, digest) != digest]:
         log.warning("%s: %s changed since it was trained; rerun=true trains it again", run.path, listed(changed))
 
 
-def _known(run: RunDirectory, data: ImageData) -> dict[str, str]:
-    """Return the digests that data has once it was found."""
-    content = {CONTENT: data.content} if data.content else {}
-    if not data.records:
-        return content
-    before = run.identity()
-    if FINGERPRINT in before and SPLIT not in before:
-        # What it was then is not known, so today's must not be recorded as its own.
-        _check_older_split(run, data)
-        return content
-    return content | {SPLIT: data.split_digest()}
+def _content(data: ImageData) -> dict[str, str]:
+    return {CONTENT: data.content} if data.content else {}
 
 
-def _check_older_split(run: RunDirectory, data: ImageData) -> None:
-    """Check the split of a run that was begun before splits were recorded, by the images that it has scored.
+def _check_scored_split(run: RunDirectory, data: ImageData) -> None:
+    """Check the split of a finished run of before splits were recorded by the images that it has scored.
 
     Raises:
-        DataError: If it has scored others, or none yet and folds were dealt otherwise then.
+        DataError: If it has scored others than are in the same split now.
     """
-    # Imported here: it imports pandas, which a refused command line does not need.
-    from segbench.runs.scores_file import read_scores
-
-    data.divide()
+    if not run.scores.is_file():
+        # A trial scores nothing.
+        return
     try:
         scored = named(run.scores, read_scores)
-    except DamagedError:
-        scored = {}
-    ids, changed = {record.id for record in data.records}, not scored and data.folds is not None
-    for split in scored.keys() & data.splits.keys():
-        # What is scored may be volumes, whose names are no images'.
-        if ids.issuperset(known := set(scored[split].ids)):
-            changed |= known != {data.records[index].id for index in data.splits[split]}
-    if changed:
+    except DamagedError as error:
+        log.warning("%s: cannot check how its images were split: %s", run.path, error)
+        return
+    data.divide()
+    now = {split: {data.records[index].id for index in indices} for split, indices in data.splits.items()}
+    if any(set(scored[split].ids) != now[split] for split in scored.keys() & now.keys()):
         raise run.changed(SPLIT)
 
 

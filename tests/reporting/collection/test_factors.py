@@ -184,8 +184,10 @@ def test_runs_that_split_the_same_images_otherwise_by_equal_settings_are_refused
     assert len(compare(collect([architectures.root])).rows) == 2
     architectures("attunet", 1, content="a", split="z", config={"data.split_seed": 1})
     said = "fake-attunet-dice-seed1 and fake-unet-dice-seed1 split their images differently by equal settings"
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=rf"differ in data\.split_digest \({said}\)"):
         compare(collect([architectures.root]))
+    mixed = compare(collect([architectures.root]), mix=True)
+    assert {row.values for row in mixed.rows} == {("attunet", "–"), ("attunet", "z"), ("unet", "x"), ("unet", "y")}
 
 
 def test_equal_content_is_the_same_data_whatever_the_files_are_and_other_content_is_not(architectures):

@@ -10,7 +10,6 @@ import pytest
 from segbench.configuration.arguments import arranged
 from segbench.reporting.collection.runs import collect
 from segbench.reporting.comparison.build import compare
-from segbench.reporting.conclusions.answer import LEARNED_LITTLE
 from segbench.reporting.conclusions.evidence import evidence
 from segbench.reporting.conclusions.next_step import MOST, next_steps
 from segbench.reporting.conclusions.verdict import word_of
@@ -244,8 +243,9 @@ def test_rows_that_the_answer_says_were_still_improving_are_to_be_trained_longer
     comparison = replace(compare(runs), published=(), claims=())
     found = open_question(comparison)
     assert not any("Train longer" in step.text for step in next_steps(comparison, found))
-    short = replace(found, verdict=replace(found.verdict, rows={**found.verdict.rows, 1: LEARNED_LITTLE}))
-    assert f"the best epoch of {comparison.rows[1].label} is" in next_steps(comparison, short)[0].text
+    short = replace(found, verdict=replace(found.verdict, improving=frozenset({1})))
+    said = f"the best epoch of seeds of {comparison.rows[1].label} that learned little is the last of 5 (by val/loss)"
+    assert f"{said}, so they were still improving" in next_steps(comparison, short)[0].text
 
 
 @pytest.mark.slow

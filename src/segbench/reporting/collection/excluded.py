@@ -14,7 +14,7 @@ from pathlib import Path
 from segbench.reporting.collection.factors import factor_value, other_differences
 from segbench.reporting.collection.folders import place
 from segbench.reporting.collection.runs import Run
-from segbench.reporting.collection.same_data import data_mark
+from segbench.reporting.collection.same_data import data_mark, split_mark
 from segbench.reporting.collection.variants import apart_from_seed
 from segbench.runs.planned_looks import Plan
 from segbench.runs.split_scores import has_metric
@@ -55,7 +55,7 @@ def exclude_earlier(runs: Sequence[Run], latest: Collection[Path], factors: Sequ
     found: dict[Hashable, list[str]] = {}
 
     def others(run: Run) -> list[str]:
-        key = (apart_from_seed(run), data_mark(run.summary))
+        key = (apart_from_seed(run), data_mark(run.summary), split_mark(run.summary))
         if key not in found:
             found[key] = other_differences([*alike, run], factors)
         return found[key]

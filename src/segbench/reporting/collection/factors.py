@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from segbench.errors import ConfigError
 from segbench.reporting.collection.runs import Run
-from segbench.reporting.collection.same_data import data_mark
+from segbench.reporting.collection.same_data import data_mark, split_mark
 from segbench.reporting.collection.tuned import tuned_keys
 from segbench.reporting.collection.variants import VARIANT
 from segbench.runs.bounded import parse_yaml
@@ -21,7 +22,14 @@ UNKNOWN = "?"
 MOST_KEYS = 12
 ABSENT = "–"
 # Not a key of the configuration, but of a finished run's summary: which data lay behind its data settings.
-FINGERPRINT = "data.fingerprint"
+FINGERPRINT, SPLIT = "data.fingerprint", "data.split_digest"
+# What runs of equal settings may differ in yet: what is equal where they do not, and what is said of two that do.
+_MARKS: Mapping[str, tuple[Callable[[Mapping[str, Any]], str], str]] = MappingProxyType(
+    {
+        FINGERPRINT: (data_mark, "read different files by equal settings"),
+        SPLIT: (split_mark, "split their images differently by equal settings"),
+    }
+)
 # What says how the data is used, not what is read.
 _USE_OF_DATA = ("data.batch_size", "data.split", "data.split_by", "data.split_seed")
 # What says which data is read.
@@ -38,8 +46,9 @@ def factor_value(run: Run, factor: str) -> Hashable:
     Returns:
         The value; :data:`ABSENT` where a configuration lacks the key, :data:`UNKNOWN` where there is none to look in.
     """
-    if factor == FINGERPRINT and run.state == "done":
-        return (data_mark(run.summary) or ABSENT)[:8]
+    if factor in _MARKS and run.state == "done":
+        mark, _ = _MARKS[factor]
+        return (mark(run.summary) or ABSENT)[:8]
     if factor in run.choices:
         return run.choices[factor]
     if run.config:
@@ -113,8 +122,7 @@ def other_differences(runs: Sequence[Run], factors: Iterable[str]) -> list[str]:
             found.append(key)
     rows = [tuple(factor_value(run, factor) for factor in (*factors, *found)) for run in runs]
     found += [key for key, values in tuned.items() if key not in factors and not _decided(rows, values)]
-    if FINGERPRINT not in factors and _strangers_to_the_data(runs):
-        found.append(FINGERPRINT)
+    found += [factor for factor in _MARKS if factor not in factors and _told_apart(runs, factor)]
     return sorted(found)
 
 
@@ -169,7 +177,7 @@ def _who_has_what(runs: Sequence[Run], keys: Sequence[str]) -> list[str]:
     runs = [run for run in runs if run.config]
     parted: dict[tuple[tuple[int, ...], ...], list[str]] = {}
     for key in keys:
-        if key != FINGERPRINT:
+        if key not in _MARKS:
             members: dict[tuple[bool, Hashable], list[int]] = {}
             for index, run in enumerate(runs):
                 value = _value(run, key)
@@ -182,28 +190,24 @@ def _who_has_what(runs: Sequence[Run], keys: Sequence[str]) -> list[str]:
         names = [listed([runs[index].name for index in having], MOST_NAMED) for having in groups]
         shown = " / ".join(f"{value}: {name}" for value, name in zip(values, names, strict=True))
         found.append(f"{', '.join(together)}{f' and {more} further keys' if more > 0 else ''} ({shown})")
-    return [*found, f"{FINGERPRINT} ({_strangers_to_the_data(runs)})"] if FINGERPRINT in keys else found
+    return [*found, *(f"{key} ({_told_apart(runs, key)})" for key in keys if key in _MARKS)]
 
 
 def _value(run: Run, key: str) -> Hashable:
     return run.choices[key] if key in run.choices else run.comparable.get(key, ABSENT)
 
 
-def _strangers_to_the_data(runs: Sequence[Run]) -> str:
-    """Name two runs of equal settings that read different files or split them differently; empty if there are none."""
+def _told_apart(runs: Sequence[Run], factor: str) -> str:
+    """Name two runs of equal settings that one of :data:`_MARKS` tells apart; empty where it tells none."""
+    mark, said = _MARKS[factor]
+    use = _USE_OF_DATA if factor == FINGERPRINT else ()
     first: dict[Any, Run] = {}
-    splits: dict[Any, Run] = {}
     for run in runs:
-        settings = {key: value for key, value in run.settings.items() if key.startswith("data.") and matters(key)}
-        read = frozenset(item for item in settings.items() if item[0] not in _USE_OF_DATA)
-        mark = data_mark(run.summary)
-        if mark and data_mark(first.setdefault(read, run).summary) != mark:
-            return f"{first[read].name} and {run.name} read different files by equal settings"
-        # Runs of before do not say what their split was.
-        if split := run.summary.get("data", {}).get("split"):
-            other = splits.setdefault(frozenset(settings.items()), run)
-            if other.summary["data"]["split"] != split:
-                return f"{other.name} and {run.name} split their images differently by equal settings"
+        settings = (item for item in run.settings.items() if item[0].startswith("data.") and item[0] not in use)
+        read = frozenset((key, value) for key, value in settings if matters(key))
+        found = mark(run.summary)
+        if found and mark(first.setdefault(read, run).summary) != found:
+            return f"{first[read].name} and {run.name} {said}"
     return ""
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from segbench.reporting.collection.factors import factor_value, matters
 from segbench.reporting.collection.runs import Run
-from segbench.reporting.collection.same_data import data_mark
+from segbench.reporting.collection.same_data import data_mark, split_mark
 from segbench.runs.split_scores import SplitScores
 from segbench.words import listed
 
@@ -172,7 +172,9 @@ def _summary(members: Sequence[Run]) -> dict[str, Any]:
     """Return the first fold's summary with the mean costs of one training; no epoch is the best of all folds."""
     costs = [member.summary.get("cost") or {} for member in members]
     kept = {key: value for key, value in members[0].summary.items() if key not in ("best", "scores")}
-    return kept | {"cost": {key: _mean(key, costs) for key in costs[0]}}
+    splits = [split_mark(member.summary) for member in members]
+    data = kept.get("data", {}) | {"split": " ".join(splits) if all(splits) else ""}
+    return kept | {"cost": {key: _mean(key, costs) for key in costs[0]}, "data": data}
 
 
 def _mean(key: str, costs: Sequence[Mapping[str, Any]]) -> Any:

@@ -15,6 +15,11 @@ def data_mark(summary: Mapping[str, Any]) -> str:
     return str(data.get("content") or data.get("fingerprint") or "")
 
 
+def split_mark(summary: Mapping[str, Any]) -> str:
+    """Return what is equal for runs that split their images alike; empty for runs of before it was recorded."""
+    return str(summary.get("data", {}).get("split") or "")
+
+
 def data_marks(summary: Mapping[str, Any]) -> set[str]:
     """Return all by which a run's data may be known again."""
     data = summary.get("data", {})

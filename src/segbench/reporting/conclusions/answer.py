@@ -16,8 +16,6 @@ from segbench.words import listed
 COLLAPSED = "collapsed (learned little or nothing)"
 # Whether they would have collapsed too is unknown.
 TOO_SHORT = "learned little or nothing by the end, while they were still improving"
-# The same of a row.
-LEARNED_LITTLE = "learned little"
 
 
 def answer(
@@ -40,15 +38,16 @@ def answer(
     """
     scored = [index for index, mean in enumerate(asked.means) if mean.mean == mean.mean]
     short, lost = _too_short(asked, collapsed), ""
+    improving = frozenset(index for index, kind in short.items() if kind)
     if scored and not ranked:
-        return _none_ranked(asked, short)
+        return replace(_none_ranked(asked, short), improving=improving)
     found = _answer(asked, ranked, scored, pairs, refused, same)
     if not collapsed:
         return found
     for kind, what in ((False, COLLAPSED), (True, TOO_SHORT)):
         if alike := [index for index in short if short[index] == kind]:
             lost += f" {_not_ranked(asked, {index: len(collapsed[index]) for index in alike})} {what}."
-    return replace(found, sentence=found.sentence + lost, rows={**found.rows, **_in_a_word(short)})
+    return replace(found, sentence=found.sentence + lost, rows={**found.rows, **_in_a_word(short)}, improving=improving)
 
 
 def _not_ranked(asked: Asked, lost: Mapping[int, int]) -> str:
@@ -68,7 +67,7 @@ def _too_short(asked: Asked, collapsed: Mapping[int, Sequence[Collapse]]) -> dic
 
 
 def _in_a_word(short: Mapping[int, bool]) -> dict[int, str]:
-    return {index: LEARNED_LITTLE if kind else "collapsed" for index, kind in short.items()}
+    return {index: "learned little" if kind else "collapsed" for index, kind in short.items()}
 
 
 def _none_ranked(asked: Asked, short: Mapping[int, bool]) -> Verdict:

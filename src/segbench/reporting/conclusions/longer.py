@@ -25,19 +25,22 @@ def train_longer(comparison: Comparison, short: Collection[int] = ()) -> Origin 
 
     Args:
         comparison: The comparison.
-        short: Rows (indices) that were cut off, whatever most of their trainings were.
+        short: Rows (indices) whose trainings that learned little or nothing were cut off, whatever the others were.
     """
     if EPOCHS in comparison.factors:
         return None
-    cut = [row for index, row in enumerate(comparison.rows) if index in short or cut_off(row)]
-    if not cut:
+    cut = [row for row in comparison.rows if cut_off(row)]
+    lost = [row for index, row in enumerate(comparison.rows) if index in short and not cut_off(row)]
+    if not cut and not lost:
         return None
     runs = [part for run in comparison.done for part in run.each]
-    ended = [part for row in cut for run in row.done for part in run.each]
+    ended = [part for row in (*cut, *lost) for run in row.done for part in run.each]
     epochs = sorted({_epochs(run) for run in ended})
     by = sorted({str(run.settings["trainer.monitor"]) for run in ended})
     last = f"the last of {' or '.join(map(str, epochs))} (by {' or '.join(by)})"
-    were = f"the best epoch of {listed([row.label for row in cut])} is {last}, so {_they(cut)} still improving"
+    names = [*(row.label for row in cut), *(f"seeds of {row.label} that learned little" for row in lost)]
+    they = "it was" if len(cut) == 1 and not lost else "they were"
+    were = f"the best epoch of {listed(names)} is {last}, so {they} still improving"
     if comparison.plan is not None:
         return Origin(f"Train longer: {were}. Plan afresh in a new folder with a larger {EPOCHS}.")
     again = [with_value(run, EPOCHS, TIMES * _epochs(run)) for run in runs]
@@ -92,7 +95,3 @@ def _epochs(run: Run) -> int:
     """Return how many epochs a run was given; 0 where its configuration does not say."""
     epochs = run.settings.get(EPOCHS)
     return epochs if type(epochs) is int else 0
-
-
-def _they(rows: Sequence[Row]) -> str:
-    return "it was" if len(rows) == 1 else "they were"

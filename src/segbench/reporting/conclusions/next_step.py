@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from segbench.reporting.collection.runs import Run
 from segbench.reporting.comparison.model import Comparison, Row
-from segbench.reporting.conclusions.answer import LEARNED_LITTLE
 from segbench.reporting.conclusions.evidence import Evidence
 from segbench.reporting.conclusions.longer import (
     TIMES,
@@ -47,8 +46,7 @@ def next_steps(comparison: Comparison, found: Evidence) -> list[Origin]:
         comparison: What was compared.
         found: What it shows.
     """
-    short = [index for index, word in found.verdict.rows.items() if word == LEARNED_LITTLE]
-    steps = [train_longer(comparison, short), _settle_it(comparison, found)]
+    steps = [train_longer(comparison, found.verdict.improving), _settle_it(comparison, found)]
     # Seeds that stop too early settle only which row begins better; but a report's epochs are part of its question.
     if comparison.published or comparison.claims:
         steps.reverse()

@@ -35,12 +35,14 @@ class Verdict:
         sentence: In one sentence.
         detail: The figures behind it, in a second; empty where nothing was tested.
         rows: What it means for single rows (indices), in a word or two: ``may be best``.
+        improving: Rows (indices) whose trainings that learned little or nothing were still improving when they ended.
     """
 
     word: Word
     sentence: str
     detail: str = ""
     rows: Mapping[int, str] = field(default_factory=dict)
+    improving: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
