@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 from matplotlib.axes import Axes
@@ -36,9 +37,18 @@ def marker(index: int) -> str:
     return MARKERS[index % len(MARKERS)]
 
 
+_DIVISIONS = re.compile(r"(?<=[/_=])(?=\w)")
+
+
 def wrapped(label: str, characters: int, lines: int = 3) -> str:
-    """Return a label wrapped to a number of lines; one that is longer ends in an ellipsis."""
-    return "\n".join(textwrap.wrap(label, characters, max_lines=lines, placeholder=" …")) or label
+    """Return a label wrapped to a number of lines; one that is longer ends in an ellipsis.
+
+    A word that is too long for a line is divided behind a slash, an underscore or an equals sign, where it has one.
+    """
+    # To textwrap a vertical tab is space.
+    divided = re.sub(rf"\S{{{characters + 1},}}", lambda word: _DIVISIONS.sub("\v", word[0]), label)
+    found = textwrap.wrap(divided, characters, max_lines=lines, placeholder=" …", replace_whitespace=False)
+    return "\n".join(found).replace("\v", "") or label
 
 
 def plain(axes: Axes, grid: str = "both") -> None:
