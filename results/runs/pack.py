@@ -11,6 +11,7 @@ import io
 import json
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,24 +37,28 @@ def pack(report: Path, archive: Path) -> list[str]:
         if "truth" in pyarrow.parquet.read_schema(scores).names:
             raise ValueError(f"{scores}: holds the true class of every image, which is the data's own")
     names = []
+    configs = [yaml.safe_load(path.read_text()) for path in report.glob("*/*/config.yaml")]
+    # Plans hold what was typed, which may be the folder of any run's data.
+    folders = sorted({config["paths"]["data"] for config in configs}, key=len, reverse=True)
     with tarfile.open(archive, "w:xz", preset=9) as tar:
         for path in sorted(report.glob("*/*")):
             if path.is_symlink():
                 names.append(_add(tar, report, path, str(path.readlink())))
             elif path.name in OF_AN_EXPERIMENT:
-                names.append(_add(tar, report, path, path.read_bytes()))
+                names.append(_add(tar, report, path, _anonymous(path, folders)))
             elif (path / "summary.json").exists():
-                config = yaml.safe_load((path / "config.yaml").read_text())
                 files = [path / name for name in OF_A_RUN if (path / name).exists()]
-                names += [_add(tar, report, file, _anonymous(file, config["paths"])) for file in files]
+                names += [_add(tar, report, file, _anonymous(file, folders)) for file in files]
     return names
 
 
-def _anonymous(file: Path, paths: dict[str, str]) -> bytes:
+def _anonymous(file: Path, folders: Sequence[str]) -> bytes:
     if file.suffix == ".parquet":
         return file.read_bytes()
-    text = file.read_text().replace(paths["data"], "data")
-    if file.suffix == ".json":
+    text = file.read_text()
+    for folder in folders:
+        text = text.replace(folder, "data")
+    if file.name in OF_A_RUN and file.suffix == ".json":
         known: dict[str, Any] = json.loads(text)
         text = json.dumps(known | {key: value for key, value in _OF_THE_MACHINE.items() if key in known}, indent=2)
     return text.encode()

@@ -1,5 +1,6 @@
 """results/runs: what runs recorded, without the machine and the data, and that reports come of it."""
 
+import json
 import re
 import tarfile
 from pathlib import Path
@@ -38,6 +39,9 @@ def test_the_report_of_what_was_kept_is_that_of_the_runs(architectures, pack, tm
     before = compare(collect([report / "architectures"]))
     (report / "other").mkdir()
     (report / "other" / "fake-unet-dice-seed0").symlink_to("../architectures/fake-unet-dice-seed0")
+    typed = {"event": "planned", "overrides": ["data.root=/home/somebody/data/cars"]}
+    for name in ("plan.jsonl", "sweep.json"):
+        (report / "other" / name).write_text(json.dumps(typed))
     pack(report, tmp_path / "carvana.tar.xz")
     kept = unpacked(tmp_path / "carvana.tar.xz", tmp_path / "elsewhere")
     after = compare(collect([kept / "architectures"]))
@@ -45,7 +49,9 @@ def test_the_report_of_what_was_kept_is_that_of_the_runs(architectures, pack, tm
     assert [row.scores for row in after.rows] == [row.scores for row in before.rows]
     assert (kept / "other" / "fake-unet-dice-seed0" / "scores.parquet").exists()
     assert {path.suffix for path in kept.rglob("*") if path.is_file()} <= KEPT
-    assert not [path for path in kept.rglob("*.yaml") if "somebody" in path.read_text()]
+    texts = [path for suffix in ("yaml", "json", "jsonl") for path in kept.rglob(f"*.{suffix}")]
+    assert not [path for path in texts if "somebody" in path.read_text()]
+    assert (kept / "other" / "sweep.json").read_text() == json.dumps(typed).replace("/home/somebody/", "")
 
 
 @pytest.mark.slow
