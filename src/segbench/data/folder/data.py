@@ -110,6 +110,7 @@ class FolderData(ObjectData):
         if channels is not None and channels < 1:
             raise ConfigError(f"data.channels={channels}: must be a number of channels, or null to find it")
         self.name, self.val_fraction, self.test_fraction = name, val_fraction, test_fraction
+        self._fractions = splitting.wanted_fractions(val_fraction, test_fraction)
         self.crop = None if crop is None else (int(crop[0]), int(crop[1]))
         self.resident = False if crop is not None else self.resident
         self._regions, self.group_name = regions, name_of_group(group)
@@ -179,7 +180,7 @@ class FolderData(ObjectData):
                 self._places[name] = (sample, seen, page)
                 records.append(Record(name, sample.group or sample.id, sample.image, sample.masks[0], sample.masks[1:]))
         names = [sample.id for sample in found.samples]
-        if not found.grouped and (line := advice(names, _hashes(found.seen))):
+        if not found.grouped and (line := advice(names, [seen.hashes[0] for seen in found.seen])):
             log.info("%s: %s", self.place, line)
         groups, pattern = [sample.group or sample.id for sample in found.samples], self._asked.group
         if pattern is not None and (line := groups_nothing(pattern, names, groups)):
@@ -188,9 +189,8 @@ class FolderData(ObjectData):
 
     def split(self, records: Sequence[Record]) -> dict[str, list[int]]:
         """Return the split that is given, or a random one by group in which every class is in every part."""
-        groups = self.units(records)
-        if self._given(records):
-            parts = [self._part(record) for record in records]
+        groups, parts = self.units(records), self._given(records)
+        if parts is not None:
             return splitting.given_split(groups, parts, self.val_fraction, self.split_seed)
         classes = [self.strata(record) for record in records]
         splits = splitting.balanced_split(groups, classes, self._fractions, self.split_seed)
@@ -202,24 +202,16 @@ class FolderData(ObjectData):
         super().announce()
         if self.folds is not None:
             return
-        groups, given = self.units(self.records), self._given(self.records)
-        log.info("%s: %s", self.place, splitting.describe_split(self.splits, groups, given))
-        splitting.warn_of_small_parts(self.splits, groups, None if given else self._fractions)
+        groups, fractions = self.units(self.records), None if self._given(self.records) else self._fractions
+        log.info("%s: %s", self.place, splitting.describe_split(self.splits, groups, given=fractions is None))
+        splitting.warn_of_small_parts(self.splits, groups, fractions)
         classes = [self.strata(record) for record in self.records]
         splitting.warn_of_absent(self.splits, classes, self.stored_key.names)
 
-    def _part(self, record: Record) -> str | None:
-        return self._places[record.id][0].part
-
-    def _given(self, records: Sequence[Record]) -> bool:
-        """Say whether the files or a table say what is tested or validates."""
-        return self._asked.split == "auto" and any(self._part(record) in ("val", "test") for record in records)
-
-    @property
-    def _fractions(self) -> dict[str, float]:
-        """Of the groups for each part, where the parts are not given."""
-        fractions = {"train": 1 - self.val_fraction - self.test_fraction, "val": self.val_fraction}
-        return fractions | ({"test": self.test_fraction} if self.test_fraction else {})
+    def _given(self, records: Sequence[Record]) -> list[str | None] | None:
+        """Return the part of each record; None where nothing says what is tested or validates."""
+        parts = [self._places[record.id][0].part for record in records]
+        return parts if self._asked.split == "auto" and any(part in ("val", "test") for part in parts) else None
 
     def strata(self, record: Record) -> frozenset[int]:
         """Return the classes of a record's masks."""
@@ -306,7 +298,3 @@ class FolderData(ObjectData):
         truth = partial(self._files.truth, sample, seen)
         spacing = seen.spacing if self.unit == "mm" and seen.spacing else (1.0, 1.0, 1.0)
         return VolumeSlices(name, record.group, positions, self._files.plane(seen), spacing, truth)
-
-
-def _hashes(seen: Sequence[Seen]) -> list[str]:
-    return [item.hashes[0] for item in seen]

@@ -64,6 +64,11 @@ def balanced_split(
     return split_balanced(groups, classes, fractions, seed)
 
 
+def wanted_fractions(val: float, test: float) -> dict[str, float]:
+    """Return the fraction of the groups of each part where none is given; without ``test`` if that is 0."""
+    return {"train": 1 - val - test, "val": val} | ({"test": test} if test else {})
+
+
 def describe_split(splits: Mapping[str, Sequence[int]], groups: Sequence[str], given: bool) -> str:
     """Return a split for a message, small parts in words: ``split as given: 100 train, 20 val``.
 
